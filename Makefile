@@ -1,0 +1,39 @@
+# One door for people and for CI. Everything is installed into .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: quickstart foundations test check bench setup clean
+
+setup: $(READY)
+
+# torch first and by version: a plain `torch` would bring gigabytes of GPU libraries where there is no GPU.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "speechverse needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,eval,synth,dev]'
+	@touch $(READY)
+
+quickstart: $(READY)
+	$(BIN)/speechverse quickstart --output quickstart
+
+foundations: $(READY)
+	$(BIN)/speechverse pretrain all --output foundations
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf quickstart runs build dist

@@ -1,0 +1,22 @@
+"""speechverse: audio language models that follow instructions about speech (SpeechVerse, arXiv 2405.08295).
+
+Importing this package is cheap; `speechverse.SpeechVerse` loads torch and transformers when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["SpeechVerse", "__version__"]
+
+if TYPE_CHECKING:
+    from speechverse.pipeline import SpeechVerse
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SpeechVerse":
+        from speechverse.pipeline import SpeechVerse
+
+        return SpeechVerse
+    raise AttributeError(f"module 'speechverse' has no attribute '{name}'")

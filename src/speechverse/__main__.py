@@ -1,0 +1,3 @@
+from speechverse.cli import main
+
+main()

@@ -1,0 +1,80 @@
+"""The command line: one file a verb, all of them thin; this file joins them and words their failures."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from speechverse import __version__
+from speechverse.errors import SpeechverseError, UserError
+
+VERBS = ("quickstart", "synth", "pretrain", "train", "evaluate", "ask", "info")
+
+EXAMPLES = """
+[bold]Start here[/bold]
+
+  speechverse quickstart                                   the whole way, small, on this machine
+  speechverse ask clip.wav "What is being said?"           an answer from the model that comes with the package
+  speechverse train my.yaml && speechverse evaluate runs/my --corpus my-corpus
+"""
+
+
+def build_app() -> typer.Typer:
+    app = typer.Typer(
+        name="speechverse",
+        help="Audio language models that follow instructions about speech.\n" + EXAMPLES,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for verb in VERBS:
+        app.command(verb)(importlib.import_module(f"speechverse.cli.{verb}").command)
+    return app
+
+
+def _root(
+    traceback: bool = typer.Option(
+        False, "--traceback", envvar="SPEECHVERSE_TRACEBACK", help="Show Python's traceback when something fails."
+    ),
+    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(f"speechverse {__version__}")
+        raise typer.Exit
+    if traceback:
+        os.environ["SPEECHVERSE_TRACEBACK"] = "1"
+
+
+def main() -> NoReturn:
+    """Runs the command line; exit status 2 for the user's mistakes, 1 for ours, 130 for Ctrl-C."""
+    try:
+        build_app()()
+    except SpeechverseError as error:
+        _fail(error, status=2 if isinstance(error, UserError) else 1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): no failure, and no message to nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is ours, and is worded as such
+        _fail(error, status=1)
+    sys.exit(0)
+
+
+def _fail(error: BaseException, status: int) -> NoReturn:
+    if os.environ.get("SPEECHVERSE_TRACEBACK"):
+        raise error
+    if isinstance(error, SpeechverseError):
+        typer.secho(f"error: {error}", fg="red", err=True)
+    else:
+        kind = type(error).__name__
+        typer.secho(f"internal error: {kind}: {error}\n(speechverse --traceback ... shows where)", fg="red", err=True)
+    sys.exit(status)

@@ -1,0 +1,66 @@
+"""One tree of errors; each message names what was wrong, what is allowed and what to do.
+
+`UserError` is the user's to mend (exit status 2); any other `SpeechverseError` is ours (exit status 1).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SpeechverseError(Exception):
+    """Everything this package raises on purpose."""
+
+
+class UserError(SpeechverseError):
+    """Something the user can mend: an argument, a file, a recipe."""
+
+
+class AudioError(UserError):
+    """Audio that cannot be used: unreadable, empty, silent, too short or too long."""
+
+
+class AudioTooLongError(AudioError):
+    """Audio beyond the model's limit; nothing is ever cut silently."""
+
+
+class CorpusError(UserError):
+    """A manifest or corpus folder that is not whole, or whose lines do not say what they should."""
+
+
+class RecipeError(UserError):
+    """A recipe with an unknown key, a wrong value or parts that do not fit each other."""
+
+
+class TaskError(UserError):
+    """An unknown task, or an utterance that lacks the label a task asks for."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that is missing, half written, or does not fit its encoder, LLM or recipe."""
+
+
+class CacheError(UserError):
+    """A feature cache that is stale, foreign or broken."""
+
+
+class MissingExtraError(UserError):
+    """An optional part is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the optional extra '{extra}': pip install 'speechverse[{extra}]'")
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Words an error for a name that is not among the known ones, with the nearest of them.
+
+    Args:
+        kind: What was named, e.g. "task".
+        name: What the user wrote.
+        known: Every name allowed.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})"

@@ -1,0 +1,92 @@
+"""The small immutable records that travel between the packages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Seconds = float
+"""A duration or a point in time, in seconds."""
+
+SAMPLING_RATE = 16_000
+"""Hz; every encoder of the framework hears 16 kHz mono."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioRef:
+    """Where a stretch of audio lies: a file, and the part of it that is meant.
+
+    Attributes:
+        path: The audio file.
+        start: Where the part begins, in seconds.
+        duration: How long it is, in seconds; None means to the end of the file.
+    """
+
+    path: Path
+    start: Seconds = 0.0
+    duration: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One labelled stretch of audio; it knows nothing of tasks.
+
+    Attributes:
+        id: Unique within its corpus.
+        audio: Where the sound is.
+        duration: Length in seconds.
+        text: What is said, if known; the empty string where nothing is said.
+        speaker: Who speaks, if known.
+        language: BCP-47 code of the speech, if known.
+        labels: Everything else known of it, by label field (`intent`, `slots`, `emotion`, ...; see docs/data.md).
+    """
+
+    id: str
+    audio: AudioRef
+    duration: Seconds
+    text: str | None = None
+    speaker: str | None = None
+    language: str | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An utterance joined with a task: what the model is asked, and what should come.
+
+    Attributes:
+        id: The utterance's id, the task's name and, where a task asks several things of one clip, a suffix.
+        utterance: What the question is about.
+        task: Name of the task.
+        instruction: The instruction as the model reads it.
+        target: The text the model should answer with.
+        reference: The target as the task's parser reads it; what metrics compare with.
+        choices: The answers allowed, where the set is closed.
+        group: A part of the task that is scored apart (the target language of a translation), or "".
+    """
+
+    id: str
+    utterance: Utterance
+    task: str
+    instruction: str
+    target: str
+    reference: Any
+    choices: tuple[str, ...] | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a system said to one example.
+
+    Attributes:
+        text: The answer, as generated or chosen.
+        choice_scores: Log-probability of each choice, where the answer was chosen by scoring.
+        transcript: The transcript a cascade stood on, if there was one.
+    """
+
+    text: str
+    choice_scores: Mapping[str, float] | None = None
+    transcript: str | None = None
