@@ -1,0 +1,74 @@
+"""Accuracy, recall averaged over classes, and F1 of keyword sets.
+
+Legend of shapes: N examples, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from speechverse.metrics.types import UNPARSED
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def hits(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """Whether each prediction is right, and a one to count it by, shape (N, 2)."""
+    return _with_count([float(p == r) for p, r in zip(predictions, references, strict=True)])
+
+
+def unparsed(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """Whether each answer could not be read, and a one to count it by, shape (N, 2)."""
+    return _with_count([float(p is UNPARSED) for p in predictions])
+
+
+def set_f1(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """F1 between predicted and true set of each example, and a one to count it by, shape (N, 2).
+
+    Averaged over examples this is the macro F1 of keyword extraction. Two empty sets agree (F1 of 1).
+    """
+    return _with_count([_f1_of_sets(p, r) for p, r in zip(predictions, references, strict=True)])
+
+
+def mean(sums: np.ndarray) -> np.ndarray:
+    """Sum over count, shape (..., 2) to (...)."""
+    return sums[..., 0] / sums[..., 1]
+
+
+def hits_per_class(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """Right answers, then examples, of each class among the references, shape (N, 2C)."""
+    import numpy as np
+
+    classes = {name: index for index, name in enumerate(sorted(set(references)))}
+    statistics = np.zeros((len(references), 2 * len(classes)))
+    for row, (prediction, reference) in enumerate(zip(predictions, references, strict=True)):
+        statistics[row, classes[reference]] = prediction == reference
+        statistics[row, len(classes) + classes[reference]] = 1
+    return statistics
+
+
+def mean_recall(sums: np.ndarray) -> np.ndarray:
+    """Unweighted average recall (UAR) over the classes that occur, shape (..., 2C) to (...)."""
+    import numpy as np
+
+    right, counts = np.split(sums, 2, axis=-1)
+    present = counts > 0
+    recalls = np.where(present, right / np.where(present, counts, 1), 0)
+    return recalls.sum(axis=-1) / present.sum(axis=-1)
+
+
+def _f1_of_sets(prediction: Any, reference: Any) -> float:
+    if prediction is UNPARSED:
+        return 0.0
+    predicted, true = set(prediction), set(reference)
+    if not predicted and not true:
+        return 1.0
+    return 2 * len(predicted & true) / (len(predicted) + len(true))
+
+
+def _with_count(values: Sequence[float]) -> np.ndarray:
+    import numpy as np
+
+    return np.column_stack([np.asarray(values, dtype=np.float64), np.ones(len(values))])

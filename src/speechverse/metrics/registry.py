@@ -1,0 +1,91 @@
+"""All metrics by name, and the bootstrap over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from speechverse.errors import UserError, unknown_name
+from speechverse.metrics import classes, slots, text
+from speechverse.metrics.types import Interval, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RESAMPLE_BLOCK = 4_000_000
+"""Drawn counts held at once; bounds the memory of a bootstrap over many examples."""
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("wer", "WER", text.word_errors, text.error_rate, higher_is_better=False, signature=text.wer_signature),
+        Metric("bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature),
+        Metric("accuracy", "accuracy", classes.hits, classes.mean),
+        Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
+        Metric("uar", "UAR", classes.hits_per_class, classes.mean_recall),
+        Metric("keyword_f1", "macro F1", classes.set_f1, classes.mean),
+        Metric("slu_f1", "SLU-F1", slots.slu_confusion, slots.f1),
+        Metric("sd_f1", "SD-F1", slots.label_confusion, slots.f1),
+        Metric("unparsed_rate", "unparsed", classes.unparsed, classes.mean, higher_is_better=False),
+    )
+}
+"""`balanced_accuracy` and `uar` are one number under the two names its fields know it by."""
+
+
+def get_metric(name: str) -> Metric:
+    """The metric of that name; a UserError names the nearest one otherwise."""
+    if name not in METRICS:
+        raise UserError(unknown_name("metric", name, METRICS))
+    return METRICS[name]
+
+
+def score(names: Iterable[str], predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
+    """Values of several metrics, by name, over the same examples."""
+    return {name: get_metric(name).value(predictions, references) for name in names}
+
+
+def bootstrap(
+    metric: str | Metric,
+    predictions: Sequence[Any],
+    references: Sequence[Any],
+    num_samples: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Interval:
+    """A value with its percentile bootstrap interval, examples resampled with replacement.
+
+    Args:
+        metric: The metric or its name.
+        predictions: What was answered, as the task's parser read it; N of them.
+        references: What should have been answered; N of them.
+        num_samples: Number of resamples; 0 gives an interval that is the value itself.
+        seed: Seed of the resampling; the same seed resamples every metric of N examples alike.
+        confidence: Share of resampled values inside the interval.
+
+    Returns:
+        The value over all examples, and the ends of the interval.
+    """
+    import numpy as np
+
+    metric = get_metric(metric) if isinstance(metric, str) else metric
+    statistics = metric.checked_statistics(predictions, references)
+    value = float(metric.finish(statistics.sum(axis=0)))
+    if num_samples == 0:
+        return Interval(value, value, value)
+    values = _resampled_values(metric, statistics, num_samples, seed)
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _resampled_values(metric: Metric, statistics: np.ndarray, num_samples: int, seed: int) -> np.ndarray:
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    num_examples = len(statistics)
+    shares = np.full(num_examples, 1 / num_examples)
+    block = max(1, RESAMPLE_BLOCK // num_examples)
+    values = []
+    for start in range(0, num_samples, block):
+        counts = rng.multinomial(num_examples, shares, size=min(block, num_samples - start))
+        values.append(metric.finish(counts.astype(np.float64) @ statistics))
+    return np.concatenate(values)

@@ -1,0 +1,77 @@
+"""Word error rate through jiwer, BLEU through sacrebleu: their statistics per example, their values from the sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from speechverse.metrics.normalize import NORMALIZER_ID, normalize_english
+from speechverse.metrics.types import UNPARSED, import_eval
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def word_errors(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """Word errors and true words of each example after normalising both sides, shape (N, 2)."""
+    import numpy as np
+
+    true = [normalize_english(text) for text in references]
+    said = [normalize_english(_text(prediction)) for prediction in predictions]
+    output = import_eval("jiwer").process_words(true, said)
+    errors = [sum(_num_errors(chunk) for chunk in alignment) for alignment in output.alignments]
+    return np.column_stack([errors, [len(text.split()) for text in true]]).astype(np.float64)
+
+
+def error_rate(sums: np.ndarray) -> np.ndarray:
+    """Errors over true words, shape (..., 2) to (...); where no word was true, the errors themselves."""
+    import numpy as np
+
+    return sums[..., 0] / np.maximum(sums[..., 1], 1)
+
+
+def wer_signature() -> str:
+    """Tool and normaliser the word error rate stands on."""
+    return f"jiwer:{version('jiwer')}|normalizer:{NORMALIZER_ID}"
+
+
+def ngram_counts(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """The sufficient statistics of sacrebleu: both lengths, then matching and all n-grams by order, shape (N, 10)."""
+    import numpy as np
+
+    rows = _bleu()._extract_corpus_statistics([_text(prediction) for prediction in predictions], [list(references)])
+    return np.asarray(rows, dtype=np.float64)
+
+
+def bleu(sums: np.ndarray) -> np.ndarray:
+    """BLEU in points from summed statistics, shape (..., 10) to (...)."""
+    import numpy as np
+
+    scorer = _bleu()
+    rows = sums.reshape(-1, sums.shape[-1])
+    values = [scorer._compute_score_from_stats(row.astype(np.int64).tolist()).score for row in rows]
+    return np.asarray(values, dtype=np.float64).reshape(sums.shape[:-1])
+
+
+def bleu_signature() -> str:
+    """The signature line of sacrebleu."""
+    scorer = _bleu()
+    scorer.num_refs = 1
+    return str(scorer.get_signature())
+
+
+def _bleu() -> Any:
+    # The effective order differs from the usual only where no example has four words: a set of two-word commands
+    # translated perfectly must not score 0.
+    return import_eval("sacrebleu").BLEU(effective_order=True)
+
+
+def _text(prediction: Any) -> str:
+    return "" if prediction is UNPARSED else prediction
+
+
+def _num_errors(chunk: Any) -> int:
+    if chunk.type == "equal":
+        return 0
+    return max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)

@@ -1,0 +1,101 @@
+"""What a metric is: per-example sufficient statistics, and a function from their sums to a value.
+
+Every metric here is a function of sums over examples, so a bootstrap resample is a weighted sum: a thousand resamples
+are one matrix product.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from speechverse.errors import MissingExtraError, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Unparsed(enum.Enum):
+    """The type of `UNPARSED`; an enum, so that the one value survives copying and pickling."""
+
+    UNPARSED = "unparsed"
+
+    def __repr__(self) -> str:
+        return "UNPARSED"
+
+
+UNPARSED: Final = Unparsed.UNPARSED
+"""Stands where an answer could not be read. It is wrong under every metric, and counted by `unparsed_rate`."""
+
+
+class Interval(NamedTuple):
+    """A value and the bootstrap interval round it."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: how it is named, read and computed.
+
+    Attributes:
+        name: The key in results files.
+        label: The name in tables.
+        statistics: (predictions, references) to sufficient statistics, shape (N, K).
+        finish: Sums of statistics, shape (..., K), to values, shape (...).
+        higher_is_better: The direction of progress.
+        percent: Whether the value is a fraction, shown times 100; BLEU is in points already.
+        signature: Says with which tools and settings the value was computed; travels with results.
+    """
+
+    name: str
+    label: str
+    statistics: Callable[[Sequence[Any], Sequence[Any]], np.ndarray]
+    finish: Callable[[np.ndarray], np.ndarray]
+    higher_is_better: bool = True
+    percent: bool = True
+    signature: Callable[[], str] = lambda: ""
+
+    @property
+    def perfect(self) -> float:
+        """The value of a system that is always right."""
+        if not self.higher_is_better:
+            return 0.0
+        return 1.0 if self.percent else 100.0
+
+    def shown(self, value: float) -> float:
+        """The value as tables print it: in percent or points."""
+        return value * 100 if self.percent else value
+
+    def checked_statistics(self, predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+        """The statistics of every example, shape (N, K).
+
+        Raises:
+            UserError: If there is nothing to score, or not one prediction for each reference.
+        """
+        if len(predictions) != len(references):
+            raise UserError(
+                f"{self.name} compares one prediction with one reference each, "
+                f"but there are {len(predictions)} predictions and {len(references)} references"
+            )
+        if not references:
+            raise UserError(f"{self.name} has nothing to score: give at least one prediction and its reference")
+        return self.statistics(predictions, references)
+
+    def value(self, predictions: Sequence[Any], references: Sequence[Any]) -> float:
+        """The value over all examples together (not the mean of values per example)."""
+        return float(self.finish(self.checked_statistics(predictions, references).sum(axis=0)))
+
+
+def import_eval(module: str) -> ModuleType:
+    """Import a module of the `eval` extra, or say what to install."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"scoring with {module.partition('.')[0]}", "eval") from error

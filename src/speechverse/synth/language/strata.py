@@ -1,0 +1,115 @@
+"""Sentences beside the requests: everyday talk, rare names, numbers and random words, each a stratum reported apart.
+
+The first three grow from rules in `data/strata.yaml`: `{name}` stands for one of that rule's choices, `{name?}` for one
+or nothing, and the words that the listed keyword rules give are the sentence's keywords.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+TextAndKeywords = tuple[str, tuple[str, ...]]
+"""What every maker gives: lower-case words, and the content words among them in spoken order."""
+
+MAX_KEYWORDS = 4
+
+_LENGTHS = range(3, 15)  # words
+_OPTIONAL_SHARE = 0.5
+_REFERENCE = re.compile(r"\{(\w+)(\?)?\}")
+_A_BEFORE_VOWEL = re.compile(r"\ba(?= [aeiou])")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    choices: Mapping[str, Sequence[str]]
+    keywords: frozenset[str]
+    articles: bool
+
+
+@cache
+def _all_rules() -> Mapping[str, _Rules]:
+    text = files(__package__).joinpath("data/strata.yaml").read_text(encoding="utf-8")
+    return {name: _read(entry) for name, entry in yaml.safe_load(text).items()}
+
+
+def _read(entry: Mapping[str, Any]) -> _Rules:
+    choices = {name: some.split() if isinstance(some, str) else some for name, some in entry["rules"].items()}
+    return _Rules(choices, frozenset(entry["keywords"]), entry["articles"])
+
+
+class _Growth:
+    """One sentence as it grows. No keyword comes twice, so nothing is compared with itself."""
+
+    def __init__(self, rules: _Rules, rng: random.Random) -> None:
+        self.rules, self.rng = rules, rng
+        self.taken: set[str] = set()
+        self.keywords: list[str] = []
+
+    def grow(self, rule: str) -> str:
+        choice = self._choose(rule)
+        if rule in self.rules.keywords:
+            self.keywords.append(choice)
+        return _REFERENCE.sub(self._replace, choice)
+
+    def _choose(self, rule: str) -> str:
+        if rule not in self.rules.keywords:
+            return self.rng.choice(self.rules.choices[rule])
+        choice = self.rng.choice([word for word in self.rules.choices[rule] if word not in self.taken])
+        self.taken.add(choice)
+        return choice
+
+    def _replace(self, reference: re.Match[str]) -> str:
+        if reference[2] and self.rng.random() >= _OPTIONAL_SHARE:
+            return ""
+        return self.grow(reference[1])
+
+
+def _make(stratum: str, rng: random.Random) -> TextAndKeywords:
+    rules = _all_rules()[stratum]
+    while True:
+        growth = _Growth(rules, rng)
+        said = growth.grow("sentence").split()
+        if len(said) in _LENGTHS:
+            break
+    text = " ".join(said)
+    if rules.articles:
+        text = _A_BEFORE_VOWEL.sub("an", text)
+    return text, tuple(growth.keywords[:MAX_KEYWORDS])
+
+
+STRATUM_MAKERS: Mapping[str, Callable[[random.Random], TextAndKeywords]] = MappingProxyType(
+    {name: partial(_make, name) for name in ("free", "names", "numbers")}
+)
+"""Stratum → maker of one sentence; numbers have no keywords."""
+
+
+def random_words(rng: random.Random, words: Sequence[str]) -> TextAndKeywords:
+    """Draws words with no sense between them, which no language model can guess.
+
+    Args:
+        rng: Where chance comes from.
+        words: What to draw from, at least 10.
+
+    Returns:
+        3 to 10 words, and up to `MAX_KEYWORDS` of the longest among them in spoken order.
+    """
+    drawn = rng.sample(words, rng.randint(3, 10))
+    longest = sorted(drawn, key=len, reverse=True)[: min(MAX_KEYWORDS, len(drawn) // 2)]
+    return " ".join(drawn), tuple(word for word in drawn if word in longest)
+
+
+@cache
+def stratum_words() -> tuple[str, ...]:
+    """Every word that the rules can say, sorted."""
+    phrases = [phrase for rules in _all_rules().values() for some in rules.choices.values() for phrase in some]
+    said = {word for phrase in phrases for word in _REFERENCE.sub(" ", phrase).split()}
+    return tuple(sorted(said | {"an"}))

@@ -1,0 +1,36 @@
+"""Tasks: what can be asked of an utterance, each one frozen value in one file of its own.
+
+A new task is one file and one line in `TASKS`; a user's own task stays in the user's file (`load_user_task`).
+"""
+
+from __future__ import annotations
+
+from speechverse.metrics.types import UNPARSED
+from speechverse.tasks.checks import validate_task
+from speechverse.tasks.labels import LabelSet
+from speechverse.tasks.parsing import Prediction, parse_keywords, parse_label, parse_slots, parse_text
+from speechverse.tasks.prompts import PromptSet, Wording
+from speechverse.tasks.registry import all_tasks, get_task, load_user_task, task_names
+from speechverse.tasks.task import Ask, ConstraintSpec, OneOf, SlotList, Task
+
+__all__ = [
+    "UNPARSED",
+    "Ask",
+    "ConstraintSpec",
+    "LabelSet",
+    "OneOf",
+    "Prediction",
+    "PromptSet",
+    "SlotList",
+    "Task",
+    "Wording",
+    "all_tasks",
+    "get_task",
+    "load_user_task",
+    "parse_keywords",
+    "parse_label",
+    "parse_slots",
+    "parse_text",
+    "task_names",
+    "validate_task",
+]

@@ -1,0 +1,18 @@
+"""Keyword extraction: the words that matter, in spoken order."""
+
+from __future__ import annotations
+
+from speechverse.tasks.parsing import NOTHING, parse_keywords
+from speechverse.tasks.prompts import PromptSet
+from speechverse.tasks.task import Task
+
+KWE = Task(
+    name="kwe",
+    title="Keyword extraction",
+    group="slu",
+    prompts=PromptSet.load("kwe"),
+    requires=("keywords",),
+    target=lambda utterance: ", ".join(utterance.labels["keywords"]).lower() or NOTHING,
+    parser=parse_keywords,
+    metrics=("keyword_f1",),
+)

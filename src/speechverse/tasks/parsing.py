@@ -1,0 +1,87 @@
+"""From the text of an answer to a prediction; what cannot be read is `UNPARSED`, never guessed.
+
+Parsing is apart from scoring, so that a fault of form shows as `unparsed_rate` instead of hiding in a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from speechverse.metrics.types import UNPARSED, Unparsed
+from speechverse.tasks.labels import label_key
+
+Prediction = str | tuple[Any, ...] | Unparsed
+"""A text or label, a tuple of keywords, a tuple of (name, value) slots, or `UNPARSED`."""
+
+Parser = Callable[[str, Sequence[str] | None], Prediction]
+"""(answer text, the names allowed or None if open) to a prediction."""
+
+NOTHING = "none"
+"""What a list-like answer says when the list is empty."""
+
+_EDGES = " \t\r\n\"'`.,:;!?*()[]“”‘’"
+
+
+def parse_text(text: str, choices: Sequence[str] | None = None) -> Prediction:
+    """Free text, its white space collapsed."""
+    return " ".join(text.split())
+
+
+def parse_label(
+    text: str, choices: Sequence[str] | None = None, synonyms: Mapping[str, Sequence[str]] | None = None
+) -> Prediction:
+    """One label: case, spaces, underscores and punctuation do not matter; with choices, nothing else is read.
+
+    Args:
+        text: The answer.
+        choices: The labels allowed; without them any words are taken for a label.
+        synonyms: Label to other words for it.
+    """
+    if choices is None:
+        return " ".join(text.lower().strip(_EDGES).split()) or UNPARSED
+    names = {label_key(name): name for name in choices}
+    meanings = {label_key(word): label_key(name) for name, words in (synonyms or {}).items() for word in words}
+    # A corpus may itself name its labels by a synonym; a choice's own name goes before what it is a synonym of.
+    by_meaning = {meanings.get(key, key): name for key, name in names.items()} | names
+    key = label_key(text)
+    return names.get(key) or by_meaning.get(meanings.get(key, key)) or UNPARSED
+
+
+def label_parser(synonyms: Mapping[str, Sequence[str]]) -> Parser:
+    """`parse_label` that also reads these other words for labels."""
+
+    def parse(text: str, choices: Sequence[str] | None = None) -> Prediction:
+        return parse_label(text, choices, synonyms)
+
+    return parse
+
+
+def parse_keywords(text: str, choices: Sequence[str] | None = None) -> Prediction:
+    """Keywords between commas, each once, lower-case; `none` is the empty list."""
+    pieces = [_plain(piece) for piece in text.replace(";", ",").replace("\n", ",").split(",")]
+    keywords = tuple(dict.fromkeys(piece for piece in pieces if piece))
+    if keywords == (NOTHING,):
+        return ()
+    return keywords or UNPARSED
+
+
+def parse_slots(text: str, choices: Sequence[str] | None = None) -> Prediction:
+    """Slots written `name = value; name = value;`, in order; `none` is the empty list.
+
+    A piece without a name, a value and an equals sign between them is left out; if no piece has them, nothing was read.
+    A name outside the choices is kept: it is a wrong slot, not an unreadable answer.
+    """
+    names = {label_key(name): name for name in choices or ()}
+    slots = []
+    for piece in text.split(";"):
+        name, equals, value = (part.strip() for part in piece.partition("="))
+        if equals and label_key(name) and _plain(value):
+            slots.append((names.get(label_key(name), _plain(name)), _plain(value)))
+    if not slots and label_key(text) == NOTHING:
+        return ()
+    return tuple(slots) or UNPARSED
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().strip(_EDGES).split())

@@ -1,0 +1,102 @@
+"""Tasks by name: the built-in ones, loaded when first asked for, and the user's own from the user's files."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+from speechverse.errors import TaskError, unknown_name
+from speechverse.tasks.task import Task
+
+TASKS: dict[str, str] = {
+    "asr": "speechverse.tasks.asr:ASR",
+    "st": "speechverse.tasks.st:ST",
+    "ic": "speechverse.tasks.ic:IC",
+    "sf": "speechverse.tasks.sf:SF",
+    "kwe": "speechverse.tasks.kwe:KWE",
+    "kws": "speechverse.tasks.kws:KWS",
+    "er": "speechverse.tasks.er:ER",
+    "asc": "speechverse.tasks.asc:ASC",
+    "ac": "speechverse.tasks.ac:AC",
+    "sc": "speechverse.tasks.sc:SC",
+    "sns": "speechverse.tasks.sns:SNS",
+}
+"""Every built-in task, as `name: "module:VALUE"`, in the order tables show them."""
+
+_user_tasks: dict[str, tuple[str, Task]] = {}
+
+
+def task_names() -> tuple[str, ...]:
+    """Names of the built-in tasks and of those loaded from users' files."""
+    return (*TASKS, *_user_tasks)
+
+
+def get_task(name: str, relative_to: Path | None = None) -> Task:
+    """The task of that name, or of a user's file.
+
+    Args:
+        name: A name such as "ic", or a user's own `path/to/file.py:NAME`.
+        relative_to: The folder a relative path starts from; None is the working directory.
+
+    Raises:
+        TaskError: If there is no such task; it names the nearest one.
+    """
+    if ":" in name:
+        return load_user_task(name, relative_to)
+    if name in _user_tasks:
+        return _user_tasks[name][1]
+    if name not in TASKS:
+        raise TaskError(f"{unknown_name('task', name, task_names())}; a task of your own is given as my_tasks.py:NAME")
+    module, _, attribute = TASKS[name].partition(":")
+    task = getattr(importlib.import_module(module), attribute)
+    assert task.name == name, f"{TASKS[name]} calls itself '{task.name}', the registry '{name}'"
+    return task
+
+
+def all_tasks() -> tuple[Task, ...]:
+    """Every known task."""
+    return tuple(get_task(name) for name in task_names())
+
+
+def load_user_task(spec: str, relative_to: Path | None = None) -> Task:
+    """Load a task from a Python file and make it known by its name; `get_task(task.name)` finds it from then on.
+
+    Args:
+        spec: `path/to/file.py:NAME`, the file and the variable that holds the Task.
+        relative_to: The folder a relative path starts from; None is the working directory.
+
+    Raises:
+        TaskError: If the file, or a Task of that name in it, is not there, or another task has the task's name.
+    """
+    path_part, _, attribute = spec.rpartition(":")
+    path = ((relative_to or Path()) / Path(path_part).expanduser()).resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise TaskError(f"no Python file '{path}'; a task of your own is given as path/to/file.py:NAME")
+    module = _run_file(path)
+    known = [name for name, value in vars(module).items() if isinstance(value, Task)]
+    if attribute not in known:
+        raise TaskError(f"in '{path}': {unknown_name('task', attribute, known)}")
+    return _register(getattr(module, attribute), f"{path}:{attribute}")
+
+
+def _run_file(path: Path) -> ModuleType:
+    module_spec = importlib.util.spec_from_file_location(f"speechverse_user_{path.stem}", path)
+    assert module_spec is not None and module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    try:
+        module_spec.loader.exec_module(module)
+    except TaskError:
+        raise
+    except Exception as error:
+        raise TaskError(f"'{path}' could not be run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _register(task: Task, source: str) -> Task:
+    taken_by = TASKS.get(task.name) or _user_tasks.get(task.name, (source,))[0]
+    if taken_by != source:
+        raise TaskError(f"the name '{task.name}' of {source} is taken by {taken_by}; give your task another name")
+    _user_tasks[task.name] = (source, task)
+    return task

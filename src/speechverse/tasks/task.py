@@ -1,0 +1,273 @@
+"""The Task record: everything training, evaluation and serving know of a task, in one frozen value."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from speechverse.errors import TaskError, unknown_name
+from speechverse.metrics import Interval, bootstrap, get_metric, score
+from speechverse.metrics.types import UNPARSED
+from speechverse.tasks.labels import LabelSet
+from speechverse.tasks.parsing import Parser, Prediction, parse_text
+from speechverse.tasks.prompts import PromptSet, Wording, placeholders
+from speechverse.types import Example, Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The answer is one of these texts and nothing else."""
+
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotList:
+    """The answer is `none`, or `name = value;` any number of times: names from this list, values free."""
+
+    labels: tuple[str, ...]
+
+
+ConstraintSpec = OneOf | SlotList
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How to ask: everything an example may depend on besides its utterance.
+
+    Attributes:
+        rng: Source of every draw; seed it with the run's seed, the pass and the utterance's id.
+        wording: Whether to ask in seen or in held-out words.
+        labels: The corpus's inventory of the task's label field; None takes the task's own labels.
+        training: Whether long label sets are listed in part (with the right ones), instead of not at all.
+        max_listed: The most labels an instruction lists.
+        describe: Probability that listed labels carry their descriptions.
+        vocabulary: Keywords of the corpus for questions about words that are not said. Pass them as often as they
+            occur: drawn evenly, rare words would give the answer "no" away.
+    """
+
+    rng: random.Random
+    wording: Wording = "seen"
+    labels: LabelSet | None = None
+    training: bool = True
+    max_listed: int = 16
+    describe: float = 0.25
+    vocabulary: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task: what is asked, what should be answered, and how answers are read and scored.
+
+    Attributes:
+        name: Short name, as in recipes and results.
+        title: Name for people.
+        group: "asr", "slu" (spoken language understanding) or "psp" (paralinguistics); a user's task may have its own.
+        prompts: The instructions.
+        metrics: Names of metrics; the first is the headline.
+        version: Rises when the meaning of results changes; travels with every result.
+        requires: What an utterance must have: "text" or fields of its labels.
+        target: The utterance's right answer as text; a subclass may override `answer` instead.
+        parser: Reads an answer's text.
+        labels: The task's own label set, where it is closed.
+        label_field: The field of the corpus's label inventory that replaces `labels`, if there is one.
+        constraint: What kind of constraint the label set puts on decoding.
+        speech_only: Whether the task makes no sense for clips without speech.
+    """
+
+    name: str
+    title: str
+    group: str
+    prompts: PromptSet
+    metrics: tuple[str, ...]
+    version: int = 1
+    requires: tuple[str, ...] = ()
+    target: Callable[[Utterance], str] | None = None
+    parser: Parser = parse_text
+    labels: LabelSet | None = None
+    label_field: str | None = None
+    constraint: type[OneOf] | type[SlotList] | None = None
+    speech_only: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.metrics:
+            raise TaskError(f"task '{self.name}' has no metrics; name at least one, the headline first")
+        for metric in self.metrics:
+            get_metric(metric)
+        if self.target is None and type(self).answer is Task.answer:
+            raise TaskError(f"task '{self.name}' has no target; give target=..., a function from utterance to text")
+        if self.constraint is not None and self.labels is None and self.label_field is None:
+            raise TaskError(f"task '{self.name}' has a constraint but no labels; give labels=... or label_field=...")
+
+    # Which utterances
+
+    def missing(self, utterance: Utterance) -> str | None:
+        """What the utterance lacks for this task, in words, or None if it has everything."""
+        if self.speech_only and not has_speech(utterance):
+            return "it has no speech"
+        for name in self.requires:
+            if name == "text" and not utterance.text:
+                return "it has no text"
+            if name != "text" and utterance.labels.get(name) is None:
+                return f"it has no label '{name}'"
+        return None
+
+    def applies_to(self, utterance: Utterance) -> bool:
+        """Whether the task can be asked of this utterance."""
+        return self.missing(utterance) is None
+
+    def variants(self, utterance: Utterance) -> tuple[str, ...]:
+        """The questions this task can ask of the utterance, scored apart; most have one, named ""."""
+        return ("",)
+
+    # What is asked and answered
+
+    def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
+        """Values of the placeholders in the instruction, other than `{labels}`."""
+        return {}
+
+    def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
+        """The right answer to one question about the utterance."""
+        assert self.target is not None
+        return self.target(utterance)
+
+    def render(
+        self, utterance: Utterance, ask: Ask, variant: str | None = None, template: str | None = None
+    ) -> Example:
+        """Ask one question of an utterance.
+
+        Args:
+            utterance: What the question is about.
+            ask: How to ask.
+            variant: Which of the task's questions; None draws one.
+            template: The instruction's template; None draws one of the wanted wording.
+
+        Raises:
+            TaskError: If the utterance lacks what the task needs, or its label is none of the label set.
+        """
+        lack = self.missing(utterance)
+        if lack:
+            raise TaskError(f"task '{self.name}' cannot be asked of utterance '{utterance.id}': {lack}")
+        variant = ask.rng.choice(self.variants(utterance)) if variant is None else variant
+        fields = self.fields(utterance, ask, variant)
+        labels = self.label_set(ask.labels)
+        choices = labels.names if labels else None
+        target, reference = self._right_answer(utterance, fields, variant, choices)
+        return Example(
+            id="/".join(part for part in (utterance.id, self.name, variant) if part),
+            utterance=utterance,
+            task=self.name,
+            instruction=self._instruction(ask, fields, labels, reference, template),
+            target=target,
+            reference=reference,
+            choices=choices,
+            group=variant,
+        )
+
+    def label_set(self, inventory: LabelSet | None) -> LabelSet | None:
+        """The labels in force: the corpus's inventory, with the task's own descriptions where it has none."""
+        if inventory is None or not inventory.names:
+            return self.labels
+        if inventory.field != self.label_field:
+            raise TaskError(f"task '{self.name}' takes labels of '{self.label_field}', not of '{inventory.field}'")
+        return inventory.described_by(self.labels)
+
+    def _right_answer(
+        self, utterance: Utterance, fields: Mapping[str, str], variant: str, choices: tuple[str, ...] | None
+    ) -> tuple[str, Prediction]:
+        target = self.answer(utterance, fields, variant)
+        reference = self.parse(target, choices)
+        outside = choices and self.constraint and not _names_in(reference) <= set(choices)
+        if reference is UNPARSED or outside:
+            allowed = f"; allowed: {', '.join(choices)}" if choices else ""
+            raise TaskError(
+                f"task '{self.name}' cannot read the right answer '{target}' of utterance '{utterance.id}'{allowed}"
+            )
+        if self.constraint is OneOf and isinstance(reference, str):
+            target = reference
+        return target, reference
+
+    def _instruction(
+        self, ask: Ask, fields: Mapping[str, str], labels: LabelSet | None, reference: Prediction, template: str | None
+    ) -> str:
+        listable = labels is not None and (ask.training or len(labels.names) <= ask.max_listed)
+        if template is None:
+            template = self._draw_template(ask, listable)
+        values = dict(fields)
+        if "labels" in placeholders(template):
+            if labels is None:
+                raise TaskError(
+                    f"task '{self.name}' has no labels to list in '{template}'; give the corpus a label inventory"
+                )
+            num = ask.max_listed if ask.training else len(labels.names)
+            names = labels.draw(ask.rng, num, _names_in(reference))
+            values["labels"] = labels.listing(names, describe=ask.rng.random() < ask.describe)
+        return self._filled(template, values)
+
+    def _filled(self, template: str, values: Mapping[str, str]) -> str:
+        for name in placeholders(template):
+            if name not in values:
+                known = {*values, "labels"}
+                raise TaskError(f"task '{self.name}', '{template}': {unknown_name('placeholder', name, known)}")
+        for name, value in values.items():
+            template = template.replace(f"{{{name}}}", value)
+        return template
+
+    def _draw_template(self, ask: Ask, listable: bool) -> str:
+        wordings = self.prompts.wordings(ask.wording)
+        usable = [wording for wording in wordings if listable or "labels" not in placeholders(wording)]
+        if not usable:
+            raise TaskError(
+                f"every {ask.wording} instruction of task '{self.name}' lists the labels, but there is no label set "
+                f"of at most {ask.max_listed}; add an instruction without {{labels}}"
+            )
+        return ask.rng.choice(usable)
+
+    # How answers are read and scored
+
+    def parse(self, text: str, choices: Sequence[str] | None = None) -> Prediction:
+        """Read an answer.
+
+        Args:
+            text: The answer.
+            choices: The example's choices; None takes the task's own labels, if it has any.
+        """
+        if choices is None and self.labels is not None:
+            choices = self.labels.names
+        return self.parser(text, choices)
+
+    def constraint_for(self, choices: Sequence[str] | None) -> ConstraintSpec | None:
+        """What decoding may produce for an example with these choices; None is anything."""
+        return self.constraint(tuple(choices)) if self.constraint and choices else None
+
+    @property
+    def all_metrics(self) -> tuple[str, ...]:
+        """The task's metrics and the share of answers that could not be read."""
+        return (*self.metrics, "unparsed_rate")
+
+    def score(self, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
+        """Values of all the task's metrics, by name."""
+        return score(self.all_metrics, predictions, references)
+
+    def intervals(
+        self, predictions: Sequence[Any], references: Sequence[Any], num_samples: int = 1000, seed: int = 0
+    ) -> dict[str, Interval]:
+        """Values of all the task's metrics with 95 % bootstrap intervals, by name."""
+        return {
+            name: bootstrap(name, predictions, references, num_samples=num_samples, seed=seed)
+            for name in self.all_metrics
+        }
+
+
+def has_speech(utterance: Utterance) -> bool:
+    """Whether somebody speaks; where it is not labelled, an empty text means nobody does."""
+    return bool(utterance.labels.get("is_speech", utterance.text != ""))
+
+
+def _names_in(reference: Prediction) -> set[str]:
+    """The label names a right answer holds: itself, or the names of its slots."""
+    if isinstance(reference, tuple):
+        return {slot[0] for slot in reference}
+    return {reference} if isinstance(reference, str) else set()

@@ -1,0 +1,61 @@
+"""Intervals hold their value, narrow with more examples, repeat with the seed, and cost little."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from speechverse.metrics import METRICS, bootstrap
+
+WORDS = "turn on the radio in my kitchen now please stop".split()
+
+
+def sample(name: str, num: int) -> tuple[list, list]:
+    """Answers of which a share is wrong, in the form the metric takes."""
+    rng = random.Random(num)
+    sentences = [rng.sample(WORDS, 6) for _ in range(num)]
+    heard = [[word if rng.random() < 0.8 else "what" for word in words] for words in sentences]
+    if name in ("wer", "bleu"):
+        return [" ".join(words) for words in heard], [" ".join(words) for words in sentences]
+    if name == "keyword_f1":
+        return [tuple(words) for words in heard], [tuple(words) for words in sentences]
+    if name in ("slu_f1", "sd_f1"):
+        as_slots = [[tuple(zip(words[::2], words[1::2], strict=True)) for words in side] for side in (heard, sentences)]
+        return as_slots[0], as_slots[1]
+    return [words[0] for words in heard], [words[0] for words in sentences]
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "unparsed_rate"])
+def test_interval_holds_the_value_and_narrows(name: str) -> None:
+    few, many = (bootstrap(name, *sample(name, num), num_samples=200) for num in (30, 300))
+    assert few.low < few.value < few.high
+    assert many.low < many.value < many.high
+    assert many.high - many.low < few.high - few.low
+    assert many.value == METRICS[name].value(*sample(name, 300))
+
+
+def test_same_seed_same_interval() -> None:
+    predictions, references = sample("uar", 50)
+    first = bootstrap("uar", predictions, references, seed=1)
+    assert first == bootstrap("uar", predictions, references, seed=1)
+    assert first != bootstrap("uar", predictions, references, seed=2)
+
+
+def test_interval_of_a_share_is_the_binomial_one() -> None:
+    interval = bootstrap("accuracy", ["yes"] * 800 + ["no"] * 200, ["yes"] * 1000, num_samples=4000)
+    assert interval.low == pytest.approx(0.8 - 1.96 * (0.16 / 1000) ** 0.5, abs=0.003)
+    assert interval.high == pytest.approx(0.8 + 1.96 * (0.16 / 1000) ** 0.5, abs=0.003)
+
+
+def test_no_resamples_gives_the_value_alone() -> None:
+    assert bootstrap("accuracy", ["yes", "no"], ["yes", "yes"], num_samples=0) == (0.5, 0.5, 0.5)
+
+
+def test_a_thousand_resamples_take_no_time() -> None:
+    predictions, references = sample("wer", 300)
+    bootstrap("wer", predictions[:2], references[:2])
+    start = time.perf_counter()
+    bootstrap("wer", predictions, references)
+    assert time.perf_counter() - start < 1.0

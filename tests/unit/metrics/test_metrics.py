@@ -1,0 +1,144 @@
+"""What each metric says of answers one can score by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from speechverse.errors import UserError
+from speechverse.metrics import METRICS, UNPARSED, get_metric, normalize_english, score
+
+PERFECT = {
+    "wer": ["turn on the radio", "stop"],
+    "bleu": ["spiele musik", "mach das licht in der küche an"],
+    "keyword_f1": [("radio", "kitchen"), ()],
+    "slu_f1": [(("room", "kitchen"), ("time", "now")), ()],
+    "sd_f1": [(("room", "kitchen"), ("room", "hall")), ()],
+}
+
+
+def value(name: str, predictions: list, references: list) -> float:
+    return get_metric(name).value(predictions, references)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS])
+def test_right_answers_are_perfect(name: str) -> None:
+    answers = PERFECT.get(name, ["yes", "no"])
+    assert value(name, answers, answers) == pytest.approx(METRICS[name].perfect)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS])
+def test_unparsed_answers_are_as_bad_as_can_be(name: str) -> None:
+    references = [answer for answer in PERFECT.get(name, ["yes", "no"]) if answer]
+    worst = 1.0 if name in ("wer", "unparsed_rate") else 0.0
+    assert value(name, [UNPARSED] * len(references), references) == worst
+
+
+def test_wer_counts_over_all_words_after_normalising() -> None:
+    assert value("wer", ["Turn the radio, on!", "it's 7"], ["turn on the radio", "it is seven"]) == pytest.approx(2 / 7)
+
+
+def test_wer_of_a_clip_without_words_counts_what_was_invented() -> None:
+    assert value("wer", ["", "stop it"], ["", "stop it"]) == 0
+    assert value("wer", ["hello", "stop it"], ["", "stop it"]) == pytest.approx(1 / 2)
+
+
+def test_bleu_is_sacrebleus() -> None:
+    sacrebleu = pytest.importorskip("sacrebleu")
+    said = ["mach das licht in der halle an", "wie spät ist es in berlin", "spiele musik"]
+    true = ["mach das licht in der küche an", "wie spät ist es jetzt in berlin", "spiele ein lied"]
+    assert value("bleu", said, true) == pytest.approx(sacrebleu.corpus_bleu(said, [true]).score)
+    assert get_metric("bleu").signature().startswith("nrefs:1|")
+
+
+def test_uar_weighs_classes_alike() -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    references = ["happy"] * 6 + ["sad"] * 2 + ["angry"]
+    predictions = ["happy"] * 6 + ["happy", "sad"] + ["bored"]
+    assert value("uar", predictions, references) == pytest.approx((1 + 0.5 + 0) / 3)
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        expected = sklearn.balanced_accuracy_score(references, predictions)
+    assert value("balanced_accuracy", predictions, references) == pytest.approx(expected)
+    assert value("accuracy", predictions, references) == pytest.approx(7 / 9)
+
+
+def test_keyword_f1_is_averaged_over_utterances() -> None:
+    predictions = [("radio", "hall"), (), ("lamp",)]
+    references = [("radio", "kitchen", "hall"), (), ()]
+    assert value("keyword_f1", predictions, references) == pytest.approx((0.8 + 1 + 0) / 3)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "true", "expected"),
+    [
+        # Right name, one of two words wrong: word distance 1/2; "miles davis" to "miles davies": 1 of 12 letters.
+        (
+            (("artist", "miles davies"),),
+            (("artist", "miles davis"),),
+            2 * 2 / (2 * 2 + 2 * (1 / 2) + 2 * (1 / 12)),
+        ),
+        # A wrong name is one false positive and one false negative, by word and by letter.
+        ((("room", "kitchen"), ("date", "now")), (("room", "kitchen"), ("time", "now")), 4 / (4 + 2 + 2)),
+        # A repeated name: each takes the nearest value that is left.
+        ((("room", "hall"), ("room", "kitchen")), (("room", "kitchen"), ("room", "hall")), 1.0),
+        # Missing altogether.
+        ((), (("room", "kitchen"),), 0.0),
+        # Three words for one: a word distance of 2, as SLURP counts it; 16 of 17 letters.
+        (
+            (("time", "now and for ever"),),
+            (("time", "now"),),
+            2 * 2 / (2 * 2 + 2 * 3 + 2 * (13 / 16)),
+        ),
+    ],
+)
+def test_slu_f1_by_hand(predicted: tuple, true: tuple, expected: float) -> None:
+    assert value("slu_f1", [predicted], [true]) == pytest.approx(expected)
+
+
+def test_slu_f1_sums_confusions_over_utterances() -> None:
+    predictions = [(("room", "kitchen"),), (("time", "noon"),)]
+    references = [(("room", "kitchen"),), (("date", "noon"), ("time", "noon"))]
+    assert value("slu_f1", predictions, references) == pytest.approx(8 / (8 + 2))
+
+
+def test_sd_f1_leaves_values_apart_and_counts_repeats() -> None:
+    predictions, references = [(("room", "hall"), ("room", "attic"))], [(("room", "kitchen"), ("time", "now"))]
+    assert value("sd_f1", predictions, references) == pytest.approx(0.5)
+
+
+def test_unparsed_rate() -> None:
+    assert value("unparsed_rate", ["yes", UNPARSED, "no", "no"], ["yes"] * 4) == 0.25
+
+
+def test_scores_by_name_and_the_nearest_name() -> None:
+    assert score(["accuracy", "uar"], ["yes"], ["yes"]) == {"accuracy": 1.0, "uar": 1.0}
+    with pytest.raises(UserError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
+        get_metric("acuracy")
+
+
+def test_unequal_or_no_examples_are_refused() -> None:
+    with pytest.raises(UserError, match="1 predictions and 2 references"):
+        value("accuracy", ["yes"], ["yes", "no"])
+    with pytest.raises(UserError, match="nothing to score"):
+        value("accuracy", [], [])
+
+
+def test_tables_show_fractions_in_percent_and_bleu_in_points() -> None:
+    assert get_metric("wer").shown(0.25) == 25
+    assert get_metric("bleu").shown(25.0) == 25
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Turn ON the radio, please!", "turn on the radio please"),
+        ("I'm sure it's 21 o'clock", "i am sure it is twenty one oclock"),
+        ("We won't, can't and don't", "we will not can not and do not"),
+        ("uh, um [noise] 1,250 cafés (laughs)", "one thousand two hundred fifty cafes"),
+        ("007 and 1000000", "zero zero seven and one million"),
+        ("Tom's well-known song", "toms well known song"),
+        ("", ""),
+    ],
+)
+def test_normaliser(text: str, expected: str) -> None:
+    assert normalize_english(text) == expected
+    assert normalize_english(expected) == expected

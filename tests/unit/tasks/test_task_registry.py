@@ -1,0 +1,95 @@
+"""Tasks by name, the user's own from a file, and what a wrong name or file gets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechverse.errors import TaskError
+from speechverse.tasks import PromptSet, all_tasks, get_task, registry, task_names, validate_task
+
+OWN_TASK = """
+from speechverse.tasks import LabelSet, OneOf, PromptSet, Task, parse_label
+
+OPENERS = {"what", "who", "where", "when", "how", "is", "can", "does"}
+QUESTION = Task(
+    name="question",
+    title="Is it a question?",
+    group="own",
+    prompts=PromptSet(seen=("Is the speaker asking a question?",), held_out=("Does this want an answer? {labels}",)),
+    requires=("text",),
+    target=lambda utterance: "yes" if utterance.text.split()[0] in OPENERS else "no",
+    parser=parse_label,
+    labels=LabelSet("is_question", {"yes": "asks something", "no": "asks nothing"}),
+    constraint=OneOf,
+    metrics=("balanced_accuracy",),
+)
+"""
+
+
+@pytest.fixture(autouse=True)
+def forget_user_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_user_tasks", {})
+
+
+def test_the_eleven_tasks() -> None:
+    assert task_names() == ("asr", "st", "ic", "sf", "kwe", "kws", "er", "asc", "ac", "sc", "sns")
+    assert [task.group for task in all_tasks()] == ["asr"] + ["slu"] * 5 + ["psp"] * 5
+
+
+def test_an_unknown_task_names_the_nearest() -> None:
+    with pytest.raises(TaskError, match=r"unknown task 'arc'; did you mean 'a.+my_tasks.py:NAME"):
+        get_task("arc")
+
+
+def test_own_task_from_a_file(tmp_path: Path, speech) -> None:
+    (tmp_path / "my_tasks.py").write_text(OWN_TASK)
+    task = get_task("my_tasks.py:QUESTION", relative_to=tmp_path)
+    validate_task(task, speech(text="who plays in the kitchen"))
+    assert get_task("question") is task and "question" in task_names()
+    get_task(f"{tmp_path}/my_tasks.py:QUESTION")  # the same file again is no clash
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("absent.py:QUESTION", None, "no Python file"),
+        ("my_tasks.py:QUESTIONS", OWN_TASK, "unknown task 'QUESTIONS'; did you mean 'QUESTION'"),
+        ("my_tasks.py:QUESTION", "import nothing_of_the_kind", "could not be run: ModuleNotFoundError"),
+        ("my_tasks.py:QUESTION", OWN_TASK.replace('"question"', '"asr"'), "the name 'asr' .* is taken"),
+        ("my_tasks.py:QUESTION", OWN_TASK.replace("balanced_", "balance_"), "did you mean"),
+    ],
+)
+def test_what_is_wrong_with_an_own_task(name: str, code: str | None, says: str, tmp_path: Path) -> None:
+    if code is not None:
+        (tmp_path / "my_tasks.py").write_text(code)
+    with pytest.raises(Exception, match=says) as caught:
+        get_task(name, relative_to=tmp_path)
+    assert "Error" in type(caught.value).__name__ and caught.type.__module__ == "speechverse.errors"
+
+
+def test_prompt_files(tmp_path: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("# a note\n[seen]\nIs it a question?\n\n[held-out]\nDoes it ask?\n")
+    assert PromptSet.load(own) == PromptSet(("Is it a question?",), ("Does it ask?",))
+    own.write_text("Is it a question?\n")
+    with pytest.raises(TaskError, match="line 1: 'Is it a question\\?' is not under"):
+        PromptSet.load(own)
+    with pytest.raises(TaskError, match="not found"):
+        PromptSet.load("nowhere")
+    with pytest.raises(TaskError, match="occur twice"):
+        PromptSet(("Is it?",), ("Is it?",))
+    with pytest.raises(TaskError, match="no held-out instructions"):
+        PromptSet(("Is it?",)).wordings("held_out")
+
+
+def test_tasks_and_metrics_import_without_the_heavy_libraries() -> None:
+    code = (
+        "import sys, speechverse.tasks as t; t.all_tasks(); "
+        "print([m for m in ('numpy', 'torch', 'jiwer', 'sacrebleu', 'sklearn', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

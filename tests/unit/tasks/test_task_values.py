@@ -1,0 +1,249 @@
+"""Every task asks in all its wordings, reads its own answer back, and says what an utterance lacks."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+from collections import Counter
+
+import pytest
+
+from speechverse.errors import TaskError
+from speechverse.seeding import rng_for
+from speechverse.tasks import (
+    Ask,
+    LabelSet,
+    OneOf,
+    PromptSet,
+    SlotList,
+    Task,
+    all_tasks,
+    get_task,
+    parse_slots,
+    task_names,
+)
+from speechverse.tasks import validate_task as validate
+
+MANY = LabelSet("intent", {f"intent_{i}": f"wants thing {i}" for i in range(40)} | {"play_music": "wants music"})
+
+
+def ask(seed: int = 0, **how: object) -> Ask:
+    how.setdefault("vocabulary", ("umbrella", "violin", "kitchens", "kitchen"))
+    return Ask(random.Random(seed), **how)
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_every_wording_renders_parses_and_scores(name, speech, inventory) -> None:
+    task = get_task(name)
+    examples = validate(task, speech(), inventory.get(task.label_field or ""))
+    assert len(examples) >= 2 * (15 + 5)
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_enough_short_instructions(name) -> None:
+    prompts = get_task(name).prompts
+    assert len(prompts.seen) >= 15 and len(prompts.held_out) >= 5
+    assert all(len(wording.split()) <= 25 for wording in prompts.seen + prompts.held_out)
+
+
+@pytest.mark.parametrize("name", ["ic", "sf"])
+def test_half_of_the_wordings_list_the_labels(name) -> None:
+    listing = [("{labels}" in wording) for wording in get_task(name).prompts.seen]
+    assert 0.4 <= sum(listing) / len(listing) <= 0.6
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("asr", "play miles davis in the kitchen"),
+        ("ic", "play_music"),
+        ("sf", "artist = miles davis; room = kitchen;"),
+        ("kwe", "miles davis, kitchen"),
+        ("er", "happy"),
+        ("asc", "neutral"),
+        ("ac", "scottish"),
+        ("sc", "one"),
+        ("sns", "speech"),
+    ],
+)
+def test_targets(name, target, speech, inventory) -> None:
+    task = get_task(name)
+    example = task.render(speech(), ask(labels=inventory.get(task.label_field or "")))
+    assert (example.id, example.task, example.target) == (f"u1/{name}", name, target)
+
+
+def test_empty_lists_are_said_to_be_none(speech) -> None:
+    for name, empty in (("sf", {"slots": []}), ("kwe", {"keywords": []})):
+        example = get_task(name).render(speech(**empty), ask())
+        assert (example.target, example.reference) == ("none", ())
+
+
+def test_labels_are_brought_to_their_canonical_word(speech) -> None:
+    assert get_task("er").render(speech(emotion="Happiness"), ask()).target == "happy"
+    assert get_task("sc").render(speech(num_speakers=2), ask()).target == "two"
+    assert get_task("sns").render(speech(is_speech=False, text=""), ask()).target == "non-speech"
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking", "says"),
+    [
+        ("asr", {"text": None}, "no text"),
+        ("ic", {"intent": None}, "no label 'intent'"),
+        ("er", {"is_speech": False}, "no speech"),
+        ("er", {"is_speech": None, "text": ""}, "no speech"),
+        ("st", {"translations": {}}, "'translations' is empty"),
+        ("sns", {"is_speech": None}, "no label 'is_speech'"),
+    ],
+)
+def test_a_task_says_what_an_utterance_lacks(name, lacking, says, speech) -> None:
+    task = get_task(name)
+    assert task.applies_to(speech()) and not task.applies_to(speech(**lacking))
+    with pytest.raises(TaskError, match=f"task '{name}' cannot be asked of utterance 'u1': .*{says}"):
+        task.render(speech(**lacking), ask())
+
+
+def test_non_speech_is_asked_only_whether_it_is_speech(speech) -> None:
+    noise = speech(is_speech=False, text="", num_speakers=None)
+    assert [task.name for task in all_tasks() if task.applies_to(noise)] == ["sns"]
+
+
+def test_a_label_outside_the_set_is_an_error(speech, inventory) -> None:
+    with pytest.raises(TaskError, match="'3'.*allowed: one, two"):
+        get_task("sc").render(speech(num_speakers=3), ask())
+    with pytest.raises(TaskError, match="allowed: artist, room, time"):
+        get_task("sf").render(speech(slots=[["song", "so what"]]), ask(labels=inventory["slots"]))
+    with pytest.raises(TaskError, match="takes labels of 'intent', not of 'slots'"):
+        get_task("ic").render(speech(), ask(labels=inventory["slots"]))
+    with pytest.raises(TaskError, match="hold ';' or '='"):
+        get_task("sf").render(speech(slots=[["room", "hall; attic"]]), ask())
+
+
+def test_translation_asks_for_each_language_apart(speech) -> None:
+    st = get_task("st")
+    assert st.variants(speech()) == ("de", "fr")
+    example = st.render(speech(), ask(), "fr")
+    assert (example.group, example.id, example.target) == ("fr", "u1/st/fr", "joue miles davis dans la cuisine")
+    assert "French" in example.instruction
+    assert {st.render(speech(), ask(seed)).group for seed in range(20)} == {"de", "fr"}
+    with pytest.raises(TaskError, match="unknown language 'xx'"):
+        st.render(speech(translations={"xx": "ba"}), ask())
+
+
+def test_keyword_search_asks_for_words_said_and_not_said(speech) -> None:
+    examples = [get_task("kws").render(speech(), ask(seed)) for seed in range(400)]
+    answers = Counter(example.target for example in examples)
+    assert 160 < answers["yes"] < 240
+    said = {example.instruction.split("'")[1] for example in examples if example.target == "yes"}
+    unsaid = {example.instruction.split("'")[1] for example in examples if example.target == "no"}
+    assert said == {"miles davis", "kitchen"}
+    assert unsaid == {"umbrella", "violin"}  # "kitchens" could hardly be told from "kitchen"
+
+
+def test_keyword_search_as_in_the_paper_and_without_keyword_labels(speech) -> None:
+    task = dataclasses.replace(get_task("kws"), positive_share=1.0)
+    utterance = speech(keywords=None)
+    words = {task.render(utterance, ask(seed)).instruction.split("'")[1] for seed in range(50)}
+    assert words == {"play", "miles", "davis", "kitchen"}
+
+
+def test_keyword_search_without_other_words_is_an_error(speech) -> None:
+    task = dataclasses.replace(get_task("kws"), positive_share=0.0)
+    with pytest.raises(TaskError, match="other keywords of the corpus"):
+        task.render(speech(), ask(vocabulary=("kitchen",)))
+
+
+def test_training_lists_some_labels_and_always_the_right_one(speech) -> None:
+    listed = 0
+    orders = set()
+    for seed in range(100):
+        example = get_task("ic").render(speech(), ask(seed, labels=MANY, max_listed=5, describe=0.0))
+        assert example.choices == MANY.names
+        if "intent_" in example.instruction:
+            listed += 1
+            assert example.instruction.count("intent_") == 4 and "play_music" in example.instruction
+            orders.add(example.instruction)
+    assert 30 < listed < 70 and len(orders) == listed
+
+
+def test_evaluation_lists_all_labels_or_none(speech, inventory) -> None:
+    for seed in range(50):
+        asked = ask(seed, labels=MANY, training=False, wording="held_out")
+        assert "intent_" not in get_task("ic").render(speech(), asked).instruction
+        few = get_task("ic").render(speech(), ask(seed, labels=inventory["intent"], training=False)).instruction
+        assert ("play_music" in few) == ("set_alarm" in few)
+
+
+def test_labels_carry_descriptions_when_drawn(speech, inventory) -> None:
+    template = "Choose: {labels}"
+    task, labels = get_task("sf"), inventory["slots"]
+    described = task.render(speech(), ask(labels=labels, describe=1.0), template=template).instruction
+    assert "room: a part of the house" in described and "time:" not in described and ";" in described
+    assert ":" not in task.render(speech(), ask(labels=labels, describe=0.0), template=template).instruction[8:]
+
+
+def test_a_corpus_may_bring_its_own_labels_and_lean_on_the_descriptions(speech) -> None:
+    labels = LabelSet("emotion", {"happy": "", "afraid": "a trembling voice"})
+    asked = ask(labels=labels, describe=1.0)
+    example = get_task("er").render(speech(), asked, template="{labels}")
+    assert example.choices == ("happy", "afraid")
+    assert "happy: a bright, lively voice" in example.instruction
+
+
+def test_without_labels_no_wording_lists_them(speech) -> None:
+    for seed in range(30):
+        example = get_task("ic").render(speech(), ask(seed))
+        assert example.choices is None and "{" not in example.instruction
+
+
+def test_same_seed_same_example(speech, inventory) -> None:
+    for task in all_tasks():
+        labels = inventory.get(task.label_field or "")
+        first, second = (
+            task.render(speech(), Ask(rng_for(3, task.name, "u1"), labels=labels, vocabulary=("violin",)))
+            for _ in range(2)
+        )
+        assert first == second
+
+
+def test_constraints(speech, inventory) -> None:
+    ic = get_task("ic").render(speech(), ask(labels=inventory["intent"]))
+    assert get_task("ic").constraint_for(ic.choices) == OneOf(("play_music", "set_alarm"))
+    assert get_task("sf").constraint_for(("artist", "room")) == SlotList(("artist", "room"))
+    assert get_task("er").constraint_for(("happy", "sad")) == OneOf(("happy", "sad"))
+    assert get_task("asr").constraint_for(None) is None
+
+
+def test_a_task_that_cannot_work_is_refused_when_made() -> None:
+    prompts = PromptSet(("Is it a question?",))
+    with pytest.raises(TaskError, match="no target"):
+        Task(name="q", title="Q", group="own", prompts=prompts, metrics=("accuracy",))
+    with pytest.raises(TaskError, match="constraint but no labels"):
+        Task(
+            name="q",
+            title="Q",
+            group="own",
+            prompts=prompts,
+            metrics=("accuracy",),
+            target=lambda utterance: "yes",
+            constraint=OneOf,
+        )
+
+
+def test_validation_finds_what_is_wrong_with_a_task(speech) -> None:
+    asr = get_task("asr")
+    with pytest.raises(TaskError, match=r"unknown placeholder 'lables'; did you mean 'labels'"):
+        validate(dataclasses.replace(asr, prompts=PromptSet(("Choose {lables}",))), speech())
+    with pytest.raises(TaskError, match="cannot read the right answer 'play miles davis in the kitchen'"):
+        validate(dataclasses.replace(asr, parser=parse_slots), speech())
+    count = itertools.count()
+    with pytest.raises(TaskError, match="reads its target 'play miles davis in the kitchen' as '1', not '0'"):
+        validate(
+            dataclasses.replace(asr, prompts=PromptSet(("Write.",)), parser=lambda *_: str(next(count) // 2)), speech()
+        )
+
+
+def test_intervals_hold_all_metrics() -> None:
+    intervals = get_task("er").intervals(["happy", "sad"], ["happy", "happy"], num_samples=50)
+    assert list(intervals) == ["uar", "accuracy", "unparsed_rate"]
+    assert intervals["accuracy"].value == 0.5
