@@ -1,4 +1,4 @@
-"""What the spoken world says: requests with intents, slots, keywords and true translations, and other sentences beside them."""
+"""What the spoken world says: requests with their parse and true translations, and other sentences beside them."""
 
 from speechverse.synth.language.sentence import STRATA, Sentence, draw_sentence, inventory, words
 

@@ -1,8 +1,8 @@
 """The grammar of requests: templates in three languages over one parse, read from `data/`.
 
-A template is one line a language. `{slot}` stands for a value of a slot, `(a|b|)` for one of several wordings, the same one in every
-language, and `*word*` marks a keyword of the English line. A slot's value is written `in the [kitchen]` where only the bracketed part
-is the value and the rest comes with it, so that case and preposition can differ between languages.
+A template is one line a language. `{slot}` stands for a value of a slot, `(a|b|)` for one of several wordings, the same
+one in every language, and `*word*` marks a keyword of the English line. A slot's value is written `in the [kitchen]`
+where only the bracketed part is the value and the rest comes with it: case and preposition can differ between languages.
 """
 
 from __future__ import annotations

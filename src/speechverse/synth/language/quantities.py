@@ -55,8 +55,7 @@ def durations() -> list[Triple]:
 def amounts() -> list[Triple]:
     """Sums of money: "forty dollars"."""
     hundreds = [
-        (f"{en} hundred", f"{de}hundert", f"{fr} cents" if en != "one" else "cent")
-        for en, de, fr in list(_hours())[:9]
+        (f"{en} hundred", f"{de}hundert", f"{fr} cents" if en != "one" else "cent") for en, de, fr in list(_hours())[:9]
     ]
     return [(f"{en} dollars", f"{de} dollar", f"{fr} dollars") for en, de, fr in [*_tens(1, 9), *hundreds]]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from speechverse.errors import UserError, unknown_name
 from speechverse.seeding import hash_seed
 from speechverse.synth.language import grammar
-from speechverse.synth.language.strata import STRATUM_MAKERS, random_words
+from speechverse.synth.language.strata import STRATUM_MAKERS, random_words, stratum_words
 
 Part = Literal["train", "dev", "test"]
 
@@ -94,8 +94,8 @@ def inventory() -> dict[str, dict[str, str]]:
 
 @functools.cache
 def words() -> tuple[str, ...]:
-    """Every English word of the grammar, in order of the alphabet."""
-    return tuple(sorted(grammar.load().words()))
+    """Every English word of the grammar and of the other strata, in order of the alphabet."""
+    return tuple(sorted(grammar.load().words() | set(stratum_words())))
 
 
 def _draw(rng: random.Random, stratum: str) -> Sentence:
