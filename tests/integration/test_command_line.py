@@ -11,6 +11,9 @@ import pytest
 from speechverse.cli import VERBS
 
 
+HEAVY = ("torch", "transformers", "lhotse", "scipy", "sklearn", "matplotlib")
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "speechverse", *arguments],
@@ -35,7 +38,7 @@ def test_every_verb_shows_an_example(verb: str) -> None:
 def test_starting_does_not_load_the_heavy_libraries() -> None:
     """Import time is a claim for benchmarks; that none of the slow libraries is loaded is what keeps it small."""
     for statement in ("import speechverse", "from speechverse.cli import build_app; build_app()"):
-        code = f"{statement}\nimport sys\nprint([m for m in ('torch', 'transformers', 'lhotse', 'scipy', 'sklearn', 'matplotlib') if m in sys.modules])"
+        code = f"{statement}\nimport sys\nprint([name for name in {HEAVY} if name in sys.modules])"
         loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         assert loaded == "[]", f"{statement} loads {loaded}"
 

@@ -2,7 +2,7 @@
 
 A template is one line a language. `{slot}` stands for a value of a slot, `(a|b|)` for one of several wordings, the same
 one in every language, and `*word*` marks a keyword of the English line. A slot's value is written `in the [kitchen]`
-where only the bracketed part is the value and the rest comes with it: case and preposition can differ between languages.
+where only the bracketed part is the value and the rest comes with it: case and preposition can differ.
 """
 
 from __future__ import annotations
