@@ -1,0 +1,63 @@
+"""Sound to files: FLAC or WAV, 16 bit, written aside and then renamed."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from speechverse.audio.waveform import Waveform
+from speechverse.errors import AudioError
+
+_FORMATS = {".flac": "FLAC", ".wav": "WAV"}
+
+
+def save(path: str | Path, waveform: Waveform) -> Path:
+    """Writes a clip as 16-bit FLAC or WAV, by the name's ending; a half-written file is never left under that name.
+
+    Args:
+        path: Where to; folders that are missing are made.
+        waveform: What to write; samples beyond full scale are refused, not wrapped.
+
+    Returns:
+        The path.
+
+    Raises:
+        AudioError: Another ending, samples that are not finite or beyond full scale, or the disk refused.
+    """
+    path = Path(path)
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise AudioError(f"cannot write '{path}': name it .flac or .wav")
+    content = _encoded(waveform, kind, what=f"'{path}'")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(content)
+        os.replace(aside, path)
+    except OSError as error:
+        with suppress(OSError):
+            aside.unlink()
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        raise AudioError(f"cannot write '{path}': {reason}") from error
+    return path
+
+
+def encode_wav(waveform: Waveform) -> bytes:
+    """The bytes of a 16-bit WAV file holding the clip."""
+    return _encoded(waveform, "WAV", what="the clip")
+
+
+def _encoded(waveform: Waveform, kind: str, what: str) -> bytes:
+    if not np.all(np.isfinite(waveform.samples)):
+        raise AudioError(f"cannot write {what}: it has samples that are not numbers")
+    if len(waveform.samples) and float(np.abs(waveform.samples).max()) > 1.0:
+        raise AudioError(f"cannot write {what}: samples go beyond full scale (-1 to 1); lower the level first")
+    memory = io.BytesIO()
+    soundfile.write(memory, waveform.samples, waveform.sampling_rate, format=kind, subtype="PCM_16")
+    return memory.getvalue()

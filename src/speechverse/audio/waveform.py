@@ -1,0 +1,63 @@
+"""A stretch of mono sound in memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from speechverse.types import SAMPLING_RATE, Seconds
+
+_WINDOW = 400  # 25 ms
+
+
+class Waveform(NamedTuple):
+    """Mono sound.
+
+    Attributes:
+        samples: float32 (T,), within about -1 to 1.
+        sampling_rate: Hz.
+    """
+
+    samples: np.ndarray
+    sampling_rate: int = SAMPLING_RATE
+
+    @property
+    def duration(self) -> Seconds:
+        """Length in seconds."""
+        return len(self.samples) / self.sampling_rate
+
+
+def level_db(samples: np.ndarray) -> float:
+    """Root-mean-square level in dB below full scale; about -200 for digital silence."""
+    mean_square = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    return 10.0 * float(np.log10(mean_square + 1e-20))
+
+
+def window_levels_db(samples: np.ndarray, window: int = _WINDOW) -> np.ndarray:
+    """Level of each whole window, in dB below full scale.
+
+    Args:
+        samples: (T,).
+        window: Samples in a window.
+
+    Returns:
+        (T // window,), or the level of all samples as (1,) if they fill less than one window.
+    """
+    if len(samples) < window:
+        return np.array([level_db(samples)])
+    count = len(samples) // window
+    frames = samples[: count * window].reshape(count, window).astype(np.float64)
+    return 10.0 * np.log10(np.mean(frames**2, axis=1) + 1e-20)
+
+
+def active_level_db(samples: np.ndarray, floor_db: float = 30.0) -> float:
+    """Level of the sounding windows only: those at most `floor_db` under the loudest one; pauses do not count."""
+    levels = window_levels_db(samples)
+    active = levels[levels >= levels.max() - floor_db]
+    return 10.0 * float(np.log10(np.mean(10.0 ** (active / 10.0))))
+
+
+def is_silent(waveform: Waveform, threshold_db: float = -65.0) -> bool:
+    """Whether nothing in the clip rises above the threshold (dB below full scale, in windows of 25 ms)."""
+    return bool(window_levels_db(waveform.samples).max() < threshold_db)

@@ -1,0 +1,33 @@
+"""Corpora, mixtures, the batch plan, collation and the feature cache."""
+
+from __future__ import annotations
+
+from speechverse.data.cache import FeatureCache, encoder_fingerprint
+from speechverse.data.collate import Batch, Collator, measured_by
+from speechverse.data.corpus import Corpus, write_corpus
+from speechverse.data.labels import collect_labels
+from speechverse.data.loader import LoadedStep, PlanLoader
+from speechverse.data.mixture import Mixture, MixtureItem
+from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch, pack
+from speechverse.data.render import render_for_evaluation
+
+__all__ = [
+    "Batch",
+    "BatchPlan",
+    "Collator",
+    "Corpus",
+    "FeatureCache",
+    "GlobalStep",
+    "Length",
+    "LoadedStep",
+    "MicroBatch",
+    "Mixture",
+    "MixtureItem",
+    "PlanLoader",
+    "collect_labels",
+    "encoder_fingerprint",
+    "measured_by",
+    "pack",
+    "render_for_evaluation",
+    "write_corpus",
+]

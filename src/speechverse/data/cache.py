@@ -1,0 +1,355 @@
+"""What a frozen encoder heard, kept on disk: every layer of every utterance, heard once.
+
+A cache is a folder of safetensors shards, each written aside and then renamed, and a `cache.json` that says whose
+outputs they are. Entries are keyed by the audio file (path, size, time) and the part of it, so a clip made anew is not
+taken for the old one.
+
+Shape letters: L layers, T frames, D width of the encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from speechverse.audio import load
+from speechverse.data.jsonl import allowed_bad
+from speechverse.errors import AudioError, CacheError, CorpusError
+from speechverse.types import SAMPLING_RATE, Seconds, Utterance
+
+if TYPE_CHECKING:
+    from speechverse.encoders import SpeechEncoder
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+_DESCRIPTION = "cache.json"
+_SHARD_BYTES = 128 * 2**20
+_BATCH_SECONDS: Seconds = 60.0
+_NOT_THE_MODEL = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
+"""Entries of a configuration that differ between copies of one model."""
+
+
+def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float16) -> str:
+    """A hash of all that an entry depends on besides the audio: weights, layers kept, preprocessing and precision."""
+    settings = {
+        "format": FORMAT,
+        "dtype": str(dtype),
+        "num_layers": _num_layers(encoder),
+        "config": {k: v for k, v in encoder.model.config.to_dict().items() if k not in _NOT_THE_MODEL},
+        "front_end": encoder.front_end.feature_extractor.to_dict(),
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for name, weight in sorted(encoder.model.state_dict().items()):
+        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
+        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+class FeatureCache:
+    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in half precision.
+
+    Attributes:
+        fingerprint: Whose outputs they are.
+        num_layers: L.
+        width: D.
+        dtype: Precision of the entries.
+        failed: Clips that could not be heard, by key, with the reason.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.fingerprint: str = about["fingerprint"]
+        self.num_layers: int = about["num_layers"]
+        self.width: int = about["width"]
+        self.dtype: torch.dtype = getattr(torch, about["dtype"])
+        self.failed: dict[str, str] = dict(about["failed"])
+        self._shard_of = {key: shard for shard in sorted(folder.glob("shard-*.safetensors")) for key in _keys(shard)}
+        self._open: dict[Path, Any] = {}
+
+    @staticmethod
+    def size(encoder: SpeechEncoder, utterances: Sequence[Utterance], dtype: torch.dtype = torch.float16) -> int:
+        """Bytes that a cache of these utterances takes, told before it is made."""
+        unique = {utterance.audio: utterance.duration for utterance in utterances}
+        frames = sum(encoder.num_frames(round(duration * SAMPLING_RATE)) for duration in unique.values())
+        return frames * _num_layers(encoder) * encoder.width * dtype.itemsize
+
+    @classmethod
+    def open(cls, folder: str | Path, fingerprint: str) -> FeatureCache:
+        """Opens a whole cache of the encoder with this fingerprint.
+
+        Raises:
+            CacheError: If there is none, it was not finished, or it is another encoder's.
+        """
+        folder = Path(folder)
+        about = _read(folder)
+        if about is None:
+            raise CacheError(f"{folder} is no feature cache; build one")
+        _refuse_foreign(folder, about, fingerprint)
+        if not about["whole"]:
+            raise CacheError(
+                f"the feature cache {folder} was not finished; build it again, it goes on where it stopped"
+            )
+        return cls(folder, about)
+
+    @classmethod
+    def build(
+        cls,
+        encoder: SpeechEncoder,
+        utterances: Sequence[Utterance],
+        folder: str | Path,
+        *,
+        dtype: torch.dtype = torch.float16,
+        max_bad_share: float = 0.01,
+        progress: Callable[[int], None] | None = None,
+    ) -> FeatureCache:
+        """Hears every utterance that the folder does not hold yet, in batches of like length.
+
+        Args:
+            encoder: The frozen encoder, on the device to use.
+            utterances: What to hear; those with the same audio are heard once, those over the encoder's limit never.
+            folder: Where to keep it; a build that was interrupted goes on where it stopped.
+            dtype: float16, or bfloat16 for encoders whose outputs leave float16's range.
+            max_bad_share: The share of unreadable clips allowed; they are counted and logged.
+            progress: Called with the number of utterances done since the last call, those already there first.
+
+        Raises:
+            CacheError: If the folder holds another encoder's cache, or the disk is too small.
+            CorpusError: If too many clips cannot be read.
+            AudioError: If an audio file is missing.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        fingerprint = encoder_fingerprint(encoder, dtype)
+        about = _read(folder) or _describe(encoder, fingerprint, dtype)
+        _refuse_foreign(folder, about, fingerprint)
+        cache = cls(folder, about)
+        tell = progress or (lambda _: None)
+        pending = cache._pending(_within_limit(encoder, utterances))
+        tell(len(utterances) - len(pending))
+        if pending or not about["whole"]:
+            cache._write(about, whole=False)
+            _refuse_full_disk(folder, cls.size(encoder, list(pending.values()), dtype), len(pending))
+            cache._fill(encoder, pending, dtype, tell)
+            cache._judge(utterances, max_bad_share)
+            cache._write(about, whole=True)
+        return cache
+
+    def __len__(self) -> int:
+        return len(self._shard_of)
+
+    def __contains__(self, utterance: Utterance) -> bool:
+        return entry_key(utterance) in self._shard_of
+
+    def __getitem__(self, utterance: Utterance) -> Tensor:
+        """The encoder's layers for an utterance, (L, T, D).
+
+        Raises:
+            AudioError: If the clip could not be read when the cache was built.
+            CacheError: If it was not there then, or is another recording now.
+        """
+        key = entry_key(utterance)
+        if key in self.failed:
+            raise AudioError(self.failed[key])
+        if key not in self._shard_of:
+            raise CacheError(
+                f"the feature cache {self.folder} holds nothing for '{utterance.id}' ({utterance.audio.path}): "
+                "the file is new or has changed since; build the cache again"
+            )
+        return self._shard(self._shard_of[key]).get_tensor(key)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+    def _shard(self, path: Path) -> Any:
+        if path not in self._open:
+            self._open[path] = safe_open(path, framework="pt")
+        return self._open[path]
+
+    def _pending(self, utterances: Sequence[Utterance]) -> dict[str, Utterance]:
+        """What is neither here nor known to be bad, by key, shortest first."""
+        wanted = {entry_key(utterance): utterance for utterance in utterances}
+        missing = wanted.keys() - self._shard_of.keys() - self.failed.keys()
+        return {key: wanted[key] for key in sorted(missing, key=lambda key: (wanted[key].duration, key))}
+
+    def _fill(
+        self, encoder: SpeechEncoder, pending: Mapping[str, Utterance], dtype: torch.dtype, tell: Callable[[int], None]
+    ) -> None:
+        shard: dict[str, Tensor] = {}
+        held = 0
+        for num_tried, waveforms in self._loaded(encoder, _batches(pending)):
+            entries = _hear(encoder, waveforms, dtype) if waveforms else {}
+            shard |= entries
+            held += sum(entry.nbytes for entry in entries.values())
+            if held >= _SHARD_BYTES:
+                self._write_shard(shard)
+                shard, held = {}, 0
+            tell(num_tried)
+        if shard:
+            self._write_shard(shard)
+
+    def _loaded(
+        self, encoder: SpeechEncoder, batches: Sequence[Mapping[str, Utterance]]
+    ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """How many clips a batch tried, and samples by key; the next batch is decoded while this one is heard."""
+        with ThreadPoolExecutor(1) as pool:
+            coming = deque(pool.submit(self._load, encoder, batch) for batch in batches[:1])
+            for place, batch in enumerate(batches, start=1):
+                coming.extend(pool.submit(self._load, encoder, following) for following in batches[place : place + 1])
+                yield len(batch), coming.popleft().result()
+
+    def _load(self, encoder: SpeechEncoder, batch: Mapping[str, Utterance]) -> dict[str, np.ndarray]:
+        waveforms = {}
+        for key, utterance in batch.items():
+            try:
+                samples = load(utterance.audio).samples
+                encoder.front_end.check_length(len(samples))
+                if encoder.num_frames(len(samples)) < 1:
+                    raise AudioError(f"{utterance.audio.path} is too short for the encoder to give a frame")
+                waveforms[key] = samples
+            except AudioError as error:
+                log.warning("'%s' cannot be used: %s", utterance.id, error)
+                self.failed[key] = str(error)
+        return waveforms
+
+    def _write_shard(self, shard: dict[str, Tensor]) -> None:
+        number = len(list(self.folder.glob("shard-*.safetensors")))
+        path = self.folder / f"shard-{number:05d}.safetensors"
+        scratch = path.with_suffix(".tmp")
+        save_file(shard, scratch)
+        os.replace(scratch, path)
+        self._shard_of |= dict.fromkeys(shard, path)
+
+    def _judge(self, utterances: Sequence[Utterance], max_bad_share: float) -> None:
+        bad = [self.failed[key] for key in map(entry_key, utterances) if key in self.failed]
+        if len(bad) > allowed_bad(max_bad_share, len(utterances)):
+            raise CorpusError(
+                f"{len(bad)} of {len(utterances)} clips cannot be used, more than {max_bad_share:.1%} are refused "
+                f"(first: {bad[0]}): mend them or take them out"
+            )
+
+    def _write(self, about: Mapping[str, Any], *, whole: bool) -> None:
+        scratch = self.folder / f".{_DESCRIPTION}.tmp"
+        scratch.write_text(json.dumps({**about, "failed": self.failed, "whole": whole}, indent=2), encoding="utf-8")
+        os.replace(scratch, self.folder / _DESCRIPTION)
+
+
+def entry_key(utterance: Utterance) -> str:
+    """Names an entry by the audio it was made from: the file, its size and time, and the part of it.
+
+    Raises:
+        AudioError: If the file is missing.
+    """
+    ref = utterance.audio
+    try:
+        status = os.stat(ref.path)
+    except OSError as error:
+        raise AudioError(f"the audio file {ref.path} is missing: {error.strerror}") from error
+    told = (os.path.abspath(ref.path), ref.start, ref.duration, status.st_size, status.st_mtime_ns)
+    return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
+
+
+def _num_layers(encoder: SpeechEncoder) -> int:
+    return 1 if encoder.last_layer_only else encoder.num_layers
+
+
+def _describe(encoder: SpeechEncoder, fingerprint: str, dtype: torch.dtype) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "fingerprint": fingerprint,
+        "num_layers": _num_layers(encoder),
+        "width": encoder.width,
+        "dtype": str(dtype).removeprefix("torch."),
+        "failed": {},
+        "whole": False,
+    }
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    path = folder / _DESCRIPTION
+    if not path.exists():
+        if any(folder.glob("shard-*")):
+            raise CacheError(f"{folder} holds shards but no {_DESCRIPTION}; delete it and build the cache again")
+        return None
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise CacheError(f"{folder} has cache format {about['format']}; this version reads {FORMAT}: delete it")
+        return about
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"{path} is broken ({error}); delete the folder and build the cache again") from error
+
+
+def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:
+    if about["fingerprint"] != fingerprint:
+        raise CacheError(
+            f"the feature cache {folder} was made by another encoder, other layers or other preprocessing "
+            f"(fingerprint {about['fingerprint'][:12]}, expected {fingerprint[:12]}); "
+            "delete it, or choose another folder"
+        )
+
+
+def _refuse_full_disk(folder: Path, size: int, num_clips: int) -> None:
+    free = shutil.disk_usage(folder).free
+    log.info("feature cache %s: %d clips, %.1f MB", folder, num_clips, size / 1e6)
+    if size > free:
+        raise CacheError(
+            f"the feature cache would take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at {folder}; "
+            "choose another folder, or train without a cache"
+        )
+
+
+def _keys(shard: Path) -> list[str]:
+    try:
+        with safe_open(shard, framework="pt") as content:
+            return list(content.keys())
+    except (SafetensorError, OSError) as error:
+        raise CacheError(f"{shard} is broken ({error}); delete it and build the cache again") from error
+
+
+def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> list[Utterance]:
+    limit = encoder.max_seconds or float("inf")
+    fitting = [utterance for utterance in utterances if utterance.duration <= limit]
+    if len(fitting) < len(utterances):
+        left = len(utterances) - len(fitting)
+        log.warning("%d of %d clips are over the encoder's %g s and not cached", left, len(utterances), limit)
+    return fitting
+
+
+def _batches(pending: Mapping[str, Utterance]) -> list[dict[str, Utterance]]:
+    """Groups utterances, shortest first, so that a batch with its padding stays under a length."""
+    batches: list[dict[str, Utterance]] = []
+    for key, utterance in pending.items():
+        if not batches or (len(batches[-1]) + 1) * utterance.duration > _BATCH_SECONDS:
+            batches.append({})
+        batches[-1][key] = utterance
+    return batches
+
+
+def _hear(encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Runs the encoder over one batch; each entry (L, T, D) holds its true frames only."""
+    device = next(encoder.parameters()).device
+    inputs = {name: tensor.to(device) for name, tensor in encoder.prepare(list(waveforms.values())).items()}
+    with torch.inference_mode():
+        hidden_states_LBTD, lengths = encoder(**inputs)
+        hidden_states_LBTD = hidden_states_LBTD.to(dtype).cpu()
+    entries = {}
+    for row, (key, length) in enumerate(zip(waveforms, lengths.tolist(), strict=True)):
+        entries[key] = hidden_states_LBTD[:, row, :length].contiguous()
+        if not torch.isfinite(entries[key]).all():
+            raise CacheError(f"the encoder's outputs leave the range of {dtype}; build the cache in bfloat16")
+    return entries

@@ -1,0 +1,123 @@
+"""From examples to the tensors the model takes; the processor does the work, this loads what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechverse.audio import load
+from speechverse.data.cache import FeatureCache
+from speechverse.data.plan import Length
+from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.types import SAMPLING_RATE, Example
+
+if TYPE_CHECKING:
+    from speechverse.models import SpeechVerseProcessor
+
+IGNORED = -100
+"""The label that no loss counts."""
+
+
+@dataclass
+class Batch:
+    """Examples as tensors.
+
+    Attributes:
+        inputs: What the model is called with: `model(**batch.inputs)`.
+        examples: The examples, one a row.
+        loss_weights: What each row's loss counts, shape (B,).
+        skipped: Rows whose audio could not be used, by example id, with the reason; nothing of them is learnt.
+    """
+
+    inputs: Any
+    examples: tuple[Example, ...]
+    loss_weights: Tensor
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Each row's task."""
+        return tuple(example.task for example in self.examples)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on another device."""
+        return Batch(self.inputs.to(device), self.examples, self.loss_weights.to(device), self.skipped)
+
+
+@dataclass
+class Collator:
+    """Makes batches to train on and to measure the loss with.
+
+    A clip that cannot be used becomes silence without labels, and is told of in `Batch.skipped`: the batch keeps its
+    shape, so processes stay in step and no example moves.
+
+    Attributes:
+        processor: The model's processor.
+        cache: Encoder outputs to use instead of audio.
+    """
+
+    processor: SpeechVerseProcessor
+    cache: FeatureCache | None = None
+
+    def __call__(self, examples: Sequence[Example], loss_weights: Sequence[float] | None = None) -> Batch:
+        """Loads and collates examples, with their targets as labels."""
+        skipped: dict[str, str] = {}
+        heard = [self._hear(example, skipped) for example in examples]
+        inputs = self.processor(
+            [example.instruction for example in examples],
+            audio=heard if self.cache is None else None,
+            features=None if self.cache is None else heard,
+            targets=[example.target for example in examples],
+        )
+        weights = torch.tensor(list(loss_weights) if loss_weights is not None else [1.0] * len(examples))
+        for row, example in enumerate(examples):
+            if example.id in skipped:
+                inputs["labels"][row] = IGNORED
+                weights[row] = 0.0
+        return Batch(inputs, tuple(examples), weights, skipped)
+
+    def _hear(self, example: Example, skipped: dict[str, str]) -> Any:
+        try:
+            if self.cache is not None:
+                return self.cache[example.utterance]
+            samples = load(example.utterance.audio).samples
+            _refuse_misfit(self.processor, len(samples))
+            return samples
+        except AudioError as error:
+            skipped[example.id] = str(error)
+            return self._silence(round(example.utterance.duration * SAMPLING_RATE))
+
+    def _silence(self, num_samples: int) -> Any:
+        if self.cache is None:
+            return np.zeros(num_samples, dtype=np.float32)
+        num_frames = self.processor.front_end.num_frames(num_samples)
+        return torch.zeros(self.cache.num_layers, num_frames, self.cache.width, dtype=self.cache.dtype)
+
+
+def measured_by(processor: SpeechVerseProcessor) -> Length:
+    """The length function of a batch plan: LLM positions by the processor's arithmetic.
+
+    The function raises AudioError for a clip the model, its encoder or its LLM cannot take.
+    """
+    limit = processor.config.llm_max_positions or float("inf")
+
+    def length(example: Example) -> int:
+        num_samples = round(example.utterance.duration * SAMPLING_RATE)
+        _refuse_misfit(processor, num_samples)
+        positions = processor.num_positions(example.instruction, example.target, num_samples=num_samples)
+        if positions > limit:
+            raise AudioTooLongError(f"{positions} positions are more than the {limit} the LLM can read")
+        return positions
+
+    return length
+
+
+def _refuse_misfit(processor: SpeechVerseProcessor, num_samples: int) -> None:
+    processor.check_length(num_samples)
+    if processor.front_end.num_frames(num_samples) < 1:
+        raise AudioError(f"{num_samples} samples are too short for the encoder to give a frame")

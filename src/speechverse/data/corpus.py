@@ -1,0 +1,217 @@
+"""A corpus: named splits of utterances and the inventory of their labels. It knows nothing of tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from speechverse.data.jsonl import JsonlReader
+from speechverse.data.labels import as_label_sets, collect_labels
+from speechverse.data.manifest import read_json, read_manifest, write_manifest
+from speechverse.errors import CorpusError, unknown_name
+from speechverse.seeding import hash_seed
+from speechverse.tasks import LabelSet
+from speechverse.types import Utterance
+
+FORMAT = 1
+DESCRIPTION = "corpus.json"
+Load = Callable[[], list[Utterance]]
+
+
+@dataclass
+class Corpus:
+    """Splits of utterances, read when first asked for, with the label sets they draw from.
+
+    Attributes:
+        name: What recipes and results call it.
+        labels: Label sets by field (`intent`, `slots`, `accent`, ...).
+        description: What `corpus.json` says, for a corpus in a folder.
+        skipped: Clips that could not be used when the corpus was read: split, then id to reason.
+    """
+
+    name: str
+    labels: Mapping[str, LabelSet]
+    description: Mapping[str, Any] = field(default_factory=dict)
+    skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    _sources: dict[str, Load | list[Utterance]] = field(default_factory=dict, repr=False)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self._sources)
+
+    def utterances(self, split: str) -> list[Utterance]:
+        """Every utterance of a split, in the manifest's order; read once, then kept.
+
+        Raises:
+            CorpusError: If there is no such split, or its manifest is broken.
+        """
+        if split not in self._sources:
+            raise CorpusError(f"corpus '{self.name}': {unknown_name('split', split, self._sources)}")
+        source = self._sources[split]
+        if callable(source):
+            source = self._sources[split] = source()
+        return source
+
+    def keywords(self, split: str) -> tuple[str, ...]:
+        """Every key word of every utterance, as often as it occurs."""
+        return tuple(word for utterance in self.utterances(split) for word in utterance.labels.get("keywords", ()))
+
+    def with_validation(
+        self,
+        share: float,
+        *,
+        split: str = "train",
+        seed: int = 0,
+        by: Literal["utterance", "speaker"] = "utterance",
+    ) -> Corpus:
+        """This corpus with a part of one split taken out as the split `validation`.
+
+        A hash of the id (or of the speaker, where known) decides, so an utterance keeps its side when the corpus grows.
+
+        Raises:
+            CorpusError: If one side would be empty, or there is a split `validation` already.
+        """
+        if "validation" in self._sources:
+            raise CorpusError(f"corpus '{self.name}' has a split 'validation' already; ask for that one")
+        utterances = self.utterances(split)
+        held_out = _held_out(utterances, share, seed, by)
+        if not held_out or len(held_out) == len(utterances):
+            raise CorpusError(
+                f"corpus '{self.name}': a validation share of {share:g} by {by} leaves nothing on one side of split "
+                f"'{split}' ({len(utterances)} utterances); choose another share (0 to 1), or divide by utterance"
+            )
+        sources: dict[str, Load | list[Utterance]] = dict(self._sources)
+        sources[split] = [utterance for utterance in utterances if utterance.id not in held_out]
+        sources["validation"] = [utterance for utterance in utterances if utterance.id in held_out]
+        return Corpus(self.name, self.labels, self.description, self.skipped, sources)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Corpus:
+        """Opens a corpus folder that `write_corpus` made, or that holds lhotse cuts beside a `corpus.json`.
+
+        Raises:
+            CorpusError: If the folder is not a whole corpus of a format this version reads.
+        """
+        folder = Path(folder).absolute()
+        description = read_json(folder / DESCRIPTION)
+        if description.get("format") != FORMAT:
+            raise CorpusError(f"{folder} has corpus format {description.get('format')}; this version reads {FORMAT}")
+        try:
+            name, labels = description["name"], as_label_sets(description["labels"])
+            sources: dict[str, Load | list[Utterance]] = {
+                split: _loader(folder, split, about) for split, about in description["splits"].items()
+            }
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CorpusError(f"{folder / DESCRIPTION} lacks or misstates {error}") from error
+        return cls(name, labels, description, {}, sources)
+
+    @classmethod
+    def from_jsonl(
+        cls,
+        name: str,
+        paths: Mapping[str, str | Path],
+        labels: Mapping[str, Any] | None = None,
+        *,
+        validation_share: float | None = None,
+        validation_by: Literal["utterance", "speaker"] = "utterance",
+        seed: int = 0,
+        max_bad_share: float = 0.01,
+    ) -> Corpus:
+        """A corpus of plain JSONL files, read at once; no audio is copied.
+
+        Args:
+            name: The corpus's name.
+            paths: One file a split; audio paths are relative to their file's folder.
+            labels: Label sets that lines must keep to: field to names, or to names with descriptions. Without it
+                they are gathered from all splits.
+            validation_share: Take this share of `train` out as the split `validation`.
+            validation_by: What the validation split keeps together.
+            seed: Seed of that choice.
+            max_bad_share: The share of unreadable clips a file may have; they are left out, counted and logged.
+
+        Raises:
+            CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
+        """
+        given = as_label_sets(labels or {})
+        reader = JsonlReader(given, max_bad_share)
+        contents = {split: reader.read(Path(path)) for split, path in paths.items()}
+        everyone = [utterance for content in contents.values() for utterance in content.utterances]
+        corpus = cls(
+            name,
+            {**collect_labels(everyone), **given},
+            {"source": {split: str(path) for split, path in paths.items()}},
+            {split: content.skipped for split, content in contents.items() if content.skipped},
+            {split: content.utterances for split, content in contents.items()},
+        )
+        if validation_share is None:
+            return corpus
+        return corpus.with_validation(validation_share, seed=seed, by=validation_by)
+
+
+def write_corpus(
+    folder: str | Path,
+    name: str,
+    splits: Mapping[str, Iterable[Utterance]],
+    labels: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Corpus:
+    """Writes a corpus folder: one manifest of lhotse cuts a split, then `corpus.json`, which makes it whole.
+
+    Args:
+        folder: Where to; audio that lies inside it is named relative to it, so the folder can be moved.
+        name: The corpus's name.
+        splits: Utterances by split; iterables are read once, in order.
+        labels: Label sets by field (LabelSet, names, or names with descriptions); gathered from the utterances if None.
+        extra: Further entries of `corpus.json`, such as `seed`, `source` and `counts`.
+
+    Raises:
+        CorpusError: If an id occurs twice, or a split's name is no plain word.
+        AudioError: If an utterance's audio cannot be read.
+    """
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DESCRIPTION).unlink(missing_ok=True)
+    gathered: dict[str, Any] = dict(labels) if labels is not None else {}
+    seen: set[str] = set()
+    about = {}
+    everyone: list[Utterance] = []
+    for split, utterances in splits.items():
+        if not re.fullmatch(r"[a-z0-9_-]+", split):
+            raise CorpusError(f"split '{split}': use lower-case letters, digits, '-' and '_'")
+        utterances = list(utterances)
+        about[split] = asdict(write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen))
+        everyone += utterances
+    sets = as_label_sets(gathered) if labels is not None else collect_labels(everyone)
+    described = {field: dict(known.descriptions) for field, known in sets.items()}
+    _write_json(
+        folder / DESCRIPTION, {"name": name, "format": FORMAT, "splits": about, "labels": described, **(extra or {})}
+    )
+    return Corpus.open(folder)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    scratch = path.with_name(f".{path.name}.tmp")
+    scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(scratch, path)
+
+
+def _loader(folder: Path, split: str, about: Mapping[str, Any]) -> Load:
+    return lambda: list(read_manifest(folder / f"{split}.jsonl.gz", folder, about["manifest_sha256"]))
+
+
+def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> set[str]:
+    """Ids whose group's hash falls under the share; the group of the lowest hash if none does."""
+    if not 0 < share < 1:
+        return set()
+    groups: dict[str, list[str]] = {}
+    for utterance in utterances:
+        key = utterance.speaker if by == "speaker" and utterance.speaker else utterance.id
+        groups.setdefault(key, []).append(utterance.id)
+    places = {key: hash_seed(seed, "validation", key) / 2**64 for key in groups}
+    lowest = min(places, key=places.__getitem__, default=None)
+    return {name for key, names in groups.items() if places[key] < share or key == lowest for name in names}

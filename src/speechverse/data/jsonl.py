@@ -1,0 +1,163 @@
+"""The plain JSONL corpus: one object a line, `audio`, optional `start`/`duration`, `text` and any labels."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechverse.audio import duration_of
+from speechverse.data.labels import check_names, normalise_labels
+from speechverse.errors import AudioError, CorpusError
+from speechverse.tasks import LabelSet
+from speechverse.types import AudioRef, Seconds, Utterance
+
+log = logging.getLogger(__name__)
+
+_OWN_KEYS = ("audio", "id", "start", "duration", "text", "speaker", "language")
+_SLACK: Seconds = 0.05
+"""How far a part may reach over its file's end: annotations are rounded."""
+
+
+def allowed_bad(share: float, total: int) -> int:
+    """How many bad clips a share of a corpus lets pass: at least one, unless the share is 0."""
+    return max(1, int(share * total)) if share > 0 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlContent:
+    """What a JSONL file gave: its utterances, and the clips that could not be used, id to reason."""
+
+    utterances: list[Utterance]
+    skipped: dict[str, str]
+
+
+@dataclass
+class JsonlReader:
+    """Reads plain JSONL files into utterances, counting the clips it cannot use.
+
+    Attributes:
+        labels: Label sets that every line must keep to, by field.
+        max_bad_share: The share of unreadable clips above which a file is refused.
+    """
+
+    labels: Mapping[str, LabelSet] = field(default_factory=dict)
+    max_bad_share: float = 0.01
+    _lengths: dict[Path, Seconds | AudioError] = field(default_factory=dict)
+
+    def read(self, path: Path) -> JsonlContent:
+        """Reads one file.
+
+        Raises:
+            CorpusError: If a line is wrong or its audio missing (with the line's number), or too many clips are bad.
+        """
+        utterances: list[Utterance] = []
+        skipped: dict[str, str] = {}
+        ids: Counter[str] = Counter()
+        for number, entry in _entries(path):
+            try:
+                self._add(entry, path.parent, ids, utterances, skipped)
+            except ValueError as error:
+                raise CorpusError(f"{path} line {number}: {error}") from None
+        self._judge(path, len(utterances), skipped)
+        return JsonlContent(utterances, skipped)
+
+    def _add(self, entry: dict, root: Path, ids: Counter[str], utterances: list, skipped: dict) -> None:
+        audio = _typed(entry, "audio", str)
+        if audio is None:
+            raise ValueError("has no 'audio', the path of the sound file")
+        name = _unique_id(entry, audio, ids)
+        labels = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
+        check_names(labels, self.labels)
+        path = root / audio
+        if not path.is_file():
+            raise ValueError(f"the audio file {path} is missing (paths are relative to the JSONL's folder)")
+        length = self._length(path)
+        if isinstance(length, AudioError):
+            skipped[name] = str(length)
+            return
+        ref, duration = _part(entry, path, length)
+        said = {key: _typed(entry, key, str) for key in ("text", "speaker", "language")}
+        utterances.append(Utterance(name, ref, duration, labels=labels, **said))
+
+    def _length(self, path: Path) -> Seconds | AudioError:
+        if path not in self._lengths:
+            try:
+                self._lengths[path] = duration_of(path)
+            except AudioError as error:
+                self._lengths[path] = error
+        return self._lengths[path]
+
+    def _judge(self, path: Path, good: int, skipped: dict[str, str]) -> None:
+        total = good + len(skipped)
+        if total == 0:
+            raise CorpusError(f"{path} holds no utterances")
+        if not skipped:
+            return
+        first, reason = next(iter(skipped.items()))
+        told = f"{path}: {len(skipped)} of {total} clips cannot be read (first: '{first}': {reason})"
+        if good == 0 or len(skipped) > allowed_bad(self.max_bad_share, total):
+            raise CorpusError(f"{told}; more than {self.max_bad_share:.1%} are refused: mend them or take them out")
+        log.warning("%s; they are left out", told)
+
+
+def _entries(path: Path) -> Iterator[tuple[int, dict]]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise CorpusError(f"the JSONL file {path} is missing") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"the JSONL file {path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise CorpusError(f"{path} line {number}: not JSON: {error}") from None
+        if not isinstance(entry, dict):
+            raise CorpusError(f"{path} line {number}: should be one JSON object, not {line[:40]!r}")
+        yield number, entry
+
+
+def _typed(entry: dict, key: str, kind: type) -> Any:
+    value = entry.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"'{key}' should be a {kind.__name__}, not {value!r}")
+    return value
+
+
+def _unique_id(entry: dict, audio: str, ids: Counter[str]) -> str:
+    """The line's own id, which must be new; else one made of the audio's path and start, numbered if it recurs."""
+    given = entry.get("id")
+    start = entry.get("start") or 0
+    name = str(given) if given is not None else Path(audio).with_suffix("").as_posix() + (f"@{start}" if start else "")
+    ids[name] += 1
+    if ids[name] == 1:
+        return name
+    if given is not None:
+        raise ValueError(f"the id '{name}' occurs twice")
+    return f"{name}#{ids[name]}"
+
+
+def _part(entry: dict, path: Path, length: Seconds) -> tuple[AudioRef, Seconds]:
+    start, duration = (_seconds(entry, key) for key in ("start", "duration"))
+    begin = start or 0.0
+    if duration == 0 or begin >= length or begin + (duration or 0.0) > length + _SLACK:
+        raise ValueError(f"start {begin:g} s and duration {duration} do not fit the {length:.2f} s of {path}")
+    if duration is None:
+        return AudioRef(path, begin), length - begin
+    return AudioRef(path, begin, min(duration, length - begin)), min(duration, length - begin)
+
+
+def _seconds(entry: dict, key: str) -> Seconds | None:
+    value = entry.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise ValueError(f"'{key}' should be seconds, 0 or more, not {value!r}")
+    return float(value)

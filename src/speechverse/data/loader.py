@@ -1,0 +1,139 @@
+"""Batches in the plan's order, collated ahead by workers, with a state that counts only what was handed out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from speechverse.data.collate import Batch, Collator
+from speechverse.data.jsonl import allowed_bad
+from speechverse.data.plan import BatchPlan, GlobalStep, MicroBatch
+from speechverse.errors import CorpusError, RecipeError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedStep:
+    """One process's part of a global step.
+
+    Attributes:
+        index: The step's number, from 0.
+        pass_index: The pass its last micro-batch belongs to.
+        batches: This process's batches, as many as every other's.
+        padding_efficiency: The share of positions that are no padding, over all processes.
+    """
+
+    index: int
+    pass_index: int
+    batches: tuple[Batch, ...]
+    padding_efficiency: float
+
+
+class _Collated(Dataset):
+    """Turns a micro-batch, given as the index, into a batch; this is what runs in the workers."""
+
+    def __init__(self, collator: Collator) -> None:
+        self.collator = collator
+
+    def __getitem__(self, micro_batch: MicroBatch) -> Batch:
+        return self.collator(micro_batch.examples, micro_batch.loss_weights)
+
+
+class _RankSampler(Sampler):
+    """Walks the plan in the main process, hands out one rank's micro-batches and remembers the steps they belong to."""
+
+    def __init__(self, plan: BatchPlan, rank: int, world_size: int, steps: deque[GlobalStep]) -> None:
+        self.plan, self.rank, self.world_size, self.steps = plan, rank, world_size, steps
+
+    def __iter__(self) -> Iterator[MicroBatch]:
+        for step in self.plan.steps():
+            self.steps.append(step)
+            yield from step.for_rank(self.rank, self.world_size)
+
+
+@dataclass
+class PlanLoader:
+    """Endless loaded steps; iterate it again, or load a state, to go on after the last step handed out.
+
+    Attributes:
+        plan: The batch plan; the same in every process.
+        collator: Makes the batches.
+        rank: This process's number.
+        world_size: How many processes there are.
+        num_workers: Worker processes that load and collate ahead; 0 does it in this one.
+        prefetch: Micro-batches that each worker keeps ready.
+        max_bad_share: The share of utterances whose audio may fail; above it training stops.
+        skipped: Utterances whose audio failed, by id, with the reason.
+    """
+
+    plan: BatchPlan
+    collator: Collator
+    rank: int = 0
+    world_size: int = 1
+    num_workers: int = 0
+    prefetch: int = 4
+    max_bad_share: float = 0.01
+    skipped: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if self.plan.micro_batches % self.world_size:
+            raise RecipeError(
+                f"a global step of {self.plan.micro_batches} micro-batches cannot be dealt out evenly to "
+                f"{self.world_size} processes; choose a multiple"
+            )
+
+    def __iter__(self) -> Iterator[LoadedStep]:
+        steps: deque[GlobalStep] = deque()
+        batches = iter(self._loader(steps))
+        share = self.plan.micro_batches // self.world_size
+        while True:
+            loaded = tuple(next(batches) for _ in range(share))
+            step = steps.popleft()
+            for batch in loaded:
+                self._count_skipped(batch)
+            self.plan.advance(step)
+            yield LoadedStep(step.index, step.after.pass_index, loaded, step.padding_efficiency)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the next step is to be found, once the present one is done."""
+        return {**self.plan.state_dict(), "skipped": dict(self.skipped)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on after the step that another loader's state was taken at.
+
+        Raises:
+            CheckpointError: If that loader had other data or batch settings.
+        """
+        self.plan.load_state_dict(state)
+        self.skipped = dict(state["skipped"])
+
+    def _loader(self, steps: deque[GlobalStep]) -> DataLoader:
+        sampler = _RankSampler(self.plan, self.rank, self.world_size, steps)
+        if self.num_workers:
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # tokenizers warn at a fork otherwise
+        return DataLoader(
+            _Collated(self.collator),
+            sampler=sampler,
+            batch_size=None,
+            num_workers=self.num_workers,
+            prefetch_factor=self.prefetch if self.num_workers else None,
+        )
+
+    def _count_skipped(self, batch: Batch) -> None:
+        ids = {example.id: example.utterance.id for example in batch.examples}
+        for name, reason in batch.skipped.items():
+            if ids[name] not in self.skipped:
+                log.warning("'%s' cannot be used and is left out: %s", ids[name], reason)
+                self.skipped[ids[name]] = reason
+        if len(self.skipped) > allowed_bad(self.max_bad_share, self.plan.mixture.num_utterances):
+            raise CorpusError(
+                f"{len(self.skipped)} clips cannot be used, more than {self.max_bad_share:.1%} of the data are refused "
+                f"(last: {next(reversed(self.skipped.values()))}): mend them or take them out"
+            )

@@ -1,0 +1,174 @@
+"""Utterances as lhotse cuts, and the files they lie in."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
+from lhotse.serialization import deserialize_item
+
+from speechverse.audio import duration_of
+from speechverse.errors import CorpusError
+from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSummary:
+    """What a written split holds; `manifest_sha256` is over the uncompressed manifest."""
+
+    num_utterances: int
+    hours: float
+    manifest_sha256: str
+
+
+def _header(path: Path) -> tuple[int, int]:
+    """Sampling rate in Hz and number of samples; what soundfile cannot read counts as the 16 kHz `audio.load` gives."""
+    try:
+        info = soundfile.info(str(path))
+        return info.samplerate, info.frames
+    except soundfile.SoundFileError:
+        return SAMPLING_RATE, round(duration_of(path) * SAMPLING_RATE)
+
+
+def to_cut(utterance: Utterance, folder: Path) -> MonoCut:
+    """A lhotse cut with one supervision; audio inside `folder` is named relative to it."""
+    path = Path(utterance.audio.path).absolute()
+    source = path.relative_to(folder) if path.is_relative_to(folder) else path
+    rate, num_samples = _header(path)
+    recording = Recording(
+        id=utterance.id,
+        sources=[AudioSource(type="file", channels=[0], source=str(source))],
+        sampling_rate=rate,
+        num_samples=num_samples,
+        duration=num_samples / rate,
+    )
+    part = utterance.audio.duration is not None or utterance.audio.start > 0
+    duration = utterance.duration if part else recording.duration
+    supervision = SupervisionSegment(
+        id=utterance.id,
+        recording_id=utterance.id,
+        start=0.0,
+        duration=duration,
+        text=utterance.text,
+        speaker=utterance.speaker,
+        language=utterance.language,
+        custom=dict(utterance.labels),
+    )
+    return MonoCut(
+        id=utterance.id,
+        start=utterance.audio.start,
+        duration=duration,
+        channel=0,
+        supervisions=[supervision],
+        recording=recording,
+    )
+
+
+def from_cut(cut: Any, folder: Path) -> Utterance:
+    """The utterance of a lhotse cut with at most one supervision.
+
+    Raises:
+        ValueError: If the cut is mixed, has no recording in a file, or several supervisions.
+    """
+    if not isinstance(cut, MonoCut) or cut.recording is None or len(cut.supervisions) > 1:
+        raise ValueError("expected a MonoCut with a recording and at most one supervision")
+    source = cut.recording.sources[0]
+    if source.type != "file":
+        raise ValueError(f"expected audio in a file, not of type '{source.type}'")
+    whole = cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-4
+    told = cut.supervisions[0] if cut.supervisions else SupervisionSegment("", "", 0, 0)
+    return Utterance(
+        id=cut.id,
+        audio=AudioRef(folder / source.source, cut.start, None if whole else cut.duration),
+        duration=cut.duration,
+        text=told.text,
+        speaker=told.speaker,
+        language=told.language,
+        labels=told.custom or {},
+    )
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, seen: set[str]) -> SplitSummary:
+    """Writes one split as gzipped cuts, aside and then renamed; the same utterances give the same bytes.
+
+    Raises:
+        CorpusError: If an id occurs twice.
+    """
+    scratch = path.with_name(f".{path.name}.tmp")
+    digest, count, seconds = hashlib.sha256(), 0, 0.0
+    with open(scratch, "wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as out:
+        for utterance in utterances:
+            if utterance.id in seen:
+                raise CorpusError(f"the id '{utterance.id}' occurs twice; ids are unique within a corpus")
+            seen.add(utterance.id)
+            cut = to_cut(utterance, folder)
+            line = (json.dumps(cut.to_dict(), ensure_ascii=False) + "\n").encode()
+            digest.update(line)
+            out.write(line)
+            count, seconds = count + 1, seconds + cut.duration
+    os.replace(scratch, path)
+    return SplitSummary(count, round(seconds / 3600, 4), digest.hexdigest())
+
+
+def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterator[Utterance]:
+    """Reads a manifest of lhotse cuts, gzipped or plain.
+
+    Args:
+        path: The manifest.
+        folder: What relative audio paths are relative to.
+        sha256: The hash of the uncompressed manifest, checked once it is read.
+
+    Raises:
+        CorpusError: If the file is missing, broken or changed, or a line is no such cut, or its audio is missing.
+    """
+    digest = hashlib.sha256()
+    for number, line in _lines(path):
+        digest.update(line)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                utterance = from_cut(deserialize_item(json.loads(line)), folder)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise CorpusError(f"{path} line {number}: not a cut this can read: {error}") from error
+        if not os.path.exists(utterance.audio.path):
+            raise CorpusError(f"{path} line {number}: the audio file {utterance.audio.path} is missing")
+        yield utterance
+    if sha256 is not None and digest.hexdigest() != sha256:
+        raise CorpusError(f"{path} is not what its corpus.json says (hash {digest.hexdigest()[:12]}); write it anew")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as lines:
+            yield from enumerate(lines, start=1)
+    except FileNotFoundError:
+        raise CorpusError(f"the manifest {path} is missing") from None
+    except (OSError, EOFError) as error:
+        raise CorpusError(f"the manifest {path} cannot be read: {error}") from error
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        CorpusError: If it is missing or no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CorpusError(f"{path} is missing: {path.parent} is not a corpus folder, or was not finished") from None
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CorpusError(f"{path} should hold one JSON object")
+    return content

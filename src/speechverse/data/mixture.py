@@ -1,0 +1,228 @@
+"""Mixtures: which utterance is asked which task, and how often.
+
+A pass is a number of draws shared out among the items by weight. Each item walks through all its utterances, in an
+order of its own for each cycle, before it repeats one, and goes on in the next pass where it stopped in this one.
+Everything is a function of seed, pass and names: any pass can be drawn without the ones before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from speechverse.data.corpus import Corpus
+from speechverse.errors import CorpusError, RecipeError
+from speechverse.seeding import hash_seed, rng_for
+from speechverse.tasks import Ask, LabelSet, Task, get_task
+from speechverse.types import Example, Utterance
+
+Rule = Literal["size", "sqrt"]
+_RULES: dict[str, Callable[[int], float]] = {"size": float, "sqrt": math.sqrt}
+_LARGEST_PASS = 100_000
+"""Draws; resuming walks through the pass again from its start, so a pass is kept to about half a minute of walking."""
+
+
+@dataclass(frozen=True)
+class MixtureItem:
+    """One corpus split asked one task.
+
+    Attributes:
+        corpus: Where the utterances come from.
+        task: The task, or its name.
+        split: Which split.
+        weight: How often it is drawn beside the others: a number, or the rule `size` or `sqrt` of its utterances.
+        loss_weight: What its examples' loss counts beside the others'.
+    """
+
+    corpus: Corpus
+    task: Task | str
+    split: str = "train"
+    weight: float | Rule = "size"
+    loss_weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One draw: which item, which of its utterances, and the number of the walk through them."""
+
+    item: int
+    utterance: int
+    cycle: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An item made ready: the utterances that its task applies to, and how many it does not."""
+
+    name: str
+    task: Task
+    utterances: list[Utterance]
+    labels: LabelSet | None
+    vocabulary: Sequence[str]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class MixtureRow:
+    """One line of a mixture's table: how many utterances an item has, how many lack its label, its share of draws."""
+
+    name: str
+    num_utterances: int
+    left_out: int
+    share: float
+    loss_weight: float
+
+
+@dataclass
+class Mixture:
+    """Items with their shares of the draws.
+
+    Attributes:
+        items: What is mixed.
+        seed: Seed of every draw.
+        temperature: Weights are raised to 1 / temperature: 1 leaves them, 2 takes the square root, large evens out.
+        pass_size: Draws in a pass; by default as many as the items have utterances, at most 100,000.
+    """
+
+    items: Sequence[MixtureItem]
+    seed: int = 0
+    temperature: float = 1.0
+    pass_size: int | None = None
+    sources: list[_Source] = field(init=False, repr=False)
+    shares: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sources = _make_ready(self.items)
+        self.shares = _shares(self.items, [len(source.utterances) for source in self.sources], self.temperature)
+        total = sum(len(source.utterances) for source in self.sources)
+        self.draws_per_pass = self.pass_size or min(total, _LARGEST_PASS)
+
+    def draws(self, pass_index: int) -> Iterator[Draw]:
+        """The draws of one pass, in order."""
+        columns = [self._item_draws(item, pass_index) for item in range(len(self.items))]
+        table = np.concatenate(columns)
+        order = _permutation(len(table), self.seed, "order", pass_index)
+        for item, utterance, cycle in table[order].tolist():
+            yield Draw(item, utterance, cycle)
+
+    def _item_draws(self, item: int, pass_index: int) -> np.ndarray:
+        """(N, 3) of item, utterance and cycle: the item's next stretch of its endless walk through its utterances."""
+        start, stop = (round(n * self.draws_per_pass * self.shares[item]) for n in (pass_index, pass_index + 1))
+        size = len(self.sources[item].utterances)
+        rows = []
+        for cycle in range(start // size, -(-stop // size)):
+            order = _permutation(size, self.seed, self.sources[item].name, cycle)
+            part = order[max(start - cycle * size, 0) : stop - cycle * size]
+            rows.append(np.stack([np.full(len(part), item), part, np.full(len(part), cycle)], axis=1))
+        return np.concatenate(rows) if rows else np.empty((0, 3), dtype=np.int64)
+
+    def example(self, draw: Draw) -> Example:
+        """Renders a draw; wording, labels and keywords are a hash of seed, cycle, utterance and task."""
+        source = self.sources[draw.item]
+        utterance = source.utterances[draw.utterance]
+        rng = rng_for(self.seed, "example", draw.cycle, source.name, utterance.id)
+        return source.task.render(utterance, Ask(rng, labels=source.labels, vocabulary=source.vocabulary))
+
+    def loss_weight(self, draw: Draw) -> float:
+        return self.items[draw.item].loss_weight
+
+    @property
+    def num_utterances(self) -> int:
+        """Utterances of all items together; one that two tasks ask counts twice."""
+        return sum(len(source.utterances) for source in self.sources)
+
+    def table(self) -> list[MixtureRow]:
+        """What is drawn from and what was left out, one row an item, for logs."""
+        return [
+            MixtureRow(source.name, len(source.utterances), source.left_out, share, item.loss_weight)
+            for item, source, share in zip(self.items, self.sources, self.shares, strict=True)
+        ]
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes whenever other examples would be drawn, or in another order."""
+        digest = hashlib.sha256(repr((self.seed, self.draws_per_pass, self.shares)).encode())
+        for item, source in zip(self.items, self.sources, strict=True):
+            digest.update(repr((source.name, source.task.version, item.loss_weight)).encode())
+            digest.update("\n".join(utterance.id for utterance in source.utterances).encode())
+        return digest.hexdigest()
+
+
+def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:
+    if not items:
+        raise RecipeError("a mixture needs at least one item (corpus, split, task)")
+    sources = []
+    vocabularies: dict[tuple[int, str], tuple[str, ...]] = {}
+    for item in items:
+        key = (id(item.corpus), item.split)
+        if key not in vocabularies:
+            vocabularies[key] = item.corpus.keywords(item.split)
+        sources.append(_source(item, vocabularies[key]))
+    names = [source.name for source in sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(f"the mixture lists {name} twice; list it once with the weight it should have")
+    return sources
+
+
+def _source(item: MixtureItem, vocabulary: Sequence[str]) -> _Source:
+    task = get_task(item.task) if isinstance(item.task, str) else item.task
+    everyone = item.corpus.utterances(item.split)
+    utterances = applicable(task, item.corpus, item.split)
+    name = f"{item.corpus.name}/{item.split}/{task.name}"
+    return _Source(name, task, utterances, labels_for(task, item.corpus), vocabulary, len(everyone) - len(utterances))
+
+
+def applicable(task: Task, corpus: Corpus, split: str) -> list[Utterance]:
+    """The utterances of a split that carry what a task asks for.
+
+    Raises:
+        CorpusError: If none does, with what is missing.
+    """
+    everyone = corpus.utterances(split)
+    utterances = [utterance for utterance in everyone if task.applies_to(utterance)]
+    if not utterances:
+        lacks = f"; the first lacks {task.missing(everyone[0])}" if everyone else ""
+        raise CorpusError(
+            f"corpus '{corpus.name}', split '{split}': none of its {len(everyone)} utterances fits task "
+            f"'{task.name}'{lacks}. Choose another task or add the labels"
+        )
+    return utterances
+
+
+def labels_for(task: Task, corpus: Corpus) -> LabelSet | None:
+    """The corpus's own label set for a task's field, if it has one."""
+    return corpus.labels.get(task.label_field) if task.label_field else None
+
+
+def _shares(items: Sequence[MixtureItem], sizes: Sequence[int], temperature: float) -> list[float]:
+    """Shares of the draws, summing to 1; numbers and rules are not mixed, for they have no common scale."""
+    rules = [isinstance(item.weight, str) for item in items]
+    if any(rules) and not all(rules):
+        raise RecipeError("a mixture's weights are either all numbers or all rules ('size', 'sqrt'), not both")
+    if temperature <= 0:
+        raise RecipeError(f"a mixture's temperature is above 0, not {temperature:g} (1 leaves the weights as they are)")
+    weights = [_weight(item.weight, size) ** (1 / temperature) for item, size in zip(items, sizes, strict=True)]
+    return [weight / sum(weights) for weight in weights]
+
+
+def _weight(weight: float | str, size: int) -> float:
+    if isinstance(weight, str):
+        if weight not in _RULES:
+            raise RecipeError(f"unknown weight '{weight}': give a number, or one of {', '.join(_RULES)}")
+        return _RULES[weight](size)
+    if not weight > 0 or not math.isfinite(weight):
+        raise RecipeError(f"a mixture's weight is a number above 0, not {weight}; leave the item out instead")
+    return float(weight)
+
+
+def _permutation(size: int, seed: int, *keys: object) -> np.ndarray:
+    """A permutation from names; RandomState's stream is frozen by numpy's compatibility policy, Generator's is not."""
+    bits = hash_seed(seed, *keys)
+    return np.random.RandomState([bits & 0xFFFFFFFF, bits >> 32]).permutation(size)

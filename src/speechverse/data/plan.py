@@ -1,0 +1,318 @@
+"""The batch plan: one deterministic sequence of global steps, the same for any number of processes and workers.
+
+lhotse's bucketing sampler always runs as rank 0 of 1, over rendered examples measured in LLM positions (audio frames,
+prompt and target), one sampler iteration a pass. A global step is a list of micro-batches, dealt out to the ranks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lhotse.dataset import DynamicBucketingSampler
+from lhotse.dataset.sampling.base import SamplingConstraint
+from lhotse.dataset.sampling.dynamic_bucketing import estimate_duration_buckets
+
+from speechverse.data.mixture import Mixture
+from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, CorpusError, RecipeError
+from speechverse.types import Example
+
+log = logging.getLogger(__name__)
+
+Length = Callable[[Example], int]
+"""LLM positions an example takes; raises AudioError for a clip that the model cannot take."""
+
+_NUM_FOR_BUCKETS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """Examples that go through the model together.
+
+    Attributes:
+        examples: The examples.
+        loss_weights: What each one's loss counts.
+        positions: LLM positions of each.
+    """
+
+    examples: tuple[Example, ...]
+    loss_weights: tuple[float, ...]
+    positions: tuple[int, ...]
+
+    @property
+    def padded_positions(self) -> int:
+        """Positions the batch takes with its padding."""
+        return len(self.positions) * max(self.positions)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanState:
+    """How far a plan has been walked: passes, micro-batches of the present pass, steps in all."""
+
+    pass_index: int = 0
+    micro_batches: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalStep:
+    """What one optimiser step sees, over all processes.
+
+    Attributes:
+        index: The step's number, from 0.
+        micro_batches: Its micro-batches, for all ranks.
+        after: The plan's state once this step is done.
+    """
+
+    index: int
+    micro_batches: tuple[MicroBatch, ...]
+    after: PlanState
+
+    def for_rank(self, rank: int, world_size: int) -> tuple[MicroBatch, ...]:
+        """The micro-batches of one process; every process gets as many."""
+        return self.micro_batches[rank::world_size]
+
+    @property
+    def padding_efficiency(self) -> float:
+        """The share of positions that are no padding, 0 to 1."""
+        real = sum(sum(batch.positions) for batch in self.micro_batches)
+        return real / sum(batch.padded_positions for batch in self.micro_batches)
+
+
+@dataclass
+class _Candidate:
+    """A rendered draw as lhotse's sampler carries it."""
+
+    id: str
+    example: Example
+    loss_weight: float
+    positions: int
+    dataloading_info: Any = None
+
+
+@dataclass
+class _Positions(SamplingConstraint):
+    """A budget of positions with padding counted; an example counts as its bucket's upper bound.
+
+    The bound, not the longest example so far, makes the budget hold whatever comes next from the bucket.
+    """
+
+    max_positions: int
+    max_examples: int
+    bounds: Sequence[int] = ()
+    longest: int = 0
+    count: int = 0
+
+    def add(self, example: _Candidate) -> None:
+        place = self.select_bucket(self.bounds, example_len=example.positions)
+        bound = self.bounds[place] if place < len(self.bounds) else example.positions
+        self.longest = max(self.longest, bound)
+        self.count += 1
+
+    def exceeded(self) -> bool:
+        return self.count > self.max_examples or self.count * self.longest > self.max_positions
+
+    def close_to_exceeding(self) -> bool:
+        return self.count >= self.max_examples or (self.count + 1) * self.longest > self.max_positions
+
+    def reset(self) -> None:
+        self.longest = self.count = 0
+
+    def measure_length(self, example: _Candidate) -> int:
+        return example.positions
+
+
+@dataclass
+class PlanReport:
+    """What one pass has drawn so far, with what is held ready, and what of it was left out.
+
+    Attributes:
+        drawn: Examples drawn.
+        left_out: Examples that do not fit the budget or the model, by id, with the reason.
+    """
+
+    drawn: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class BatchPlan:
+    """Global steps from a mixture.
+
+    Attributes:
+        mixture: What is drawn.
+        length: LLM positions of an example.
+        max_positions: Budget of a micro-batch, padding counted; an example over it is left out and counted.
+        max_examples: Most examples in a micro-batch.
+        micro_batches: Micro-batches in a global step, over all processes: accumulation times processes.
+        num_buckets: Buckets of like length.
+        buffer_size: Examples held in the buckets.
+        report: What the present pass left out.
+    """
+
+    mixture: Mixture
+    length: Length
+    max_positions: int
+    max_examples: int = 256
+    micro_batches: int = 1
+    num_buckets: int = 10
+    buffer_size: int = 5_000
+    report: PlanReport = field(default_factory=PlanReport, init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("max_positions", "max_examples", "micro_batches", "num_buckets", "buffer_size"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"the batch plan's {name} is at least 1, not {getattr(self, name)}")
+        self.state = PlanState()
+        self._bounds: list[int] | None = None
+
+    def steps(self) -> Iterator[GlobalStep]:
+        """Endless global steps from the present state on; the caller says by `advance` what it has consumed."""
+        batches = self._walk(self.state.pass_index, self.state.micro_batches)
+        for index in itertools.count(self.state.steps):
+            group = list(itertools.islice(batches, self.micro_batches))
+            pass_index, consumed, _ = group[-1]
+            after = PlanState(pass_index, consumed, index + 1)
+            yield GlobalStep(index, tuple(batch for _, _, batch in group), after)
+
+    def advance(self, step: GlobalStep) -> None:
+        """Notes that a step has been consumed."""
+        self.state = step.after
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the plan stands, and the digest of what it was made from."""
+        at = self.state
+        return {
+            "pass": at.pass_index,
+            "micro_batches": at.micro_batches,
+            "steps": at.steps,
+            "seed": self.mixture.seed,
+            "digest": self.digest,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes to where another plan of the same making stood; the walk there happens in `steps`.
+
+        Raises:
+            CheckpointError: If the state was made by a plan with other data or settings.
+        """
+        if state.get("digest") != self.digest:
+            raise CheckpointError(
+                "the checkpoint was made with other data or batch settings (corpora, tasks, weights, seed or budget), "
+                "so its place in the data cannot be found again; resume with the same ones or begin a new run"
+            )
+        self.state = PlanState(state["pass"], state["micro_batches"], state["steps"])
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the plan would."""
+        settings = (self.max_positions, self.max_examples, self.micro_batches, self.num_buckets, self.buffer_size)
+        return hashlib.sha256(repr((self.mixture.digest, settings)).encode()).hexdigest()
+
+    def _walk(self, pass_index: int, skip: int) -> Iterator[tuple[int, int, MicroBatch]]:
+        """Micro-batches from a place on, each with its pass and its number in it, counted from 1."""
+        for index in itertools.count(pass_index):
+            numbered = enumerate(self._pass(index), start=1)
+            for number, batch in itertools.islice(numbered, skip, None):
+                yield index, number, batch
+            skip = 0
+
+    def _pass(self, pass_index: int) -> Iterator[MicroBatch]:
+        report = self.report = PlanReport()
+        sampler = DynamicBucketingSampler(
+            self._candidates(pass_index, report),
+            constraint=_Positions(self.max_positions, self.max_examples, self._bucket_bounds()),
+            duration_bins=self._bucket_bounds()[:-1],
+            shuffle=True,
+            buffer_size=self.buffer_size,
+            world_size=1,
+            rank=0,
+            seed=self.mixture.seed,
+            sync_buckets=True,  # else lhotse 1.33 takes empty buckets for full ones and ends the pass early
+        )
+        sampler.set_epoch(pass_index)
+        for candidates in sampler:
+            yield from _within(list(candidates), self.max_positions)
+        _tell(report)
+        if len(report.left_out) == report.drawn:
+            raise CorpusError(f"no example of pass {pass_index} fits in {self.max_positions} positions")
+
+    def _candidates(self, pass_index: int, report: PlanReport) -> Iterator[_Candidate]:
+        for draw in self.mixture.draws(pass_index):
+            report.drawn += 1
+            example = self.mixture.example(draw)
+            try:
+                positions = self._fitting(example)
+            except AudioError as error:
+                report.left_out[example.id] = str(error)
+                continue
+            yield _Candidate(example.id, example, self.mixture.loss_weight(draw), positions)
+
+    def _fitting(self, example: Example) -> int:
+        positions = self.length(example)
+        if positions > self.max_positions:
+            raise AudioTooLongError(f"{positions} positions, {self.max_positions} fit in a batch (`max_positions`)")
+        return positions
+
+    def _bucket_bounds(self) -> list[int]:
+        """Upper bounds of the buckets, with about equal shares of the positions in each; the same in every pass."""
+        if self._bounds is None:
+            report = PlanReport()
+            first = list(itertools.islice(self._candidates(0, report), _NUM_FOR_BUCKETS))
+            _tell(report)
+            if not first:
+                raise CorpusError(
+                    f"no example fits in {self.max_positions} positions: raise `max_positions` or use shorter audio"
+                )
+            num_buckets = min(self.num_buckets, len(first))
+            constraint = _Positions(self.max_positions, self.max_examples)
+            bins = estimate_duration_buckets(first, num_buckets, constraint) if num_buckets > 1 else []
+            self._bounds = sorted({int(bound) for bound in bins} | {max(item.positions for item in first)})
+        return self._bounds
+
+
+def _tell(report: PlanReport) -> None:
+    if report.left_out:
+        first, reason = next(iter(report.left_out.items()))
+        told = f"{len(report.left_out)} of {report.drawn} examples do not fit and are left out"
+        log.warning("%s (first: '%s': %s)", told, first, reason)
+
+
+def _within(candidates: Sequence[_Candidate], max_positions: int) -> Iterator[MicroBatch]:
+    """One micro-batch, or several where an example longer than any bucket's bound broke the budget."""
+    longest = max(candidate.positions for candidate in candidates)
+    fit = max(1, max_positions // longest)
+    for start in range(0, len(candidates), fit):
+        yield _micro_batch(candidates[start : start + fit])
+
+
+def _micro_batch(candidates: Sequence[_Candidate]) -> MicroBatch:
+    return MicroBatch(
+        tuple(candidate.example for candidate in candidates),
+        tuple(candidate.loss_weight for candidate in candidates),
+        tuple(candidate.positions for candidate in candidates),
+    )
+
+
+def pack(examples: Sequence[Example], length: Length, max_positions: int, max_examples: int = 256) -> list[MicroBatch]:
+    """Fixed batches of given examples, shortest first, within a budget: for validation and evaluation.
+
+    Raises:
+        AudioTooLongError: If one example alone is over the budget or the model's limit.
+    """
+    sized = sorted(((length(example), place) for place, example in enumerate(examples)))
+    if sized and sized[-1][0] > max_positions:
+        worst = examples[sized[-1][1]]
+        raise AudioTooLongError(f"'{worst.id}' takes {sized[-1][0]} positions, {max_positions} fit in a batch")
+    batches: list[MicroBatch] = []
+    chosen: list[_Candidate] = []
+    for positions, place in sized:
+        if chosen and (len(chosen) >= max_examples or (len(chosen) + 1) * positions > max_positions):
+            batches.append(_micro_batch(chosen))
+            chosen = []
+        chosen.append(_Candidate(examples[place].id, examples[place], 1.0, positions))
+    return [*batches, _micro_batch(chosen)] if chosen else batches

@@ -1,0 +1,58 @@
+"""A split asked one task for evaluation: every utterance (or a fixed choice of them), the same questions every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from speechverse.data.corpus import Corpus
+from speechverse.data.mixture import applicable, labels_for
+from speechverse.seeding import hash_seed, rng_for
+from speechverse.tasks import Ask, Task, get_task
+from speechverse.types import Example, Utterance
+
+
+def render_for_evaluation(
+    corpus: Corpus,
+    split: str,
+    task: Task | str,
+    *,
+    wording: Literal["seen", "held_out"] = "held_out",
+    limit: int | None = None,
+    seed: int = 0,
+) -> list[Example]:
+    """Renders a split for a task; each example depends on seed, task and utterance alone.
+
+    Args:
+        corpus: Where the utterances come from.
+        split: Which split.
+        task: The task, or its name.
+        wording: Instructions the model was trained with, or ones it never saw.
+        limit: At most this many utterances, chosen by hash; a smaller limit's are among a larger one's.
+        seed: Seed of the choice and of every draw.
+
+    Returns:
+        The examples in the manifest's order; a task that asks several things of one clip gives one example each.
+
+    Raises:
+        CorpusError: If no utterance of the split has what the task asks for.
+    """
+    task = get_task(task) if isinstance(task, str) else task
+    utterances = _limited(applicable(task, corpus, split), limit, seed)
+    labels, vocabulary = labels_for(task, corpus), corpus.keywords(split)
+    return [
+        task.render(
+            utterance,
+            Ask(rng_for(seed, task.name, utterance.id), wording, labels, training=False, vocabulary=vocabulary),
+            variant,
+        )
+        for utterance in utterances
+        for variant in task.variants(utterance)
+    ]
+
+
+def _limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> Sequence[Utterance]:
+    if limit is None or limit >= len(utterances):
+        return utterances
+    places = sorted(range(len(utterances)), key=lambda place: hash_seed(seed, "limit", utterances[place].id))
+    return [utterances[place] for place in sorted(places[:limit])]

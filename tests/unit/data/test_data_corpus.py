@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+
+import pytest
+import soundfile
+from noise_corpus import in_memory, utterances, write_audio
+
+from speechverse.data import Corpus, write_corpus
+from speechverse.errors import CorpusError
+from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    """Writes lines to a JSONL file beside four seconds of sound."""
+    soundfile.write(tmp_path / "a.wav", [0.1, -0.1] * (2 * SAMPLING_RATE), SAMPLING_RATE)
+
+    def write(*lines, name="train.jsonl"):
+        path = tmp_path / name
+        path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+        return path
+
+    return write
+
+
+def test_a_corpus_folder_gives_back_what_was_written(tmp_path):
+    made = write_audio(utterances(tmp_path, 6))
+    made[0] = Utterance("part", AudioRef(made[0].audio.path, 0.25, 0.5), 0.5, "", None, None, {"is_speech": False})
+    corpus = write_corpus(tmp_path, "world", {"train": made}, extra={"seed": 3, "counts": {"rooms": 2}})
+    assert Corpus.open(tmp_path).utterances("train") == made == corpus.utterances("train")
+    assert corpus.description["seed"] == 3 and corpus.description["splits"]["train"]["num_utterances"] == 6
+    assert corpus.labels["slots"].names == ("room",) and "intent_3" in corpus.labels["intent"].names
+
+
+def test_a_corpus_folder_can_be_moved_and_its_hash_does_not_change(corpus, tmp_path):
+    again = write_corpus(tmp_path / "world", "world", {s: corpus.utterances(s) for s in corpus.splits})
+    assert again.description["splits"] == corpus.description["splits"]
+    shutil.move(tmp_path / "world", tmp_path / "moved")
+    moved = Corpus.open(tmp_path / "moved").utterances("train")
+    assert moved[0].audio.path == tmp_path / "moved" / "audio" / "u0.wav" and moved[0].audio.path.exists()
+
+
+def test_lhotse_reads_what_is_written(corpus, tmp_path):
+    from lhotse import CutSet
+
+    cut = next(iter(CutSet.from_file(tmp_path / "world" / "train.jsonl.gz")))
+    assert (cut.supervisions[0].text, cut.supervisions[0].intent) == (corpus.utterances("train")[0].text, "intent_0")
+
+
+def test_broken_corpus_folders_are_refused(corpus, tmp_path):
+    folder = tmp_path / "world"
+    with pytest.raises(CorpusError, match="did you mean 'test'"):
+        corpus.utterances("tset")
+    manifest = folder / "test.jsonl.gz"
+    lines = gzip.decompress(manifest.read_bytes())
+    manifest.write_bytes(gzip.compress(lines.replace(b"kitchen", b"chicken")))
+    with pytest.raises(CorpusError, match="is not what its corpus.json says"):
+        Corpus.open(folder).utterances("test")
+    manifest.write_bytes(gzip.compress(lines)[:-20])
+    with pytest.raises(CorpusError, match="cannot be read"):
+        Corpus.open(folder).utterances("test")
+    (folder / "audio" / "u3.wav").unlink()
+    with pytest.raises(CorpusError, match=r"line 4: the audio file .*u3.wav is missing"):
+        Corpus.open(folder).utterances("train")
+    (folder / "corpus.json").unlink()
+    with pytest.raises(CorpusError, match="was not finished"):
+        Corpus.open(folder)
+
+
+def test_an_id_used_twice_is_refused_and_leaves_no_corpus(corpus, tmp_path):
+    twice = corpus.utterances("train")[:1] * 2
+    with pytest.raises(CorpusError, match="'u0' occurs twice"):
+        write_corpus(tmp_path / "world", "world", {"train": twice})
+    with pytest.raises(CorpusError):
+        Corpus.open(tmp_path / "world")
+
+
+def test_jsonl_lines_become_utterances(jsonl, tmp_path):
+    path = jsonl(
+        {"audio": "a.wav", "text": "hello\u2028there", "slots": {"room": "kitchen"}, "speaker": "ann", "mood": 7},
+        "",
+        {"audio": "a.wav", "start": 1, "duration": 0.5, "intent": "greet", "accent": None},
+        {"audio": "a.wav", "start": 3},
+        {"audio": "a.wav", "start": 3, "text": "twice"},
+    )
+    corpus = Corpus.from_jsonl("mine", {"train": path})
+    first, second, third, fourth = corpus.utterances("train")
+    assert first == Utterance(
+        "a",
+        AudioRef(tmp_path / "a.wav"),
+        4.0,
+        "hello\u2028there",
+        "ann",
+        None,
+        {"slots": [["room", "kitchen"]], "mood": 7},
+    )
+    assert second.audio == AudioRef(tmp_path / "a.wav", 1.0, 0.5) and second.labels == {"intent": "greet"}
+    assert (third.id, third.duration, fourth.id) == ("a@3", 1.0, "a@3#2")
+    assert corpus.labels["intent"].names == ("greet",) and corpus.splits == ("train",)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{nonsense", "not JSON"),
+        ("[1]", "should be one JSON object"),
+        ({"text": "hi"}, "has no 'audio'"),
+        ({"audio": "b.wav"}, "b.wav is missing"),
+        ({"audio": "a.wav", "start": "now"}, "'start' should be seconds"),
+        ({"audio": "a.wav", "start": 3, "duration": 2}, "do not fit the 4.00 s"),
+        ({"audio": "a.wav", "slots": ["room"]}, "'slots' should be an object"),
+        ({"audio": "a.wav", "num_speakers": "two"}, "'num_speakers' should be a whole number"),
+        ({"audio": "a.wav", "text": 5}, "'text' should be a str"),
+        ({"audio": "a.wav", "id": "x"}, "the id 'x' occurs twice"),
+        ({"audio": "a.wav", "intent": "gret"}, "unknown intent label 'gret'; did you mean 'greet'"),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_file_and_number(jsonl, line, complaint):
+    path = jsonl({"audio": "a.wav", "id": "x"}, line)
+    with pytest.raises(CorpusError, match=f"train.jsonl line 2: .*{complaint}"):
+        Corpus.from_jsonl("mine", {"train": path}, {"intent": ["greet"]})
+
+
+def test_bad_clips_are_counted_up_to_their_share(jsonl, tmp_path, caplog):
+    (tmp_path / "bad.wav").write_text("this is no sound")
+    good = [{"audio": "a.wav", "start": start / 100} for start in range(120)]
+    corpus = Corpus.from_jsonl("mine", {"train": jsonl(*good, {"audio": "bad.wav"})})
+    assert len(corpus.utterances("train")) == 120 and list(corpus.skipped["train"]) == ["bad"]
+    assert "1 of 121 clips cannot be read" in caplog.text
+    bad = [{"audio": "bad.wav", "id": str(number)} for number in range(3)]
+    with pytest.raises(CorpusError, match=r"3 of 123 clips cannot be read .* more than 1.0% are refused"):
+        Corpus.from_jsonl("mine", {"train": jsonl(*good, *bad)})
+    with pytest.raises(CorpusError, match="more than 0.0%"):
+        Corpus.from_jsonl("mine", {"train": jsonl(*good, bad[0])}, max_bad_share=0)
+
+
+def test_the_validation_split_is_stable_and_may_keep_speakers_together(tmp_path):
+    made = utterances(tmp_path, 200)
+    corpus = in_memory(made).with_validation(0.2, seed=1)
+    held_out = {utterance.id for utterance in corpus.utterances("validation")}
+    assert 20 < len(held_out) < 60 and len(corpus.utterances("train")) == 200 - len(held_out)
+    fewer = in_memory(made[:100]).with_validation(0.2, seed=1)
+    assert {u.id for u in fewer.utterances("validation")} == held_out & {u.id for u in made[:100]}
+    by_speaker = in_memory(made).with_validation(0.3, by="speaker")
+    assert not {u.speaker for u in by_speaker.utterances("train")} & {
+        u.speaker for u in by_speaker.utterances("validation")
+    }
+    with pytest.raises(CorpusError, match="has a split 'validation' already"):
+        corpus.with_validation(0.2)
+    with pytest.raises(CorpusError, match="leaves nothing on one side"):
+        in_memory(made).with_validation(1.0)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from noise_corpus import in_memory, utterances
+
+from speechverse.data import Mixture, MixtureItem, render_for_evaluation
+from speechverse.errors import CorpusError, RecipeError
+
+
+@pytest.fixture
+def world(tmp_path):
+    return in_memory(utterances(tmp_path, 300))
+
+
+def test_a_pass_over_one_item_asks_every_utterance_once(world):
+    mixture = Mixture([MixtureItem(world, "asr")])
+    for pass_index in (0, 1, 5):
+        draws = list(mixture.draws(pass_index))
+        assert sorted(draw.utterance for draw in draws) == list(range(300))
+        assert {draw.cycle for draw in draws} == {pass_index}
+    assert list(mixture.draws(0)) != list(mixture.draws(1))
+
+
+def test_passes_of_any_size_walk_through_all_before_repeating(world):
+    mixture = Mixture([MixtureItem(world, "asr")], pass_size=70)
+    draws = [draw for pass_index in range(9) for draw in mixture.draws(pass_index)]
+    assert Counter(draw.utterance for draw in draws if draw.cycle == 0) == Counter(range(300))
+    assert len(draws) == 630
+
+
+def test_weights_share_out_the_draws(world, tmp_path):
+    small = in_memory(utterances(tmp_path, 75, prefix="s"), "small")
+
+    def shares(first, second, **settings):
+        items = [MixtureItem(world, "asr", weight=first), MixtureItem(small, "ic", weight=second)]
+        mixture = Mixture(items, **settings)
+        drawn = Counter(draw.item for draw in mixture.draws(3))
+        assert drawn[0] / drawn.total() == pytest.approx(mixture.shares[0], abs=0.01)
+        return mixture.shares[0]
+
+    assert shares(2.0, 1.0) == pytest.approx(2 / 3)
+    assert shares("size", "size") == pytest.approx(300 / 375)
+    assert shares("sqrt", "sqrt") == pytest.approx(2 / 3) == shares("size", "size", temperature=2.0)
+    with pytest.raises(RecipeError, match="all numbers or all rules"):
+        shares(1.0, "size")
+    with pytest.raises(RecipeError, match="above 0"):
+        shares(0.0, 1.0)
+    with pytest.raises(RecipeError, match="unknown weight 'largest'"):
+        shares("largest", "size")
+    with pytest.raises(RecipeError, match="temperature"):
+        shares(1.0, 1.0, temperature=0)
+    with pytest.raises(RecipeError, match="lists world/train/asr twice"):
+        Mixture([MixtureItem(world, "asr"), MixtureItem(world, "asr")])
+
+
+def test_what_an_utterance_is_asked_depends_on_its_name_and_cycle_alone(world, tmp_path):
+    def asked(mixture, pass_index=0, reverse=False):
+        draws = sorted(mixture.draws(pass_index), key=lambda draw: draw.utterance, reverse=reverse)
+        return {(e.id, e.instruction, e.target) for e in map(mixture.example, draws) if e.task == "kws"}
+
+    alone = Mixture([MixtureItem(world, "kws", weight=1.0)])
+    beside = Mixture([MixtureItem(world, "kws", weight=1.0), MixtureItem(world, "asr", weight=1.0)])
+    assert asked(alone) == asked(alone, reverse=True) == asked(beside)
+    assert asked(alone) != asked(alone, pass_index=1) and asked(alone) != asked(Mixture(alone.items, seed=1))
+
+
+def test_utterances_without_the_label_are_counted(world):
+    [row] = Mixture([MixtureItem(world, "ic", loss_weight=2.0)]).table()
+    assert (row.name, row.num_utterances, row.left_out, row.loss_weight) == ("world/train/ic", 300, 0, 2.0)
+    world.utterances("train")[0].labels.pop("intent")
+    assert Mixture([MixtureItem(world, "ic")]).table()[0].left_out == 1
+    with pytest.raises(CorpusError, match=r"none of its 300 utterances fits task 'st'.*translation"):
+        Mixture([MixtureItem(world, "st")])
+
+
+def test_evaluation_asks_the_same_every_time(world):
+    examples = render_for_evaluation(world, "train", "ic", wording="held_out")
+    assert len(examples) == 300 and examples == render_for_evaluation(world, "train", "ic")
+    some = render_for_evaluation(world, "train", "ic", limit=20)
+    fewer = render_for_evaluation(world, "train", "ic", limit=10)
+    assert len(some) == 20 and set(map(id_of, fewer)) <= set(map(id_of, some)) and all(e in examples for e in some)
+    assert {e.choices for e in examples} == {tuple(f"intent_{n}" for n in range(7))}
+
+
+def id_of(example):
+    return example.id
