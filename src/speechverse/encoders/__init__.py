@@ -1,0 +1,15 @@
+"""One contract over transformers' speech encoders."""
+
+from speechverse.encoders.contract import EncoderOutput, FrontEnd, SpeechEncoder, length_mask
+from speechverse.encoders.loading import FAMILIES, encoder_from_config, load_encoder, load_front_end
+
+__all__ = [
+    "FAMILIES",
+    "EncoderOutput",
+    "FrontEnd",
+    "SpeechEncoder",
+    "encoder_from_config",
+    "length_mask",
+    "load_encoder",
+    "load_front_end",
+]

@@ -1,0 +1,53 @@
+"""Which frames are hidden, and what stands in their place.
+
+Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def span_mask(lengths: Tensor, ratio: float, span: int, generator: torch.Generator | None = None) -> Tensor:
+    """Draws spans that may overlap, starting anywhere, and hide about `ratio` of the frames.
+
+    Args:
+        lengths: (B,) true lengths in frames.
+        ratio: Share of the frames hidden in expectation, overlaps counted once (the paper: about 0.4).
+        span: Frames in a span (the paper: 10).
+        generator: Source of the draws.
+
+    Returns:
+        (B, T) booleans, true where hidden, never beyond a true length; every row with a frame hides at least one.
+    """
+    total = int(lengths.max())
+    start_chance = 1.0 - (1.0 - ratio) ** (1.0 / span)
+    starts = torch.rand(len(lengths), total + span - 1, generator=generator) < start_chance
+    hidden = starts.float().unfold(1, span, 1).amax(dim=-1).bool()
+    forced = (torch.rand(len(lengths), generator=generator) * lengths.cpu()).long()
+    hidden[torch.arange(len(lengths)), forced] = True
+    return hidden.to(lengths.device) & (torch.arange(total, device=lengths.device) < lengths[:, None])
+
+
+def mask_with_noise(
+    frames: Tensor, hidden: Tensor, std: float = 0.1, generator: torch.Generator | None = None
+) -> Tensor:
+    """Puts normal noise in place of hidden frames.
+
+    Args:
+        frames: (B, T, F).
+        hidden: (B, T) booleans.
+        std: Of the noise; BEST-RQ takes 0.1 beside frames of variance 1.
+        generator: Source of the noise.
+    """
+    noise = torch.empty(frames.shape, dtype=frames.dtype).normal_(std=std, generator=generator)
+    return torch.where(hidden[..., None], noise.to(frames.device), frames)
+
+
+def perplexity(counts: Tensor) -> float:
+    """How many codes are in use, effectively: exp of the entropy of their counts (K,)."""
+    shares = counts.float() / counts.sum().clamp(min=1)
+    return math.exp(-float((shares * shares.clamp(min=1e-12).log()).sum()))

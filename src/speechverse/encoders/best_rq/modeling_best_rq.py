@@ -1,0 +1,98 @@
+"""The BEST-RQ pre-training model: a Conformer that names hidden frames, one head per codebook.
+
+Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame, D width of the body, N codebooks, K codes,
+M hidden frames of the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Wav2Vec2BertModel
+
+from speechverse.encoders.best_rq.masking import mask_with_noise, perplexity, span_mask
+from speechverse.encoders.best_rq.quantizer import RandomProjectionQuantizer
+
+
+@dataclass(frozen=True)
+class BestRqConfig:
+    """The objective's settings; the defaults are the paper's (App. A.1), the noise BEST-RQ's own.
+
+    Attributes:
+        num_codebooks: Independent codebooks, each with its own softmax head.
+        codebook_size: Codes in each.
+        code_width: Width of a code.
+        mask_ratio: Share of frames hidden.
+        mask_span: Stacked frames in a hidden span.
+        noise_std: Of the noise that hides them.
+        seed: Draws the projection and the codebooks.
+    """
+
+    num_codebooks: int = 16
+    codebook_size: int = 8192
+    code_width: int = 16
+    mask_ratio: float = 0.4
+    mask_span: int = 10
+    noise_std: float = 0.1
+    seed: int = 0
+
+
+class BestRqOutput(NamedTuple):
+    """Loss and what to watch beside it, all means over hidden frames and codebooks.
+
+    Attributes:
+        loss: Cross entropy, the mean over codebooks of the mean over hidden frames.
+        accuracy: Share of hidden frames named rightly.
+        common_share: What naming the batch's most common code each time would reach.
+        code_perplexity: Codes effectively in use; near 1 means collapse.
+    """
+
+    loss: Tensor
+    accuracy: float
+    common_share: float
+    code_perplexity: float
+
+
+class BestRqForPreTraining(nn.Module):
+    """A speech body with N softmax heads over the codes of what was hidden from it."""
+
+    def __init__(self, body: Wav2Vec2BertModel, config: BestRqConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.body = body
+        frame_width = body.config.feature_projection_input_dim
+        self.quantizer = RandomProjectionQuantizer(
+            frame_width, config.num_codebooks, config.codebook_size, config.code_width, config.seed
+        )
+        self.heads = nn.Linear(body.config.hidden_size, config.num_codebooks * config.codebook_size)
+
+    def forward(
+        self, input_features: Tensor, attention_mask: Tensor, generator: torch.Generator | None = None
+    ) -> BestRqOutput:
+        """One pass over a batch with spans hidden.
+
+        Args:
+            input_features: (B, T, F) normalised, stacked log-mel frames.
+            attention_mask: (B, T), 1 on true frames.
+            generator: Source of spans and noise.
+        """
+        lengths = attention_mask.sum(dim=1)
+        hidden = span_mask(lengths, self.config.mask_ratio, self.config.mask_span, generator)
+        hidden = functional.pad(hidden, (0, input_features.shape[1] - hidden.shape[1]))
+        masked = mask_with_noise(input_features, hidden, self.config.noise_std, generator)
+        states = self.body(masked, attention_mask=attention_mask).last_hidden_state
+        return self.score(states[hidden], self.quantizer(input_features[hidden]))
+
+    def score(self, states: Tensor, codes: Tensor) -> BestRqOutput:
+        """Compares what the heads say of hidden frames (M, D) with their codes (M, N)."""
+        shape = (len(states), self.config.num_codebooks, self.config.codebook_size)
+        logits = self.heads(states).view(shape)
+        loss = functional.cross_entropy(logits.flatten(0, 1), codes.flatten())
+        counts = [torch.bincount(column, minlength=self.config.codebook_size) for column in codes.unbind(dim=1)]
+        common = sum(int(count.max()) for count in counts) / codes.numel()
+        accuracy = float((logits.detach().argmax(dim=-1) == codes).float().mean())
+        return BestRqOutput(loss, accuracy, common, sum(map(perplexity, counts)) / len(counts))

@@ -1,0 +1,215 @@
+"""The one contract over every speech encoder: all hidden states, true lengths, the frame rate.
+
+Shape letters: L layers, B batch, S samples, T frames at `frame_rate`, D width of the encoder.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.types import SAMPLING_RATE
+
+
+class EncoderOutput(NamedTuple):
+    """What an encoder heard.
+
+    Attributes:
+        hidden_states: The output of each transformer layer, shape (L, B, T, D); not the embedding output. Only the last
+            layer, shape (1, B, T, D), where the encoder was told to keep no more.
+        lengths: True frames of each row, shape (B,); what lies beyond them means nothing.
+    """
+
+    hidden_states: Tensor
+    lengths: Tensor
+
+
+class FrontEnd(ABC):
+    """What a family does to samples before its network: no weights, so it can work in any process.
+
+    Attributes:
+        family: The model type it serves, in transformers' words.
+        frame_rate: Encoder frames per second.
+        max_seconds: The longest audio the encoder can take, if there is such a limit.
+    """
+
+    family: str
+    frame_rate: float
+    max_seconds: float | None = None
+
+    def __init__(self, config: PreTrainedConfig, feature_extractor: Any) -> None:
+        self.config = config
+        self.feature_extractor = feature_extractor
+        self.family = config.model_type
+        rate = feature_extractor.sampling_rate
+        if rate != SAMPLING_RATE:
+            raise AudioError(f"this encoder expects {rate} Hz audio; only {SAMPLING_RATE} Hz encoders are supported")
+
+    @abstractmethod
+    def num_frames(self, num_samples: int) -> int:
+        """How many encoder frames so many samples give."""
+
+    @abstractmethod
+    def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
+        """The network's input tensors; `frame_lengths` are the encoder frames each waveform will give."""
+
+    def prepare(self, waveforms: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """Makes the encoder's inputs.
+
+        Args:
+            waveforms: Mono float samples at 16 kHz, one array of shape (S,) each.
+
+        Returns:
+            Tensors to call the encoder with.
+
+        Raises:
+            AudioTooLongError: If a waveform is longer than the encoder can take.
+            AudioError: If there is no waveform, or one is not mono or too short to give a frame.
+        """
+        if not waveforms:
+            raise AudioError("no audio was given; give at least one waveform")
+        lengths = torch.tensor([self._checked_frames(waveform) for waveform in waveforms])
+        return self._features([np.asarray(w, dtype=np.float32) for w in waveforms], lengths)
+
+    def _checked_frames(self, waveform: np.ndarray) -> int:
+        if waveform.ndim != 1:
+            raise AudioError(f"audio has shape {tuple(waveform.shape)}; the encoder takes mono samples of shape (S,)")
+        self.check_length(len(waveform))
+        frames = self.num_frames(len(waveform))
+        if frames < 1:
+            raise AudioError(f"audio of {len(waveform)} samples is too short for the encoder to give a single frame")
+        return frames
+
+    def check_length(self, num_samples: int) -> None:
+        """Raises `AudioTooLongError` if the encoder cannot take so many samples."""
+        seconds = num_samples / SAMPLING_RATE
+        if self.max_seconds is not None and seconds > self.max_seconds:
+            raise AudioTooLongError(
+                f"audio of {seconds:.1f} s is longer than the {self.max_seconds:g} s the {self.family} encoder can "
+                "take; cut it into shorter pieces"
+            )
+
+
+class SpeechEncoder(nn.Module, ABC):
+    """A frozen (or, for one stage, trained) transformers speech model behind the contract.
+
+    Batch-invariant: what a row gives depends on nothing beside it. LayerDrop and SpecAugment are off, and it stays in
+    evaluation mode whatever its parent does, until `set_trainable(True)`.
+
+    Attributes:
+        model: The transformers module.
+        front_end: What makes its inputs.
+        key_mapping: How weight names in a whole model's files become the encoder's own, if transformers does not know.
+        last_layer_only: Whether `forward` returns only the last layer, to save memory where no other is used.
+    """
+
+    front_end_class: ClassVar[type[FrontEnd]]
+    key_mapping: ClassVar[dict[str, str] | None] = None
+    last_layer_only: bool = False
+
+    def __init__(self, model: PreTrainedModel, front_end: FrontEnd) -> None:
+        super().__init__()
+        self.model = model
+        self.front_end = front_end
+        self.model.config.apply_spec_augment = False
+        # Some families read LayerDrop from their configuration, some copy it into the module.
+        self.model.config.layerdrop = 0.0
+        self.model.layerdrop = 0.0
+        self.set_trainable(False)
+
+    @classmethod
+    @abstractmethod
+    def model_class(cls, config: PreTrainedConfig) -> type[PreTrainedModel]:
+        """The transformers class that holds the encoder and nothing else."""
+
+    @classmethod
+    def encoder_config(cls, config: PreTrainedConfig) -> PreTrainedConfig:
+        """The part of a model's configuration that describes the encoder."""
+        return config
+
+    @classmethod
+    @abstractmethod
+    def default_feature_extractor(cls, config: PreTrainedConfig) -> Any:
+        """The family's usual feature extractor, where no folder says otherwise."""
+
+    @property
+    def num_layers(self) -> int:
+        """How many transformer layers there are."""
+        return self.model.config.num_hidden_layers
+
+    @property
+    def width(self) -> int:
+        """Width of the hidden states."""
+        return self.model.config.hidden_size
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.front_end.frame_rate
+
+    @property
+    def max_seconds(self) -> float | None:
+        """The longest audio it can take, if there is such a limit."""
+        return self.front_end.max_seconds
+
+    def prepare(self, waveforms: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """See `FrontEnd.prepare`."""
+        return self.front_end.prepare(waveforms)
+
+    def num_frames(self, num_samples: int) -> int:
+        """See `FrontEnd.num_frames`."""
+        return self.front_end.num_frames(num_samples)
+
+    def set_trainable(self, trainable: bool) -> None:
+        """Freezes the encoder, or lets a stage train it."""
+        self.trainable = trainable
+        if trainable:
+            self.float()  # an optimiser's small steps vanish in 16 bits
+        self.requires_grad_(trainable)
+        self.train(trainable)
+
+    def train(self, mode: bool = True) -> SpeechEncoder:
+        """Follows the parent's mode only where the encoder is being trained."""
+        return super().train(mode and self.trainable)
+
+    def forward(self, **inputs: Tensor) -> EncoderOutput:
+        """Encodes what `prepare` made.
+
+        Returns:
+            Hidden states (L, B, T, D) and true lengths (B,).
+        """
+        frame_lengths = inputs.pop("frame_lengths")
+        dtype = self.model.dtype
+        inputs = {name: x.to(dtype) if x.is_floating_point() else x for name, x in inputs.items()}
+        with torch.set_grad_enabled(self.trainable and torch.is_grad_enabled()):
+            outputs = self._run(frame_lengths=frame_lengths, **inputs)
+        if self.last_layer_only:
+            return EncoderOutput(outputs.last_hidden_state[None], frame_lengths)
+        # Families with a final LayerNorm differ in whether they count it to the last layer; here it always is.
+        layers = [*outputs.hidden_states[1:-1], outputs.last_hidden_state]
+        return EncoderOutput(torch.stack(layers), frame_lengths)
+
+    @abstractmethod
+    def _run(self, *, frame_lengths: Tensor, **inputs: Tensor) -> Any:
+        """Calls the model for its last and all hidden states."""
+
+
+def length_mask(lengths: Tensor, size: int) -> Tensor:
+    """True where a position lies within its row's length, shape (B, size)."""
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+def pad_rows(rows: Sequence[np.ndarray | Tensor], value: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Right-pads arrays of shape (S, ...) to the longest: float32 (B, S, ...) and their lengths (B,)."""
+    lengths = torch.tensor([len(row) for row in rows])
+    padded = torch.full((len(rows), int(lengths.max()), *rows[0].shape[1:]), value)
+    for target, row in zip(padded, rows, strict=True):
+        target[: len(row)] = torch.as_tensor(row)
+    return padded, lengths

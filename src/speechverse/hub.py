@@ -1,0 +1,162 @@
+"""Where foundations and checkpoints lie (built-in names, folders, the model hub) and how they are told apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from speechverse.errors import CheckpointError
+
+_ASSETS = Path(__file__).parent / "assets" / "tiny"
+BUILT_IN = {"tiny": _ASSETS / "adapter", "tiny-encoder": _ASSETS / "encoder", "tiny-llm": _ASSETS / "llm"}
+"""Names that mean folders inside the package."""
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_FILES = [
+    *("*.json", "*.txt", "*.model", "*.jinja", "model.safetensors", "model-*.safetensors"),
+    *("adapter.safetensors", "lora/*", "encoder/*", "llm/*"),
+]
+_VOLATILE_KEYS = {"transformers_version", "_name_or_path", "torch_dtype", "dtype", "architectures"}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A foundation or checkpoint that was found.
+
+    Attributes:
+        name: An absolute folder, or a hub id.
+        revision: The hub revision asked for; None for folders.
+        is_local: Whether `name` is a folder.
+    """
+
+    name: str
+    revision: str | None
+    is_local: bool
+
+
+def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: Path | None = None) -> Resolved:
+    """Finds what a name means: a built-in, a folder beside `relative_to` or the working folder, or a hub id.
+
+    Raises:
+        CheckpointError: If a built-in is not installed, or a path does not exist and cannot be a hub id.
+    """
+    text = str(name_or_path)
+    if text in BUILT_IN:
+        return _existing(BUILT_IN[text], f"the built-in '{text}' is not part of this installation")
+    path = Path(text).expanduser()
+    for base in (relative_to, Path.cwd()):
+        if base is not None and (base / path).is_dir():
+            return Resolved(str((base / path).resolve()), None, is_local=True)
+    if path.is_absolute() or text.startswith((".", "~")) or not _HUB_ID.fullmatch(text):
+        return _existing(path, f"there is no folder '{text}'")
+    return Resolved(text, revision, is_local=False)
+
+
+def _existing(folder: Path, complaint: str) -> Resolved:
+    if not folder.is_dir():
+        names = ", ".join(BUILT_IN)
+        raise CheckpointError(f"{complaint}; give a folder in the model hub's format, a hub id, or one of: {names}")
+    return Resolved(str(folder), None, is_local=True)
+
+
+@contextmanager
+def loading(what: str, resolved: Resolved) -> Iterator[None]:
+    """Turns whatever transformers raises while it loads into a `CheckpointError` that says what was being loaded.
+
+    Its progress bars and its reports of unused weights (heads that we leave out on purpose) are kept off the screen.
+    """
+    try:
+        with quiet_transformers():
+            yield
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        advice = (
+            "check that the folder is whole and in the model hub's format"
+            if resolved.is_local
+            else "it is no local folder, so it was looked for on the model hub: check the name and the connection"
+        )
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"cannot load the {what} '{resolved.name}': {reason}; {advice}") from error
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers' progress bars and reports off the screen within the block."""
+    from transformers.utils import logging
+
+    verbosity, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_bars:
+            logging.enable_progress_bar()
+
+
+def local_folder(resolved: Resolved) -> Path:
+    """The folder that holds the files: the folder itself, or the hub's snapshot, fetched where it is not here yet."""
+    if resolved.is_local:
+        return Path(resolved.name)
+    from huggingface_hub import snapshot_download
+
+    with loading("model", resolved):
+        folder = Path(snapshot_download(resolved.name, revision=resolved.revision, allow_patterns=_HUB_FILES))
+        if not any(folder.glob("*.safetensors")):
+            patterns = ["pytorch_model*.bin"]
+            folder = Path(snapshot_download(resolved.name, revision=resolved.revision, allow_patterns=patterns))
+    return folder
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The weight files that transformers would load from a hub-format folder, safetensors before anything else.
+
+    Raises:
+        CheckpointError: If there are none.
+    """
+    for name in ("model.safetensors", "adapter.safetensors", "pytorch_model.bin"):
+        if (folder / name).is_file():
+            return [folder / name]
+        if (index := folder / f"{name}.index.json").is_file():
+            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            return [folder / shard for shard in sorted(set(shards))]
+    raise CheckpointError(f"'{folder}' holds no weights (model.safetensors); give a folder in the model hub's format")
+
+
+def fingerprint(folder: str | Path) -> str:
+    """What a hub-format folder holds, as one hash: configuration, preprocessing and weights, whatever its name.
+
+    Returns:
+        SHA-256, in hexadecimal.
+
+    Raises:
+        CheckpointError: If the folder holds no `config.json` or no weights.
+    """
+    folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"'{folder}' holds no config.json; give a folder in the model hub's format")
+    digest = hashlib.sha256()
+    for name in ("config.json", "preprocessor_config.json"):
+        if (folder / name).is_file():
+            digest.update(f"{name}\n{_canonical(folder / name)}\n".encode())
+    for file in weight_files(folder):
+        status = file.stat()
+        digest.update(f"{file.name}\n{_file_hash(file, status.st_size, status.st_mtime_ns)}\n".encode())
+    return digest.hexdigest()
+
+
+def _canonical(file: Path) -> str:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return json.dumps({key: value for key, value in content.items() if key not in _VOLATILE_KEYS}, sort_keys=True)
+
+
+@lru_cache(maxsize=64)
+def _file_hash(file: Path, size: int, modified_ns: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,90 @@
+"""Which foundations a model stands on: how they are named, found again and recognised, and what follows from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from speechverse.encoders import SpeechEncoder
+from speechverse.errors import CheckpointError, RecipeError, unknown_name
+from speechverse.hub import BUILT_IN, Resolved, fingerprint, local_folder, resolve
+from speechverse.models import lora as adapters
+from speechverse.models.configuration_speechverse import DEFAULT_STRIDES, SpeechVerseConfig
+from speechverse.models.layer_mixer import LayerMixing
+from speechverse.models.llm import embedding_scale, llm_facts
+
+_DOWNSAMPLER_DEFAULTS = {"strides": DEFAULT_STRIDES, "activation": None, "scale_to_embeddings": False}
+
+
+def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override: str | Path | None) -> Resolved:
+    """Finds the encoder or LLM a checkpoint stands on, and makes sure it is the same one.
+
+    Args:
+        kind: "encoder" or "llm".
+        config: The checkpoint's.
+        folder: The checkpoint's.
+        override: Where the user says it lies now, if not where it lay in training.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        CheckpointError: If it is missing, or is another one than the checkpoint was trained with.
+    """
+    name = override or getattr(config, kind)
+    if name is None:
+        raise CheckpointError(f"the checkpoint names no {kind}; say which with {kind}=...")
+    try:
+        resolved = resolve(name, getattr(config, f"{kind}_revision"), relative_to=None if override else folder)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"the checkpoint's {kind} is not where it was: {error}; say where with {kind}=..."
+        ) from error
+    found, expected = fingerprint(local_folder(resolved)), getattr(config, f"{kind}_fingerprint")
+    if expected is not None and found != expected:
+        what = {"encoder": "speech encoder", "llm": "LLM"}[kind]
+        raise CheckpointError(
+            f"wrong {what}: the checkpoint was trained with fingerprint {expected[:12]}, but '{resolved.name}' has "
+            f"{found[:12]}; give the {what} it was trained with ({kind}=..., it was '{getattr(config, kind)}')"
+        )
+    return resolved
+
+
+def settings_of(
+    encoder: SpeechEncoder,
+    llm: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
+    layer_mixing: LayerMixing,
+    downsampler: dict[str, Any] | None,
+    lora: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """The fields of `SpeechVerseConfig` that follow from the parts and from what the user asked for."""
+    for key in downsampler or {}:
+        if key not in _DOWNSAMPLER_DEFAULTS:
+            raise RecipeError(unknown_name("downsampler setting", key, _DOWNSAMPLER_DEFAULTS))
+    chosen = {**_DOWNSAMPLER_DEFAULTS, **(downsampler or {})}
+    return {
+        "encoder_width": encoder.width,
+        "num_encoder_layers": encoder.num_layers,
+        **llm_facts(llm, tokenizer),
+        "layer_mixing": layer_mixing,
+        "strides": list(chosen["strides"]),
+        "activation": chosen["activation"],
+        "embedding_scale": embedding_scale(llm) if chosen["scale_to_embeddings"] else 1.0,
+        "lora": None if lora is None else adapters.complete(lora),
+    }
+
+
+def identity_of(kind: str, name: str | Path, found: Resolved) -> dict[str, str | None]:
+    """How a checkpoint will name a foundation and know it again."""
+    return {
+        kind: name_of(name, found),
+        f"{kind}_revision": found.revision,
+        f"{kind}_fingerprint": fingerprint(local_folder(found)),
+    }
+
+
+def name_of(name: str | Path | None, found: Resolved) -> str:
+    return str(name) if str(name) in BUILT_IN else found.name

@@ -1,0 +1,134 @@
+"""Reading and writing checkpoints: only what was trained, with fingerprints of what it stands on; and whole exports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from speechverse.errors import CheckpointError
+from speechverse.hub import fingerprint, local_folder, quiet_transformers, resolve, weight_files
+from speechverse.models import lora
+from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.llm import load_tokenizer
+
+if TYPE_CHECKING:
+    from speechverse.models.modeling_speechverse import SpeechVerseForConditionalGeneration
+
+WEIGHTS = "adapter.safetensors"
+LORA_FOLDER = "lora"
+_OWN_PARTS = ("mixer.", "downsampler.")
+
+
+def checkpoint_folder(name_or_path: str | Path, revision: str | None = None) -> Path:
+    """The folder of a checkpoint.
+
+    Raises:
+        CheckpointError: If there is none, or it is not a SpeechVerse checkpoint.
+    """
+    folder = local_folder(resolve(name_or_path, revision))
+    for file in ("config.json", WEIGHTS):
+        if not (folder / file).is_file():
+            raise CheckpointError(f"'{name_or_path}' is not a whole SpeechVerse checkpoint: it holds no {file}")
+    return folder
+
+
+def trained_state(model: SpeechVerseForConditionalGeneration) -> dict[str, Tensor]:
+    """Weights that are this model's own: mixer, downsampler and, where a stage trained it, the encoder."""
+    parts = (*_OWN_PARTS, "encoder.") if model.config.encoder_trained else _OWN_PARTS
+    return {name: tensor for name, tensor in model.state_dict().items() if name.startswith(parts)}
+
+
+def _write_trained(model: SpeechVerseForConditionalGeneration, file: Path) -> None:
+    weights = {name: tensor.cpu().contiguous() for name, tensor in trained_state(model).items()}
+    aside = file.with_name(f"{file.name}.tmp")
+    save_file(weights, aside, metadata={"format": "pt"})
+    os.replace(aside, file)
+
+
+def save(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None:
+    """Writes a checkpoint; each file is written aside and renamed, the configuration last.
+
+    Raises:
+        CheckpointError: If the model stands on foundations that have no name.
+    """
+    if model.config.encoder is None or model.config.llm is None:
+        raise CheckpointError(
+            "this model was built from bare configurations; a checkpoint needs foundations with a name"
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_trained(model, folder / WEIGHTS)
+    if model.has_lora:
+        lora.save(model.llm, folder / LORA_FOLDER)
+    (folder / "config.json.tmp").write_text(model.config.to_json_string(), encoding="utf-8")
+    os.replace(folder / "config.json.tmp", folder / "config.json")
+
+
+def load_trained(model: SpeechVerseForConditionalGeneration, folder: Path) -> None:
+    """Reads a checkpoint's weights into a model built from its configuration.
+
+    Raises:
+        CheckpointError: If the weights do not fit.
+    """
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}
+    own = trained_state(model)
+    for name in weights.keys() | own.keys():
+        if name not in weights or name not in own or weights[name].shape != own[name].shape:
+            raise CheckpointError(f"the weights in '{folder / WEIGHTS}' do not fit its configuration, as in '{name}'")
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            own[name].copy_(tensor)
+    if model.has_lora:
+        lora.load(model.llm, folder / LORA_FOLDER)
+
+
+def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None:
+    """Writes everything into one folder that needs nothing else: encoder, LLM with LoRA merged, and what joins them.
+
+    Args:
+        model: A trained model.
+        folder: Must not exist yet.
+
+    Raises:
+        CheckpointError: If the folder exists, or the model stands on foundations that have no name.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise CheckpointError(f"'{folder}' exists already; export into a new folder")
+    aside = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    config = SpeechVerseConfig.from_dict(model.config.to_dict())
+    _export_encoder(model, aside / "encoder")
+    _export_llm(model, aside / "llm")
+    config.update({"encoder": "encoder", "llm": "llm", "encoder_revision": None, "llm_revision": None})
+    config.update(
+        {"encoder_fingerprint": fingerprint(aside / "encoder"), "llm_fingerprint": fingerprint(aside / "llm")}
+    )
+    config.update({"lora": None, "merged": model.has_lora or model.config.merged})
+    _write_trained(model, aside / WEIGHTS)
+    (aside / "config.json").write_text(config.to_json_string(), encoding="utf-8")
+    os.replace(aside, folder)
+
+
+def _export_encoder(model: SpeechVerseForConditionalGeneration, folder: Path) -> None:
+    """The encoder's folder as it is, with its CTC head if it has one; trained weights lie with the adapter's."""
+    source = local_folder(resolve(str(model.config.encoder), model.config.encoder_revision))
+    folder.mkdir(parents=True)
+    small = (file for file in source.iterdir() if file.suffix in {".json", ".txt", ".model", ".jinja", ".md"})
+    for file in (*weight_files(source), *small):
+        shutil.copyfile(file, folder / file.name)
+
+
+def _export_llm(model: SpeechVerseForConditionalGeneration, folder: Path) -> None:
+    llm = lora.merged(model.llm) if model.has_lora else model.llm
+    with quiet_transformers():
+        llm.save_pretrained(folder)
+    load_tokenizer(resolve(str(model.config.llm), model.config.llm_revision)).save_pretrained(folder)

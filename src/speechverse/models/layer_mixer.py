@@ -1,0 +1,64 @@
+"""From the hidden states of all encoder layers to one.
+
+Shape letters: L layers, B batch, T frames, D width of the encoder.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from speechverse.errors import RecipeError, unknown_name
+
+LayerMixing = Literal["paper", "softmax", "last"]
+
+
+class LayerMixer(nn.Module):
+    """Mixes encoder layers.
+
+    - `paper`: (1/L) Σ w_l h_l, with w initialised to 1 and no softmax, as the paper prints it.
+    - `softmax`: Σ softmax(w)_l LayerNorm(h_l), where no layer can win by its scale alone.
+    - `last`: h_L, nothing to learn.
+
+    Source: SpeechVerse (arXiv 2405.08295) equation 1; the idea is SUPERB's (arXiv 2105.01051).
+    """
+
+    def __init__(self, num_layers: int, mode: str) -> None:
+        super().__init__()
+        if mode not in get_args(LayerMixing):
+            raise RecipeError(unknown_name("layer mixing", mode, get_args(LayerMixing)))
+        self.mode = mode
+        self.num_layers = num_layers
+        if mode == "last":
+            self.register_parameter("weights", None)
+        else:
+            self.weights = nn.Parameter(torch.ones(num_layers) if mode == "paper" else torch.zeros(num_layers))
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Mixes layers.
+
+        Args:
+            hidden_states: Shape (L, B, T, D); for `last`, any number of layers of which the last is the encoder's.
+
+        Returns:
+            Shape (B, T, D), in the precision of the weights.
+        """
+        if self.weights is None:
+            return hidden_states[-1]
+        if len(hidden_states) != self.num_layers:
+            raise ValueError(f"got {len(hidden_states)} encoder layers to mix, expected {self.num_layers}")
+        hidden_LBTD = hidden_states.to(self.weights.dtype)
+        if self.mode == "paper":
+            return torch.einsum("l,lbtd->btd", self.weights / self.num_layers, hidden_LBTD)
+        normalised_LBTD = F.layer_norm(hidden_LBTD, hidden_LBTD.shape[-1:])
+        return torch.einsum("l,lbtd->btd", self.weights.softmax(dim=0), normalised_LBTD)
+
+    def shares(self) -> list[float]:
+        """How much each layer counts: the effective weights, which sum to 1 for `softmax` only."""
+        if self.weights is None:
+            return [0.0] * (self.num_layers - 1) + [1.0]
+        effective = self.weights / self.num_layers if self.mode == "paper" else self.weights.softmax(dim=0)
+        return effective.tolist()

@@ -1,0 +1,145 @@
+"""What kinds of LLM there are: loading, special tokens, embeddings as the LLM itself computes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from speechverse.errors import CheckpointError, RecipeError
+from speechverse.hub import Resolved, loading
+
+OVERFLOWS_IN_FP16 = {"t5", "mt5", "umt5", "longt5", "switch_transformers"}
+"""Trained in bfloat16: their activations leave float16's range (transformers#9295, #4287)."""
+
+
+def check_precision(llm_config: PreTrainedConfig, dtype: torch.dtype) -> None:
+    """Refuses precisions in which an LLM is known to break.
+
+    Raises:
+        RecipeError: For float16 with the T5 family.
+    """
+    if dtype == torch.float16 and llm_config.model_type in OVERFLOWS_IN_FP16:
+        raise RecipeError(
+            f"a {llm_config.model_type.upper()} model overflows in fp16; "
+            "use bf16, or fp32 where the device has no bf16 units"
+        )
+
+
+def load_llm(resolved: Resolved, dtype: torch.dtype) -> PreTrainedModel:
+    """Loads a frozen LLM of either kind."""
+    with loading("LLM", resolved):
+        config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
+    check_precision(config, dtype)
+    with loading("LLM", resolved):
+        llm, info = _auto_class(config).from_pretrained(
+            resolved.name, revision=resolved.revision, config=config, dtype=dtype, output_loading_info=True
+        )
+    if info["missing_keys"]:
+        missing = min(info["missing_keys"])
+        raise CheckpointError(f"the LLM '{resolved.name}' lacks weights, such as '{missing}'; it is not whole")
+    return llm
+
+
+def llm_from_config(config: PreTrainedConfig) -> PreTrainedModel:
+    """Builds an LLM with random weights."""
+    return _auto_class(config).from_config(config)
+
+
+def _auto_class(config: PreTrainedConfig) -> Any:
+    return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+
+
+def load_tokenizer(resolved: Resolved) -> PreTrainedTokenizerBase:
+    """Loads an LLM's tokenizer."""
+    with loading("tokenizer of", resolved):
+        return AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
+
+
+def embed_tokens(llm: PreTrainedModel, input_ids: Tensor) -> Tensor:
+    """What the LLM itself would make of ids before its first layer, and takes as `inputs_embeds`.
+
+    Most scale inside the embedding module; Pegasus and Marian do so in the encoder, and only for ids.
+    """
+    embeddings = llm.get_input_embeddings()(input_ids)
+    scale = getattr(llm.get_encoder(), "embed_scale", 1.0) if llm.config.is_encoder_decoder else 1.0
+    return embeddings * scale if scale != 1.0 else embeddings
+
+
+def embedding_scale(llm: PreTrainedModel) -> float:
+    """Root mean square of the elements of the LLM's embeddings, as the LLM sees them."""
+    weight = llm.get_input_embeddings().weight
+    if weight.is_meta:
+        return 1.0
+    sample = torch.arange(0, len(weight), max(1, len(weight) // 4096), device=weight.device)
+    with torch.no_grad():
+        return embed_tokens(llm, sample[None]).float().square().mean().sqrt().item()
+
+
+def llm_facts(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
+    """What `SpeechVerseConfig` keeps of an LLM, so that the processor needs no weights."""
+    config, generation = llm.config, llm.generation_config
+    end = end_of_turn_id(tokenizer) if tokenizer is not None else _first(generation.eos_token_id, config)
+    pads = (getattr(tokenizer, "pad_token_id", None), generation.pad_token_id, end, 0)
+    start = generation.decoder_start_token_id
+    if config.is_encoder_decoder and start is None:
+        start = getattr(config, "decoder_start_token_id", None)
+    return {
+        "llm_width": llm.get_input_embeddings().weight.shape[1],
+        "llm_max_positions": getattr(config, "max_position_embeddings", None),
+        "is_encoder_decoder": config.is_encoder_decoder,
+        "start_id": start,
+        "end_id": end,
+        "pad_id": next(pad for pad in pads if pad is not None),
+        "audio_token_id": llm.get_input_embeddings().weight.shape[0],
+    }
+
+
+def _first(token_ids: int | list[int] | None, config: PreTrainedConfig) -> int | None:
+    token_ids = getattr(config, "eos_token_id", None) if token_ids is None else token_ids
+    return token_ids[0] if isinstance(token_ids, list) else token_ids
+
+
+def end_of_turn_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that ends an answer: what the chat template writes behind one, else the end of sequence.
+
+    Raises:
+        CheckpointError: If the tokenizer has no end token at all.
+    """
+    if tokenizer.chat_template:
+        turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "ANSWER"}]
+        tail = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition("ANSWER")[2].lstrip()
+        ids = tokenizer(tail, add_special_tokens=False)["input_ids"] if tail else []
+        special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
+        if ids and ids[0] in special:
+            return ids[0]
+    if tokenizer.eos_token_id is None:
+        raise CheckpointError(
+            "the LLM's tokenizer names no end-of-sequence token (eos_token), so answers could not end"
+        )
+    return tokenizer.eos_token_id
+
+
+def greedy_generation(llm: PreTrainedModel, start_id: int | None, end_id: int | None, pad_id: int) -> GenerationConfig:
+    """Greedy decoding with the LLM's own special tokens and none of its habits (sampling, beams, forced lengths)."""
+    own = llm.generation_config
+    ends = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
+    return GenerationConfig(
+        bos_token_id=own.bos_token_id,
+        decoder_start_token_id=start_id,
+        forced_bos_token_id=own.forced_bos_token_id,
+        eos_token_id=sorted({end for end in (*ends, end_id) if end is not None}) or None,
+        pad_token_id=pad_id,
+        max_new_tokens=256,
+    )

@@ -1,0 +1,124 @@
+"""LoRA on the LLM through PEFT, in PEFT's own file format."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer, cast_adapter_dtype
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from speechverse.errors import CheckpointError, RecipeError, unknown_name
+
+DEFAULTS: dict[str, Any] = {"rank": 16, "alpha": 32, "dropout": 0.05, "targets": None}
+_WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
+_PEFT_PREFIX = "base_model.model."
+
+
+def complete(settings: dict[str, Any]) -> dict[str, Any]:
+    """Fills what is not said with the defaults.
+
+    Raises:
+        RecipeError: If a key is unknown.
+    """
+    for key in settings:
+        if key not in DEFAULTS:
+            raise RecipeError(unknown_name("LoRA setting", key, DEFAULTS))
+    return {**DEFAULTS, **settings}
+
+
+def add(llm: PreTrainedModel, settings: dict[str, Any]) -> None:
+    """Puts fresh adapters (an identity until trained) into the LLM.
+
+    Args:
+        llm: The LLM; changed in place.
+        settings: `rank`, `alpha`, `dropout`, and `targets`: names of linear layers, "all-linear", or None for PEFT's
+            choice for this kind of LLM (query and value projections, mostly).
+
+    Raises:
+        RecipeError: If no layer has such a name.
+    """
+    targets = settings["targets"]
+    config = LoraConfig(
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        lora_dropout=settings["dropout"],
+        target_modules=targets if targets is None or isinstance(targets, str) else list(targets),
+        task_type="SEQ_2_SEQ_LM" if llm.config.is_encoder_decoder else "CAUSAL_LM",
+    )
+    try:
+        llm.add_adapter(config)
+    except ValueError as error:
+        linear = {name.rpartition(".")[2] for name, module in llm.named_modules() if isinstance(module, nn.Linear)}
+        raise RecipeError(f"LoRA targets {targets} do not fit this LLM; its linear layers: {sorted(linear)}") from error
+    # Adapters are trained, so they stay in fp32 whatever the frozen weights are kept in.
+    cast_adapter_dtype(llm, "default", autocast_adapter_dtype=True)
+
+
+def save(llm: PreTrainedModel, folder: Path) -> None:
+    """Writes the adapters as PEFT does, so that `PeftModel.from_pretrained` reads them too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = get_peft_model_state_dict(llm, adapter_name="default")
+    weights = {_PEFT_PREFIX + name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    save_file(weights, folder / f"{_WEIGHTS}.tmp", metadata={"format": "pt"})
+    (folder / f"{_WEIGHTS}.tmp").replace(folder / _WEIGHTS)
+    llm.peft_config["default"].save_pretrained(folder)
+
+
+def load(llm: PreTrainedModel, folder: Path) -> None:
+    """Reads adapters into an LLM that has fresh ones of the same shape.
+
+    Raises:
+        CheckpointError: If the file is missing or does not fit.
+    """
+    if not (folder / _WEIGHTS).is_file():
+        raise CheckpointError(f"'{folder}' holds no LoRA weights ({_WEIGHTS}); the checkpoint is not whole")
+    weights = {name.removeprefix(_PEFT_PREFIX): tensor for name, tensor in load_file(folder / _WEIGHTS).items()}
+    expected = get_peft_model_state_dict(llm, adapter_name="default")
+    if (
+        wrong := {name: t.shape for name, t in weights.items()}.items()
+        ^ {k: t.shape for k, t in expected.items()}.items()
+    ):
+        raise CheckpointError(f"the LoRA weights in '{folder}' do not fit the LLM, for example '{min(wrong)[0]}'")
+    set_peft_model_state_dict(llm, weights, adapter_name="default")
+
+
+@contextmanager
+def disabled(llm: PreTrainedModel) -> Iterator[None]:
+    """The LLM as it was before any training, within the block."""
+    llm.disable_adapters()
+    try:
+        yield
+    finally:
+        llm.enable_adapters()
+
+
+def parameters(llm: PreTrainedModel) -> list[nn.Parameter]:
+    """The adapters' parameters."""
+    return [parameter for name, parameter in llm.named_parameters() if ".lora_" in name]
+
+
+def set_training(llm: PreTrainedModel, mode: bool) -> None:
+    """Switches the adapters' dropout, and nothing of the frozen LLM's."""
+    for module in llm.modules():
+        if isinstance(module, LoraLayer):
+            module.lora_dropout.train(mode)
+
+
+def merged(llm: PreTrainedModel) -> PreTrainedModel:
+    """A copy of the LLM with the adapters added into its weights, and no trace of them left."""
+    llm = copy.deepcopy(llm)
+    for name, module in list(llm.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            llm.set_submodule(name, module.get_base_layer())
+    llm._hf_peft_config_loaded = False
+    del llm.peft_config
+    return llm

@@ -1,0 +1,363 @@
+"""The model: frozen speech encoder → layer mixer → downsampler → [audio ; prompt] → frozen LLM with LoRA.
+
+Shape letters: L layers, B batch, T encoder frames, D width of the encoder, P prompt positions, N target tokens,
+E width of the LLM's embeddings, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import ModelOutput
+
+from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config, length_mask, load_encoder
+from speechverse.errors import CheckpointError, RecipeError, unknown_name
+from speechverse.hub import resolve
+from speechverse.models import checkpoints
+from speechverse.models import lora as adapters
+from speechverse.models.assembly import find_foundation, identity_of, name_of, settings_of
+from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.downsampler import Downsampler
+from speechverse.models.layer_mixer import LayerMixer, LayerMixing
+from speechverse.models.llm import embed_tokens, greedy_generation, llm_from_config, load_llm, load_tokenizer
+from speechverse.models.processing_speechverse import IGNORED, SpeechVerseProcessor
+
+
+@dataclass
+class SpeechVerseOutput(ModelOutput):
+    """What a forward pass gives.
+
+    Attributes:
+        loss: Mean negative log-likelihood of the labels, where there are any.
+        logits: Aligned with `labels`: (B, N, V) for encoder-decoder LLMs, (B, P + N - 1, V) for decoder-only ones.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+
+
+class PartCount(NamedTuple):
+    """Parameters of one part of the model."""
+
+    part: str
+    total: int
+    trainable: int
+
+
+class SpeechVerseForConditionalGeneration(PreTrainedModel):
+    """A SpeechVerse model over any encoder of `speechverse.encoders` and any LLM of transformers.
+
+    Frozen parts stay in evaluation mode whatever `train()` says; only LoRA's dropout follows it.
+    """
+
+    config_class = SpeechVerseConfig
+    main_input_name = "input_ids"
+
+    def __init__(self, config: SpeechVerseConfig, encoder: SpeechEncoder, llm: PreTrainedModel) -> None:
+        super().__init__(config)
+        self.encoder = encoder
+        self.encoder.last_layer_only = config.layer_mixing == "last"
+        self.mixer = LayerMixer(config.num_encoder_layers, config.layer_mixing)
+        self.downsampler = Downsampler(
+            config.encoder_width, config.llm_width, config.strides, config.activation, config.embedding_scale
+        )
+        self.llm = llm.requires_grad_(False).eval()
+        self.llm.generation_config = greedy_generation(llm, config.start_id, config.end_id, config.pad_id)
+        if config.lora is not None:
+            adapters.add(self.llm, config.lora)
+        self.set_trainable(["mixer", "downsampler", *(["lora"] if self.has_lora else [])])
+
+    @classmethod
+    def from_foundations(
+        cls,
+        encoder: str | Path,
+        llm: str | Path,
+        *,
+        layer_mixing: LayerMixing = "paper",
+        downsampler: dict[str, Any] | None = None,
+        lora: dict[str, Any] | None = None,
+        prompt_template: str = "{audio}\n{instruction}",
+        max_audio_seconds: float = 30.0,
+        encoder_revision: str | None = None,
+        llm_revision: str | None = None,
+        encoder_layers: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> SpeechVerseForConditionalGeneration:
+        """Joins a pretrained encoder and a pretrained LLM with fresh learnable parts.
+
+        Args:
+            encoder: Built-in name, folder or hub id of the speech encoder.
+            llm: The same of the LLM.
+            layer_mixing: See `LayerMixer`.
+            downsampler: `strides` (one a block), `activation` (None or "gelu"), `scale_to_embeddings`.
+            lora: `rank`, `alpha`, `dropout`, `targets`; None for no adapters (see `add_lora`).
+            prompt_template: Where `{audio}` and `{instruction}` go.
+            max_audio_seconds: Longer audio will be refused.
+            encoder_revision: Hub revision of the encoder.
+            llm_revision: Hub revision of the LLM.
+            encoder_layers: Keep only so many encoder layers.
+            dtype: Precision of the frozen parts; what is trained stays in fp32.
+
+        Raises:
+            CheckpointError: If a foundation is missing or broken.
+            RecipeError: If a setting is unknown or does not fit.
+        """
+        found = {"encoder": resolve(encoder, encoder_revision), "llm": resolve(llm, llm_revision)}
+        encoder_module = load_encoder(
+            found["encoder"].name, revision=encoder_revision, num_hidden_layers=encoder_layers, dtype=dtype
+        )
+        llm_module, tokenizer = load_llm(found["llm"], dtype), load_tokenizer(found["llm"])
+        names = {
+            **identity_of("encoder", encoder, found["encoder"]),
+            **identity_of("llm", llm, found["llm"]),
+            "encoder_layers": encoder_layers,
+            "prompt_template": prompt_template,
+            "max_audio_seconds": max_audio_seconds,
+        }
+        settings = settings_of(encoder_module, llm_module, tokenizer, layer_mixing, downsampler, lora)
+        return cls(SpeechVerseConfig(**settings, **names), encoder_module, llm_module)
+
+    @classmethod
+    def from_configs(
+        cls,
+        encoder_config: PreTrainedConfig,
+        llm_config: PreTrainedConfig,
+        *,
+        layer_mixing: LayerMixing = "paper",
+        downsampler: dict[str, Any] | None = None,
+        lora: dict[str, Any] | None = None,
+    ) -> SpeechVerseForConditionalGeneration:
+        """Builds a model with random weights, to count or measure; under `torch.device("meta")` it takes no memory."""
+        encoder, llm = encoder_from_config(encoder_config), llm_from_config(llm_config)
+        settings = settings_of(encoder, llm, None, layer_mixing, downsampler, lora)
+        return cls(SpeechVerseConfig(**settings), encoder, llm)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        encoder: str | Path | None = None,
+        llm: str | Path | None = None,
+        dtype: torch.dtype = torch.float32,
+        revision: str | None = None,
+        **hub_kwargs: Any,
+    ) -> SpeechVerseForConditionalGeneration:
+        """Loads a checkpoint, and the foundations it stands on.
+
+        Args:
+            folder: Built-in name, folder or hub id of a checkpoint or an export.
+            encoder: Where its encoder lies now, if not where it lay in training; it has to be the same one.
+            llm: The same of its LLM.
+            dtype: Precision of the frozen parts.
+            revision: Hub revision of the checkpoint.
+            hub_kwargs: What transformers' `AutoModel` hands over; nothing else is taken.
+
+        Raises:
+            CheckpointError: If it is not whole, or the encoder or the LLM is not the one it was trained with.
+        """
+        if unknown := set(hub_kwargs) - {"config", "trust_remote_code", "adapter_kwargs", "_from_auto"}:
+            raise TypeError(f"from_pretrained() takes no {', '.join(sorted(unknown))}")
+        location = checkpoints.checkpoint_folder(folder, revision)
+        config = SpeechVerseConfig.from_pretrained(location)
+        found_encoder = find_foundation("encoder", config, location, encoder)
+        found_llm = find_foundation("llm", config, location, llm)
+        config.update({"encoder": name_of(encoder or config.encoder, found_encoder)})
+        config.update({"llm": name_of(llm or config.llm, found_llm)})
+        encoder_module = load_encoder(
+            found_encoder.name, revision=found_encoder.revision, num_hidden_layers=config.encoder_layers, dtype=dtype
+        )
+        model = cls(config, encoder_module, load_llm(found_llm, dtype))
+        checkpoints.load_trained(model, location)
+        return model.eval()
+
+    def save_pretrained(self, folder: str | Path, **kwargs: Any) -> None:
+        """Writes a checkpoint: only what was trained, and fingerprints of what it stands on."""
+        if kwargs:
+            raise TypeError(f"save_pretrained() takes no {', '.join(sorted(kwargs))}")
+        checkpoints.save(self, folder)
+
+    def export(self, folder: str | Path) -> None:
+        """Writes one self-contained folder, LoRA merged into the LLM; see `checkpoints.export`."""
+        checkpoints.export(self, folder)
+
+    def processor(self) -> SpeechVerseProcessor:
+        """The processor that makes this model's batches."""
+        return SpeechVerseProcessor.from_config(self.config)
+
+    @property
+    def has_lora(self) -> bool:
+        """Whether the LLM carries adapters."""
+        return self.config.lora is not None
+
+    def add_lora(
+        self,
+        rank: int = 16,
+        alpha: int = 32,
+        dropout: float = 0.05,
+        targets: list[str] | str | None = None,
+    ) -> None:
+        """Adds fresh adapters to the LLM: an identity until trained. See `lora.add`.
+
+        Raises:
+            RecipeError: If there are adapters already, or no layer has a name in `targets`.
+        """
+        if self.has_lora:
+            raise RecipeError("the model has LoRA adapters already; train those, or start from a model without")
+        settings = {"rank": rank, "alpha": alpha, "dropout": dropout, "targets": targets}
+        adapters.add(self.llm, settings)
+        self.config.lora = settings
+
+    @contextmanager
+    def without_lora(self) -> Iterator[None]:
+        """The LLM as it was before any training, within the block; for cascades.
+
+        Raises:
+            CheckpointError: If LoRA was merged into the LLM.
+        """
+        if self.config.merged:
+            raise CheckpointError(
+                "LoRA is merged into this export's LLM and cannot be left out; use the checkpoint instead"
+            )
+        with adapters.disabled(self.llm) if self.has_lora else nullcontext():
+            yield
+
+    def trainable_parts(self) -> dict[str, list[nn.Parameter]]:
+        """What a stage can train, by name."""
+        parts = {
+            "mixer": list(self.mixer.parameters()),
+            "downsampler": list(self.downsampler.parameters()),
+            "encoder": list(self.encoder.parameters()),
+        }
+        return {**parts, "lora": adapters.parameters(self.llm)} if self.has_lora else parts
+
+    def set_trainable(self, parts: Iterable[str]) -> None:
+        """Lets exactly these parts learn and freezes all else.
+
+        Raises:
+            RecipeError: If there is no such part.
+        """
+        chosen, available = set(parts), self.trainable_parts()
+        for part in sorted(chosen):
+            if part == "lora" and not self.has_lora:
+                raise RecipeError("this model has no LoRA adapters to train; set lora in the model's settings")
+            if part not in available:
+                raise RecipeError(unknown_name("part to train", part, available))
+        self.encoder.set_trainable("encoder" in chosen)
+        self.config.encoder_trained |= "encoder" in chosen
+        for part, parameters in available.items():
+            for parameter in parameters:
+                parameter.requires_grad_(part in chosen)
+
+    def parameter_report(self) -> list[PartCount]:
+        """Parameters of each part, and how many of them learn."""
+        parts = self.trainable_parts()
+        of_lora = {id(parameter) for parameter in parts.get("lora", [])}
+        parts["llm"] = [parameter for parameter in self.llm.parameters() if id(parameter) not in of_lora]
+        return [
+            PartCount(part, sum(p.numel() for p in group), sum(p.numel() for p in group if p.requires_grad))
+            for part, group in parts.items()
+        ]
+
+    def train(self, mode: bool = True) -> SpeechVerseForConditionalGeneration:
+        """Training mode for what learns; the frozen parts see no dropout."""
+        super().train(mode)
+        self.llm.eval()
+        if self.has_lora:
+            adapters.set_training(self.llm, mode)
+        return self
+
+    def encode(self, audio_inputs: dict[str, Tensor]) -> EncoderOutput:
+        """Runs the encoder on what the processor's front end made."""
+        return self.encoder(**audio_inputs)
+
+    def embed_audio(self, encoder_output: EncoderOutput) -> tuple[Tensor, Tensor]:
+        """Mixes layers and reduces frames: positions (B, T', E) for the LLM and their true lengths (B,)."""
+        mixed_BTD = self.mixer(encoder_output.hidden_states)
+        return self.downsampler(mixed_BTD.to(self.downsampler.dtype), encoder_output.lengths)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor | None = None,
+        audio_inputs: dict[str, Tensor] | None = None,
+        encoder_output: EncoderOutput | None = None,
+        decoder_input_ids: Tensor | None = None,
+    ) -> SpeechVerseOutput:
+        """Reads a batch the processor made.
+
+        Args:
+            input_ids: Prompts of shape (B, P), `config.audio_token_id` where audio goes.
+            attention_mask: 1 for true positions, shape (B, P).
+            labels: What each logit should predict, -100 where nothing; aligned, nothing is shifted here.
+            audio_inputs: What the encoder takes.
+            encoder_output: What the encoder gave before, instead.
+            decoder_input_ids: What the LLM's decoder reads, where it has one, shape (B, N).
+        """
+        decoder = {} if decoder_input_ids is None else {"decoder_input_ids": decoder_input_ids}
+        inputs_embeds = self._embeddings(input_ids, audio_inputs, encoder_output)
+        outputs = self.llm(inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False, **decoder)
+        loss = None
+        if labels is not None:
+            loss = F.cross_entropy(outputs.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
+        return SpeechVerseOutput(loss=loss, logits=outputs.logits)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        audio_inputs: dict[str, Tensor] | None = None,
+        encoder_output: EncoderOutput | None = None,
+        **options: Any,
+    ) -> Any:
+        """Answers a batch the processor made with `generation=True`.
+
+        Args:
+            input_ids: See `forward`.
+            attention_mask: See `forward`.
+            audio_inputs: See `forward`.
+            encoder_output: See `forward`.
+            options: transformers' generation options; greedy, up to 256 new tokens, where they say nothing.
+
+        Returns:
+            New tokens only, shape (B, N); transformers' output with such `sequences` for `return_dict_in_generate`.
+        """
+        inputs_embeds = self._embeddings(input_ids, audio_inputs, encoder_output)
+        answer = self.llm.generate(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **options)
+        if isinstance(answer, Tensor):
+            return answer[:, self.num_start_tokens :]
+        answer.sequences = answer.sequences[:, self.num_start_tokens :]
+        return answer
+
+    @property
+    def num_start_tokens(self) -> int:
+        """Ids that stand before the first new token while generating, as logits processors see them."""
+        return 1 if self.config.is_encoder_decoder else 0
+
+    def _embeddings(
+        self, input_ids: Tensor, audio_inputs: dict[str, Tensor] | None, encoder_output: EncoderOutput | None
+    ) -> Tensor:
+        """[audio ; prompt] as the LLM takes it, shape (B, P, E): audio scattered over the placeholders."""
+        is_audio_BP = input_ids == self.config.audio_token_id
+        embeddings_BPE = embed_tokens(self.llm, input_ids.masked_fill(is_audio_BP, self.config.pad_id))
+        if encoder_output is None:
+            if audio_inputs is None:
+                return embeddings_BPE
+            encoder_output = self.encode(audio_inputs)
+        audio_BTE, lengths = self.embed_audio(encoder_output)
+        if not torch.equal(is_audio_BP.sum(dim=1), lengths):
+            raise ValueError(
+                f"prompts keep {is_audio_BP.sum(dim=1).tolist()} positions, audio takes {lengths.tolist()}"
+            )
+        audio_NE = audio_BTE[length_mask(lengths, audio_BTE.shape[1])].to(embeddings_BPE.dtype)
+        return embeddings_BPE.masked_scatter(is_audio_BP[..., None], audio_NE)

@@ -1,0 +1,307 @@
+"""From instructions and audio to what the model reads, and back to text: the one place that knows T5 from Llama.
+
+Shape letters: B batch, P prompt positions, N target tokens, L layers, T frames, D width of the encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from speechverse.encoders import EncoderOutput, FrontEnd, load_front_end
+from speechverse.errors import AudioTooLongError, UserError
+from speechverse.hub import local_folder, resolve
+from speechverse.models.configuration_speechverse import AUDIO_PLACEHOLDER, SpeechVerseConfig
+from speechverse.models.llm import load_tokenizer
+from speechverse.types import SAMPLING_RATE
+
+IGNORED = -100
+"""The label that no loss counts."""
+
+_MAX_REMEMBERED = 50_000
+
+
+class Row(NamedTuple):
+    """One example before padding."""
+
+    prompt: list[int]
+    target: list[int]
+
+
+class SpeechVerseBatch(dict[str, Any]):
+    """A batch as keyword arguments of `forward` and `generate`."""
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> SpeechVerseBatch:
+        """Moves every tensor, nested ones too."""
+        return SpeechVerseBatch({key: _moved(value, device, non_blocking) for key, value in self.items()})
+
+
+def _moved(value: Any, device: torch.device | str, non_blocking: bool) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=non_blocking)
+    if isinstance(value, EncoderOutput):
+        return EncoderOutput(*(_moved(item, device, non_blocking) for item in value))
+    return {key: _moved(item, device, non_blocking) for key, item in value.items()}
+
+
+class SpeechVerseProcessor:
+    """Text and audio on their way into a SpeechVerse model.
+
+    The audio placeholder of the prompt template is expanded to exactly as many positions as the downsampler will give;
+    rows are packed before they are padded, on the side the LLM wants.
+    """
+
+    def __init__(self, config: SpeechVerseConfig, tokenizer: PreTrainedTokenizerBase, front_end: FrontEnd) -> None:
+        self.config = config
+        self.tokenizer = tokenizer
+        self.front_end = front_end
+        self._prefix, self._suffix = _special_tokens(tokenizer, "text")
+        self._target_prefix, self._target_suffix = _special_tokens(tokenizer, "text_target")
+        self._remembered: dict[str, list[int]] = {}
+
+    @classmethod
+    def from_config(cls, config: SpeechVerseConfig, relative_to: Path | None = None) -> SpeechVerseProcessor:
+        """Loads the tokenizer and the front end that a configuration names."""
+        if config.encoder is None or config.llm is None:
+            raise UserError(
+                "this model was built from bare configurations and has no tokenizer; give one to the processor"
+            )
+        encoder = resolve(config.encoder, config.encoder_revision, relative_to)
+        llm = resolve(config.llm, config.llm_revision, relative_to)
+        return cls(config, load_tokenizer(llm), load_front_end(encoder.name, encoder.revision))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **kwargs: Any) -> SpeechVerseProcessor:
+        """Loads what belongs to a checkpoint; `kwargs` are transformers' own, for its `AutoProcessor`."""
+        location = local_folder(resolve(folder, kwargs.get("revision")))
+        return cls.from_config(SpeechVerseConfig.from_pretrained(location), relative_to=location)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes the configuration, which names everything else the processor is made of."""
+        self.config.save_pretrained(folder)
+
+    @property
+    def max_audio_seconds(self) -> float:
+        """The longest audio accepted: the model's limit, or the encoder's where that is lower."""
+        return min(self.config.max_audio_seconds, self.front_end.max_seconds or float("inf"))
+
+    @property
+    def end_token_id(self) -> int:
+        """The token that ends an answer."""
+        assert self.config.end_id is not None
+        return self.config.end_id
+
+    def __call__(
+        self,
+        instructions: Sequence[str],
+        *,
+        audio: Sequence[np.ndarray] | None = None,
+        features: Sequence[Tensor] | None = None,
+        transcripts: Sequence[str] | None = None,
+        targets: Sequence[str] | None = None,
+        generation: bool = False,
+    ) -> SpeechVerseBatch:
+        """Makes a batch from instructions and one of three things to ask about.
+
+        Args:
+            instructions: One a row.
+            audio: Mono 16 kHz samples, one array a row.
+            features: Encoder outputs that were kept, shape (L, T, D), one a row.
+            transcripts: Text to put where the audio would be.
+            targets: What should be answered; adds `labels`, aligned with the logits for every kind of LLM.
+            generation: Whether the batch is for `generate`, where decoder-only LLMs pad on the left.
+
+        Returns:
+            Keyword arguments for the model's `forward` or `generate`.
+
+        Raises:
+            AudioTooLongError: If audio is longer than `max_audio_seconds`, or the row longer than the LLM can read.
+            UserError: If not exactly one of audio, features and transcripts was given, or their numbers differ.
+        """
+        sources = {"audio": audio, "features": features, "transcripts": transcripts}
+        given = [name for name, value in sources.items() if value is not None]
+        if len(given) != 1:
+            raise UserError(f"give exactly one of audio, features and transcripts, not {' and '.join(given) or 'none'}")
+        if generation and targets is not None:
+            raise UserError("targets are for training and scoring; leave them out of a batch for generation")
+        for name, values in ((given[0], sources[given[0]]), ("targets", targets)):
+            if values is not None and len(values) != len(instructions):
+                raise UserError(f"got {len(instructions)} instructions but {len(values)} {name}; give as many of each")
+        inputs, middles = self._audio_part(audio, features, transcripts)
+        answers = [[]] * len(instructions) if targets is None else [self.encode_target(text) for text in targets]
+        prompts = [self._prompt(text, middle) for text, middle in zip(instructions, middles, strict=True)]
+        rows = [Row(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        self._check_positions(rows)
+        inputs.update(self._padded(rows, generation=generation, labelled=targets is not None))
+        return inputs
+
+    def _audio_part(
+        self,
+        audio: Sequence[np.ndarray] | None,
+        features: Sequence[Tensor] | None,
+        transcripts: Sequence[str] | None,
+    ) -> tuple[SpeechVerseBatch, list[list[int]]]:
+        """What the encoder or its output gives to the model, and the ids that stand for it in each prompt."""
+        if transcripts is not None:
+            return SpeechVerseBatch(), [self._tokens(text) for text in transcripts]
+        if audio is not None:
+            for waveform in audio:
+                self.check_length(len(waveform))
+            inputs = self.front_end.prepare(audio)
+            batch, lengths = SpeechVerseBatch(audio_inputs=inputs), inputs["frame_lengths"].tolist()
+        else:
+            output = _stacked(features or ())
+            batch, lengths = SpeechVerseBatch(encoder_output=output), output.lengths.tolist()
+        positions = [self.config.num_audio_positions(length) for length in lengths]
+        return batch, [[self.config.audio_token_id] * n for n in positions]
+
+    def check_length(self, num_samples: int) -> None:
+        """Raises `AudioTooLongError`, naming the limit, if audio is longer than the model accepts."""
+        seconds = num_samples / SAMPLING_RATE
+        if seconds > self.max_audio_seconds:
+            raise AudioTooLongError(
+                f"audio of {seconds:.1f} s is longer than the {self.max_audio_seconds:g} s this model accepts; "
+                "cut it into shorter pieces"
+            )
+
+    def _prompt(self, instruction: str, middle: list[int]) -> list[int]:
+        before, after = self._around(instruction)
+        return [*before, *middle, *after]
+
+    def _around(self, instruction: str) -> tuple[list[int], list[int]]:
+        """The ids before and after the audio, special tokens included."""
+        if AUDIO_PLACEHOLDER in instruction:
+            raise UserError(
+                f"an instruction holds '{AUDIO_PLACEHOLDER}', which is reserved for the audio; leave it out"
+            )
+        head, tail = self.config.prompt_template.split("{audio}")
+        text = (
+            head.replace("{instruction}", instruction) + AUDIO_PLACEHOLDER + tail.replace("{instruction}", instruction)
+        )
+        if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
+            turns = [{"role": "user", "content": text}]
+            text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+            before, _, after = text.partition(AUDIO_PLACEHOLDER)
+            return self._tokens(before), self._tokens(after)
+        before, _, after = text.partition(AUDIO_PLACEHOLDER)
+        suffix = self._suffix if self.config.is_encoder_decoder else []
+        return [*self._prefix, *self._tokens(before)], [*self._tokens(after), *suffix]
+
+    def _tokens(self, text: str) -> list[int]:
+        """Ids without special tokens; the same few instructions come again and again, so they are remembered."""
+        ids = self._remembered.get(text)
+        if ids is None:
+            if len(self._remembered) >= _MAX_REMEMBERED:
+                self._remembered.clear()
+            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+            self._remembered[text] = ids
+        return ids
+
+    def encode_target(self, text: str) -> list[int]:
+        """Exactly the ids the model is taught to generate for an answer, special tokens and the end token included."""
+        ids = self._tokens(text)
+        if not self.config.is_encoder_decoder:
+            return [*ids, self.end_token_id]
+        suffix = self._target_suffix
+        return [*self._target_prefix, *ids, *(suffix if self.end_token_id in suffix else [self.end_token_id])]
+
+    def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
+        """Text of generated ids (B, N), without special tokens."""
+        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return [text.strip() for text in texts]
+
+    def num_audio_positions(self, *, num_samples: int | None = None, num_frames: int | None = None) -> int:
+        """LLM positions that audio takes, from its samples at 16 kHz or its encoder frames; no audio is touched."""
+        if (num_samples is None) == (num_frames is None):
+            raise ValueError("give either num_samples or num_frames")
+        frames = self.front_end.num_frames(num_samples) if num_samples is not None else num_frames
+        assert frames is not None
+        return self.config.num_audio_positions(frames)
+
+    def num_positions(
+        self,
+        instruction: str,
+        target: str = "",
+        *,
+        num_samples: int | None = None,
+        num_frames: int | None = None,
+        transcript: str | None = None,
+    ) -> int:
+        """LLM positions an example costs: prompt with audio (or transcript), and target with its end token."""
+        before, after = self._around(instruction)
+        if transcript is not None:
+            middle = len(self._tokens(transcript))
+        else:
+            middle = self.num_audio_positions(num_samples=num_samples, num_frames=num_frames)
+        return len(before) + middle + len(after) + len(self.encode_target(target))
+
+    def _check_positions(self, rows: Sequence[Row]) -> None:
+        limit = self.config.llm_max_positions
+        if limit is None:
+            return
+        separate = self.config.is_encoder_decoder
+        longest = max(max(len(r.prompt), len(r.target)) if separate else len(r.prompt) + len(r.target) for r in rows)
+        if longest > limit:
+            raise AudioTooLongError(
+                f"audio and text take {longest} positions, more than the {limit} this LLM can read; use shorter audio, "
+                "a shorter instruction or larger downsampler strides"
+            )
+
+    def _padded(self, rows: Sequence[Row], *, generation: bool, labelled: bool) -> dict[str, Tensor]:
+        pad = self.config.pad_id
+        if self.config.is_encoder_decoder:
+            return self._padded_pairs(rows, pad) if labelled else _stream([row.prompt for row in rows], pad)
+        if not labelled:
+            return _stream([row.prompt for row in rows], pad, left=generation)
+        # The last token predicts nothing, so it is not read; labels lie where the logits that predict them do.
+        batch = _stream([[*row.prompt, *row.target[:-1]] for row in rows], pad)
+        labels = [[*[IGNORED] * (len(row.prompt) - 1), *row.target] for row in rows]
+        return {**batch, "labels": _stream(labels, IGNORED)["input_ids"]}
+
+    def _padded_pairs(self, rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
+        start = self.config.start_id
+        assert start is not None
+        return {
+            **_stream([row.prompt for row in rows], pad),
+            "decoder_input_ids": _stream([[start, *row.target[:-1]] for row in rows], pad)["input_ids"],
+            "labels": _stream([row.target for row in rows], IGNORED)["input_ids"],
+        }
+
+
+def _stream(rows: Sequence[Sequence[int]], fill: int, left: bool = False) -> dict[str, Tensor]:
+    """Pads rows of ids to (B, P), with a mask of what is true."""
+    size = max(len(row) for row in rows)
+    ids_BP = torch.full((len(rows), size), fill)
+    mask_BP = torch.zeros(len(rows), size, dtype=torch.long)
+    for i, row in enumerate(rows):
+        true = slice(size - len(row), size) if left else slice(0, len(row))
+        ids_BP[i, true] = torch.tensor(row)
+        mask_BP[i, true] = 1
+    return {"input_ids": ids_BP, "attention_mask": mask_BP}
+
+
+def _stacked(features: Sequence[Tensor]) -> EncoderOutput:
+    """Pads (L, T, D) features to (L, B, T, D), in the precision they were kept in."""
+    lengths = torch.tensor([feature.shape[1] for feature in features])
+    layers, _, width = features[0].shape
+    hidden_LBTD = features[0].new_zeros(layers, len(features), int(lengths.max()), width)
+    for row, feature in enumerate(features):
+        hidden_LBTD[:, row, : feature.shape[1]] = feature
+    return EncoderOutput(hidden_LBTD, lengths)
+
+
+def _special_tokens(tokenizer: PreTrainedTokenizerBase, argument: str) -> tuple[list[int], list[int]]:
+    """What a tokenizer puts before and after any text."""
+    probe = "a"
+    bare = tokenizer(**{argument: probe}, add_special_tokens=False)["input_ids"]
+    full = tokenizer(**{argument: probe})["input_ids"]
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return full[:start], full[start + len(bare) :]
+    return [], []

@@ -1,0 +1,156 @@
+"""Every family behind the contract: padding changes nothing, lengths are true, frozen means frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from speechverse.encoders import EncoderOutput, SpeechEncoder, load_encoder, load_front_end
+from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
+from speechverse.errors import AudioError, AudioTooLongError, CheckpointError
+
+FAMILIES = [
+    *("wav2vec2-group", "wav2vec2-layer", "hubert-group", "hubert-layer", "wavlm-group", "wavlm-layer"),
+    *("w2v-bert", "best-rq", "whisper", "parakeet"),
+]
+every_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def encode(encoder: SpeechEncoder, waveforms: list[np.ndarray]) -> EncoderOutput:
+    return encoder(**encoder.prepare(waveforms))
+
+
+@every_family
+def test_a_row_depends_on_nothing_beside_it(family: str, encoder_folders: dict[str, Path], waveforms: list) -> None:
+    encoder = load_encoder(encoder_folders[family])
+    batch = encode(encoder, waveforms)
+    assert batch.hidden_states.shape[0] == encoder.num_layers == 3
+    assert batch.hidden_states.shape[3] == encoder.width == 16
+    for row, waveform in enumerate(waveforms):
+        alone = encode(encoder, [waveform])
+        frames = encoder.num_frames(len(waveform))
+        assert int(alone.lengths[0]) == int(batch.lengths[row]) == alone.hidden_states.shape[2] == frames
+        difference = (batch.hidden_states[:, row, :frames] - alone.hidden_states[:, 0]).abs().max()
+        assert difference < 2e-5
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "whisper"])
+def test_what_lies_in_the_padding_does_not_matter(
+    family: str, encoder_folders: dict[str, Path], waveforms: list
+) -> None:
+    # Whisper is not among them: its window is always full, silence behind the audio is part of its input.
+    encoder = load_encoder(encoder_folders[family])
+    inputs = encoder.prepare(waveforms)
+    clean = encoder(**dict(inputs))
+    name = "input_values" if "input_values" in inputs else "input_features"
+    lengths = inputs.get("audio_lengths", inputs.get("mel_lengths", inputs["frame_lengths"]))
+    for row, length in enumerate(lengths):
+        inputs[name][row, length:] = 7.0
+    dirty = encoder(**inputs)
+    for row, frames in enumerate(clean.lengths):
+        a, b = clean.hidden_states[:, row, :frames], dirty.hidden_states[:, row, :frames]
+        torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
+
+
+@every_family
+def test_one_clip_gives_what_transformers_gives(family: str, encoder_folders: dict[str, Path], waveforms: list) -> None:
+    folder = encoder_folders[family]
+    encoder = load_encoder(folder)
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    options = {"pad_to_multiple_of": extractor.stride} if family in ("w2v-bert", "best-rq") else {}
+    features = extractor([waveforms[0]], sampling_rate=16000, return_tensors="pt", **options)
+    reference = transformers.AutoModel.from_pretrained(folder).eval()
+    reference = reference.encoder if family in ("whisper", "parakeet") and hasattr(reference, "encoder") else reference
+    with torch.no_grad():
+        expected = reference(**features, output_hidden_states=True)
+    ours = encode(encoder, [waveforms[0]])
+    frames = int(ours.lengths[0])
+    torch.testing.assert_close(ours.hidden_states[-1, 0], expected.last_hidden_state[0, :frames], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(ours.hidden_states[0, 0], expected.hidden_states[1][0, :frames], atol=1e-4, rtol=1e-3)
+
+
+@every_family
+def test_it_stays_frozen_and_in_evaluation_mode(family: str, encoder_folders: dict[str, Path], waveforms: list) -> None:
+    encoder = load_encoder(encoder_folders[family])
+    parent = torch.nn.Sequential(encoder).train()
+    assert parent.training and not encoder.training and not encoder.model.training
+    first, second = encode(encoder, waveforms), encode(encoder, waveforms)
+    assert not first.hidden_states.requires_grad
+    assert torch.equal(first.hidden_states, second.hidden_states)
+
+
+@every_family
+def test_a_stage_may_train_it(family: str, encoder_folders: dict[str, Path], waveforms: list) -> None:
+    encoder = load_encoder(encoder_folders[family])
+    encoder.set_trainable(True)
+    encoder.train()
+    assert encoder.model.training
+    encode(encoder, waveforms).hidden_states[-1].square().sum().backward()
+    layer = next(p for name, p in encoder.named_parameters() if "layers.2" in name and p.dim() == 2)
+    assert layer.grad is not None and layer.grad.abs().sum() > 0
+
+
+@every_family
+def test_lengths_need_no_weights_and_no_samples(family: str, encoder_folders: dict[str, Path]) -> None:
+    front_end = load_front_end(encoder_folders[family])
+    for num_samples in (4000, 9999, 12345, 16000):
+        inputs = front_end.prepare([np.zeros(num_samples, dtype=np.float32)])
+        assert int(inputs["frame_lengths"][0]) == front_end.num_frames(num_samples)
+        assert front_end.num_frames(num_samples) == pytest.approx(num_samples / 16000 * front_end.frame_rate, abs=2)
+
+
+def test_whisper_refuses_audio_beyond_its_window(encoder_folders: dict[str, Path]) -> None:
+    encoder = load_encoder(encoder_folders["whisper"])
+    assert encoder.max_seconds == 2.0
+    with pytest.raises(AudioTooLongError, match=r"2\.5 s is longer than the 2 s"):
+        encoder.prepare([np.zeros(40000, dtype=np.float32)])
+
+
+def test_too_short_or_stereo_audio_is_refused(encoder_folders: dict[str, Path]) -> None:
+    encoder = load_encoder(encoder_folders["best-rq"])
+    with pytest.raises(AudioError, match="too short"):
+        encoder.prepare([np.zeros(500, dtype=np.float32)])
+    with pytest.raises(AudioError, match="mono"):
+        encoder.prepare([np.zeros((2, 16000), dtype=np.float32)])
+
+
+def test_only_the_last_layer_where_no_other_is_used(encoder_folders: dict[str, Path], waveforms: list) -> None:
+    encoder = load_encoder(encoder_folders["wavlm-layer"])
+    every = encode(encoder, waveforms).hidden_states
+    encoder.last_layer_only = True
+    last = encode(encoder, waveforms).hidden_states
+    assert last.shape[0] == 1 and torch.equal(last[0], every[-1])
+
+
+def test_layers_can_be_left_out(encoder_folders: dict[str, Path], waveforms: list) -> None:
+    for family in ("w2v-bert", "whisper"):
+        whole = encode(load_encoder(encoder_folders[family]), waveforms).hidden_states
+        cut = encode(load_encoder(encoder_folders[family], num_hidden_layers=2), waveforms).hidden_states
+        assert cut.shape[0] == 2
+        torch.testing.assert_close(cut[0], whole[0])
+    with pytest.raises(CheckpointError, match="has 3"):
+        load_encoder(encoder_folders["w2v-bert"], num_hidden_layers=4)
+
+
+def test_log_mels_match_the_hub_extractor(waveforms: list) -> None:
+    extractor = transformers.SeamlessM4TFeatureExtractor(stride=1)
+    config = transformers.Wav2Vec2BertConfig(feature_projection_input_dim=80)
+    ours = Wav2Vec2BertFrontEnd(config, extractor).log_mel(torch.from_numpy(waveforms[0]))
+    frames = extractor._extract_fbank_features(waveforms[0])
+    theirs = (frames - frames.mean(0)) / np.sqrt(frames.var(0, ddof=1) + 1e-7)
+    assert np.abs(ours.numpy() - theirs).max() < 1e-3
+
+
+def test_unknown_kinds_and_broken_folders_are_named(tmp_path: Path, encoder_folders: dict[str, Path]) -> None:
+    transformers.BertConfig().save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="unknown kind of speech encoder 'bert'"):
+        load_encoder(tmp_path)
+    with pytest.raises(CheckpointError, match="no folder"):
+        load_encoder("/nowhere/at/all")
+    transformers.AutoConfig.from_pretrained(encoder_folders["best-rq"]).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="cannot load the encoder"):
+        load_encoder(tmp_path)

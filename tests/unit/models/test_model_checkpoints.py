@@ -1,0 +1,152 @@
+"""Checkpoints hold what was trained and know what they stand on; exports need nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+import transformers
+from safetensors import safe_open
+
+from speechverse.encoders import encoder_from_config
+from speechverse.errors import CheckpointError
+from speechverse.hub import BUILT_IN, fingerprint, resolve
+from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor
+from speechverse.models.modeling_speechverse import SpeechVerseConfig
+
+Model = SpeechVerseForConditionalGeneration
+TARGETS = ["happy", "turn on the radio now", "sad"]
+
+
+def logits_of(model: Model, waveforms: list, instructions: list) -> torch.Tensor:
+    with torch.no_grad():
+        return model(**model.processor()(instructions, audio=waveforms, targets=TARGETS)).logits
+
+
+@pytest.mark.parametrize("llm", ["t5", "bart", "pegasus", "llama", "qwen2"])
+@pytest.mark.parametrize("mixing", ["paper", "last"])
+def test_save_and_load_give_the_same_logits(llm, mixing, make_model, waveforms, instructions, tmp_path) -> None:
+    model = make_model(llm, layer_mixing=mixing, downsampler={"strides": [2, 1], "scale_to_embeddings": True})
+    model.save_pretrained(tmp_path / "checkpoint")
+    loaded = Model.from_pretrained(tmp_path / "checkpoint")
+    assert torch.equal(logits_of(loaded, waveforms, instructions), logits_of(model, waveforms, instructions))
+    with safe_open(tmp_path / "checkpoint" / "adapter.safetensors", "pt") as file:
+        assert all(name.startswith(("mixer.", "downsampler.")) for name in file.keys())
+
+
+def test_auto_classes_know_the_model(make_model, waveforms, instructions, tmp_path) -> None:
+    model = make_model("pegasus")
+    model.save_pretrained(tmp_path)
+    loaded = transformers.AutoModel.from_pretrained(tmp_path)
+    processor = transformers.AutoProcessor.from_pretrained(tmp_path)
+    assert isinstance(loaded, Model) and isinstance(processor, SpeechVerseProcessor)
+    assert torch.equal(logits_of(loaded, waveforms, instructions), logits_of(model, waveforms, instructions))
+
+
+def test_lora_is_in_pefts_own_format(make_model, llm_folders, instructions, tmp_path) -> None:
+    model = make_model("qwen2")
+    model.save_pretrained(tmp_path)
+    llm = transformers.AutoModelForCausalLM.from_pretrained(llm_folders["qwen2"])
+    theirs = peft.PeftModel.from_pretrained(llm, tmp_path / "lora").eval()
+    ids = model.processor()(instructions[:1], transcripts=["happy"])["input_ids"]
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(input_ids=ids).logits, model.llm(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize("llm", ["t5", "pegasus", "llama"])
+def test_an_export_is_whole_and_answers_alike(llm, make_model, waveforms, instructions, tmp_path) -> None:
+    model = make_model(llm)
+    model.export(tmp_path / "export")
+    moved = shutil.move(tmp_path / "export", tmp_path / "elsewhere")
+    exported = Model.from_pretrained(moved)
+    assert not exported.has_lora and not any("lora" in name for name, _ in exported.named_parameters())
+    expected = logits_of(model, waveforms, instructions)
+    torch.testing.assert_close(logits_of(exported, waveforms, instructions), expected, atol=1e-4, rtol=1e-4)
+    batch = model.processor()(instructions, audio=waveforms, generation=True)
+    assert torch.equal(exported.generate(**batch, max_new_tokens=8), model.generate(**batch, max_new_tokens=8))
+    with safe_open(Path(moved) / "encoder" / "model.safetensors", "pt") as file:
+        assert "lm_head.weight" in file.keys()
+    with pytest.raises(CheckpointError, match="merged"), exported.without_lora():
+        pass
+    assert SpeechVerseProcessor.from_pretrained(moved)(instructions, audio=waveforms)
+    with pytest.raises(CheckpointError, match="exists already"):
+        model.export(moved)
+
+
+def test_a_trained_encoder_travels_with_the_checkpoint(make_model, waveforms, instructions, tmp_path) -> None:
+    model = make_model("t5")
+    model.set_trainable(["encoder", "downsampler"])
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.add_(0.01)
+    model.eval()
+    model.save_pretrained(tmp_path / "checkpoint")
+    model.export(tmp_path / "export")
+    expected = logits_of(model, waveforms, instructions)
+    for folder in ("checkpoint", "export"):
+        loaded = Model.from_pretrained(tmp_path / folder)
+        torch.testing.assert_close(logits_of(loaded, waveforms, instructions), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_wrong_llm_or_encoder_is_named(make_model, llm_folders, encoder_folder, tmp_path) -> None:
+    make_model("llama").save_pretrained(tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match=r"wrong LLM: .*qwen2.*llama"):
+        Model.from_pretrained(tmp_path / "checkpoint", llm=llm_folders["qwen2"])
+    other = shutil.copytree(encoder_folder, tmp_path / "other")
+    torch.manual_seed(9)
+    encoder = transformers.AutoModelForCTC.from_config(transformers.AutoConfig.from_pretrained(other))
+    encoder.save_pretrained(other)
+    with pytest.raises(CheckpointError, match="wrong speech encoder"):
+        Model.from_pretrained(tmp_path / "checkpoint", encoder=other)
+    moved = shutil.copytree(encoder_folder, tmp_path / "moved")
+    assert Model.from_pretrained(tmp_path / "checkpoint", encoder=moved).config.encoder == str(moved)
+
+
+def test_foundations_that_are_gone_are_asked_for(make_model, tmp_path) -> None:
+    make_model("t5").save_pretrained(tmp_path)
+    config = SpeechVerseConfig.from_pretrained(tmp_path)
+    config.llm = str(tmp_path / "gone")
+    config.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="say where with llm="):
+        Model.from_pretrained(tmp_path)
+
+
+def test_half_written_checkpoints_are_refused(make_model, tmp_path) -> None:
+    make_model("t5").save_pretrained(tmp_path)
+    (tmp_path / "lora" / "adapter_model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="not whole"):
+        Model.from_pretrained(tmp_path)
+    (tmp_path / "adapter.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"adapter\.safetensors"):
+        Model.from_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="no folder"):
+        Model.from_pretrained(tmp_path / "nothing")
+
+
+def test_a_model_of_bare_configurations_cannot_be_saved(encoder_folder, llm_folders, tmp_path) -> None:
+    configs = [transformers.AutoConfig.from_pretrained(folder) for folder in (encoder_folder, llm_folders["t5"])]
+    assert encoder_from_config(configs[0]).num_layers == 3
+    with pytest.raises(CheckpointError, match="bare configurations"):
+        Model.from_configs(*configs).save_pretrained(tmp_path)
+
+
+def test_fingerprints_follow_content_not_place(encoder_folder, tmp_path) -> None:
+    copy = shutil.copytree(encoder_folder, tmp_path / "copy")
+    assert fingerprint(copy) == fingerprint(encoder_folder)
+    config = transformers.SeamlessM4TFeatureExtractor(stride=2)
+    config.save_pretrained(copy)
+    assert fingerprint(copy) != fingerprint(encoder_folder)
+
+
+def test_names_are_found_beside_the_checkpoint_and_on_the_hub(tmp_path, monkeypatch) -> None:
+    (tmp_path / "encoder").mkdir()
+    assert resolve("encoder", relative_to=tmp_path).name == str(tmp_path / "encoder")
+    assert not resolve("microsoft/wavlm-large", "main").is_local
+    monkeypatch.setitem(BUILT_IN, "tiny-llm", tmp_path / "gone")
+    with pytest.raises(CheckpointError, match="built-in 'tiny-llm'"):
+        resolve("tiny-llm")
+    with pytest.raises(CheckpointError, match="check the name and the connection"):
+        Model.from_foundations("nobody/no-such-encoder", "nobody/no-such-llm")

@@ -1,0 +1,86 @@
+"""Layer mixer, downsampler, and the paper's parameter counts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import T5Config, Wav2Vec2BertConfig, WavLMConfig
+
+from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models.downsampler import Downsampler, downsampled_length
+from speechverse.models.layer_mixer import LayerMixer
+
+FLAN_T5_XL = {
+    "d_model": 2048, "d_kv": 64, "d_ff": 5120, "num_layers": 24, "num_heads": 32, "vocab_size": 32128,
+    "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "pad_token_id": 0, "eos_token_id": 1,
+    "decoder_start_token_id": 0,
+}  # fmt: skip
+WAVLM_LARGE = {
+    "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
+    "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": False,
+}  # fmt: skip
+BEST_RQ = {
+    "hidden_size": 768, "num_hidden_layers": 24, "num_attention_heads": 8, "intermediate_size": 2560,
+    "feature_projection_input_dim": 320,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("encoder", "mixing", "strides", "expected"),
+    [
+        (WavLMConfig(**WAVLM_LARGE), "last", [2, 2], 28_323_840),
+        (Wav2Vec2BertConfig(**BEST_RQ), "paper", [2, 1], 26_751_000),
+    ],
+)
+def test_the_papers_trainable_parameters(encoder, mixing, strides, expected) -> None:
+    with torch.device("meta"):
+        model = SpeechVerseForConditionalGeneration.from_configs(
+            encoder,
+            T5Config(**FLAN_T5_XL),
+            layer_mixing=mixing,
+            downsampler={"strides": strides},
+            lora={"rank": 16, "targets": ["q", "v"]},
+        )
+    assert sum(count.trainable for count in model.parameter_report()) == expected
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == expected
+
+
+def test_paper_mixing_starts_as_the_mean_and_has_no_softmax() -> None:
+    hidden = torch.randn(5, 2, 7, 3)
+    mixer = LayerMixer(5, "paper")
+    torch.testing.assert_close(mixer(hidden), hidden.mean(dim=0))
+    with torch.no_grad():
+        mixer.weights.mul_(10)
+    torch.testing.assert_close(mixer(hidden), 10 * hidden.mean(dim=0))
+
+
+def test_softmax_mixing_does_not_let_scale_win() -> None:
+    hidden = torch.randn(5, 2, 7, 16)
+    loud = hidden * torch.tensor([1.0, 100.0, 1.0, 0.1, 1.0]).view(5, 1, 1, 1)
+    mixer = LayerMixer(5, "softmax")
+    torch.testing.assert_close(mixer(loud), mixer(hidden), atol=5e-3, rtol=5e-3)
+    assert sum(mixer.shares()) == pytest.approx(1.0)
+
+
+def test_last_mixing_learns_nothing() -> None:
+    mixer = LayerMixer(5, "last")
+    hidden = torch.randn(5, 2, 7, 3)
+    assert torch.equal(mixer(hidden), hidden[-1]) and torch.equal(mixer(hidden[-1:]), hidden[-1])
+    assert not list(mixer.parameters())
+
+
+@pytest.mark.parametrize("strides", [[2, 2], [2, 1], [1], [3, 2, 2]])
+def test_downsampling_is_batch_invariant_and_its_lengths_are_true(strides: list[int]) -> None:
+    downsampler = Downsampler(6, 8, strides, activation="gelu", output_scale=0.1)
+    frames, lengths = torch.randn(4, 23, 6), torch.tensor([23, 1, 12, 17])
+    frames[1, 1:], frames[2, 12:] = float("nan"), 1e4
+    positions, counts = downsampler(frames, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        alone, count = downsampler(frames[row : row + 1, :length], lengths[row : row + 1])
+        assert int(count[0]) == int(counts[row]) == downsampled_length(length, strides) == alone.shape[1]
+        torch.testing.assert_close(positions[row, : counts[row]], alone[0])
+
+
+def test_output_takes_the_scale_it_is_told() -> None:
+    positions, _ = Downsampler(6, 32, [2], output_scale=0.2)(torch.randn(2, 9, 6), torch.tensor([9, 9]))
+    assert positions.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.05)
