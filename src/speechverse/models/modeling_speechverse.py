@@ -304,7 +304,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             decoder_input_ids: What the LLM's decoder reads, where it has one, shape (B, N).
         """
         decoder = {} if decoder_input_ids is None else {"decoder_input_ids": decoder_input_ids}
-        inputs_embeds = self._embeddings(input_ids, audio_inputs, encoder_output)
+        inputs_embeds = self.embed_prompt(input_ids, audio_inputs, encoder_output)
         outputs = self.llm(inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False, **decoder)
         loss = None
         if labels is not None:
@@ -332,7 +332,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         Returns:
             New tokens only, shape (B, N); transformers' output with such `sequences` for `return_dict_in_generate`.
         """
-        inputs_embeds = self._embeddings(input_ids, audio_inputs, encoder_output)
+        inputs_embeds = self.embed_prompt(input_ids, audio_inputs, encoder_output)
         answer = self.llm.generate(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **options)
         if isinstance(answer, Tensor):
             return answer[:, self.num_start_tokens :]
@@ -344,8 +344,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """Ids that stand before the first new token while generating, as logits processors see them."""
         return 1 if self.config.is_encoder_decoder else 0
 
-    def _embeddings(
-        self, input_ids: Tensor, audio_inputs: dict[str, Tensor] | None, encoder_output: EncoderOutput | None
+    def embed_prompt(
+        self,
+        input_ids: Tensor,
+        audio_inputs: dict[str, Tensor] | None = None,
+        encoder_output: EncoderOutput | None = None,
     ) -> Tensor:
         """[audio ; prompt] as the LLM takes it, shape (B, P, E): audio scattered over the placeholders."""
         is_audio_BP = input_ids == self.config.audio_token_id

@@ -1,0 +1,182 @@
+"""`speechverse evaluate`: scores of a model and of the systems beside it, with intervals, a table and a page."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from speechverse.errors import UserError
+
+if TYPE_CHECKING:
+    from speechverse.data import Corpus
+    from speechverse.evaluation import EvaluationSettings, Results
+    from speechverse.evaluation.runner import Watch
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A run's folder, a checkpoint, or a built-in name.")] = "tiny",
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="A corpus folder or a JSONL file; without it, all is as the run's recipe evaluates."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Which split of it. By default test.")] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks, with commas between, or 'all' that have labels. By default all.")
+    ] = None,
+    systems: Annotated[str | None, typer.Option(help="Systems, with commas between. By default all five.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Utterances a task; 0 takes all. By default 300.")] = None,
+    held_out: Annotated[
+        bool | None, typer.Option("--held-out/--seen", help="Ask in instructions the model never saw, or seen ones.")
+    ] = None,
+    choices: Annotated[str | None, typer.Option(help="How closed sets are answered: constrain, score, free.")] = None,
+    scoring: Annotated[str | None, typer.Option(help="What '--choices score' compares: raw, length, prior.")] = None,
+    beams: Annotated[int | None, typer.Option(min=1, help="Beams; 1 is greedy.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the choice of utterances and instructions, and of the bootstrap.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results and the page.")] = Path(
+        "evaluation"
+    ),
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, and no progress.")] = False,
+) -> None:
+    """Evaluate a model on labelled clips, with cascades, an oracle and the majority class beside it.
+
+    [bold]Examples[/bold]
+
+      speechverse evaluate runs/my --corpus my-world --output runs/my/evaluation
+
+      speechverse evaluate tiny --corpus digits.jsonl --tasks asr --systems speechverse,cascade-ctc --json
+    """
+    from speechverse.decoding import DecodingOptions
+    from speechverse.evaluation import EvaluationSettings
+
+    decoding = _given(num_beams=beams, choice_mode=choices, choice_scoring=scoring)
+    asked = _given(
+        split=split,
+        tasks=tasks if tasks in (None, "all") else _listed(tasks),
+        systems=None if systems is None else _listed(systems),
+        wording=None if held_out is None else ("held_out" if held_out else "seen"),
+        limit=limit,
+    )
+    if corpus is None:
+        opened, by_recipe, decoding_by_recipe = _of_recipe(model)
+        asked, decoding = by_recipe | asked, decoding_by_recipe | decoding
+    else:
+        opened = open_corpus(corpus, asked.get("split", "test"))
+    if "limit" in asked:
+        asked["limit"] = asked["limit"] or None
+    settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
+    results = run(model, opened, settings, output, device=device, quiet=json)
+    if json:
+        typer.echo(json_format.dumps({"output": str(output), **asdict(results)}))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _of_recipe(model: str) -> tuple[Corpus, dict[str, Any], dict[str, Any]]:
+    """The corpus, the settings and the decoding that the recipe beside a model evaluates with."""
+    from speechverse.training.recipe_files import load_recipe
+    from speechverse.training.sources import Sources
+
+    path = Path(model) / "recipe.yaml"
+    recipe = load_recipe(path) if path.is_file() else None
+    if recipe is None or recipe.evaluation is None:
+        raise UserError(f"'{model}' has no recipe with a section 'evaluation'; name a corpus with --corpus")
+    section = recipe.evaluation.model_dump()
+    corpus = Sources(recipe).corpus(section.pop("corpus"))
+    for name in ("tasks", "systems"):
+        section[name] = section[name] if section[name] == "all" else tuple(section[name])
+    return corpus, section, recipe.decoding.model_dump()
+
+
+def evaluate_folder(
+    model: str | Path, corpus: Path, output: Path, limit: int | None = 300, device: str | None = None
+) -> Results:
+    """Evaluates all tasks and systems on the test split of a corpus, with progress and a table on the terminal."""
+    from speechverse.evaluation import EvaluationSettings
+
+    return run(str(model), open_corpus(corpus, "test"), EvaluationSettings(limit=limit), output, device=device)
+
+
+def run(
+    model: str,
+    corpus: Corpus,
+    settings: EvaluationSettings,
+    output: Path,
+    device: str | None = None,
+    quiet: bool = False,
+) -> Results:
+    """Loads, evaluates, writes results and page, prints the table."""
+    from rich.console import Console
+
+    from speechverse.evaluation import evaluate, results_table, write_report
+    from speechverse.evaluation.provenance import describe, find_recogniser, training_log
+    from speechverse.pipeline import SpeechVerse
+
+    loaded = SpeechVerse.from_pretrained(model, device)
+    recogniser, why_none = find_recogniser(loaded.model.config)
+    if recogniser is None and "cascade-ctc" in settings.systems and not quiet:
+        typer.echo(f"cascade-ctc is left out: {why_none}", err=True)
+    with _progress(quiet) as watch:
+        results = evaluate(
+            loaded.model,
+            loaded.processor,
+            corpus,
+            settings,
+            output=output,
+            recogniser=recogniser,
+            about_model=describe(loaded.model, model),
+            watch=watch,
+        )
+    page = write_report(output, training_log(model))
+    if not quiet:
+        console = Console()
+        console.print(results_table(results))
+        for note in results.notes:
+            console.print(f"[dim]{note}[/dim]")
+        console.print(f"results {output / 'results.json'}\npage    {page}")
+    return results
+
+
+def open_corpus(path: Path, split: str) -> Corpus:
+    """A corpus folder, or a plain JSONL file as the one split asked for."""
+    from speechverse.data import Corpus
+
+    if path.is_dir():
+        return Corpus.open(path)
+    if path.is_file():
+        return Corpus.from_jsonl(path.stem, {split: path})
+    raise UserError(f"there is no corpus '{path}'; give a folder that `speechverse synth` made, or a JSONL file")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Watch]:
+    """A bar on a terminal, a line now and then elsewhere; both on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown, last = sys.stderr.isatty() and not quiet, ""
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bars:
+        bar = bars.add_task("loading", total=None)
+
+        def watch(done: int, total: int, what: str) -> None:
+            nonlocal last
+            bars.update(bar, completed=done, total=total, description=what)
+            if not quiet and not shown and what != last:
+                typer.echo(f"{what} ({done} of {total} answered)", err=True)
+            last = what
+
+        yield watch

@@ -1,0 +1,114 @@
+"""`speechverse info`: this installation, and what a checkpoint holds."""
+
+from __future__ import annotations
+
+import json as json_format
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+
+from speechverse import __version__
+
+LIBRARIES = ("torch", "transformers", "peft", "lhotse", "accelerate", "soundfile", "soxr", "av", "numpy")
+
+
+def command(
+    model: Annotated[str | None, typer.Argument(help="A built-in name, a checkpoint's folder, or a hub name.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Say what is installed, and what a checkpoint is made of.
+
+    [bold]Examples[/bold]
+
+      speechverse info
+
+      speechverse info tiny
+    """
+    told: dict[str, Any] = {"installation": installation()}
+    if model is not None:
+        told["model"] = checkpoint(model)
+    if json:
+        typer.echo(json_format.dumps(told))
+    else:
+        _show(told)
+
+
+def installation() -> dict[str, Any]:
+    """Versions and devices."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "speechverse": __version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in LIBRARIES},
+        "devices": ["cpu", *gpus],
+        "cpu threads": torch.get_num_threads(),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def checkpoint(name: str) -> dict[str, Any]:
+    """The parts of a checkpoint, what they count, where they come from, and what it takes."""
+    from speechverse.evaluation.provenance import RECIPE, describe, find_recogniser
+    from speechverse.hub import local_folder, resolve
+    from speechverse.pipeline import SpeechVerse
+
+    model = SpeechVerse.from_pretrained(name, "cpu").model
+    about = describe(model, name)
+    recipe = local_folder(resolve(name)) / RECIPE
+    recogniser, why_none = find_recogniser(model.config)
+    return {
+        **about,
+        "layer_weights": [round(weight, 4) for weight in about["layer_weights"]],
+        "frames into the LLM": f"{_frame_rate(model):g} a second",
+        "CTC head": "yes" if recogniser else f"no ({why_none})",
+        "parameters": {
+            part.part: {"total": part.total, "trained": part.trainable} for part in model.parameter_report()
+        },
+        "recipe": recipe.read_text(encoding="utf-8") if recipe.is_file() else None,
+    }
+
+
+def _frame_rate(model: Any) -> float:
+    rate = model.encoder.frame_rate
+    for stride in model.config.strides:
+        rate /= stride
+    return rate
+
+
+def _show(told: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for title, facts in told.items():
+        table = Table(title=title, show_header=False, title_justify="left", title_style="bold", box=None)
+        counts, recipe = facts.pop("parameters", None), facts.pop("recipe", None)
+        for name, value in facts.items():
+            table.add_row(name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        console.print(table)
+        if counts:
+            console.print(_counts(counts))
+        if recipe:
+            console.print("\n[bold]recipe it was trained with[/bold]")
+            console.print(recipe, markup=False, highlight=False)
+
+
+def _counts(counts: dict[str, dict[str, int]]) -> Any:
+    from rich.table import Table
+
+    table = Table("part", "parameters", "of them trained", title_justify="left", box=None)
+    for part, count in counts.items():
+        table.add_row(part, f"{count['total']:,}", f"{count['trained']:,}")
+    total, trained = (sum(count[kind] for count in counts.values()) for kind in ("total", "trained"))
+    table.add_row("together", f"{total:,}", f"{trained:,}", style="bold")
+    return table

@@ -1,0 +1,48 @@
+"""`speechverse pretrain`: the frozen parts, made from nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Part(StrEnum):
+    """What can be made."""
+
+    ENCODER = "encoder"
+    LM = "lm"
+
+
+def command(
+    part: Annotated[Part, typer.Argument(help="What to make: the speech encoder or the small LLM.")],
+    recipe: Annotated[Path, typer.Argument(help="A YAML file, such as recipes/foundations/encoder-tiny.yaml.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The run's folder; runs/<name of the recipe> by default.")
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="Also copy the finished folder here (an older one is replaced).")
+    ] = None,
+) -> None:
+    """Make a frozen part: BEST-RQ and CTC for the encoder, text-to-text for the LLM.
+
+    Stopped or killed, the same command goes on from its last saved step.
+
+    Example: speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --output runs/encoder
+    """
+    from speechverse.foundations.encoder import pretrain_encoder
+    from speechverse.foundations.lm import pretrain_lm
+    from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, load_recipe
+    from speechverse.foundations.saving import copy_folder
+
+    if part is Part.ENCODER:
+        encoder = load_recipe(recipe, EncoderRecipe)
+        made = pretrain_encoder(encoder, output or Path("runs") / encoder.name)
+    else:
+        lm = load_recipe(recipe, LmRecipe)
+        made = pretrain_lm(lm, output or Path("runs") / lm.name)
+    if into is not None:
+        made = copy_folder(made, into)
+    typer.echo(f"made {made}")

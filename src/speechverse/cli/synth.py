@@ -1,0 +1,167 @@
+"""`speechverse synth`: make a corpus of the spoken world, the frozen test set, or one clip."""
+
+from __future__ import annotations
+
+import json as json_format
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from speechverse.errors import UserError
+
+if TYPE_CHECKING:
+    from speechverse.synth import SynthReport, SynthSpec
+
+_CLIP_ONLY = ("voice", "accent", "emotion", "output")
+_CORPUS_ONLY = ("train", "dev", "test", "name", "workers", "test_set")
+
+
+def command(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Argument(help="Folder for the corpus: new, empty, or begun with the same options.")
+    ] = None,
+    train: Annotated[int, typer.Option(min=0, help="Clips to train on.")] = 3000,
+    dev: Annotated[int, typer.Option(min=0, help="Clips to validate on: sentences and voices of their own.")] = 300,
+    test: Annotated[int, typer.Option(min=0, help="Clips to test on: sentences and voices of their own.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes, whatever the number of workers.")] = 1,
+    name: Annotated[str, typer.Option(help="The corpus's name.")] = "world",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    test_set: Annotated[bool, typer.Option("--test-set", help="Make the frozen test set and check its hash.")] = False,
+    text: Annotated[str | None, typer.Option(help="Speak this one text instead of making a corpus.")] = None,
+    voice: Annotated[str, typer.Option(help="Who speaks the text, such as f3, m1-low, Annie-high.")] = "f3",
+    accent: Annotated[str, typer.Option(help="american, british, scottish, caribbean or received.")] = "american",
+    emotion: Annotated[str, typer.Option(help="happy, sad, angry or neutral.")] = "neutral",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The text's clip: .flac or .wav.")] = Path("clip.wav"),
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and no progress.")] = False,
+) -> None:
+    """Make speech with labels for all eleven tasks, offline (needs the extra 'synth').
+
+    [bold]Examples[/bold]
+
+      speechverse synth my-world --train 3000 --dev 300 --seed 1
+
+      speechverse synth test-set --test-set
+
+      speechverse synth --text "play some jazz in the kitchen" --voice m1 --emotion sad -o clip.wav
+    """
+    given = {key for key in context.params if _was_given(context, key)}
+    if text is not None:
+        _refuse(given & {*_CORPUS_ONLY, "out"}, "says how to make a corpus, but --text makes one clip")
+        _speak(text, voice, accent, emotion, seed, output, json)
+        return
+    _refuse(given & set(_CLIP_ONLY), "says how to speak a --text, but no --text is given")
+    if out is None:
+        raise UserError(
+            'name a folder for the corpus (speechverse synth my-world), or give a text to speak (--text "...")'
+        )
+    if test_set:
+        _refuse(given & {"train", "dev", "test", "seed", "name"}, "cannot be chosen: the frozen test set is what it is")
+    make_corpus(out, _spec(name, train, dev, test, seed, test_set), workers, test_set, json)
+
+
+def _was_given(context: typer.Context, key: str) -> bool:
+    source = context.get_parameter_source(key)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _refuse(options: set[str], why: str) -> None | NoReturn:
+    if not options:
+        return None
+    shown = ", ".join(
+        "the folder" if option == "out" else "--" + option.replace("_", "-") for option in sorted(options)
+    )
+    raise UserError(f"{shown} {why}")
+
+
+def _spec(name: str, train: int, dev: int, test: int, seed: int, test_set: bool) -> SynthSpec:
+    from speechverse.synth import SynthSpec, test_set_spec
+
+    if test_set:
+        return test_set_spec()
+    return SynthSpec(name=name, num_train=train, num_dev=dev, num_test=test, seed=seed)
+
+
+def _speak(text: str, voice: str, accent: str, emotion: str, seed: int, output: Path, as_json: bool) -> None:
+    from speechverse.audio import save
+    from speechverse.synth import speak
+
+    waveform = speak(text, voice=voice, accent=accent, emotion=emotion, seed=seed)
+    path = save(output, waveform)
+    result = {
+        "audio": str(path),
+        "seconds": round(waveform.duration, 3),
+        "text": text,
+        "voice": voice,
+        "accent": accent,
+    }
+    result["emotion"] = emotion
+    typer.echo(json_format.dumps(result) if as_json else f"{path}: {waveform.duration:.2f} s")
+
+
+def make_corpus(
+    out: Path, spec: SynthSpec, workers: int | None = None, test_set: bool = False, as_json: bool = False
+) -> None:
+    """Makes a corpus with progress and tells of it; with `test_set` its hash is checked."""
+    from speechverse.synth import synthesize_corpus, verify_test_set
+
+    try:
+        if as_json:
+            report = synthesize_corpus(out, spec, workers)
+        else:
+            report = _with_progress(out, spec, workers)
+    except KeyboardInterrupt:
+        again = shlex.join(sys.argv[1:])
+        typer.echo(f"interrupted: what is finished stays in '{out}'; go on with: speechverse {again}", err=True)
+        raise typer.Exit(130) from None
+    found = verify_test_set(out) if test_set else None
+    if as_json:
+        typer.echo(json_format.dumps({**_as_dict(report), **({"test_set_sha256": found} if found else {})}))
+        return
+    hours = report.audio_seconds / 3600
+    typer.echo(f"{report.folder}: {report.num_clips} clips, {hours:.2f} h ({report.num_reused} were there already)")
+    if report.made_seconds:
+        typer.echo(
+            f"{report.made_seconds:.0f} s of audio in {report.wall_seconds:.1f} s: {report.speed:.0f} s a second"
+        )
+    if found:
+        typer.echo(f"this is the frozen test set ({found[:12]})")
+
+
+def _with_progress(out: Path, spec: SynthSpec, workers: int | None) -> SynthReport:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from speechverse.synth import synthesize_corpus
+
+    columns = (
+        TextColumn("speaking"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        job = bar.add_task("speaking", total=None, speed="")
+
+        def show(done: int, total: int, seconds: float) -> None:
+            elapsed = bar.tasks[job].elapsed or 0.0
+            speed = f"{seconds / elapsed:.0f} s of audio a second" if elapsed else ""
+            bar.update(job, completed=done, total=total, speed=speed)
+
+        return synthesize_corpus(out, spec, workers, show)
+
+
+def _as_dict(report: SynthReport) -> dict[str, Any]:
+    return {
+        "folder": str(report.folder),
+        "clips": report.num_clips,
+        "reused": report.num_reused,
+        "audio_seconds": round(report.audio_seconds, 2),
+        "made_seconds": round(report.made_seconds, 2),
+        "wall_seconds": round(report.wall_seconds, 2),
+        "audio_seconds_per_second": round(report.speed, 1),
+    }

@@ -1,0 +1,78 @@
+"""`speechverse train`: a recipe, walked stage by stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _print_schema(wanted: bool) -> None:
+    if wanted:
+        import json
+
+        from speechverse.training.recipe_files import recipe_schema
+
+        typer.echo(json.dumps(recipe_schema(), indent=1))
+        raise typer.Exit
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a built-in recipe's name: tiny, laptop, ...")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.align.steps=50"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The run's folder; by default runs/<name>.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last whole checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", help="Print the recipe's JSON schema and stop.", is_eager=True, callback=_print_schema
+        ),
+    ] = False,
+) -> None:
+    """Train a model from a recipe: the curriculum's stages, with validation and checkpoints.
+
+    Stop it with Ctrl-C; it saves and says how to go on. Several GPUs: accelerate launch -m speechverse train ...
+
+    [bold]Example[/bold]
+
+      speechverse train tiny data.corpora.world.path=my-world --output runs/mine
+    """
+    from speechverse.errors import MissingExtraError, UserError
+
+    if resume and overwrite:
+        raise UserError("--resume goes on with a run, --overwrite deletes it; give one of them")
+    try:
+        import accelerate  # noqa: F401
+        import lhotse  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("training", "train") from None
+
+    import json
+
+    from speechverse.training.recipe_files import load_recipe
+    from speechverse.training.trainer import train
+
+    loaded = load_recipe(recipe, overrides or [])
+    folder = output or Path("runs") / loaded.name
+    summary = train(loaded, folder, resume=resume, overwrite=overwrite)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1))
+    else:
+        typer.echo("\n".join(_told(summary, folder)))
+
+
+def _told(summary: dict, folder: Path) -> list[str]:
+    lines = [f"trained {summary['steps']} steps in {summary['seconds']:.0f} s"]
+    for stage in summary["stages"]:
+        measured = stage.get("validation/loss")
+        loss = f"loss {stage['loss']:.3g}" + ("" if measured is None else f", validation {measured:.3g}")
+        lines.append(f"  {stage['stage']:<10} {stage['steps']:>7} steps, {loss}")
+    return [*lines, f"the model is in '{folder}': speechverse ask CLIP.wav \"...\" --model {folder}"]

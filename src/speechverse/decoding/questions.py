@@ -1,0 +1,107 @@
+"""What a model is asked, free of tasks and corpora, and how its answers are to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from torch import Tensor
+
+from speechverse.errors import UserError
+from speechverse.tasks import OneOf, SlotList
+
+ChoiceMode = Literal["constrain", "score", "free"]
+ChoiceScoring = Literal["raw", "length", "prior"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingOptions:
+    """How answers are made.
+
+    Attributes:
+        max_new_tokens: Longest free answer.
+        num_beams: 1 is greedy.
+        choice_mode: Closed sets by `constrain`ed generation, by `score`-ing every choice, or `free`ly. Slot lists,
+            which cannot be scored, are constrained in both the first modes.
+        choice_scoring: What `score` compares: the `raw` log-probability, its mean by token (`length`), or what the clip
+            adds to the log-probability on an empty utterance (`prior`).
+        batch_positions: LLM positions in a batch, padding included.
+        max_batch: Examples in a batch.
+    """
+
+    max_new_tokens: int = 128
+    num_beams: int = 1
+    choice_mode: ChoiceMode = "constrain"
+    choice_scoring: ChoiceScoring = "length"
+    batch_positions: int = 8192
+    max_batch: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "num_beams", "batch_positions", "max_batch"):
+            if getattr(self, name) < 1:
+                raise UserError(f"decoding option {name} is {getattr(self, name)}; it must be at least 1")
+        for name, allowed in (("choice_mode", get_args(ChoiceMode)), ("choice_scoring", get_args(ChoiceScoring))):
+            if getattr(self, name) not in allowed:
+                raise UserError(f"decoding option {name} is '{getattr(self, name)}'; allowed are {', '.join(allowed)}")
+
+
+DEFAULTS = DecodingOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One instruction about one sound, which comes as samples, as cached encoder output or as its transcript.
+
+    Attributes:
+        instruction: As the model reads it.
+        num_positions: LLM positions it costs, roughly; batches are packed by it.
+        samples: Loads the sound, float32 (T,) at 16 kHz.
+        features: Loads cached encoder output, (L, T, D).
+        transcript: Text that stands where the sound would.
+        constraint: What answers are allowed; None leaves them free.
+    """
+
+    instruction: str
+    num_positions: int
+    samples: Callable[[], np.ndarray] | None = None
+    features: Callable[[], Tensor] | None = None
+    transcript: str | None = None
+    constraint: OneOf | SlotList | None = None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the answer is one of a set that can be scored choice by choice."""
+        return isinstance(self.constraint, OneOf)
+
+
+def inputs_of(processor: Any, questions: Sequence[Question]) -> Any:
+    """The processor's batch for some questions, all given the same way."""
+    instructions = [question.instruction for question in questions]
+    if questions[0].transcript is not None:
+        transcripts = [question.transcript for question in questions]
+        return processor(instructions, transcripts=transcripts, generation=True)
+    if questions[0].features is not None:
+        features = [question.features() for question in questions if question.features]
+        return processor(instructions, features=features, generation=True)
+    audio = [question.samples() for question in questions if question.samples]
+    return processor(instructions, audio=audio, generation=True)
+
+
+def pack(questions: Sequence[Question], options: DecodingOptions) -> list[list[int]]:
+    """Batches of question numbers: like with like (scored, constrained, free), longest first, within the budget."""
+
+    def key(index: int) -> tuple[str, int]:
+        return type(questions[index].constraint).__name__, -questions[index].num_positions
+
+    batches: list[list[int]] = []
+    for index in sorted(range(len(questions)), key=key):
+        first = questions[batches[-1][0]] if batches else None
+        fits = first is not None and type(first.constraint) is type(questions[index].constraint)
+        if first is not None and fits and len(batches[-1]) < options.max_batch:
+            if first.num_positions * (len(batches[-1]) + 1) * options.num_beams <= options.batch_positions:
+                batches[-1].append(index)
+                continue
+        batches.append([index])
+    return batches

@@ -1,0 +1,72 @@
+"""What a checkpoint is: its parts, where they come from, how it was trained, what it can take."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from speechverse.encoders.ctc import load_ctc
+from speechverse.errors import CheckpointError
+from speechverse.hub import fingerprint, local_folder, resolve
+
+RECIPE = "recipe.yaml"
+METRICS = "metrics.jsonl"
+
+
+def describe(model: Any, name: str | Path) -> dict[str, Any]:
+    """Everything that results say of the model they belong to.
+
+    Args:
+        model: The loaded model.
+        name: The name or folder it was loaded by.
+    """
+    folder, config = local_folder(resolve(name)), model.config
+    return {
+        "name": _short_name(name),
+        "fingerprint": _checkpoint_fingerprint(folder),
+        "recipe_sha256": _sha256(folder / RECIPE),
+        "encoder": _short_name(config.encoder),
+        "encoder_fingerprint": config.encoder_fingerprint,
+        "llm": _short_name(config.llm),
+        "llm_fingerprint": config.llm_fingerprint,
+        "lora": config.lora,
+        "layer_mixing": config.layer_mixing,
+        "layer_weights": model.mixer.shares(),
+        "max_audio_seconds": config.max_audio_seconds,
+    }
+
+
+def training_log(name: str | Path) -> Path | None:
+    """The `metrics.jsonl` of the run a checkpoint comes from, if it lies in or above its folder."""
+    folder = local_folder(resolve(name))
+    return next((place / METRICS for place in (folder, folder.parent) if (place / METRICS).is_file()), None)
+
+
+def find_recogniser(config: Any) -> tuple[Callable[[], Any] | None, str]:
+    """Makes the CTC recogniser of a loaded model's encoder.
+
+    Returns:
+        What makes it, or None with the reason why the encoder has none.
+    """
+    try:
+        recogniser = load_ctc(config.encoder)
+    except CheckpointError as error:
+        return None, str(error)
+    return lambda: recogniser, ""
+
+
+def _checkpoint_fingerprint(folder: Path) -> str:
+    """One hash over configuration and weights, those of LoRA among them."""
+    parts = [fingerprint(folder), *(_sha256(file) or "" for file in sorted(folder.glob("lora/*")))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _short_name(name: str | Path) -> str:
+    """A folder by its last part: results say what was measured, not where it lay."""
+    return Path(name).name or str(name)
+
+
+def _sha256(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

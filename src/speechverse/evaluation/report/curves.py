@@ -1,0 +1,58 @@
+"""Training curves from a run's `metrics.jsonl`: losses, then each task's score on validation clips."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from speechverse.evaluation.report.plots import curve_plot
+from speechverse.metrics import METRICS
+
+MAX_POINTS = 400
+VALIDATION = "validation/"
+Points = Sequence[tuple[float, float]]
+
+
+def curves_section(metrics_file: Path | None) -> str:
+    """Plots of what a run logged; nothing where there is no log."""
+    records = _read(metrics_file) if metrics_file and metrics_file.is_file() else []
+    losses = {"training": _points(records, "loss"), "validation": _points(records, f"{VALIDATION}loss")}
+    plots = {"loss": {legend: points for legend, points in losses.items() if points}}
+    for name in sorted({name for record in records for name in record if _is_score(name)}):
+        plots[name.removeprefix(VALIDATION)] = {name: _points(records, name)}
+    if not plots["loss"]:
+        return ""
+    starts = {stage: next(run)["step"] for stage, run in groupby(records, key=lambda r: r.get("stage")) if stage}
+    cards = "".join(
+        f'<div class="card"><h3>{escape(name)}</h3>{curve_plot(escape(name, quote=True), curves, starts)}</div>'
+        for name, curves in plots.items()
+    )
+    return (
+        '<section><h2>How it was trained</h2><p class="note">Stages begin at the dashed lines; scores are taken on '
+        f'validation clips, few of them.</p><div class="cards wide">{cards}</div></section>'
+    )
+
+
+def _is_score(name: str) -> bool:
+    """Names such as `validation/wer/asr`."""
+    metric = name.removeprefix(VALIDATION).partition("/")[0]
+    return name.startswith(VALIDATION) and metric in METRICS and metric != "unparsed_rate"
+
+
+def _read(path: Path) -> list[Mapping[str, Any]]:
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:  # the half line that a killed run may leave last
+            continue
+    return records
+
+
+def _points(records: Sequence[Mapping[str, Any]], name: str) -> Points:
+    points = [(record["step"], record[name]) for record in records if isinstance(record.get(name), int | float)]
+    return points[:: max(1, len(points) // MAX_POINTS)]

@@ -1,0 +1,154 @@
+"""The page as a whole: what comes first, what stands under it, and where it is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from speechverse.evaluation.report.curves import curves_section
+from speechverse.evaluation.report.examples import examples_section
+from speechverse.evaluation.report.plots import layer_plot
+from speechverse.evaluation.report.scores import confusion_section, scores_section, slices_section
+from speechverse.evaluation.results import Results, load_answers, load_results, write_aside
+
+OWN = "speechverse"
+REPORT = "report.html"
+CASCADES = ("cascade", "cascade-ctc")
+
+
+def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
+    """Writes `report.html` beside the results it shows.
+
+    Args:
+        folder: Where `results.json` and `answers.jsonl` are.
+        metrics_file: The training run's `metrics.jsonl`, for its curves.
+
+    Raises:
+        UserError: If there are no results of this version's schema.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    results = load_results(folder)
+    sections = [
+        _header(results),
+        scores_section(results, OWN),
+        slices_section(results),
+        confusion_section(results, OWN),
+        examples_section(results, load_answers(folder), OWN),
+        _layers_section(results),
+        curves_section(metrics_file),
+        _method_section(results),
+    ]
+    title = escape(f"{results.model.get('name', 'model')} on {results.corpus['name']}")
+    css = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    page = (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>\n{css}</style>\n</head>\n<body>\n" + "\n".join(filter(None, sections)) + "\n</body>\n</html>\n"
+    )
+    path = folder / REPORT
+    write_aside(path, page)
+    return path
+
+
+def _header(results: Results) -> str:
+    corpus, settings = results.corpus, results.settings
+    wording = "instructions held out from training" if settings["wording"] == "held_out" else "seen instructions"
+    facts = {
+        "corpus": f"{corpus['name']}, split {corpus['split']}",
+        "asked in": wording,
+        "answers": f"{sum(timing.num_answers for timing in results.timings):,}",
+        "made": results.created[:16].replace("T", " ") + " UTC",
+    }
+    listed = "".join(f"<span>{escape(name)} <b>{escape(value)}</b></span>" for name, value in facts.items())
+    return (
+        f'<header><p class="kind">speechverse evaluation</p><h1>{escape(results.model.get("name", "model"))}</h1>'
+        f'<p class="lead">{escape(summary(results))}</p><div class="facts">{listed}</div></header>'
+    )
+
+
+def summary(results: Results) -> str:
+    """One honest sentence: on how many tasks the model is ahead of the better cascade, and on how many beyond doubt."""
+    ahead, clear, compared = 0, 0, 0
+    for report in results.tasks:
+        own = results.score(report.name, OWN)
+        rivals = [score for name in CASCADES if (score := results.score(report.name, name))]
+        if own is None or not rivals:
+            continue
+        sign = 1 if higher_is_better(report.metrics[0]) else -1
+        rival = max(rivals, key=lambda score: sign * score.value)
+        compared += 1
+        ahead += sign * own.value > sign * rival.value
+        clear += own.low > rival.high if sign > 0 else own.high < rival.low
+    if not compared:
+        names = ", ".join(report.name for report in results.tasks)
+        return f"{_count(len(results.tasks), 'task')} evaluated: {names}."
+    return (
+        f"The model's score is better than that of the better cascade on {ahead} of {_count(compared, 'task')}; "
+        f"on {clear} of them the 95 % intervals do not touch."
+    )
+
+
+def higher_is_better(metric: str) -> bool:
+    """The direction of progress of a metric by name."""
+    from speechverse.metrics import get_metric
+
+    return get_metric(metric).higher_is_better
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _layers_section(results: Results) -> str:
+    weights: Sequence[float] | None = results.model.get("layer_weights")
+    if not weights or len(weights) < 2:
+        return ""
+    mixing = escape(str(results.model.get("layer_mixing", "")))
+    return (
+        "<section><h2>Which encoder layers it listens to</h2>"
+        f'<p class="note">Learned weights of the layer mixer ({mixing}), from the lowest layer to the highest.</p>'
+        f'<div class="card">{layer_plot(weights)}</div></section>'
+    )
+
+
+def _method_section(results: Results) -> str:
+    timings = "".join(
+        f"<tr><td>{escape(t.task)}</td><td>{escape(t.system)}</td><td>{t.num_answers}</td><td>{t.seconds:.1f}</td></tr>"
+        for t in results.timings
+    )
+    skipped = [
+        f"{report.name}: {count} left out, {reason}"
+        for report in results.tasks
+        for reason, count in report.skipped.items()
+    ]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in [*skipped, *results.notes]) or "<li>nothing left out</li>"
+    systems = "".join(f"<dt>{escape(name)}</dt><dd>{escape(title)}</dd>" for name, title in results.systems.items())
+    return (
+        "<section><h2>How this was measured</h2>"
+        f"<details open><summary>Systems</summary><dl>{systems}</dl></details>"
+        f"<details open><summary>Left out</summary><ul>{notes}</ul></details>"
+        f"<details><summary>Settings and fingerprints</summary><dl>{_provenance(results)}</dl></details>"
+        "<details><summary>Time</summary>"
+        '<p class="note">Transcripts are made once, by the first task that needs them.</p>'
+        f'<div class="scroll"><table><tr><th>task</th><th>system</th><th>answers</th><th>seconds</th></tr>{timings}'
+        "</table></div></details></section>"
+    )
+
+
+def _provenance(results: Results) -> str:
+    facts = {
+        "speechverse": results.version,
+        **{f"model {name}": value for name, value in results.model.items() if name != "layer_weights"},
+        "manifest": results.corpus.get("manifest_sha256"),
+        "normaliser": results.normalizer,
+        **{f"{name} signature": text for name, text in results.signatures.items()},
+        **{name: value for name, value in results.settings.items() if name != "decoding"},
+        **results.settings.get("decoding", {}),
+    }
+    return "".join(
+        f"<dt>{escape(name)}</dt><dd><code>{escape(str(value))}</code></dd>"
+        for name, value in facts.items()
+        if value is not None
+    )

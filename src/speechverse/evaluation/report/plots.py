@@ -1,0 +1,144 @@
+"""Plots as inline SVG that take their colours and letters from the page, so they follow dark mode and its fonts."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from speechverse.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Matplotlib needs real colours; these stand for the page's own, which are put in their place afterwards.
+INK, SOFT, ACCENT, MARK, LINE = "#010101", "#020202", "#030303", "#040404", "#050505"
+_PAGE_COLOURS = {
+    INK: "var(--ink)",
+    SOFT: "var(--soft)",
+    ACCENT: "var(--accent)",
+    MARK: "var(--mark)",
+    LINE: "var(--line)",
+}
+CARD_WIDTH = 3.4
+POINTS = 72
+
+
+class Bar(NamedTuple):
+    """One system's value with its interval, in the units of the axis."""
+
+    system: str
+    value: float
+    low: float
+    high: float
+
+
+def draw(width: float, height: float, label: str, paint: Any) -> str:
+    """One SVG of the given size in inches, painted by `paint(axes)` and described to screen readers by `label`."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("the page with plots", "eval") from error
+    style = {"svg.fonttype": "none", "svg.hashsalt": "speechverse", "font.size": 9, "axes.linewidth": 0.6}
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.add_subplot()
+        _plain(axes)
+        paint(axes)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return _for_page(file.getvalue(), label, width)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(LINE)
+    axes.tick_params(colors=SOFT, labelcolor=SOFT, length=0)
+    axes.xaxis.label.set_color(SOFT)
+    axes.yaxis.label.set_color(SOFT)
+
+
+def _for_page(svg: str, label: str, width: float) -> str:
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' id="[a-zA-Z0-9]+_\d+"', "", svg)
+    svg = re.sub(r"font-family:[^;\"]*|(?<=px )'[^;\"]*", "inherit", svg).replace("; inherit", "")
+    svg = re.sub(r"font: ([\d.]+)px inherit", r"font-size: \1px", svg)
+    for colour, page_colour in _PAGE_COLOURS.items():
+        svg = svg.replace(colour, page_colour)
+    svg = re.sub(
+        r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1
+    )
+    frame = f'<svg role="img" aria-label="{label}" style="max-width:{width * POINTS * 1.25:.0f}px"'
+    return svg.replace("<svg", frame, 1).strip()
+
+
+def score_plot(title: str, bars: Sequence[Bar], majority: float | None, own: str, limit: float | None) -> str:
+    """A dot with its interval for each system; the majority class is a dashed line through all of them.
+
+    Args:
+        title: Task and metric, for screen readers.
+        bars: Systems from top to bottom.
+        majority: Where the line stands, if there is one.
+        own: The system set off by colour.
+        limit: Right end of the axis; None lets the values decide.
+    """
+
+    def paint(axes: Axes) -> None:
+        for row, bar in enumerate(bars):
+            colour = ACCENT if bar.system == own else SOFT
+            axes.plot([bar.low, bar.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="round", alpha=0.55)
+            axes.plot([bar.value], [row], "o", color=colour, markersize=6, clip_on=False, zorder=3)
+            axes.text(1.05, row, f"{bar.value:.1f}", color=INK, va="center", transform=axes.get_yaxis_transform())
+        if majority is not None:
+            axes.axvline(majority, color=MARK, linewidth=1.1, linestyle=(0, (3, 2)))
+        axes.set_yticks(range(len(bars)), [bar.system for bar in bars], color=INK)
+        axes.set_ylim(len(bars) - 0.4, -0.6)
+        axes.set_xlim(0, limit or max(1.0, majority or 0.0, *(bar.high for bar in bars)) * 1.1)
+        axes.grid(axis="x", color=LINE, linewidth=0.5)
+        axes.set_axisbelow(True)
+
+    return draw(CARD_WIDTH, 0.5 + 0.27 * len(bars), title, paint)
+
+
+def layer_plot(weights: Sequence[float]) -> str:
+    """The share of each encoder layer in what the LLM hears."""
+
+    def paint(axes: Axes) -> None:
+        axes.bar(range(1, len(weights) + 1), weights, color=ACCENT, width=0.7)
+        axes.axhline(0, color=LINE, linewidth=0.6)
+        axes.set_xlabel("encoder layer")
+        axes.set_ylabel("weight")
+        axes.set_xticks(range(1, len(weights) + 1, max(1, len(weights) // 8)))
+
+    return draw(5.2, 2.2, "learned weight of each encoder layer", paint)
+
+
+def curve_plot(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], starts: Mapping[str, float]) -> str:
+    """One measured number over training steps; stages begin at the dashed lines.
+
+    Args:
+        name: What was measured.
+        curves: By legend name, points (step, value).
+        starts: Stage name to its first step.
+    """
+
+    def paint(axes: Axes) -> None:
+        for number, (legend, points) in enumerate(curves.items()):
+            steps, values = zip(*points, strict=True)
+            colour = (ACCENT, MARK, SOFT)[number % 3]
+            marker = "o" if len(points) < 3 else None
+            axes.plot(steps, values, color=colour, linewidth=1.4, label=legend, marker=marker)
+        for stage, start in starts.items():
+            axes.axvline(start, color=LINE, linewidth=0.8, linestyle=(0, (3, 2)))
+            axes.text(
+                start, 1.0, f" {stage}", color=SOFT, va="bottom", fontsize=8, transform=axes.get_xaxis_transform()
+            )
+        axes.set_xlabel("step")
+        axes.grid(axis="y", color=LINE, linewidth=0.5)
+        if len(curves) > 1:
+            axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+
+    return draw(5.2, 2.4, f"{name} over training steps", paint)

@@ -1,0 +1,166 @@
+"""What an evaluation found: `results.json` with every number, `answers.jsonl` with every answer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechverse.errors import UserError
+
+SCHEMA = 1
+RESULTS, ANSWERS = "results.json", "answers.jsonl"
+WHOLE = "all"
+"""The slice that is the whole test set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number: a metric of one system on one slice of one task, with its 95 % bootstrap interval.
+
+    `slice` is `all`, or a part scored apart, such as `group: de` or `stratum: names`.
+    """
+
+    task: str
+    system: str
+    slice: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    num_examples: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """A task as it was evaluated; `metrics` starts with the headline, `skipped` counts clips left out by reason."""
+
+    name: str
+    title: str
+    version: int
+    metrics: tuple[str, ...]
+    num_examples: int
+    skipped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Wall time of one system on one task; transcripts that a cascade made for the first time are in it."""
+
+    task: str
+    system: str
+    seconds: float
+    num_answers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often each label (row) was answered with each label (column; the last one is "unreadable")."""
+
+    task: str
+    system: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecord:
+    """One answer of one system; `score` is the headline metric on this example alone."""
+
+    example: str
+    task: str
+    system: str
+    slices: tuple[str, ...]
+    instruction: str
+    reference: str
+    answer: str
+    unparsed: bool
+    score: float
+    transcript: str | None = None
+    choice_scores: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything measured, with what it takes to measure it again.
+
+    Attributes:
+        model: Name, fingerprints, recipe and layer weights of the model.
+        corpus: Name, split and manifest hash.
+        settings: Instructions, limit, seed and decoding, as they were used.
+        systems: Name to what it is.
+        tasks: Tasks evaluated.
+        scores: All numbers.
+        notes: What was left out, and why.
+        normalizer: Id of the text normaliser under the WER.
+        signatures: Metric to the tools and settings it was computed with.
+    """
+
+    model: Mapping[str, Any]
+    corpus: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    systems: Mapping[str, str]
+    tasks: Sequence[TaskReport]
+    scores: Sequence[Score]
+    timings: Sequence[Timing]
+    confusions: Sequence[Confusion] = ()
+    notes: Sequence[str] = ()
+    normalizer: str = ""
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    version: str = ""
+    schema: int = SCHEMA
+
+    def score(self, task: str, system: str, metric: str | None = None, slice: str = WHOLE) -> Score | None:
+        """One number (the task's headline metric if none is named), or None where it was not measured."""
+        metric = metric or next(report.metrics[0] for report in self.tasks if report.name == task)
+        wanted = (task, system, slice, metric)
+        return next((s for s in self.scores if (s.task, s.system, s.slice, s.metric) == wanted), None)
+
+
+def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]) -> None:
+    """Writes both files; `results.json` comes last, so where it is, all is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULTS).unlink(missing_ok=True)
+    lines = "".join(json.dumps(_bare(asdict(record)), ensure_ascii=False) + "\n" for record in answers)
+    write_aside(folder / ANSWERS, lines)
+    write_aside(folder / RESULTS, json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n")
+
+
+def load_results(folder: Path) -> Results:
+    """Reads `results.json`.
+
+    Raises:
+        UserError: If there is none, or it was written by a version with another schema.
+    """
+    try:
+        raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"no evaluation results in {folder}: {error}; run `speechverse evaluate` first") from error
+    if raw.get("schema") != SCHEMA:
+        raise UserError(f"{folder / RESULTS} has schema {raw.get('schema')}; this version reads {SCHEMA}")
+    kinds = {"tasks": TaskReport, "scores": Score, "timings": Timing, "confusions": Confusion}
+    for name, kind in kinds.items():
+        raw[name] = [kind(**entry) for entry in raw[name]]
+    return Results(**raw)
+
+
+def load_answers(folder: Path) -> list[AnswerRecord]:
+    """Reads `answers.jsonl`."""
+    with (folder / ANSWERS).open(encoding="utf-8") as lines:
+        return [AnswerRecord(**json.loads(line)) for line in lines]
+
+
+def write_aside(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    scratch = path.with_name(f".{path.name}.tmp")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
+
+
+def _bare(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is not there."""
+    return {name: value for name, value in record.items() if value is not None}

@@ -1,0 +1,333 @@
+"""The runner: tasks times systems on one split of a corpus, to numbers with intervals and every answer kept."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from speechverse import __version__, audio
+from speechverse.data import Corpus, render_for_evaluation
+from speechverse.decoding import DecodingOptions
+from speechverse.errors import AudioError, CorpusError, UserError
+from speechverse.evaluation.results import (
+    WHOLE,
+    AnswerRecord,
+    Confusion,
+    Results,
+    Score,
+    TaskReport,
+    Timing,
+    save_results,
+)
+from speechverse.evaluation.systems import Parts, System, check_systems, make_systems
+from speechverse.metrics import NORMALIZER_ID, UNPARSED, bootstrap, get_metric
+from speechverse.tasks import OneOf, Task, get_task, task_names
+from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
+
+logger = logging.getLogger(__name__)
+
+MAX_CONFUSION_LABELS = 64
+MAX_BAD_SHARE = 0.05
+MAJORITY_EXAMPLES = 2000
+
+Watch = Callable[[int, int, str], None]
+"""Told of progress: answers made, answers in all, and what is being answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """What is evaluated, and how.
+
+    Attributes:
+        split: The corpus's split.
+        tasks: Names of tasks; `all` is every task the split has labels for.
+        systems: Names of systems.
+        limit: Utterances a task, chosen by hash; None takes all.
+        wording: Whether to ask in instructions seen in training or held out from it.
+        seed: Of the choice of utterances, of instructions and of the bootstrap.
+        num_resamples: Bootstrap resamples under each interval.
+        decoding: How all systems decode.
+    """
+
+    split: str = "test"
+    tasks: tuple[str, ...] | Literal["all"] = "all"
+    systems: tuple[str, ...] = ("speechverse", "cascade-ctc", "cascade", "oracle", "majority")
+    limit: int | None = 300
+    wording: Literal["seen", "held_out"] = "seen"
+    seed: int = 0
+    num_resamples: int = 1000
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"the limit is {self.limit}; it must be at least 1 (leave it out to take everything)")
+        check_systems(self.systems)
+        for name in self.tasks if self.tasks != "all" else ():
+            get_task(name)
+
+
+def evaluate(
+    model: Any,
+    processor: Any,
+    corpus: Corpus,
+    settings: EvaluationSettings,
+    *,
+    output: Path | None = None,
+    cache: Any = None,
+    recogniser: Callable[[], Any] | None = None,
+    about_model: Mapping[str, Any] | None = None,
+    watch: Watch = lambda done, total, what: None,
+) -> Results:
+    """Evaluates a model and the systems beside it.
+
+    Args:
+        model: The SpeechVerse model.
+        processor: Its processor.
+        corpus: Where the clips are.
+        settings: What to evaluate.
+        output: Folder for `results.json` and `answers.jsonl`; None writes nothing.
+        cache: Encoder outputs by utterance, if there are any.
+        recogniser: Makes the CTC recogniser of the encoder, for `cascade-ctc`.
+        about_model: What the results say of the model (see `provenance.describe`).
+        watch: Told of progress.
+
+    Raises:
+        UserError: For an unknown task, system or split, or a corpus with more than 5 % of its clips unusable.
+    """
+    parts = Parts(model, processor, settings.decoding, cache, _training_answers(corpus, settings), recogniser)
+    systems = make_systems(settings.systems, parts)
+    run = _Run(settings, watch)
+    plan = run.plan(corpus, _ExampleCheck(processor, cache))
+    run.total = sum(len(examples) for _, examples in plan) * len(systems)
+    for task, examples in plan:
+        for system in systems:
+            run.measure(task, examples, system)
+    if "majority" in settings.systems and "train" not in corpus.splits:
+        run.notes.append(
+            "majority: the corpus has no training split, so its answer is taken from the test split itself"
+        )
+    results = run.results(corpus, systems, dict(about_model or {}))
+    if output is not None:
+        save_results(output, results, run.records)
+    return results
+
+
+def _training_answers(corpus: Corpus, settings: EvaluationSettings) -> Callable[[str], Sequence[str]]:
+    """Right answers of training examples, for the majority class."""
+
+    @lru_cache
+    def of(task: str) -> tuple[str, ...]:
+        if "train" not in corpus.splits:
+            return ()
+        try:
+            examples = render_for_evaluation(
+                corpus, "train", task, wording="seen", limit=MAJORITY_EXAMPLES, seed=settings.seed
+            )
+        except CorpusError:  # the training split need not have every label that the test split has
+            return ()
+        return tuple(example.target for example in examples)
+
+    return of
+
+
+class _ExampleCheck:
+    """Says why an example cannot be asked; each clip is tried once, before any system hears it."""
+
+    def __init__(self, processor: Any, cache: Any) -> None:
+        self.processor = processor
+        self.cache = cache
+        self.clips: dict[str, str | None] = {}
+
+    def __call__(self, example: Example) -> str | None:
+        utterance = example.utterance
+        if utterance.id not in self.clips:
+            self.clips[utterance.id] = self._clip(utterance)
+        return self.clips[utterance.id] or self._prompt(example)
+
+    def _clip(self, utterance: Utterance) -> str | None:
+        limit = self.processor.max_audio_seconds
+        if utterance.duration > limit:
+            return f"longer than {limit:g} s"
+        if self.cache is None:
+            try:
+                audio.load(utterance.audio)
+            except AudioError as error:
+                logger.warning("clip %s is left out: %s", utterance.id, error)
+                return "unreadable"
+        return None
+
+    def _prompt(self, example: Example) -> str | None:
+        limit = self.processor.config.llm_max_positions
+        num_samples = round(example.utterance.duration * SAMPLING_RATE)
+        if limit and self.processor.num_positions(example.instruction, num_samples=num_samples) > limit:
+            return f"longer than the LLM's {limit} positions"
+        return None
+
+
+@dataclass
+class _Run:
+    """One evaluation on its way: what has been found so far."""
+
+    settings: EvaluationSettings
+    watch: Watch
+    reports: list[TaskReport] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    timings: list[Timing] = field(default_factory=list)
+    confusions: list[Confusion] = field(default_factory=list)
+    records: list[AnswerRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    done: int = 0
+    total: int = 0
+
+    def plan(self, corpus: Corpus, check: _ExampleCheck) -> list[tuple[Task, list[Example]]]:
+        """The examples of each task, without clips that cannot be used; those are counted."""
+        settings, plan = self.settings, []
+        corpus.utterances(settings.split)
+        names = task_names() if settings.tasks == "all" else settings.tasks
+        for task in map(get_task, dict.fromkeys(names)):
+            try:
+                examples = render_for_evaluation(
+                    corpus, settings.split, task, wording=settings.wording, limit=settings.limit, seed=settings.seed
+                )
+            except CorpusError as error:
+                if settings.tasks != "all":
+                    raise
+                self.notes.append(f"{task.name}: not evaluated: {error}")
+                continue
+            reasons = [check(example) for example in examples]
+            usable = [example for example, reason in zip(examples, reasons, strict=True) if reason is None]
+            skipped = Counter(reason for reason in reasons if reason)
+            _refuse_if_bad(corpus, settings.split, len(examples), skipped)
+            self.reports.append(TaskReport(task.name, task.title, task.version, task.metrics, len(usable), skipped))
+            plan.append((task, usable))
+        if not plan:
+            raise CorpusError(f"split '{settings.split}' of corpus '{corpus.name}' has labels for none of the tasks")
+        return plan
+
+    @contextmanager
+    def _timed(self, task: Task, system: System, num_answers: int) -> Iterator[Callable[[int], None]]:
+        what, before, started = f"{task.name} · {system.name}", self.done, time.perf_counter()
+
+        def progress(count: int) -> None:
+            self.done += count
+            self.watch(self.done, self.total, what)
+
+        self.watch(self.done, self.total, what)
+        yield progress
+        self.done = before + num_answers
+        self.timings.append(Timing(task.name, system.name, round(time.perf_counter() - started, 3), num_answers))
+
+    def measure(self, task: Task, examples: Sequence[Example], system: System) -> None:
+        """Lets one system answer one task, and scores it."""
+        if lack := system.missing(examples):
+            self.total -= len(examples)
+            if system.name != "majority":
+                self.notes.append(f"{task.name} by {system.name}: not measured: {lack}")
+            return
+        with self._timed(task, system, len(examples)) as progress:
+            answers = system.answer(examples, progress)
+        predictions = [task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)]
+        self._score(task, system.name, examples, predictions)
+        self._confuse(task, system.name, examples, predictions)
+        self._record(task, system.name, examples, answers, predictions)
+
+    def _score(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
+        for part, rows in _slices(examples).items():
+            for name in task.all_metrics if part == WHOLE else task.metrics[:1]:
+                interval = bootstrap(
+                    name,
+                    [predictions[row] for row in rows],
+                    [examples[row].reference for row in rows],
+                    num_samples=self.settings.num_resamples,
+                    seed=self.settings.seed,
+                )
+                self.scores.append(Score(task.name, system, part, name, *interval, len(rows)))
+
+    def _confuse(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
+        labels = examples[0].choices or ()
+        if not isinstance(task.constraint_for(labels), OneOf) or len(labels) > MAX_CONFUSION_LABELS:
+            return
+        pairs = Counter((example.reference, made) for example, made in zip(examples, predictions, strict=True))
+        counts = tuple(tuple(pairs[row, column] for column in (*labels, UNPARSED)) for row in labels)
+        self.confusions.append(Confusion(task.name, system, labels, counts))
+
+    def _record(
+        self,
+        task: Task,
+        system: str,
+        examples: Sequence[Example],
+        answers: Sequence[Answer],
+        predictions: Sequence[Any],
+    ) -> None:
+        metric = get_metric(task.metrics[0])
+        alone = metric.finish(metric.checked_statistics(predictions, [example.reference for example in examples]))
+        for example, made, prediction, score in zip(examples, answers, predictions, alone, strict=True):
+            self.records.append(
+                AnswerRecord(
+                    example=example.id,
+                    task=task.name,
+                    system=system,
+                    slices=_slices_of(example),
+                    instruction=example.instruction,
+                    reference=example.target,
+                    answer=made.text,
+                    unparsed=prediction is UNPARSED,
+                    score=float(score),
+                    transcript=made.transcript,
+                    choice_scores=made.choice_scores,
+                )
+            )
+
+    def results(self, corpus: Corpus, systems: Sequence[System], about_model: Mapping[str, Any]) -> Results:
+        """Everything found, with what it takes to find it again."""
+        split = self.settings.split
+        about_split = corpus.description.get("splits", {}).get(split, {})
+        metrics = {name for report in self.reports for name in report.metrics}
+        return Results(
+            model=about_model,
+            corpus={"name": corpus.name, "split": split, "manifest_sha256": about_split.get("manifest_sha256")},
+            settings=asdict(self.settings),
+            systems={system.name: system.title for system in systems},
+            tasks=self.reports,
+            scores=self.scores,
+            timings=self.timings,
+            confusions=self.confusions,
+            notes=self.notes,
+            normalizer=NORMALIZER_ID,
+            signatures={name: text for name in sorted(metrics) if (text := get_metric(name).signature())},
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            version=__version__,
+        )
+
+
+def _refuse_if_bad(corpus: Corpus, split: str, num_examples: int, skipped: Counter[str]) -> None:
+    bad = skipped["unreadable"]
+    if bad > MAX_BAD_SHARE * num_examples or sum(skipped.values()) == num_examples:
+        counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+        raise CorpusError(
+            f"split '{split}' of corpus '{corpus.name}': of {num_examples} examples {counts}; at most "
+            f"{MAX_BAD_SHARE:.0%} may be unreadable and some must be left; mend the corpus (the log names the clips)"
+        )
+
+
+def _slices_of(example: Example) -> tuple[str, ...]:
+    stratum = example.utterance.labels.get("stratum")
+    named = (("group", example.group), ("stratum", stratum))
+    return tuple(f"{kind}: {value}" for kind, value in named if value)
+
+
+def _slices(examples: Sequence[Example]) -> dict[str, list[int]]:
+    """Rows of the whole set and of each part of it; a part that is the whole says nothing new."""
+    rows: dict[str, list[int]] = {WHOLE: list(range(len(examples)))}
+    for row, example in enumerate(examples):
+        for part in _slices_of(example):
+            rows.setdefault(part, []).append(row)
+    return {part: places for part, places in rows.items() if part == WHOLE or len(places) < len(examples)}

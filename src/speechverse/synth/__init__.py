@@ -1,0 +1,33 @@
+"""The spoken world: speech with labels for all eleven tasks, made offline and repeatably from a seed.
+
+Names are looked up when first asked for: a worker process imports this package too, and must start fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from speechverse.synth.corpus import SynthReport as SynthReport
+    from speechverse.synth.corpus import synthesize_corpus as synthesize_corpus
+    from speechverse.synth.frozen import test_set_spec as test_set_spec
+    from speechverse.synth.frozen import verify_test_set as verify_test_set
+    from speechverse.synth.speaking import speak as speak
+    from speechverse.synth.spec import SynthSpec as SynthSpec
+
+_HOMES = {
+    "SynthReport": "corpus",
+    "SynthSpec": "spec",
+    "speak": "speaking",
+    "synthesize_corpus": "corpus",
+    "test_set_spec": "frozen",
+    "verify_test_set": "frozen",
+}
+__all__ = ["SynthReport", "SynthSpec", "speak", "synthesize_corpus", "test_set_spec", "verify_test_set"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'speechverse.synth' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"speechverse.synth.{_HOMES[name]}"), name)

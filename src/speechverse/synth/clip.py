@@ -1,0 +1,109 @@
+"""A clip before it is made: everything that decides how it will sound, small enough to send to a worker as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from speechverse.synth.espeak import Prosody
+from speechverse.types import Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What a style does to the voice beyond espeak-ng's own settings; all 0 is the plain voice.
+
+    Attributes:
+        roughness: Depth of a fast tremble, 0 to 1.
+        dynamics: Above 0 loud sounds stand out more, below 0 all are more alike.
+        effort: Spectral tilt in dB an octave: a pressed voice is brighter, a weak one duller.
+    """
+
+    roughness: float = 0.0
+    dynamics: float = 0.0
+    effort: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker says in one go.
+
+    Attributes:
+        text: The words.
+        voice: espeak-ng's name of language and variant.
+        tract: Scale of pitch and formants.
+        prosody: Rate, pitch, liveliness, pauses.
+        manner: What else the style does.
+        level: Louder or softer than the clip, in dB.
+    """
+
+    text: str
+    voice: str
+    tract: float = 1.0
+    prosody: Prosody = field(default_factory=Prosody)
+    manner: Manner = field(default_factory=Manner)
+    level: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What happens between the speaker's mouth and the file.
+
+    Attributes:
+        level: dB below full scale, of the sounding parts.
+        tilt: dB an octave.
+        reverberation: Of the room; 0 is none.
+        noise: Name of the sound underneath; "" is none.
+        snr: Of speech to noise, in dB.
+        lead: Silence before, in seconds.
+        tail: Silence after, in seconds.
+    """
+
+    level: float = -24.0
+    tilt: float = 0.0
+    reverberation: Seconds = 0.0
+    noise: str = ""
+    snr: float = 0.0
+    lead: Seconds = 0.1
+    tail: Seconds = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip to be made: turns, or a sound that is not speech.
+
+    Attributes:
+        id: Unique in the corpus.
+        turns: Who says what; () for a sound.
+        pauses: Between turns, one fewer than turns; negative is an overlap.
+        sound: Name of the sound; "" for speech.
+        seconds: How long the sound is.
+        channel: How it is recorded.
+        seed: For what is drawn while making it.
+        text: The transcript.
+        speaker: Who speaks.
+        labels: As in `Utterance.labels`.
+    """
+
+    id: str
+    turns: tuple[Turn, ...] = ()
+    pauses: tuple[Seconds, ...] = ()
+    sound: str = ""
+    seconds: Seconds = 0.0
+    channel: Channel = field(default_factory=Channel)
+    seed: int = 0
+    text: str = ""
+    speaker: str | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+def clip_from_json(record: Mapping[str, Any]) -> Clip:
+    """The clip of which `dataclasses.asdict` gave the record, after a way through JSON."""
+    turns = tuple(
+        Turn(**{**turn, "prosody": Prosody(**turn["prosody"]), "manner": Manner(**turn["manner"])})
+        for turn in record["turns"]
+    )
+    return Clip(
+        **{**record, "turns": turns, "pauses": tuple(record["pauses"]), "channel": Channel(**record["channel"])}
+    )

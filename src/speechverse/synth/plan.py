@@ -1,0 +1,149 @@
+"""Decides every clip of a corpus before any is made, from the seed alone: who says what, how, where."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from speechverse.seeding import hash_seed, rng_for
+from speechverse.synth.clip import Channel, Clip, Manner, Turn
+from speechverse.synth.espeak import Prosody
+from speechverse.synth.language import Sentence, draw_sentence
+from speechverse.synth.sounds import BACKGROUNDS, HELD_OUT_SOUND, SOUNDS
+from speechverse.synth.spec import SynthSpec
+from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style
+from speechverse.synth.voices import ACCENTS, Part, Speaker, speakers
+
+_LONGEST_SENTENCE = 13  # words, about 6 s when spoken sadly
+_LONGEST_TURNS = (5, 4)  # two turns last about as long as one sentence: length must not tell how many speak
+_DRAWS = 30
+
+KINDS = ("sentence", "two_speakers", "one_speaker_turns", "non_speech")
+
+
+def plan_split(spec: SynthSpec, part: Part) -> list[Clip]:
+    """All clips of a split, in order."""
+    rng = rng_for(spec.seed, spec.name, part)
+    seen: set[str] = set()
+    clips = []
+    for index, (kind, turn) in enumerate(_kinds(spec, part, rng)):
+        clip_id = f"{spec.name}-{part}-{index:06d}"
+        clips.append(_Planner(spec, part, seen, rng_for(spec.seed, clip_id)).plan(kind, turn, clip_id))
+    return clips
+
+
+def _kinds(spec: SynthSpec, part: Part, rng: random.Random) -> list[tuple[str, int]]:
+    """Every clip's kind and its number among its kind, shuffled; shares are kept exactly, not on average."""
+    total = spec.sizes[part]
+    counts = {
+        "two_speakers": round(total * spec.two_speaker_share),
+        "one_speaker_turns": round(total * spec.one_speaker_turns_share),
+        "non_speech": round(total * spec.non_speech_share),
+    }
+    kinds = [(kind, number) for kind, count in counts.items() for number in range(count)][:total]
+    kinds += [("sentence", number) for number in range(total - len(kinds))]
+    rng.shuffle(kinds)
+    return kinds
+
+
+class _Planner:
+    """Plans one clip with a generator of its own."""
+
+    def __init__(self, spec: SynthSpec, part: Part, seen: set[str], rng: random.Random) -> None:
+        self.spec, self.part, self.seen, self.rng = spec, part, seen, rng
+
+    def plan(self, kind: str, number: int, clip_id: str) -> Clip:
+        common: dict[str, Any] = {"id": clip_id, "seed": hash_seed(self.spec.seed, clip_id, "sound")}
+        if kind == "non_speech":
+            return self._sound(common)
+        # 4 emotions and 5 accents are coprime: counting through them meets every pair equally often.
+        emotion, accent = list(EMOTIONS)[number % 4], list(ACCENTS)[number % 5]
+        if kind == "two_speakers":
+            return self._two_speakers(common)
+        return self._one_speaker(common, emotion, accent, 2 if kind == "one_speaker_turns" else 1)
+
+    def _sound(self, common: dict[str, Any]) -> Clip:
+        names = [name for name in SOUNDS if self.part == "test" or name != HELD_OUT_SOUND]
+        name, seconds = self.rng.choice(names), self.rng.uniform(1.0, 6.0)
+        channel = Channel(level=self.rng.uniform(-34, -18), tilt=self.rng.uniform(-2, 2), lead=0.0, tail=0.0)
+        labels = {"is_speech": False, "stratum": "non_speech", "sound": name}
+        return Clip(**common, sound=name, seconds=seconds, channel=channel, labels=labels)
+
+    def _one_speaker(self, common: dict[str, Any], emotion: str, accent: str, num_turns: int) -> Clip:
+        speaker = self.rng.choice(speakers(self.part))
+        limits = _LONGEST_TURNS if num_turns == 2 else (_LONGEST_SENTENCE,)
+        sentences = [self._sentence(limit) for limit in limits]
+        style = draw_style(emotion, self.rng)
+        turns = tuple(_turn(sentence.text, speaker, accent, style) for sentence in sentences)
+        labels = {
+            **(sentences[0].labels if num_turns == 1 else {}),
+            "stratum": sentences[0].stratum if num_turns == 1 else "one_speaker_turns",
+            **{"emotion": emotion, "sentiment": SENTIMENT_OF[emotion], "accent": accent, "num_speakers": 1},
+        }
+        return self._spoken(common, turns, labels, speaker.name, " ".join(s.text for s in sentences))
+
+    def _two_speakers(self, common: dict[str, Any]) -> Clip:
+        first, second = self._pair()
+        accent = self.rng.choice(list(ACCENTS))
+        accents = (accent, accent if self.rng.random() < 0.5 else self.rng.choice(list(ACCENTS)))
+        sentences = [self._sentence(limit) for limit in _LONGEST_TURNS]
+        emotion = self.rng.choice(list(EMOTIONS))
+        emotions = (emotion, emotion if self.rng.random() < 0.7 else self.rng.choice(list(EMOTIONS)))
+        turns = tuple(
+            _turn(sentence.text, speaker, accent, draw_style(emotion, self.rng), self.rng.uniform(-2, 2))
+            for sentence, speaker, accent, emotion in zip(sentences, (first, second), accents, emotions, strict=True)
+        )
+        labels = {"stratum": "two_speakers", "num_speakers": 2}
+        return self._spoken(common, turns, labels, f"{first.name}+{second.name}", " ".join(s.text for s in sentences))
+
+    def _spoken(
+        self, common: dict[str, Any], turns: tuple[Turn, ...], labels: Mapping[str, Any], speaker: str, text: str
+    ) -> Clip:
+        channel = self._channel()
+        noise = {"noise": channel.noise, "snr_db": round(channel.snr, 1)} if channel.noise else {}
+        return Clip(
+            **common,
+            turns=turns,
+            pauses=tuple(self._pause(labels["num_speakers"]) for _ in turns[1:]),
+            channel=channel,
+            text=text,
+            speaker=speaker,
+            labels={**labels, "is_speech": True, **noise},
+        )
+
+    def _pause(self, num_speakers: int) -> float:
+        overlap = num_speakers > 1 and self.rng.random() < 0.15
+        return self.rng.uniform(-0.25, 0.0) if overlap else self.rng.uniform(0.05, 0.45)
+
+    def _pair(self) -> tuple[Speaker, Speaker]:
+        """Two speakers that can be told apart by ear."""
+        first = self.rng.choice(speakers(self.part))
+        return first, self.rng.choice([s for s in speakers(self.part) if s.differs_from(first)])
+
+    def _channel(self) -> Channel:
+        noisy, room = self.rng.random() < self.spec.noisy_share, self.rng.random() < self.spec.room_share
+        return Channel(
+            level=self.rng.uniform(-32, -18),
+            tilt=self.rng.uniform(-2.5, 2.5),
+            reverberation=self.rng.uniform(0.1, 0.45) if room else 0.0,
+            noise=self.rng.choice(BACKGROUNDS) if noisy else "",
+            snr=self.rng.uniform(5, 25) if noisy else 0.0,
+            lead=self.rng.uniform(0.05, 0.35),
+            tail=self.rng.uniform(0.05, 0.35),
+        )
+
+    def _sentence(self, max_words: int) -> Sentence:
+        """A sentence that is short enough and, where that can be had, new in this split."""
+        stratum = self.rng.choices(list(self.spec.strata), list(self.spec.strata.values()))[0]
+        drawn = [draw_sentence(self.part, self.rng, stratum)]
+        while len(drawn) < _DRAWS and (len(drawn[-1].text.split()) > max_words or drawn[-1].text in self.seen):
+            drawn.append(draw_sentence(self.part, self.rng, stratum))
+        fitting = [s for s in drawn if len(s.text.split()) <= max_words]
+        chosen = drawn[-1] if fitting and drawn[-1] in fitting else min(drawn, key=lambda s: len(s.text.split()))
+        self.seen.add(chosen.text)
+        return chosen
+
+
+def _turn(text: str, speaker: Speaker, accent: str, style: tuple[Prosody, Manner], level: float = 0.0) -> Turn:
+    return Turn(text, speaker.voice(accent), speaker.tract, *style, level)

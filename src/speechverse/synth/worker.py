@@ -1,0 +1,71 @@
+"""The worker process that speaks one shard: `python -m speechverse.synth.worker`, a job as JSON in, a line a clip out.
+
+A fresh process for each shard is what makes espeak-ng repeat itself (and lets it crash alone). The shard's folder
+appears under its name only when all of it is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+from speechverse.errors import SpeechverseError, UserError
+from speechverse.synth.clip import clip_from_json
+
+RECORD = "shard.json"
+"""In a finished shard's folder: the digest of its plan, and the length of each clip."""
+
+
+def speak_shard(job: dict[str, Any], out: TextIO) -> None:
+    """Makes the clips of a job and tells of each one on `out`.
+
+    Args:
+        job: `folder` (to make), `seed`, `digest` (of the plan), `clips`.
+        out: Gets a JSON line {"id", "seconds"} for every clip.
+    """
+    from speechverse.audio.encode import save
+    from speechverse.audio.waveform import Waveform
+    from speechverse.synth.espeak import Espeak
+    from speechverse.synth.render import render
+
+    folder = Path(job["folder"])
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    aside.mkdir(parents=True)
+    try:
+        espeak = Espeak(job["seed"])
+        lengths = {}
+        for record in job["clips"]:
+            clip = clip_from_json(record)
+            waveform = Waveform(render(clip, espeak))
+            save(aside / f"{clip.id}.flac", waveform)
+            lengths[clip.id] = len(waveform.samples)
+            print(json.dumps({"id": clip.id, "seconds": waveform.duration}), file=out, flush=True)
+        (aside / RECORD).write_text(json.dumps({"digest": job["digest"], "lengths": lengths}))
+        os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def main() -> int:
+    """Reads a job from standard input; failures are told as a JSON line {"error", "user"}."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    out = os.fdopen(os.dup(1), "w")  # espeak-ng may write to standard output itself
+    os.dup2(2, 1)
+    try:
+        speak_shard(json.load(sys.stdin), out)
+    except BrokenPipeError:
+        return 1  # the parent is gone
+    except (SpeechverseError, OSError) as error:
+        print(json.dumps({"error": str(error), "user": isinstance(error, UserError | OSError)}), file=out, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

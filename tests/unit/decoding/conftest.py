@@ -1,0 +1,218 @@
+"""Microscopic tokenizers of the three kinds LLMs have, and microscopic random LLMs that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    SeamlessM4TFeatureExtractor,
+    T5Config,
+    T5ForConditionalGeneration,
+    Wav2Vec2BertConfig,
+    Wav2Vec2BertModel,
+)
+
+from speechverse.models import SpeechVerseForConditionalGeneration
+
+TEXTS = [
+    "play_music play_radio alarm set très bien one weather in the city",
+    "artist = miles davis; room = kitchen;",
+    "place name = york; artist = abba; none",
+    "play some music by miles davis in the kitchen",
+    "set the alarm for nine",
+] * 4
+
+
+def unigram() -> PreTrainedTokenizerFast:
+    """As T5's: Unigram pieces, words joined to the space before them."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(
+        vocab_size=120, special_tokens=special, unk_token="<unk>", initial_alphabet=list("abcdefghijklmnopqrstuvwxyz=;")
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+
+
+def byte_level() -> PreTrainedTokenizerFast:
+    """As BART's, GPT-2's and Qwen's: byte-level BPE."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=340,
+        special_tokens=["<s>", "<pad>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>")
+
+
+def byte_fallback() -> PreTrainedTokenizerFast:
+    """As Llama 2's: BPE over characters with bytes to fall back on, spaces as a character."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=special,
+        initial_alphabet=list("abcdefghijklmnopqrstuvwxyz_=;▁"),
+        limit_alphabet=30,
+        show_progress=False,
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+    )
+
+
+class TextSide:
+    """The part of the processor that automata and logits processors stand on."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.tokenizer = tokenizer
+        self.end_token_id = tokenizer.eos_token_id
+
+    def encode_target(self, text: str) -> list[int]:
+        return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.end_token_id]
+
+    def decode(self, ids: Any) -> list[str]:
+        return self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+@pytest.fixture(scope="session")
+def text_sides() -> dict[str, TextSide]:
+    made = {"t5": unigram, "bart": byte_level, "llama": byte_fallback}
+    return {kind: TextSide(make()) for kind, make in made.items()}
+
+
+def t5(vocab: int) -> Any:
+    config = T5Config(
+        vocab_size=vocab + 7,
+        d_model=16,
+        d_kv=8,
+        d_ff=16,
+        num_layers=1,
+        num_heads=2,
+        decoder_start_token_id=0,
+        dropout_rate=0.0,
+    )
+    return T5ForConditionalGeneration(config)
+
+
+def bart(vocab: int) -> Any:
+    config = BartConfig(
+        vocab_size=vocab,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        max_position_embeddings=256,
+        decoder_start_token_id=2,
+        forced_eos_token_id=None,
+    )
+    return BartForConditionalGeneration(config)
+
+
+def llama(vocab: int) -> Any:
+    config = LlamaConfig(
+        vocab_size=vocab,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=256,
+    )
+    return LlamaForCausalLM(config)
+
+
+@pytest.fixture(scope="session")
+def generate(text_sides: dict[str, TextSide]) -> Callable[..., torch.Tensor]:
+    """Generates from random embeddings with a random LLM; returns new tokens only."""
+    makers = {"t5": t5, "bart": bart, "llama": llama}
+    llms = {}
+    for kind, make in makers.items():
+        torch.manual_seed(1)
+        llms[kind] = make(len(text_sides[kind].tokenizer)).eval()
+
+    def run(kind: str, seed: int, rows: int, **kwargs: Any) -> torch.Tensor:
+        llm, tokenizer = llms[kind], text_sides[kind].tokenizer
+        embeds = torch.randn(rows, 5, 16, generator=torch.Generator().manual_seed(seed)) * 3
+        tokens = llm.generate(
+            inputs_embeds=embeds,
+            attention_mask=torch.ones(rows, 5, dtype=torch.long),
+            do_sample=kwargs.pop("do_sample", False),
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            **kwargs,
+        )
+        return tokens if kind == "llama" else tokens[:, 1:]
+
+    return run
+
+
+def save_encoder(folder: Path) -> None:
+    torch.manual_seed(0)
+    config = Wav2Vec2BertConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        feature_projection_input_dim=320,
+        conv_depthwise_kernel_size=5,
+        layerdrop=0.0,
+    )
+    Wav2Vec2BertModel(config).save_pretrained(folder)
+    SeamlessM4TFeatureExtractor(stride=4).save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def speech_models(tmp_path_factory: pytest.TempPathFactory, text_sides: dict[str, TextSide]) -> dict[str, Any]:
+    """A whole random SpeechVerse model over each kind of LLM, with its processor."""
+    root = tmp_path_factory.mktemp("foundations")
+    save_encoder(root / "encoder")
+    made = {}
+    for kind, make in {"t5": t5, "bart": bart, "llama": llama}.items():
+        torch.manual_seed(3)
+        tokenizer = text_sides[kind].tokenizer
+        llm = make(len(tokenizer))
+        for name in ("eos_token_id", "pad_token_id", "bos_token_id"):
+            setattr(llm.config, name, getattr(tokenizer, name))
+            setattr(llm.generation_config, name, getattr(tokenizer, name))
+        for parameter in llm.parameters():  # random models are all alike otherwise: the sound must matter
+            parameter.data *= 3
+        llm.save_pretrained(root / kind)
+        tokenizer.save_pretrained(root / kind)
+        model = SpeechVerseForConditionalGeneration.from_foundations(
+            root / "encoder", root / kind, layer_mixing="softmax", lora={"rank": 2}, max_audio_seconds=4.0
+        )
+        made[kind] = (model.eval(), model.processor())
+    return made
+
+
+@pytest.fixture(scope="session")
+def sounds() -> list[np.ndarray]:
+    """Noises of different length, 0.5 to 2 seconds."""
+    draw = np.random.default_rng(0)
+    return [draw.standard_normal(length).astype(np.float32) * 0.1 for length in (8000, 32000, 16000, 24000, 12000)]

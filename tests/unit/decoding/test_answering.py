@@ -1,0 +1,164 @@
+"""From questions to answers: order, batches, constraints, scores, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from speechverse.decoding import DecodingOptions, LoopGuard, Question, answer, answer_questions
+from speechverse.decoding.constraint import is_loop
+from speechverse.decoding.questions import pack
+from speechverse.decoding.scoring import log_probs
+from speechverse.errors import AudioTooLongError, UserError
+from speechverse.tasks import OneOf, SlotList
+from speechverse.types import AudioRef, Example, Utterance
+
+KINDS = ("t5", "bart", "llama")
+LABELS = ("play_music", "play_radio", "play", "alarm set", "alarm", "one")
+SHORT = DecodingOptions(max_new_tokens=12)
+
+
+def asked(processor, sounds, constraints):
+    return [
+        Question(
+            f"play {'the ' * number}alarm",
+            processor.num_positions(f"play {'the ' * number}alarm", num_samples=len(sound)),
+            samples=lambda sound=sound: sound,
+            constraint=constraint,
+        )
+        for number, (sound, constraint) in enumerate(zip(sounds, constraints, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_size_of_a_batch_changes_no_answer_and_order_is_kept(speech_models, sounds, kind, beams):
+    model, processor = speech_models[kind]
+    questions = asked(
+        processor, sounds, [None, OneOf(LABELS), SlotList(("artist", "room")), None, OneOf(("yes", "no"))]
+    )
+    options = replace(SHORT, num_beams=beams)
+    together = answer_questions(model, processor, questions, options)
+    alone = [answer_questions(model, processor, [question], options)[0] for question in questions]
+    assert together == alone
+    assert together[1].text in LABELS
+    assert together[4].text in ("yes", "no")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_the_teacher_forced_log_probabilities(speech_models, sounds, kind):
+    model, processor = speech_models[kind]
+    questions = asked(processor, sounds[:3], [OneOf(LABELS)] * 3)
+    with torch.no_grad():
+        scores = log_probs(model, processor, questions, DecodingOptions(batch_positions=100))
+        for question, row in zip(questions, scores, strict=True):
+            assert list(row) == list(LABELS)
+            for label in LABELS:
+                batch = processor([question.instruction], audio=[question.samples()], targets=[label])
+                forced = model(**batch).logits.log_softmax(-1)[0]
+                labels = batch["labels"][0]
+                expected = sum(forced[place, token].item() for place, token in enumerate(labels.tolist()) if token >= 0)
+                assert row[label] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_raw_scoring_finds_the_likeliest_label(speech_models, sounds, kind):
+    model, processor = speech_models[kind]
+    questions = asked(processor, sounds[:2], [OneOf(LABELS)] * 2)
+    options = DecodingOptions(choice_mode="score", choice_scoring="raw")
+    for made in answer_questions(model, processor, questions, options):
+        assert made.text == max(made.choice_scores, key=made.choice_scores.__getitem__)
+        assert set(made.choice_scores) == set(LABELS)
+
+
+def test_length_and_prior_are_taken_out_of_the_scores(speech_models, sounds):
+    model, processor = speech_models["t5"]
+    question = asked(processor, sounds[:1], [OneOf(LABELS)])[0]
+    silent = replace(question, samples=lambda: np.zeros(16_000, dtype=np.float32))
+
+    def scores(asked, scoring):
+        options = DecodingOptions(choice_mode="score", choice_scoring=scoring)
+        return answer_questions(model, processor, [asked], options)[0].choice_scores
+
+    raw, nothing = scores(question, "raw"), scores(silent, "raw")
+    for label in LABELS:
+        length = len(processor.encode_target(label))
+        assert scores(question, "length")[label] == pytest.approx(raw[label] / length, abs=1e-4)
+        assert scores(question, "prior")[label] == pytest.approx(raw[label] - nothing[label], abs=1e-4)
+        assert scores(silent, "prior")[label] == pytest.approx(0, abs=1e-4)
+
+
+def test_transcripts_and_kept_features_stand_for_the_sound(speech_models, sounds):
+    model, processor = speech_models["bart"]
+    heard = asked(processor, sounds, [None] * 5)
+    with torch.no_grad():
+        outputs = [model.encode(processor.front_end.prepare([sound])) for sound in sounds]
+    kept = [
+        replace(question, features=lambda output=output: output.hidden_states[:, 0])
+        for question, output in zip(heard, outputs, strict=True)
+    ]
+    assert answer_questions(model, processor, kept, SHORT) == answer_questions(model, processor, heard, SHORT)
+    read = [replace(question, transcript="play some music") for question in heard]
+    assert len(answer_questions(model, processor, read, SHORT)) == 5
+    empty = [replace(question, transcript="") for question in heard[:1]]
+    assert len(answer_questions(model, processor, empty, SHORT)) == 1
+
+
+def test_examples_are_answered_with_their_tasks_constraint_and_progress_is_told(speech_models, sounds, tmp_path):
+    from speechverse.audio import Waveform, save
+
+    model, processor = speech_models["t5"]
+    paths = [save(tmp_path / f"{number}.wav", Waveform(sound)) for number, sound in enumerate(sounds)]
+    utterances = [
+        Utterance(path.stem, AudioRef(path), len(sound) / 16_000, text="")
+        for path, sound in zip(paths, sounds, strict=True)
+    ]
+    examples = [
+        Example(f"{u.id}/ic", u, "ic", "play the alarm", "play", "play", ("play", "alarm set")) for u in utterances
+    ]
+    counts: list[int] = []
+    model.train()
+    answers = answer(model, processor, examples, DecodingOptions(max_batch=2), progress=counts.append)
+    assert model.training
+    model.eval()
+    assert {made.text for made in answers} <= {"play", "alarm set"}
+    assert counts == [2, 2, 1]
+
+
+def test_audio_beyond_the_limit_is_refused(speech_models):
+    model, processor = speech_models["t5"]
+    long = Question("play", 60, samples=lambda: np.zeros(16_000 * 5, dtype=np.float32))
+    with pytest.raises(AudioTooLongError, match="4 s"):
+        answer_questions(model, processor, [long])
+
+
+def test_batches_hold_like_with_like_within_the_budget():
+    questions = [Question("q", length, constraint=OneOf(("a",)) if length % 2 else None) for length in range(10, 30)]
+    batches = pack(questions, DecodingOptions(batch_positions=100, max_batch=4))
+    assert sorted(index for batch in batches for index in batch) == list(range(20))
+    for batch in batches:
+        assert len({questions[index].constraint for index in batch}) == 1
+        assert max(questions[index].num_positions for index in batch) * len(batch) <= 100
+        assert len(batch) <= 4
+
+
+def test_wrong_options_are_refused():
+    with pytest.raises(UserError, match="choice_mode is 'guess'; allowed are constrain, score, free"):
+        DecodingOptions(choice_mode="guess")
+    with pytest.raises(UserError, match="num_beams is 0"):
+        DecodingOptions(num_beams=0)
+
+
+def test_loops_are_ended_and_short_repeats_are_not():
+    nine = [5, 5, 5, 5, 5]
+    assert not is_loop(list(range(30)) + nine)
+    assert is_loop([1, 2] + [7, 8, 9] * 8)
+    guard = LoopGuard([True, False, True], end_token_id=1, pad_token_id=0)
+    rows = torch.tensor([[3] * 30, [3] * 30, [3] * 10 + [1] + [0] * 19])
+    scores = guard(rows, torch.zeros(3, 6))
+    assert scores[0].tolist() == [-torch.inf, 0, -torch.inf, -torch.inf, -torch.inf, -torch.inf]
+    assert scores[1:].eq(0).all()
+    assert guard.ended == {0}

@@ -1,0 +1,238 @@
+"""An evaluation from end to end on random parts: what is measured, counted, written and refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from speechverse.data import Corpus
+from speechverse.decoding import DecodingOptions
+from speechverse.encoders.ctc import load_ctc
+from speechverse.errors import CorpusError, UserError
+from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, load_results, results_table, write_report
+from speechverse.evaluation.provenance import describe, find_recogniser, training_log
+from speechverse.metrics import METRICS
+from speechverse.types import AudioRef, Utterance
+
+SETTINGS = EvaluationSettings(num_resamples=50, decoding=DecodingOptions(max_new_tokens=8))
+SYSTEMS = ("speechverse", "cascade-ctc", "cascade", "oracle", "majority")
+
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory, loaded, corpus, checkpoint):
+    folder, watched = tmp_path_factory.mktemp("evaluated"), []
+    recogniser, _ = find_recogniser(loaded[0].config)
+    results = evaluate(
+        *loaded,
+        corpus,
+        SETTINGS,
+        output=folder,
+        recogniser=recogniser,
+        about_model=describe(loaded[0], checkpoint),
+        watch=lambda done, total, what: watched.append((done, total, what)),
+    )
+    return results, folder, watched
+
+
+def test_every_task_is_measured_by_every_system_that_can(evaluated):
+    results, _, _ = evaluated
+    assert [report.name for report in results.tasks] == [
+        "asr",
+        "st",
+        "ic",
+        "sf",
+        "kwe",
+        "kws",
+        "er",
+        "asc",
+        "ac",
+        "sc",
+        "sns",
+    ]
+    assert tuple(results.systems) == SYSTEMS
+    for report in results.tasks:
+        for system in SYSTEMS[:4]:
+            score = results.score(report.name, system)
+            assert score is not None
+            assert score.low <= score.value <= score.high
+            assert results.score(report.name, system, "unparsed_rate") is not None
+        open_set = report.name in ("asr", "st", "sf", "kwe")
+        assert (results.score(report.name, "majority") is None) == open_set
+
+
+def test_constrained_answers_are_always_labels(evaluated):
+    results, folder, _ = evaluated
+    for record in load_answers(folder):
+        if record.task in ("ic", "er", "ac", "sns"):
+            assert not record.unparsed
+    assert results.score("er", "speechverse", "unparsed_rate").value == 0
+
+
+def test_parts_of_a_task_are_scored_apart(evaluated):
+    results, _, _ = evaluated
+    slices = {score.slice for score in results.scores if score.task == "st"}
+    assert slices == {"all", "group: de", "group: fr", "stratum: grammar", "stratum: names"}
+    assert results.score("st", "oracle", slice="group: de").num_examples == 4
+
+
+def test_cascades_answer_the_asr_task_with_their_transcript_and_share_it(evaluated, corpus):
+    _, folder, _ = evaluated
+    by_system = {}
+    for record in load_answers(folder):
+        by_system.setdefault((record.system, record.task), {})[record.example.split("/")[0]] = record
+    for system in ("cascade", "cascade-ctc"):
+        heard = {name: record.transcript for name, record in by_system[system, "asr"].items()}
+        assert all(record.answer == record.transcript for record in by_system[system, "asr"].values())
+        assert all(by_system[system, "er"][name].transcript == text for name, text in heard.items())
+    said = {utterance.id: utterance.text for utterance in corpus.utterances("test")}
+    assert all(record.transcript == said[name] for name, record in by_system["oracle", "sns"].items())
+
+
+def test_the_ctc_transcript_is_the_recognisers(evaluated, corpus, loaded):
+    from speechverse.audio import load
+
+    _, folder, _ = evaluated
+    utterance = corpus.utterances("test")[0]
+    made = [r for r in load_answers(folder) if (r.system, r.task) == ("cascade-ctc", "asr")]
+    expected = load_ctc(loaded[0].config.encoder).transcribe([load(utterance.audio).samples])[0]
+    assert next(record.answer for record in made if record.example.startswith(utterance.id)) == expected
+
+
+def test_the_majority_comes_from_the_training_split(evaluated):
+    _, folder, _ = evaluated
+    answers = {record.answer for record in load_answers(folder) if (record.task, record.system) == ("sns", "majority")}
+    assert answers == {"speech"}
+
+
+def test_results_say_what_they_were_made_with(evaluated, checkpoint):
+    results, folder, watched = evaluated
+    assert load_results(folder).scores == list(results.scores)
+    raw = json.loads((folder / "results.json").read_text())
+    assert raw["schema"] == 1
+    assert raw["normalizer"]
+    assert {"wer", "bleu"} <= set(raw["signatures"])
+    assert len(raw["corpus"]["manifest_sha256"]) == 64
+    assert len(raw["model"]["fingerprint"]) == 64
+    assert raw["model"]["recipe_sha256"]
+    assert raw["settings"]["decoding"]["choice_mode"] == "constrain"
+    assert watched[-1][0] == watched[-1][1] == sum(timing.num_answers for timing in results.timings)
+
+
+def test_the_same_evaluation_gives_the_same_numbers(evaluated, loaded, corpus):
+    results, _, _ = evaluated
+    again = evaluate(*loaded, corpus, replace(SETTINGS, tasks=("er", "asr"), systems=("speechverse",)))
+    for score in again.scores:
+        assert score in results.scores
+
+
+def test_scores_of_choices_are_kept(loaded, corpus, tmp_path):
+    decoding = DecodingOptions(choice_mode="score", choice_scoring="prior")
+    settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",), decoding=decoding)
+    evaluate(*loaded, corpus, settings, output=tmp_path)
+    for record in load_answers(tmp_path):
+        assert record.answer == max(record.choice_scores, key=record.choice_scores.get)
+
+
+def test_held_out_instructions_are_asked(loaded, corpus, tmp_path):
+    from speechverse.tasks import get_task
+
+    settings = replace(SETTINGS, tasks=("asr",), systems=("majority", "speechverse"), wording="held_out")
+    evaluate(*loaded, corpus, settings, output=tmp_path)
+    assert {record.instruction for record in load_answers(tmp_path)} <= set(get_task("asr").prompts.held_out)
+
+
+def test_the_page_holds_everything_and_loads_nothing(evaluated, tmp_path):
+    results, folder, _ = evaluated
+    log = tmp_path / "metrics.jsonl"
+    lines = [{"step": s, "stage": "align" if s < 5 else "instruct", "loss": 5 / s, "lr": 0.1} for s in range(1, 9)]
+    lines.append({"step": 8, "stage": "instruct", "validation/loss": 2.0, "validation/wer/asr": 0.5})
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 9, "lo')
+    page = write_report(folder, log).read_text()
+    assert page.count("<svg") >= 11 + 1 + 2
+    for wanted in (
+        "prefers-color-scheme: dark",
+        "width=device-width",
+        "majority",
+        "n = 4",
+        "Worst answers",
+        "instruct",
+    ):
+        assert wanted in page
+    for foreign in ("http://", "https://", "<script", "<link", "url(h", "#010101", "DejaVu"):
+        assert foreign not in page.replace("http://www.w3.org/", "")
+    for score in results.scores:
+        assert f"{METRICS[score.metric].shown(score.value):.1f}" in page
+
+
+def test_the_table_has_a_row_for_every_task_and_group(evaluated):
+    table = results_table(evaluated[0])
+    assert len(table.columns) == 3 + len(SYSTEMS)
+    assert table.row_count == 11 + 2
+
+
+def test_clips_that_cannot_be_used_are_counted(loaded, corpus, tmp_path, caplog):
+    broken = tmp_path / "broken.wav"
+    broken.write_text("no sound at all")
+    clips = corpus.utterances("test")[:4]
+    many = [replace(clip, id=f"{clip.id}-{copy}") for clip in clips for copy in range(8)]
+    long = Utterance("long", AudioRef(clips[0].audio.path), 50.0, "too long")
+    odd = Utterance("odd", AudioRef(broken), 1.0, "not audio")
+    settings = replace(SETTINGS, tasks=("asr",), systems=("oracle",))
+    with_few = Corpus("mixed", {}, _sources={"test": [*many, long, odd]})
+    results = evaluate(*loaded, with_few, settings)
+    assert dict(results.tasks[0].skipped) == {"longer than 4 s": 1, "unreadable": 1}
+    assert results.tasks[0].num_examples == 32
+    assert "odd" in caplog.text
+    with pytest.raises(CorpusError, match="1 unreadable"):
+        evaluate(*loaded, Corpus("bad", {}, _sources={"test": [*clips, odd]}), settings)
+
+
+def test_what_cannot_be_measured_is_noted(loaded, corpus):
+    bare = [Utterance(u.id, u.audio, u.duration, None, labels={"emotion": "sad"}) for u in corpus.utterances("test")]
+    results = evaluate(*loaded, Corpus("bare", {}, _sources={"test": bare}), SETTINGS)
+    assert [report.name for report in results.tasks] == ["er"]
+    notes = " ".join(results.notes)
+    for wanted in (
+        "asr: not evaluated",
+        "er by oracle: not measured: 5 of 5",
+        "er by cascade-ctc",
+        "no training split",
+    ):
+        assert wanted in notes
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"systems": ("cascade_ctc",)}, "did you mean 'cascade-ctc'"),
+        ({"systems": ()}, "no system"),
+        ({"tasks": ("asrr",)}, "did you mean 'asr'"),
+        ({"limit": 0}, "at least 1"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        EvaluationSettings(**settings)
+
+
+def test_an_unknown_split_is_refused(loaded, corpus):
+    with pytest.raises(CorpusError, match="test"):
+        evaluate(*loaded, corpus, replace(SETTINGS, split="tset"))
+
+
+def test_the_training_log_is_found_in_or_above_the_checkpoint(checkpoint, tmp_path):
+    assert training_log(checkpoint) is None
+    (checkpoint / "metrics.jsonl").write_text("")
+    assert training_log(checkpoint) == Path(checkpoint) / "metrics.jsonl"
+    (checkpoint / "metrics.jsonl").unlink()
+
+
+def test_results_of_another_schema_are_refused(tmp_path):
+    with pytest.raises(UserError, match="speechverse evaluate"):
+        load_results(tmp_path)
+    (tmp_path / "results.json").write_text('{"schema": 99}')
+    with pytest.raises(UserError, match="schema 99"):
+        load_results(tmp_path)

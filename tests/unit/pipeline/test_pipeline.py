@@ -1,0 +1,146 @@
+"""Asking a checkpoint, from Python and from the command line, with good sounds and bad ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from speechverse import SpeechVerse
+from speechverse.audio import Waveform, encode_wav, save
+from speechverse.decoding import DecodingOptions
+from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
+from speechverse.types import AudioRef
+
+SHORT = DecodingOptions(max_new_tokens=6)
+CHOICES = ["yes", "no", "not at all"]
+
+
+@pytest.fixture(scope="session")
+def model(checkpoint):
+    return SpeechVerse.from_pretrained(checkpoint, "cpu")
+
+
+@pytest.fixture(scope="session")
+def noise():
+    return (np.random.default_rng(0).standard_normal(12_000) * 0.1).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def clip(noise, tmp_path_factory):
+    return save(tmp_path_factory.mktemp("clips") / "noise.wav", Waveform(noise))
+
+
+def run(module, *arguments):
+    app = typer.Typer()
+    app.command()(__import__(f"speechverse.cli.{module}", fromlist=["command"]).command)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def test_every_way_to_give_a_sound_gives_the_same_answer(model, clip):
+    samples = model._heard(clip).samples
+    sounds = [clip, str(clip), clip.read_bytes(), samples, (samples, 16_000), Waveform(samples), AudioRef(clip)]
+    answers = model.ask(sounds, "what is said", options=SHORT)
+    assert len({answer.text for answer in answers}) == 1
+    assert model.ask(clip, "what is said", options=SHORT) == answers[0]
+
+
+def test_lists_keep_their_order_and_single_things_are_shared(model, clip, noise):
+    sounds, questions = [clip, noise[:6000]], ["is it loud", "who speaks here"]
+    pairs = model.ask(sounds, questions, CHOICES)
+    assert pairs == [model.ask(sound, text, CHOICES) for sound, text in zip(sounds, questions, strict=True)]
+    assert model.ask(clip, questions, CHOICES) == [model.ask(clip, text, CHOICES) for text in questions]
+    assert model.ask(sounds, "is it loud", CHOICES)[0] == pairs[0]
+    with pytest.raises(UserError, match="2 sounds and 3 instructions"):
+        model.ask(sounds, ["a", "b", "c"])
+
+
+def test_choices_bind_the_answer(model, clip):
+    assert model.ask(clip, "is it loud", CHOICES).text in CHOICES
+    scored = model.ask(clip, "is it loud", CHOICES, DecodingOptions(choice_mode="score"))
+    assert scored.text == max(scored.choice_scores, key=scored.choice_scores.get)
+
+
+@pytest.mark.parametrize("choices", ["yes", [], ["yes", ""], ["yes", "yes "]])
+def test_choices_that_are_no_set_are_refused(model, clip, choices):
+    with pytest.raises(UserError, match="choices are"):
+        model.ask(clip, "is it loud", choices)
+
+
+def test_audio_over_the_limit_is_refused_with_the_limit_named(model, tmp_path):
+    path = save(tmp_path / "long.wav", Waveform(np.ones(16_000 * 3, dtype=np.float32) * 0.1))
+    with pytest.raises(AudioTooLongError, match=r"long\.wav is 3\.0 s long; this model hears at most 2 s"):
+        model.ask(path, "what is said")
+
+
+def test_silence_is_answered_with_a_warning(model, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert model.ask(np.zeros(8000, dtype=np.float32), "is it loud", CHOICES).text in CHOICES
+    assert "the audio is silent" in caplog.text
+
+
+def test_bad_files_and_empty_instructions_are_refused(model, clip, tmp_path):
+    for name, content in (("empty.wav", b""), ("text.wav", b"not a sound at all")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(AudioError, match=name):
+            model.ask(tmp_path / name, "what is said")
+    with pytest.raises(UserError, match="instruction is empty"):
+        model.ask(clip, "  ")
+
+
+def test_a_device_that_is_not_there_is_refused(checkpoint):
+    for device in ("cuda:7", "gpu"):
+        with pytest.raises(UserError, match=f"no device '{device}' on this machine \\(there are: cpu"):
+            SpeechVerse.from_pretrained(checkpoint, device)
+
+
+def test_a_checkpoint_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="missing"):
+        SpeechVerse.from_pretrained(tmp_path / "missing")
+
+
+def test_ask_on_the_command_line(checkpoint, clip):
+    plain = run("ask", clip, "is it loud", "--choices", "yes,no", "--model", checkpoint).strip()
+    assert plain in ("yes", "no")
+    told = json.loads(run("ask", clip, "is it loud", "--choices", "yes,no", "--model", checkpoint, "--json"))
+    assert told["answer"] == plain
+    scored = json.loads(run("ask", clip, "x", "--choices", "yes,no", "--scores", "--model", checkpoint, "--json"))
+    assert set(scored["choice_scores"]) == {"yes", "no"}
+    assert len(run("ask", clip, "x", "--choices", "yes,no", "--scores", "--model", checkpoint).splitlines()) == 3
+    with pytest.raises(UserError, match="--choices"):
+        run("ask", clip, "x", "--scores", "--model", checkpoint)
+
+
+def test_info_on_the_command_line(checkpoint):
+    assert "transformers" in run("info")
+    told = json.loads(run("info", checkpoint, "--json"))
+    assert told["model"]["max_audio_seconds"] == 2
+    assert told["model"]["parameters"]["downsampler"]["trained"] > 0
+    assert told["model"]["CTC head"].startswith("no (")
+    shown = run("info", checkpoint)
+    for wanted in ("downsampler", "together", "name: tried"):
+        assert wanted in shown
+
+
+def test_evaluate_on_the_command_line(checkpoint, clip, tmp_path):
+    lines = [{"audio": str(clip), "text": "play jazz", "emotion": "sad"}, {"audio": str(clip), "text": "stop now"}]
+    manifest = tmp_path / "mine.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    common = ("evaluate", checkpoint, "--corpus", manifest, "--tasks", "asr,er", "--systems", "speechverse,oracle")
+    told = json.loads(run(*common, "--output", tmp_path / "out", "--json"))
+    assert {report["name"] for report in told["tasks"]} == {"asr", "er"}
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert "report.html" in run(*common, "--output", tmp_path / "out")
+    with pytest.raises(UserError, match="there is no corpus"):
+        run("evaluate", checkpoint, "--corpus", tmp_path / "none")
+
+
+def test_wave_bytes_are_a_sound(model, noise):
+    assert model.ask(encode_wav(Waveform(noise)), "is it loud", CHOICES).text in CHOICES

@@ -1,0 +1,53 @@
+"""`speechverse synth` as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from speechverse.audio import load
+from speechverse.cli.synth import command
+from speechverse.errors import UserError
+
+app = typer.Typer()
+app.command("synth")(command)
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(app, list(words), catch_exceptions=True)
+    if isinstance(result.exception, Exception):
+        raise result.exception
+    return result.stdout
+
+
+def test_makes_a_corpus_and_says_how_fast(tmp_path: Path) -> None:
+    out = str(tmp_path / "world")
+    told = json.loads(run(out, "--train", "3", "--dev", "1", "--workers", "1", "--json"))
+    assert told["clips"] == 4 and told["reused"] == 0 and told["audio_seconds_per_second"] > 0
+    assert "4 clips" in run(out, "--train", "3", "--dev", "1")
+
+
+def test_speaks_one_text(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    told = json.loads(run("--text", "play some jazz", "--voice", "m1", "--emotion", "sad", "-o", str(path), "--json"))
+    assert load(path).duration == pytest.approx(told["seconds"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "name a folder"),
+        (("out", "--text", "hello"), "the folder says how to make a corpus"),
+        (("--text", "hello", "--train", "3"), "--train says how to make a corpus"),
+        (("out", "--emotion", "sad"), "--emotion says how to speak"),
+        (("out", "--test-set", "--seed", "3"), "--seed cannot be chosen"),
+        (("--text", "hello", "-o", "clip.mp3"), r"\.flac or \.wav"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        run(*words)

@@ -1,0 +1,183 @@
+"""What the made speech holds: labels for all tasks, voices apart, styles that can be heard, nothing silent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechverse.audio import load
+from speechverse.audio.waveform import active_level_db
+from speechverse.data import Corpus
+from speechverse.errors import MissingExtraError, UserError
+from speechverse.synth import SynthSpec, speak, synthesize_corpus, verify_test_set
+from speechverse.synth import test_set_spec as frozen_spec
+from speechverse.synth.espeak import Espeak
+from speechverse.synth.frozen import manifest_hash
+from speechverse.synth.plan import plan_split
+from speechverse.synth.render import join
+from speechverse.synth.sounds import HELD_OUT_SOUND, SOUNDS, make_sound
+from speechverse.synth.styles import EMOTIONS
+from speechverse.synth.voices import ACCENTS, get_speaker, speakers
+from speechverse.types import Utterance
+
+SPEC = SynthSpec(num_train=40, num_dev=20, num_test=40, two_speaker_share=0.2, non_speech_share=0.2, seed=5)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    folder = tmp_path_factory.mktemp("world") / "corpus"
+    synthesize_corpus(folder, SPEC)
+    return Corpus.open(folder)
+
+
+def kinds(utterances: list[Utterance]) -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
+    """Clips of one sentence, of two speakers, without speech."""
+    return (
+        [u for u in utterances if "intent" in u.labels],
+        [u for u in utterances if u.labels.get("num_speakers") == 2],
+        [u for u in utterances if not u.labels["is_speech"]],
+    )
+
+
+def test_labels_for_all_tasks(world: Corpus) -> None:
+    sentences, pairs, sounds = kinds(world.utterances("train"))
+    assert len(pairs) == len(sounds) == 8
+    for utterance in sentences:
+        labels = utterance.labels
+        assert utterance.text == utterance.text.lower() != ""
+        assert labels["num_speakers"] == 1 and labels["is_speech"] is True
+        assert set(labels["translations"]) == {"de", "fr"}
+        assert all(keyword in utterance.text for keyword in labels["keywords"])
+        for field in ("intent", "domain", "emotion", "sentiment", "accent"):
+            assert labels[field] in world.labels[field].descriptions
+            assert world.labels[field].descriptions[labels[field]]
+        assert all(name in world.labels["slots"].descriptions for name, _ in labels["slots"])
+    for utterance in sounds:
+        assert utterance.text == "" and "num_speakers" not in utterance.labels and utterance.labels["sound"] in SOUNDS
+    for utterance in pairs:
+        assert utterance.speaker is not None and len(set(utterance.speaker.split("+"))) == 2
+        assert "intent" not in utterance.labels and "emotion" not in utterance.labels
+        assert utterance.duration < 9
+
+
+def test_parts_share_neither_voices_nor_sentences(world: Corpus) -> None:
+    variants = {part: {s.variant for s in speakers(part)} for part in ("train", "dev", "test")}
+    texts = {part: {u.text for u in kinds(world.utterances(part))[0]} for part in world.splits}
+    for part, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
+        assert not variants[part] & variants[other]
+        assert not texts[part] & texts[other]
+    spoken = {v.split("-")[0] for u in world.utterances("train") for v in (u.speaker or "").split("+") if v}
+    assert spoken <= variants["train"]
+    spec = SynthSpec(num_train=500, num_test=500, non_speech_share=1.0, two_speaker_share=0, one_speaker_turns_share=0)
+    assert HELD_OUT_SOUND not in {clip.sound for clip in plan_split(spec, "train")}
+    assert HELD_OUT_SOUND in {clip.sound for clip in plan_split(spec, "test")}
+
+
+def test_nothing_is_silent_or_clipped(world: Corpus) -> None:
+    for utterance in world.utterances("test"):
+        samples = load(utterance.audio).samples
+        assert 0.02 < np.abs(samples).max() <= 0.96
+        assert 0.5 < utterance.duration < 9
+        assert len(samples) == round(utterance.duration * 16_000)
+
+
+def test_emotions_and_accents_are_balanced_and_not_tied_to_each_other() -> None:
+    sentences = [c for c in plan_split(SynthSpec(num_train=500), "train") if len(c.turns) == 1]
+    pairs = Counter((c.labels["emotion"], c.labels["accent"]) for c in sentences)
+    assert len(pairs) == len(EMOTIONS) * len(ACCENTS)
+    assert max(pairs.values()) - min(pairs.values()) <= 1
+
+
+def melody(samples: np.ndarray) -> float:
+    """Median fundamental frequency in Hz, by autocorrelation."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 640)[::320]
+    frames = frames[frames.std(axis=1) > 0.3 * frames.std(axis=1).max()]
+    power = np.abs(np.fft.rfft(frames - frames.mean(axis=1, keepdims=True), 2048)) ** 2
+    correlation = np.fft.irfft(power)[:, 40:266]
+    return float(np.median(16_000 / (40 + correlation.argmax(axis=1))))
+
+
+def test_styles_can_be_heard_and_are_equally_loud() -> None:
+    text = "please play some jazz in the kitchen"
+    clips = {emotion: speak(text, emotion=emotion, voice="f1") for emotion in EMOTIONS}
+    assert clips["sad"].duration > 1.2 * clips["neutral"].duration > 1.2 * clips["angry"].duration
+    pitch = {emotion: melody(clip.samples) for emotion, clip in clips.items()}
+    assert pitch["happy"] > 1.15 * pitch["neutral"] > pitch["neutral"] > 1.03 * pitch["sad"]
+    levels = [active_level_db(clip.samples) for clip in clips.values()]
+    assert max(levels) - min(levels) < 2.5
+
+
+def test_one_text_on_demand() -> None:
+    first, second = (speak("seven o'clock", voice="m1-low", accent="scottish", seed=3) for _ in range(2))
+    assert first.sampling_rate == 16_000 and 0.4 < first.duration < 2
+    np.testing.assert_array_equal(first.samples, second.samples)
+    assert len(first.samples) != len(speak("seven o'clock", voice="m1-low", accent="caribbean", seed=3).samples)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"text": " ... "}, "nothing to say"),
+        ({"text": "word " * 1000}, "speak it in parts"),
+        ({"text": "hello", "voice": "f33"}, "did you mean 'f3'"),
+        ({"text": "hello", "accent": "scotish"}, "did you mean 'scottish'"),
+        ({"text": "hello", "emotion": "hapy"}, "did you mean 'happy'"),
+    ],
+)
+def test_what_cannot_be_spoken_is_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        speak(**arguments)
+
+
+def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
+    with pytest.raises(MissingExtraError, match=r"speechverse\[synth\]"):
+        Espeak(seed=1)
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_every_sound_sounds(name: str) -> None:
+    sound = make_sound(name, 1.3, np.random.default_rng(1))
+    assert sound.shape == (20_800,) and sound.dtype == np.float32
+    assert np.all(np.isfinite(sound)) and np.abs(sound).max() == pytest.approx(1.0, abs=1e-3)
+    assert active_level_db(sound) > -45
+    np.testing.assert_array_equal(sound, make_sound(name, 1.3, np.random.default_rng(1)))
+
+
+def test_turns_follow_or_overlap() -> None:
+    first, second = np.full(16_000, 0.1, np.float32), np.full(8_000, 0.2, np.float32)
+    assert len(join([first, second], [0.5])) == 32_000
+    overlapped = join([first, second], [-0.25])
+    assert len(overlapped) == 20_000 and overlapped[14_000] == pytest.approx(0.3)
+    assert len(join([second, first], [-2.0])) == 16_000
+
+
+def test_two_speakers_can_be_told_apart() -> None:
+    assert get_speaker("f1").differs_from(get_speaker("m1"))
+    assert get_speaker("m1-low").differs_from(get_speaker("m2-high"))
+    assert not get_speaker("m1").differs_from(get_speaker("m2"))
+    assert not get_speaker("m1-low").differs_from(get_speaker("m1-high"))
+
+
+def test_the_frozen_test_set_has_300_clips_for_every_task() -> None:
+    clips = plan_split(frozen_spec(), "test")
+    fields = Counter(field for clip in clips for field in clip.labels)
+    needed = "intent slots keywords translations emotion sentiment accent num_speakers is_speech".split()
+    assert all(fields[field] >= 300 for field in needed)
+    assert not any(clip.channel.noise or clip.channel.reverberation for clip in clips)
+
+
+@pytest.mark.slow
+def test_the_frozen_test_set_is_the_committed_one(tmp_path: Path) -> None:
+    synthesize_corpus(tmp_path / "test-set", frozen_spec())
+    found = verify_test_set(tmp_path / "test-set")
+    utterances = Corpus.open(tmp_path / "test-set").utterances("test")
+    assert found == manifest_hash(utterances) != manifest_hash(utterances[:-1])
+
+
+def test_another_corpus_is_not_the_frozen_test_set(world: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not the frozen test set"):
+        verify_test_set(synthesize_corpus(tmp_path / "c", SynthSpec(num_train=0, num_dev=0, num_test=2)).folder)
