@@ -1,10 +1,11 @@
-"""Adapts a model to spoken digits of real people: three speakers to train on, the fourth to test, rotated over all four.
+"""Adapts a model to spoken digits of real people: three speakers to train on, the fourth to test, rotated.
 
     python examples/digits/rotate.py path/to/speech --initial quickstart/model --output runs/digits
 
-`path/to/speech` holds a `manifest.jsonl` with one object a clip: audio, text, speaker, dataset ("fsdd"). For each speaker left
-out, this writes a plain JSONL corpus, measures the model before, runs `speechverse train recipes/digits.yaml`, measures it
-after, and at the end prints the share of digits that were wrong, with 95 % bootstrap intervals.
+`path/to/speech` holds a `manifest.jsonl` with one object a clip: audio, text, speaker, dataset ("fsdd"). For each
+speaker left out, this writes a plain JSONL corpus, measures the model before, runs `speechverse train
+recipes/digits.yaml`, measures it after, and at the end prints the share of digits that were wrong, with 95 %
+bootstrap intervals.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from pathlib import Path
 from speechverse.metrics import bootstrap, normalize_english
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "digits.yaml"
+MEASURED = {
+    "before": ("before", "speechverse"),
+    "ctc before": ("before", "cascade-ctc"),
+    "after": ("after", "speechverse"),
+}
 EVALUATE = ("--tasks", "asr", "--systems", "speechverse,cascade-ctc", "--limit", "0")
 
 
@@ -30,15 +36,13 @@ def main() -> None:
     clips = [json.loads(line) for line in (options.speech / "manifest.jsonl").read_text().splitlines()]
     clips = [clip for clip in clips if clip["dataset"] == "fsdd"]
     speakers = sorted({clip["speaker"] for clip in clips})
-    answers: dict[str, list[tuple[str, str]]] = {"before": [], "ctc before": [], "after": []}
+    answers: dict[str, list[tuple[str, str]]] = {name: [] for name in MEASURED}
     for speaker in speakers:
         folder = options.output / speaker
         write_corpus(options.speech, clips, speaker, folder)
         rotate_one(options.initial, folder)
-        for name, (run, system) in {
-            "before": ("before", "speechverse"), "ctc before": ("before", "cascade-ctc"), "after": ("after", "speechverse"),
-        }.items():  # fmt: skip
-            found = read_answers(folder / run, system)
+        for name, (folder_name, system) in MEASURED.items():
+            found = read_answers(folder / folder_name, system)
             answers[name] += found
             print(f"{speaker:<10} {name:<11} {error_text(found)}", flush=True)
     for name, found in answers.items():

@@ -10,7 +10,6 @@ import pytest
 
 from speechverse.cli import VERBS
 
-
 HEAVY = ("torch", "transformers", "lhotse", "scipy", "sklearn", "matplotlib")
 
 

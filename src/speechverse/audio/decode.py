@@ -132,7 +132,7 @@ def _refuse_empty_or_cut(file: BinaryIO, what: str) -> None:
 
 
 def _decode(file: BinaryIO, what: str, start: Seconds, duration: Seconds | None) -> tuple[np.ndarray, int]:
-    readers: tuple[Callable[..., tuple[np.ndarray, int]], ...] = (_read_soundfile, _read_av)
+    readers: tuple[Callable[..., tuple[np.ndarray, int] | None], ...] = (_read_soundfile, _read_av)
     for read in readers:
         file.seek(0)
         decoded = read(file, what, start, duration)

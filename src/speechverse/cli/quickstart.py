@@ -50,6 +50,7 @@ class Quickstart:
     ) -> None:
         self.console = console
         self.world, self.test = output / "speech", output / "test-speech"
+        self.corpora = {"world": self.world, "test": self.test}
         self.model, self.report = output / "model", output / "report"
         self.times_file = output / "times.json"
         self.train_clips, self.limit, self.seed = train_clips, limit, seed
@@ -80,7 +81,8 @@ class Quickstart:
     def train(self) -> None:
         from speechverse.training import load_recipe, train
 
-        changes = [f"seed={self.seed}", f"data.corpora.world.path={self.world.resolve()}", *self.overrides]
+        corpora = [f"data.corpora.{name}.path={path.resolve()}" for name, path in self.corpora.items()]
+        changes = [f"seed={self.seed}", *corpora, "evaluation.corpus=test", *self.overrides]
         train(load_recipe("tiny", changes), self.model, resume=True)
 
     def evaluate(self) -> None:

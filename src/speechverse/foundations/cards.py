@@ -1,0 +1,101 @@
+"""The cards beside the frozen parts: what they are, what they were made of, how good, where they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import nn
+from transformers import PreTrainedTokenizerFast
+
+from speechverse.foundations.recipe import EncoderRecipe, LmRecipe
+
+_LM = """---
+license: apache-2.0
+language: [en, de, fr]
+library_name: transformers
+tags: [speechverse, synthetic]
+---
+# {name}
+
+A small encoder-decoder ({parameters:.2f} M parameters, {pieces} pieces) that follows instructions about a text, made to
+be the frozen LLM of a SpeechVerse model. Trained from scratch on text made by a grammar: the eleven tasks of the
+framework asked of transcripts, clean or stretched as audio frames would be, and exercises in copying and searching.
+It knows nothing of the world outside that grammar, and is no chat model.
+
+Recipe: `{recipe}`, seed {seed}, {steps} steps of {tokens} tokens.
+
+## On held-out text (dev sentences, {examples} a task, greedy)
+
+{table}
+
+`clean` is the transcript as written, `stretched` as the frames will be. Below 0.9 here (WER above 0.1), the audio is
+not to blame.
+"""
+
+_ENCODER = """---
+license: apache-2.0
+language: en
+library_name: transformers
+tags: [speechverse, synthetic, best-rq]
+---
+# {name}
+
+A small Conformer ({parameters:.2f} M parameters, {layers} layers of {width}, 25 frames a second) with a CTC head over
+the subwords of the LLM that goes with it. Pre-trained with BEST-RQ, then with CTC (BEST-RQ kept beside it), on
+{utterances} clips of synthetic speech and noises. It has never heard a human voice.
+
+Recipe: `{recipe}`, seed {seed}: {best_rq_steps} steps of BEST-RQ, {ctc_steps} of CTC.
+
+## Held-out voices and sentences (dev part)
+
+{table}
+
+Targets that CTC could not align (left out): {infeasible:.2%} of the training utterances.
+"""
+
+
+def lm_card(recipe: LmRecipe, lm: nn.Module, tokenizer: PreTrainedTokenizerFast, scores: Mapping[str, Mapping]) -> str:
+    """The LLM's card, with its gate table."""
+    rows = []
+    for task, clean in scores["clean"].items():
+        stretched, metric = scores["stretched"][task], next(iter(clean))
+        values = (clean[metric], stretched[metric], clean["exact"], stretched["exact"])
+        rows.append([task, metric, *(f"{value:.3f}" for value in values)])
+    return _LM.format(
+        name=recipe.name,
+        recipe=recipe.name,
+        seed=recipe.seed,
+        parameters=_millions(lm),
+        pieces=len(tokenizer),
+        steps=recipe.training.steps,
+        tokens=recipe.data.batch_tokens,
+        examples=recipe.data.gate_examples,
+        table=_table(["task", "metric", "clean", "stretched", "exact, clean", "exact, stretched"], rows),
+    )
+
+
+def encoder_card(recipe: EncoderRecipe, model: nn.Module, history: Sequence[Mapping], infeasible: float) -> str:
+    """The encoder's card, with its last look at the dev part."""
+    last = {name: value for phase in history for name, value in phase.items() if name != "step"}
+    return _ENCODER.format(
+        name=recipe.name,
+        recipe=recipe.name,
+        seed=recipe.seed,
+        parameters=_millions(model),
+        layers=recipe.shape.num_hidden_layers,
+        width=recipe.shape.hidden_size,
+        utterances=recipe.data.utterances,
+        best_rq_steps=recipe.best_rq.steps,
+        ctc_steps=recipe.ctc.steps,
+        table=_table(["measure", "value"], [[name, f"{value:.3f}"] for name, value in last.items()]),
+        infeasible=infeasible,
+    )
+
+
+def _millions(module: nn.Module) -> float:
+    return sum(parameter.numel() for parameter in module.parameters()) / 1e6
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

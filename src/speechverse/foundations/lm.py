@@ -1,0 +1,112 @@
+"""`speechverse pretrain lm`: the small LLM, from its text data to a folder in the hub's format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import GenerationConfig, PreTrainedTokenizerFast
+
+from speechverse.foundations.cards import lm_card
+from speechverse.foundations.lm_data import LmBatches, Sample, SampleMaker, collate
+from speechverse.foundations.lm_model import StreamedLm, make_lm
+from speechverse.foundations.phases import Numbers, Phase
+from speechverse.foundations.practice import Practice
+from speechverse.foundations.recipe import LmRecipe
+from speechverse.foundations.saving import save_foundation
+from speechverse.foundations.text_side import TextSide, world_words
+from speechverse.foundations.world import label_sets, world_tokenizer
+from speechverse.seeding import hash_seed, rng_for
+from speechverse.tasks import Task
+from speechverse.training.state import only_run_in
+from speechverse.types import Example
+
+_WIDEST_ANSWER = 48  # pieces
+_GATE_BATCH = 32
+
+Scores = dict[str, dict[str, dict[str, float]]]
+"""Kind of text → task → metric → value."""
+
+
+def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
+    """Makes the LLM, or goes on making it.
+
+    Args:
+        recipe: Sizes, data and steps.
+        output: The run's folder: states, logs, and at the end `llm/`.
+
+    Returns:
+        The folder that transformers loads.
+    """
+    with only_run_in(output):
+        torch.manual_seed(hash_seed(recipe.seed, "lm") % 2**63)
+        tokenizer = world_tokenizer(recipe.tokenizer)
+        labels = label_sets()
+        train = TextSide(labels, "train", recipe.data.seed, recipe.data.sentences)
+        held_out = TextSide(labels, "dev", recipe.data.seed, 40 * recipe.data.gate_examples)
+        copying = train.tasks["asr"].prompts.seen
+        maker = SampleMaker(tokenizer, train, Practice(world_words(train.utterances), copying), recipe.data)
+        batches = LmBatches(maker, recipe.data)
+        model = StreamedLm(make_lm(recipe.shape, tokenizer))
+        gate = Gate(model, maker, held_out, recipe.data.gate_examples)
+        phase = Phase("lm", model, lambda step: model.loss(batches[step]), recipe.training, recipe.seed, gate.headlines)
+        phase.run(output)
+        return save_lm(output / "llm", recipe, model, tokenizer, gate.scores())
+
+
+class Gate:
+    """Each task's score on held-out text, clean and stretched: below 0.9 there, the audio is not to blame."""
+
+    def __init__(self, model: StreamedLm, maker: SampleMaker, world: TextSide, examples: int) -> None:
+        self.model, self.maker, self.world, self.examples = model, maker, world, examples
+
+    def headlines(self) -> Numbers:
+        """Each task's first metric, `name` on clean and `name~` on stretched text."""
+        return {
+            name + mark: next(iter(scores.values()))
+            for mark, kind in (("", "clean"), ("~", "stretched"))
+            for name, scores in self.scores((kind,))[kind].items()
+        }
+
+    def scores(self, kinds: Sequence[str] = ("clean", "stretched")) -> Scores:
+        """All metrics of all tasks."""
+        self.model.eval()
+        return {
+            kind: {name: self._score(task, kind == "stretched") for name, task in self.world.tasks.items()}
+            for kind in kinds
+        }
+
+    def _score(self, task: Task, stretched: bool) -> dict[str, float]:
+        examples: list[Example] = []
+        samples: list[Sample] = []
+        for utterance in self.world.held_out(task, self.examples):
+            rng = rng_for(0, "gate", task.name, utterance.id)
+            example, question = self.world.ask(task, utterance, rng)
+            examples.append(example)
+            samples.append(self.maker.make(*question, rng=rng, stretched=stretched))
+        answers = self._answers(samples)
+        read = [task.parse(text, example.choices) for text, example in zip(answers, examples, strict=True)]
+        scores = task.score(read, [example.reference for example in examples])
+        exact = sum(a == e.target.lower() for a, e in zip(answers, examples, strict=True)) / max(1, len(examples))
+        return {**scores, "exact": exact}
+
+    def _answers(self, samples: Sequence[Sample]) -> list[str]:
+        texts: list[str] = []
+        for start in range(0, len(samples), _GATE_BATCH):
+            batch = collate(samples[start : start + _GATE_BATCH])
+            ids = self.model.answer(batch, max_new_tokens=_WIDEST_ANSWER)
+            texts += self.maker.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return texts
+
+
+def save_lm(
+    folder: Path, recipe: LmRecipe, model: StreamedLm, tokenizer: PreTrainedTokenizerFast, scores: Scores
+) -> Path:
+    """Writes weights, tokenizer, generation settings, card and gate."""
+    model.lm.generation_config = GenerationConfig(
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=model.lm.config.decoder_start_token_id,
+    )
+    return save_foundation(folder, model.lm, tokenizer, lm_card(recipe, model.lm, tokenizer, scores), {"gate": scores})

@@ -1,0 +1,156 @@
+"""What the small LLM reads and writes: the text side of the tasks, and practice, in batches of like length."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from speechverse.foundations.lm_model import LmBatch
+from speechverse.foundations.practice import Practice
+from speechverse.foundations.recipe import LmData
+from speechverse.foundations.stretching import Stream, clean, lay_over, stretch
+from speechverse.foundations.text_side import TextSide
+from speechverse.seeding import rng_for
+
+WINDOW = 32
+"""Batches drawn, sorted by length and shuffled together."""
+
+
+class Sample(NamedTuple):
+    """One question on one stream.
+
+    Attributes:
+        stream: What stands where the audio will.
+        prompt: Ids of the template's rest: line break, instruction, end.
+        target: Ids to write, the end included.
+        blur: Upper bounds, 0 where the text is clean, of how far positions run into each other.
+        noise: And of the noise over them.
+    """
+
+    stream: Stream
+    prompt: list[int]
+    target: list[int]
+    blur: float = 0.0
+    noise: float = 0.0
+
+    @property
+    def cost(self) -> int:
+        return len(self.stream.ids) + len(self.prompt) + len(self.target)
+
+
+class SampleMaker:
+    """Draws samples: the tasks on the world's sentences, or practice."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, text_side: TextSide, practice: Practice, data: LmData
+    ) -> None:
+        self.tokenizer, self.text_side, self.practice, self.data = tokenizer, text_side, practice, data
+
+    def draw(self, rng: random.Random, practice_share: float, longest: int = 14) -> Sample:
+        """One sample; half or so of them stretched. Practice strings have at most `longest` words."""
+        stretched = rng.random() < self.data.stretched
+        if rng.random() < practice_share:
+            said, instruction, target = self.practice.draw(rng, longest)
+            styles: list[str] = self.text_side.idle_styles(rng)
+        else:
+            question = self.text_side.draw(rng)
+            said, instruction, target, styles = question.said, question.instruction, question.target, question.styles
+        return self.make(said, instruction, target, styles, rng, stretched)
+
+    def make(
+        self, said: str, instruction: str, target: str, styles: Sequence[str], rng: random.Random, stretched: bool
+    ) -> Sample:
+        """Tokens of a question, its stream stretched or not, its styles laid over it."""
+        tokens = self.ids(said)[:-1]
+        stream = stretch(tokens, rng) if stretched else clean(tokens)
+        stream = lay_over(stream, [self.ids(style)[0] for style in styles], rng)
+        prompt, answer = self.ids("\n" + instruction), self.ids(target)
+        if not stretched:
+            return Sample(stream, prompt, answer)
+        return Sample(stream, prompt, answer, rng.uniform(0.0, 0.4), rng.uniform(0.0, 0.6))
+
+    def ids(self, text: str) -> list[int]:
+        """Ids of a text, the end token last."""
+        return self.tokenizer(text)["input_ids"]
+
+
+class LmBatches:
+    """Batch number `step` of an endless, repeatable sequence, each with about the same number of tokens."""
+
+    def __init__(self, maker: SampleMaker, data: LmData) -> None:
+        self.maker, self.data = maker, data
+        self._window: tuple[int, list[list[Sample]]] = (-1, [])
+        self.too_long = 0
+
+    def __getitem__(self, step: int) -> LmBatch:
+        window = step // WINDOW
+        if window != self._window[0]:
+            self._window = (window, self._draw_window(window))
+        return collate(self._window[1][step % WINDOW])
+
+    def practice_share(self, step: int) -> float:
+        """Practice first, then the tasks beside it."""
+        done = min(1.0, step / self.data.practice_falls_over)
+        return self.data.practice_at_start + done * (self.data.practice - self.data.practice_at_start)
+
+    def longest(self, step: int) -> int:
+        """Short strings first: they are cheap, and what is learned on them carries over."""
+        return 5 + round(9 * min(1.0, step / self.data.practice_falls_over))
+
+    def _draw_window(self, window: int) -> list[list[Sample]]:
+        rng = rng_for(self.data.seed, "window", window)
+        step = window * WINDOW
+        share, longest, budget = self.practice_share(step), self.longest(step), WINDOW * self.data.batch_tokens
+        samples: list[Sample] = []
+        while budget > 0:
+            sample = self.maker.draw(rng, share, longest)
+            if sample.cost > self.data.max_tokens:
+                self.too_long += 1
+                continue
+            samples.append(sample)
+            budget -= sample.cost
+        samples.sort(key=lambda sample: sample.cost)
+        batches = list(_equal_parts(samples, WINDOW))
+        rng.shuffle(batches)
+        return batches
+
+
+def _equal_parts(samples: list[Sample], parts: int) -> Iterator[list[Sample]]:
+    """Cuts samples, sorted by length, into parts of about equal padded size, none of them empty."""
+    start, left = 0, sum(sample.cost for sample in samples)
+    for part in range(parts, 0, -1):
+        size, end = 0, start
+        while end < len(samples) - (part - 1) and (end == start or size < left / part):
+            size += samples[end].cost
+            end += 1
+        end = len(samples) if part == 1 else end
+        yield samples[start:end]
+        left -= size
+        start = end
+
+
+def collate(samples: Sequence[Sample]) -> LmBatch:
+    """Pads samples to a batch, packed from the left (stream, then prompt)."""
+    read = [[*sample.stream.ids, *sample.prompt] for sample in samples]
+    lengths = torch.tensor([len(ids) for ids in read])
+    said = torch.tensor([len(sample.stream.ids) for sample in samples])
+    places = torch.arange(int(lengths.max()))
+    return LmBatch(
+        ids=_padded(read, 0),
+        styles=_padded([[*s.stream.styles, *[0] * len(s.prompt)] for s in samples], 0),
+        mask=(places < lengths[:, None]).long(),
+        blur=torch.tensor([sample.blur for sample in samples])[:, None, None],
+        noise=torch.tensor([sample.noise for sample in samples])[:, None, None],
+        said=places < said[:, None],
+        labels=_padded([sample.target for sample in samples], -100),
+    )
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])

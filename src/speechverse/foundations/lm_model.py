@@ -1,0 +1,144 @@
+"""The small LLM: a pre-layer-norm encoder-decoder of transformers' own classes, started so that it can learn to copy.
+
+Shapes: B batch, S positions read, U positions written, D width, V pieces.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import BlenderbotConfig, BlenderbotForConditionalGeneration, PreTrainedTokenizerFast
+
+from speechverse.foundations.recipe import LmShape
+
+EMBEDDING_STD = 0.2
+POSITION_STD = 0.07
+MATCH = 1.2
+"""Key matrix over query matrix in a matching head."""
+
+
+def make_lm(shape: LmShape, tokenizer: PreTrainedTokenizerFast) -> BlenderbotForConditionalGeneration:
+    """Builds the LLM and starts its weights.
+
+    Blenderbot's class is BART's shape with the layer norms before the blocks; T5's did not learn to copy at this size.
+    """
+    config = BlenderbotConfig(
+        vocab_size=len(tokenizer),
+        d_model=shape.width,
+        encoder_layers=shape.encoder_layers,
+        decoder_layers=shape.decoder_layers,
+        encoder_attention_heads=shape.heads,
+        decoder_attention_heads=shape.heads,
+        encoder_ffn_dim=shape.feed_forward,
+        decoder_ffn_dim=shape.feed_forward,
+        max_position_embeddings=shape.max_positions,
+        dropout=shape.dropout,
+        activation_function="gelu",
+        init_std=shape.width**-0.5,
+        scale_embedding=False,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
+        forced_eos_token_id=None,
+        encoder_no_repeat_ngram_size=0,
+        tie_word_embeddings=True,
+    )
+    model = BlenderbotForConditionalGeneration(config)
+    _start_weights(model, shape)
+    return model
+
+
+@torch.no_grad()
+def _start_weights(model: BlenderbotForConditionalGeneration, shape: LmShape) -> None:
+    """Embeddings large enough to stay apart, positions as weaker waves, heads that match equal tokens and places."""
+    words = model.get_input_embeddings().weight
+    words.normal_(std=EMBEDDING_STD)
+    words[model.config.pad_token_id] = 0.0
+    parts = (model.model.encoder, model.model.decoder)
+    for part in parts:
+        part.embed_positions.weight.copy_(POSITION_STD * 2**0.5 * _waves(*part.embed_positions.weight.shape))
+        for layer in part.layers:
+            for output in (layer.self_attn.out_proj, layer.fc2):
+                output.weight.mul_((2 * len(part.layers)) ** -0.5)
+    model.model.decoder.layer_norm.weight.fill_(0.4)
+    rows = int(shape.matching_heads * shape.heads) * shape.width // shape.heads
+    reading = [layer.self_attn for layer in model.model.encoder.layers[: shape.matching_layers]]
+    for attention in (*reading, *(layer.encoder_attn for layer in model.model.decoder.layers)):
+        attention.k_proj.weight[:rows] = MATCH * attention.q_proj.weight[:rows]
+
+
+def _waves(positions: int, width: int) -> Tensor:
+    rates = np.exp(-np.log(10_000.0) * np.arange(0, width, 2) / width)
+    angles = np.arange(positions)[:, None] * rates
+    return torch.tensor(np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(positions, width)).float()
+
+
+class LmBatch(NamedTuple):
+    """Samples of one training step, padded.
+
+    Attributes:
+        ids: (B, S) what is read.
+        styles: (B, S) ids laid over it; 0 adds nothing.
+        mask: (B, S) 1 on what is there.
+        blur: (B, 1, 1) how far a position takes from the one before it.
+        noise: (B, 1, 1) std of the noise, in embedding stds.
+        said: (B, S) where the stream stands, which alone is blurred.
+        labels: (B, U) what is written, -100 beyond its end.
+    """
+
+    ids: Tensor
+    styles: Tensor
+    mask: Tensor
+    blur: Tensor
+    noise: Tensor
+    said: Tensor
+    labels: Tensor
+
+    @property
+    def size(self) -> int:
+        return self.ids.numel() + self.labels.numel()
+
+
+STYLE_STRENGTH = 0.7
+
+
+class StreamedLm(nn.Module):
+    """The LLM reading streams of embeddings, as it will read audio."""
+
+    def __init__(self, lm: BlenderbotForConditionalGeneration) -> None:
+        super().__init__()
+        self.lm = lm
+
+    def embed(self, batch: LmBatch) -> Tensor:
+        """(B, S, D): tokens, styles over them, blurred and noised where audio will be."""
+        table = self.lm.get_input_embeddings()
+        words = table(batch.ids) + STYLE_STRENGTH * table(batch.styles)
+        before = functional.pad(words, (0, 0, 1, 0))[:, :-1]
+        blurred = words + batch.blur * (before - words)
+        noised = blurred + batch.noise * EMBEDDING_STD * torch.randn_like(words)
+        return torch.where(batch.said[..., None], noised, words)
+
+    def forward(self, batch: LmBatch) -> Tensor:
+        """Logits (B, U, V)."""
+        return self.lm(inputs_embeds=self.embed(batch), attention_mask=batch.mask, labels=batch.labels).logits
+
+    def loss(self, batch: LmBatch) -> tuple[Tensor, dict[str, float]]:
+        """Cross entropy a token, and the share of tokens and of whole answers that are right."""
+        logits = self(batch)
+        loss = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=-100)
+        wrong = (logits.detach().argmax(dim=-1) != batch.labels) & (batch.labels != -100)
+        exact = 1.0 - float(wrong.any(dim=1).float().mean())
+        return loss, {"exact": exact, "samples": float(len(batch.ids))}
+
+    @torch.inference_mode()
+    def answer(self, batch: LmBatch, max_new_tokens: int) -> list[list[int]]:
+        """Greedy answers."""
+        ids = self.lm.generate(
+            inputs_embeds=self.embed(batch), attention_mask=batch.mask, max_new_tokens=max_new_tokens, do_sample=False
+        )
+        return ids[:, 1:].tolist()

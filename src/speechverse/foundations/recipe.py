@@ -1,0 +1,200 @@
+"""What a foundation recipe says: strict YAML, one class for each of the two parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from speechverse.errors import RecipeError, unknown_name
+
+
+class Strict(BaseModel):
+    """Values that cannot change, and no key that is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PhaseSettings(Strict):
+    """How one phase is trained."""
+
+    steps: int = Field(ge=0)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(default=200, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    log_every: int = Field(default=20, ge=1)
+    evaluate_every: int = Field(default=500, ge=1)
+    save_every: int = Field(default=500, ge=1)
+
+
+class TokenizerRecipe(Strict):
+    """The pieces that both foundations share; the same recipe and seed give the same tokenizer."""
+
+    vocab_size: int = Field(default=1800, ge=300)
+    seed: int = 0
+    sentences: int = Field(default=30_000, ge=100)
+
+
+class EncoderShape(Strict):
+    """The Conformer's body."""
+
+    hidden_size: int = 144
+    num_hidden_layers: int = 5
+    num_attention_heads: int = 4
+    intermediate_size: int = 576
+    conv_depthwise_kernel_size: int = 15
+    stride: int = 4
+    position_embeddings_type: Literal["relative_key", "relative", "rotary"] | None = "relative_key"
+    left_max_position_embeddings: int = 32
+    right_max_position_embeddings: int = 16
+    dropout: float = 0.05
+
+
+class BestRqRecipe(Strict):
+    """The self-supervised objective."""
+
+    num_codebooks: int = 16
+    codebook_size: int = 8192
+    code_width: int = 16
+    mask_ratio: float = 0.4
+    mask_span: int = 10
+
+
+class EncoderData(Strict):
+    """The encoder's own made speech."""
+
+    seed: int = 101
+    utterances: int = Field(default=12_000, ge=10)
+    dev_utterances: int = Field(default=200, ge=1)
+    workers: int = Field(default=2, ge=1)
+    batch_seconds: float = Field(default=60.0, gt=0)
+    max_seconds: float = Field(default=15.0, gt=0)
+
+
+class SpecAugment(Strict):
+    """What is hidden while CTC trains."""
+
+    time_spans: int = 2
+    time_width: int = 8
+    mel_spans: int = 2
+    mel_width: int = 12
+
+
+class CtcPhase(PhaseSettings):
+    """CTC on subwords, with BEST-RQ kept beside it.
+
+    Attributes:
+        self_supervised: Weight of the BEST-RQ loss that stays beside CTC (0: CTC alone).
+        self_supervised_every: Steps between those losses.
+        low_layers: Bottom layers (and the feature projection) that learn slower.
+        low_rate: Their share of the learning rate.
+        letters: Weight of a second CTC loss, over letters: with them it aligns in minutes, with words alone it did not.
+        letters_layer: The layer that it reads, counted from 1.
+        easy_steps: First steps, on short clean clips of one speaker, not augmented: alignment is found sooner.
+        easy_seconds: What is short.
+    """
+
+    self_supervised: float = 0.5
+    self_supervised_every: int = 4
+    low_layers: int = 2
+    low_rate: float = 0.3
+    letters: float = 0.5
+    letters_layer: int = 3
+    easy_steps: int = Field(0, ge=0)
+    easy_seconds: float = Field(4.0, gt=0)
+
+
+class EncoderRecipe(Strict):
+    """`speechverse pretrain encoder`."""
+
+    kind: Literal["encoder"]
+    name: str
+    seed: int = 0
+    tokenizer: TokenizerRecipe = TokenizerRecipe()
+    shape: EncoderShape = EncoderShape()
+    objective: BestRqRecipe = BestRqRecipe()
+    data: EncoderData = EncoderData()
+    augment: SpecAugment = SpecAugment()
+    best_rq: PhaseSettings
+    ctc: CtcPhase
+
+
+class LmShape(Strict):
+    """A pre-layer-norm encoder-decoder."""
+
+    width: int = 160
+    encoder_layers: int = 3
+    decoder_layers: int = 2
+    heads: int = 4
+    feed_forward: int = 640
+    dropout: float = 0.0
+    max_positions: int = 640
+    matching_heads: float = 0.5
+    matching_layers: int = 2
+
+
+class LmData(Strict):
+    """The text side of the world and what is practised beside it."""
+
+    seed: int = 202
+    sentences: int = Field(default=60_000, ge=10)
+    batch_tokens: int = Field(default=3000, ge=100)
+    max_tokens: int = Field(default=400, ge=20)
+    stretched: float = Field(default=0.5, ge=0, le=1)
+    practice: float = Field(default=0.35, ge=0, le=1)
+    practice_at_start: float = Field(default=0.9, ge=0, le=1)
+    practice_falls_over: int = Field(default=1500, ge=1)
+    gate_examples: int = Field(default=60, ge=1)
+
+
+class LmRecipe(Strict):
+    """`speechverse pretrain lm`."""
+
+    kind: Literal["lm"]
+    name: str
+    seed: int = 0
+    tokenizer: TokenizerRecipe = TokenizerRecipe()
+    shape: LmShape = LmShape()
+    data: LmData = LmData()
+    training: PhaseSettings
+
+
+AnyRecipe = TypeVar("AnyRecipe", EncoderRecipe, LmRecipe)
+
+
+def load_recipe(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
+    """Reads and checks a recipe.
+
+    Raises:
+        RecipeError: Naming the file, the key and what is allowed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise RecipeError(f"cannot read the recipe '{path}': {error}") from error
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"recipe '{path}': {_worded(error, kind)}") from error
+
+
+def _worded(error: ValidationError, kind: type[BaseModel]) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] != "extra_forbidden":
+        return f"{where}: {first['msg']}"
+    return unknown_name("key", where, _known_keys(kind))
+
+
+def _known_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, info in kind.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += _known_keys(inner, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys

@@ -1,0 +1,111 @@
+"""The spoken world without its sound: what is said, with every label, asked about in the tasks' own words."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from speechverse.seeding import rng_for
+from speechverse.synth.language import Sentence, draw_sentence
+from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF
+from speechverse.synth.voices import ACCENTS, Part
+from speechverse.tasks import Ask, LabelSet, Task, all_tasks
+from speechverse.types import AudioRef, Example, Utterance
+
+TASK_WEIGHTS = {"asr": 1.5, "st": 3.0, "ic": 2.0, "sf": 2.5, "kwe": 1.5, "kws": 2.0, "sc": 0.5, "sns": 0.4}
+"""How often each task is asked, beside 0.7 for the others."""
+
+STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
+LISTED = (3, 6, 16)
+"""Labels an instruction lists at most, one of these: short lists are cheap and more of them can be read."""
+_HEARD = {"er": "emotion", "asc": "sentiment", "ac": "accent", "sc": "num_speakers"}
+_COUNTS = {1: "one", 2: "two"}
+
+
+class Question(NamedTuple):
+    """A task's question on a sentence: what is said and in which styles, the instruction, the answer."""
+
+    said: str
+    instruction: str
+    target: str
+    styles: list[str]
+
+
+class TextSide:
+    """Draws sentences of one part of the world and asks the tasks about them."""
+
+    def __init__(self, labels: Mapping[str, LabelSet], part: Part, seed: int, sentences: int) -> None:
+        """Draws `sentences` utterances once; each question picks one of them."""
+        self.labels = labels
+        self.utterances = [self._utterance(rng_for(seed, part, index), part, index) for index in range(sentences)]
+        self.keywords = [word for u in self.utterances for word in u.labels.get("keywords", ())]
+        self.tasks = {task.name: task for task in all_tasks()}
+        self._by_task = {name: [u for u in self.utterances if task.applies_to(u)] for name, task in self.tasks.items()}
+
+    def _utterance(self, rng: random.Random, part: Part, index: int) -> Utterance:
+        kind = rng.choices(("one", "two", "none"), (0.86, 0.08, 0.06))[0]
+        if kind == "none":
+            return _silent(index)
+        sentences = [_draw(rng, part) for _ in range(2 if kind == "two" else 1)]
+        emotion = rng.choice(list(EMOTIONS))
+        heard = {"emotion": emotion, "sentiment": SENTIMENT_OF[emotion], "accent": rng.choice(list(ACCENTS))}
+        labels = {**(sentences[0].labels | heard if kind == "one" else {}), "num_speakers": len(sentences)}
+        text = " ".join(sentence.text for sentence in sentences)
+        return _spoken(index, text, {**labels, "is_speech": True})
+
+    def draw(self, rng: random.Random) -> Question:
+        """One question of any task, in a wording seen in training."""
+        names = list(self.tasks)
+        name = rng.choices(names, [TASK_WEIGHTS.get(name, 0.7) for name in names])[0]
+        utterance = rng.choice(self._by_task[name])
+        return self.ask(self.tasks[name], utterance, rng)[1]
+
+    def ask(self, task: Task, utterance: Utterance, rng: random.Random) -> tuple[Example, Question]:
+        """A task's question about an utterance, and the styles that a listener would hear."""
+        labels = self.labels.get(task.label_field) if task.label_field else None
+        ask = Ask(rng, labels=labels, vocabulary=self.keywords, max_listed=rng.choice(LISTED), describe=0.15)
+        example = task.render(utterance, ask)
+        styles = self._styles(task, utterance, rng)
+        return example, Question(utterance.text or "", example.instruction, example.target, styles)
+
+    def _styles(self, task: Task, utterance: Utterance, rng: random.Random) -> list[str]:
+        """What voice and tone would tell: always what the task asks for, the rest now and then."""
+        needed = _HEARD.get(task.name)
+        values = {field: utterance.labels.get(field) for field in _HEARD.values()}
+        share = rng.choice((0.0, 0.5, 1.0))
+        styles = [
+            _COUNTS.get(value, str(value)) if field == "num_speakers" else str(value)
+            for field, value in values.items()
+            if value is not None and (field == needed or rng.random() < share)
+        ]
+        return styles if utterance.text else [*styles, "noise"]
+
+    def idle_styles(self, rng: random.Random) -> list[str]:
+        """Styles beside a string that nobody asks the style of."""
+        if rng.random() < 0.6:
+            return []
+        return [rng.choice(list(EMOTIONS)), rng.choice(list(ACCENTS))]
+
+    def held_out(self, task: Task, count: int) -> list[Utterance]:
+        """The first utterances a task can be asked of."""
+        return self._by_task[task.name][:count]
+
+
+def _draw(rng: random.Random, part: Part) -> Sentence:
+    stratum = rng.choices(list(STRATA), list(STRATA.values()))[0]
+    return draw_sentence(part, rng, stratum)
+
+
+def _spoken(index: int, text: str, labels: Mapping[str, object]) -> Utterance:
+    return Utterance(f"text-{index}", AudioRef(Path()), 0.0, text, language="en", labels=labels)
+
+
+def _silent(index: int) -> Utterance:
+    return Utterance(f"text-{index}", AudioRef(Path()), 0.0, "", labels={"is_speech": False})
+
+
+def world_words(utterances: Sequence[Utterance]) -> list[str]:
+    """Every word said, once, in order of first use."""
+    return list(dict.fromkeys(word for utterance in utterances for word in (utterance.text or "").split()))

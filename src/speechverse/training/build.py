@@ -1,0 +1,88 @@
+"""From a recipe to a model: the one bridge between the recipe and the model's own configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import Parameter
+
+from speechverse.errors import SpeechverseError
+from speechverse.models import SpeechVerseForConditionalGeneration, lora
+from speechverse.models.llm import llm_from_config
+from speechverse.seeding import hash_seed
+from speechverse.training.recipe import LoraSection, ModelSection, Part, Recipe
+
+
+def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVerseForConditionalGeneration:
+    """The model that a run starts from: new, from the recipe's `model`, or its `initial` checkpoint.
+
+    Args:
+        recipe: The recipe; its seed draws the new parts.
+        dtype: Type of the frozen parts; what trains is kept in fp32.
+    """
+    torch.manual_seed(hash_seed(recipe.seed, "model"))
+    if recipe.initial is not None:
+        model = SpeechVerseForConditionalGeneration.from_pretrained(recipe.initial, dtype=dtype)
+    else:
+        assert recipe.model is not None  # `Recipe.check` has seen to it
+        model = SpeechVerseForConditionalGeneration.from_foundations(**model_arguments(recipe.model), dtype=dtype)
+    if not model.has_lora and any("lora" in stage.train for stage in recipe.curriculum):
+        _check_lora(model, recipe)
+    return model
+
+
+def model_arguments(section: ModelSection) -> dict[str, Any]:
+    """The recipe's `model` as the arguments of `SpeechVerseForConditionalGeneration.from_foundations`.
+
+    LoRA is left out: the stage that first trains it makes it (`add_lora`), so that the stages before have none.
+    """
+    return section.model_dump(exclude={"lora"})
+
+
+def make_trainable(
+    model: SpeechVerseForConditionalGeneration, parts: Sequence[Part], recipe: Recipe
+) -> list[Parameter]:
+    """Makes exactly these parts trainable, in fp32, and proves it; LoRA is made where it is first trained.
+
+    Returns:
+        The parameters that train, in the model's order.
+
+    Raises:
+        SpeechverseError: If anything else would train, or less.
+    """
+    if "lora" in parts and not model.has_lora:
+        _add_lora(model, recipe)
+    model.set_trainable(parts)
+    by_part = model.trainable_parts()
+    allowed = {id(p) for part in parts for p in by_part[part]}
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if {id(p) for p in trained.values()} != allowed:
+        strays = ", ".join(name for name, p in trained.items() if id(p) not in allowed) or "none; some stayed frozen"
+        raise SpeechverseError(f"only {', '.join(parts)} should train; trainable beside them: {strays}")
+    for parameter in trained.values():
+        parameter.data = parameter.data.float()
+    return list(trained.values())
+
+
+def _add_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
+    """Gives the LLM its low-rank adapters, drawn from the recipe's seed."""
+    torch.manual_seed(hash_seed(recipe.seed, "lora"))
+    model.add_lora(**_lora_settings(recipe))
+
+
+def _lora_settings(recipe: Recipe) -> dict[str, Any]:
+    return ((recipe.model.lora if recipe.model else None) or LoraSection()).model_dump()
+
+
+def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
+    """Tries the adapters on a weightless twin of the LLM: wrong targets should not wait for the stage they fail in."""
+    with torch.device("meta"):
+        lora.add(llm_from_config(model.llm.config), _lora_settings(recipe))
+
+
+def parameter_lines(model: SpeechVerseForConditionalGeneration) -> list[str]:
+    """What trains and what does not, a line a part."""
+    rows = [(row.part, row.total, row.trainable) for row in model.parameter_report()]
+    return [f"  {part:<12} {total:>14,} parameters, {trainable:>12,} train" for part, total, trainable in rows]

@@ -1,0 +1,152 @@
+"""A run's folder: what lies where, whole or not at all.
+
+- recipe.yaml, environment.json: the resolved recipe; commit and versions.
+- metrics.jsonl, tensorboard/: the log.
+- last/: the newest checkpoint: a usable model, and all that `--resume` needs.
+- best/: a usable model, that of the present stage's best validation.
+- config.json, adapter...: when the run is finished, the model that it made.
+- summary.json: written last; the run is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from speechverse.errors import CheckpointError, UserError
+from speechverse.models.checkpoints import load_trained
+from speechverse.training.recipe import Recipe
+from speechverse.training.recipe_files import ENVIRONMENT_FILE, RECIPE_FILE, differences, load_recipe, write_recipe
+from speechverse.training.sources import FEATURES
+from speechverse.training.state import STATE_FILE, State, load_state, recover, whole_folder, write_state, write_text
+
+SUMMARY = "summary.json"
+_STATE_FORMAT = 1
+
+
+@dataclass
+class Position:
+    """How far a run has come.
+
+    Attributes:
+        stage: Index of the present stage.
+        step: Steps done in it.
+        total: Steps done in all.
+        best_loss: Lowest validation loss of the stage.
+        best_total: `total` at that validation.
+        stale: Validations since then.
+    """
+
+    stage: int = 0
+    step: int = 0
+    total: int = 0
+    best_loss: float | None = None
+    best_total: int | None = None
+    stale: int = 0
+
+    def next_stage(self) -> Position:
+        """The beginning of the stage after this one."""
+        return Position(self.stage + 1, 0, self.total)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+    recipe: Recipe
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / SUMMARY).exists()
+
+    def summary(self) -> dict[str, Any]:
+        return json.loads((self.path / SUMMARY).read_text())
+
+    def prepare(self, resume: bool, overwrite: bool) -> None:
+        """Makes the folder ready for a run, and writes its recipe.
+
+        Raises:
+            UserError: If it holds another run, finished or not, that nobody said should go.
+            RecipeError: If it would go on with another recipe.
+        """
+        recover(self.path / "last")
+        if overwrite and self._is_a_run():
+            self._clear()
+        if self._is_a_run():
+            if not resume:
+                raise UserError(f"'{self.path}' holds a {self._told()}, or --overwrite to begin again")
+            self._check_recipe()
+        elif self.path.is_dir() and any(entry.name not in (".lock", FEATURES) for entry in self.path.iterdir()):
+            raise UserError(f"'{self.path}' is not empty and holds no run of ours; choose another --output")
+        write_recipe(self.recipe, self.path)
+
+    def _told(self) -> str:
+        if self.finished:
+            return "finished run: choose another --output"
+        return "run that is not finished: go on with --resume"
+
+    def _is_a_run(self) -> bool:
+        return (self.path / RECIPE_FILE).exists()
+
+    def _clear(self) -> None:
+        """Deletes the old run, its mark of being one last; the feature cache stays, it knows what it was made from."""
+        kept = (".lock", FEATURES, RECIPE_FILE)
+        for entry in [*(e for e in self.path.iterdir() if e.name not in kept), self.path / RECIPE_FILE]:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def _check_recipe(self) -> None:
+        changed = differences(load_recipe(self.path / RECIPE_FILE), self.recipe)
+        if changed:
+            raise UserError(
+                f"'{self.path}' was begun with another recipe (differs in {', '.join(changed)}); go on with "
+                f"'{self.path / RECIPE_FILE}' itself, or choose another --output, or --overwrite"
+            )
+
+    def load_last(self) -> State | None:
+        """The newest whole checkpoint's state; None if the run was stopped before its first."""
+        if not (self.path / "last" / STATE_FILE).exists():
+            return None
+        state = load_state(self.path / "last")
+        if state.info.get("format") != _STATE_FORMAT:
+            raise CheckpointError(f"'{self.path / 'last'}' is of another version of speechverse; use --overwrite")
+        return state
+
+    def save_last(self, model: Any, info: dict[str, Any], optimizer: Any) -> None:
+        """Replaces the newest checkpoint; `optimizer` is None between stages."""
+        objects = {"optimizer": optimizer} if optimizer is not None else {}
+        with whole_folder(self.path / "last") as scratch:
+            self._write_model(model, scratch)
+            write_state(scratch, info={"format": _STATE_FORMAT, **info}, objects=objects)
+
+    def save_best(self, model: Any) -> None:
+        """Replaces the best checkpoint."""
+        with whole_folder(self.path / "best") as scratch:
+            self._write_model(model, scratch)
+
+    def load_weights(self, model: Any, which: Literal["last", "best"]) -> None:
+        """Puts a checkpoint's weights into a model of the same making."""
+        recover(self.path / which)
+        load_trained(model, self.path / which)
+
+    def _write_model(self, model: Any, folder: Path) -> None:
+        model.save_pretrained(folder)
+        for name in (RECIPE_FILE, ENVIRONMENT_FILE):
+            shutil.copy(self.path / name, folder / name)
+
+    def finish(self, model: Any, summary: dict[str, Any]) -> None:
+        """Puts the finished model into the run's folder, its configuration and then the summary last."""
+        with whole_folder(self.path / ".model") as scratch:
+            model.save_pretrained(scratch)
+        parts = sorted((self.path / ".model").iterdir(), key=lambda part: part.name == "config.json")
+        for part in parts:
+            target = self.path / part.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(part, target)
+        (self.path / ".model").rmdir()
+        write_text(self.path / SUMMARY, json.dumps(summary, indent=1) + "\n")

@@ -1,0 +1,155 @@
+"""What a run says: scalars to files, progress to the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as LiveBars
+
+from speechverse.types import Seconds
+
+
+class RunLog:
+    """Scalars by step, to `metrics.jsonl` and to TensorBoard."""
+
+    def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
+        """Opens the log.
+
+        Args:
+            folder: The run's folder.
+            resumed_at: Step that a resumed run goes on from; what a killed run logged after it is forgotten.
+        """
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "metrics.jsonl"
+        if resumed_at is None:
+            self.path.unlink(missing_ok=True)
+        else:
+            self._forget_after(resumed_at)
+        self._file = self.path.open("a")
+        purge = None if resumed_at is None else resumed_at + 1
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+
+    def _forget_after(self, step: int) -> None:
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = [line for line in lines if (record := _parsed(line)) and record["step"] <= step]
+        self.path.write_text("".join(f"{line}\n" for line in kept))
+
+    def scalars(self, step: int, values: Mapping[str, float], **context: Any) -> None:
+        """Logs numbers, with context (the stage, what was measured on) that only the JSONL keeps."""
+        record = {"step": step, "time": round(time.time(), 3), **context, **values}
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flushes and closes both."""
+        self._file.close()
+        self._board.close()
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """The record of a line; None for the half line that a killed run may leave last."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def say(text: str, aloud: bool = True) -> None:
+    """Prints to stderr, for people; stdout is left to results."""
+    if aloud and text:
+        print(text, file=sys.stderr, flush=True)
+
+
+class Progress:
+    """One bar with the current numbers on a terminal; a plain line every `every` seconds elsewhere (stderr both)."""
+
+    def __init__(self, title: str, total: int, done: int = 0, every: Seconds = 15.0, quiet: bool = False) -> None:
+        """Sets up the display; it shows inside a `with` block.
+
+        Args:
+            title: What is going on, in a word or three.
+            total: Steps (or items) in all.
+            done: How many are done already (a resumed run).
+            every: Seconds between plain lines.
+            quiet: Show nothing (processes other than the first).
+        """
+        self.title, self.total, self.done, self.every, self.quiet = title, total, done, every, quiet
+        self._first, self._numbers = done, ""
+        self._start = self._last = time.monotonic()
+        self._bars = self._make_bars() if not quiet and Console(stderr=True).is_terminal else None
+        self._bar = self._bars.add_task(title, total=total, completed=done, numbers="") if self._bars else None
+
+    @staticmethod
+    def _make_bars() -> LiveBars:
+        return LiveBars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+        )
+
+    def advance(self, steps: int = 1, **numbers: float | str) -> None:
+        """Counts steps as done; numbers given (loss, throughput, ...) replace those shown."""
+        self.done += steps
+        if numbers:
+            self._numbers = "  ".join(f"{name} {_short(value)}" for name, value in numbers.items())
+        if self._bars is not None and self._bar is not None:
+            self._bars.update(self._bar, completed=self.done, numbers=self._numbers)
+        elif time.monotonic() - self._last >= self.every:
+            self._print_line()
+
+    def say(self, text: str) -> None:
+        """Prints a line above the bar."""
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            say(text, aloud=not self.quiet)
+
+    def _print_line(self) -> None:
+        self._last = time.monotonic()
+        if self.quiet:
+            return
+        pace = (self.done - self._first) / max(self._last - self._start, 1e-9)
+        left = f"  left {_clock((self.total - self.done) / pace)}" if pace > 0 else ""
+        say(f"{self.title} {self.done}/{self.total}  {self._numbers}{left}")
+
+    def __enter__(self) -> Progress:
+        if self._bars is not None:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+        elif self.done > self._first:
+            self._print_line()
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _clock(seconds: Seconds) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

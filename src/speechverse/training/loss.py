@@ -1,0 +1,95 @@
+"""The loss of a global step, and its sums by task for the log."""
+
+# B examples, S label positions, V vocabulary
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IGNORED = -100
+
+
+class ExampleLosses(NamedTuple):
+    """Per example of a micro-batch: summed negative log-likelihood and number of its target tokens, both (B,)."""
+
+    nll: Tensor
+    num_tokens: Tensor
+
+
+def example_losses(model: Any, inputs: Any) -> ExampleLosses:
+    """Runs the model on one micro-batch with labels.
+
+    Args:
+        model: A SpeechVerse model, wrapped or not; its labels are aligned with its logits.
+        inputs: What the processor made, on the model's device.
+    """
+    labels = inputs["labels"]
+    asked = {name: value for name, value in inputs.items() if name != "labels"}  # the model's own mean is not needed
+    logits_BSV = model(**asked).logits
+    nll = F.cross_entropy(
+        logits_BSV.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    ).view_as(labels)
+    return ExampleLosses(nll.sum(1), num_target_tokens(labels))
+
+
+def num_target_tokens(labels: Tensor) -> Tensor:
+    """Target tokens of each example, (B,)."""
+    return (labels != IGNORED).sum(1)
+
+
+def weighted_tokens(batches: Sequence[Any]) -> Tensor:
+    """Sum of loss weight × target tokens over micro-batches: what a step's loss is divided by.
+
+    Divided by this sum over the *global* batch, the gradient is the same however the batch is cut into micro-batches
+    and dealt to processes.
+    """
+    sums = [(batch.loss_weights * num_target_tokens(batch.inputs["labels"])).sum() for batch in batches]
+    return torch.stack(sums).sum()
+
+
+class TaskSums:
+    """Losses by task since the last log; tensors are kept as they are until somebody reads, so no step waits."""
+
+    def __init__(self, sums: Mapping[str, Sequence[float]] | None = None) -> None:
+        """Starts empty, or from sums that `read` gave before a run was stopped."""
+        self._sums: dict[str, list[float]] = {task: list(values) for task, values in (sums or {}).items()}
+        self._waiting: list[tuple[Sequence[str], Tensor, ExampleLosses]] = []
+
+    def add(self, tasks: Sequence[str], loss_weights: Tensor, losses: ExampleLosses) -> None:
+        """Adds one micro-batch, with its examples' tasks and loss weights (B,)."""
+        self._waiting.append((tasks, loss_weights, ExampleLosses(losses.nll.detach(), losses.num_tokens)))
+
+    def read(self) -> dict[str, list[float]]:
+        """Task → log-likelihood and target tokens, plain and times the loss weight; waits for the device."""
+        for tasks, weights, losses in self._waiting:
+            for task, weight, nll, tokens in zip(tasks, *(t.tolist() for t in (weights, *losses)), strict=True):
+                row = (nll, tokens, nll * weight, tokens * weight)
+                self._sums[task] = [a + b for a, b in zip(self._sums.get(task, [0.0] * 4), row, strict=True)]
+        self._waiting.clear()
+        return dict(self._sums)
+
+    def clear(self) -> None:
+        """Starts the next window."""
+        self._waiting.clear()
+        self._sums.clear()
+
+
+def merge_sums(parts: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """Adds up the sums of several processes."""
+    merged: dict[str, list[float]] = {}
+    for part in parts:
+        for task, row in part.items():
+            merged[task] = [a + b for a, b in zip(merged.get(task, [0.0] * 4), row, strict=True)]
+    return merged
+
+
+def loss_numbers(sums: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The mean loss per target token: over all, with loss weights as it is trained on, and plain by task."""
+    weighted_nll, weight = (sum(row[column] for row in sums.values()) for column in (2, 3))
+    by_task = {f"loss/{task}": row[0] / row[1] for task, row in sorted(sums.items()) if row[1]}
+    return {"loss": weighted_nll / weight if weight else 0.0, **by_task}

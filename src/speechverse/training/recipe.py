@@ -1,0 +1,238 @@
+"""What a recipe may say: one YAML file is a whole run, strictly typed; `recipe_files` reads and writes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from speechverse.errors import RecipeError, unknown_name
+
+Part = Literal["mixer", "downsampler", "lora", "encoder"]
+PositiveInt = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors, values are taken as they stand (no "3" for 3)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+
+
+class DownsamplerSection(Section):
+    """Blocks of convolution (kernel 3) and layer norm, down to the LLM's 12.5 Hz."""
+
+    strides: list[PositiveInt] = Field(description="One a block; the paper: [2, 2] at 50 Hz, [2, 1] at 25 Hz.")
+    activation: Literal["gelu"] | None = Field(default=None, description="Between the blocks; the paper names none.")
+    scale_to_embeddings: bool = Field(default=False, description="Scale the output to the LLM's embeddings.")
+
+
+class LoraSection(Section):
+    """Low-rank adapters on the LLM, made when a stage first trains them."""
+
+    rank: PositiveInt = 16
+    alpha: PositiveInt = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    targets: list[str] | Literal["all-linear"] | None = Field(
+        default=None,
+        description="Names of the LLM's linear layers, or 'all-linear'; by default its query and value ones.",
+    )
+
+
+class ModelSection(Section):
+    """The two frozen parts and what joins them; `build.py` maps it to the model's configuration."""
+
+    encoder: str = Field(description="Speech encoder: a built-in name, a local folder or a hub name.")
+    llm: str = Field(description="LLM: a built-in name, a local folder or a hub name.")
+    encoder_revision: str | None = None
+    llm_revision: str | None = None
+    layer_mixing: Literal["paper", "softmax", "last"]
+    downsampler: DownsamplerSection
+    lora: LoraSection | None = None
+    prompt_template: str = "{audio}\n{instruction}"
+    max_audio_seconds: Annotated[float, Field(gt=0)] = 30.0
+
+
+class CorpusSection(Section):
+    """Where a corpus is: a corpus folder, or one plain JSONL file a split."""
+
+    path: str | None = Field(default=None, description="A corpus folder, as `speechverse synth` writes it.")
+    jsonl: dict[str, str] | None = Field(default=None, description="Split → JSONL file (audio, text, any labels).")
+    labels: dict[str, dict[str, str]] | None = Field(
+        default=None, description="Of a JSONL corpus: label field → {name: description}; read off the data if absent."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CorpusSection:
+        if (self.path is None) == (self.jsonl is None):
+            raise ValueError("give either 'path' (a corpus folder) or 'jsonl' (one file a split)")
+        if self.path is not None and self.labels is not None:
+            raise ValueError("'labels' goes with 'jsonl'; a corpus folder brings its own")
+        return self
+
+
+class MixtureSection(Section):
+    """One (corpus, task, weight) of a mixture."""
+
+    corpus: str
+    task: str = Field(description="A task's name, or 'path/to/file.py:NAME' for a task of your own.")
+    split: str = "train"
+    weight: Annotated[float, Field(gt=0)] | Literal["size", "sqrt"] = Field(
+        default=1.0, description="Share of the draws: a number, or from the number of utterances or its square root."
+    )
+    loss_weight: Annotated[float, Field(gt=0)] = Field(default=1.0, description="Weight of each of its target tokens.")
+
+
+class ValidationSection(Section):
+    """What training is checked on; `every` null switches it off."""
+
+    split: str = Field(default="dev", description="Split of each trained-on corpus that is validated on.")
+    share: Share | None = Field(
+        default=None, description="Take this share out of each split trained on, instead (the paper: 0.05)."
+    )
+    by: Literal["utterance", "speaker"] = Field(default="utterance", description="What a share keeps together.")
+    every: PositiveInt | None = Field(default=None, description="Steps between validations; also after a stage's last.")
+    examples: PositiveInt = Field(default=64, description="Examples a task, for the loss.")
+    decoded: Annotated[int, Field(ge=0)] = Field(default=16, description="Of these, how many are answered and scored.")
+
+
+class BatchSection(Section):
+    """How examples are put into batches."""
+
+    max_positions: PositiveInt = Field(description="LLM positions (audio, prompt, target) a micro-batch may hold.")
+    max_examples: PositiveInt = Field(default=64, description="Examples a micro-batch may hold.")
+    micro_batches: PositiveInt = Field(
+        default=1, description="Micro-batches to a step, over all processes: accumulation × processes."
+    )
+    num_buckets: PositiveInt = Field(default=8, description="Length buckets; more give less padding and less mixing.")
+
+
+class DataSection(Section):
+    """Corpora, how they are mixed, validated on and batched."""
+
+    corpora: dict[str, CorpusSection]
+    mixtures: dict[str, list[MixtureSection]]
+    batch: BatchSection
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        default=1.0,
+        description="Mixture weights are raised to 1/temperature: 2 takes the square root, large evens them out.",
+    )
+    max_bad_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.01, description="Share of a JSONL file's clips that may be unreadable; they are skipped and counted."
+    )
+    validation: ValidationSection = ValidationSection()
+    cache: Literal["none", "all"] = Field(default="none", description="Keep the frozen encoder's outputs on disk.")
+    cache_folder: str | None = Field(default=None, description="Where; by default 'features' in the run's folder.")
+    workers: Annotated[int, Field(ge=0)] = Field(default=2, description="Loader processes.")
+
+
+class StageSection(Section):
+    """One stage of the curriculum; each starts with a fresh optimiser."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    mixture: str
+    train: list[Part] = Field(min_length=1)
+    steps: PositiveInt = Field(description="At most; with `patience` often fewer.")
+    learning_rate: Annotated[float, Field(gt=0)]
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    schedule: Literal["linear", "cosine", "constant", "transformer"] = "linear"
+    patience: PositiveInt | None = Field(
+        default=None, description="End after so many validations without a better loss."
+    )
+
+
+class TrainingSection(Section):
+    """How every stage is trained."""
+
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        default="auto", description="'auto' is bf16 where the device has it."
+    )
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    log_every: PositiveInt = 10
+    save_every: PositiveInt = 500
+    keep: Literal["best", "last"] = Field(
+        default="best", description="Weights a stage hands on: those of its best validation, or its last."
+    )
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_fp16(cls, value: Any) -> Any:
+        if value in ("fp16", "float16"):
+            raise ValueError("fp16 overflows in T5's feed-forward layers; use bf16, fp32 or auto")
+        return value
+
+
+class DecodingSection(Section):
+    """How answers are made, in validation and by `speechverse evaluate`."""
+
+    max_new_tokens: PositiveInt = 128
+    num_beams: PositiveInt = 1
+    choice_mode: Literal["constrain", "score", "free"] = "constrain"
+    choice_scoring: Literal["raw", "length", "prior"] = "length"
+
+
+class EvaluationSection(Section):
+    """What `speechverse quickstart` and `speechverse evaluate` measure the trained model on."""
+
+    corpus: str
+    split: str = "test"
+    tasks: list[str] | Literal["all"] = "all"
+    systems: list[str] = Field(default_factory=lambda: ["speechverse"])
+    wording: Literal["seen", "held_out"] = "seen"
+    limit: PositiveInt | None = None
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    name: str
+    base: str | None = Field(
+        default=None, description="A recipe to inherit from: a built-in name or a file beside this one."
+    )
+    seed: int = 0
+    model: ModelSection | None = Field(default=None, description="A new model; or give `initial`.")
+    initial: str | None = Field(
+        default=None, description="A checkpoint to go on from (built-in name or folder), or `model`."
+    )
+    data: DataSection
+    curriculum: list[StageSection] = Field(min_length=1)
+    training: TrainingSection = TrainingSection()
+    decoding: DecodingSection = DecodingSection()
+    evaluation: EvaluationSection | None = None
+
+    def check(self) -> None:
+        """Whether the parts fit each other.
+
+        Raises:
+            RecipeError: Naming the place and what is allowed there.
+        """
+        if (self.model is None) == (self.initial is None):
+            raise RecipeError("model, initial: give exactly one (set the other to null): a new model or a checkpoint")
+        for name, items in self.data.mixtures.items():
+            for number, item in enumerate(items):
+                _known(f"data.mixtures.{name}.{number}.corpus", "corpus", item.corpus, self.data.corpora)
+        names = [stage.name for stage in self.curriculum]
+        if len(set(names)) < len(names):
+            raise RecipeError(f"curriculum: stage names must differ, got {', '.join(names)}")
+        for stage in self.curriculum:
+            self._check_stage(stage)
+        if self.evaluation is not None:
+            _known("evaluation.corpus", "corpus", self.evaluation.corpus, self.data.corpora)
+
+    def _check_stage(self, stage: StageSection) -> None:
+        where = f"curriculum.{stage.name}"
+        _known(f"{where}.mixture", "mixture", stage.mixture, self.data.mixtures)
+        if not self.data.mixtures[stage.mixture]:
+            raise RecipeError(f"data.mixtures.{stage.mixture}: is empty; list at least one corpus and task")
+        if stage.patience and self.data.validation.every is None:
+            raise RecipeError(f"{where}.patience: needs validation; set data.validation.every")
+        if self.model and self.model.lora is None and "lora" in stage.train:
+            raise RecipeError(f"{where}.train: trains 'lora', but model.lora is null; describe it there")
+        if "encoder" in stage.train and self.data.cache == "all":
+            raise RecipeError(f"{where}.train: a trained encoder cannot be cached; set data.cache to none")
+
+
+def _known(where: str, kind: str, name: str, known: dict[str, Any]) -> None:
+    if name not in known:
+        raise RecipeError(f"{where}: {unknown_name(kind, name, known)}")

@@ -1,0 +1,259 @@
+"""Recipes as files: inheritance, dotted overrides, errors that name the nearest key, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import json
+import platform
+import re
+import subprocess
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+import speechverse
+from speechverse.errors import RecipeError, unknown_name
+from speechverse.training.recipe import Recipe
+from speechverse.training.state import write_text
+
+RECIPE_FILE = "recipe.yaml"
+ENVIRONMENT_FILE = "environment.json"
+_VERSIONS_OF = ("torch", "transformers", "peft", "accelerate", "lhotse", "numpy", "tokenizers")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with 1e-3 a number, as YAML 1.2 has it (YAML 1.1 wants 1.0e-3 and reads a string otherwise)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe, with everything it inherits and the overrides on top.
+
+    Args:
+        name_or_path: A YAML file, or the name of a built-in recipe.
+        overrides: "a.b.c=value" each, the value read as YAML; stages of the curriculum go by their name or number.
+
+    Raises:
+        RecipeError: A file that is not there or not YAML, an unknown key, a wrong value, parts that do not fit.
+    """
+    values = _read(_find(str(name_or_path), Path()), ())
+    for override in overrides:
+        _override(values, override)
+    return recipe_from(values)
+
+
+def recipe_from(values: dict[str, Any]) -> Recipe:
+    """Checks plain values against the recipe's types; see `load_recipe`."""
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError("\n".join(_all_worded(error, values))) from None
+    recipe.check()
+    return recipe
+
+
+def recipes_folder() -> Path:
+    """Where the built-in recipes lie: inside the installed package, or at the root of a checkout."""
+    package = Path(speechverse.__file__).parent
+    inside = package / "recipes"
+    return inside if inside.is_dir() else package.parents[1] / "recipes"
+
+
+def _find(name: str, beside: Path) -> Path:
+    path = beside / name
+    if path.is_file():
+        return path
+    built_in = {path.stem: path for path in recipes_folder().glob("*.yaml")}
+    if name in built_in:
+        return built_in[name]
+    if name.endswith((".yaml", ".yml")):
+        raise RecipeError(f"there is no recipe '{path}'; built-in ones are {', '.join(sorted(built_in))}")
+    raise RecipeError(f"{unknown_name('recipe', name, built_in)}, nor is it a file")
+
+
+def _read(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in heirs:
+        raise RecipeError(f"'{path}' inherits from itself through 'base:'")
+    try:
+        values = yaml.load(path.read_text(), _Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"cannot read the recipe '{path}': {error}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"the recipe '{path}' must be keys and values, as in the built-in 'tiny'")
+    base = values.get("base")
+    if not isinstance(base, str):
+        return values
+    return _merge(_read(_find(base, path.parent), (*heirs, path.resolve())), values)
+
+
+def _merge(base: Any, heir: Any) -> Any:
+    """Sections are merged key by key; anything else, lists too, is replaced."""
+    if isinstance(base, dict) and isinstance(heir, dict):
+        return {**base, **{key: _merge(base.get(key), value) for key, value in heir.items()}}
+    return heir
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    dotted, equals, value = text.partition("=")
+    if not equals or not dotted:
+        raise RecipeError(f"override '{text}': write it as key=value, e.g. training.precision=fp32")
+    try:
+        parsed = yaml.load(value, _Loader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"override '{text}': the value is not YAML ({error})") from error
+    *path, last = dotted.split(".")
+    at: Any = values
+    for depth, key in enumerate(path):
+        at = _step_into(at, key, ".".join(path[:depth]))
+    if isinstance(at, list):
+        at[_position(at, last, ".".join(path))] = parsed
+    elif isinstance(at, dict):
+        at[last] = parsed
+    else:
+        raise RecipeError(f"override '{text}': '{'.'.join(path)}' is a value, not a section")
+
+
+def _step_into(at: Any, key: str, where: str) -> Any:
+    if isinstance(at, list):
+        return at[_position(at, key, where)]
+    if not isinstance(at, dict):
+        raise RecipeError(f"override: '{where}' is a value, not a section; it has no '{key}'")
+    if at.get(key) is None:
+        at[key] = {}
+    return at[key]
+
+
+def _position(items: list[Any], key: str, where: str) -> int:
+    names = [str(item["name"]) if isinstance(item, dict) and "name" in item else str(i) for i, item in enumerate(items)]
+    if key in names:
+        return names.index(key)
+    if key.isdecimal() and int(key) < len(items):
+        return int(key)
+    raise RecipeError(f"override {where}: {unknown_name('entry', key, names)}")
+
+
+def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
+    """The unknown keys if there are any, for what else is wrong may only follow from them; else everything."""
+    items = error.errors()
+    unknown = [item for item in items if item["type"] == "extra_forbidden"]
+    return [_worded(item, values) for item in unknown or items]
+
+
+def _worded(error: Any, values: dict[str, Any]) -> str:
+    """One line for one of pydantic's errors: dotted place, what was wrong, what is allowed."""
+    where = _dotted(error["loc"], values)
+    if error["type"] == "extra_forbidden":
+        key, known = str(error["loc"][-1]), _keys_at(error["loc"][:-1])
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or _elsewhere(key)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return f"{where}: unknown key{hint} (known here: {', '.join(known)})"
+    if error["type"] == "missing":
+        return f"{where}: is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(error["input"], (dict, list)) else f", got {error['input']!r}"
+    return f"{where}: {message[:1].lower()}{message[1:]}{given}"
+
+
+def _dotted(loc: Iterable[str | int], values: Any) -> str:
+    """The dotted path of an error; a stage goes by its name, as in overrides."""
+    parts = []
+    for part in loc:
+        if isinstance(part, str) and not isinstance(values, dict):
+            continue  # pydantic adds the tried type of a union to the path
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            values = None
+        name = values.get("name") if isinstance(part, int) and isinstance(values, dict) else None
+        parts.append(str(part if name is None else name))
+    return ".".join(parts)
+
+
+def _keys_at(loc: Iterable[str | int]) -> list[str]:
+    """The keys that the section at this place may have."""
+    kind: Any = Recipe
+    for part in loc:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = _section_in(kind.model_fields[str(part)].annotation)
+        else:  # inside a dict or a list of sections
+            kind = _section_in(typing.get_args(kind)[-1])
+    return list(kind.model_fields)
+
+
+def _elsewhere(key: str) -> list[str]:
+    """The dotted path of the nearest key in other sections, if one is near."""
+    paths: dict[str, str] = {}
+    _collect_keys(Recipe, "", paths)
+    return [paths[name] for name in difflib.get_close_matches(key, paths, n=1, cutoff=0.75)]
+
+
+def _collect_keys(kind: Any, at: str, paths: dict[str, str]) -> None:
+    """Every key below a section with its dotted path; entries of lists and dicts go by a star."""
+    kind = _section_in(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, field in kind.model_fields.items():
+            paths.setdefault(name, f"{at}{name}")
+            _collect_keys(field.annotation, f"{at}{name}.", paths)
+    elif typing.get_origin(kind) in (list, dict):
+        _collect_keys(typing.get_args(kind)[-1], f"{at}*.", paths)
+
+
+def _section_in(annotation: Any) -> Any:
+    """The annotation without its "or null"."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next(arm for arm in typing.get_args(annotation) if arm is not type(None))
+    return annotation
+
+
+def write_recipe(recipe: Recipe, folder: Path) -> None:
+    """Leaves the resolved recipe in a folder, and beside it the commit and the versions it was run with."""
+    values = recipe.model_dump(mode="json") | {"base": None}
+    write_text(folder / RECIPE_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
+    write_text(folder / ENVIRONMENT_FILE, json.dumps(environment(), indent=1) + "\n")
+
+
+def environment() -> dict[str, Any]:
+    """Commit and versions; the commit is null for an installed package."""
+    versions = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}
+    versions |= {"speechverse": speechverse.__version__, "python": platform.python_version()}
+    return {"commit": _commit(), "versions": versions}
+
+
+def _commit() -> str | None:
+    root = Path(speechverse.__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """Dotted keys in which two recipes differ."""
+    return sorted(_differing(old.model_dump(mode="json"), new.model_dump(mode="json")))
+
+
+def _differing(old: Any, new: Any, at: str = "") -> list[str]:
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [] if old == new else [at or "."]
+    keys = [key for key in {**old, **new} if key != "base" or at]
+    return [d for key in keys for d in _differing(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))]
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The recipe's JSON schema, for editors."""
+    return Recipe.model_json_schema()

@@ -1,0 +1,190 @@
+"""The recipe's data, opened: corpora, mixtures, the batch plan, validation examples, the feature cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from speechverse.data import (
+    BatchPlan,
+    Collator,
+    Corpus,
+    FeatureCache,
+    Mixture,
+    MixtureItem,
+    PlanLoader,
+    encoder_fingerprint,
+    render_for_evaluation,
+)
+from speechverse.data.plan import Length
+from speechverse.encoders import SpeechEncoder
+from speechverse.errors import AudioError, CorpusError, RecipeError
+from speechverse.seeding import hash_seed
+from speechverse.training.engine import Engine
+from speechverse.training.logs import Progress, say
+from speechverse.training.recipe import CorpusSection, MixtureSection, Recipe, StageSection
+from speechverse.types import Example, Utterance
+
+FEATURES = "features"
+"""The feature cache in a run's folder, unless the recipe names another place."""
+
+SHARED_OUT = "validation"
+"""What `Corpus.with_validation` calls the split it takes out."""
+
+
+@dataclass
+class Sources:
+    """Opens the corpora that a recipe's stages ask for; those that none asks for need not be there."""
+
+    recipe: Recipe
+    _corpora: dict[str, Corpus] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Opens everything that any stage will ask for, so that a mistake is told before hours of training.
+
+        Raises:
+            CorpusError: If a corpus or a split is missing, or has nothing that its task could be asked of.
+        """
+        for stage in self.recipe.curriculum:
+            self._mixture(stage)
+            if self.recipe.data.validation.every:
+                for item in self.recipe.data.mixtures[stage.mixture]:
+                    self._validation_of(item)
+
+    def corpus(self, name: str) -> Corpus:
+        """A corpus of the recipe, with its validation split taken out if the recipe says so.
+
+        Raises:
+            CorpusError: If it is not whole.
+        """
+        if name not in self._corpora:
+            corpus = _open(name, self.recipe.data.corpora[name], self.recipe.data.max_bad_share)
+            validation = self.recipe.data.validation
+            if validation.share is not None:
+                corpus = corpus.with_validation(
+                    validation.share, split=self._only_train_split(name), seed=self.recipe.seed, by=validation.by
+                )
+            self._corpora[name] = corpus
+        return self._corpora[name]
+
+    def _only_train_split(self, name: str) -> str:
+        mixtures = self.recipe.data.mixtures.values()
+        splits = {item.split for items in mixtures for item in items if item.corpus == name}
+        if len(splits) != 1:
+            raise RecipeError(
+                f"data.validation.share: corpus '{name}' is trained on in several splits "
+                f"({', '.join(sorted(splits))}); name a split of its own in data.validation.split instead"
+            )
+        return splits.pop()
+
+    @property
+    def validation_split(self) -> str:
+        validation = self.recipe.data.validation
+        return validation.split if validation.share is None else SHARED_OUT
+
+    def loader(self, stage: StageSection, length: Length, collator: Collator, engine: Engine) -> PlanLoader:
+        """The stage's batches, as this process gets them; says what they are drawn from.
+
+        Args:
+            stage: The stage.
+            length: LLM positions that an example takes.
+            collator: Makes a batch of examples.
+            engine: The processes that share the work.
+        """
+        data = self.recipe.data
+        mixture = self._mixture(stage)
+        say("\n".join(_mixture_lines(mixture)), engine.main)
+        plan = BatchPlan(mixture, length, **data.batch.model_dump())
+        return PlanLoader(
+            plan,
+            collator,
+            rank=engine.rank,
+            world_size=engine.world_size,
+            num_workers=data.workers,
+            max_bad_share=data.max_bad_share,
+        )
+
+    def _mixture(self, stage: StageSection) -> Mixture:
+        items = [
+            MixtureItem(self.corpus(item.corpus), item.task, item.split, item.weight, item.loss_weight)
+            for item in self.recipe.data.mixtures[stage.mixture]
+        ]
+        seed = hash_seed(self.recipe.seed, stage.name)
+        return Mixture(items, seed=seed, temperature=self.recipe.data.temperature)
+
+    def validation_examples(self, stage: StageSection, length: Length, tell: bool) -> list[tuple[Example, float]]:
+        """What a stage is validated on: its corpora and tasks in the validation split, with their loss weights.
+
+        Examples that do not fit the model or a batch are left out, as in training, and counted.
+        """
+        items = self.recipe.data.mixtures[stage.mixture]
+        everything = [(example, item.loss_weight) for item in items for example in self._validation_of(item)]
+        budget = self.recipe.data.batch.max_positions
+        fitting = [(example, weight) for example, weight in everything if _fits(example, length, budget)]
+        if not fitting:
+            raise CorpusError(
+                f"stage '{stage.name}': none of {len(everything)} validation examples fits in data.batch.max_positions "
+                f"({budget}) and the model's limit; raise it, or validate on another split"
+            )
+        if len(fitting) < len(everything):
+            left = len(everything) - len(fitting)
+            say(f"  validation: {left} of {len(everything)} examples are too long and left out", tell)
+        return fitting
+
+    def _validation_of(self, item: MixtureSection) -> list[Example]:
+        corpus, limit = self.corpus(item.corpus), self.recipe.data.validation.examples
+        split, seed = self.validation_split, self.recipe.seed
+        return render_for_evaluation(corpus, split, item.task, wording="seen", limit=limit, seed=seed)[:limit]
+
+    def utterances(self) -> list[Utterance]:
+        """Every utterance that any stage hears, in training or validation, once."""
+        data, found = self.recipe.data, {}
+        names = {stage.mixture for stage in self.recipe.curriculum}
+        items = [item for name in sorted(names) for item in data.mixtures[name]]
+        validated = [self.validation_split] if data.validation.every else []
+        for corpus, split in {(i.corpus, split): None for i in items for split in (i.split, *validated)}:
+            for utterance in self.corpus(corpus).utterances(split):
+                found[corpus, utterance.id] = utterance
+        return list(found.values())
+
+
+def _open(name: str, section: CorpusSection, max_bad_share: float) -> Corpus:
+    if section.path is not None:
+        return replace(Corpus.open(section.path), name=name)
+    assert section.jsonl is not None  # the recipe's types have seen to it
+    return Corpus.from_jsonl(name, section.jsonl, section.labels, max_bad_share=max_bad_share)
+
+
+def _mixture_lines(mixture: Mixture) -> list[str]:
+    return [
+        f"  {row.name:<28} {row.num_utterances:>8,} clips  {row.share:6.1%} of the draws  loss × {row.loss_weight:g}"
+        + (f"  ({row.left_out:,} clips lack its label)" if row.left_out else "")
+        for row in mixture.table()
+    ]
+
+
+def left_out(loader: PlanLoader) -> dict[str, float]:
+    """How many clips could not be read in a stage, and how many draws of its last pass fit neither model nor batch."""
+    return {"unreadable_clips": len(loader.skipped), "draws_left_out": len(loader.plan.report.left_out)}
+
+
+def _fits(example: Example, length: Length, budget: int) -> bool:
+    try:
+        return length(example) <= budget
+    except AudioError:
+        return False
+
+
+def open_cache(sources: Sources, encoder: SpeechEncoder, run_folder: Path, engine: Engine) -> FeatureCache | None:
+    """The frozen encoder's outputs for all that a run hears, made by the first process where they are not yet."""
+    data = sources.recipe.data
+    if data.cache == "none":
+        return None
+    place = Path(data.cache_folder) if data.cache_folder else run_folder / FEATURES
+    utterances = sources.utterances()
+    if engine.main:
+        say(f"feature cache '{place}': {FeatureCache.size(encoder, utterances) / 2**20:,.0f} MiB when whole")
+        with Progress("encoder outputs", len(utterances)) as progress:
+            FeatureCache.build(encoder, utterances, place, max_bad_share=data.max_bad_share, progress=progress.advance)
+    engine.wait()
+    return FeatureCache.open(place, encoder_fingerprint(encoder))

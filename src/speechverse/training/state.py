@@ -1,0 +1,207 @@
+"""Files that are whole or absent, one run per folder, and signals that wait for the end of a step."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from speechverse.errors import CheckpointError, SpeechverseError, UserError
+
+STATE_FILE = "state.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a state folder holds.
+
+    Attributes:
+        info: Plain values (`state.json`).
+        tensors: Named groups of tensors, each one safetensors file.
+        objects: Optimiser states and the like, each one torch file.
+    """
+
+    info: dict[str, Any]
+    tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    objects: dict[str, Any] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends without an error.
+
+    Raises:
+        SpeechverseError: If the disk is full; what was there before is left as it was.
+    """
+    scratch = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+        _sync(scratch)
+        _put_in_place(scratch, folder)
+    except Exception as error:
+        raise disk_error(error, folder) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Has every file on the disk before the rename, so that a power cut cannot leave a whole name on half a file."""
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _put_in_place(scratch: Path, folder: Path) -> None:
+    recover(folder)
+    old = _old(folder)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(scratch, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def recover(folder: Path) -> None:
+    """Mends a folder whose process was killed between the two renames that replace it."""
+    if folder.exists():
+        shutil.rmtree(_old(folder), ignore_errors=True)
+    elif _old(folder).exists():
+        os.replace(_old(folder), folder)
+
+
+def disk_error(error: Exception, path: Path) -> Exception:
+    """A full disk in the user's words; any other error as it came."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    if not (full or "PytorchStreamWriter" in str(error)):  # torch.save words a failed write so, without a reason
+        return error
+    return SpeechverseError(
+        f"the disk is full: '{path}' was not written, what was saved before is whole; "
+        "free some space, then go on with --resume"
+    )
+
+
+def save_state(
+    folder: Path,
+    *,
+    info: Mapping[str, Any],
+    tensors: Mapping[str, Mapping[str, Tensor]] | None = None,
+    objects: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a state folder, whole or not at all.
+
+    Args:
+        folder: Where; an older state of that name is replaced.
+        info: Plain JSON values.
+        tensors: Name → tensors, each written as `<name>.safetensors`.
+        objects: Name → anything torch can save (optimiser states), each written as `<name>.pt`.
+    """
+    with whole_folder(folder) as scratch:
+        write_state(scratch, info=info, tensors=tensors, objects=objects)
+
+
+def write_state(
+    folder: Path,
+    *,
+    info: Mapping[str, Any],
+    tensors: Mapping[str, Mapping[str, Tensor]] | None = None,
+    objects: Mapping[str, Any] | None = None,
+) -> None:
+    """The files of `save_state`, into a folder that exists (for use inside `whole_folder`)."""
+    for name, group in (tensors or {}).items():
+        save_file({key: value.detach().contiguous() for key, value in group.items()}, folder / f"{name}.safetensors")
+    for name, value in (objects or {}).items():
+        torch.save(value, folder / f"{name}.pt")
+    (folder / STATE_FILE).write_text(json.dumps(dict(info), indent=1))
+
+
+def load_state(folder: Path) -> State:
+    """Reads what `save_state` wrote.
+
+    Raises:
+        CheckpointError: If there is no whole state in the folder.
+    """
+    recover(folder)
+    try:
+        info = json.loads((folder / STATE_FILE).read_text())
+        tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
+        objects = {path.stem: torch.load(path, map_location="cpu") for path in sorted(folder.glob("*.pt"))}
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"'{folder}' holds no whole training state ({error}); start without --resume") from error
+    return State(info, tensors, objects)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small file aside, then renames it."""
+    aside = path.with_name(f".{path.name}.partial")
+    try:
+        aside.write_text(text)
+        os.replace(aside, path)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+@contextlib.contextmanager
+def only_run_in(folder: Path) -> Iterator[None]:
+    """Holds a lock on a run's folder; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        UserError: If another run holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"another run is writing to '{folder}'; wait for it or choose another --output") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Interrupt:
+    """Whether somebody has asked the run to stop."""
+
+    requested = False
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Turns the first SIGINT or SIGTERM into a flag to check between steps; the second interrupts at once."""
+    flag = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if flag.requested:
+            raise KeyboardInterrupt
+        flag.requested = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,104 @@
+"""Validation: the loss on held-out examples, and the tasks' own metrics on what the model answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from speechverse.data import Collator, pack
+from speechverse.data.plan import Length
+from speechverse.decoding import DecodingOptions, answer
+from speechverse.tasks import get_task
+from speechverse.training.engine import Engine
+from speechverse.training.loss import TaskSums, example_losses, loss_numbers, merge_sums
+from speechverse.training.recipe import Recipe
+from speechverse.types import Example
+
+
+@dataclass(frozen=True)
+class Validator:
+    """Measures a model on a stage's validation examples, the work shared by all processes.
+
+    Attributes:
+        recipe: The run.
+        examples: Examples with their loss weights.
+        collator: Makes batches of them.
+        processor: The model's.
+        length: LLM positions of an example.
+        cache: Encoder outputs, where they are kept.
+    """
+
+    recipe: Recipe
+    examples: Sequence[tuple[Example, float]]
+    collator: Collator
+    processor: Any
+    length: Length
+    cache: Any = None
+
+    def measure(self, model: Any, engine: Engine) -> dict[str, float]:
+        """Losses and metrics as `validation/loss[/<task>]` and `validation/<metric>/<task>`, alike on every process."""
+        model.eval()
+        with torch.no_grad(), engine.autocast():
+            parts = engine.gather([self._losses(model, engine)])
+            unheard = frozenset[str]().union(*(skipped for _, skipped in parts))
+            answers = engine.gather(self._answers(model, engine, unheard))
+        model.train()
+        sums = merge_sums(part for part, _ in parts)
+        numbers = loss_numbers(sums) | _scores(answers) | ({"unreadable": len(unheard)} if unheard else {})
+        return {f"validation/{name}": value for name, value in numbers.items()}
+
+    def _losses(self, model: Any, engine: Engine) -> tuple[dict[str, list[float]], list[str]]:
+        """This process' sums by task, and the examples whose clip could not be heard."""
+        budget, weights = self.recipe.data.batch, {example.id: weight for example, weight in self.examples}
+        examples = [example for example, _ in self.examples]
+        batches = pack(examples, self.length, budget.max_positions, budget.max_examples)
+        sums, skipped = TaskSums(), list[str]()
+        for batch in _own(batches, engine):
+            collated = self.collator(batch.examples, [weights[example.id] for example in batch.examples])
+            collated = collated.to(engine.device)
+            sums.add(collated.tasks, collated.loss_weights, example_losses(model, collated.inputs))
+            skipped += collated.skipped
+        return sums.read(), skipped
+
+    def _answers(self, model: Any, engine: Engine, unheard: Collection[str]) -> list[tuple[str, str, Example]]:
+        by_task: dict[str, list[Example]] = defaultdict(list)
+        for example, _ in self.examples:
+            by_task[example.task].append(example)
+        decoded = self.recipe.data.validation.decoded
+        chosen = [e for examples in by_task.values() for e in examples[:decoded] if e.id not in unheard]
+        options = DecodingOptions(**self.recipe.decoding.model_dump())
+        own = _own(chosen, engine)
+        answers = answer(model, self.processor, own, options, cache=self.cache) if own else []
+        return [(e.id, a.text, e) for e, a in zip(own, answers, strict=True)]
+
+
+def told(numbers: Mapping[str, float]) -> str:
+    """The loss and each task's headline metric, on a line."""
+    shown = {name.removeprefix("validation/"): value for name, value in numbers.items()}
+    metrics = [
+        f"{name} {value:.2f}" for name, value in shown.items() if not name.startswith(("loss/", "unparsed_rate/"))
+    ]
+    return "validation " + "  ".join(metrics)
+
+
+def _own(items: Sequence[Any], engine: Engine) -> Sequence[Any]:
+    return items[engine.rank :: engine.world_size]
+
+
+def _scores(answered: Sequence[tuple[str, str, Example]]) -> dict[str, float]:
+    """Each task's headline metric and the share of its answers that could not be parsed."""
+    by_task: dict[str, list[tuple[str, str, Example]]] = defaultdict(list)
+    for item in sorted(answered, key=lambda item: item[0]):
+        by_task[item[2].task].append(item)
+    scores = {}
+    for name, items in sorted(by_task.items()):
+        task = get_task(name)
+        predictions = [task.parse(text, example.choices) for _, text, example in items]
+        made = task.score(predictions, [example.reference for _, _, example in items])
+        for metric in (task.metrics[0], "unparsed_rate"):
+            scores[f"{metric}/{name}"] = made[metric]
+    return scores

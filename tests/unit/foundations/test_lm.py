@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+from speechverse.foundations.lm import pretrain_lm
+from speechverse.foundations.lm_data import SampleMaker, collate
+from speechverse.foundations.lm_model import StreamedLm, make_lm
+from speechverse.foundations.recipe import LmData, LmRecipe, LmShape, PhaseSettings, TokenizerRecipe
+
+SHAPE = LmShape(width=16, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=16, max_positions=420)
+
+
+def test_clean_text_reads_the_same_through_ids_and_through_streams(maker: SampleMaker) -> None:
+    model = StreamedLm(make_lm(SHAPE, maker.tokenizer)).eval()
+    sample = maker.make("lamp and tea", "Repeat it.", "lamp and tea", [], random.Random(0), stretched=False)
+    batch = collate([sample])
+    ids = torch.tensor([[*sample.stream.ids, *sample.prompt]])
+    with torch.inference_mode():
+        torch.testing.assert_close(model(batch), model.lm(input_ids=ids, labels=batch.labels).logits)
+
+
+def test_padding_changes_nothing(maker: SampleMaker) -> None:
+    model = StreamedLm(make_lm(SHAPE, maker.tokenizer)).eval()
+    rng = random.Random(0)
+    samples = [maker.make(text, "Repeat it.", text, [], rng, stretched=False) for text in ("tea", "the lamp is on")]
+    with torch.inference_mode():
+        alone, together = model(collate(samples[:1])), model(collate(samples))
+    torch.testing.assert_close(alone[0], together[0, : alone.shape[1]], atol=1e-5, rtol=1e-4)
+
+
+def test_heads_start_by_matching_equal_tokens(maker: SampleMaker) -> None:
+    attention = make_lm(LmShape(), maker.tokenizer).model.encoder.layers[0].self_attn
+    states = torch.nn.functional.normalize(torch.randn(20, 160), dim=-1) * 160**0.5
+    half = attention.q_proj.weight.shape[0] // 2
+    scores = (states @ attention.q_proj.weight[:half].T) @ (states @ attention.k_proj.weight[:half].T).T
+    assert bool((scores.argmax(dim=-1) == torch.arange(20)).all())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = LmRecipe(
+        kind="lm",
+        name="micro",
+        tokenizer=TokenizerRecipe(vocab_size=500, sentences=100),
+        shape=SHAPE,
+        data=LmData(sentences=60, batch_tokens=200, gate_examples=1),
+        training=PhaseSettings(steps=2, learning_rate=1e-3, warmup_steps=1),
+    )
+    return pretrain_lm(recipe, tmp_path_factory.mktemp("lm"))
+
+
+def test_the_folder_loads_in_plain_transformers_and_answers(made: Path) -> None:
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(made), AutoTokenizer.from_pretrained(made)
+    assert model.dtype == torch.float32
+    answer = model.generate(**tokenizer("tea\nRepeat it.", return_tensors="pt"), max_new_tokens=4)
+    assert answer.shape[1] <= 5
+
+
+def test_the_card_has_every_task(made: Path) -> None:
+    card = (made / "README.md").read_text()
+    assert all(f"| {task} |" in card for task in "asr st ic sf kwe kws er asc ac sc sns".split())

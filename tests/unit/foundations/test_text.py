@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from speechverse.foundations.lm_data import WINDOW, LmBatches, SampleMaker, collate
+from speechverse.foundations.practice import Practice
+from speechverse.foundations.recipe import LmData
+from speechverse.foundations.stretching import clean, lay_over, stretch
+from speechverse.foundations.text_side import TextSide
+
+WORDS = ["lamp", "door", "tea", "rain", "song", "blue"]
+
+
+def exercises(count: int = 400) -> list:
+    practice = Practice(WORDS, ["Repeat it."])
+    rng = random.Random(0)
+    return [practice.draw(rng) for _ in range(count)]
+
+
+def test_practice_answers_are_right() -> None:
+    for said, instruction, target in exercises():
+        words = said.split()
+        if instruction == "Repeat it.":
+            assert target == said
+        if instruction.startswith("How many"):
+            assert target == {2: "two", 3: "three", 4: "four"}.get(len(words), target)
+        if instruction.startswith("Do you hear"):
+            asked = instruction.removeprefix("Do you hear ").removesuffix("?").replace('"', "").split(", ")
+            assert target.split() == ["yes" if word in words else "no" for word in asked]
+        if instruction.startswith("Spell"):
+            assert target.replace(" ", "") == instruction.removeprefix("Spell ").removesuffix(".")
+
+
+def test_practice_is_dense_and_varied() -> None:
+    drawn = exercises()
+    assert len({instruction.split()[0] for _, instruction, _ in drawn}) > 8
+    assert any(len(target.split()) > 3 and set(target.split()) <= {"yes", "no"} for *_, target in drawn)
+
+
+def test_stretching_keeps_the_order_of_words_and_adds_only_blanks() -> None:
+    tokens = [5, 6, 7, 8, 9]
+    for seed in range(30):
+        ids = stretch(tokens, random.Random(seed)).ids
+        assert list(dict.fromkeys(id for id in ids if id)) == tokens
+        assert len(ids) <= 4 * len(tokens) * 2 + 26
+        assert all(ids.count(token) <= 4 for token in tokens)
+
+
+def test_styles_lie_over_words_and_are_always_there() -> None:
+    for seed in range(20):
+        stream = lay_over(clean([5, 6, 7]), [90, 91], random.Random(seed))
+        assert stream.ids == [5, 6, 7]
+        assert {90, 91} <= set(stream.styles)
+    assert lay_over(clean([5]), [], random.Random(0)) == clean([5])
+    assert 90 in lay_over(clean([]), [90], random.Random(0)).styles
+
+
+def test_every_task_is_asked_in_seen_wordings_only(text_side: TextSide) -> None:
+    for task in text_side.tasks.values():
+        held_out = {wording.split("{")[0] for wording in task.prompts.held_out}
+        for utterance in text_side.held_out(task, 20):
+            example, question = text_side.ask(task, utterance, random.Random(1))
+            assert question.target == example.target
+            assert not any(len(start) > 8 and question.instruction.startswith(start) for start in held_out)
+
+
+@pytest.mark.parametrize(("task", "field"), [("er", "emotion"), ("asc", "sentiment"), ("ac", "accent")])
+def test_what_cannot_be_read_is_given_as_a_style(text_side: TextSide, task: str, field: str) -> None:
+    for utterance in text_side.held_out(text_side.tasks[task], 20):
+        _, question = text_side.ask(text_side.tasks[task], utterance, random.Random(1))
+        assert utterance.labels[field] in question.styles
+
+
+def test_batches_repeat_fit_the_budget_and_change_with_the_step(maker: SampleMaker) -> None:
+    data = LmData(batch_tokens=300)
+    first, again = LmBatches(maker, data), LmBatches(maker, data)
+    for step in (WINDOW + 3, 0, 1):
+        assert first[step].ids.equal(again[step].ids)
+    sizes = [first[step].size for step in range(WINDOW)]
+    assert 150 < sum(sizes) / len(sizes) < 450
+    assert not first[0].ids.shape == first[WINDOW].ids.shape or not first[0].ids.equal(first[WINDOW].ids)
+    assert first.practice_share(0) > first.practice_share(10_000)
+
+
+def test_prompt_follows_the_stream_and_is_never_blurred(maker: SampleMaker) -> None:
+    rng = random.Random(0)
+    samples = [maker.make(said, "Repeat.", said, [], rng, stretched=True) for said in ("lamp", "tea rain song")]
+    batch = collate(samples)
+    for row, sample in enumerate(samples):
+        start = len(sample.stream.ids)
+        assert batch.ids[row, start : start + len(sample.prompt)].tolist() == sample.prompt
+        assert int(batch.said[row].sum()) == start
+        assert int(batch.mask[row].sum()) == start + len(sample.prompt)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from speechverse.foundations.recipe import TokenizerRecipe
+from speechverse.foundations.tokenizer import never_split
+from speechverse.foundations.world import world_tokenizer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "play some jazz in the kitchen",
+        "artist = miles davis; room = kitchen;",
+        "radio, kitchen",
+        "book_table",
+        "non-speech",
+        "s'il te plaît enlève du fromage",
+        "zeig mir den weg für später",
+        "xyqvw zzub",
+    ],
+)
+def test_answers_come_back_as_they_were(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
+    assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
+
+
+def test_a_word_is_the_same_pieces_whatever_stands_around_it(tokenizer: PreTrainedTokenizerFast) -> None:
+    bare, quoted = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("kitchen", "'Kitchen'?"))
+    assert quoted[1 : 1 + len(bare)] == bare
+
+
+def test_special_ids_and_end(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id) == (0, 1, 2)
+    assert tokenizer("yes")["input_ids"][-1] == tokenizer.eos_token_id
+    assert tokenizer.unk_token_id not in tokenizer("größe \n naïve @ 100 %")["input_ids"]
+
+
+def test_common_words_are_one_piece(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert never_split(tokenizer, ["the", "please", "yes", "no"]) == 1.0
+    assert never_split(tokenizer, ["qxqxq"]) == 0.0
+
+
+def test_same_recipe_same_tokenizer_and_it_loads(tokenizer: PreTrainedTokenizerFast, tmp_path) -> None:
+    again = world_tokenizer(TokenizerRecipe(vocab_size=700, sentences=400))
+    assert again.get_vocab() == tokenizer.get_vocab()
+    tokenizer.save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    text = "Is the word 'lamp' used?\nroom = hall;"
+    assert loaded(text)["input_ids"] == tokenizer(text)["input_ids"]

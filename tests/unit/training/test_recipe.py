@@ -1,0 +1,117 @@
+"""Recipes as a user meets them: files, inheritance, overrides, and what they hear about mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speechverse.errors import RecipeError
+from speechverse.training.recipe_files import differences, load_recipe, recipe_schema, recipes_folder, write_recipe
+
+BUILT_IN = ("tiny", "laptop", "modern", "paper-wlm", "paper-brq", "digits")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_recipes_are_valid(name: str):
+    assert load_recipe(name).name == name
+
+
+def test_the_schema_beside_the_recipes_is_the_code_s():
+    import json
+
+    stored = json.loads((recipes_folder() / "recipe.schema.json").read_text())
+    assert stored == recipe_schema(), "run: speechverse train --schema > recipes/recipe.schema.json"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "curriculum.align.learnig_rate=1e-3",
+            "curriculum.align.learnig_rate: unknown key; did you mean 'learning_rate'?",
+        ),
+        ("model.lora.rnk=8", "model.lora.rnk: unknown key; did you mean 'rank'?"),
+        ("trainig.precision=fp32", "trainig: unknown key; did you mean 'training'?"),
+        ("training.learning_rate=1", "training.learning_rate: unknown key; did you mean 'curriculum.*.learning_rate'?"),
+        ("data.corpora.world.pth=x", "data.corpora.world.pth: unknown key; did you mean 'path'?"),
+        ("data.mixtures.all.0.losweight=2", "data.mixtures.all.0.losweight: unknown key; did you mean 'loss_weight'?"),
+        ("curriculum.allign.steps=3", "unknown entry 'allign'; did you mean 'align'?"),
+        ("curriculum.align.steps=many", "curriculum.align.steps: input should be a valid integer, got 'many'"),
+        ("curriculum.align.mixture=asrr", "curriculum.align.mixture: unknown mixture 'asrr'; did you mean 'asr'?"),
+        ("data.mixtures.asr.0.corpus=word", "data.mixtures.asr.0.corpus: unknown corpus 'word'; did you mean 'world'?"),
+        ("training.precision=fp16", "training.precision: fp16 overflows in T5"),
+        ("model.lora=null", "curriculum.warm_up.train: trains 'lora', but model.lora is null"),
+        ("initial=tiny", "model, initial: give exactly one"),
+        ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
+        ("seed", "write it as key=value"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_its_remedy(override: str, said: str):
+    with pytest.raises(RecipeError) as error:
+        load_recipe("tiny", [override])
+    assert said in str(error.value)
+
+
+def test_patience_needs_validation():
+    with pytest.raises(RecipeError, match="set data.validation.every"):
+        load_recipe("digits", ["data.validation.every=null"])
+
+
+def test_an_unknown_recipe_names_the_nearest():
+    with pytest.raises(RecipeError, match="did you mean 'tiny'"):
+        load_recipe("tinny")
+
+
+def test_overrides_are_yaml_and_go_by_dotted_path():
+    recipe = load_recipe(
+        "tiny", ["curriculum.align.steps=7", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"]
+    )
+    assert recipe.curriculum[0].steps == 7
+    assert recipe.curriculum[1].learning_rate == 1e-4
+    assert recipe.model is not None and recipe.model.lora is not None and recipe.model.lora.targets == ["q"]
+
+
+def test_a_heir_states_only_what_differs(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text(
+        "base: tiny\nname: mine\nmodel: {layer_mixing: paper}\ntraining: {log_every: 3}\n"
+    )
+    (tmp_path / "heir.yaml").write_text("base: mine.yaml\nname: heir\nseed: 5\n")
+    heir, base = load_recipe(tmp_path / "heir.yaml"), load_recipe("tiny")
+    assert differences(base, heir) == ["model.layer_mixing", "name", "seed", "training.log_every"]
+
+
+def test_inheriting_in_a_circle_is_refused(tmp_path: Path):
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{one}.yaml").write_text(f"base: {other}.yaml\nname: {one}\n")
+    with pytest.raises(RecipeError, match="inherits from itself"):
+        load_recipe(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- list", "", "a: 1\n\x00"])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=r"bad\.yaml"):
+        load_recipe(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize("name", ["paper-brq", "digits"])
+def test_the_resolved_recipe_is_the_same_recipe(tmp_path: Path, name: str):
+    recipe = load_recipe(name, ["seed=3"])
+    write_recipe(recipe, tmp_path)
+    assert differences(load_recipe(tmp_path / "recipe.yaml"), recipe) == []
+    assert yaml.safe_load((tmp_path / "environment.json").read_text())["versions"]["torch"]
+
+
+def test_the_paper_s_settings_are_the_paper_s():
+    for name, rate, warmup, batch, mixing in (("wlm", 1e-3, 100, 768, "last"), ("brq", 5e-3, 50_000, 2048, "paper")):
+        recipe = load_recipe(f"paper-{name}")
+        assert all((stage.learning_rate, stage.warmup_steps) == (rate, warmup) for stage in recipe.curriculum)
+        assert recipe.data.batch.max_examples * recipe.data.batch.micro_batches == batch
+        assert recipe.model is not None and recipe.model.lora is not None
+        assert (recipe.model.layer_mixing, recipe.model.lora.rank, recipe.model.lora.targets) == (
+            mixing,
+            16,
+            ["q", "v"],
+        )

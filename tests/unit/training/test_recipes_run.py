@@ -1,0 +1,63 @@
+"""Every built-in recipe takes two real steps a stage: real classes, truncated layers, random weights, local folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.training.recipe_files import load_recipe
+from speechverse.training.trainer import train
+
+PARTS = {
+    "tiny": ("best-rq", "bart"),
+    "laptop": ("wavlm-base", "t5"),
+    "modern": ("whisper", "qwen"),
+    "paper-wlm": ("wavlm-large", "t5"),
+    "paper-brq": ("best-rq", "t5"),
+}
+
+
+def two_steps(name: str, world: Path, *more: str) -> list[str]:
+    """Overrides that keep a recipe's settings and shrink its data: two steps a stage, four examples."""
+    recipe = load_recipe(name)
+    return [
+        *(f"data.corpora.{corpus}={{path: {world}}}" for corpus in recipe.data.corpora),
+        *(f"curriculum.{stage.name}.steps=2" for stage in recipe.curriculum),
+        "data.batch.max_examples=2",
+        "data.batch.micro_batches=2",
+        "data.validation={split: dev, every: 2, examples: 1, decoded: 0}",
+        "data.workers=0",
+        "training.precision=fp32",
+        *more,
+    ]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_recipe_takes_two_steps_a_stage(name: str, foundation: Callable[[str], Path], world: Path, tmp_path: Path):
+    encoder, llm = (foundation(kind) for kind in PARTS[name])
+    changes = two_steps(name, world, f"model.encoder={encoder}", f"model.llm={llm}")
+    summary = train(load_recipe(name, changes), tmp_path / "run")
+    assert [stage["steps"] for stage in summary["stages"]] == [2, 2, 2]
+    assert SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run").has_lora
+
+
+def test_the_digits_recipe_adapts_a_checkpoint_to_plain_jsonl(
+    foundation: Callable[[str], Path], world: Path, tmp_path: Path
+):
+    parts = [f"model.encoder={foundation('best-rq')}", f"model.llm={foundation('bart')}"]
+    train(load_recipe("tiny", two_steps("tiny", world, *parts)), tmp_path / "first")
+    lines = [json.dumps({"audio": str(path), "text": "jazz"}) for path in sorted((world / "audio").glob("*.wav"))]
+    (tmp_path / "own.jsonl").write_text("\n".join(lines))
+    changes = [
+        f"initial={tmp_path / 'first'}",
+        f"data.corpora.digits.jsonl={{train: {tmp_path / 'own.jsonl'}}}",
+        "curriculum.adapt.steps=2",
+        "data.validation.decoded=2",
+    ]
+    summary = train(load_recipe("digits", changes), tmp_path / "second")
+    assert summary["stages"][0]["validation/loss"] > 0
+    assert (tmp_path / "second" / "config.json").exists()

@@ -1,0 +1,380 @@
+"""The trainer: what learns and what does not, stopping and going on, processes, what is refused."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
+from speechverse.data import Collator, LoadedStep, MixtureItem
+from speechverse.data.mixture import Mixture
+from speechverse.errors import CheckpointError, RecipeError, SpeechverseError, UserError
+from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.training import trainer as trainer_module
+from speechverse.training.build import build_model, make_trainable
+from speechverse.training.engine import Engine, resolve_precision
+from speechverse.training.recipe import Recipe
+from speechverse.training.recipe_files import load_recipe, recipe_from
+from speechverse.training.sources import Sources
+from speechverse.training.stage import StageRun
+from speechverse.training.trainer import Trainer, train
+
+MakeRecipe = Callable[..., Recipe]
+TIMES = ("time", "audio_seconds_per_second", "steps_per_second")
+TOTAL = 14
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Every weight file of a finished run."""
+    files = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("lora/*.safetensors"))
+    return {f"{file.name}/{name}": tensor for file in files for name, tensor in load_file(file).items()}
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """The log, without what the clock says."""
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in record.items() if name not in TIMES} for record in records]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+    assert metrics(one) == metrics(other)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {"features": tmp_path_factory.mktemp("features"), "runs": tmp_path_factory.mktemp("runs")}
+
+
+@pytest.fixture
+def whole(recipe: MakeRecipe, shared: dict[str, Path]) -> tuple[Recipe, Path]:
+    """The microscopic recipe, and the folder of a run of it that was never stopped."""
+    made, folder = recipe(data={"cache_folder": str(shared["features"])}), shared["runs"] / "whole"
+    train(made, folder, resume=True)
+    return made, folder
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Has the trainer asked to stop once so many steps are done, as by Ctrl-C."""
+    real, done = StageRun.step, []
+
+    class Flag:
+        @property
+        def requested(self) -> bool:
+            return len(done) >= steps
+
+    @contextmanager
+    def interruptible() -> Iterator[Flag]:
+        yield Flag()
+
+    monkeypatch.setattr(StageRun, "step", lambda *args: (real(*args), done.append(1))[0])
+    monkeypatch.setattr(trainer_module, "interruptible", interruptible)
+
+
+def test_a_finished_run_is_a_model_with_its_recipe_and_is_not_run_again(whole: tuple[Recipe, Path]):
+    recipe, folder = whole
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [stage["steps"] for stage in summary["stages"]] == [4, 4, 6]
+    assert load_recipe(folder / "recipe.yaml") == recipe
+    for checkpoint in (folder, folder / "last", folder / "best"):
+        model = SpeechVerseForConditionalGeneration.from_pretrained(checkpoint)
+        assert model.has_lora
+    assert train(recipe, folder, resume=True) == summary
+
+
+def test_losses_by_task_padding_throughput_and_validation_scores_are_logged(whole: tuple[Recipe, Path]):
+    logged = {name for record in metrics(whole[1]) for name in record}
+    assert {"loss", "loss/asr", "loss/er", "loss/ic", "padding_efficiency", "grad_norm", "learning_rate"} <= logged
+    assert {"validation/loss", "validation/wer/asr", "validation/uar/er", "validation/unparsed_rate/ic"} <= logged
+    assert list((whole[1] / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("steps", [1, 4, 7, 11])
+def test_a_stopped_run_goes_on_bit_for_bit(
+    whole: tuple[Recipe, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    steps: int,
+):
+    recipe, reference = whole
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, steps)
+        train(recipe, tmp_path / "run")
+    said = capsys.readouterr().err
+    assert f"speechverse train {tmp_path}/run/recipe.yaml --output {tmp_path}/run --resume" in said
+    train(load_recipe(tmp_path / "run" / "recipe.yaml"), tmp_path / "run", resume=True)
+    assert_same_run(reference, tmp_path / "run")
+
+
+def _train_until_killed(recipe: Recipe, folder: Path, steps: int) -> None:
+    real, done = StageRun.step, []
+
+    def step(*args: Any) -> None:
+        if len(done) == steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done.append(1)
+        real(*args)
+
+    StageRun.step = step  # type: ignore[method-assign]
+    train(recipe, folder)
+
+
+def test_a_run_killed_in_each_stage_goes_on_from_its_last_whole_checkpoint(whole: tuple[Recipe, Path], tmp_path: Path):
+    recipe, reference = whole
+    for steps in (3, 7, 13):
+        folder = tmp_path / f"run{steps}"
+        child = multiprocessing.get_context("fork").Process(target=_train_until_killed, args=(recipe, folder, steps))
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        train(recipe, folder, resume=True)
+        assert_same_run(reference, folder)
+
+
+def test_loader_workers_and_the_cache_s_absence_change_nothing_in_a_resumed_run(
+    recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = recipe(
+        data={"workers": 1, "cache": "none", "validation": {}}, training={"log_every": 50, "save_every": 50},
+    )  # fmt: skip
+    train(made, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 10)
+        train(made, tmp_path / "run")
+    train(made, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_frozen_parts_do_not_change_by_one_bit_and_each_stage_trains_its_parts_only(
+    recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    made = recipe(data={"cache_folder": str(shared["features"]), "validation": {}})
+    run = Trainer(made, _folder(made, tmp_path), Engine.make(made))
+    frozen = {n: p.clone() for n, p in run.model.named_parameters() if n.startswith(("encoder.", "llm."))}
+    assert not run.model.has_lora
+    run.run()
+    after = dict(run.model.named_parameters())
+    changed = [n for n, p in frozen.items() if not torch.equal(p, after.get(n, after.get(_in_lora(n, after))))]
+    assert changed == []
+    assert any(p.abs().sum() > 0 for n, p in after.items() if "lora_B" in n)
+    said = capsys.readouterr().err
+    assert "stage 1/3 'align' trains mixer, downsampler (fp32)" in said and "stage 3/3 'instruct'" in said
+
+
+def _in_lora(name: str, parameters: dict[str, Any]) -> str:
+    """What PEFT calls a layer's own weight once it has adapters."""
+    module, _, leaf = name.rpartition(".")
+    return f"{module}.base_layer.{leaf}"
+
+
+def _folder(recipe: Recipe, path: Path) -> Any:
+    from speechverse.training.checkpoints import RunFolder
+
+    folder = RunFolder(path, recipe)
+    folder.prepare(resume=False, overwrite=False)
+    return folder
+
+
+class Bench:
+    """A stage in progress on examples of a test's choosing."""
+
+    def __init__(self, recipe: Recipe, stage: int = 2, dropout: bool = False) -> None:
+        self.recipe, self.stage = recipe, recipe.curriculum[stage]
+        self.engine = Engine.make(recipe)
+        model = build_model(recipe)
+        self.trained = make_trainable(model, self.stage.train, recipe)
+        self.run = StageRun(self.stage, recipe, self.engine, model, self.trained)
+        if not dropout:
+            model.eval()
+        self.collator = Collator(model.processor())
+        corpus = Sources(recipe).corpus("world")
+        self.mixture = Mixture([MixtureItem(corpus, task, loss_weight=w) for task, w in (("asr", 1.0), ("er", 3.0))])
+        self.draws = list(self.mixture.draws(0))
+
+    def loaded(self, *sizes: int) -> LoadedStep:
+        """A step of the first examples, in micro-batches of these sizes."""
+        batches, at = [], 0
+        for size in sizes:
+            draws = self.draws[at : at + size]
+            examples = [self.mixture.example(draw) for draw in draws]
+            batches.append(self.collator(examples, [self.mixture.loss_weight(draw) for draw in draws]))
+            at += size
+        return LoadedStep(0, 0, tuple(batches), 1.0)
+
+
+def test_accumulation_over_micro_batches_is_one_large_batch(recipe: MakeRecipe):
+    gradients = []
+    for sizes in ((8,), (3, 1, 4)):
+        bench = Bench(recipe(data={"cache": "none"}))
+        bench.run.optimizer.zero_grad = lambda: None
+        bench.run.step(0, bench.loaded(*sizes))
+        gradients.append([p.grad.clone() for p in bench.trained if p.grad is not None])
+        losses = bench.run.window_state()["sums"]
+    assert len(losses) == 2 and len(gradients[0]) == len(gradients[1])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
+
+
+def test_it_learns_one_batch(recipe: MakeRecipe):
+    stage = {"name": "only", "mixture": "asr", "train": ["mixer", "downsampler", "lora"], "steps": 60,
+             "learning_rate": 3e-2, "schedule": "constant"}  # fmt: skip
+    bench = Bench(recipe(data={"cache": "none"}, curriculum=[stage]), stage=0)
+    batch, losses = bench.loaded(4), []
+    for number in range(60):
+        bench.run.step(number, batch)
+        losses.append(bench.run.numbers()["loss"])
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_lora_s_dropout_is_the_only_one_and_repeats_itself(recipe: MakeRecipe):
+    bench = Bench(recipe(data={"cache": "none"}), dropout=True)
+    dropped = [
+        n for n, m in bench.run.model.named_modules() if isinstance(m, torch.nn.Dropout) and m.training and m.p > 0
+    ]
+    assert dropped and all("lora_dropout" in name for name in dropped)
+    assert not bench.run.model.llm.training and not bench.run.model.encoder.training
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_advice(recipe: MakeRecipe):
+    bench = Bench(recipe(data={"cache": "none"}))
+    loaded = bench.loaded(2)
+    loaded.batches[0].loss_weights[0] = float("nan")
+    bench.run.step(0, loaded)
+    with pytest.raises(SpeechverseError, match=r"not finite.*learning_rate"):
+        bench.run.numbers()
+
+
+def _train_as_process(rank: int, port: int, recipe: Recipe, folder: Path) -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "1"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    train(recipe, folder)
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_are_one(recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path):
+    import socket
+
+    made = recipe(data={"cache_folder": str(shared["features"])})
+    train(made, tmp_path / "one")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fork = multiprocessing.get_context("fork")
+    children = [fork.Process(target=_train_as_process, args=(rank, port, made, tmp_path / "two")) for rank in (0, 1)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(timeout=120)
+    assert [child.exitcode for child in children] == [0, 0]
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
+    for a, b in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
+        assert a.pop("stage") == b.pop("stage")
+        assert a == pytest.approx(b, rel=1e-3, abs=1e-5)
+
+
+def test_patience_ends_a_stage_and_hands_its_best_weights_on(
+    recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path
+):
+    stage = {"name": "only", "mixture": "asr", "train": ["downsampler"], "steps": 40, "learning_rate": 10.0,
+             "schedule": "constant", "patience": 2}  # fmt: skip
+    validation = {"split": "dev", "every": 1, "examples": 4, "decoded": 0}
+    made = recipe(data={"cache_folder": str(shared["features"]), "validation": validation}, curriculum=[stage])
+    (done,) = train(made, tmp_path / "run")["stages"]
+    assert done["steps"] == done["kept_step"] + 2 < 40
+    best, kept = weights(tmp_path / "run" / "best"), weights(tmp_path / "run")
+    assert all(torch.equal(best[name], kept[name]) for name in kept)
+
+
+def test_a_bad_clip_in_training_or_validation_is_counted_and_skipped(recipe: MakeRecipe, world: Path, tmp_path: Path):
+    made = recipe(data={"cache": "none"})
+    broken = {world / "audio" / "a3.wav", world / "audio" / "b1.wav"}
+    kept = {path: path.read_bytes() for path in broken}
+    try:
+        for path in broken:
+            path.write_bytes(b"no audio")
+        (*_, last) = train(made, tmp_path / "run")["stages"]
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+    assert last["unreadable_clips"] == 1 and last["validation/unreadable"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "said"),
+    [
+        ({"validation": {"split": "deb", "every": 1}}, {}, "unknown split 'deb'; did you mean 'dev'"),
+        ({"corpora": {"world": {"path": "nowhere"}}}, {}, "nowhere"),
+        ({}, {"lora": {"targets": ["nothing"]}}, "do not fit this LLM"),
+    ],
+)
+def test_what_a_later_stage_would_fail_of_is_told_at_once(
+    recipe: MakeRecipe, tmp_path: Path, data: dict, model: dict, said: str
+):
+    made = recipe(data={"cache": "none", **data})
+    values = made.model_dump()
+    values["model"] |= model and {"lora": {**values["model"]["lora"], **model["lora"]}}
+    with pytest.raises(UserError, match=said):
+        train(recipe_from(values), tmp_path / "run")
+
+
+def test_a_run_is_not_overwritten_or_mixed_with_another(whole: tuple[Recipe, Path], recipe: MakeRecipe, tmp_path: Path):
+    made, folder = whole
+    with pytest.raises(UserError, match="finished run.*--overwrite"):
+        train(made, folder)
+    with pytest.raises(UserError, match=r"another recipe \(differs in seed\)"):
+        train(recipe(seed=5, data={"cache_folder": made.data.cache_folder}), folder, resume=True)
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        train(made, tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_processor_without_bf16_units_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    with pytest.raises(RecipeError, match="no bf16 units"):
+        resolve_precision("bf16", torch.device("cpu"))
+    assert resolve_precision("auto", torch.device("cpu")) == "fp32"
+
+
+def test_bf16_keeps_frozen_parts_in_bf16_and_what_trains_in_fp32(
+    recipe: MakeRecipe, foundation: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    values = recipe(training={"precision": "bf16"}).model_dump()
+    values["model"] |= {"llm": str(foundation("t5")), "encoder": str(foundation("wavlm-base"))}
+    made = recipe_from(values)
+    run = Trainer(made, _folder(made, tmp_path), Engine.make(made))
+    run.run()
+    types = {p.dtype for name, p in run.model.named_parameters() if name.startswith("llm.") and "lora" not in name}
+    assert types == {torch.bfloat16}
+    assert all(t.dtype == torch.float32 and t.isfinite().all() for t in weights(tmp_path).values())
+
+
+def test_a_checkpoint_of_other_data_is_refused(
+    whole: tuple[Recipe, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recipe, _ = whole
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 2)
+        train(recipe, tmp_path / "run")
+    state = json.loads((tmp_path / "run" / "last" / "state.json").read_text())
+    state["plan"]["digest"] = "other"
+    (tmp_path / "run" / "last" / "state.json").write_text(json.dumps(state))
+    with pytest.raises(CheckpointError, match="other data"):
+        train(recipe, tmp_path / "run", resume=True)
