@@ -54,6 +54,7 @@ class TwoObjectives(nn.Module):
     def __init__(self, shape: EncoderShape, objective: BestRqRecipe, tokenizer: PreTrainedTokenizerFast) -> None:
         super().__init__()
         self.ctc = Wav2Vec2BertForCTC(body_config(shape, tokenizer))
+        _start_body(self.ctc.wav2vec2_bert)
         self.letters = nn.Linear(shape.hidden_size, 1 + len(LETTERS))
         self.best_rq = BestRqForPreTraining(self.ctc.wav2vec2_bert, BestRqConfig(**objective.model_dump()))
 
@@ -74,6 +75,13 @@ class TwoObjectives(nn.Module):
         body = self.ctc.wav2vec2_bert
         low = [body.feature_projection, *body.encoder.layers[:layers]]
         return {parameter for module in low for parameter in module.parameters()}
+
+
+def _start_body(body: nn.Module) -> None:
+    """Xavier weights: transformers' std of 0.02 is meant for wide models, and CTC leaves its flat start later with it."""
+    for module in body.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
 
 
 def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> Wav2Vec2BertConfig:
@@ -241,7 +249,8 @@ class EncoderTraining:
                 ctc + settings.letters * spelling,
                 {"ctc": float(ctc.detach()), "letters": float(spelling.detach())},
             )
-            if settings.self_supervised and step % settings.self_supervised_every == 0:
+            beside = settings.self_supervised and step >= settings.easy_steps
+            if beside and step % settings.self_supervised_every == 0:
                 output = self.model.named(batch, _generator(self.recipe.seed, "ctc", step))
                 total, numbers = total + settings.self_supervised * output.loss, numbers | _numbers(output)
             return total, numbers
