@@ -1,0 +1,1 @@
+"""What speechverse claims about speed, each measured against a named alternative; see README.md."""

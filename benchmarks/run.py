@@ -1,0 +1,51 @@
+"""`python -m benchmarks.run [NAME ...] [--json FILE]`: measures the claims, as ratios against named alternatives."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.harness import duel, machine, num_cores, shown
+
+NAMES = ("startup", "training", "speech", "decoding", "pretraining")
+
+
+def main() -> None:
+    """Runs the benchmarks asked for, each in a folder of its own that is gone afterwards."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; by default all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write every single measurement")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.names if name not in NAMES]:
+        parser.error(f"there is no benchmark '{unknown[0]}'; there are {', '.join(NAMES)}")
+    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    line, busy = machine(), os.getloadavg()[0] > 0.5 * num_cores()
+    print(line + ("\nthe machine is busy with other work: the ratios are rough" if busy else ""), flush=True)
+    measured = {name: _measured(name) for name in arguments.names or NAMES}
+    if arguments.json:
+        from speechverse.training.recipe_files import environment
+
+        told = {"machine": line, "busy": busy, "environment": environment(), "benchmarks": measured}
+        aside = arguments.json.with_name(f".{arguments.json.name}.part")
+        aside.write_text(json.dumps(told, indent=1) + "\n")
+        os.replace(aside, arguments.json)
+
+
+def _measured(name: str) -> list[dict]:
+    began, results = time.perf_counter(), []
+    print(f"\n== {name}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="speechverse-bench-") as folder:
+        for claim in import_module(f"benchmarks.{name}").CLAIMS:
+            results.append(duel(claim, Path(folder)))
+            print(shown(results[-1]), flush=True)
+    print(f"({time.perf_counter() - began:.0f} s)", flush=True)
+    return results
+
+
+if __name__ == "__main__":
+    main()
