@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Some tests fork in the middle of a run to kill it: a child of a process with OpenMP threads waits for ever.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REAL_SPEECH = Path(__file__).resolve().parents[2] / "shared" / "speech"

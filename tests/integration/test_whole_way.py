@@ -81,5 +81,6 @@ def test_info_says_what_a_checkpoint_holds(trained: Path) -> None:
         ("data.corpora.world.path=/nowhere/at/all", "/nowhere/at/all"),
     ],
 )
-def test_a_wrong_line_of_a_recipe_says_what_to_write(change: str, said: str, tmp_path: Path) -> None:
-    assert said in speechverse("train", "tiny", change, "--output", tmp_path / "run", status=2).stderr
+def test_a_wrong_line_of_a_recipe_says_what_to_write(change: str, said: str, world: Path, tmp_path: Path) -> None:
+    changes = [f"data.corpora.world.path={world}", change]
+    assert said in speechverse("train", "tiny", *changes, "--output", tmp_path / "run", status=2).stderr

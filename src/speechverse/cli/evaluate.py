@@ -97,13 +97,13 @@ def _of_recipe(model: str) -> tuple[Corpus, dict[str, Any], dict[str, Any]]:
     return corpus, section, recipe.decoding.model_dump()
 
 
-def evaluate_folder(
-    model: str | Path, corpus: Path, output: Path, limit: int | None = 300, device: str | None = None
-) -> Results:
-    """Evaluates all tasks and systems on the test split of a corpus, with progress and a table on the terminal."""
+def evaluate_as_recipe(model: Path, output: Path) -> Results:
+    """Evaluates a run as its own recipe says, with progress and a table on the terminal."""
+    from speechverse.decoding import DecodingOptions
     from speechverse.evaluation import EvaluationSettings
 
-    return run(str(model), open_corpus(corpus, "test"), EvaluationSettings(limit=limit), output, device=device)
+    corpus, asked, decoding = _of_recipe(str(model))
+    return run(str(model), corpus, EvaluationSettings(**asked, decoding=DecodingOptions(**decoding)), output)
 
 
 def run(

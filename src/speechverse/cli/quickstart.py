@@ -82,14 +82,15 @@ class Quickstart:
         from speechverse.training import load_recipe, train
 
         corpora = [f"data.corpora.{name}.path={path.resolve()}" for name, path in self.corpora.items()]
-        changes = [f"seed={self.seed}", *corpora, "evaluation.corpus=test", *self.overrides]
+        evaluation = ["evaluation.corpus=test", f"evaluation.limit={self.limit}"]
+        changes = [f"seed={self.seed}", *corpora, *evaluation, *self.overrides]
         train(load_recipe("tiny", changes), self.model, resume=True)
 
     def evaluate(self) -> None:
-        from speechverse.cli.evaluate import evaluate_folder
+        from speechverse.cli.evaluate import evaluate_as_recipe
 
         if not (self.report / "report.html").exists():
-            evaluate_folder(self.model, self.test, output=self.report, limit=self.limit)
+            evaluate_as_recipe(self.model, self.report)
 
     def ask(self) -> None:
         from speechverse import SpeechVerse

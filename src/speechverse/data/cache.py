@@ -9,6 +9,7 @@ Shape letters: L layers, T frames, D width of the encoder.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -128,20 +130,25 @@ class FeatureCache:
             progress: Called with the number of utterances done since the last call, those already there first.
 
         Raises:
-            CacheError: If the folder holds another encoder's cache, or the disk is too small.
+            CacheError: If the folder holds another encoder's cache, another run is building there, or the disk is
+                too small.
             CorpusError: If too many clips cannot be read.
             AudioError: If an audio file is missing.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        fingerprint = encoder_fingerprint(encoder, dtype)
-        about = _read(folder) or _describe(encoder, fingerprint, dtype)
-        _refuse_foreign(folder, about, fingerprint)
-        cache = cls(folder, about)
+        blank = _describe(encoder, encoder_fingerprint(encoder, dtype), dtype)
         tell = progress or (lambda _: None)
-        pending = cache._pending(_within_limit(encoder, utterances))
-        tell(len(utterances) - len(pending))
-        if pending or not about["whole"]:
+        wanted = _within_limit(encoder, utterances)
+        about = _own(folder, blank)
+        if about["whole"] and not (cache := cls(folder, about))._pending(wanted):
+            tell(len(utterances))
+            return cache
+        with _only_build_in(folder):
+            about = _own(folder, blank)
+            cache = cls(folder, about)
+            pending = cache._pending(wanted)
+            tell(len(utterances) - len(pending))
             cache._write(about, whole=False)
             _refuse_full_disk(folder, cls.size(encoder, list(pending.values()), dtype), len(pending))
             cache._fill(encoder, pending, dtype, tell)
@@ -292,6 +299,33 @@ def _read(folder: Path) -> dict[str, Any] | None:
         return about
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CacheError(f"{path} is broken ({error}); delete the folder and build the cache again") from error
+
+
+def _own(folder: Path, blank: dict[str, Any]) -> dict[str, Any]:
+    """What the folder says of its cache, which must be the same encoder's; `blank` if it says nothing yet."""
+    about = _read(folder) or blank
+    _refuse_foreign(folder, about, blank["fingerprint"])
+    return about
+
+
+@contextlib.contextmanager
+def _only_build_in(folder: Path) -> Iterator[None]:
+    """Holds a lock on a cache's folder; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        CacheError: If another build holds it.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise CacheError(
+            f"another run is building the feature cache {folder}; wait until it is whole, or choose another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:

@@ -17,6 +17,7 @@ from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
 from lhotse.serialization import deserialize_item
 
 from speechverse.audio import duration_of
+from speechverse.data.labels import normalise_labels
 from speechverse.errors import CorpusError
 from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
 
@@ -77,13 +78,14 @@ def from_cut(cut: Any, folder: Path) -> Utterance:
     """The utterance of a lhotse cut with at most one supervision.
 
     Raises:
-        ValueError: If the cut is mixed, has no recording in a file, or several supervisions.
+        ValueError: If the cut is mixed, is more than a stretch of one file as it lies there, has several supervisions,
+            or a label that is not what its field should hold.
     """
     if not isinstance(cut, MonoCut) or cut.recording is None or len(cut.supervisions) > 1:
-        raise ValueError("expected a MonoCut with a recording and at most one supervision")
-    source = cut.recording.sources[0]
-    if source.type != "file":
-        raise ValueError(f"expected audio in a file, not of type '{source.type}'")
+        raise ValueError(
+            f"'{getattr(cut, 'id', '?')}': expected a MonoCut with a recording and at most one supervision"
+        )
+    source = _only_source(cut)
     whole = cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-4
     told = cut.supervisions[0] if cut.supervisions else SupervisionSegment("", "", 0, 0)
     return Utterance(
@@ -93,8 +95,29 @@ def from_cut(cut: Any, folder: Path) -> Utterance:
         text=told.text,
         speaker=told.speaker,
         language=told.language,
-        labels=told.custom or {},
+        labels=normalise_labels(told.custom or {}),
     )
+
+
+def _only_source(cut: MonoCut) -> AudioSource:
+    """The file that a cut is a stretch of; an `AudioRef` can name neither a channel nor changes to the sound."""
+    recording = cut.recording
+    assert recording is not None  # `from_cut` has seen to it
+    refused = {
+        f"recording has {len(recording.sources)} sources": len(recording.sources) != 1,
+        f"audio is of type '{recording.sources[0].type}'": recording.sources[0].type != "file",
+        f"recording has {recording.num_channels} channels, of which it takes channel {cut.channel}": (
+            recording.num_channels != 1
+        ),
+        "recording has transforms, which would not be applied": bool(recording.transforms),
+    }
+    for reason, holds in refused.items():
+        if holds:
+            raise ValueError(
+                f"the {reason} (cut '{cut.id}'); only unchanged mono audio in one file is read: "
+                "write such files with lhotse's CutSet.save_audios and use the cuts that it returns"
+            )
+    return recording.sources[0]
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, seen: set[str]) -> SplitSummary:

@@ -8,6 +8,7 @@ Everything is a function of seed, pass and names: any pass can be drawn without 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -150,8 +151,17 @@ class Mixture:
         digest = hashlib.sha256(repr((self.seed, self.draws_per_pass, self.shares)).encode())
         for item, source in zip(self.items, self.sources, strict=True):
             digest.update(repr((source.name, source.task.version, item.loss_weight)).encode())
-            digest.update("\n".join(utterance.id for utterance in source.utterances).encode())
+            for utterance in source.utterances:
+                digest.update(_identity(utterance))
         return digest.hexdigest()
+
+
+def _identity(utterance: Utterance) -> bytes:
+    """All that an example is rendered from: a corpus written anew under the same ids is another."""
+    audio = utterance.audio
+    labels = json.dumps(dict(utterance.labels), sort_keys=True, default=str)
+    told = (utterance.id, str(audio.path), audio.start, audio.duration, utterance.duration, utterance.text, labels)
+    return repr(told).encode()
 
 
 def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCTC, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCTC, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from speechverse.encoders.contract import SpeechEncoder, pad_rows
 from speechverse.encoders.loading import load_encoder
 from speechverse.errors import CheckpointError
 from speechverse.hub import loading, resolve
+
+_HEADS = ("lm_head", "ctc_head")
 
 
 class CtcRecogniser(nn.Module):
@@ -94,20 +96,34 @@ def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
 
 
 def load_ctc(name_or_path: str | Path) -> CtcRecogniser:
-    """Loads a CTC model (its class has a `lm_head`) and its tokenizer from one folder in the hub's format.
+    """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer from one folder in the hub's format.
 
     Raises:
-        CheckpointError: If there is no such model, head or tokenizer.
+        CheckpointError: If there is no such model, head or tokenizer, or an adapter stands before the head.
     """
     resolved = resolve(name_or_path)
     with loading("CTC model", resolved):
         config = AutoConfig.from_pretrained(resolved.name)
+    _refuse_adapter(config, resolved.name)
+    with loading("CTC model", resolved):
         model, info = AutoModelForCTC.from_pretrained(resolved.name, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(resolved.name)
-    head: Any = getattr(model, "lm_head", None)
-    if head is None or any(key.startswith("lm_head") for key in info["missing_keys"]):
-        raise CheckpointError(f"'{resolved.name}' holds no CTC head (lm_head); only an encoder with one can transcribe")
+    name = next((name for name in _HEADS if hasattr(model, name)), None)
+    if name is None or any(key.startswith(name) for key in info["missing_keys"]):
+        raise CheckpointError(
+            f"'{resolved.name}' holds no CTC head ({' or '.join(_HEADS)}); only an encoder with one can transcribe"
+        )
+    head: Any = getattr(model, name)
     return CtcRecogniser(load_encoder(resolved.name), head, tokenizer, blank=config.pad_token_id)
+
+
+def _refuse_adapter(config: PreTrainedConfig, name: str) -> None:
+    """The encoder is loaded without its adapter, and a head trained on an adapter reads nothing else."""
+    if getattr(config, "add_adapter", False):
+        raise CheckpointError(
+            f"'{name}' has an adapter between encoder and CTC head (add_adapter), which is not supported here: "
+            "its head cannot read the encoder itself; use a CTC model saved with add_adapter=False"
+        )
 
 
 def _by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:

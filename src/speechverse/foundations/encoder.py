@@ -29,7 +29,7 @@ from speechverse.foundations.features import (
     spec_augment,
     warped,
 )
-from speechverse.foundations.phases import Numbers, Phase
+from speechverse.foundations.phases import Numbers, Phase, made_of
 from speechverse.foundations.recipe import BestRqRecipe, EncoderRecipe, EncoderShape
 from speechverse.foundations.saving import save_foundation
 from speechverse.foundations.text_side import STRATA
@@ -78,7 +78,7 @@ class TwoObjectives(nn.Module):
 
 
 def _start_body(body: nn.Module) -> None:
-    """Xavier weights: transformers' std of 0.02 is meant for wide models, and CTC leaves its flat start later with it."""
+    """Xavier weights: transformers' std of 0.02 is for wide models, and CTC leaves its flat start later with it."""
     for module in body.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -211,22 +211,23 @@ class EncoderTraining:
         """Masked prediction on everything, non-speech too."""
         longest = self.recipe.data.max_seconds * _FRAME_RATE / self.recipe.shape.stride
         rows = [row for row, length in enumerate(self.stores["train"].lengths) if length <= longest]
-        batches = SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed)
+        needed = f"clips of at most {self.recipe.data.max_seconds:g} s (data.max_seconds)"
+        batches = SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed, needed)
 
         def loss(step: int) -> tuple[Tensor, Numbers]:
             batch = warped(batches[step], self._rng("best_rq", step))
             output = self.model.named(batch, _generator(self.recipe.seed, "best_rq", step))
             return output.loss, _numbers(output)
 
-        return Phase("best_rq", self.model, loss, self.recipe.best_rq, self.recipe.seed, self._look_best_rq)
+        origin = made_of(self.recipe, self.tokenizer, later=("ctc", "augment"))
+        return Phase("best_rq", self.model, loss, self.recipe.best_rq, self.recipe.seed, origin, self._look_best_rq)
 
     def ctc_phase(self) -> Phase:
         """Transcripts, with masked prediction beside them every few steps."""
         settings, targets = self.recipe.ctc, self.targets["train"]
-        batches = SpeechBatches(self.stores["train"], targets.usable, self.frames, self.recipe.seed + 1)
-        easy = SpeechBatches(
-            self.stores["train"], targets.easy(settings.easy_seconds), self.frames, self.recipe.seed + 2
-        )
+        needed = "transcribed clips long enough for CTC to align"
+        batches = SpeechBatches(self.stores["train"], targets.usable, self.frames, self.recipe.seed + 1, needed)
+        easy = self._easy_batches() if settings.easy_steps else batches
         low = self.model.low_parameters(settings.low_layers)
         groups: list[dict[str, Any]] = [
             {"params": [p for p in self.model.parameters() if p not in low]},
@@ -255,13 +256,20 @@ class EncoderTraining:
                 total, numbers = total + settings.self_supervised * output.loss, numbers | _numbers(output)
             return total, numbers
 
-        return Phase("ctc", self.model, loss, settings, self.recipe.seed, self._look_ctc, groups)
+        origin = made_of(self.recipe, self.tokenizer)
+        return Phase("ctc", self.model, loss, settings, self.recipe.seed, origin, self._look_ctc, groups)
+
+    def _easy_batches(self) -> SpeechBatches:
+        seconds = self.recipe.ctc.easy_seconds
+        needed = f"clean clips of one speaker of at most {seconds:g} s (ctc.easy_seconds, for ctc.easy_steps)"
+        rows = self.targets["train"].easy(seconds)
+        return SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed + 2, needed)
 
     def _rng(self, phase: str, step: int) -> Any:
         return rng_for(self.recipe.seed, phase, "augment", step)
 
     def _dev_batches(self, rows: Sequence[int]) -> list[SpeechBatch]:
-        batches = SpeechBatches(self.stores["dev"], rows, self.frames, 0)
+        batches = SpeechBatches(self.stores["dev"], rows, self.frames, 0, "held-out clips to look at")
         order = sorted(rows, key=lambda row: self.stores["dev"].lengths[row])
         return [batches.collate(part) for part in batches.in_batches(order)]
 

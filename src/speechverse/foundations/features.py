@@ -24,6 +24,7 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
 
 from speechverse.audio import load
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
+from speechverse.errors import UserError
 from speechverse.foundations.recipe import SpecAugment
 from speechverse.seeding import rng_for
 from speechverse.training.logs import Progress
@@ -123,7 +124,24 @@ class SpeechBatch(NamedTuple):
 class SpeechBatches:
     """Batch number `step` of an endless, repeatable sequence: epochs over rows, like lengths together."""
 
-    def __init__(self, store: FeatureStore, rows: Sequence[int], frames: int, seed: int) -> None:
+    def __init__(self, store: FeatureStore, rows: Sequence[int], frames: int, seed: int, needed: str = "clips") -> None:
+        """Sets up the sequence.
+
+        Args:
+            store: Where features are.
+            rows: Utterances that take part.
+            frames: Padded frames of a batch, at most.
+            seed: Of the order.
+            needed: What `rows` are, for the error.
+
+        Raises:
+            UserError: If there are no rows.
+        """
+        if not rows:
+            raise UserError(
+                f"there are no {needed} among the {len(store)} clips made, so there is nothing to make batches of; "
+                "change that limit or make more clips (data.utterances, data.dev_utterances)"
+            )
         self.store, self.rows, self.frames, self.seed = store, rows, frames, seed
         self._plan: list[list[int]] = []
         self._epochs = 0

@@ -11,7 +11,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast
 from speechverse.foundations.cards import lm_card
 from speechverse.foundations.lm_data import LmBatches, Sample, SampleMaker, collate
 from speechverse.foundations.lm_model import StreamedLm, make_lm
-from speechverse.foundations.phases import Numbers, Phase
+from speechverse.foundations.phases import Numbers, Phase, made_of
 from speechverse.foundations.practice import Practice
 from speechverse.foundations.recipe import LmRecipe
 from speechverse.foundations.saving import save_foundation
@@ -50,7 +50,10 @@ def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
         batches = LmBatches(maker, recipe.data)
         model = StreamedLm(make_lm(recipe.shape, tokenizer))
         gate = Gate(model, maker, held_out, recipe.data.gate_examples)
-        phase = Phase("lm", model, lambda step: model.loss(batches[step]), recipe.training, recipe.seed, gate.headlines)
+        origin = made_of(recipe, tokenizer)
+        phase = Phase(
+            "lm", model, lambda step: model.loss(batches[step]), recipe.training, recipe.seed, origin, gate.headlines
+        )
         phase.run(output)
         return save_lm(output / "llm", recipe, model, tokenizer, gate.scores())
 

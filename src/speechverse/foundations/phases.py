@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,15 +11,39 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
 
-from speechverse.errors import UserError
-from speechverse.foundations.recipe import PhaseSettings
+from speechverse.errors import CheckpointError, UserError
+from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, PhaseSettings
 from speechverse.seeding import hash_seed
 from speechverse.training.logs import Progress, RunLog
 from speechverse.training.optim import make_optimizer, make_schedule
 from speechverse.training.state import interruptible, load_state, save_state
 
 Numbers = dict[str, float]
+
+
+def made_of(
+    recipe: EncoderRecipe | LmRecipe, tokenizer: PreTrainedTokenizerFast, later: Iterable[str] = ()
+) -> dict[str, Any]:
+    """What a phase's weights follow from: key of the recipe → value, and a digest of the tokenizer.
+
+    Args:
+        recipe: All of it counts, but for its name and the number of workers.
+        tokenizer: The one made for it; another version of the package may make another.
+        later: Parts that only later phases read.
+    """
+    values = recipe.model_dump(mode="json", exclude={"kind", "name", *later})
+    values["data"].pop("workers", None)
+    pieces = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    return {**_flat(values), "the tokenizer's pieces": pieces[:16]}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
 
 
 @dataclass
@@ -31,6 +56,7 @@ class Phase:
         loss: Step index → the loss to go down, and numbers to log; draws only from the step's index.
         settings: Steps, rates and how often to log, look and save.
         seed: Seeds dropout, step by step.
+        made_of: All that the weights follow from (see `made_of`); a state made of anything else is refused.
         evaluate: Numbers on held-out material, looked at every `evaluate_every` steps and at the end.
         groups: Parameters with their own rates; the module's parameters where None.
     """
@@ -40,6 +66,7 @@ class Phase:
     loss: Callable[[int], tuple[Tensor, Numbers]]
     settings: PhaseSettings
     seed: int
+    made_of: dict[str, Any]
     evaluate: Callable[[], Numbers] | None = None
     groups: Iterable[dict[str, Any]] | None = None
     history: list[Numbers] = field(default_factory=list)
@@ -48,7 +75,9 @@ class Phase:
         """Trains, or goes on from the state in `folder/<name>`; a finished phase is only loaded.
 
         Raises:
-            UserError: If asked to stop (Ctrl-C); the state is saved first.
+            KeyboardInterrupt: If it was asked to stop; it has then saved and said how to go on.
+            UserError: If the state was begun with another recipe.
+            CheckpointError: If the state's weights are not this module's.
         """
         state_folder = folder / self.name
         optimizer = make_optimizer(
@@ -68,10 +97,17 @@ class Phase:
                 last = step + 1 == self.settings.steps
                 if self.evaluate and (last or (step + 1) % self.settings.evaluate_every == 0):
                     self._look(step + 1, log, progress)
-                if last or stop.requested or (step + 1) % self.settings.save_every == 0:
+                stopping = stop.requested  # read once: a stop that comes later must not leave without a state
+                if last or stopping or (step + 1) % self.settings.save_every == 0:
                     self._save(state_folder, step + 1, optimizer, schedule)
-                if stop.requested and not last:
-                    raise UserError(f"stopped in phase '{self.name}' at step {step + 1}; the same command goes on")
+                if stopping:
+                    break
+            if stop.requested:
+                progress.say(
+                    f"stopped in phase '{self.name}' after step {step + 1} of {self.settings.steps}, which is saved; "
+                    "the same command goes on from there"
+                )
+                raise KeyboardInterrupt
 
     def _train_step(self, step: int, optimizer: Any, schedule: Any, log: RunLog, progress: Progress) -> None:
         began = time.perf_counter()
@@ -102,7 +138,7 @@ class Phase:
     def _save(self, folder: Path, step: int, optimizer: Any, schedule: Any) -> None:
         save_state(
             folder,
-            info={"phase": self.name, "step": step, "settings": self.settings.model_dump(), "history": self.history},
+            info={"phase": self.name, "step": step, "made_of": self.made_of, "history": self.history},
             tensors={"model": self._tensors()},
             objects={"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()},
         )
@@ -116,15 +152,38 @@ class Phase:
         if not folder.exists():
             return 0
         state = load_state(folder)
-        if state.info["settings"] != self.settings.model_dump():
-            raise UserError(
-                f"'{folder}' was begun with other settings for phase '{self.name}'; "
-                "take another --output, or delete that folder to begin the phase again"
-            )
-        self.module.load_state_dict(state.tensors["model"], strict=False)
+        self._refuse_another_recipe(folder, state.info.get("made_of", {}))
+        self._load(folder, state.tensors["model"])
         self.history = list(state.info["history"])
         done = int(state.info["step"])
         if done < self.settings.steps:
             optimizer.load_state_dict(state.objects["optimizer"])
             schedule.load_state_dict(state.objects["schedule"])
         return done
+
+    def _refuse_another_recipe(self, folder: Path, then: dict[str, Any]) -> None:
+        now = self.made_of
+        other = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+        if not other:
+            return
+        named = "; ".join(
+            f"{key} {then.get(key, 'not told')} there, {now.get(key, 'not told')} now" for key in other[:4]
+        )
+        more = f"; and {len(other) - 4} more" if len(other) > 4 else ""
+        raise UserError(
+            f"'{folder}' was begun with another recipe ({named}{more}); give the recipe it was begun with, "
+            "take another --output, or delete that folder to begin the phase again"
+        )
+
+    def _load(self, folder: Path, tensors: dict[str, Tensor]) -> None:
+        """Takes weights back, all of them: only names whose storage another name saved may be missing."""
+        tied = self.module.state_dict().keys() - self._tensors().keys()
+        try:
+            missing, unexpected = self.module.load_state_dict(tensors, strict=False)
+        except RuntimeError as error:  # torch's word for other shapes
+            raise CheckpointError(f"'{folder}' holds weights of another shape; delete it to begin again") from error
+        if wrong := (set(missing) - tied) | set(unexpected):
+            raise CheckpointError(
+                f"'{folder}' does not hold this phase's weights: {len(wrong)} names are missing or unknown, such as "
+                f"'{min(wrong)}'; delete it to begin again"
+            )

@@ -1,4 +1,7 @@
-"""What a foundation recipe says: strict YAML, one class for each of the two parts."""
+"""What a foundation recipe says: strict YAML, one class for each of the two parts.
+
+A run goes on only with the recipe that it was begun with: only `name`, `data.workers` and later phases may change.
+"""
 
 from __future__ import annotations
 

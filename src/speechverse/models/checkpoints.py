@@ -66,7 +66,7 @@ def save(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None
     folder.mkdir(parents=True, exist_ok=True)
     _write_trained(model, folder / WEIGHTS)
     if model.has_lora:
-        lora.save(model.llm, folder / LORA_FOLDER)
+        lora.save(model.llm, folder / LORA_FOLDER, str(model.config.llm))
     (folder / "config.json.tmp").write_text(model.config.to_json_string(), encoding="utf-8")
     os.replace(folder / "config.json.tmp", folder / "config.json")
 

@@ -62,14 +62,22 @@ def add(llm: PreTrainedModel, settings: dict[str, Any]) -> None:
     cast_adapter_dtype(llm, "default", autocast_adapter_dtype=True)
 
 
-def save(llm: PreTrainedModel, folder: Path) -> None:
-    """Writes the adapters as PEFT does, so that `PeftModel.from_pretrained` reads them too."""
+def save(llm: PreTrainedModel, folder: Path, llm_name: str) -> None:
+    """Writes the adapters as PEFT does, so that `PeftModel.from_pretrained` reads them too.
+
+    Args:
+        llm: The LLM with its adapters.
+        folder: Where to.
+        llm_name: What the LLM was asked for by: PEFT would write down this machine's path of a built-in one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(llm, adapter_name="default")
     weights = {_PEFT_PREFIX + name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     save_file(weights, folder / f"{_WEIGHTS}.tmp", metadata={"format": "pt"})
     (folder / f"{_WEIGHTS}.tmp").replace(folder / _WEIGHTS)
-    llm.peft_config["default"].save_pretrained(folder)
+    config = copy.copy(llm.peft_config["default"])
+    config.base_model_name_or_path = llm_name
+    config.save_pretrained(folder)
 
 
 def load(llm: PreTrainedModel, folder: Path) -> None:

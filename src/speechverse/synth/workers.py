@@ -9,18 +9,21 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from speechverse.errors import SpeechverseError, UserError
 from speechverse.seeding import hash_seed
 from speechverse.synth.clip import Clip
 from speechverse.synth.worker import RECORD
 from speechverse.types import Seconds
+
+_TAIL_BYTES = 2000
 
 ClipDone = Callable[[str, Seconds], None]
 """Called, one call at a time, with the id and length of each clip that was made."""
@@ -100,21 +103,25 @@ class _Crew:
                 process.terminate()
 
     def run(self, shard: Shard) -> None:
-        process = self._start()
+        with tempfile.TemporaryFile() as stderr:  # a file, as nobody reads a pipe while clips are made
+            self._make(shard, stderr)
+
+    def _make(self, shard: Shard, stderr: IO[bytes]) -> None:
+        process = self._start(stderr)
         if process is None:
             return
         try:
             failure = self._talk(process, json.dumps(shard.job))
             status = process.wait()
             if status != 0 and not self._stopped:
-                raise _worded(failure, status, shard)
+                raise _worded(failure, status, shard, _tail(stderr))
         finally:
             process.kill()
             process.wait()
             with self._lock:
                 self._working.discard(process)
 
-    def _start(self) -> subprocess.Popen[str] | None:
+    def _start(self, stderr: IO[bytes]) -> subprocess.Popen[str] | None:
         with self._lock:
             if self._stopped:
                 return None
@@ -122,7 +129,7 @@ class _Crew:
                 [sys.executable, "-m", "speechverse.synth.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=stderr,
                 text=True,
                 env=_environment(),
             )
@@ -155,9 +162,18 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _worded(failure: dict[str, Any] | None, status: int, shard: Shard) -> SpeechverseError:
+def _tail(stderr: IO[bytes]) -> str:
+    """The end of what a worker said in its distress."""
+    stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    return stderr.read().decode(errors="replace").strip()
+
+
+def _worded(failure: dict[str, Any] | None, status: int, shard: Shard, said: str) -> SpeechverseError:
     if failure is None:
-        return SpeechverseError(f"the speech worker died (status {status}) while making '{shard.folder}'; run it again")
+        last_words = f"; it said last:\n{said}" if said else ""
+        return SpeechverseError(
+            f"the speech worker died (status {status}) while making '{shard.folder}'; run it again{last_words}"
+        )
     if os.strerror(errno.ENOSPC) in failure["error"]:
         return UserError(f"the disk is full while making '{shard.folder}': free some space and run the same again")
     return (UserError if failure["user"] else SpeechverseError)(failure["error"])

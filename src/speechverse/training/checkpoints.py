@@ -1,6 +1,6 @@
 """A run's folder: what lies where, whole or not at all.
 
-- recipe.yaml, environment.json: the resolved recipe; commit and versions.
+- recipe.yaml, environment.json: the resolved recipe; commit and versions, and those it was resumed with if others.
 - metrics.jsonl, tensorboard/: the log.
 - last/: the newest checkpoint: a usable model, and all that `--resume` needs.
 - best/: a usable model, that of the present stage's best validation.
@@ -20,9 +20,25 @@ from typing import Any, Literal
 from speechverse.errors import CheckpointError, UserError
 from speechverse.models.checkpoints import load_trained
 from speechverse.training.recipe import Recipe
-from speechverse.training.recipe_files import ENVIRONMENT_FILE, RECIPE_FILE, differences, load_recipe, write_recipe
+from speechverse.training.recipe_files import (
+    ENVIRONMENT_FILE,
+    RECIPE_FILE,
+    differences,
+    load_recipe,
+    note_environment,
+    write_recipe,
+)
 from speechverse.training.sources import FEATURES
-from speechverse.training.state import STATE_FILE, State, load_state, recover, whole_folder, write_state, write_text
+from speechverse.training.state import (
+    STATE_FILE,
+    State,
+    load_info,
+    load_state,
+    recover,
+    whole_folder,
+    write_state,
+    write_text,
+)
 
 SUMMARY = "summary.json"
 _STATE_FORMAT = 1
@@ -68,7 +84,7 @@ class RunFolder:
         return json.loads((self.path / SUMMARY).read_text())
 
     def prepare(self, resume: bool, overwrite: bool) -> None:
-        """Makes the folder ready for a run, and writes its recipe.
+        """Makes the folder ready for a run: writes its recipe if it begins; a finished run stays as it is.
 
         Raises:
             UserError: If it holds another run, finished or not, that nobody said should go.
@@ -81,9 +97,16 @@ class RunFolder:
             if not resume:
                 raise UserError(f"'{self.path}' holds a {self._told()}, or --overwrite to begin again")
             self._check_recipe()
-        elif self.path.is_dir() and any(entry.name not in (".lock", FEATURES) for entry in self.path.iterdir()):
+            if not self.finished:
+                note_environment(self.path, self._saved_steps())
+            return
+        if self.path.is_dir() and any(entry.name not in (".lock", FEATURES) for entry in self.path.iterdir()):
             raise UserError(f"'{self.path}' is not empty and holds no run of ours; choose another --output")
         write_recipe(self.recipe, self.path)
+
+    def _saved_steps(self) -> int:
+        last = self.path / "last"
+        return load_info(last).get("position", {}).get("total", 0) if (last / STATE_FILE).exists() else 0
 
     def _told(self) -> str:
         if self.finished:

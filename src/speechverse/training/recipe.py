@@ -215,6 +215,11 @@ class Recipe(Section):
         names = [stage.name for stage in self.curriculum]
         if len(set(names)) < len(names):
             raise RecipeError(f"curriculum: stage names must differ, got {', '.join(names)}")
+        if self.data.validation.share is not None and self.data.validation.every is None:
+            raise RecipeError(
+                "data.validation.share: takes clips out of training that nothing would be validated on; "
+                "set data.validation.every to a number of steps, or data.validation.share to null"
+            )
         for stage in self.curriculum:
             self._check_stage(stage)
         if self.evaluation is not None:
@@ -229,6 +234,11 @@ class Recipe(Section):
             raise RecipeError(f"{where}.patience: needs validation; set data.validation.every")
         if self.model and self.model.lora is None and "lora" in stage.train:
             raise RecipeError(f"{where}.train: trains 'lora', but model.lora is null; describe it there")
+        if self.model and self.model.layer_mixing == "last" and set(stage.train) == {"mixer"}:
+            raise RecipeError(
+                f"{where}.train: only 'mixer', which has nothing to learn while model.layer_mixing is 'last'; "
+                "train another part too, or choose 'paper' or 'softmax' there"
+            )
         if "encoder" in stage.train and self.data.cache == "all":
             raise RecipeError(f"{where}.train: a trained encoder cannot be cached; set data.cache to none")
 

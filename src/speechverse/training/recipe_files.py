@@ -222,6 +222,25 @@ def write_recipe(recipe: Recipe, folder: Path) -> None:
     write_text(folder / ENVIRONMENT_FILE, json.dumps(environment(), indent=1) + "\n")
 
 
+def note_environment(folder: Path, step: int) -> None:
+    """Adds commit and versions to those a run began with, under `resumed`, if it goes on with others.
+
+    Args:
+        folder: The run's.
+        step: The step after which it goes on.
+    """
+    path, present = folder / ENVIRONMENT_FILE, environment()
+    if not path.exists():  # the run was killed before it could be written
+        write_text(path, json.dumps(present, indent=1) + "\n")
+        return
+    first = json.loads(path.read_text())
+    resumed = first.get("resumed", [])
+    latest = resumed[-1] if resumed else first
+    if any(latest[name] != value for name, value in present.items()):
+        noted = first | {"resumed": [*resumed, {"step": step, **present}]}
+        write_text(path, json.dumps(noted, indent=1) + "\n")
+
+
 def environment() -> dict[str, Any]:
     """Commit and versions; the commit is null for an installed package."""
     versions = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}

@@ -23,7 +23,7 @@ from speechverse.seeding import hash_seed
 from speechverse.training.engine import Engine
 from speechverse.training.logs import Progress, say
 from speechverse.training.recipe import CorpusSection, MixtureSection, Recipe, StageSection
-from speechverse.types import Example, Utterance
+from speechverse.types import AudioRef, Example, Utterance
 
 FEATURES = "features"
 """The feature cache in a run's folder, unless the recipe names another place."""
@@ -52,30 +52,31 @@ class Sources:
                     self._validation_of(item)
 
     def corpus(self, name: str) -> Corpus:
-        """A corpus of the recipe, with its validation split taken out if the recipe says so.
+        """A corpus of the recipe; if the recipe says so and a stage trains on it, with its validation split taken out.
 
         Raises:
             CorpusError: If it is not whole.
+            RecipeError: If a share should be taken out of several splits.
         """
         if name not in self._corpora:
             corpus = _open(name, self.recipe.data.corpora[name], self.recipe.data.max_bad_share)
             validation = self.recipe.data.validation
-            if validation.share is not None:
-                corpus = corpus.with_validation(
-                    validation.share, split=self._only_train_split(name), seed=self.recipe.seed, by=validation.by
-                )
+            split = self._train_split(name) if validation.share is not None else None
+            if validation.share is not None and split is not None:
+                corpus = corpus.with_validation(validation.share, split=split, seed=self.recipe.seed, by=validation.by)
             self._corpora[name] = corpus
         return self._corpora[name]
 
-    def _only_train_split(self, name: str) -> str:
-        mixtures = self.recipe.data.mixtures.values()
+    def _train_split(self, name: str) -> str | None:
+        """The one split of a corpus that the stages train on; None if they do not train on the corpus."""
+        mixtures = [self.recipe.data.mixtures[stage.mixture] for stage in self.recipe.curriculum]
         splits = {item.split for items in mixtures for item in items if item.corpus == name}
-        if len(splits) != 1:
+        if len(splits) > 1:
             raise RecipeError(
                 f"data.validation.share: corpus '{name}' is trained on in several splits "
                 f"({', '.join(sorted(splits))}); name a split of its own in data.validation.split instead"
             )
-        return splits.pop()
+        return splits.pop() if splits else None
 
     @property
     def validation_split(self) -> str:
@@ -137,14 +138,14 @@ class Sources:
         return render_for_evaluation(corpus, split, item.task, wording="seen", limit=limit, seed=seed)[:limit]
 
     def utterances(self) -> list[Utterance]:
-        """Every utterance that any stage hears, in training or validation, once."""
-        data, found = self.recipe.data, {}
+        """Every stretch of audio that any stage hears, in training or validation, once."""
+        data, found = self.recipe.data, dict[AudioRef, Utterance]()
         names = {stage.mixture for stage in self.recipe.curriculum}
         items = [item for name in sorted(names) for item in data.mixtures[name]]
         validated = [self.validation_split] if data.validation.every else []
         for corpus, split in {(i.corpus, split): None for i in items for split in (i.split, *validated)}:
             for utterance in self.corpus(corpus).utterances(split):
-                found[corpus, utterance.id] = utterance
+                found.setdefault(utterance.audio, utterance)
         return list(found.values())
 
 

@@ -81,6 +81,12 @@ class StageRun:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
 
+    def end(self) -> None:
+        """Lets go of the optimiser's memory; the stage takes no more steps."""
+        del self.model, self.optimizer, self.schedule
+        self.trained.clear()
+        self.engine.accelerator.free_memory()
+
     def step(self, number: int, loaded: LoadedStep) -> None:
         """One optimiser step on one global step's micro-batches; nothing here waits for the device.
 

@@ -141,14 +141,30 @@ def load_state(folder: Path) -> State:
     Raises:
         CheckpointError: If there is no whole state in the folder.
     """
-    recover(folder)
+    info = load_info(folder)
     try:
-        info = json.loads((folder / STATE_FILE).read_text())
         tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         objects = {path.stem: torch.load(path, map_location="cpu") for path in sorted(folder.glob("*.pt"))}
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"'{folder}' holds no whole training state ({error}); start without --resume") from error
+        raise _not_whole(folder, error) from error
     return State(info, tensors, objects)
+
+
+def load_info(folder: Path) -> dict[str, Any]:
+    """The plain values of a state folder alone.
+
+    Raises:
+        CheckpointError: If there are none.
+    """
+    recover(folder)
+    try:
+        return json.loads((folder / STATE_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise _not_whole(folder, error) from error
+
+
+def _not_whole(folder: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"'{folder}' holds no whole training state ({error}); start without --resume")
 
 
 def write_text(path: Path, text: str) -> None:

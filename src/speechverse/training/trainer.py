@@ -125,6 +125,7 @@ class Trainer:
                         break
                 if not last:
                     self._save_if_due(run, loader, stop)
+        run.end()
         return numbers | left_out(loader)
 
     def _begin(self, stage: StageSection) -> StageRun:

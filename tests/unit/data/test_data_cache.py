@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 import torch
+from filelock import FileLock
 from noise_corpus import Encoder, Processor, write_audio
 
 from speechverse.audio import load
@@ -153,3 +154,13 @@ def test_the_loader_takes_features_from_the_cache(corpus, tmp_path):
             bad = example.utterance.id == "u3"
             assert heard == 0 if bad else heard == pytest.approx(made[example.utterance].float().sum().item())
     assert list(loader.skipped) == ["u3"]
+
+
+def test_two_runs_do_not_build_in_one_folder(corpus, tmp_path):
+    folder, utterances = tmp_path / "cache", corpus.utterances("train")
+    FeatureCache.build(Encoder(), utterances[:20], folder)
+    with FileLock(folder / ".lock"):
+        with pytest.raises(CacheError, match="another run is building"):
+            FeatureCache.build(Encoder(), utterances, folder)
+        assert len(FeatureCache.build(Encoder(), utterances[:20], folder)) == 20  # whole: there is nothing to build
+    assert len(FeatureCache.build(Encoder(), utterances, folder)) == 40

@@ -6,9 +6,11 @@ import shutil
 
 import pytest
 import soundfile
+from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
 from noise_corpus import in_memory, utterances, write_audio
 
 from speechverse.data import Corpus, write_corpus
+from speechverse.data.manifest import read_manifest
 from speechverse.errors import CorpusError
 from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
 
@@ -152,3 +154,30 @@ def test_the_validation_split_is_stable_and_may_keep_speakers_together(tmp_path)
         corpus.with_validation(0.2)
     with pytest.raises(CorpusError, match="leaves nothing on one side"):
         in_memory(made).with_validation(1.0)
+
+
+def lhotse_cut(*channels: list[int], labels: dict | None = None) -> MonoCut:
+    """A cut of a recording with one source for each list of channels."""
+    sources = [AudioSource("file", numbers, "a.wav") for numbers in channels]
+    recording = Recording("r", sources, SAMPLING_RATE, 4 * SAMPLING_RATE, 4.0)
+    told = SupervisionSegment("s", "r", 0.0, 4.0, custom=labels)
+    return MonoCut("mine", 0.0, 4.0, channels[0][0], supervisions=[told], recording=recording)
+
+
+@pytest.mark.parametrize(
+    ("cut", "complaint"),
+    [
+        (lhotse_cut([0, 1]), "2 channels, of which it takes channel 0 .cut 'mine'.*save_audios"),
+        (lhotse_cut([0], [1]), "2 sources .cut 'mine'.*save_audios"),
+        (lhotse_cut([0]).perturb_speed(1.1), "transforms, which would not be applied .cut 'mine_sp1.1'.*save_audios"),
+        (lhotse_cut([0], labels={"num_speakers": "two"}), "'num_speakers' should be a whole number"),
+    ],
+)
+def test_lhotse_cuts_that_would_be_misheard_are_refused(jsonl, tmp_path, cut, complaint):
+    with pytest.raises(CorpusError, match=f"line 1: .*{complaint}"):
+        next(read_manifest(jsonl(cut.to_dict()), tmp_path))
+
+
+def test_labels_of_lhotse_cuts_are_brought_into_one_form(jsonl, tmp_path):
+    path = jsonl(lhotse_cut([0], labels={"slots": {"room": "kitchen"}, "intent": None}).to_dict())
+    assert next(read_manifest(path, tmp_path)).labels == {"slots": [["room", "kitchen"]]}

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from noise_corpus import in_memory, utterances
 
 from speechverse.data import Mixture, MixtureItem, render_for_evaluation
 from speechverse.errors import CorpusError, RecipeError
+from speechverse.types import AudioRef
 
 
 @pytest.fixture
@@ -86,3 +89,15 @@ def test_evaluation_asks_the_same_every_time(world):
 
 def id_of(example):
     return example.id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"text": "other"}, {"audio": AudioRef(Path("other.wav"))}, {"duration": 99.0}, {"labels": {"intent": "other"}}],
+)
+def test_the_digest_tells_a_corpus_written_anew_under_the_same_ids(world, change):
+    made = world.utterances("train")
+    other = in_memory([dataclasses.replace(made[0], **change), *made[1:]])
+    same = in_memory([dataclasses.replace(made[0], labels=dict(reversed(made[0].labels.items()))), *made[1:]])
+    digests = [Mixture([MixtureItem(corpus, "asr")]).digest for corpus in (world, same, other)]
+    assert digests[0] == digests[1] != digests[2]

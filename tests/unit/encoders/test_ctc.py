@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer, models
-from transformers import AutoModelForCTC, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCTC, PreTrainedTokenizerFast, Wav2Vec2BertForCTC
 
 from speechverse.encoders import load_encoder
 from speechverse.encoders.ctc import greedy_ids, load_ctc
 from speechverse.errors import CheckpointError
 
 
-@pytest.fixture
-def ctc_folder(encoder_folders: dict[str, Path], tmp_path: Path) -> Path:
-    folder = shutil.copytree(encoder_folders["best-rq"], tmp_path / "ctc")
+@pytest.fixture(params=["best-rq", "parakeet"])
+def ctc_folder(encoder_folders: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    folder = shutil.copytree(encoder_folders[request.param], tmp_path / "ctc")
     vocabulary = {"<pad>": 0, **{letter: i + 1 for i, letter in enumerate("abcdefghijk")}}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>").save_pretrained(folder)
@@ -47,6 +47,13 @@ def test_kept_encoder_outputs_read_like_the_audio(ctc_folder: Path, waveforms: l
     output = encoder(**encoder.prepare(waveforms))
     features = [output.hidden_states[:, row, :length] for row, length in enumerate(output.lengths)]
     assert recogniser.transcribe_features(features) == recogniser.transcribe(waveforms)
+
+
+def test_a_head_over_an_adapter_is_refused(encoder_folders: dict[str, Path], tmp_path: Path) -> None:
+    config = AutoConfig.from_pretrained(encoder_folders["best-rq"], add_adapter=True)
+    Wav2Vec2BertForCTC(config).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="add_adapter=False"):
+        load_ctc(tmp_path)
 
 
 def test_an_encoder_without_a_head_cannot_transcribe(encoder_folders: dict[str, Path]) -> None:

@@ -11,9 +11,10 @@ from transformers import AutoFeatureExtractor, AutoModelForCTC, PreTrainedTokeni
 from speechverse.audio import save
 from speechverse.audio.waveform import Waveform
 from speechverse.encoders.ctc import load_ctc
+from speechverse.errors import UserError
 from speechverse.foundations import encoder as encoder_module
 from speechverse.foundations.encoder import TwoObjectives, frames_needed, pretrain_encoder, spell
-from speechverse.foundations.features import SpeechBatch, spec_augment, warped
+from speechverse.foundations.features import SpeechBatch, SpeechBatches, spec_augment, warped
 from speechverse.foundations.recipe import (
     BestRqRecipe,
     CtcPhase,
@@ -72,6 +73,11 @@ def test_spec_augment_hides_and_leaves_the_original_alone() -> None:
     hidden = (spec_augment(batch, SpecAugment(), random.Random(0)).features == 0) & (before != 0)
     assert 0 < hidden.float().mean() < 0.8
     assert batch.features.equal(before)
+
+
+def test_no_rows_to_batch_is_an_error_not_an_endless_loop() -> None:
+    with pytest.raises(UserError, match=r"no short clips among the 2 clips.*data\.utterances"):
+        SpeechBatches([0, 0], [], 100, seed=0, needed="short clips")
 
 
 class NoiseCorpus:

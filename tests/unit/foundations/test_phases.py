@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from transformers import PreTrainedTokenizerFast
 
-from speechverse.errors import UserError
-from speechverse.foundations.phases import Phase
-from speechverse.foundations.recipe import PhaseSettings
+from speechverse.errors import CheckpointError, UserError
+from speechverse.foundations.phases import Phase, made_of
+from speechverse.foundations.recipe import LmRecipe, LmShape, PhaseSettings, TokenizerRecipe
+from speechverse.foundations.tokenizer import train_tokenizer
+from speechverse.training.state import load_state, save_state
 
 SETTINGS = PhaseSettings(steps=12, learning_rate=0.1, warmup_steps=2, log_every=1, evaluate_every=5, save_every=4)
 
@@ -18,17 +23,22 @@ class Killed(Exception):
     pass
 
 
-def make_phase(kill_at: int | None = None, settings: PhaseSettings = SETTINGS) -> Phase:
+def make_phase(
+    kill_at: int | None = None, settings: PhaseSettings = SETTINGS, stop_at: int | None = None, **origin: object
+) -> Phase:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.3), nn.Linear(3, 1))
 
     def loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         if step == kill_at:
             raise Killed
+        if step == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
         data = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
         return module(data).square().mean(), {}
 
-    return Phase("toy", module, loss, settings, seed=0, evaluate=lambda: {"weight": float(module[0].weight.sum())})
+    origin = {**settings.model_dump(), **origin}
+    return Phase("toy", module, loss, settings, 0, origin, lambda: {"weight": float(module[0].weight.sum())})
 
 
 def weights(phase: Phase) -> torch.Tensor:
@@ -58,7 +68,36 @@ def test_a_finished_phase_is_loaded_not_trained(tmp_path: Path) -> None:
     assert again.history == done.history
 
 
-def test_other_settings_are_refused(tmp_path: Path) -> None:
+def test_another_recipe_is_refused_and_what_differs_is_named(tmp_path: Path) -> None:
+    make_phase(seed=0).run(tmp_path)
+    with pytest.raises(UserError, match=r"another recipe \(seed 0 there, 1 now; steps 12 there, 20 now\).*--output"):
+        make_phase(settings=SETTINGS.model_copy(update={"steps": 20}), seed=1).run(tmp_path)
+
+
+def test_a_phase_is_made_of_the_recipe_and_the_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
+    recipe = LmRecipe(kind="lm", name="x", training=SETTINGS)
+    origin = made_of(recipe, tokenizer)
+    changes = {"seed": 1, "tokenizer": TokenizerRecipe(seed=1), "shape": LmShape(width=8), "name": "y"}
+    changed = {key: made_of(recipe.model_copy(update={key: value}), tokenizer) for key, value in changes.items()}
+    assert {key for key, other in changed.items() if other != origin} == {"seed", "tokenizer", "shape"}
+    assert made_of(recipe, train_tokenizer(["tea and rain"], 300)) != origin
+    assert made_of(recipe, tokenizer, later=["training"]).keys() < origin.keys()
+
+
+def test_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
     make_phase().run(tmp_path)
-    with pytest.raises(UserError, match="other settings"):
-        make_phase(settings=SETTINGS.model_copy(update={"steps": 20})).run(tmp_path)
+    state = load_state(tmp_path / "toy")
+    del state.tensors["model"]["0.bias"]
+    save_state(tmp_path / "toy", info=state.info, tensors=state.tensors, objects=state.objects)
+    with pytest.raises(CheckpointError, match=r"'0\.bias'"):
+        make_phase().run(tmp_path)
+
+
+@pytest.mark.parametrize("step", [6, 11])
+def test_ctrl_c_saves_says_how_to_go_on_and_interrupts(
+    tmp_path: Path, step: int, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make_phase(stop_at=step).run(tmp_path)
+    assert f"after step {step + 1} of 12" in (said := capsys.readouterr().err) and "the same command goes on" in said
+    assert load_state(tmp_path / "toy").info["step"] == step + 1

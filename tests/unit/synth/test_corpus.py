@@ -91,12 +91,20 @@ def test_a_disk_too_small_is_told_before(tmp_path: Path, monkeypatch: pytest.Mon
         synthesize_corpus(tmp_path, SPEC)
 
 
+class BrokenShard(Shard):
+    @property
+    def job(self) -> dict[str, str]:
+        return {"folder": str(self.folder)}
+
+
 def test_a_failing_disk_and_a_dying_worker_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = Path("/dev/full")
     if full.exists():
         (tmp_path / "file").write_text("")
         with pytest.raises(UserError, match="Not a directory"):
             run_shards([Shard(tmp_path / "file" / "00000", [], seed=1)], num_workers=1)
+    with pytest.raises(SpeechverseError, match="(?s)worker died.*it said last.*KeyError: 'seed'"):
+        run_shards([BrokenShard(tmp_path / "00000", [], seed=1)], num_workers=1)
     monkeypatch.setattr(sys, "executable", "false")
     with pytest.raises(SpeechverseError, match="worker died"):
         run_shards([Shard(tmp_path / "00000", [], seed=1)], num_workers=1)

@@ -45,6 +45,7 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ("model.lora=null", "curriculum.warm_up.train: trains 'lora', but model.lora is null"),
         ("initial=tiny", "model, initial: give exactly one"),
         ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
+        ("data.validation={share: 0.1}", "set data.validation.every to a number of steps"),
         ("seed", "write it as key=value"),
     ],
 )
@@ -52,6 +53,12 @@ def test_a_mistake_is_named_with_its_place_and_its_remedy(override: str, said: s
     with pytest.raises(RecipeError) as error:
         load_recipe("tiny", [override])
     assert said in str(error.value)
+
+
+def test_a_stage_with_nothing_to_learn_is_refused():
+    load_recipe("tiny", ["curriculum.align.train=[mixer]"])
+    with pytest.raises(RecipeError, match=r"curriculum\.align\.train: only 'mixer', which has nothing to learn"):
+        load_recipe("tiny", ["curriculum.align.train=[mixer]", "model.layer_mixing=last"])
 
 
 def test_patience_needs_validation():

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from speechverse.data import Collator, LoadedStep, MixtureItem
 from speechverse.data.mixture import Mixture
 from speechverse.errors import CheckpointError, RecipeError, SpeechverseError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.training import recipe_files
 from speechverse.training import trainer as trainer_module
 from speechverse.training.build import build_model, make_trainable
 from speechverse.training.engine import Engine, resolve_precision
@@ -166,6 +168,7 @@ def test_frozen_parts_do_not_change_by_one_bit_and_each_stage_trains_its_parts_o
     frozen = {n: p.clone() for n, p in run.model.named_parameters() if n.startswith(("encoder.", "llm."))}
     assert not run.model.has_lora
     run.run()
+    assert run.engine.accelerator._optimizers == []
     after = dict(run.model.named_parameters())
     changed = [n for n, p in frozen.items() if not torch.equal(p, after.get(n, after.get(_in_lora(n, after))))]
     assert changed == []
@@ -378,3 +381,38 @@ def test_a_checkpoint_of_other_data_is_refused(
     (tmp_path / "run" / "last" / "state.json").write_text(json.dumps(state))
     with pytest.raises(CheckpointError, match="other data"):
         train(recipe, tmp_path / "run", resume=True)
+
+
+def test_a_stage_lets_go_of_its_optimiser(recipe: MakeRecipe):
+    bench = Bench(recipe(data={"cache": "none"}))
+    bench.run.step(0, bench.loaded(2))
+    optimizer = weakref.ref(bench.run.optimizer.optimizer)
+    bench.run.end()
+    assert optimizer() is None
+
+
+def test_a_resume_keeps_the_first_environment_and_lists_another(
+    recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = _folder(recipe(), tmp_path)
+    first = json.loads((tmp_path / "environment.json").read_text())
+    (tmp_path / "last").mkdir()
+    (tmp_path / "last" / "state.json").write_text(json.dumps({"position": {"total": 7}}))
+    monkeypatch.setattr(recipe_files, "environment", lambda: {"commit": "other", "versions": {}})
+    for _ in range(2):
+        folder.prepare(resume=True, overwrite=False)
+    noted = json.loads((tmp_path / "environment.json").read_text())
+    assert noted == first | {"resumed": [{"step": 7, "commit": "other", "versions": {}}]}
+
+
+def test_a_finished_folder_s_recipe_and_environment_are_not_touched(
+    recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = _folder(recipe(), tmp_path)
+    (tmp_path / "summary.json").write_text("{}")
+    files = [tmp_path / "recipe.yaml", tmp_path / "environment.json"]
+    files[0].write_text("# a note\n" + files[0].read_text())
+    before = [file.read_text() for file in files]
+    monkeypatch.setattr(recipe_files, "environment", lambda: {"commit": "other", "versions": {}})
+    folder.prepare(resume=True, overwrite=False)
+    assert [file.read_text() for file in files] == before

@@ -1,0 +1,40 @@
+"""What of a recipe's data a run opens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from speechverse.training.recipe import Recipe
+from speechverse.training.sources import Sources
+
+STAGE = {"name": "only", "mixture": "asr", "train": ["mixer"], "steps": 1, "learning_rate": 1e-3}
+
+
+def test_clips_of_like_names_in_two_splits_are_all_cached(recipe: Callable[..., Recipe], world: Path, tmp_path: Path):
+    files = {}
+    for split, prefix in {"train": "a", "dev": "b"}.items():
+        (tmp_path / split).mkdir()
+        for number in range(4):
+            shutil.copy(world / "audio" / f"{prefix}{number}.wav", tmp_path / split / f"{number}.wav")
+        lines = [json.dumps({"audio": f"{number}.wav", "text": "jazz"}) for number in range(4)]
+        (tmp_path / split / "list.jsonl").write_text("\n".join(lines))
+        files[split] = str(tmp_path / split / "list.jsonl")
+    mixtures = {"asr": [{"corpus": "mine", "task": "asr"}]}
+    made = recipe(data={"corpora": {"mine": {"jsonl": files}}, "mixtures": mixtures}, curriculum=[STAGE])
+    found = Sources(made).utterances()
+    assert len({utterance.audio.path for utterance in found}) == len(found) == 8
+
+
+def test_a_validation_share_leaves_corpora_alone_that_no_stage_trains_on(recipe: Callable[..., Recipe], world: Path):
+    mixtures = {
+        "asr": [{"corpus": "world", "task": "asr"}],
+        "unused": [{"corpus": "idle", "task": "asr"}, {"corpus": "world", "task": "asr", "split": "dev"}],
+    }
+    corpora = {name: {"path": str(world)} for name in ("world", "idle", "absent")}
+    data = {"corpora": corpora, "mixtures": mixtures, "validation": {"share": 0.3, "every": 1}}
+    sources = Sources(recipe(data=data, curriculum=[STAGE]))
+    assert "validation" in sources.corpus("world").splits
+    assert [sources.corpus(name).splits for name in ("idle", "absent")] == [("train", "dev")] * 2
