@@ -94,9 +94,9 @@ class CtcPhase(PhaseSettings):
         self_supervised_every: Steps between those losses.
         low_layers: Bottom layers (and the feature projection) that learn slower.
         low_rate: Their share of the learning rate.
-        letters: Weight of a second CTC loss, over letters: with them it aligns in minutes, with words alone it did not.
+        letters: Weight of a second CTC loss, over letters, which are aligned sooner than pieces.
         letters_layer: The layer that it reads, counted from 1.
-        easy_steps: First steps, on short clean clips of one speaker, not augmented: alignment is found sooner.
+        easy_steps: First steps, on short clean clips of one speaker, not augmented, while alignment is sought.
         easy_seconds: What is short.
     """
 
