@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast, Wav2Vec2BertForCTC
+from transformers import AutoModelForCTC, PreTrainedTokenizerFast
 
 from speechverse.data import Corpus
 from speechverse.foundations.encoder import body_config
@@ -68,7 +68,7 @@ def _make_foundations(folder: Path) -> None:
     torch.manual_seed(0)
     shape, pieces = encoder_recipe().shape, tokenizer()
     lm_shape = load_foundation_recipe(recipes_folder() / "foundations" / "lm-tiny.yaml", LmRecipe).shape
-    encoder = Wav2Vec2BertForCTC(body_config(shape, pieces))
+    encoder = AutoModelForCTC.from_config(body_config(shape, pieces))
     save_foundation(folder / "encoder", encoder, pieces, "random", {}, front_end(shape.stride))
     save_foundation(folder / "llm", make_lm(lm_shape, pieces), pieces, "random", {})
 

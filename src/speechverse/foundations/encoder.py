@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedTokenizerFast, Wav2Vec2BertConfig, Wav2Vec2BertForCTC
+from transformers import AutoModelForCTC, PreTrainedConfig, PreTrainedTokenizerFast, Wav2Vec2BertConfig
 
 from speechverse.data import Corpus
 from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining, BestRqOutput
+from speechverse.encoders.conv_speech import ConvSpeechConfig
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.foundations.cards import encoder_card
 from speechverse.foundations.features import (
@@ -30,7 +31,7 @@ from speechverse.foundations.features import (
     warped,
 )
 from speechverse.foundations.phases import Numbers, Phase, made_of
-from speechverse.foundations.recipe import BestRqRecipe, EncoderRecipe, EncoderShape
+from speechverse.foundations.recipe import BestRqRecipe, ConformerShape, EncoderRecipe, EncoderShape
 from speechverse.foundations.saving import save_foundation
 from speechverse.foundations.text_side import STRATA
 from speechverse.foundations.world import world_tokenizer
@@ -53,10 +54,11 @@ class TwoObjectives(nn.Module):
 
     def __init__(self, shape: EncoderShape, objective: BestRqRecipe, tokenizer: PreTrainedTokenizerFast) -> None:
         super().__init__()
-        self.ctc = Wav2Vec2BertForCTC(body_config(shape, tokenizer))
-        _start_body(self.ctc.wav2vec2_bert)
+        self.ctc: Any = AutoModelForCTC.from_config(body_config(shape, tokenizer))
+        if isinstance(shape, ConformerShape):
+            _start_conformer(self.ctc.base_model)
         self.letters = nn.Linear(shape.hidden_size, 1 + len(LETTERS))
-        self.best_rq = BestRqForPreTraining(self.ctc.wav2vec2_bert, BestRqConfig(**objective.model_dump()))
+        self.best_rq = BestRqForPreTraining(self.ctc.base_model, BestRqConfig(**objective.model_dump()))
 
     def named(self, batch: SpeechBatch, generator: torch.Generator) -> BestRqOutput:
         """The self-supervised pass."""
@@ -72,31 +74,36 @@ class TwoObjectives(nn.Module):
 
     def low_parameters(self, layers: int) -> set[nn.Parameter]:
         """Those of the input projection and of the bottom layers, where voice and tone are kept."""
-        body = self.ctc.wav2vec2_bert
+        body = self.ctc.base_model
         low = [body.feature_projection, *body.encoder.layers[:layers]]
         return {parameter for module in low for parameter in module.parameters()}
 
 
-def _start_body(body: nn.Module) -> None:
+def _start_conformer(body: nn.Module) -> None:
     """Xavier weights instead of transformers' std of 0.02; part of what learned best here, not shown to be a cause."""
     for module in body.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
 
 
-def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> Wav2Vec2BertConfig:
-    """The Conformer in transformers' words; the CTC blank is the padding piece."""
+def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
+    """The body in transformers' words; the CTC blank is the padding piece."""
+    common: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "feature_projection_input_dim": MEL_BINS * shape.stride,
+        "pad_token_id": tokenizer.pad_token_id,
+        **shape.model_dump(exclude={"body", "stride", "dropout"}),
+    }
+    if not isinstance(shape, ConformerShape):
+        return ConvSpeechConfig(**common, hidden_dropout=shape.dropout)
     dropouts = ("hidden_dropout", "activation_dropout", "attention_dropout", "conformer_conv_dropout", "final_dropout")
     return Wav2Vec2BertConfig(
-        vocab_size=len(tokenizer),
-        feature_projection_input_dim=MEL_BINS * shape.stride,
-        **shape.model_dump(exclude={"stride", "dropout"}),
+        **common,
         **dict.fromkeys(dropouts, shape.dropout),
         feat_proj_dropout=0.0,
         layerdrop=0.0,
         apply_spec_augment=False,
         mask_time_prob=0.0,
-        pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
     )

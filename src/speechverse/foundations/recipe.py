@@ -6,7 +6,7 @@ A run goes on only with the recipe that it was begun with: only `name`, `data.wo
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -41,9 +41,22 @@ class TokenizerRecipe(Strict):
     sentences: int = Field(default=30_000, ge=100)
 
 
-class EncoderShape(Strict):
-    """The Conformer's body."""
+class ConvShape(Strict):
+    """The convolutional body (`ConvSpeechModel`), which learns soonest at small sizes."""
 
+    body: Literal["conv"] = "conv"
+    hidden_size: int = 160
+    num_hidden_layers: int = 6
+    intermediate_size: int = 640
+    conv_kernel_size: int = 11
+    stride: int = 4
+    dropout: float = 0.0
+
+
+class ConformerShape(Strict):
+    """The paper's Conformer (transformers' `Wav2Vec2BertModel`)."""
+
+    body: Literal["conformer"]
     hidden_size: int = 144
     num_hidden_layers: int = 5
     num_attention_heads: int = 4
@@ -54,6 +67,11 @@ class EncoderShape(Strict):
     left_max_position_embeddings: int = 32
     right_max_position_embeddings: int = 16
     dropout: float = 0.05
+
+
+EncoderShape = ConvShape | ConformerShape
+_BODIES = ("conv", "conformer")
+"""Which of the two a recipe's error is in; pydantic puts it into the error's place, the file does not have it there."""
 
 
 class BestRqRecipe(Strict):
@@ -117,7 +135,7 @@ class EncoderRecipe(Strict):
     name: str
     seed: int = 0
     tokenizer: TokenizerRecipe = TokenizerRecipe()
-    shape: EncoderShape = EncoderShape()
+    shape: EncoderShape = Field(ConvShape(), discriminator="body")
     objective: BestRqRecipe = BestRqRecipe()
     data: EncoderData = EncoderData()
     augment: SpecAugment = SpecAugment()
@@ -186,7 +204,7 @@ def load_recipe(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
 
 def _worded(error: ValidationError, kind: type[BaseModel]) -> str:
     first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
+    where = ".".join(str(part) for part in first["loc"] if part not in _BODIES)
     if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg']}"
     return unknown_name("key", where, _known_keys(kind))
@@ -195,9 +213,10 @@ def _worded(error: ValidationError, kind: type[BaseModel]) -> str:
 def _known_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
     keys: list[str] = []
     for name, info in kind.model_fields.items():
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys += _known_keys(inner, f"{prefix}{name}.")
-        else:
+        sections = [part for part in (info.annotation, *get_args(info.annotation)) if isinstance(part, type)]
+        sections = [part for part in sections if issubclass(part, BaseModel)]
+        for section in sections:
+            keys += _known_keys(section, f"{prefix}{name}.")
+        if not sections:
             keys.append(prefix + name)
     return keys

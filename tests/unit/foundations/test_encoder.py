@@ -17,6 +17,8 @@ from speechverse.foundations.encoder import TwoObjectives, frames_needed, pretra
 from speechverse.foundations.features import SpeechBatch, SpeechBatches, spec_augment, warped
 from speechverse.foundations.recipe import (
     BestRqRecipe,
+    ConformerShape,
+    ConvShape,
     CtcPhase,
     EncoderData,
     EncoderRecipe,
@@ -27,7 +29,10 @@ from speechverse.foundations.recipe import (
 )
 from speechverse.types import AudioRef, Utterance
 
-SHAPE = EncoderShape(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
+SHAPE = ConvShape(hidden_size=16, num_hidden_layers=2, intermediate_size=16)
+CONFORMER = ConformerShape(
+    body="conformer", hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
+)
 OBJECTIVE = BestRqRecipe(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3)
 
 
@@ -45,13 +50,14 @@ def test_spelling_drops_spaces_and_takes_doubles_once() -> None:
     assert spell("add all") == spell("adal") == [1, 4, 1, 12]
 
 
-def test_both_objectives_share_one_body(tokenizer: PreTrainedTokenizerFast) -> None:
-    model = TwoObjectives(SHAPE, OBJECTIVE, tokenizer)
-    assert model.best_rq.body is model.ctc.wav2vec2_bert
+@pytest.mark.parametrize("shape", [SHAPE, CONFORMER], ids=["conv", "conformer"])
+def test_both_objectives_share_one_body(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> None:
+    model = TwoObjectives(shape, OBJECTIVE, tokenizer)
+    assert model.best_rq.body is model.ctc.base_model
     ctc, letters = model.ctc_losses(speech_batch([12, 9]), [[5, 6], [7]], [[1, 2], [3]], letters_layer=1)
     (ctc + letters).backward()
     low = model.low_parameters(1)
-    assert 0 < len(low) < len(list(model.ctc.wav2vec2_bert.parameters()))
+    assert 0 < len(low) < len(list(model.ctc.base_model.parameters()))
     assert all(parameter.grad is not None for parameter in low)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Wav2Vec2BertModel
+from transformers import PreTrainedModel
 
 from speechverse.encoders.best_rq.masking import mask_with_noise, perplexity, span_mask
 from speechverse.encoders.best_rq.quantizer import RandomProjectionQuantizer
@@ -58,9 +58,9 @@ class BestRqOutput(NamedTuple):
 
 
 class BestRqForPreTraining(nn.Module):
-    """A speech body with N softmax heads over the codes of what was hidden from it."""
+    """A speech body over stacked frames, with N softmax heads over the codes of what was hidden from it."""
 
-    def __init__(self, body: Wav2Vec2BertModel, config: BestRqConfig) -> None:
+    def __init__(self, body: PreTrainedModel, config: BestRqConfig) -> None:
         super().__init__()
         self.config = config
         self.body = body
