@@ -10,6 +10,8 @@ import pytest
 import torch
 import transformers
 
+from speechverse.encoders.conv_speech import ConvSpeechConfig, ConvSpeechForCTC
+
 _CONV = {"conv_dim": (16, 16, 16), "conv_kernel": (10, 3, 3), "conv_stride": (5, 4, 4), "num_feat_extract_layers": 3}
 _SMALL = {
     "hidden_size": 16,
@@ -39,6 +41,11 @@ def _conformer(stride: int) -> tuple[object, object]:
     return config, transformers.SeamlessM4TFeatureExtractor(stride=stride)
 
 
+def _conv_speech() -> tuple[object, object]:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "intermediate_size": 24, "conv_kernel_size": 5}
+    return ConvSpeechConfig(**sizes, vocab_size=12, pad_token_id=0), transformers.SeamlessM4TFeatureExtractor(stride=4)
+
+
 def _whisper() -> tuple[object, object]:
     config = transformers.WhisperConfig(
         d_model=16, encoder_layers=3, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
@@ -66,6 +73,7 @@ _FAMILIES: dict[str, tuple[Callable[[], tuple[object, object]], str]] = {
     "wavlm-layer": (lambda: _samples("wavlm", "layer"), "WavLMModel"),
     "w2v-bert": (lambda: _conformer(2), "Wav2Vec2BertModel"),
     "best-rq": (lambda: _conformer(4), "Wav2Vec2BertForCTC"),
+    "conv-speech": (_conv_speech, "ConvSpeechForCTC"),
     "whisper": (_whisper, "WhisperForConditionalGeneration"),
     "parakeet": (_parakeet, "ParakeetForCTC"),
 }
@@ -79,7 +87,8 @@ def encoder_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
         torch.manual_seed(0)
         config, extractor = make()
         folders[name] = tmp_path_factory.mktemp("encoders") / name
-        getattr(transformers, class_name)(config).save_pretrained(folders[name])
+        model_class = ConvSpeechForCTC if name == "conv-speech" else getattr(transformers, class_name)
+        model_class(config).save_pretrained(folders[name])
         extractor.save_pretrained(folders[name])
     return folders
 
