@@ -32,7 +32,8 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("--initial", default="tiny", help="The model to start from.")
     parser.add_argument("--output", type=Path, default=Path("runs/digits"))
-    options = parser.parse_args()
+    parser.add_argument("overrides", nargs="*", help="Changes to the recipe, key=value.")
+    options = parser.parse_intermixed_args()
     clips = [json.loads(line) for line in (options.speech / "manifest.jsonl").read_text().splitlines()]
     clips = [clip for clip in clips if clip["dataset"] == "fsdd"]
     speakers = sorted({clip["speaker"] for clip in clips})
@@ -40,7 +41,7 @@ def main() -> None:
     for speaker in speakers:
         folder = options.output / speaker
         write_corpus(options.speech, clips, speaker, folder)
-        rotate_one(options.initial, folder)
+        rotate_one(options.initial, folder, options.overrides)
         for name, (folder_name, system) in MEASURED.items():
             found = read_answers(folder / folder_name, system)
             answers[name] += found
@@ -60,12 +61,12 @@ def write_corpus(speech: Path, clips: list[dict], test_speaker: str, folder: Pat
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def rotate_one(initial: str, folder: Path) -> None:
+def rotate_one(initial: str, folder: Path, overrides: list[str]) -> None:
     """Evaluates, adapts, evaluates again; each part is passed over where it is done."""
     run("evaluate", initial, "--corpus", folder / "test.jsonl", *EVALUATE, "--output", folder / "before")
     corpus = "data.corpora.digits.jsonl"
     files = [f"{corpus}.{split}={(folder / f'{split}.jsonl').resolve()}" for split in ("train", "test")]
-    run("train", RECIPE, f"initial={initial}", *files, "--output", folder / "model", "--resume")
+    run("train", RECIPE, f"initial={initial}", *files, *overrides, "--output", folder / "model", "--resume")
     run("evaluate", folder / "model", "--corpus", folder / "test.jsonl", *EVALUATE, "--output", folder / "after")
 
 
@@ -76,7 +77,7 @@ def run(*arguments: object) -> None:
 def read_answers(folder: Path, system: str) -> list[tuple[str, str]]:
     """(answer, reference) of each clip."""
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
-    return [(row["answer"], row["target"]) for row in rows if row["system"] == system]
+    return [(row["answer"], row["reference"]) for row in rows if row["system"] == system]
 
 
 def error_text(found: list[tuple[str, str]]) -> str:
