@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from torch import nn
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from speechverse.foundations.features import MEL_FRAME_RATE
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe
 
 _LM = """---
@@ -40,9 +41,10 @@ tags: [speechverse, synthetic, best-rq]
 ---
 # {name}
 
-A small Conformer ({parameters:.2f} M parameters, {layers} layers of {width}, 25 frames a second) with a CTC head over
-the subwords of the LLM that goes with it. Pre-trained with BEST-RQ, then with CTC (BEST-RQ kept beside it), on
-{utterances} clips of synthetic speech and noises. It has never heard a human voice.
+A small speech encoder (`{model_type}`, {parameters:.2f} M parameters with the head, {layers} layers of {width},
+{frame_rate:g} frames a second) with a CTC head over the subwords of the LLM that goes with it. Pre-trained with
+BEST-RQ, then with CTC (BEST-RQ kept beside it), on {utterances} clips of synthetic speech and noises. It has never
+heard a human voice. {loading}
 
 Recipe: `{recipe}`, seed {seed}: {best_rq_steps} steps of BEST-RQ, {ctc_steps} of CTC.
 
@@ -52,6 +54,8 @@ Recipe: `{recipe}`, seed {seed}: {best_rq_steps} steps of BEST-RQ, {ctc_steps} o
 
 Targets that CTC could not align (left out): {infeasible:.2%} of the training utterances.
 """
+
+_OWN_CLASS = "After `import speechverse.models`, transformers loads it: `AutoModelForCTC.from_pretrained(folder)`."
 
 
 def lm_card(recipe: LmRecipe, lm: nn.Module, tokenizer: PreTrainedTokenizerFast, scores: Mapping[str, Mapping]) -> str:
@@ -74,14 +78,17 @@ def lm_card(recipe: LmRecipe, lm: nn.Module, tokenizer: PreTrainedTokenizerFast,
     )
 
 
-def encoder_card(recipe: EncoderRecipe, model: nn.Module, history: Sequence[Mapping], infeasible: float) -> str:
+def encoder_card(recipe: EncoderRecipe, model: PreTrainedModel, history: Sequence[Mapping], infeasible: float) -> str:
     """The encoder's card, with its last look at the dev part."""
     last = {name: value for phase in history for name, value in phase.items() if name != "step"}
     return _ENCODER.format(
         name=recipe.name,
         recipe=recipe.name,
         seed=recipe.seed,
+        model_type=model.config.model_type,
         parameters=_millions(model),
+        frame_rate=MEL_FRAME_RATE / recipe.shape.stride,
+        loading=_OWN_CLASS if model.config.model_type == "conv_speech" else "",
         layers=recipe.shape.num_hidden_layers,
         width=recipe.shape.hidden_size,
         utterances=recipe.data.utterances,

@@ -22,6 +22,7 @@ from speechverse.encoders.ctc import greedy_ids
 from speechverse.foundations.cards import encoder_card
 from speechverse.foundations.features import (
     MEL_BINS,
+    MEL_FRAME_RATE,
     FeatureStore,
     SpeechBatch,
     SpeechBatches,
@@ -43,7 +44,6 @@ from speechverse.training.state import only_run_in
 from speechverse.types import Utterance
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
-_FRAME_RATE = 100  # log-mel frames a second
 
 
 Targets = Sequence[Sequence[int]]
@@ -212,11 +212,11 @@ class EncoderTraining:
             folder = output / "features" / part
             self.stores[part] = make_features(utterances, folder, recipe.shape.stride, recipe.data.workers)
             self.targets[part] = Transcripts(utterances, self.stores[part], tokenizer)
-        self.frames = round(recipe.data.batch_seconds * _FRAME_RATE / recipe.shape.stride)
+        self.frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE / recipe.shape.stride)
 
     def best_rq_phase(self) -> Phase:
         """Masked prediction on everything, non-speech too."""
-        longest = self.recipe.data.max_seconds * _FRAME_RATE / self.recipe.shape.stride
+        longest = self.recipe.data.max_seconds * MEL_FRAME_RATE / self.recipe.shape.stride
         rows = [row for row, length in enumerate(self.stores["train"].lengths) if length <= longest]
         needed = f"clips of at most {self.recipe.data.max_seconds:g} s (data.max_seconds)"
         batches = SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed, needed)

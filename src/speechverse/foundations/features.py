@@ -32,6 +32,7 @@ from speechverse.training.state import whole_folder, write_text
 from speechverse.types import Utterance
 
 MEL_BINS = 80
+MEL_FRAME_RATE = 100
 _FRAMES_FILE, _INDEX_FILE = "frames.f16", "index.json"
 _CHUNK = 64
 

@@ -1,4 +1,4 @@
-"""The BEST-RQ pre-training model: a Conformer that names hidden frames, one head per codebook.
+"""The BEST-RQ pre-training model: a speech body that names hidden frames, one head per codebook.
 
 Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame, D width of the body, N codebooks, K codes,
 M hidden frames of the batch.
