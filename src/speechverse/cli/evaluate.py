@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from speechverse.errors import UserError
+from speechverse.errors import CacheError, UserError
 
 if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.evaluation import EvaluationSettings, Results
     from speechverse.evaluation.runner import Watch
+
+CacheMode = Literal["temporary", "keep", "none"]
 
 
 def command(
@@ -43,6 +46,13 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results and the page.")] = Path(
         "evaluation"
     ),
+    cache: Annotated[
+        CacheMode,
+        typer.Option(
+            help="What the encoder hears is kept in the output folder until all is answered; 'keep' leaves it there in "
+            "'features', 'none' hears each clip anew for every answer and needs no space."
+        ),
+    ] = "temporary",
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, and no progress.")] = False,
 ) -> None:
     """Evaluate a model on labelled clips, with cascades, an oracle and the majority class beside it.
@@ -72,7 +82,7 @@ def command(
     if "limit" in asked:
         asked["limit"] = asked["limit"] or None
     settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
-    results = run(model, opened, settings, output, device=device, quiet=json)
+    results = run(model, opened, settings, output, device=device, quiet=json, cache=cache)
     if json:
         typer.echo(json_format.dumps({"output": str(output), **asdict(results)}))
 
@@ -113,6 +123,7 @@ def run(
     output: Path,
     device: str | None = None,
     quiet: bool = False,
+    cache: CacheMode = "temporary",
 ) -> Results:
     """Loads, evaluates, writes results and page, prints the table."""
     from rich.console import Console
@@ -125,13 +136,14 @@ def run(
     recogniser, why_none = find_recogniser(loaded.model.config)
     if recogniser is None and "cascade-ctc" in settings.systems and not quiet:
         typer.echo(f"cascade-ctc is left out: {why_none}", err=True)
-    with _progress(quiet) as watch:
+    with _features_folder(output, cache) as features, _progress(quiet) as watch:
         results = evaluate(
             loaded.model,
             loaded.processor,
             corpus,
             settings,
             output=output,
+            features=features,
             recogniser=recogniser,
             about_model=describe(loaded.model, model),
             watch=watch,
@@ -162,6 +174,31 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 @contextmanager
+def _features_folder(output: Path, cache: CacheMode) -> Iterator[Path | None]:
+    """Where encoder outputs are kept: beside the results, as a system's own temporary folder is often memory."""
+    try:
+        if cache == "none":
+            yield None
+        elif cache == "keep":
+            yield output / "features"
+        else:
+            with _temporary_folder(output) as folder:
+                yield Path(folder)
+    except CacheError as error:
+        raise CacheError(f"{error} (here: with --output, or --cache none)") from error
+
+
+def _temporary_folder(output: Path) -> TemporaryDirectory[str]:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(prefix=".features-", dir=output, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the output folder '{output}' ({error}); choose another with --output"
+        ) from error
+
+
+@contextmanager
 def _progress(quiet: bool) -> Iterator[Watch]:
     """A bar on a terminal, a line now and then elsewhere; both on stderr."""
     from rich.console import Console
@@ -176,7 +213,7 @@ def _progress(quiet: bool) -> Iterator[Watch]:
             nonlocal last
             bars.update(bar, completed=done, total=total, description=what)
             if not quiet and not shown and what != last:
-                typer.echo(f"{what} ({done} of {total} answered)", err=True)
+                typer.echo(f"{what} ({done} of {total})", err=True)
             last = what
 
         yield watch

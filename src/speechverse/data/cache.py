@@ -63,7 +63,7 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
 
 
 class FeatureCache:
-    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in half precision.
+    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in the precision the cache was built in.
 
     Attributes:
         fingerprint: Whose outputs they are.
@@ -125,18 +125,19 @@ class FeatureCache:
             encoder: The frozen encoder, on the device to use.
             utterances: What to hear; those with the same audio are heard once, those over the encoder's limit never.
             folder: Where to keep it; a build that was interrupted goes on where it stopped.
-            dtype: float16, or bfloat16 for encoders whose outputs leave float16's range.
+            dtype: float16; bfloat16 for encoders whose outputs leave float16's range; the encoder's own rounds nothing.
             max_bad_share: The share of unreadable clips allowed; they are counted and logged.
             progress: Called with the number of utterances done since the last call, those already there first.
 
         Raises:
-            CacheError: If the folder holds another encoder's cache, another run is building there, or the disk is
-                too small.
+            CacheError: If the folder holds another encoder's cache, another run is building there, it cannot be written
+                to, or the disk is too small.
             CorpusError: If too many clips cannot be read.
             AudioError: If an audio file is missing.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         blank = _describe(encoder, encoder_fingerprint(encoder, dtype), dtype)
         tell = progress or (lambda _: None)
         wanted = _within_limit(encoder, utterances)
@@ -237,8 +238,9 @@ class FeatureCache:
         number = len(list(self.folder.glob("shard-*.safetensors")))
         path = self.folder / f"shard-{number:05d}.safetensors"
         scratch = path.with_suffix(".tmp")
-        save_file(shard, scratch)
-        os.replace(scratch, path)
+        with _writing(self.folder):
+            save_file(shard, scratch)
+            os.replace(scratch, path)
         self._shard_of |= dict.fromkeys(shard, path)
 
     def _judge(self, utterances: Sequence[Utterance], max_bad_share: float) -> None:
@@ -251,8 +253,10 @@ class FeatureCache:
 
     def _write(self, about: Mapping[str, Any], *, whole: bool) -> None:
         scratch = self.folder / f".{_DESCRIPTION}.tmp"
-        scratch.write_text(json.dumps({**about, "failed": self.failed, "whole": whole}, indent=2), encoding="utf-8")
-        os.replace(scratch, self.folder / _DESCRIPTION)
+        told = json.dumps({**about, "failed": self.failed, "whole": whole}, indent=2)
+        with _writing(self.folder):
+            scratch.write_text(told, encoding="utf-8")
+            os.replace(scratch, self.folder / _DESCRIPTION)
 
 
 def entry_key(utterance: Utterance) -> str:
@@ -309,6 +313,18 @@ def _own(folder: Path, blank: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Words what a disk says that is full, read-only or not ours."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise CacheError(
+            f"the feature cache {folder} cannot be written ({error}); free some space, choose another folder, "
+            "or do without a cache"
+        ) from error
+
+
+@contextlib.contextmanager
 def _only_build_in(folder: Path) -> Iterator[None]:
     """Holds a lock on a cache's folder; the system lets go of it when the process ends, however it ends.
 
@@ -316,12 +332,13 @@ def _only_build_in(folder: Path) -> Iterator[None]:
         CacheError: If another build holds it.
     """
     lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise CacheError(
-            f"another run is building the feature cache {folder}; wait until it is whole, or choose another folder"
-        ) from error
+    with _writing(folder):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise CacheError(
+                f"another run is building the feature cache {folder}; wait until it is whole, or choose another folder"
+            ) from error
     try:
         yield
     finally:
@@ -343,7 +360,7 @@ def _refuse_full_disk(folder: Path, size: int, num_clips: int) -> None:
     if size > free:
         raise CacheError(
             f"the feature cache would take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at {folder}; "
-            "choose another folder, or train without a cache"
+            "choose another folder, or do without a cache"
         )
 
 
@@ -385,5 +402,11 @@ def _hear(encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: to
     for row, (key, length) in enumerate(zip(waveforms, lengths.tolist(), strict=True)):
         entries[key] = hidden_states_LBTD[:, row, :length].contiguous()
         if not torch.isfinite(entries[key]).all():
-            raise CacheError(f"the encoder's outputs leave the range of {dtype}; build the cache in bfloat16")
+            raise CacheError(_not_finite(dtype))
     return entries
+
+
+def _not_finite(dtype: torch.dtype) -> str:
+    if dtype == torch.float16:
+        return f"the encoder's outputs leave the range of {dtype}; build the cache in bfloat16"
+    return f"the encoder's outputs are not finite in {dtype}; the encoder is broken or has to run in float32"

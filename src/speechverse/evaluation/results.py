@@ -13,6 +13,8 @@ from speechverse.errors import UserError
 
 SCHEMA = 1
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
+READERS = ("cascade-ctc", "cascade", "oracle")
+"""Systems that read a transcript and hear nothing else."""
 WHOLE = "all"
 """The slice that is the whole test set."""
 
@@ -36,7 +38,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
-    """A task as it was evaluated; `metrics` starts with the headline, `skipped` counts clips left out by reason."""
+    """A task as it was evaluated; `metrics` starts with the headline, `skipped` counts clips left out by reason.
+
+    `about_the_voice` says that no transcript tells its answer.
+    """
 
     name: str
     title: str
@@ -44,6 +49,7 @@ class TaskReport:
     metrics: tuple[str, ...]
     num_examples: int
     skipped: Mapping[str, int]
+    about_the_voice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ class Results:
         systems: Name to what it is.
         tasks: Tasks evaluated.
         scores: All numbers.
+        timings: What each system took for each task.
+        hearing_seconds: Wall time of hearing all clips beforehand; None where each answer's time holds its own hearing.
         notes: What was left out, and why.
         normalizer: Id of the text normaliser under the WER.
         signatures: Metric to the tools and settings it was computed with.
@@ -106,6 +114,7 @@ class Results:
     tasks: Sequence[TaskReport]
     scores: Sequence[Score]
     timings: Sequence[Timing]
+    hearing_seconds: float | None = None
     confusions: Sequence[Confusion] = ()
     notes: Sequence[str] = ()
     normalizer: str = ""
@@ -119,6 +128,22 @@ class Results:
         metric = metric or next(report.metrics[0] for report in self.tasks if report.name == task)
         wanted = (task, system, slice, metric)
         return next((s for s in self.scores if (s.task, s.system, s.slice, s.metric) == wanted), None)
+
+    @property
+    def guessing(self) -> str:
+        """Which systems can only guess at which tasks, in a sentence; empty if none of them was measured."""
+        readers = [name for name in READERS if name in self.systems]
+        tasks = [report.name for report in self.tasks if report.about_the_voice]
+        if not readers or not tasks:
+            return ""
+        return (
+            f"A transcript does not tell what {_listed(tasks)} {'asks' if len(tasks) == 1 else 'ask'} for, the voice "
+            f"does: there {_listed(readers)} can only guess."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]) -> None:

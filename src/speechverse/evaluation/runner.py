@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from speechverse import __version__, audio
-from speechverse.data import Corpus, render_for_evaluation
+from speechverse.data import Corpus, FeatureCache, render_for_evaluation
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError, CorpusError, UserError
 from speechverse.evaluation.results import (
@@ -39,7 +39,10 @@ MAX_BAD_SHARE = 0.05
 MAJORITY_EXAMPLES = 2000
 
 Watch = Callable[[int, int, str], None]
-"""Told of progress: answers made, answers in all, and what is being answered."""
+"""Told of progress: how many are done, how many there are, and what is being done."""
+
+Asked = list[tuple[Task, list[Example]]]
+"""What a split is asked, task by task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def evaluate(
     settings: EvaluationSettings,
     *,
     output: Path | None = None,
-    cache: Any = None,
+    features: Path | None = None,
     recogniser: Callable[[], Any] | None = None,
     about_model: Mapping[str, Any] | None = None,
     watch: Watch = lambda done, total, what: None,
@@ -94,18 +97,23 @@ def evaluate(
         corpus: Where the clips are.
         settings: What to evaluate.
         output: Folder for `results.json` and `answers.jsonl`; None writes nothing.
-        cache: Encoder outputs by utterance, if there are any.
+        features: Folder for what the encoder hears, once for all tasks and systems, in its own precision; what is there
+            already is not heard again. With None each clip is heard anew for every answer.
         recogniser: Makes the CTC recogniser of the encoder, for `cascade-ctc`.
         about_model: What the results say of the model (see `provenance.describe`).
         watch: Told of progress.
 
     Raises:
         UserError: For an unknown task, system or split, or a corpus with more than 5 % of its clips unusable.
+        CacheError: If `features` holds another encoder's outputs, or cannot be written to.
     """
-    parts = Parts(model, processor, settings.decoding, cache, _training_answers(corpus, settings), recogniser)
+    parts = Parts(model, processor, settings.decoding, None, _training_answers(corpus, settings), recogniser)
     systems = make_systems(settings.systems, parts)
     run = _Run(settings, watch)
-    plan = run.plan(corpus, _ExampleCheck(processor, cache))
+    asked = run.ask(corpus)
+    if features is not None and any(system.hears for system in systems):
+        parts.cache = run.hear(model.encoder, _audible(asked, processor), features)
+    plan = run.plan(corpus, asked, _ExampleCheck(processor, parts.cache))
     run.total = sum(len(examples) for _, examples in plan) * len(systems)
     for task, examples in plan:
         for system in systems:
@@ -138,10 +146,17 @@ def _training_answers(corpus: Corpus, settings: EvaluationSettings) -> Callable[
     return of
 
 
+def _audible(asked: Asked, processor: Any) -> list[Utterance]:
+    """Every clip that is asked about and can be heard as far as is known before it is, once."""
+    found = {example.utterance.id: example.utterance for _, examples in asked for example in examples}
+    limit = processor.max_audio_seconds
+    return [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
+
+
 class _ExampleCheck:
     """Says why an example cannot be asked; each clip is tried once, before any system hears it."""
 
-    def __init__(self, processor: Any, cache: Any) -> None:
+    def __init__(self, processor: Any, cache: FeatureCache | None) -> None:
         self.processor = processor
         self.cache = cache
         self.clips: dict[str, str | None] = {}
@@ -156,13 +171,18 @@ class _ExampleCheck:
         limit = self.processor.max_audio_seconds
         if utterance.duration > limit:
             return f"longer than {limit:g} s"
-        if self.cache is None:
-            try:
-                audio.load(utterance.audio)
-            except AudioError as error:
-                logger.warning("clip %s is left out: %s", utterance.id, error)
-                return "unreadable"
+        try:
+            self._try(utterance)
+        except AudioError as error:
+            logger.warning("clip %s is left out: %s", utterance.id, error)
+            return "unreadable"
         return None
+
+    def _try(self, utterance: Utterance) -> None:
+        if self.cache is None:
+            audio.load(utterance.audio)
+        elif utterance not in self.cache:
+            self.cache[utterance]  # raises, saying why it is not there
 
     def _prompt(self, example: Example) -> str | None:
         limit = self.processor.config.llm_max_positions
@@ -184,12 +204,13 @@ class _Run:
     confusions: list[Confusion] = field(default_factory=list)
     records: list[AnswerRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    hearing_seconds: float | None = None
     done: int = 0
     total: int = 0
 
-    def plan(self, corpus: Corpus, check: _ExampleCheck) -> list[tuple[Task, list[Example]]]:
-        """The examples of each task, without clips that cannot be used; those are counted."""
-        settings, plan = self.settings, []
+    def ask(self, corpus: Corpus) -> Asked:
+        """The examples of each task."""
+        settings, asked = self.settings, []
         corpus.utterances(settings.split)
         names = task_names() if settings.tasks == "all" else settings.tasks
         for task in map(get_task, dict.fromkeys(names)):
@@ -202,14 +223,46 @@ class _Run:
                     raise
                 self.notes.append(f"{task.name}: not evaluated: {error}")
                 continue
+            asked.append((task, examples))
+        if not asked:
+            raise CorpusError(f"split '{settings.split}' of corpus '{corpus.name}' has labels for none of the tasks")
+        return asked
+
+    def hear(self, encoder: Any, utterances: Sequence[Utterance], folder: Path) -> FeatureCache:
+        """Encoder outputs of all clips; how many may be unreadable is judged task by task, not here."""
+        dtype, started, done = encoder.model.dtype, time.perf_counter(), 0
+        what = f"encoder outputs, {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            self.watch(done, len(utterances), what)
+
+        progress(0)
+        cache = FeatureCache.build(encoder, utterances, folder, dtype=dtype, max_bad_share=1.0, progress=progress)
+        self.hearing_seconds = round(time.perf_counter() - started, 3)
+        return cache
+
+    def plan(self, corpus: Corpus, asked: Asked, check: _ExampleCheck) -> Asked:
+        """The examples without clips that cannot be used; those are counted."""
+        plan = []
+        for task, examples in asked:
             reasons = [check(example) for example in examples]
             usable = [example for example, reason in zip(examples, reasons, strict=True) if reason is None]
             skipped = Counter(reason for reason in reasons if reason)
-            _refuse_if_bad(corpus, settings.split, len(examples), skipped)
-            self.reports.append(TaskReport(task.name, task.title, task.version, task.metrics, len(usable), skipped))
+            _refuse_if_bad(corpus, self.settings.split, len(examples), skipped)
+            self.reports.append(
+                TaskReport(
+                    task.name,
+                    task.title,
+                    task.version,
+                    task.metrics,
+                    len(usable),
+                    skipped,
+                    about_the_voice=task.is_about_the_voice,
+                )
+            )
             plan.append((task, usable))
-        if not plan:
-            raise CorpusError(f"split '{settings.split}' of corpus '{corpus.name}' has labels for none of the tasks")
         return plan
 
     @contextmanager
@@ -299,6 +352,7 @@ class _Run:
             tasks=self.reports,
             scores=self.scores,
             timings=self.timings,
+            hearing_seconds=self.hearing_seconds,
             confusions=self.confusions,
             notes=self.notes,
             normalizer=NORMALIZER_ID,

@@ -22,10 +22,12 @@ class System(Protocol):
     Attributes:
         name: The name in tables and on the command line.
         title: What it is, in one line of the report.
+        hears: Whether it needs the clips' sound.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    hears: ClassVar[bool]
 
     def missing(self, examples: Sequence[Example]) -> str | None:
         """Why it cannot answer these examples of one task, in words; None if it can."""
@@ -73,6 +75,7 @@ class SpeechVerseSystem:
     parts: Parts
     name: ClassVar[str] = "speechverse"
     title: ClassVar[str] = "the model: it hears the audio and answers at once"
+    hears: ClassVar[bool] = True
 
     def missing(self, examples: Sequence[Example]) -> str | None:
         return None
@@ -89,6 +92,7 @@ class Cascade:
     parts: Parts
     name: ClassVar[str] = "cascade"
     title: ClassVar[str] = "the model's own transcript, read by the same frozen LLM without LoRA"
+    hears: ClassVar[bool] = True
     answers_with_transcript: ClassVar[bool] = True
 
     def missing(self, examples: Sequence[Example]) -> str | None:
@@ -131,14 +135,19 @@ class CtcCascade(Cascade):
 
     def transcribe(self, utterances: Sequence[Utterance]) -> Sequence[str]:
         assert self.parts.recogniser is not None
-        recogniser, cache = self.parts.recogniser(), self.parts.cache
-        if cache is not None:
-            return recogniser.transcribe_features([cache[utterance] for utterance in utterances])
-        texts: list[str] = []
-        for start in range(0, len(utterances), 64):  # sounds of a few batches in memory, never of a whole split
-            sounds = [audio.load(utterance.audio).samples for utterance in utterances[start : start + 64]]
-            texts += recogniser.transcribe(sounds)
+        recogniser, cache, texts = self.parts.recogniser(), self.parts.cache, list[str]()
+        for start in range(0, len(utterances), 64):  # what a few batches need in memory, never a whole split
+            some = utterances[start : start + 64]
+            if cache is not None and self._reads_what_the_model_hears():
+                texts += recogniser.transcribe_features([cache[utterance] for utterance in some])
+            else:
+                texts += recogniser.transcribe([audio.load(utterance.audio).samples for utterance in some])
         return texts
+
+    def _reads_what_the_model_hears(self) -> bool:
+        """The head stands on the whole encoder as it was found, not on one cut short or trained on."""
+        config = self.parts.model.config
+        return config.encoder_layers is None and not config.encoder_trained
 
 
 class Oracle(Cascade):
@@ -146,6 +155,7 @@ class Oracle(Cascade):
 
     name: ClassVar[str] = "oracle"
     title: ClassVar[str] = "the true transcript, read by the same frozen LLM without LoRA"
+    hears: ClassVar[bool] = False
     answers_with_transcript: ClassVar[bool] = False
 
     def lacking(self, examples: Sequence[Example]) -> str | None:
@@ -163,6 +173,7 @@ class Majority:
     parts: Parts
     name: ClassVar[str] = "majority"
     title: ClassVar[str] = "always the commonest answer of the training split, without listening"
+    hears: ClassVar[bool] = False
 
     def missing(self, examples: Sequence[Example]) -> str | None:
         task = get_task(examples[0].task)

@@ -11,7 +11,8 @@ from speechverse.metrics import get_metric
 
 def results_table(results: Results) -> Table:
     """Headline scores with 95 % intervals; the best system of a row is bold, groups of a task are indented."""
-    table = Table(title=f"{results.model.get('name', 'model')} on {results.corpus['name']}, {results.corpus['split']}")
+    title = f"{results.model.get('name', 'model')} on {results.corpus['name']}, {results.corpus['split']}"
+    table = Table(title=title, caption=results.guessing or None, caption_justify="left")
     table.add_column("task")
     table.add_column("metric")
     table.add_column("n", justify="right")

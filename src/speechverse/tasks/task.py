@@ -101,6 +101,11 @@ class Task:
         if self.constraint is not None and self.labels is None and self.label_field is None:
             raise TaskError(f"task '{self.name}' has a constraint but no labels; give labels=... or label_field=...")
 
+    @property
+    def is_about_the_voice(self) -> bool:
+        """Whether the answer lies in how something is said, so that no transcript tells it."""
+        return self.group == "psp" and self.speech_only
+
     # Which utterances
 
     def missing(self, utterance: Utterance) -> str | None:

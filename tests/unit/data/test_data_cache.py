@@ -143,6 +143,30 @@ def test_outputs_beyond_half_precision_are_refused(corpus, tmp_path):
     FeatureCache.build(Encoder(scale=1e6), corpus.utterances("train"), tmp_path / "wide", dtype=torch.bfloat16)
 
 
+def test_the_encoders_own_precision_rounds_nothing(corpus, tmp_path):
+    utterances = corpus.utterances("train")
+    made = FeatureCache.build(Encoder(), utterances, tmp_path / "cache", dtype=torch.float32)
+    assert FeatureCache.size(Encoder(), utterances, torch.float32) == sum(made[u].nbytes for u in utterances)
+    for utterance in utterances[:8]:
+        torch.testing.assert_close(made[utterance], heard_live(Encoder(), utterance))
+    with pytest.raises(CacheError, match="not finite in torch.float32"):
+        FeatureCache.build(Encoder(scale=float("inf")), utterances, tmp_path / "wild", dtype=torch.float32)
+
+
+def test_a_disk_that_cannot_be_written_to_is_named(corpus, tmp_path, monkeypatch):
+    utterances = corpus.utterances("train")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CacheError, match="file/cache cannot be written"):
+        FeatureCache.build(Encoder(), utterances, tmp_path / "file" / "cache")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache, "save_file", full)
+    with pytest.raises(CacheError, match="No space left on device.*do without a cache"):
+        FeatureCache.build(Encoder(), utterances, tmp_path / "cache")
+
+
 def test_the_loader_takes_features_from_the_cache(corpus, tmp_path):
     corpus.utterances("train")[3].audio.path.write_text("no sound")
     made = FeatureCache.build(Encoder(), corpus.utterances("train"), tmp_path / "cache")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from speechverse.audio import load
 from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import load_ctc
-from speechverse.errors import CorpusError, UserError
+from speechverse.errors import CacheError, CorpusError, UserError
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, load_results, results_table, write_report
 from speechverse.evaluation.provenance import describe, find_recogniser, training_log
 from speechverse.metrics import METRICS
@@ -92,8 +95,6 @@ def test_cascades_answer_the_asr_task_with_their_transcript_and_share_it(evaluat
 
 
 def test_the_ctc_transcript_is_the_recognisers(evaluated, corpus, loaded):
-    from speechverse.audio import load
-
     _, folder, _ = evaluated
     utterance = corpus.utterances("test")[0]
     made = [r for r in load_answers(folder) if (r.system, r.task) == ("cascade-ctc", "asr")]
@@ -167,27 +168,133 @@ def test_the_page_holds_everything_and_loads_nothing(evaluated, tmp_path):
         assert f"{METRICS[score.metric].shown(score.value):.1f}" in page
 
 
+def test_it_is_said_which_scores_are_guesses(evaluated, loaded, corpus):
+    results, folder, _ = evaluated
+    said = "what er, asc, ac and sc ask for, the voice does: there cascade-ctc, cascade and oracle can only guess"
+    assert said in results.guessing
+    assert said in write_report(folder).read_text()
+    assert results_table(results).caption == results.guessing
+    own = evaluate(*loaded, corpus, replace(SETTINGS, systems=("speechverse", "majority")))
+    read = evaluate(*loaded, corpus, replace(SETTINGS, tasks=("asr", "sns"), systems=("oracle",)))
+    assert own.guessing == read.guessing == "" and results_table(own).caption is None
+
+
 def test_the_table_has_a_row_for_every_task_and_group(evaluated):
     table = results_table(evaluated[0])
     assert len(table.columns) == 3 + len(SYSTEMS)
     assert table.row_count == 11 + 2
 
 
-def test_clips_that_cannot_be_used_are_counted(loaded, corpus, tmp_path, caplog):
+def test_hearing_once_changes_no_answer(evaluated, loaded, corpus, tmp_path):
+    results, folder, _ = evaluated
+    recogniser, _ = find_recogniser(loaded[0].config)
+    watched = []
+    heard_once = evaluate(
+        *loaded,
+        corpus,
+        SETTINGS,
+        output=tmp_path,
+        features=tmp_path / "features",
+        recogniser=recogniser,
+        watch=lambda done, total, what: watched.append((done, total, what)),
+    )
+    assert load_answers(tmp_path) == load_answers(folder)
+    assert heard_once.scores == results.scores
+    assert watched[0][:2] == (0, 5) and (5, 5) in [(done, total) for done, total, what in watched if "encoder" in what]
+    assert results.hearing_seconds is None and load_results(tmp_path).hearing_seconds > 0
+    assert "heard once beforehand" in write_report(tmp_path).read_text()
+
+
+def test_every_clip_is_heard_once_and_transcribed_once(loaded, corpus, tmp_path, monkeypatch):
+    from speechverse.evaluation.systems import Cascade, CtcCascade
+
+    model, processor = loaded
+    heard, transcribed = [], Counter()
+    encode, recogniser = type(model.encoder).forward, load_ctc(model.config.encoder)
+
+    def forward(self, **inputs):
+        heard.extend(inputs["frame_lengths"].tolist())
+        return encode(self, **inputs)
+
+    def counted(kind):
+        made = kind.transcribe
+
+        def transcribe(self, utterances):
+            transcribed.update((self.name, utterance.id) for utterance in utterances)
+            return made(self, utterances)
+
+        monkeypatch.setattr(kind, "transcribe", transcribe)
+
+    monkeypatch.setattr(type(model.encoder), "forward", forward)
+    counted(Cascade), counted(CtcCascade)
+    settings = replace(SETTINGS, systems=("speechverse", "cascade-ctc", "cascade"))
+    evaluate(model, processor, corpus, settings, features=tmp_path, recogniser=lambda: recogniser)
+    assert len(heard) == 5
+    assert len(transcribed) == 10 and set(transcribed.values()) == {1}
+
+
+def test_a_cut_encoder_is_not_lent_to_the_ctc_head(loaded, corpus, tmp_path, monkeypatch):
+    model, processor = loaded
+    recogniser = load_ctc(model.config.encoder)
+    expected = [recogniser.transcribe([load(utterance.audio).samples])[0] for utterance in corpus.utterances("test")]
+    monkeypatch.setattr(model.config, "encoder_layers", 1)
+    monkeypatch.setattr(recogniser, "transcribe_features", lambda features: ["of another encoder"] * len(features))
+    settings = replace(SETTINGS, tasks=("asr",), systems=("cascade-ctc",))
+    evaluate(
+        model, processor, corpus, settings, output=tmp_path, features=tmp_path / "f", recogniser=lambda: recogniser
+    )
+    assert [record.answer for record in load_answers(tmp_path)] == expected[: len(load_answers(tmp_path))]
+
+
+def test_nothing_is_heard_for_systems_that_do_not_listen(loaded, corpus, tmp_path):
+    settings = replace(SETTINGS, tasks=("er",), systems=("oracle", "majority"))
+    evaluate(*loaded, corpus, settings, features=tmp_path / "features")
+    assert not (tmp_path / "features").exists()
+
+
+@pytest.mark.parametrize("system", ["oracle", "speechverse"])
+@pytest.mark.parametrize("heard_once", [False, True])
+def test_clips_that_cannot_be_used_are_counted(loaded, corpus, tmp_path, caplog, system, heard_once):
+    features = tmp_path / "features" if heard_once else None
     broken = tmp_path / "broken.wav"
     broken.write_text("no sound at all")
     clips = corpus.utterances("test")[:4]
-    many = [replace(clip, id=f"{clip.id}-{copy}") for clip in clips for copy in range(8)]
+    many = [replace(clip, id=f"{clip.id}-{copy}") for clip in clips for copy in range(12)]
     long = Utterance("long", AudioRef(clips[0].audio.path), 50.0, "too long")
     odd = Utterance("odd", AudioRef(broken), 1.0, "not audio")
-    settings = replace(SETTINGS, tasks=("asr",), systems=("oracle",))
-    with_few = Corpus("mixed", {}, _sources={"test": [*many, long, odd]})
-    results = evaluate(*loaded, with_few, settings)
-    assert dict(results.tasks[0].skipped) == {"longer than 4 s": 1, "unreadable": 1}
-    assert results.tasks[0].num_examples == 32
-    assert "odd" in caplog.text
+    gone = Utterance("gone", AudioRef(tmp_path / "gone.wav"), 1.0, "not there")
+    settings = replace(SETTINGS, tasks=("asr",), systems=(system,))
+    with_few = Corpus("mixed", {}, _sources={"test": [*many, long, odd, gone]})
+    results = evaluate(*loaded, with_few, settings, features=features)
+    assert dict(results.tasks[0].skipped) == {"longer than 4 s": 1, "unreadable": 2}
+    assert results.tasks[0].num_examples == 48
+    assert "clip odd is left out" in caplog.text and "clip gone is left out" in caplog.text
     with pytest.raises(CorpusError, match="1 unreadable"):
-        evaluate(*loaded, Corpus("bad", {}, _sources={"test": [*clips, odd]}), settings)
+        evaluate(*loaded, Corpus("bad", {}, _sources={"test": [*clips, odd]}), settings, features=features)
+
+
+@pytest.mark.parametrize(("mode", "left"), [("temporary", []), ("keep", ["features"]), ("none", [])])
+def test_the_verb_leaves_no_encoder_outputs_unless_asked_to(checkpoint, corpus, tmp_path, mode, left):
+    from speechverse.cli.evaluate import run
+
+    settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
+    results = run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True, cache=mode)
+    assert (results.hearing_seconds is None) == (mode == "none")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == left
+
+
+def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(checkpoint, corpus, tmp_path, monkeypatch):
+    from speechverse.cli.evaluate import run
+    from speechverse.data import cache
+
+    settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="choose another with --output"):
+        run(str(checkpoint), corpus, settings, tmp_path / "file" / "out", "cpu", quiet=True)
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
+    with pytest.raises(CacheError, match="0.0 GB are free .* --cache none"):
+        run(str(checkpoint), corpus, settings, tmp_path / "full", "cpu", quiet=True)
+    assert not list((tmp_path / "full").iterdir())
 
 
 def test_what_cannot_be_measured_is_noted(loaded, corpus):

@@ -143,8 +143,18 @@ def test_keyword_search_asks_for_words_said_and_not_said(speech) -> None:
 def test_keyword_search_as_in_the_paper_and_without_keyword_labels(speech) -> None:
     task = dataclasses.replace(get_task("kws"), positive_share=1.0)
     utterance = speech(keywords=None)
-    words = {task.render(utterance, ask(seed)).instruction.split("'")[1] for seed in range(50)}
+    words = {task.render(utterance, ask(seed, vocabulary=("violin",))).instruction.split("'")[1] for seed in range(50)}
     assert words == {"play", "miles", "davis", "kitchen"}
+
+
+def test_keyword_search_asks_for_words_of_one_kind_whatever_the_answer(speech) -> None:
+    clips = [speech(keywords=None, text="listen dim the lamp in the living room"), speech(keywords=["kitchen"])]
+    vocabulary = ("Lamp", "living room", "kitchen", "garden")
+    asked = {"yes": set(), "no": set()}
+    for clip, seed in itertools.product(clips, range(200)):
+        example = get_task("kws").render(clip, dataclasses.replace(ask(seed), vocabulary=vocabulary))
+        asked[example.target].add(example.instruction.split("'")[1])
+    assert asked == {"yes": {"lamp", "living room", "kitchen"}, "no": {"lamp", "living room", "kitchen", "garden"}}
 
 
 def test_keyword_search_without_other_words_is_an_error(speech) -> None:

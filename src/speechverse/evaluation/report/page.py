@@ -131,10 +131,17 @@ def _method_section(results: Results) -> str:
         f"<details open><summary>Left out</summary><ul>{notes}</ul></details>"
         f"<details><summary>Settings and fingerprints</summary><dl>{_provenance(results)}</dl></details>"
         "<details><summary>Time</summary>"
-        '<p class="note">Transcripts are made once, by the first task that needs them.</p>'
+        f'<p class="note">{_shared_work(results)}</p>'
         f'<div class="scroll"><table><tr><th>task</th><th>system</th><th>answers</th><th>seconds</th></tr>{timings}'
         "</table></div></details></section>"
     )
+
+
+def _shared_work(results: Results) -> str:
+    transcripts = "Transcripts are made once, by the first task that needs them."
+    if results.hearing_seconds is None:
+        return transcripts
+    return f"All clips were heard once beforehand, in {results.hearing_seconds:.1f} s. {transcripts}"
 
 
 def _provenance(results: Results) -> str:

@@ -15,11 +15,12 @@ MAX_PAIRS = 15
 def scores_section(results: Results, own: str) -> str:
     """A card for each task, and the same numbers as a table."""
     cards = "".join(_card(results, report, own) for report in results.tasks)
+    guessing = f'<p class="note">{escape(results.guessing)}</p>' if results.guessing else ""
     return (
         "<section><h2>Scores</h2>"
         '<p class="note">Dots are scores, bars their 95 % bootstrap intervals over examples; n is the number of '
         "examples. The dashed line answers with the commonest class, without listening.</p>"
-        f'<div class="cards">{cards}</div>'
+        f'<div class="cards">{cards}</div>{guessing}'
         f"<details><summary>All numbers</summary>{_table(results)}</details></section>"
     )
 
