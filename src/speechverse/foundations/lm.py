@@ -106,7 +106,8 @@ class Gate:
 def save_lm(
     folder: Path, recipe: LmRecipe, model: StreamedLm, tokenizer: PreTrainedTokenizerFast, scores: Scores
 ) -> Path:
-    """Writes weights, tokenizer, generation settings, card and gate."""
+    """Writes weights, tokenizer, generation settings, card and gate, and leaves the model settled."""
+    model.settle()
     model.lm.generation_config = GenerationConfig(
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,

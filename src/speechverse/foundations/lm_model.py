@@ -123,6 +123,16 @@ class StreamedLm(nn.Module):
         noised = blurred + batch.noise * EMBEDDING_STD * torch.randn_like(words)
         return torch.where(batch.said[..., None], noised, words)
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Moves what "no style" adds to every position read into the position embeddings; once, before saving.
+
+        The row of id 0 does not stay zero, as the output head shares it, and whoever reads with plain embeddings would
+        miss what training has added everywhere (measured: keyword search .68 instead of .85).
+        """
+        nothing = STYLE_STRENGTH * self.lm.get_input_embeddings().weight[0]
+        self.lm.model.encoder.embed_positions.weight.add_(nothing)
+
     def forward(self, batch: LmBatch) -> Tensor:
         """Logits (B, U, V)."""
         return self.lm(inputs_embeds=self.embed(batch), attention_mask=batch.mask, labels=batch.labels).logits

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Stream(NamedTuple):
-    """What stands where the audio will: token ids, and the id of a style laid over each (0: the zero vector)."""
+    """What stands where the audio will: token ids, and the id of a style laid over each (0: none)."""
 
     ids: list[int]
     styles: list[int]
@@ -29,7 +29,7 @@ def stretch(tokens: Sequence[int], rng: random.Random, blank: int = 0) -> Stream
     Args:
         tokens: Ids of the words.
         rng: Source of the draws; how much is stretched is drawn for the whole sample first.
-        blank: Id whose embedding is the zero vector.
+        blank: Id that stands for no word; its embedding starts as the zero vector.
     """
     repeat, gap = rng.uniform(0.0, 0.65), rng.uniform(0.0, 0.55)
     ids: list[int] = [blank] * rng.randint(0, 5)

@@ -15,7 +15,12 @@ from speechverse.models.configuration_speechverse import DEFAULT_STRIDES, Speech
 from speechverse.models.layer_mixer import LayerMixing
 from speechverse.models.llm import embedding_scale, llm_facts
 
-_DOWNSAMPLER_DEFAULTS = {"strides": DEFAULT_STRIDES, "activation": None, "scale_to_embeddings": False}
+_DOWNSAMPLER_DEFAULTS = {
+    "strides": DEFAULT_STRIDES,
+    "activation": None,
+    "inner_width": None,
+    "scale_to_embeddings": False,
+}
 
 
 def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override: str | Path | None) -> Resolved:
@@ -72,6 +77,7 @@ def settings_of(
         "layer_mixing": layer_mixing,
         "strides": list(chosen["strides"]),
         "activation": chosen["activation"],
+        "inner_width": chosen["inner_width"],
         "embedding_scale": embedding_scale(llm) if chosen["scale_to_embeddings"] else 1.0,
         "lora": None if lora is None else adapters.complete(lora),
     }

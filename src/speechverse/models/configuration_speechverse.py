@@ -37,6 +37,7 @@ class SpeechVerseConfig(PreTrainedConfig):
         layer_mixing: `paper`, `softmax` or `last`.
         strides: One a block of the downsampler.
         activation: Between its blocks.
+        inner_width: Between its blocks; None for the LLM's.
         embedding_scale: What its output is multiplied with.
         lora: Settings of the LoRA adapters (rank, alpha, dropout, targets), or None.
         merged: Whether LoRA was merged into the LLM by `export`.
@@ -66,6 +67,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     layer_mixing: str = "paper"
     strides: list[int] | tuple[int, ...] = DEFAULT_STRIDES
     activation: str | None = None
+    inner_width: int | None = None
     embedding_scale: float = 1.0
     lora: dict[str, Any] | None = None
     merged: bool = False

@@ -1,6 +1,7 @@
 """From encoder frames to as many positions as the LLM should read, in the width of its embeddings.
 
-Shape letters: B batch, T frames, D width of the encoder, E width of the LLM's embeddings.
+Shape letters: B batch, T frames, D width of the encoder, E width of the LLM's embeddings,
+I width between blocks, at the end E.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Downsampler(nn.Module):
         output_width: E.
         strides: One a block; their product is the reduction.
         activation: Between blocks, or None as in the paper.
+        inner_width: I, the width between blocks; None for E, as in the paper.
         output_scale: What the last LayerNorm's output is multiplied with, such as the scale of the LLM's embeddings.
 
     Source: SpeechVerse (arXiv 2405.08295) section 2.1.
@@ -36,6 +38,7 @@ class Downsampler(nn.Module):
         output_width: int,
         strides: Sequence[int],
         activation: str | None = None,
+        inner_width: int | None = None,
         output_scale: float = 1.0,
     ) -> None:
         super().__init__()
@@ -46,12 +49,12 @@ class Downsampler(nn.Module):
         if activation is not None and activation not in ACTIVATIONS:
             raise RecipeError(unknown_name("downsampler activation", activation, ACTIVATIONS))
         self.strides = tuple(strides)
-        widths = [input_width] + [output_width] * len(strides)
+        widths = [input_width, *[inner_width or output_width] * (len(strides) - 1), output_width]
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(widths[i], output_width, KERNEL_SIZE, stride=stride, padding=1)
+            nn.Conv1d(widths[i], widths[i + 1], KERNEL_SIZE, stride=stride, padding=1)
             for i, stride in enumerate(strides)
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(output_width) for _ in strides)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:])
         self.activation = ACTIVATIONS[activation]() if activation else nn.Identity()
         self.output_scale = output_scale
 
@@ -70,14 +73,14 @@ class Downsampler(nn.Module):
         Returns:
             Positions of shape (B, T', E) and their true lengths (B,); see `downsampled_length`.
         """
-        hidden_BTE = frames
+        hidden_BTI = frames
         last = len(self.strides) - 1
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            hidden_BTE = hidden_BTE.masked_fill(~length_mask(lengths, hidden_BTE.shape[1])[..., None], 0.0)
-            hidden_BTE = norm(convolution(hidden_BTE.transpose(1, 2)).transpose(1, 2))
-            hidden_BTE = hidden_BTE if i == last else self.activation(hidden_BTE)
+            hidden_BTI = hidden_BTI.masked_fill(~length_mask(lengths, hidden_BTI.shape[1])[..., None], 0.0)
+            hidden_BTI = norm(convolution(hidden_BTI.transpose(1, 2)).transpose(1, 2))
+            hidden_BTI = hidden_BTI if i == last else self.activation(hidden_BTI)
             lengths = (lengths - 1) // self.strides[i] + 1
-        return hidden_BTE * self.output_scale, lengths
+        return hidden_BTI * self.output_scale, lengths
 
 
 def downsampled_length(num_frames: int, strides: Sequence[int]) -> int:

@@ -67,7 +67,12 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         self.encoder.last_layer_only = config.layer_mixing == "last"
         self.mixer = LayerMixer(config.num_encoder_layers, config.layer_mixing)
         self.downsampler = Downsampler(
-            config.encoder_width, config.llm_width, config.strides, config.activation, config.embedding_scale
+            config.encoder_width,
+            config.llm_width,
+            config.strides,
+            config.activation,
+            config.inner_width,
+            config.embedding_scale,
         )
         self.llm = llm.requires_grad_(False).eval()
         self.llm.generation_config = greedy_generation(llm, config.start_id, config.end_id, config.pad_id)
@@ -97,7 +102,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             encoder: Built-in name, folder or hub id of the speech encoder.
             llm: The same of the LLM.
             layer_mixing: See `LayerMixer`.
-            downsampler: `strides` (one a block), `activation` (None or "gelu"), `scale_to_embeddings`.
+            downsampler: `strides` (one a block), `activation` (None or "gelu"), `inner_width`, `scale_to_embeddings`.
             lora: `rank`, `alpha`, `dropout`, `targets`; None for no adapters (see `add_lora`).
             prompt_template: Where `{audio}` and `{instruction}` go.
             max_audio_seconds: Longer audio will be refused.

@@ -24,6 +24,9 @@ class DownsamplerSection(Section):
 
     strides: list[PositiveInt] = Field(description="One a block; the paper: [2, 2] at 50 Hz, [2, 1] at 25 Hz.")
     activation: Literal["gelu"] | None = Field(default=None, description="Between the blocks; the paper names none.")
+    inner_width: PositiveInt | None = Field(
+        default=None, description="Width between the blocks; the LLM's, as in the paper, if none is said."
+    )
     scale_to_embeddings: bool = Field(default=False, description="Scale the output to the LLM's embeddings.")
 
 

@@ -24,6 +24,19 @@ def test_clean_text_reads_the_same_through_ids_and_through_streams(maker: Sample
         torch.testing.assert_close(model(batch), model.lm(input_ids=ids, labels=batch.labels).logits)
 
 
+def test_what_training_adds_everywhere_stays_when_plain_embeddings_are_read(maker: SampleMaker) -> None:
+    model = StreamedLm(make_lm(SHAPE, maker.tokenizer)).eval()
+    with torch.no_grad():
+        model.lm.get_input_embeddings().weight[0].normal_()  # as training through the shared output head leaves it
+    batch = collate([maker.make("lamp", "Repeat it.", "lamp", [], random.Random(0), stretched=False)])
+    with torch.inference_mode():
+        taught, unsettled = model(batch), model.lm(input_ids=batch.ids, labels=batch.labels).logits
+        model.settle()
+        settled = model.lm(input_ids=batch.ids, labels=batch.labels).logits
+    assert not torch.allclose(taught, unsettled, atol=1e-3)
+    torch.testing.assert_close(settled, taught)
+
+
 def test_padding_changes_nothing(maker: SampleMaker) -> None:
     model = StreamedLm(make_lm(SHAPE, maker.tokenizer)).eval()
     rng = random.Random(0)
