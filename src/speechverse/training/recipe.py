@@ -12,6 +12,11 @@ Part = Literal["mixer", "downsampler", "lora", "encoder"]
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
+ONE_START = (
+    "model, initial: give exactly one (set the other to null): a new model or a checkpoint, which brings its own "
+    "encoder, LLM and settings; the LoRA of one that has none yet is described in the key 'lora'"
+)
+
 
 class Section(BaseModel):
     """A part of a recipe: unknown keys are errors, values are taken as they stand (no "3" for 3)."""
@@ -195,6 +200,9 @@ class Recipe(Section):
     initial: str | None = Field(
         default=None, description="A checkpoint to go on from (built-in name or folder), or `model`."
     )
+    lora: LoraSection | None = Field(
+        default=None, description="With `initial`: the LoRA of a checkpoint that has none yet; see `model.lora`."
+    )
     data: DataSection
     curriculum: list[StageSection] = Field(min_length=1)
     training: TrainingSection = TrainingSection()
@@ -208,7 +216,9 @@ class Recipe(Section):
             RecipeError: Naming the place and what is allowed there.
         """
         if (self.model is None) == (self.initial is None):
-            raise RecipeError("model, initial: give exactly one (set the other to null): a new model or a checkpoint")
+            raise RecipeError(ONE_START)
+        if self.model is not None and self.lora is not None:
+            raise RecipeError("lora: goes with 'initial'; the LoRA of a new model is described in model.lora")
         for name, items in self.data.mixtures.items():
             for number, item in enumerate(items):
                 _known(f"data.mixtures.{name}.{number}.corpus", "corpus", item.corpus, self.data.corpora)

@@ -44,6 +44,8 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ("training.precision=fp16", "training.precision: fp16 overflows in T5"),
         ("model.lora=null", "curriculum.warm_up.train: trains 'lora', but model.lora is null"),
         ("initial=tiny", "model, initial: give exactly one"),
+        ("lora.rank=8", "the LoRA of a new model is described in model.lora"),
+        ("lora.rnk=8", "lora.rnk: unknown key; did you mean 'rank'?"),
         ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
         ("data.validation={share: 0.1}", "set data.validation.every to a number of steps"),
         ("seed", "write it as key=value"),
@@ -59,6 +61,11 @@ def test_a_stage_with_nothing_to_learn_is_refused():
     load_recipe("tiny", ["curriculum.align.train=[mixer]"])
     with pytest.raises(RecipeError, match=r"curriculum\.align\.train: only 'mixer', which has nothing to learn"):
         load_recipe("tiny", ["curriculum.align.train=[mixer]", "model.layer_mixing=last"])
+
+
+def test_lora_of_a_checkpoint_is_not_looked_for_under_model():
+    with pytest.raises(RecipeError, match="LoRA of one that has none yet is described in the key 'lora'"):
+        load_recipe("digits", ["model.lora.rank=8"])
 
 
 def test_patience_needs_validation():
