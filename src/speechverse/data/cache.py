@@ -63,7 +63,7 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
 
 
 class FeatureCache:
-    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in half precision.
+    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in half precision unless built otherwise.
 
     Attributes:
         fingerprint: Whose outputs they are.
@@ -125,13 +125,13 @@ class FeatureCache:
             encoder: The frozen encoder, on the device to use.
             utterances: What to hear; those with the same audio are heard once, those over the encoder's limit never.
             folder: Where to keep it; a build that was interrupted goes on where it stopped.
-            dtype: float16, or bfloat16 for encoders whose outputs leave float16's range.
+            dtype: float16; bfloat16 for encoders whose outputs leave float16's range; or float32.
             max_bad_share: The share of unreadable clips allowed; they are counted and logged.
             progress: Called with the number of utterances done since the last call, those already there first.
 
         Raises:
-            CacheError: If the folder holds another encoder's cache, another run is building there, or the disk is
-                too small.
+            CacheError: If the folder holds another encoder's cache, another run is building there, the disk is
+                too small, or an output leaves the range of `dtype`.
             CorpusError: If too many clips cannot be read.
             AudioError: If an audio file is missing.
         """
@@ -331,8 +331,8 @@ def _only_build_in(folder: Path) -> Iterator[None]:
 def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:
     if about["fingerprint"] != fingerprint:
         raise CacheError(
-            f"the feature cache {folder} was made by another encoder, other layers or other preprocessing "
-            f"(fingerprint {about['fingerprint'][:12]}, expected {fingerprint[:12]}); "
+            f"the feature cache {folder} was made by another encoder, other layers, other preprocessing or in another "
+            f"precision (fingerprint {about['fingerprint'][:12]}, expected {fingerprint[:12]}); "
             "delete it, or choose another folder"
         )
 
@@ -385,5 +385,14 @@ def _hear(encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: to
     for row, (key, length) in enumerate(zip(waveforms, lengths.tolist(), strict=True)):
         entries[key] = hidden_states_LBTD[:, row, :length].contiguous()
         if not torch.isfinite(entries[key]).all():
-            raise CacheError(f"the encoder's outputs leave the range of {dtype}; build the cache in bfloat16")
+            raise CacheError(_not_finite(dtype))
     return entries
+
+
+def _not_finite(dtype: torch.dtype) -> str:
+    if dtype == torch.float16:
+        return (
+            "the encoder's outputs leave the range of float16; delete this cache and keep them in bfloat16 (in a "
+            "recipe: data.cache_dtype=bf16)"
+        )
+    return f"the encoder's outputs are not finite in {dtype}; no cache can hold them: is the encoder whole?"

@@ -127,6 +127,9 @@ class DataSection(Section):
     )
     validation: ValidationSection = ValidationSection()
     cache: Literal["none", "all"] = Field(default="none", description="Keep the frozen encoder's outputs on disk.")
+    cache_dtype: Literal["fp16", "bf16", "fp32"] = Field(
+        default="fp16", description="Precision they are kept in; bf16 for an encoder whose outputs leave fp16's range."
+    )
     cache_folder: str | None = Field(default=None, description="Where; by default 'features' in the run's folder.")
     workers: Annotated[int, Field(ge=0)] = Field(default=2, description="Loader processes.")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import torch
+
 from speechverse.data import (
     BatchPlan,
     Collator,
@@ -27,6 +29,8 @@ from speechverse.types import AudioRef, Example, Utterance
 
 FEATURES = "features"
 """The feature cache in a run's folder, unless the recipe names another place."""
+
+_CACHE_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 SHARED_OUT = "validation"
 """What `Corpus.with_validation` calls the split it takes out."""
@@ -182,10 +186,17 @@ def open_cache(sources: Sources, encoder: SpeechEncoder, run_folder: Path, engin
     if data.cache == "none":
         return None
     place = Path(data.cache_folder) if data.cache_folder else run_folder / FEATURES
-    utterances = sources.utterances()
+    utterances, dtype = sources.utterances(), _CACHE_DTYPES[data.cache_dtype]
     if engine.main:
-        say(f"feature cache '{place}': {FeatureCache.size(encoder, utterances) / 2**20:,.0f} MiB when whole")
+        say(f"feature cache '{place}': {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB when whole")
         with Progress("encoder outputs", len(utterances)) as progress:
-            FeatureCache.build(encoder, utterances, place, max_bad_share=data.max_bad_share, progress=progress.advance)
+            FeatureCache.build(
+                encoder,
+                utterances,
+                place,
+                dtype=dtype,
+                max_bad_share=data.max_bad_share,
+                progress=progress.advance,
+            )
     engine.wait()
-    return FeatureCache.open(place, encoder_fingerprint(encoder))
+    return FeatureCache.open(place, encoder_fingerprint(encoder, dtype))
