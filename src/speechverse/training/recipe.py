@@ -142,7 +142,7 @@ class StageSection(Section):
     train: list[Part] = Field(min_length=1)
     steps: PositiveInt = Field(description="At most; with `patience` often fewer.")
     learning_rate: Annotated[float, Field(gt=0)]
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(default=0, description="Of `steps`, until the rate is reached.")
     schedule: Literal["linear", "cosine", "constant", "transformer"] = "linear"
     patience: PositiveInt | None = Field(
         default=None, description="End after so many validations without a better loss."
@@ -243,6 +243,12 @@ class Recipe(Section):
         _known(f"{where}.mixture", "mixture", stage.mixture, self.data.mixtures)
         if not self.data.mixtures[stage.mixture]:
             raise RecipeError(f"data.mixtures.{stage.mixture}: is empty; list at least one corpus and task")
+        if stage.warmup_steps > stage.steps:
+            raise RecipeError(
+                f"{where}.warmup_steps: {stage.warmup_steps} is longer than the whole stage of {stage.steps} steps, "
+                f"which would end before it reached its learning rate; set it to at most {stage.steps}, or "
+                f"{where}.steps to more"
+            )
         if stage.patience and self.data.validation.every is None:
             raise RecipeError(f"{where}.patience: needs validation; set data.validation.every")
         if self.model and self.model.lora is None and "lora" in stage.train:

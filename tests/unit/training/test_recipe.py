@@ -46,6 +46,10 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ("initial=tiny", "model, initial: give exactly one"),
         ("lora.rank=8", "the LoRA of a new model is described in model.lora"),
         ("lora.rnk=8", "lora.rnk: unknown key; did you mean 'rank'?"),
+        (
+            "curriculum.warm_up.steps=29",
+            "curriculum.warm_up.warmup_steps: 30 is longer than the whole stage of 29 steps",
+        ),
         ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
         ("data.validation={share: 0.1}", "set data.validation.every to a number of steps"),
         ("seed", "write it as key=value"),
@@ -61,6 +65,11 @@ def test_a_stage_with_nothing_to_learn_is_refused():
     load_recipe("tiny", ["curriculum.align.train=[mixer]"])
     with pytest.raises(RecipeError, match=r"curriculum\.align\.train: only 'mixer', which has nothing to learn"):
         load_recipe("tiny", ["curriculum.align.train=[mixer]", "model.layer_mixing=last"])
+
+
+def test_a_stage_may_warm_up_to_its_end():
+    stage = load_recipe("tiny", ["curriculum.align.steps=50", "curriculum.align.warmup_steps=50"]).curriculum[0]
+    assert stage.warmup_steps == stage.steps
 
 
 def test_lora_of_a_checkpoint_is_not_looked_for_under_model():
@@ -80,9 +89,9 @@ def test_an_unknown_recipe_names_the_nearest():
 
 def test_overrides_are_yaml_and_go_by_dotted_path():
     recipe = load_recipe(
-        "tiny", ["curriculum.align.steps=7", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"]
+        "tiny", ["curriculum.align.steps=70", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"]
     )
-    assert recipe.curriculum[0].steps == 7
+    assert recipe.curriculum[0].steps == 70
     assert recipe.curriculum[1].learning_rate == 1e-4
     assert recipe.model is not None and recipe.model.lora is not None and recipe.model.lora.targets == ["q"]
 
