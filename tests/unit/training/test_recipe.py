@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from speechverse.errors import RecipeError
+from speechverse.errors import CheckpointError, RecipeError
+from speechverse.hub import resolve
 from speechverse.training.recipe_files import differences, load_recipe, recipe_schema, recipes_folder, write_recipe
 
 BUILT_IN = ("tiny", "laptop", "modern", "paper-wlm", "paper-brq", "digits")
@@ -138,3 +139,10 @@ def test_the_paper_s_settings_are_the_paper_s():
             16,
             ["q", "v"],
         )
+
+
+def test_the_encoder_that_was_never_published_is_asked_for_as_a_folder_of_one_s_own():
+    model = load_recipe("paper-brq").model
+    assert model is not None
+    with pytest.raises(CheckpointError, match=r"there is no folder '\./best-rq-conformer'"):
+        resolve(model.encoder)
