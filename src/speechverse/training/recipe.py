@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from speechverse.errors import RecipeError, unknown_name
 
 Part = Literal["mixer", "downsampler", "lora", "encoder"]
+System = Literal["speechverse", "cascade-ctc", "cascade", "oracle", "majority"]
+"""What `speechverse.evaluation` can measure, which this package cannot import; a test holds the two lists together."""
+
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -185,8 +188,8 @@ class EvaluationSection(Section):
 
     corpus: str
     split: str = "test"
-    tasks: list[str] | Literal["all"] = "all"
-    systems: list[str] = Field(default_factory=lambda: ["speechverse"])
+    tasks: Annotated[list[str], Field(min_length=1)] | Literal["all"] = "all"
+    systems: list[System] = Field(default_factory=lambda: ["speechverse"], min_length=1)
     wording: Literal["seen", "held_out"] = "seen"
     limit: PositiveInt | None = None
 

@@ -20,11 +20,11 @@ from speechverse.data import (
 )
 from speechverse.data.plan import Length
 from speechverse.encoders import SpeechEncoder
-from speechverse.errors import AudioError, CorpusError, RecipeError
+from speechverse.errors import AudioError, CorpusError, RecipeError, TaskError
 from speechverse.seeding import hash_seed
 from speechverse.training.engine import Engine
 from speechverse.training.logs import Progress, say
-from speechverse.training.recipe import CorpusSection, MixtureSection, Recipe, StageSection
+from speechverse.training.recipe import CorpusSection, EvaluationSection, MixtureSection, Recipe, StageSection
 from speechverse.types import AudioRef, Example, Utterance
 
 FEATURES = "features"
@@ -44,16 +44,30 @@ class Sources:
     _corpora: dict[str, Corpus] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Opens everything that any stage will ask for, so that a mistake is told before hours of training.
+        """Opens all that any stage or the evaluation will ask for, so that a mistake is told before hours of training.
 
         Raises:
             CorpusError: If a corpus or a split is missing, or has nothing that its task could be asked of.
+            TaskError: If a mixture names a task that there is not.
+            RecipeError: If the evaluation's split or one of its tasks cannot be had.
         """
         for stage in self.recipe.curriculum:
             self._mixture(stage)
             if self.recipe.data.validation.every:
                 for item in self.recipe.data.mixtures[stage.mixture]:
                     self._validation_of(item)
+        if self.recipe.evaluation is not None:
+            self._check_evaluation(self.recipe.evaluation)
+
+    def _check_evaluation(self, section: EvaluationSection) -> None:
+        corpus, place = self.corpus(section.corpus), "split"
+        try:
+            corpus.utterances(section.split)
+            place = "tasks"
+            for task in section.tasks if section.tasks != "all" else ():
+                render_for_evaluation(corpus, section.split, task, wording=section.wording, limit=1)
+        except (CorpusError, TaskError) as error:
+            raise RecipeError(f"evaluation.{place}: {error}") from error
 
     def corpus(self, name: str) -> Corpus:
         """A corpus of the recipe; if the recipe says so and a stage trains on it, with its validation split taken out.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from speechverse.errors import CheckpointError, RecipeError
+from speechverse.evaluation import SYSTEMS
 from speechverse.hub import resolve
+from speechverse.training.recipe import System
 from speechverse.training.recipe_files import differences, load_recipe, recipe_schema, recipes_folder, write_recipe
 
 BUILT_IN = ("tiny", "laptop", "modern", "paper-wlm", "paper-brq", "digits")
@@ -53,6 +56,13 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ),
         ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
         ("data.validation={share: 0.1}", "set data.validation.every to a number of steps"),
+        (
+            "evaluation.systems=[speechverse, cascad]",
+            "evaluation.systems.1: input should be 'speechverse', 'cascade-ctc', 'cascade', 'oracle' or 'majority', "
+            "got 'cascad'",
+        ),
+        ("evaluation.systems=[]", "evaluation.systems: list should have at least 1 item"),
+        ("evaluation.tasks=[]", "evaluation.tasks: list should have at least 1 item"),
         ("seed", "write it as key=value"),
     ],
 )
@@ -81,6 +91,10 @@ def test_lora_of_a_checkpoint_is_not_looked_for_under_model():
 def test_patience_needs_validation():
     with pytest.raises(RecipeError, match="set data.validation.every"):
         load_recipe("digits", ["data.validation.every=null"])
+
+
+def test_a_recipe_may_name_every_system_that_can_be_evaluated():
+    assert get_args(System) == tuple(SYSTEMS)
 
 
 def test_an_unknown_recipe_names_the_nearest():

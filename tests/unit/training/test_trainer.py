@@ -381,6 +381,25 @@ def test_what_a_later_stage_would_fail_of_is_told_at_once(
         train(recipe_from(values), tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"split": "tset"}, r"evaluation\.split: corpus 'world': unknown split 'tset'"),
+        ({"split": "dev", "tasks": ["asr", "eer"]}, r"evaluation\.tasks: unknown task 'eer'; did you mean 'er'"),
+        ({"split": "dev", "tasks": ["ar.py:AR"]}, r"evaluation\.tasks: no Python file '.*ar\.py'"),
+        ({"corpus": "elsewhere", "split": "dev"}, "nowhere"),
+    ],
+)
+def test_what_the_evaluation_would_fail_of_is_told_before_training(
+    recipe: MakeRecipe, world: Path, tmp_path: Path, section: dict, said: str
+):
+    corpora = {"world": {"path": str(world)}, "elsewhere": {"path": "nowhere"}}
+    made = recipe(data={"cache": "none", "corpora": corpora}, evaluation={"corpus": "world", **section})
+    with pytest.raises(UserError, match=said):
+        train(made, tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
 def test_a_run_is_not_overwritten_or_mixed_with_another(whole: tuple[Recipe, Path], recipe: MakeRecipe, tmp_path: Path):
     made, folder = whole
     with pytest.raises(UserError, match="finished run.*--overwrite"):
