@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class SpeechverseError(Exception):
@@ -45,11 +48,41 @@ class CacheError(UserError):
     """A feature cache that is stale, foreign or broken."""
 
 
+class DiskFullError(UserError):
+    """No room for a file; what was saved before is whole.
+
+    Attributes:
+        path: What was not written.
+        reason: The system's words.
+    """
+
+    def __init__(self, path: Path, reason: str, go_on: str = "give the same command again") -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"the disk is full or a limit on it is reached ({reason}): '{path}' was not written, what was saved before "
+            f"is whole. Make room, then {go_on}"
+        )
+
+
 class MissingExtraError(UserError):
     """An optional part is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the optional extra '{extra}': pip install 'speechverse[{extra}]'")
+
+
+def no_room(error: BaseException | str | None) -> str | None:
+    """Why the system took no more bytes (disk, quota, limit on a file), in its words; None for any other error.
+
+    Args:
+        error: An error, with those that it came from; or its text, for not all libraries hand the system's number on.
+    """
+    while error:
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+                return os.strerror(number)
+        error = None if isinstance(error, str) else error.__cause__ or error.__context__
+    return None
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-STEPS = [f"curriculum.{stage}.steps=2" for stage in ("align", "warm_up", "instruct")]
+STAGES = ("align", "warm_up", "instruct")
+STEPS = [f"curriculum.{stage}.{key}" for stage in STAGES for key in ("steps=2", "warmup_steps=1")]
 
 
 def speechverse(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -41,7 +42,7 @@ def trained(world: Path) -> Path:
 def test_a_run_leaves_a_model_a_recipe_and_a_log(trained: Path) -> None:
     assert (trained / "recipe.yaml").is_file()
     stages = {json.loads(line)["stage"] for line in (trained / "metrics.jsonl").read_text().splitlines()}
-    assert stages == {"align", "warm_up", "instruct"}
+    assert stages == set(STAGES)
 
 
 def test_evaluation_puts_every_system_beside_the_model(world: Path, trained: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 from contextlib import suppress
@@ -12,7 +11,7 @@ import numpy as np
 import soundfile
 
 from speechverse.audio.waveform import Waveform
-from speechverse.errors import AudioError
+from speechverse.errors import AudioError, no_room
 
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 
@@ -43,7 +42,8 @@ def save(path: str | Path, waveform: Waveform) -> Path:
     except OSError as error:
         with suppress(OSError):
             aside.unlink()
-        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        full = no_room(error)
+        reason = f"the disk is full or a limit on it is reached ({full})" if full else error.strerror
         raise AudioError(f"cannot write '{path}': {reason}") from error
     return path
 

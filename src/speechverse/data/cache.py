@@ -131,7 +131,7 @@ class FeatureCache:
 
         Raises:
             CacheError: If the folder holds another encoder's cache, another run is building there, it cannot be written
-                to, or the disk is too small.
+                to, the disk is too small, or an output leaves the range of `dtype`.
             CorpusError: If too many clips cannot be read.
             AudioError: If an audio file is missing.
         """
@@ -348,8 +348,8 @@ def _only_build_in(folder: Path) -> Iterator[None]:
 def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:
     if about["fingerprint"] != fingerprint:
         raise CacheError(
-            f"the feature cache {folder} was made by another encoder, other layers or other preprocessing "
-            f"(fingerprint {about['fingerprint'][:12]}, expected {fingerprint[:12]}); "
+            f"the feature cache {folder} was made by another encoder, other layers, other preprocessing or in another "
+            f"precision (fingerprint {about['fingerprint'][:12]}, expected {fingerprint[:12]}); "
             "delete it, or choose another folder"
         )
 
@@ -408,5 +408,8 @@ def _hear(encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: to
 
 def _not_finite(dtype: torch.dtype) -> str:
     if dtype == torch.float16:
-        return f"the encoder's outputs leave the range of {dtype}; build the cache in bfloat16"
-    return f"the encoder's outputs are not finite in {dtype}; the encoder is broken or has to run in float32"
+        return (
+            "the encoder's outputs leave the range of float16; delete this cache and keep them in bfloat16 (in a "
+            "recipe: data.cache_dtype=bf16)"
+        )
+    return f"the encoder's outputs are not finite in {dtype}; no cache can hold them: is the encoder whole?"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
-from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config, length_mask, load_encoder
+from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config, load_encoder
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
 from speechverse.hub import resolve
 from speechverse.models import checkpoints
@@ -355,7 +355,12 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         audio_inputs: dict[str, Tensor] | None = None,
         encoder_output: EncoderOutput | None = None,
     ) -> Tensor:
-        """[audio ; prompt] as the LLM takes it, shape (B, P, E): audio scattered over the placeholders."""
+        """[audio ; prompt] as the LLM takes it, shape (B, P, E): audio over the placeholders; no device is waited for.
+
+        Raises:
+            ValueError: If the prompts keep other numbers of positions than the audio takes: they are of another model's
+                processor. On a GPU, where asking would mean waiting, it is the device that fails.
+        """
         is_audio_BP = input_ids == self.config.audio_token_id
         embeddings_BPE = embed_tokens(self.llm, input_ids.masked_fill(is_audio_BP, self.config.pad_id))
         if encoder_output is None:
@@ -363,9 +368,19 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
                 return embeddings_BPE
             encoder_output = self.encode(audio_inputs)
         audio_BTE, lengths = self.embed_audio(encoder_output)
-        if not torch.equal(is_audio_BP.sum(dim=1), lengths):
-            raise ValueError(
-                f"prompts keep {is_audio_BP.sum(dim=1).tolist()} positions, audio takes {lengths.tolist()}"
-            )
-        audio_NE = audio_BTE[length_mask(lengths, audio_BTE.shape[1])].to(embeddings_BPE.dtype)
-        return embeddings_BPE.masked_scatter(is_audio_BP[..., None], audio_NE)
+        _check_positions(is_audio_BP.sum(dim=1), lengths)
+        # A boolean index, and masked_scatter's gradient, would wait for the device to count; positions need not.
+        place_BP = (is_audio_BP.cumsum(dim=1) - 1).clamp(0, audio_BTE.shape[1] - 1)
+        placed_BPE = audio_BTE.gather(1, place_BP[..., None].expand(-1, -1, audio_BTE.shape[2]))
+        return torch.where(is_audio_BP[..., None], placed_BPE.to(embeddings_BPE.dtype), embeddings_BPE)
+
+
+def _check_positions(kept: Tensor, taken: Tensor) -> None:
+    """Whether each prompt keeps as many positions (B,) as its audio takes (B,)."""
+    if kept.is_cuda:
+        torch._assert_async((kept == taken).all(), "prompts keep other numbers of positions than their audio takes")
+    elif not kept.is_meta and not torch.equal(kept, taken):
+        raise ValueError(
+            f"prompts keep {kept.tolist()} positions, audio takes {taken.tolist()}; make batches with the processor of "
+            "this very model (model.processor())"
+        )

@@ -75,7 +75,8 @@ def synthesize_corpus(
 
     Raises:
         CorpusError: The folder holds something else, is in use by another run, or is too small a place.
-        UserError: The synth extra is missing or the disk is full.
+        DiskFullError: There is no room for a clip.
+        UserError: The synth extra is missing.
     """
     folder = Path(folder)
     started = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import json
 import os
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from speechverse.errors import SpeechverseError, UserError
+from speechverse.errors import DiskFullError, SpeechverseError, UserError, no_room
 from speechverse.seeding import hash_seed
 from speechverse.synth.clip import Clip
 from speechverse.synth.worker import RECORD
@@ -72,7 +71,8 @@ def run_shards(shards: Iterable[Shard], num_workers: int, clip_done: ClipDone | 
     """Makes all shards; on Ctrl-C or the first failure the workers are stopped and finished shards stay.
 
     Raises:
-        UserError: The disk is full, or the synth extra is missing.
+        DiskFullError: There is no room for a clip.
+        UserError: The synth extra is missing, or the folder cannot be written to.
         SpeechverseError: A worker failed otherwise.
     """
     crew = _Crew(clip_done)
@@ -174,6 +174,6 @@ def _worded(failure: dict[str, Any] | None, status: int, shard: Shard, said: str
         return SpeechverseError(
             f"the speech worker died (status {status}) while making '{shard.folder}'; run it again{last_words}"
         )
-    if os.strerror(errno.ENOSPC) in failure["error"]:
-        return UserError(f"the disk is full while making '{shard.folder}': free some space and run the same again")
+    if full := no_room(failure["error"]):
+        return DiskFullError(shard.folder, full)
     return (UserError if failure["user"] else SpeechverseError)(failure["error"])

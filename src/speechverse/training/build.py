@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
-from speechverse.errors import SpeechverseError
+from speechverse.errors import RecipeError, SpeechverseError
 from speechverse.models import SpeechVerseForConditionalGeneration, lora
 from speechverse.models.llm import llm_from_config
 from speechverse.seeding import hash_seed
-from speechverse.training.recipe import LoraSection, ModelSection, Part, Recipe
+from speechverse.training.recipe import ModelSection, Part, Recipe
 
 
 def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVerseForConditionalGeneration:
@@ -21,10 +21,15 @@ def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVer
     Args:
         recipe: The recipe; its seed draws the new parts.
         dtype: Type of the frozen parts; what trains is kept in fp32.
+
+    Raises:
+        CheckpointError: If the checkpoint or a foundation is missing or broken.
+        RecipeError: If a setting does not fit the LLM, or the checkpoint and the recipe disagree about LoRA.
     """
     torch.manual_seed(hash_seed(recipe.seed, "model"))
     if recipe.initial is not None:
         model = SpeechVerseForConditionalGeneration.from_pretrained(recipe.initial, dtype=dtype)
+        _refuse_other_lora(model, recipe)
     else:
         assert recipe.model is not None  # `Recipe.check` has seen to it
         model = SpeechVerseForConditionalGeneration.from_foundations(**model_arguments(recipe.model), dtype=dtype)
@@ -73,11 +78,34 @@ def _add_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> Non
 
 
 def _lora_settings(recipe: Recipe) -> dict[str, Any]:
-    return ((recipe.model.lora if recipe.model else None) or LoraSection()).model_dump()
+    section = recipe.model.lora if recipe.model else recipe.lora
+    assert section is not None  # `Recipe.check` and `_check_lora` have seen to it
+    return section.model_dump()
+
+
+def _refuse_other_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
+    """Adapters go on with the settings that they were made with: a rank or target cannot be changed afterwards."""
+    own = model.config.lora
+    if own is None or recipe.lora is None:
+        return
+    other = [
+        f"{key} {own[key]} there, {value} here" for key, value in _lora_settings(recipe).items() if own[key] != value
+    ]
+    if other:
+        raise RecipeError(
+            f"lora: the checkpoint '{recipe.initial}' has LoRA already, made with other settings ({'; '.join(other)}); "
+            "leave 'lora' out to go on with it, or start from a checkpoint without LoRA"
+        )
 
 
 def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Tries the adapters on a weightless twin of the LLM: wrong targets should not wait for the stage they fail in."""
+    """Makes the adapters on a weightless twin of the LLM: what is wrong should not wait for the stage it fails in."""
+    if recipe.initial is not None and recipe.lora is None:
+        stage = next(stage.name for stage in recipe.curriculum if "lora" in stage.train)
+        raise RecipeError(
+            f"curriculum.{stage}.train: trains 'lora', but the checkpoint '{recipe.initial}' has none and the recipe's "
+            "key 'lora' is null; describe it there, for example lora={rank: 16}"
+        )
     with torch.device("meta"):
         lora.add(llm_from_config(model.llm.config), _lora_settings(recipe))
 

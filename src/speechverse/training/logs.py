@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as LiveBars
 
+from speechverse.training.state import full_disk_told, write_text
 from speechverse.types import Seconds
 
 
@@ -41,20 +43,25 @@ class RunLog:
     def _forget_after(self, step: int) -> None:
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         kept = [line for line in lines if (record := _parsed(line)) and record["step"] <= step]
-        self.path.write_text("".join(f"{line}\n" for line in kept))
+        write_text(self.path, "".join(f"{line}\n" for line in kept))
 
     def scalars(self, step: int, values: Mapping[str, float], **context: Any) -> None:
-        """Logs numbers, with context (the stage, what was measured on) that only the JSONL keeps."""
+        """Logs numbers, with context (the stage, what was measured on) that only the JSONL keeps.
+
+        Raises:
+            DiskFullError: If there is no room.
+        """
         record = {"step": step, "time": round(time.time(), 3), **context, **values}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        with full_disk_told(self.path):
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Flushes and closes both."""
-        self._file.close()
-        self._board.close()
+        with full_disk_told(self.path), contextlib.closing(self._board):
+            self._file.close()
 
     def __enter__(self) -> RunLog:
         return self

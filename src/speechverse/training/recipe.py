@@ -9,8 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from speechverse.errors import RecipeError, unknown_name
 
 Part = Literal["mixer", "downsampler", "lora", "encoder"]
+System = Literal["speechverse", "cascade-ctc", "cascade", "oracle", "majority"]
+"""What `speechverse.evaluation` can measure, which this package cannot import; a test holds the two lists together."""
+
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+
+ONE_START = (
+    "model, initial: give exactly one (set the other to null): a new model or a checkpoint, which brings its own "
+    "encoder, LLM and settings; the LoRA of one that has none yet is described in the key 'lora'"
+)
 
 
 class Section(BaseModel):
@@ -125,6 +133,9 @@ class DataSection(Section):
     )
     validation: ValidationSection = ValidationSection()
     cache: Literal["none", "all"] = Field(default="none", description="Keep the frozen encoder's outputs on disk.")
+    cache_dtype: Literal["fp16", "bf16", "fp32"] = Field(
+        default="fp16", description="Precision they are kept in; bf16 for an encoder whose outputs leave fp16's range."
+    )
     cache_folder: str | None = Field(default=None, description="Where; by default 'features' in the run's folder.")
     workers: Annotated[int, Field(ge=0)] = Field(default=2, description="Loader processes.")
 
@@ -137,7 +148,7 @@ class StageSection(Section):
     train: list[Part] = Field(min_length=1)
     steps: PositiveInt = Field(description="At most; with `patience` often fewer.")
     learning_rate: Annotated[float, Field(gt=0)]
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(default=0, description="Of `steps`, until the rate is reached.")
     schedule: Literal["linear", "cosine", "constant", "transformer"] = "linear"
     patience: PositiveInt | None = Field(
         default=None, description="End after so many validations without a better loss."
@@ -180,8 +191,8 @@ class EvaluationSection(Section):
 
     corpus: str
     split: str = "test"
-    tasks: list[str] | Literal["all"] = "all"
-    systems: list[str] = Field(default_factory=lambda: ["speechverse"])
+    tasks: Annotated[list[str], Field(min_length=1)] | Literal["all"] = "all"
+    systems: list[System] = Field(default=["speechverse"], min_length=1)
     wording: Literal["seen", "held_out"] = "seen"
     limit: PositiveInt | None = None
 
@@ -198,6 +209,9 @@ class Recipe(Section):
     initial: str | None = Field(
         default=None, description="A checkpoint to go on from (built-in name or folder), or `model`."
     )
+    lora: LoraSection | None = Field(
+        default=None, description="With `initial`: the LoRA of a checkpoint that has none yet; see `model.lora`."
+    )
     data: DataSection
     curriculum: list[StageSection] = Field(min_length=1)
     training: TrainingSection = TrainingSection()
@@ -211,7 +225,9 @@ class Recipe(Section):
             RecipeError: Naming the place and what is allowed there.
         """
         if (self.model is None) == (self.initial is None):
-            raise RecipeError("model, initial: give exactly one (set the other to null): a new model or a checkpoint")
+            raise RecipeError(ONE_START)
+        if self.model is not None and self.lora is not None:
+            raise RecipeError("lora: goes with 'initial'; the LoRA of a new model is described in model.lora")
         for name, items in self.data.mixtures.items():
             for number, item in enumerate(items):
                 _known(f"data.mixtures.{name}.{number}.corpus", "corpus", item.corpus, self.data.corpora)
@@ -233,6 +249,12 @@ class Recipe(Section):
         _known(f"{where}.mixture", "mixture", stage.mixture, self.data.mixtures)
         if not self.data.mixtures[stage.mixture]:
             raise RecipeError(f"data.mixtures.{stage.mixture}: is empty; list at least one corpus and task")
+        if stage.warmup_steps > stage.steps:
+            raise RecipeError(
+                f"{where}.warmup_steps: {stage.warmup_steps} is longer than the whole stage of {stage.steps} steps, "
+                f"which would end before it reached its learning rate; set it to at most {stage.steps}, or "
+                f"{where}.steps to more"
+            )
         if stage.patience and self.data.validation.every is None:
             raise RecipeError(f"{where}.patience: needs validation; set data.validation.every")
         if self.model and self.model.lora is None and "lora" in stage.train:

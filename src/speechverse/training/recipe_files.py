@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 import speechverse
 from speechverse.errors import RecipeError, unknown_name
-from speechverse.training.recipe import Recipe
+from speechverse.training.recipe import ONE_START, Recipe
 from speechverse.training.state import write_text
 
 RECIPE_FILE = "recipe.yaml"
@@ -146,6 +146,8 @@ def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
     """The unknown keys if there are any, for what else is wrong may only follow from them; else everything."""
     items = error.errors()
     unknown = [item for item in items if item["type"] == "extra_forbidden"]
+    if not unknown and values.get("model") is not None and values.get("initial") is not None:
+        return [ONE_START]  # what a second start lacks is beside the point
     return [_worded(item, values) for item in unknown or items]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import torch
+
 from speechverse.data import (
     BatchPlan,
     Collator,
@@ -18,15 +20,17 @@ from speechverse.data import (
 )
 from speechverse.data.plan import Length
 from speechverse.encoders import SpeechEncoder
-from speechverse.errors import AudioError, CorpusError, RecipeError
+from speechverse.errors import AudioError, CorpusError, RecipeError, TaskError
 from speechverse.seeding import hash_seed
 from speechverse.training.engine import Engine
 from speechverse.training.logs import Progress, say
-from speechverse.training.recipe import CorpusSection, MixtureSection, Recipe, StageSection
+from speechverse.training.recipe import CorpusSection, EvaluationSection, MixtureSection, Recipe, StageSection
 from speechverse.types import AudioRef, Example, Utterance
 
 FEATURES = "features"
 """The feature cache in a run's folder, unless the recipe names another place."""
+
+_CACHE_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 SHARED_OUT = "validation"
 """What `Corpus.with_validation` calls the split it takes out."""
@@ -40,16 +44,30 @@ class Sources:
     _corpora: dict[str, Corpus] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Opens everything that any stage will ask for, so that a mistake is told before hours of training.
+        """Opens all that any stage or the evaluation will ask for, so that a mistake is told before hours of training.
 
         Raises:
             CorpusError: If a corpus or a split is missing, or has nothing that its task could be asked of.
+            TaskError: If a mixture names a task that there is not.
+            RecipeError: If the evaluation's split or one of its tasks cannot be had.
         """
         for stage in self.recipe.curriculum:
             self._mixture(stage)
             if self.recipe.data.validation.every:
                 for item in self.recipe.data.mixtures[stage.mixture]:
                     self._validation_of(item)
+        if self.recipe.evaluation is not None:
+            self._check_evaluation(self.recipe.evaluation)
+
+    def _check_evaluation(self, section: EvaluationSection) -> None:
+        corpus, place = self.corpus(section.corpus), "split"
+        try:
+            corpus.utterances(section.split)
+            place = "tasks"
+            for task in section.tasks if section.tasks != "all" else ():
+                render_for_evaluation(corpus, section.split, task, wording=section.wording, limit=1)
+        except (CorpusError, TaskError) as error:
+            raise RecipeError(f"evaluation.{place}: {error}") from error
 
     def corpus(self, name: str) -> Corpus:
         """A corpus of the recipe; if the recipe says so and a stage trains on it, with its validation split taken out.
@@ -182,10 +200,17 @@ def open_cache(sources: Sources, encoder: SpeechEncoder, run_folder: Path, engin
     if data.cache == "none":
         return None
     place = Path(data.cache_folder) if data.cache_folder else run_folder / FEATURES
-    utterances = sources.utterances()
+    utterances, dtype = sources.utterances(), _CACHE_DTYPES[data.cache_dtype]
     if engine.main:
-        say(f"feature cache '{place}': {FeatureCache.size(encoder, utterances) / 2**20:,.0f} MiB when whole")
+        say(f"feature cache '{place}': {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB when whole")
         with Progress("encoder outputs", len(utterances)) as progress:
-            FeatureCache.build(encoder, utterances, place, max_bad_share=data.max_bad_share, progress=progress.advance)
+            FeatureCache.build(
+                encoder,
+                utterances,
+                place,
+                dtype=dtype,
+                max_bad_share=data.max_bad_share,
+                progress=progress.advance,
+            )
     engine.wait()
-    return FeatureCache.open(place, encoder_fingerprint(encoder))
+    return FeatureCache.open(place, encoder_fingerprint(encoder, dtype))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from speechverse.errors import CheckpointError, SpeechverseError, UserError
+from speechverse.errors import CheckpointError, DiskFullError, UserError, no_room
 
 STATE_FILE = "state.json"
 
@@ -44,17 +43,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends without an error.
 
     Raises:
-        SpeechverseError: If the disk is full; what was there before is left as it was.
+        DiskFullError: If there is no room; what was there before is left as it was.
     """
     scratch = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        scratch.mkdir(parents=True)
-        yield scratch
-        _sync(scratch)
-        _put_in_place(scratch, folder)
-    except Exception as error:
-        raise disk_error(error, folder) from error
+        with full_disk_told(folder):
+            scratch.mkdir(parents=True)
+            yield scratch
+            _sync(scratch)
+            _put_in_place(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -90,15 +88,24 @@ def recover(folder: Path) -> None:
         os.replace(_old(folder), folder)
 
 
-def disk_error(error: Exception, path: Path) -> Exception:
-    """A full disk in the user's words; any other error as it came."""
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-    if not (full or "PytorchStreamWriter" in str(error)):  # torch.save words a failed write so, without a reason
-        return error
-    return SpeechverseError(
-        f"the disk is full: '{path}' was not written, what was saved before is whole; "
-        "free some space, then go on with --resume"
-    )
+@contextlib.contextmanager
+def full_disk_told(path: Path) -> Iterator[None]:
+    """Words a full disk met in the block; other errors stay as they are.
+
+    Args:
+        path: What the block writes.
+
+    Raises:
+        DiskFullError: If there is no room.
+    """
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except Exception as error:
+        if reason := no_room(error):
+            raise DiskFullError(path, reason) from error
+        raise
 
 
 def save_state(
@@ -131,7 +138,8 @@ def write_state(
     for name, group in (tensors or {}).items():
         save_file({key: value.detach().contiguous() for key, value in group.items()}, folder / f"{name}.safetensors")
     for name, value in (objects or {}).items():
-        torch.save(value, folder / f"{name}.pt")
+        with (folder / f"{name}.pt").open("wb") as file:  # given a path, torch would not say why a write failed
+            torch.save(value, file)
     (folder / STATE_FILE).write_text(json.dumps(dict(info), indent=1))
 
 
@@ -164,17 +172,22 @@ def load_info(folder: Path) -> dict[str, Any]:
 
 
 def _not_whole(folder: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"'{folder}' holds no whole training state ({error}); start without --resume")
+    return CheckpointError(f"'{folder}' holds no whole training state ({error}); delete that folder to begin again")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a small file aside, then renames it."""
+    """Writes a small file aside, then renames it.
+
+    Raises:
+        DiskFullError: If there is no room; what was there before is left as it was.
+    """
     aside = path.with_name(f".{path.name}.partial")
     try:
-        aside.write_text(text)
-        os.replace(aside, path)
-    except OSError as error:
-        raise disk_error(error, path) from error
+        with full_disk_told(path):
+            aside.write_text(text)
+            os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.data import Collator, PlanLoader, measured_by
+from speechverse.errors import DiskFullError
 from speechverse.training.build import build_model, make_trainable, parameter_lines
 from speechverse.training.checkpoints import Position, RunFolder
 from speechverse.training.engine import Engine
@@ -19,7 +20,7 @@ from speechverse.training.recipe import Recipe, StageSection
 from speechverse.training.recipe_files import RECIPE_FILE
 from speechverse.training.sources import Sources, left_out, open_cache
 from speechverse.training.stage import StageRun, Window
-from speechverse.training.state import Interrupt, State, interruptible, only_run_in
+from speechverse.training.state import Interrupt, State, full_disk_told, interruptible, only_run_in
 from speechverse.training.validation import Validator, told
 
 
@@ -36,27 +37,38 @@ def train(recipe: Recipe, output_dir: str | Path, *, resume: bool = False, overw
         The summary: steps, losses and scores of each stage, time taken.
 
     Raises:
-        UserError: If the recipe, the data or the folder cannot be used.
-        SpeechverseError: If the run diverges or the disk is full.
+        UserError: If the recipe, the data or the folder cannot be used, or the disk is full.
+        SpeechverseError: If the run diverges.
         KeyboardInterrupt: If it was asked to stop; it has then saved and said how to go on.
     """
     engine, folder = Engine.make(recipe), RunFolder(Path(output_dir), recipe)
-    with only_run_in(folder.path) if engine.main else contextlib.nullcontext():
+    with _way_on_told(folder.path, resume), only_run_in(folder.path) if engine.main else contextlib.nullcontext():
         if engine.main:
             folder.prepare(resume, overwrite)
         engine.wait()
         if folder.finished:
             say(f"'{folder.path}' is finished already", engine.main)
             return folder.summary()
-        return Trainer(recipe, folder, engine).run()
+        return Trainer(recipe, folder, engine, resume).run()
+
+
+@contextlib.contextmanager
+def _way_on_told(folder: Path, resume: bool) -> Iterator[None]:
+    """Tells of a full disk, wherever the run met it, with the way on that fits how the run was begun."""
+    try:
+        with full_disk_told(folder):
+            yield
+    except DiskFullError as error:
+        again = f"give the same command again{'' if resume else ', with --resume'}"
+        raise DiskFullError(error.path, error.reason, again) from error
 
 
 class Trainer:
     """A run in progress."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, engine: Engine) -> None:
+    def __init__(self, recipe: Recipe, folder: RunFolder, engine: Engine, resume: bool = False) -> None:
         """Builds the model and opens the data; see `train`."""
-        self.recipe, self.folder, self.engine = recipe, folder, engine
+        self.recipe, self.folder, self.engine, self.resume = recipe, folder, engine, resume
         self.position, self.history, self.seconds = Position(), list[dict[str, Any]](), 0.0
         self._began = time.monotonic()
         self.sources = Sources(recipe)
@@ -210,11 +222,13 @@ class Trainer:
     def _leave(self) -> None:
         place = shlex.quote(str(self.folder.path))
         recipe = shlex.quote(str(self.folder.path / RECIPE_FILE))
-        say(
-            f"stopped and saved after step {self.position.total}; go on with:\n"
-            f"  speechverse train {recipe} --output {place} --resume",
-            self.engine.main,
+        # Asked to resume already, perhaps by a verb that does more than train: what was called goes on by itself.
+        way_on = (
+            "the same command goes on from there"
+            if self.resume
+            else f"go on with:\n  speechverse train {recipe} --output {place} --resume"
         )
+        say(f"stopped and saved after step {self.position.total}; {way_on}", self.engine.main)
         raise KeyboardInterrupt
 
     def _end_stage(self, numbers: dict[str, float]) -> None:

@@ -138,7 +138,7 @@ def test_clips_over_the_encoders_limit_are_not_heard(corpus, tmp_path, caplog):
 
 
 def test_outputs_beyond_half_precision_are_refused(corpus, tmp_path):
-    with pytest.raises(CacheError, match="build the cache in bfloat16"):
+    with pytest.raises(CacheError, match=r"keep them in bfloat16 \(in a recipe: data\.cache_dtype=bf16\)"):
         FeatureCache.build(Encoder(scale=1e6), corpus.utterances("train"), tmp_path / "cache")
     FeatureCache.build(Encoder(scale=1e6), corpus.utterances("train"), tmp_path / "wide", dtype=torch.bfloat16)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers
 
+from speechverse.encoders import EncoderOutput
 from speechverse.errors import AudioTooLongError, RecipeError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models.llm import embed_tokens
 
 LLMS = ["t5", "bart", "pegasus", "mbart", "llama", "llama-base", "qwen2", "gemma"]
 every_llm = pytest.mark.parametrize("llm", LLMS)
@@ -134,6 +137,43 @@ def test_a_step_moves_what_learns_and_nothing_else(llm, part, make_model, wavefo
     moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == learning and learning
     assert {name.split(".")[0] for name in moved} == {"llm" if part == "lora" else part}
+
+
+@every_llm
+def test_audio_lies_over_the_placeholders_and_learns_from_them(llm, make_model, waveforms, instructions) -> None:
+    model = make_model(llm)
+    batch = model.processor()(instructions, audio=waveforms, generation=True)
+    output = model.encode(batch["audio_inputs"])
+    audio, lengths = model.embed_audio(output)
+    expected = embed_tokens(model.llm, batch["input_ids"].where(batch["input_ids"] < model.config.audio_token_id, 0))
+    for row, length in enumerate(lengths):
+        expected[row, batch["input_ids"][row] == model.config.audio_token_id] = audio[row, :length]
+    embedded = model.embed_prompt(batch["input_ids"], encoder_output=output)
+    true = batch["attention_mask"].bool()
+    assert torch.equal(embedded[true], expected[true])
+    down = list(model.downsampler.parameters())
+    gradients = [torch.autograd.grad(made[true].square().sum(), down) for made in (embedded, expected)]
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*gradients, strict=True))
+
+
+@pytest.mark.parametrize("mixing", ["paper", "softmax", "last"])
+@pytest.mark.parametrize("llm", ["t5", "qwen2"])
+def test_embedding_a_prompt_never_waits_for_the_device(llm, mixing, encoder_folder, llm_folders) -> None:
+    """On the meta device, where there are no values to wait for, everything that would ask for one fails."""
+    configs = [transformers.AutoConfig.from_pretrained(folder) for folder in (encoder_folder, llm_folders[llm])]
+    with torch.device("meta"):
+        model = SpeechVerseForConditionalGeneration.from_configs(*configs, layer_mixing=mixing)
+        output = EncoderOutput(torch.ones(3, 2, 9, 16), torch.ones(2, dtype=torch.long))
+        embedded = model.embed_prompt(torch.ones(2, 7, dtype=torch.long), encoder_output=output)
+        embedded.sum().backward()
+    assert embedded.shape == (2, 7, 24)
+    assert all(p.grad is not None for part in (model.mixer, model.downsampler) for p in part.parameters())
+
+
+def test_prompts_of_another_model_s_processor_are_refused(make_model, waveforms, instructions) -> None:
+    model, other = make_model("t5"), make_model("t5", downsampler={"strides": [2, 2]})
+    with pytest.raises(ValueError, match=r"prompts keep .* audio takes .* processor of this very model"):
+        model(**other.processor()(instructions, audio=waveforms, targets=TARGETS))
 
 
 def test_decoder_only_prompts_use_the_chat_template(make_model, waveforms) -> None:

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from speechverse.data import Corpus
-from speechverse.errors import CorpusError, SpeechverseError, UserError
+from speechverse.errors import CorpusError, DiskFullError, SpeechverseError, UserError
 from speechverse.synth import SynthSpec, synthesize_corpus
 from speechverse.synth.workers import Shard, run_shards
 
@@ -97,12 +99,22 @@ class BrokenShard(Shard):
         return {"folder": str(self.folder)}
 
 
-def test_a_failing_disk_and_a_dying_worker_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = Path("/dev/full")
-    if full.exists():
-        (tmp_path / "file").write_text("")
-        with pytest.raises(UserError, match="Not a directory"):
-            run_shards([Shard(tmp_path / "file" / "00000", [], seed=1)], num_workers=1)
+def test_a_disk_that_takes_no_more_is_told_and_the_rest_is_made_later(
+    tmp_path: Path, files_up_to: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    told = r"(?s)the disk is full or a limit on it is reached.*Make room, then give the same command again"
+    with files_up_to(4096), pytest.raises(DiskFullError, match=told):
+        synthesize_corpus(tmp_path / "short", SPEC, num_workers=1)
+    assert not list(tmp_path.glob("short/audio/*/*")), "half a shard stayed"
+    synthesize_corpus(tmp_path / "short", SPEC, num_workers=1)
+    synthesize_corpus(tmp_path / "whole", SPEC, num_workers=1)
+    assert fingerprints(tmp_path / "short") == fingerprints(tmp_path / "whole")
+
+
+def test_a_folder_that_is_none_and_a_dying_worker_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="Not a directory"):
+        run_shards([Shard(tmp_path / "file" / "00000", [], seed=1)], num_workers=1)
     with pytest.raises(SpeechverseError, match="(?s)worker died.*it said last.*KeyError: 'seed'"):
         run_shards([BrokenShard(tmp_path / "00000", [], seed=1)], num_workers=1)
     monkeypatch.setattr(sys, "executable", "false")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from speechverse.errors import RecipeError
+from speechverse.errors import CheckpointError, RecipeError
+from speechverse.evaluation import SYSTEMS
+from speechverse.hub import resolve
+from speechverse.training.recipe import System
 from speechverse.training.recipe_files import differences, load_recipe, recipe_schema, recipes_folder, write_recipe
 
 BUILT_IN = ("tiny", "laptop", "modern", "paper-wlm", "paper-brq", "digits")
@@ -44,8 +48,21 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ("training.precision=fp16", "training.precision: fp16 overflows in T5"),
         ("model.lora=null", "curriculum.warm_up.train: trains 'lora', but model.lora is null"),
         ("initial=tiny", "model, initial: give exactly one"),
+        ("lora.rank=8", "the LoRA of a new model is described in model.lora"),
+        ("lora.rnk=8", "lora.rnk: unknown key; did you mean 'rank'?"),
+        (
+            "curriculum.warm_up.steps=29",
+            "curriculum.warm_up.warmup_steps: 30 is longer than the whole stage of 29 steps",
+        ),
         ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
         ("data.validation={share: 0.1}", "set data.validation.every to a number of steps"),
+        (
+            "evaluation.systems=[speechverse, cascad]",
+            "evaluation.systems.1: input should be 'speechverse', 'cascade-ctc', 'cascade', 'oracle' or 'majority', "
+            "got 'cascad'",
+        ),
+        ("evaluation.systems=[]", "evaluation.systems: list should have at least 1 item"),
+        ("evaluation.tasks=[]", "evaluation.tasks: list should have at least 1 item"),
         ("seed", "write it as key=value"),
     ],
 )
@@ -61,9 +78,23 @@ def test_a_stage_with_nothing_to_learn_is_refused():
         load_recipe("tiny", ["curriculum.align.train=[mixer]", "model.layer_mixing=last"])
 
 
+def test_a_stage_may_warm_up_to_its_end():
+    stage = load_recipe("tiny", ["curriculum.align.steps=50", "curriculum.align.warmup_steps=50"]).curriculum[0]
+    assert stage.warmup_steps == stage.steps
+
+
+def test_lora_of_a_checkpoint_is_not_looked_for_under_model():
+    with pytest.raises(RecipeError, match="LoRA of one that has none yet is described in the key 'lora'"):
+        load_recipe("digits", ["model.lora.rank=8"])
+
+
 def test_patience_needs_validation():
     with pytest.raises(RecipeError, match="set data.validation.every"):
         load_recipe("digits", ["data.validation.every=null"])
+
+
+def test_a_recipe_may_name_every_system_that_can_be_evaluated():
+    assert get_args(System) == tuple(SYSTEMS)
 
 
 def test_an_unknown_recipe_names_the_nearest():
@@ -73,9 +104,9 @@ def test_an_unknown_recipe_names_the_nearest():
 
 def test_overrides_are_yaml_and_go_by_dotted_path():
     recipe = load_recipe(
-        "tiny", ["curriculum.align.steps=7", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"]
+        "tiny", ["curriculum.align.steps=70", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"]
     )
-    assert recipe.curriculum[0].steps == 7
+    assert recipe.curriculum[0].steps == 70
     assert recipe.curriculum[1].learning_rate == 1e-4
     assert recipe.model is not None and recipe.model.lora is not None and recipe.model.lora.targets == ["q"]
 
@@ -122,3 +153,10 @@ def test_the_paper_s_settings_are_the_paper_s():
             16,
             ["q", "v"],
         )
+
+
+def test_the_encoder_that_was_never_published_is_asked_for_as_a_folder_of_one_s_own():
+    model = load_recipe("paper-brq").model
+    assert model is not None
+    with pytest.raises(CheckpointError, match=r"there is no folder '\./best-rq-conformer'"):
+        resolve(model.encoder)

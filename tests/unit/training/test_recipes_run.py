@@ -26,11 +26,12 @@ def two_steps(name: str, world: Path, *more: str) -> list[str]:
     recipe = load_recipe(name)
     return [
         *(f"data.corpora.{corpus}={{path: {world}}}" for corpus in recipe.data.corpora),
-        *(f"curriculum.{stage.name}.steps=2" for stage in recipe.curriculum),
+        *(f"curriculum.{stage.name}.{key}" for stage in recipe.curriculum for key in ("steps=2", "warmup_steps=1")),
         "data.batch.max_examples=2",
         "data.batch.micro_batches=2",
         "data.validation={split: dev, every: 2, examples: 1, decoded: 0}",
         "data.workers=0",
+        *(["evaluation.split=dev"] if recipe.evaluation else []),
         "training.precision=fp32",
         *more,
     ]
@@ -54,8 +55,9 @@ def test_the_digits_recipe_adapts_a_checkpoint_to_plain_jsonl(
     (tmp_path / "own.jsonl").write_text("\n".join(lines))
     changes = [
         f"initial={tmp_path / 'first'}",
-        f"data.corpora.digits.jsonl={{train: {tmp_path / 'own.jsonl'}}}",
+        f"data.corpora.digits.jsonl={{train: {tmp_path / 'own.jsonl'}, test: {tmp_path / 'own.jsonl'}}}",
         "curriculum.adapt.steps=2",
+        "curriculum.adapt.warmup_steps=1",
         "data.validation.decoded=2",
     ]
     summary = train(load_recipe("digits", changes), tmp_path / "second")

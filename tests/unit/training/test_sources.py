@@ -7,8 +7,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+import torch
+
+from speechverse.data import FeatureCache, encoder_fingerprint
+from speechverse.errors import CacheError
+from speechverse.training.build import build_model
+from speechverse.training.engine import Engine
 from speechverse.training.recipe import Recipe
-from speechverse.training.sources import Sources
+from speechverse.training.sources import Sources, open_cache
+from speechverse.training.trainer import train
 
 STAGE = {"name": "only", "mixture": "asr", "train": ["mixer"], "steps": 1, "learning_rate": 1e-3}
 
@@ -38,3 +46,29 @@ def test_a_validation_share_leaves_corpora_alone_that_no_stage_trains_on(recipe:
     sources = Sources(recipe(data=data, curriculum=[STAGE]))
     assert "validation" in sources.corpus("world").splits
     assert [sources.corpus(name).splits for name in ("idle", "absent")] == [("train", "dev")] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)]
+)
+def test_encoder_outputs_are_kept_in_the_recipe_s_precision(
+    recipe: Callable[..., Recipe], tmp_path: Path, name: str, dtype: torch.dtype, capsys: pytest.CaptureFixture[str]
+):
+    made = recipe(data={"cache_dtype": name, "validation": {}}, curriculum=[STAGE])
+    train(made, tmp_path / "run")
+    encoder, utterances = build_model(made).encoder, Sources(made).utterances()
+    cache = FeatureCache.open(tmp_path / "run" / "features", encoder_fingerprint(encoder, dtype))
+    assert {cache[utterance].dtype for utterance in utterances} == {dtype}
+    assert f"{FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB" in capsys.readouterr().err
+
+
+def test_a_cache_of_another_precision_is_refused(recipe: Callable[..., Recipe], tmp_path: Path):
+    data = {"cache_folder": str(tmp_path), "validation": {}}
+    for name, refused in (("fp16", False), ("bf16", True)):
+        made = recipe(data={**data, "cache_dtype": name}, curriculum=[STAGE])
+        opening = (Sources(made), build_model(made).encoder, tmp_path, Engine.make(made))
+        if refused:
+            with pytest.raises(CacheError, match="in another precision"):
+                open_cache(*opening)
+        else:
+            open_cache(*opening)

@@ -6,15 +6,17 @@ import errno
 import json
 import os
 import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import torch
 
-from speechverse.errors import CheckpointError, SpeechverseError, UserError
+from speechverse.errors import CheckpointError, DiskFullError, UserError
 from speechverse.training.logs import Progress, RunLog
 from speechverse.training.optim import make_optimizer, make_schedule
-from speechverse.training.state import interruptible, load_state, only_run_in, save_state, whole_folder
+from speechverse.training.state import interruptible, load_state, only_run_in, save_state, whole_folder, write_text
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path):
@@ -33,7 +35,7 @@ def test_what_is_half_written_is_never_taken_for_whole(tmp_path: Path):
         (scratch / "state.json").write_text('{"step": 2')
         raise ZeroDivisionError
     assert load_state(tmp_path / "s").info == {"step": 1}
-    with pytest.raises(CheckpointError, match="no whole training state"):
+    with pytest.raises(CheckpointError, match="no whole training state.*delete that folder to begin again"):
         load_state(tmp_path / "other")
 
 
@@ -54,14 +56,43 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path, monkeypatc
     assert load_state(tmp_path / "s").info == {"step": 1}
 
 
-@pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("PytorchStreamWriter failed writing file")]
-)
-def test_a_full_disk_is_told_and_harms_nothing(tmp_path: Path, error: Exception):
+FilesUpTo = Callable[[int], AbstractContextManager[None]]
+FULL = "the disk is full or a limit on it is reached"
+
+
+def test_a_state_that_finds_no_room_is_told_and_harms_nothing(tmp_path: Path, files_up_to: FilesUpTo):
     save_state(tmp_path / "s", info={"step": 1})
-    with pytest.raises(SpeechverseError, match="the disk is full"), whole_folder(tmp_path / "s"):
-        raise error
-    assert load_state(tmp_path / "s").info == {"step": 1}
+    large = {"large": torch.zeros(10_000)}
+    for more in ({"tensors": {"model": large}}, {"objects": {"optimizer": large}}, {"info": {"history": [0] * 10_000}}):
+        with files_up_to(10_000), pytest.raises(DiskFullError, match=FULL) as told:
+            save_state(tmp_path / "s", **{"info": {"step": 2}, **more})
+        assert "give the same command again" in str(told.value) and "--resume" not in str(told.value)
+        assert load_state(tmp_path / "s").info == {"step": 1}
+        assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_small_file_that_finds_no_room_stays_as_it_was(tmp_path: Path, files_up_to: FilesUpTo):
+    write_text(tmp_path / "a", "old")
+    with files_up_to(100), pytest.raises(DiskFullError, match=FULL):
+        write_text(tmp_path / "a", "new" * 100)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+
+
+def test_a_log_that_finds_no_room_is_told(tmp_path: Path, files_up_to: FilesUpTo):
+    with files_up_to(10_000), pytest.raises(DiskFullError, match=r"full.*metrics\.jsonl"), RunLog(tmp_path) as log:
+        for step in range(1000):
+            log.scalars(step, {"loss": 1.0}, stage="align" * 100)
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["loss"] == 1.0
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize(
+    "kind", [OSError, lambda number, words: RuntimeError(f"I/O error: {words} (os error {number})")]
+)
+def test_a_full_disk_or_quota_is_told_in_the_system_s_words(tmp_path: Path, number: int, kind: Callable):
+    """Stands in for what a limit on a file's size cannot bring about."""
+    with pytest.raises(DiskFullError, match=os.strerror(number)), whole_folder(tmp_path / "s"):
+        raise kind(number, os.strerror(number))
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path):
@@ -89,6 +120,23 @@ def test_a_resumed_log_forgets_what_came_after(tmp_path: Path):
         log.scalars(3, {"loss": 30.0})
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [record["loss"] for record in records] == [0.0, 1.0, 2.0, 30.0]
+
+
+def test_a_kill_while_a_log_is_cut_back_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with RunLog(tmp_path) as log:
+        for step in range(4):
+            log.scalars(step, {"loss": float(step)})
+    whole = (tmp_path / "metrics.jsonl").read_text()
+    real = Path.write_text
+
+    def write_half(path: Path, text: str) -> None:
+        real(path, text[: len(text) // 2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "write_text", write_half)
+        RunLog(tmp_path, resumed_at=2)
+    assert (tmp_path / "metrics.jsonl").read_text() == whole
 
 
 def test_plain_progress_tells_numbers_and_the_time_left(capsys: pytest.CaptureFixture[str]):

@@ -6,17 +6,20 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
+from speechverse.cli import main
 from speechverse.data import Collator, LoadedStep, MixtureItem
 from speechverse.data.mixture import Mixture
 from speechverse.errors import CheckpointError, RecipeError, SpeechverseError, UserError
@@ -29,9 +32,11 @@ from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import load_recipe, recipe_from
 from speechverse.training.sources import Sources
 from speechverse.training.stage import StageRun
+from speechverse.training.state import load_state
 from speechverse.training.trainer import Trainer, train
 
 MakeRecipe = Callable[..., Recipe]
+FilesUpTo = Callable[[int], AbstractContextManager[None]]
 TIMES = ("time", "audio_seconds_per_second", "steps_per_second")
 TOTAL = 14
 
@@ -117,6 +122,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(
         train(recipe, tmp_path / "run")
     said = capsys.readouterr().err
     assert f"speechverse train {tmp_path}/run/recipe.yaml --output {tmp_path}/run --resume" in said
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 1)
+        train(load_recipe(tmp_path / "run" / "recipe.yaml"), tmp_path / "run", resume=True)
+    assert "the same command goes on from there" in capsys.readouterr().err
     train(load_recipe(tmp_path / "run" / "recipe.yaml"), tmp_path / "run", resume=True)
     assert_same_run(reference, tmp_path / "run")
 
@@ -144,6 +153,42 @@ def test_a_run_killed_in_each_stage_goes_on_from_its_last_whole_checkpoint(whole
         assert child.exitcode == -signal.SIGKILL
         train(recipe, folder, resume=True)
         assert_same_run(reference, folder)
+
+
+def _train_by_command(recipe: Recipe, folder: Path, files_up_to: FilesUpTo, size: int) -> None:
+    recipe_file = folder.with_suffix(".yaml")
+    recipe_file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    sys.argv = ["speechverse", "train", str(recipe_file), "--output", str(folder)]
+    with folder.with_suffix(".err").open("w", buffering=1) as sys.stderr, files_up_to(size):
+        main()
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [
+        (32_000, 4),  # stage `align`'s optimiser takes 22 kB, that of `warm_up`, with LoRA, 47 kB
+        (7_000, 0),  # the first checkpoint's weights take 7,352 bytes
+    ],
+)
+def test_a_run_that_fills_the_disk_says_so_keeps_its_last_checkpoint_and_goes_on(
+    whole: tuple[Recipe, Path], tmp_path: Path, files_up_to: FilesUpTo, size: int, kept: int
+):
+    recipe, reference = whole
+    folder = tmp_path / "run"
+    fork = multiprocessing.get_context("fork")
+    child = fork.Process(target=_train_by_command, args=(recipe, folder, files_up_to, size))
+    child.start()
+    child.join()
+    said = (tmp_path / "run.err").read_text()
+    assert child.exitcode == 2, said
+    assert "error: the disk is full or a limit on it is reached" in said and f"'{folder}/last' was not written" in said
+    assert "give the same command again, with --resume" in said and "Traceback" not in said
+    assert not list(folder.glob(".*.partial"))
+    if kept:
+        SpeechVerseForConditionalGeneration.from_pretrained(folder / "last")
+        assert load_state(folder / "last").info["position"]["total"] == kept
+    train(recipe, folder, resume=True)
+    assert_same_run(reference, folder)
 
 
 def test_loader_workers_and_the_cache_s_absence_change_nothing_in_a_resumed_run(
@@ -334,6 +379,25 @@ def test_what_a_later_stage_would_fail_of_is_told_at_once(
     values["model"] |= model and {"lora": {**values["model"]["lora"], **model["lora"]}}
     with pytest.raises(UserError, match=said):
         train(recipe_from(values), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"split": "tset"}, r"evaluation\.split: corpus 'world': unknown split 'tset'"),
+        ({"split": "dev", "tasks": ["asr", "eer"]}, r"evaluation\.tasks: unknown task 'eer'; did you mean 'er'"),
+        ({"split": "dev", "tasks": ["ar.py:AR"]}, r"evaluation\.tasks: no Python file '.*ar\.py'"),
+        ({"corpus": "elsewhere", "split": "dev"}, "nowhere"),
+    ],
+)
+def test_what_the_evaluation_would_fail_of_is_told_before_training(
+    recipe: MakeRecipe, world: Path, tmp_path: Path, section: dict, said: str
+):
+    corpora = {"world": {"path": str(world)}, "elsewhere": {"path": "nowhere"}}
+    made = recipe(data={"cache": "none", "corpora": corpora}, evaluation={"corpus": "world", **section})
+    with pytest.raises(UserError, match=said):
+        train(made, tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 def test_a_run_is_not_overwritten_or_mixed_with_another(whole: tuple[Recipe, Path], recipe: MakeRecipe, tmp_path: Path):

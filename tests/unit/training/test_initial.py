@@ -1,0 +1,65 @@
+"""Going on from a checkpoint: whose LoRA settings hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from speechverse.errors import RecipeError
+from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.training.build import build_model, make_trainable
+from speechverse.training.recipe import Recipe
+from speechverse.training.trainer import train
+
+MakeRecipe = Callable[..., Recipe]
+ADAPT = {
+    "name": "adapt", "mixture": "asr", "train": ["mixer", "downsampler", "lora"], "steps": 2, "learning_rate": 1e-2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def aligned(recipe: MakeRecipe, tmp_path: Path) -> Path:
+    """A checkpoint as `align` leaves it: without LoRA."""
+    build_model(recipe()).save_pretrained(tmp_path / "aligned")
+    return tmp_path / "aligned"
+
+
+@pytest.fixture
+def adapted(recipe: MakeRecipe, tmp_path: Path) -> Path:
+    """A checkpoint with LoRA of rank 2."""
+    made = recipe()
+    model = build_model(made)
+    make_trainable(model, ["lora"], made)
+    model.save_pretrained(tmp_path / "adapted")
+    return tmp_path / "adapted"
+
+
+def going_on(recipe: MakeRecipe, initial: Path, **lora: object) -> Recipe:
+    data = {"cache": "none", "validation": {}}
+    return recipe(data=data, model=None, initial=str(initial), lora=lora or None, curriculum=[ADAPT])
+
+
+def test_a_checkpoint_without_lora_gets_the_recipe_s(recipe: MakeRecipe, aligned: Path, tmp_path: Path):
+    wanted = {"rank": 3, "alpha": 5, "dropout": 0.1, "targets": ["k_proj"]}
+    train(going_on(recipe, aligned, **wanted), tmp_path / "run")
+    model = SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run")
+    assert model.config.lora == wanted
+    assert {p.shape[0] for name, p in model.named_parameters() if "lora_A" in name} == {3}
+    assert all("k_proj" in name for name, _ in model.named_parameters() if "lora_A" in name)
+
+
+def test_a_checkpoint_without_lora_wants_to_be_told_of_it(recipe: MakeRecipe, aligned: Path, tmp_path: Path):
+    with pytest.raises(RecipeError, match=r"curriculum\.adapt\.train: trains 'lora'.*has none.*lora={rank: 16}"):
+        train(going_on(recipe, aligned), tmp_path / "run")
+    with pytest.raises(RecipeError, match="do not fit this LLM"):
+        train(going_on(recipe, aligned, targets=["nothing"]), tmp_path / "other")
+
+
+def test_a_checkpoint_s_own_lora_goes_on_and_no_other_is_taken(recipe: MakeRecipe, adapted: Path):
+    own = {"rank": 2, "alpha": 4, "dropout": 0.2, "targets": None}
+    for said in ({}, own):
+        assert build_model(going_on(recipe, adapted, **said)).config.lora == own
+    with pytest.raises(RecipeError, match=r"has LoRA already.*rank 2 there, 3 here; alpha 4 there, 32 here"):
+        build_model(going_on(recipe, adapted, rank=3, dropout=0.2))
