@@ -61,6 +61,9 @@ class Sources:
 
     def _check_evaluation(self, section: EvaluationSection) -> None:
         corpus, place = self.corpus(section.corpus), "split"
+        if section.split not in corpus.splits and "split" not in section.model_fields_set:
+            say(f"corpus '{section.corpus}' has no split '{section.split}': there will be nothing to evaluate on")
+            return
         try:
             corpus.utterances(section.split)
             place = "tasks"

@@ -400,6 +400,13 @@ def test_what_the_evaluation_would_fail_of_is_told_before_training(
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
+def test_a_corpus_without_a_test_split_is_trained_on_and_said(
+    recipe: MakeRecipe, world: Path, capsys: pytest.CaptureFixture[str]
+):
+    Sources(recipe(evaluation={"corpus": "world"})).check()
+    assert "corpus 'world' has no split 'test'" in capsys.readouterr().err
+
+
 def test_a_run_is_not_overwritten_or_mixed_with_another(whole: tuple[Recipe, Path], recipe: MakeRecipe, tmp_path: Path):
     made, folder = whole
     with pytest.raises(UserError, match="finished run.*--overwrite"):
