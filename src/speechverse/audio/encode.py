@@ -48,11 +48,6 @@ def save(path: str | Path, waveform: Waveform) -> Path:
     return path
 
 
-def encode_wav(waveform: Waveform) -> bytes:
-    """The bytes of a 16-bit WAV file holding the clip."""
-    return _encoded(waveform, "WAV", what="the clip")
-
-
 def _encoded(waveform: Waveform, kind: str, what: str) -> bytes:
     if not np.all(np.isfinite(waveform.samples)):
         raise AudioError(f"cannot write {what}: it has samples that are not numbers")
