@@ -216,21 +216,12 @@ class SpeechVerseProcessor:
         texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return [text.strip() for text in texts]
 
-    def num_audio_positions(self, *, num_samples: int | None = None, num_frames: int | None = None) -> int:
-        """LLM positions that audio takes, from its samples at 16 kHz or its encoder frames; no audio is touched."""
-        if (num_samples is None) == (num_frames is None):
-            raise ValueError("give either num_samples or num_frames")
-        frames = self.front_end.num_frames(num_samples) if num_samples is not None else num_frames
-        assert frames is not None
-        return self.config.num_audio_positions(frames)
-
     def num_positions(
         self,
         instruction: str,
         target: str = "",
         *,
-        num_samples: int | None = None,
-        num_frames: int | None = None,
+        num_samples: int = 0,
         transcript: str | None = None,
     ) -> int:
         """LLM positions an example costs: prompt with audio (or transcript), and target with its end token."""
@@ -238,7 +229,7 @@ class SpeechVerseProcessor:
         if transcript is not None:
             middle = len(self._tokens(transcript))
         else:
-            middle = self.num_audio_positions(num_samples=num_samples, num_frames=num_frames)
+            middle = self.config.num_audio_positions(self.front_end.num_frames(num_samples))
         return len(before) + middle + len(after) + len(self.encode_target(target))
 
     def _check_positions(self, rows: Sequence[Row]) -> None:
