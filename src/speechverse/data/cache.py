@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -31,6 +30,8 @@ from torch import Tensor
 from speechverse.audio import load
 from speechverse.data.jsonl import allowed_bad
 from speechverse.errors import AudioError, CacheError, CorpusError
+from speechverse.files import only_run_in, written_aside
+from speechverse.hub import VOLATILE_KEYS
 from speechverse.types import SAMPLING_RATE, Seconds, Utterance
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ FORMAT = 1
 _DESCRIPTION = "cache.json"
 _SHARD_BYTES = 128 * 2**20
 _BATCH_SECONDS: Seconds = 60.0
-_NOT_THE_MODEL = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
-"""Entries of a configuration that differ between copies of one model."""
 
 
 def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float16) -> str:
@@ -52,7 +51,7 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
         "format": FORMAT,
         "dtype": str(dtype),
         "num_layers": _num_layers(encoder),
-        "config": {k: v for k, v in encoder.model.config.to_dict().items() if k not in _NOT_THE_MODEL},
+        "config": {k: v for k, v in encoder.model.config.to_dict().items() if k not in VOLATILE_KEYS},
         "front_end": encoder.front_end.feature_extractor.to_dict(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -145,7 +144,7 @@ class FeatureCache:
         if about["whole"] and not (cache := cls(folder, about))._pending(wanted):
             tell(len(utterances))
             return cache
-        with _only_build_in(folder):
+        with _writing(folder), only_run_in(folder, "building the feature cache", CacheError):
             about = _own(folder, blank)
             cache = cls(folder, about)
             pending = cache._pending(wanted)
@@ -237,10 +236,8 @@ class FeatureCache:
     def _write_shard(self, shard: dict[str, Tensor]) -> None:
         number = len(list(self.folder.glob("shard-*.safetensors")))
         path = self.folder / f"shard-{number:05d}.safetensors"
-        scratch = path.with_suffix(".tmp")
-        with _writing(self.folder):
-            save_file(shard, scratch)
-            os.replace(scratch, path)
+        with written_aside(path) as aside:
+            save_file(shard, aside)
         self._shard_of |= dict.fromkeys(shard, path)
 
     def _judge(self, utterances: Sequence[Utterance], max_bad_share: float) -> None:
@@ -252,11 +249,9 @@ class FeatureCache:
             )
 
     def _write(self, about: Mapping[str, Any], *, whole: bool) -> None:
-        scratch = self.folder / f".{_DESCRIPTION}.tmp"
-        told = json.dumps({**about, "failed": self.failed, "whole": whole}, indent=2)
-        with _writing(self.folder):
-            scratch.write_text(told, encoding="utf-8")
-            os.replace(scratch, self.folder / _DESCRIPTION)
+        told = {**about, "failed": self.failed, "whole": whole}
+        with written_aside(self.folder / _DESCRIPTION) as aside:
+            aside.write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 
 def entry_key(utterance: Utterance) -> str:
@@ -322,27 +317,6 @@ def _writing(folder: Path) -> Iterator[None]:
             f"the feature cache {folder} cannot be written ({error}); free some space, choose another folder, "
             "or do without a cache"
         ) from error
-
-
-@contextlib.contextmanager
-def _only_build_in(folder: Path) -> Iterator[None]:
-    """Holds a lock on a cache's folder; the system lets go of it when the process ends, however it ends.
-
-    Raises:
-        CacheError: If another build holds it.
-    """
-    lock = FileLock(folder / ".lock")
-    with _writing(folder):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise CacheError(
-                f"another run is building the feature cache {folder}; wait until it is whole, or choose another folder"
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:

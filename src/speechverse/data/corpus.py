@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from speechverse.data.jsonl import JsonlReader
 from speechverse.data.labels import as_label_sets, collect_labels
 from speechverse.data.manifest import read_json, read_manifest, write_manifest
 from speechverse.errors import CorpusError, unknown_name
+from speechverse.files import write_text
 from speechverse.seeding import hash_seed
 from speechverse.tasks import LabelSet
 from speechverse.types import Utterance
@@ -178,16 +178,9 @@ def write_corpus(
         everyone += utterances
     sets = collect_labels(everyone) if labels is None else as_label_sets(labels)
     described = {field: dict(known.descriptions) for field, known in sets.items()}
-    _write_json(
-        folder / DESCRIPTION, {"name": name, "format": FORMAT, "splits": about, "labels": described, **(extra or {})}
-    )
+    description = {"name": name, "format": FORMAT, "splits": about, "labels": described, **(extra or {})}
+    write_text(folder / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
     return Corpus.open(folder)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
 
 
 def _loader(folder: Path, split: str, about: Mapping[str, Any]) -> Load:
