@@ -25,10 +25,10 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
 from speechverse.audio import load
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
 from speechverse.errors import UserError
+from speechverse.files import whole_folder, write_text
 from speechverse.foundations.recipe import SpecAugment
 from speechverse.seeding import rng_for
 from speechverse.training.logs import Progress
-from speechverse.training.state import whole_folder, write_text
 from speechverse.types import Utterance
 
 MEL_BINS = 80
