@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from speechverse.audio import load
+from speechverse.batching import padded_batches
 from speechverse.data.jsonl import allowed_bad
 from speechverse.errors import AudioError, CacheError, CorpusError
 from speechverse.files import only_run_in, written_aside
@@ -198,7 +199,8 @@ class FeatureCache:
     ) -> None:
         shard: dict[str, Tensor] = {}
         held = 0
-        for num_tried, waveforms in self._loaded(encoder, _batches(pending)):
+        batches = padded_batches(pending.items(), lambda entry: entry[1].duration, _BATCH_SECONDS)
+        for num_tried, waveforms in self._loaded(encoder, [dict(batch) for batch in batches]):
             entries = _hear(encoder, waveforms, dtype) if waveforms else {}
             shard |= entries
             held += sum(entry.nbytes for entry in entries.values())
@@ -353,16 +355,6 @@ def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> li
         left = len(utterances) - len(fitting)
         log.warning("%d of %d clips are over the encoder's %g s and not cached", left, len(utterances), limit)
     return fitting
-
-
-def _batches(pending: Mapping[str, Utterance]) -> list[dict[str, Utterance]]:
-    """Groups utterances, shortest first, so that a batch with its padding stays under a length."""
-    batches: list[dict[str, Utterance]] = []
-    for key, utterance in pending.items():
-        if not batches or (len(batches[-1]) + 1) * utterance.duration > _BATCH_SECONDS:
-            batches.append({})
-        batches[-1][key] = utterance
-    return batches
 
 
 def _hear(encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: torch.dtype) -> dict[str, Tensor]:
