@@ -19,10 +19,7 @@ from speechverse.errors import AudioTooLongError, UserError
 from speechverse.hub import local_folder, resolve
 from speechverse.models.configuration_speechverse import AUDIO_PLACEHOLDER, SpeechVerseConfig
 from speechverse.models.llm import load_tokenizer
-from speechverse.types import SAMPLING_RATE
-
-IGNORED = -100
-"""The label that no loss counts."""
+from speechverse.types import IGNORED, SAMPLING_RATE
 
 _MAX_REMEMBERED = 50_000
 
