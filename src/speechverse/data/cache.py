@@ -66,7 +66,6 @@ class FeatureCache:
     """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in the precision the cache was built in.
 
     Attributes:
-        fingerprint: Whose outputs they are.
         num_layers: L.
         width: D.
         dtype: Precision of the entries.
@@ -75,7 +74,6 @@ class FeatureCache:
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.fingerprint: str = about["fingerprint"]
         self.num_layers: int = about["num_layers"]
         self.width: int = about["width"]
         self.dtype: torch.dtype = getattr(torch, about["dtype"])

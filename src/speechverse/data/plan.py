@@ -64,12 +64,10 @@ class GlobalStep:
     """What one optimiser step sees, over all processes.
 
     Attributes:
-        index: The step's number, from 0.
         micro_batches: Its micro-batches, for all ranks.
         after: The plan's state once this step is done.
     """
 
-    index: int
     micro_batches: tuple[MicroBatch, ...]
     after: PlanState
 
@@ -174,11 +172,10 @@ class BatchPlan:
     def steps(self) -> Iterator[GlobalStep]:
         """Endless global steps from the present state on; the caller says by `advance` what it has consumed."""
         batches = self._walk(self.state.pass_index, self.state.micro_batches)
-        for index in itertools.count(self.state.steps):
+        for steps in itertools.count(self.state.steps + 1):
             group = list(itertools.islice(batches, self.micro_batches))
             pass_index, consumed, _ = group[-1]
-            after = PlanState(pass_index, consumed, index + 1)
-            yield GlobalStep(index, tuple(batch for _, _, batch in group), after)
+            yield GlobalStep(tuple(batch for _, _, batch in group), PlanState(pass_index, consumed, steps))
 
     def advance(self, step: GlobalStep) -> None:
         """Notes that a step has been consumed."""

@@ -34,17 +34,17 @@ class Row(NamedTuple):
 class SpeechVerseBatch(dict[str, Any]):
     """A batch as keyword arguments of `forward` and `generate`."""
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> SpeechVerseBatch:
+    def to(self, device: torch.device | str) -> SpeechVerseBatch:
         """Moves every tensor, nested ones too."""
-        return SpeechVerseBatch({key: _moved(value, device, non_blocking) for key, value in self.items()})
+        return SpeechVerseBatch({key: _moved(value, device) for key, value in self.items()})
 
 
-def _moved(value: Any, device: torch.device | str, non_blocking: bool) -> Any:
+def _moved(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=non_blocking)
+        return value.to(device)
     if isinstance(value, EncoderOutput):
-        return EncoderOutput(*(_moved(item, device, non_blocking) for item in value))
-    return {key: _moved(item, device, non_blocking) for key, item in value.items()}
+        return EncoderOutput(*(_moved(item, device) for item in value))
+    return {key: _moved(item, device) for key, item in value.items()}
 
 
 class SpeechVerseProcessor:
