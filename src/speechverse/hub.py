@@ -22,7 +22,8 @@ _HUB_FILES = [
     *("*.json", "*.txt", "*.model", "*.jinja", "model.safetensors", "model-*.safetensors"),
     *("adapter.safetensors", "lora/*", "encoder/*", "llm/*"),
 ]
-_VOLATILE_KEYS = {"transformers_version", "_name_or_path", "torch_dtype", "dtype", "architectures"}
+VOLATILE_KEYS = {"transformers_version", "_name_or_path", "torch_dtype", "dtype", "architectures"}
+"""Entries of a configuration that differ between copies of one model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def fingerprint(folder: str | Path) -> str:
 
 def _canonical(file: Path) -> str:
     content = json.loads(file.read_text(encoding="utf-8"))
-    return json.dumps({key: value for key, value in content.items() if key not in _VOLATILE_KEYS}, sort_keys=True)
+    return json.dumps({key: value for key, value in content.items() if key not in VOLATILE_KEYS}, sort_keys=True)
 
 
 @lru_cache(maxsize=64)

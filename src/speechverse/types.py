@@ -13,6 +13,9 @@ Seconds = float
 SAMPLING_RATE = 16_000
 """Hz; every encoder of the framework hears 16 kHz mono."""
 
+IGNORED = -100
+"""The label that no loss counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class AudioRef:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from speechverse.tasks import load_user_task, registry, validate_task
+from speechverse.tasks import load_user_task, registry
 from speechverse.types import AudioRef, Utterance
+from task_check import validate_task
 
 CONTRIBUTING = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 

@@ -1,4 +1,4 @@
-"""Changes to a clip that keep its words: rooms, noise, band limits, tilt, speed, level.
+"""Changes to a clip that keep its words: rooms, noise, tilt, level.
 
 All draws come from the generator given.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from speechverse.audio.decode import resample
 from speechverse.audio.waveform import active_level_db, level_db
 from speechverse.types import SAMPLING_RATE, Seconds
 
 
-def at_level(samples: np.ndarray, decibels: float, peak: float = 0.95) -> np.ndarray:
+def at_level(samples: np.ndarray, decibels: float) -> np.ndarray:
     """Scales a clip so that its sounding parts have the level given (dBFS), or less where peaks would clip."""
     if not np.any(samples):
         return samples
     gain = 10.0 ** ((decibels - active_level_db(samples)) / 20.0)
-    return (samples * min(gain, peak / float(np.abs(samples).max()))).astype(np.float32)
+    return (samples * min(gain, 0.95 / float(np.abs(samples).max()))).astype(np.float32)
 
 
 def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
@@ -67,30 +66,9 @@ def convolve(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     return np.fft.irfft(product, size)[: len(samples)].astype(np.float32)
 
 
-def shape_spectrum(
-    samples: np.ndarray, tilt_db: float = 0.0, low: float = 0.0, high: float = SAMPLING_RATE / 2
-) -> np.ndarray:
-    """Tilts the spectrum around 1 kHz and limits its band.
-
-    Args:
-        samples: (T,) at 16 kHz.
-        tilt_db: dB an octave, held constant below 125 Hz; negative is duller.
-        low: Lower band limit in Hz.
-        high: Upper band limit in Hz; 300 to 3400 is a telephone.
-    """
+def tilt_spectrum(samples: np.ndarray, tilt_db: float) -> np.ndarray:
+    """Tilts the spectrum of (T,) at 16 kHz around 1 kHz, by dB an octave; constant below 125 Hz, negative is duller."""
     size = 1 << (len(samples) - 1).bit_length()
     frequencies = np.fft.rfftfreq(size, 1.0 / SAMPLING_RATE)
     gain = (np.maximum(frequencies, 125.0) / 1000.0) ** (tilt_db / 6.0206)
-    # Slopes of an eighth of an octave, as steps would ring.
-    edges = np.clip(1 + 8 * np.log2(np.maximum(frequencies, 1.0) / max(low, 1.0)), 0, 1) if low > 0 else 1.0
-    roof = np.clip(1 - 8 * np.log2(np.maximum(frequencies, 1.0) / high), 0, 1) if high < SAMPLING_RATE / 2 else 1.0
-    return np.fft.irfft(np.fft.rfft(samples, size) * gain * edges * roof, size)[: len(samples)].astype(np.float32)
-
-
-def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Plays a clip faster (factor above 1) or slower; pitch and timbre move along.
-
-    Returns:
-        (about T / factor,).
-    """
-    return resample(samples, SAMPLING_RATE * factor, SAMPLING_RATE)
+    return np.fft.irfft(np.fft.rfft(samples, size) * gain, size)[: len(samples)].astype(np.float32)

@@ -73,13 +73,13 @@ def duration_of(path: str | Path) -> Seconds:
     return float(info.frames) / float(info.samplerate)
 
 
-def resample(samples: np.ndarray, from_rate: float, to_rate: float = SAMPLING_RATE) -> np.ndarray:
-    """Resamples mono float32 (T,) from one rate to another (Hz); the same array when they agree."""
-    if from_rate == to_rate:
+def resample(samples: np.ndarray, rate: float) -> np.ndarray:
+    """Resamples mono float32 (T,) from a rate in Hz to 16 kHz; the same array where that is its rate."""
+    if rate == SAMPLING_RATE:
         return samples
     import soxr
 
-    return np.asarray(soxr.resample(samples, from_rate, to_rate, quality="HQ"), dtype=np.float32)
+    return np.asarray(soxr.resample(samples, rate, SAMPLING_RATE, quality="HQ"), dtype=np.float32)
 
 
 def _check_path(path: Path) -> None:

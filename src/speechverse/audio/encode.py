@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import soundfile
 
 from speechverse.audio.waveform import Waveform
 from speechverse.errors import AudioError, no_room
+from speechverse.files import written_aside
 
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 
@@ -33,31 +32,18 @@ def save(path: str | Path, waveform: Waveform) -> Path:
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         raise AudioError(f"cannot write '{path}': name it .flac or .wav")
-    content = _encoded(waveform, kind, what=f"'{path}'")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if not np.all(np.isfinite(waveform.samples)):
+        raise AudioError(f"cannot write '{path}': it has samples that are not numbers")
+    if len(waveform.samples) and float(np.abs(waveform.samples).max()) > 1.0:
+        raise AudioError(f"cannot write '{path}': samples go beyond full scale (-1 to 1); lower the level first")
+    memory = io.BytesIO()  # libsndfile does not tell of a full disk
+    soundfile.write(memory, waveform.samples, waveform.sampling_rate, format=kind, subtype="PCM_16")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        os.replace(aside, path)
+        with written_aside(path) as aside:
+            aside.write_bytes(memory.getvalue())
     except OSError as error:
-        with suppress(OSError):
-            aside.unlink()
         full = no_room(error)
         reason = f"the disk is full or a limit on it is reached ({full})" if full else error.strerror
         raise AudioError(f"cannot write '{path}': {reason}") from error
     return path
-
-
-def encode_wav(waveform: Waveform) -> bytes:
-    """The bytes of a 16-bit WAV file holding the clip."""
-    return _encoded(waveform, "WAV", what="the clip")
-
-
-def _encoded(waveform: Waveform, kind: str, what: str) -> bytes:
-    if not np.all(np.isfinite(waveform.samples)):
-        raise AudioError(f"cannot write {what}: it has samples that are not numbers")
-    if len(waveform.samples) and float(np.abs(waveform.samples).max()) > 1.0:
-        raise AudioError(f"cannot write {what}: samples go beyond full scale (-1 to 1); lower the level first")
-    memory = io.BytesIO()
-    soundfile.write(memory, waveform.samples, waveform.sampling_rate, format=kind, subtype="PCM_16")
-    return memory.getvalue()

@@ -61,3 +61,25 @@ def active_level_db(samples: np.ndarray, floor_db: float = 30.0) -> float:
 def is_silent(waveform: Waveform, threshold_db: float = -65.0) -> bool:
     """Whether nothing in the clip rises above the threshold (dB below full scale, in windows of 25 ms)."""
     return bool(window_levels_db(waveform.samples).max() < threshold_db)
+
+
+def trim_silence(samples: np.ndarray, sampling_rate: int, floor_db: float = 45.0, margin: Seconds = 0.01) -> np.ndarray:
+    """Cuts off what is quiet at both ends.
+
+    Args:
+        samples: (T,).
+        sampling_rate: Hz.
+        floor_db: Quiet is what lies this far under the loudest 10 ms.
+        margin: Kept at each end, in seconds.
+
+    Returns:
+        A view of `samples`; all of it if nothing sounds.
+    """
+    window = sampling_rate // 100
+    levels = window_levels_db(samples, window)
+    sounding = np.flatnonzero(levels > max(float(levels.max()) - floor_db, -100.0))
+    if len(sounding) == 0:
+        return samples
+    kept = int(margin * sampling_rate)
+    first, last = int(sounding[0]) * window, int(sounding[-1] + 1) * window
+    return samples[max(0, first - kept) : last + kept]

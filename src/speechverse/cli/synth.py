@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -132,25 +133,15 @@ def make_corpus(
 
 
 def _with_progress(out: Path, spec: SynthSpec, workers: int | None) -> SynthReport:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from speechverse.synth import synthesize_corpus
+    from speechverse.training.logs import Progress
 
-    columns = (
-        TextColumn("speaking"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        job = bar.add_task("speaking", total=None, speed="")
+    started = time.monotonic()
+    with Progress("speaking", sum(spec.sizes.values())) as progress:
 
         def show(done: int, total: int, seconds: float) -> None:
-            elapsed = bar.tasks[job].elapsed or 0.0
-            speed = f"{seconds / elapsed:.0f} s of audio a second" if elapsed else ""
-            bar.update(job, completed=done, total=total, speed=speed)
+            speed = seconds / max(time.monotonic() - started, 1e-6)
+            progress.advance(done - progress.done, **{"audio-s/s": f"{speed:.0f}"})
 
         return synthesize_corpus(out, spec, workers, show)
 

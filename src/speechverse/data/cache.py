@@ -23,14 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from speechverse.audio import load
+from speechverse.batching import padded_batches
 from speechverse.data.jsonl import allowed_bad
 from speechverse.errors import AudioError, CacheError, CorpusError
+from speechverse.files import only_run_in, written_aside
+from speechverse.hub import VOLATILE_KEYS
 from speechverse.types import SAMPLING_RATE, Seconds, Utterance
 
 if TYPE_CHECKING:
@@ -42,8 +44,6 @@ FORMAT = 1
 _DESCRIPTION = "cache.json"
 _SHARD_BYTES = 128 * 2**20
 _BATCH_SECONDS: Seconds = 60.0
-_NOT_THE_MODEL = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
-"""Entries of a configuration that differ between copies of one model."""
 
 
 def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float16) -> str:
@@ -52,7 +52,7 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
         "format": FORMAT,
         "dtype": str(dtype),
         "num_layers": _num_layers(encoder),
-        "config": {k: v for k, v in encoder.model.config.to_dict().items() if k not in _NOT_THE_MODEL},
+        "config": {k: v for k, v in encoder.model.config.to_dict().items() if k not in VOLATILE_KEYS},
         "front_end": encoder.front_end.feature_extractor.to_dict(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -66,7 +66,6 @@ class FeatureCache:
     """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in the precision the cache was built in.
 
     Attributes:
-        fingerprint: Whose outputs they are.
         num_layers: L.
         width: D.
         dtype: Precision of the entries.
@@ -75,7 +74,6 @@ class FeatureCache:
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.fingerprint: str = about["fingerprint"]
         self.num_layers: int = about["num_layers"]
         self.width: int = about["width"]
         self.dtype: torch.dtype = getattr(torch, about["dtype"])
@@ -145,7 +143,7 @@ class FeatureCache:
         if about["whole"] and not (cache := cls(folder, about))._pending(wanted):
             tell(len(utterances))
             return cache
-        with _only_build_in(folder):
+        with _writing(folder), only_run_in(folder, "building the feature cache", CacheError):
             about = _own(folder, blank)
             cache = cls(folder, about)
             pending = cache._pending(wanted)
@@ -199,7 +197,8 @@ class FeatureCache:
     ) -> None:
         shard: dict[str, Tensor] = {}
         held = 0
-        for num_tried, waveforms in self._loaded(encoder, _batches(pending)):
+        batches = padded_batches(pending.items(), lambda entry: entry[1].duration, _BATCH_SECONDS)
+        for num_tried, waveforms in self._loaded(encoder, [dict(batch) for batch in batches]):
             entries = _hear(encoder, waveforms, dtype) if waveforms else {}
             shard |= entries
             held += sum(entry.nbytes for entry in entries.values())
@@ -237,10 +236,8 @@ class FeatureCache:
     def _write_shard(self, shard: dict[str, Tensor]) -> None:
         number = len(list(self.folder.glob("shard-*.safetensors")))
         path = self.folder / f"shard-{number:05d}.safetensors"
-        scratch = path.with_suffix(".tmp")
-        with _writing(self.folder):
-            save_file(shard, scratch)
-            os.replace(scratch, path)
+        with written_aside(path) as aside:
+            save_file(shard, aside)
         self._shard_of |= dict.fromkeys(shard, path)
 
     def _judge(self, utterances: Sequence[Utterance], max_bad_share: float) -> None:
@@ -252,11 +249,9 @@ class FeatureCache:
             )
 
     def _write(self, about: Mapping[str, Any], *, whole: bool) -> None:
-        scratch = self.folder / f".{_DESCRIPTION}.tmp"
-        told = json.dumps({**about, "failed": self.failed, "whole": whole}, indent=2)
-        with _writing(self.folder):
-            scratch.write_text(told, encoding="utf-8")
-            os.replace(scratch, self.folder / _DESCRIPTION)
+        told = {**about, "failed": self.failed, "whole": whole}
+        with written_aside(self.folder / _DESCRIPTION) as aside:
+            aside.write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 
 def entry_key(utterance: Utterance) -> str:
@@ -324,27 +319,6 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-@contextlib.contextmanager
-def _only_build_in(folder: Path) -> Iterator[None]:
-    """Holds a lock on a cache's folder; the system lets go of it when the process ends, however it ends.
-
-    Raises:
-        CacheError: If another build holds it.
-    """
-    lock = FileLock(folder / ".lock")
-    with _writing(folder):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise CacheError(
-                f"another run is building the feature cache {folder}; wait until it is whole, or choose another folder"
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:
     if about["fingerprint"] != fingerprint:
         raise CacheError(
@@ -379,16 +353,6 @@ def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> li
         left = len(utterances) - len(fitting)
         log.warning("%d of %d clips are over the encoder's %g s and not cached", left, len(utterances), limit)
     return fitting
-
-
-def _batches(pending: Mapping[str, Utterance]) -> list[dict[str, Utterance]]:
-    """Groups utterances, shortest first, so that a batch with its padding stays under a length."""
-    batches: list[dict[str, Utterance]] = []
-    for key, utterance in pending.items():
-        if not batches or (len(batches[-1]) + 1) * utterance.duration > _BATCH_SECONDS:
-            batches.append({})
-        batches[-1][key] = utterance
-    return batches
 
 
 def _hear(encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: torch.dtype) -> dict[str, Tensor]:

@@ -14,13 +14,10 @@ from speechverse.audio import load
 from speechverse.data.cache import FeatureCache
 from speechverse.data.plan import Length
 from speechverse.errors import AudioError, AudioTooLongError
-from speechverse.types import SAMPLING_RATE, Example
+from speechverse.types import IGNORED, SAMPLING_RATE, Example
 
 if TYPE_CHECKING:
     from speechverse.models import SpeechVerseProcessor
-
-IGNORED = -100
-"""The label that no loss counts."""
 
 
 @dataclass

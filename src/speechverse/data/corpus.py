@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from speechverse.data.jsonl import JsonlReader
 from speechverse.data.labels import as_label_sets, collect_labels
 from speechverse.data.manifest import read_json, read_manifest, write_manifest
 from speechverse.errors import CorpusError, unknown_name
+from speechverse.files import write_text
 from speechverse.seeding import hash_seed
 from speechverse.tasks import LabelSet
 from speechverse.types import Utterance
@@ -117,9 +117,6 @@ class Corpus:
         paths: Mapping[str, str | Path],
         labels: Mapping[str, Any] | None = None,
         *,
-        validation_share: float | None = None,
-        validation_by: Literal["utterance", "speaker"] = "utterance",
-        seed: int = 0,
         max_bad_share: float = 0.01,
     ) -> Corpus:
         """A corpus of plain JSONL files, read at once; no audio is copied.
@@ -129,9 +126,6 @@ class Corpus:
             paths: One file a split; audio paths are relative to their file's folder.
             labels: Label sets that lines must keep to: field to names, or to names with descriptions. Without it
                 they are gathered from all splits.
-            validation_share: Take this share of `train` out as the split `validation`.
-            validation_by: What the validation split keeps together.
-            seed: Seed of that choice.
             max_bad_share: The share of unreadable clips a file may have; they are left out, counted and logged.
 
         Raises:
@@ -141,16 +135,13 @@ class Corpus:
         reader = JsonlReader(given, max_bad_share)
         contents = {split: reader.read(Path(path)) for split, path in paths.items()}
         everyone = [utterance for content in contents.values() for utterance in content.utterances]
-        corpus = cls(
+        return cls(
             name,
             {**collect_labels(everyone), **given},
             {"source": {split: str(path) for split, path in paths.items()}},
             {split: content.skipped for split, content in contents.items() if content.skipped},
             {split: content.utterances for split, content in contents.items()},
         )
-        if validation_share is None:
-            return corpus
-        return corpus.with_validation(validation_share, seed=seed, by=validation_by)
 
 
 def write_corpus(
@@ -176,7 +167,6 @@ def write_corpus(
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
-    gathered: dict[str, Any] = dict(labels) if labels is not None else {}
     seen: set[str] = set()
     about = {}
     everyone: list[Utterance] = []
@@ -186,18 +176,11 @@ def write_corpus(
         utterances = list(utterances)
         about[split] = asdict(write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen))
         everyone += utterances
-    sets = as_label_sets(gathered) if labels is not None else collect_labels(everyone)
+    sets = collect_labels(everyone) if labels is None else as_label_sets(labels)
     described = {field: dict(known.descriptions) for field, known in sets.items()}
-    _write_json(
-        folder / DESCRIPTION, {"name": name, "format": FORMAT, "splits": about, "labels": described, **(extra or {})}
-    )
+    description = {"name": name, "format": FORMAT, "splits": about, "labels": described, **(extra or {})}
+    write_text(folder / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
     return Corpus.open(folder)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
 
 
 def _loader(folder: Path, split: str, about: Mapping[str, Any]) -> Load:

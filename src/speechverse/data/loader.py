@@ -24,14 +24,10 @@ class LoadedStep:
     """One process's part of a global step.
 
     Attributes:
-        index: The step's number, from 0.
-        pass_index: The pass its last micro-batch belongs to.
         batches: This process's batches, as many as every other's.
         padding_efficiency: The share of positions that are no padding, over all processes.
     """
 
-    index: int
-    pass_index: int
     batches: tuple[Batch, ...]
     padding_efficiency: float
 
@@ -99,7 +95,7 @@ class PlanLoader:
             for batch in loaded:
                 self._count_skipped(batch)
             self.plan.advance(step)
-            yield LoadedStep(step.index, step.after.pass_index, loaded, step.padding_efficiency)
+            yield LoadedStep(loaded, step.padding_efficiency)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the next step is to be found, once the present one is done."""

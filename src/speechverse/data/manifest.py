@@ -19,6 +19,7 @@ from lhotse.serialization import deserialize_item
 from speechverse.audio import duration_of
 from speechverse.data.labels import normalise_labels
 from speechverse.errors import CorpusError
+from speechverse.files import written_aside
 from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
 
 
@@ -126,9 +127,12 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, se
     Raises:
         CorpusError: If an id occurs twice.
     """
-    scratch = path.with_name(f".{path.name}.tmp")
     digest, count, seconds = hashlib.sha256(), 0, 0.0
-    with open(scratch, "wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as out:
+    with (
+        written_aside(path) as aside,
+        aside.open("wb") as raw,
+        gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as out,
+    ):
         for utterance in utterances:
             if utterance.id in seen:
                 raise CorpusError(f"the id '{utterance.id}' occurs twice; ids are unique within a corpus")
@@ -138,7 +142,6 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, se
             digest.update(line)
             out.write(line)
             count, seconds = count + 1, seconds + cut.duration
-    os.replace(scratch, path)
     return SplitSummary(count, round(seconds / 3600, 4), digest.hexdigest())
 
 

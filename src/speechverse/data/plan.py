@@ -17,6 +17,7 @@ from lhotse.dataset import DynamicBucketingSampler
 from lhotse.dataset.sampling.base import SamplingConstraint
 from lhotse.dataset.sampling.dynamic_bucketing import estimate_duration_buckets
 
+from speechverse.batching import padded_batches
 from speechverse.data.mixture import Mixture
 from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, CorpusError, RecipeError
 from speechverse.types import Example
@@ -63,12 +64,10 @@ class GlobalStep:
     """What one optimiser step sees, over all processes.
 
     Attributes:
-        index: The step's number, from 0.
         micro_batches: Its micro-batches, for all ranks.
         after: The plan's state once this step is done.
     """
 
-    index: int
     micro_batches: tuple[MicroBatch, ...]
     after: PlanState
 
@@ -173,11 +172,10 @@ class BatchPlan:
     def steps(self) -> Iterator[GlobalStep]:
         """Endless global steps from the present state on; the caller says by `advance` what it has consumed."""
         batches = self._walk(self.state.pass_index, self.state.micro_batches)
-        for index in itertools.count(self.state.steps):
+        for steps in itertools.count(self.state.steps + 1):
             group = list(itertools.islice(batches, self.micro_batches))
             pass_index, consumed, _ = group[-1]
-            after = PlanState(pass_index, consumed, index + 1)
-            yield GlobalStep(index, tuple(batch for _, _, batch in group), after)
+            yield GlobalStep(tuple(batch for _, _, batch in group), PlanState(pass_index, consumed, steps))
 
     def advance(self, step: GlobalStep) -> None:
         """Notes that a step has been consumed."""
@@ -308,11 +306,6 @@ def pack(examples: Sequence[Example], length: Length, max_positions: int, max_ex
     if sized and sized[-1][0] > max_positions:
         worst = examples[sized[-1][1]]
         raise AudioTooLongError(f"'{worst.id}' takes {sized[-1][0]} positions, {max_positions} fit in a batch")
-    batches: list[MicroBatch] = []
-    chosen: list[_Candidate] = []
-    for positions, place in sized:
-        if chosen and (len(chosen) >= max_examples or (len(chosen) + 1) * positions > max_positions):
-            batches.append(_micro_batch(chosen))
-            chosen = []
-        chosen.append(_Candidate(examples[place].id, examples[place], 1.0, positions))
-    return [*batches, _micro_batch(chosen)] if chosen else batches
+    candidates = [_Candidate(examples[place].id, examples[place], 1.0, positions) for positions, place in sized]
+    batches = padded_batches(candidates, lambda candidate: candidate.positions, max_positions, max_examples)
+    return [_micro_batch(batch) for batch in batches]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal, get_args
 
 import numpy as np
 from torch import Tensor
 
+from speechverse.batching import padded_batches
 from speechverse.errors import UserError
 from speechverse.tasks import OneOf, SlotList
 
@@ -92,16 +94,12 @@ def inputs_of(processor: Any, questions: Sequence[Question]) -> Any:
 def pack(questions: Sequence[Question], options: DecodingOptions) -> list[list[int]]:
     """Batches of question numbers: like with like (scored, constrained, free), longest first, within the budget."""
 
-    def key(index: int) -> tuple[str, int]:
-        return type(questions[index].constraint).__name__, -questions[index].num_positions
+    def kind(index: int) -> str:
+        return type(questions[index].constraint).__name__
 
-    batches: list[list[int]] = []
-    for index in sorted(range(len(questions)), key=key):
-        first = questions[batches[-1][0]] if batches else None
-        fits = first is not None and type(first.constraint) is type(questions[index].constraint)
-        if first is not None and fits and len(batches[-1]) < options.max_batch:
-            if first.num_positions * (len(batches[-1]) + 1) * options.num_beams <= options.batch_positions:
-                batches[-1].append(index)
-                continue
-        batches.append([index])
-    return batches
+    def length(index: int) -> int:
+        return questions[index].num_positions * options.num_beams
+
+    order = sorted(range(len(questions)), key=lambda index: (kind(index), -length(index)))
+    budget, most = options.batch_positions, options.max_batch
+    return [batch for _, alike in groupby(order, kind) for batch in padded_batches(alike, length, budget, most)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from speechverse.errors import UserError
+from speechverse.files import write_text
 
 SCHEMA = 1
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
@@ -151,8 +151,8 @@ def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULTS).unlink(missing_ok=True)
     lines = "".join(json.dumps(_bare(asdict(record)), ensure_ascii=False) + "\n" for record in answers)
-    write_aside(folder / ANSWERS, lines)
-    write_aside(folder / RESULTS, json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / ANSWERS, lines)
+    write_text(folder / RESULTS, json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n")
 
 
 def load_results(folder: Path) -> Results:
@@ -177,13 +177,6 @@ def load_answers(folder: Path) -> list[AnswerRecord]:
     """Reads `answers.jsonl`."""
     with (folder / ANSWERS).open(encoding="utf-8") as lines:
         return [AnswerRecord(**json.loads(line)) for line in lines]
-
-
-def write_aside(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
 
 
 def _bare(record: Mapping[str, Any]) -> dict[str, Any]:

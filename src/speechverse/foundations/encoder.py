@@ -19,6 +19,7 @@ from speechverse.data import Corpus
 from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining, BestRqOutput
 from speechverse.encoders.conv_speech import ConvSpeechConfig
 from speechverse.encoders.ctc import greedy_ids
+from speechverse.files import only_run_in
 from speechverse.foundations.cards import encoder_card
 from speechverse.foundations.features import (
     MEL_BINS,
@@ -40,7 +41,6 @@ from speechverse.metrics import score
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.synth import SynthSpec, synthesize_corpus
 from speechverse.training.logs import Progress
-from speechverse.training.state import only_run_in
 from speechverse.types import Utterance
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"

@@ -23,12 +23,13 @@ from torch.nn import functional
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
 
 from speechverse.audio import load
+from speechverse.batching import padded_batches
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
 from speechverse.errors import UserError
+from speechverse.files import whole_folder, write_text
 from speechverse.foundations.recipe import SpecAugment
 from speechverse.seeding import rng_for
 from speechverse.training.logs import Progress
-from speechverse.training.state import whole_folder, write_text
 from speechverse.types import Utterance
 
 MEL_BINS = 80
@@ -162,16 +163,7 @@ class SpeechBatches:
 
     def in_batches(self, order: Sequence[int]) -> Iterator[list[int]]:
         """Cuts rows into batches of at most `frames` padded frames."""
-        batch: list[int] = []
-        widest = 0
-        for row in order:
-            widest = max(widest, self.store.lengths[row])
-            if batch and widest * (len(batch) + 1) > self.frames:
-                yield batch
-                batch, widest = [], self.store.lengths[row]
-            batch.append(row)
-        if batch:
-            yield batch
+        return padded_batches(order, self.store.lengths.__getitem__, self.frames)
 
     def collate(self, rows: list[int]) -> SpeechBatch:
         """Pads the features of rows."""

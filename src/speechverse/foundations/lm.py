@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
+from speechverse.files import only_run_in
 from speechverse.foundations.cards import lm_card
 from speechverse.foundations.lm_data import LmBatches, Sample, SampleMaker, collate
 from speechverse.foundations.lm_model import StreamedLm, make_lm
@@ -19,7 +20,6 @@ from speechverse.foundations.text_side import TextSide, world_words
 from speechverse.foundations.world import label_sets, world_tokenizer
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.tasks import Task
-from speechverse.training.state import only_run_in
 from speechverse.types import Example
 
 _WIDEST_ANSWER = 48  # pieces

@@ -85,7 +85,6 @@ class LmBatches:
     def __init__(self, maker: SampleMaker, data: LmData) -> None:
         self.maker, self.data = maker, data
         self._window: tuple[int, list[list[Sample]]] = (-1, [])
-        self.too_long = 0
 
     def __getitem__(self, step: int) -> LmBatch:
         window = step // WINDOW
@@ -109,11 +108,9 @@ class LmBatches:
         samples: list[Sample] = []
         while budget > 0:
             sample = self.maker.draw(rng, share, longest)
-            if sample.cost > self.data.max_tokens:
-                self.too_long += 1
-                continue
-            samples.append(sample)
-            budget -= sample.cost
+            if sample.cost <= self.data.max_tokens:  # a longer one is drawn again
+                samples.append(sample)
+                budget -= sample.cost
         samples.sort(key=lambda sample: sample.cost)
         batches = list(_equal_parts(samples, WINDOW))
         rng.shuffle(batches)

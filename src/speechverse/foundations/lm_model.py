@@ -99,10 +99,6 @@ class LmBatch(NamedTuple):
     said: Tensor
     labels: Tensor
 
-    @property
-    def size(self) -> int:
-        return self.ids.numel() + self.labels.numel()
-
 
 STYLE_STRENGTH = 0.7
 

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from speechverse.encoders.contract import FrontEnd
-from speechverse.training.state import whole_folder
+from speechverse.files import whole_folder
 
 
 def save_foundation(

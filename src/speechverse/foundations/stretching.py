@@ -23,16 +23,15 @@ def clean(tokens: Sequence[int]) -> Stream:
     return Stream(list(tokens), [0] * len(tokens))
 
 
-def stretch(tokens: Sequence[int], rng: random.Random, blank: int = 0) -> Stream:
-    """Repeats tokens one to four times, with gaps of blanks, and silence at both ends.
+def stretch(tokens: Sequence[int], rng: random.Random) -> Stream:
+    """Repeats tokens one to four times, with gaps of blanks, and silence at both ends (id 0: no word).
 
     Args:
         tokens: Ids of the words.
         rng: Source of the draws; how much is stretched is drawn for the whole sample first.
-        blank: Id that stands for no word; its embedding starts as the zero vector.
     """
     repeat, gap = rng.uniform(0.0, 0.65), rng.uniform(0.0, 0.55)
-    ids: list[int] = [blank] * rng.randint(0, 5)
+    ids: list[int] = [0] * rng.randint(0, 5)
     for token in tokens:
         ids.append(token)
         for _ in range(3):
@@ -40,8 +39,8 @@ def stretch(tokens: Sequence[int], rng: random.Random, blank: int = 0) -> Stream
                 break
             ids.append(token)
         while rng.random() < gap and len(ids) < 4 * len(tokens) + 16:
-            ids.append(blank)
-    ids += [blank] * rng.randint(0, 5)
+            ids.append(0)
+    ids += [0] * rng.randint(0, 5)
     return Stream(ids, [0] * len(ids))
 
 

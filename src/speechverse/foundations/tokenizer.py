@@ -18,13 +18,12 @@ MARKS = "'’-.,;:?!=_/()[]\"<>|&%+*#@$€£" + LINE_BREAK
 _APART = r"[^\w\s'’\-]|_|(?<!\w)['’\-]|['’\-](?!\w)"
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 2) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
     """Learns byte-pair pieces of words.
 
     Args:
         texts: What both foundations will read and write.
         vocab_size: Pieces in all, letters, marks and the three special ones included.
-        min_frequency: A pair seen less often is not joined.
 
     Returns:
         A tokenizer with ids 0 padding (the CTC blank), 1 end, 2 unknown; it ends a text with the end token.
@@ -43,7 +42,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
     tokenizer.decoder = _decoder()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        min_frequency=min_frequency,
+        min_frequency=2,
         special_tokens=[PAD, END, UNKNOWN],
         initial_alphabet=list(LETTERS + MARKS + "▁"),
         show_progress=False,
@@ -70,9 +69,3 @@ def _decoder() -> decoders.Decoder:
     before = [decoders.Replace(f" {mark}", mark) for mark in ",;:.?!)"]
     around = [decoders.Replace(" _ ", "_"), decoders.Replace(f" {LINE_BREAK} ", "\n"), decoders.Replace("( ", "(")]
     return decoders.Sequence([decoders.Metaspace(prepend_scheme="always"), decoders.Fuse(), *before, *around])
-
-
-def never_split(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> float:
-    """Share of words that are one piece."""
-    lengths = [len(ids) for ids in tokenizer(list(words), add_special_tokens=False)["input_ids"]]
-    return sum(length == 1 for length in lengths) / max(1, len(lengths))

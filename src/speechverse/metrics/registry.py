@@ -50,9 +50,8 @@ def bootstrap(
     references: Sequence[Any],
     num_samples: int = 1000,
     seed: int = 0,
-    confidence: float = 0.95,
 ) -> Interval:
-    """A value with its percentile bootstrap interval, examples resampled with replacement.
+    """A value with its 95 % percentile bootstrap interval, examples resampled with replacement.
 
     Args:
         metric: The metric or its name.
@@ -60,7 +59,6 @@ def bootstrap(
         references: What should have been answered; N of them.
         num_samples: Number of resamples; 0 gives an interval that is the value itself.
         seed: Seed of the resampling; the same seed resamples every metric of N examples alike.
-        confidence: Share of resampled values inside the interval.
 
     Returns:
         The value over all examples, and the ends of the interval.
@@ -73,7 +71,7 @@ def bootstrap(
     if num_samples == 0:
         return Interval(value, value, value)
     values = _resampled_values(metric, statistics, num_samples, seed)
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(values, [0.025, 0.975])
     return Interval(value, float(low), float(high))
 
 

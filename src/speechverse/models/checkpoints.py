@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from speechverse.errors import CheckpointError
+from speechverse.files import whole_folder, write_text, written_aside
 from speechverse.hub import fingerprint, local_folder, quiet_transformers, resolve, weight_files
 from speechverse.models import lora
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
@@ -47,9 +47,8 @@ def trained_state(model: SpeechVerseForConditionalGeneration) -> dict[str, Tenso
 
 def _write_trained(model: SpeechVerseForConditionalGeneration, file: Path) -> None:
     weights = {name: tensor.cpu().contiguous() for name, tensor in trained_state(model).items()}
-    aside = file.with_name(f"{file.name}.tmp")
-    save_file(weights, aside, metadata={"format": "pt"})
-    os.replace(aside, file)
+    with written_aside(file) as aside:
+        save_file(weights, aside, metadata={"format": "pt"})
 
 
 def save(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None:
@@ -67,8 +66,7 @@ def save(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None
     _write_trained(model, folder / WEIGHTS)
     if model.has_lora:
         lora.save(model.llm, folder / LORA_FOLDER, str(model.config.llm))
-    (folder / "config.json.tmp").write_text(model.config.to_json_string(), encoding="utf-8")
-    os.replace(folder / "config.json.tmp", folder / "config.json")
+    write_text(folder / "config.json", model.config.to_json_string())
 
 
 def load_trained(model: SpeechVerseForConditionalGeneration, folder: Path) -> None:
@@ -103,19 +101,15 @@ def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> No
     folder = Path(folder)
     if folder.exists():
         raise CheckpointError(f"'{folder}' exists already; export into a new folder")
-    aside = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
     config = SpeechVerseConfig.from_dict(model.config.to_dict())
-    _export_encoder(model, aside / "encoder")
-    _export_llm(model, aside / "llm")
-    config.update({"encoder": "encoder", "llm": "llm", "encoder_revision": None, "llm_revision": None})
-    config.update(
-        {"encoder_fingerprint": fingerprint(aside / "encoder"), "llm_fingerprint": fingerprint(aside / "llm")}
-    )
-    config.update({"lora": None, "merged": model.has_lora or model.config.merged})
-    _write_trained(model, aside / WEIGHTS)
-    (aside / "config.json").write_text(config.to_json_string(), encoding="utf-8")
-    os.replace(aside, folder)
+    with whole_folder(folder) as scratch:
+        _export_encoder(model, scratch / "encoder")
+        _export_llm(model, scratch / "llm")
+        for part in ("encoder", "llm"):
+            config.update({part: part, f"{part}_revision": None, f"{part}_fingerprint": fingerprint(scratch / part)})
+        config.update({"lora": None, "merged": model.has_lora or model.config.merged})
+        _write_trained(model, scratch / WEIGHTS)
+        write_text(scratch / "config.json", config.to_json_string())
 
 
 def _export_encoder(model: SpeechVerseForConditionalGeneration, folder: Path) -> None:

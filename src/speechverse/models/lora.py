@@ -16,6 +16,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
+from speechverse.files import written_aside
 
 DEFAULTS: dict[str, Any] = {"rank": 16, "alpha": 32, "dropout": 0.05, "targets": None}
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -73,8 +74,8 @@ def save(llm: PreTrainedModel, folder: Path, llm_name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(llm, adapter_name="default")
     weights = {_PEFT_PREFIX + name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    save_file(weights, folder / f"{_WEIGHTS}.tmp", metadata={"format": "pt"})
-    (folder / f"{_WEIGHTS}.tmp").replace(folder / _WEIGHTS)
+    with written_aside(folder / _WEIGHTS) as aside:
+        save_file(weights, aside, metadata={"format": "pt"})
     config = copy.copy(llm.peft_config["default"])
     config.base_model_name_or_path = llm_name
     config.save_pretrained(folder)

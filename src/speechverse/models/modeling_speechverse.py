@@ -28,7 +28,8 @@ from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.downsampler import Downsampler
 from speechverse.models.layer_mixer import LayerMixer, LayerMixing
 from speechverse.models.llm import embed_tokens, greedy_generation, llm_from_config, load_llm, load_tokenizer
-from speechverse.models.processing_speechverse import IGNORED, SpeechVerseProcessor
+from speechverse.models.processing_speechverse import SpeechVerseProcessor
+from speechverse.types import IGNORED
 
 
 @dataclass

@@ -19,10 +19,7 @@ from speechverse.errors import AudioTooLongError, UserError
 from speechverse.hub import local_folder, resolve
 from speechverse.models.configuration_speechverse import AUDIO_PLACEHOLDER, SpeechVerseConfig
 from speechverse.models.llm import load_tokenizer
-from speechverse.types import SAMPLING_RATE
-
-IGNORED = -100
-"""The label that no loss counts."""
+from speechverse.types import IGNORED, SAMPLING_RATE
 
 _MAX_REMEMBERED = 50_000
 
@@ -37,17 +34,17 @@ class Row(NamedTuple):
 class SpeechVerseBatch(dict[str, Any]):
     """A batch as keyword arguments of `forward` and `generate`."""
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> SpeechVerseBatch:
+    def to(self, device: torch.device | str) -> SpeechVerseBatch:
         """Moves every tensor, nested ones too."""
-        return SpeechVerseBatch({key: _moved(value, device, non_blocking) for key, value in self.items()})
+        return SpeechVerseBatch({key: _moved(value, device) for key, value in self.items()})
 
 
-def _moved(value: Any, device: torch.device | str, non_blocking: bool) -> Any:
+def _moved(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=non_blocking)
+        return value.to(device)
     if isinstance(value, EncoderOutput):
-        return EncoderOutput(*(_moved(item, device, non_blocking) for item in value))
-    return {key: _moved(item, device, non_blocking) for key, item in value.items()}
+        return EncoderOutput(*(_moved(item, device) for item in value))
+    return {key: _moved(item, device) for key, item in value.items()}
 
 
 class SpeechVerseProcessor:
@@ -216,21 +213,12 @@ class SpeechVerseProcessor:
         texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return [text.strip() for text in texts]
 
-    def num_audio_positions(self, *, num_samples: int | None = None, num_frames: int | None = None) -> int:
-        """LLM positions that audio takes, from its samples at 16 kHz or its encoder frames; no audio is touched."""
-        if (num_samples is None) == (num_frames is None):
-            raise ValueError("give either num_samples or num_frames")
-        frames = self.front_end.num_frames(num_samples) if num_samples is not None else num_frames
-        assert frames is not None
-        return self.config.num_audio_positions(frames)
-
     def num_positions(
         self,
         instruction: str,
         target: str = "",
         *,
-        num_samples: int | None = None,
-        num_frames: int | None = None,
+        num_samples: int = 0,
         transcript: str | None = None,
     ) -> int:
         """LLM positions an example costs: prompt with audio (or transcript), and target with its end token."""
@@ -238,7 +226,7 @@ class SpeechVerseProcessor:
         if transcript is not None:
             middle = len(self._tokens(transcript))
         else:
-            middle = self.num_audio_positions(num_samples=num_samples, num_frames=num_frames)
+            middle = self.config.num_audio_positions(self.front_end.num_frames(num_samples))
         return len(before) + middle + len(after) + len(self.encode_target(target))
 
     def _check_positions(self, rows: Sequence[Row]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.errors import CorpusError
+from speechverse.files import only_run_in, write_text
 from speechverse.synth.clip import Clip
 from speechverse.synth.language import inventory
 from speechverse.synth.plan import plan_split
@@ -27,7 +28,6 @@ SHARD_SIZE = 150
 
 _BYTES_PER_CLIP = 80_000  # FLAC, measured, with room to spare
 _SPEC = "synth.json"
-_LOCK = ".synth.lock"
 
 Progress = Callable[[int, int, Seconds], None]
 """Called with clips done, clips in all, seconds of audio made by this run."""
@@ -157,30 +157,21 @@ def label_inventory() -> dict[str, dict[str, str]]:
 @contextmanager
 def _claimed(folder: Path, spec: SynthSpec) -> Iterator[None]:
     """Holds the folder for one run, after a look at what is in it."""
-    from filelock import FileLock, Timeout
-
     wanted = {"format": 1, **json.loads(json.dumps(spec.as_dict()))}
     try:
         _check_folder(folder, wanted)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CorpusError(f"cannot make a corpus in '{folder}': {error.strerror}") from error
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise CorpusError(f"another run is making '{folder}' now: wait for it, or name another folder") from None
-    try:
-        _write_aside(folder / _SPEC, json.dumps(wanted, indent=1))
+    with only_run_in(folder, "making", CorpusError):
+        write_text(folder / _SPEC, json.dumps(wanted, indent=1))
         yield
-    finally:
-        lock.release()
 
 
 def _check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     if folder.exists() and not folder.is_dir():
         raise CorpusError(f"'{folder}' is a file: name a folder for the corpus")
-    held = {path.name for path in folder.iterdir()} - {_LOCK} if folder.exists() else set()
+    held = {path.name for path in folder.iterdir()} - {".lock"} if folder.exists() else set()
     if not held:
         return
     if _SPEC not in held:
@@ -189,9 +180,3 @@ def _check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     other = [f"{key} {found.get(key)} there, {value} now" for key, value in wanted.items() if found.get(key) != value]
     if other:
         raise CorpusError(f"'{folder}' was begun otherwise ({'; '.join(other)}): name a new folder or remove this one")
-
-
-def _write_aside(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(text)
-    os.replace(aside, path)

@@ -19,8 +19,6 @@ _LONGEST_SENTENCE = 13  # words, about 6 s when spoken sadly
 _LONGEST_TURNS = (5, 4)  # two turns last about as long as one sentence: length must not tell how many speak
 _DRAWS = 30
 
-KINDS = ("sentence", "two_speakers", "one_speaker_turns", "non_speech")
-
 
 def plan_split(spec: SynthSpec, part: Part) -> list[Clip]:
     """All clips of a split, in order."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from speechverse.audio.augment import add_noise, add_room, at_level, convolve, shape_spectrum
+from speechverse.audio.augment import add_noise, add_room, at_level, convolve, tilt_spectrum
 from speechverse.audio.decode import resample
-from speechverse.audio.segment import trim_silence
+from speechverse.audio.waveform import trim_silence
 from speechverse.synth.clip import Channel, Clip, Manner, Turn
 from speechverse.synth.espeak import Espeak
 from speechverse.synth.sounds import make_sound
@@ -67,13 +67,13 @@ def _in_manner(samples: np.ndarray, manner: Manner, rng: np.random.Generator) ->
         time = np.arange(len(samples)) / SAMPLING_RATE
         tremble = np.sin(2 * np.pi * rng.uniform(*_TREMBLE) * time + rng.uniform(0, 2 * np.pi))
         samples = samples * (1 - manner.roughness * (0.5 + 0.5 * tremble))
-    return shape_spectrum(samples.astype(np.float32), tilt_db=manner.effort) if manner.effort else samples
+    return tilt_spectrum(samples.astype(np.float32), manner.effort) if manner.effort else samples
 
 
 def _record(samples: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:
     padded = np.pad(samples, (round(channel.lead * SAMPLING_RATE), round(channel.tail * SAMPLING_RATE)))
     if channel.tilt:
-        padded = shape_spectrum(padded, tilt_db=channel.tilt)
+        padded = tilt_spectrum(padded, channel.tilt)
     if channel.reverberation:
         padded = add_room(padded, rng, channel.reverberation, mix=float(rng.uniform(0.1, 0.5)))
     if channel.noise:

@@ -6,7 +6,6 @@ A new task is one file and one line in `TASKS`; a user's own task stays in the u
 from __future__ import annotations
 
 from speechverse.metrics.types import UNPARSED
-from speechverse.tasks.checks import validate_task
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Prediction, parse_keywords, parse_label, parse_slots, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording
@@ -32,5 +31,4 @@ __all__ = [
     "parse_slots",
     "parse_text",
     "task_names",
-    "validate_task",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from speechverse.errors import TaskError, unknown_name
-from speechverse.metrics import Interval, bootstrap, get_metric, score
+from speechverse.metrics import get_metric, score
 from speechverse.metrics.types import UNPARSED
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
@@ -255,15 +255,6 @@ class Task:
     def score(self, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
         """Values of all the task's metrics, by name."""
         return score(self.all_metrics, predictions, references)
-
-    def intervals(
-        self, predictions: Sequence[Any], references: Sequence[Any], num_samples: int = 1000, seed: int = 0
-    ) -> dict[str, Interval]:
-        """Values of all the task's metrics with 95 % bootstrap intervals, by name."""
-        return {
-            name: bootstrap(name, predictions, references, num_samples=num_samples, seed=seed)
-            for name in self.all_metrics
-        }
 
 
 def has_speech(utterance: Utterance) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from speechverse.errors import CheckpointError, UserError
+from speechverse.files import recover, whole_folder, write_text
 from speechverse.models.checkpoints import load_trained
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import (
@@ -29,16 +30,7 @@ from speechverse.training.recipe_files import (
     write_recipe,
 )
 from speechverse.training.sources import FEATURES
-from speechverse.training.state import (
-    STATE_FILE,
-    State,
-    load_info,
-    load_state,
-    recover,
-    whole_folder,
-    write_state,
-    write_text,
-)
+from speechverse.training.state import STATE_FILE, State, load_info, load_state, write_state
 
 SUMMARY = "summary.json"
 _STATE_FORMAT = 1

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as LiveBars
 
-from speechverse.training.state import full_disk_told, write_text
+from speechverse.files import full_disk_told, write_text
 from speechverse.types import Seconds
 
 

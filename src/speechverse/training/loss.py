@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-IGNORED = -100
+from speechverse.types import IGNORED
 
 
 class ExampleLosses(NamedTuple):

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 import speechverse
 from speechverse.errors import RecipeError, unknown_name
+from speechverse.files import write_text
 from speechverse.training.recipe import ONE_START, Recipe
-from speechverse.training.state import write_text
 
 RECIPE_FILE = "recipe.yaml"
 ENVIRONMENT_FILE = "environment.json"

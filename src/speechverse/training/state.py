@@ -1,11 +1,9 @@
-"""Files that are whole or absent, one run per folder, and signals that wait for the end of a step."""
+"""The state of a run in a folder, and signals that wait for the end of a step."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from speechverse.errors import CheckpointError, DiskFullError, UserError, no_room
+from speechverse.errors import CheckpointError
+from speechverse.files import recover, whole_folder
 
 STATE_FILE = "state.json"
 
@@ -36,76 +34,6 @@ class State:
     info: dict[str, Any]
     tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     objects: dict[str, Any] = field(default_factory=dict)
-
-
-@contextlib.contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends without an error.
-
-    Raises:
-        DiskFullError: If there is no room; what was there before is left as it was.
-    """
-    scratch = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    try:
-        with full_disk_told(folder):
-            scratch.mkdir(parents=True)
-            yield scratch
-            _sync(scratch)
-            _put_in_place(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """Has every file on the disk before the rename, so that a power cut cannot leave a whole name on half a file."""
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _put_in_place(scratch: Path, folder: Path) -> None:
-    recover(folder)
-    old = _old(folder)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(scratch, folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def recover(folder: Path) -> None:
-    """Mends a folder whose process was killed between the two renames that replace it."""
-    if folder.exists():
-        shutil.rmtree(_old(folder), ignore_errors=True)
-    elif _old(folder).exists():
-        os.replace(_old(folder), folder)
-
-
-@contextlib.contextmanager
-def full_disk_told(path: Path) -> Iterator[None]:
-    """Words a full disk met in the block; other errors stay as they are.
-
-    Args:
-        path: What the block writes.
-
-    Raises:
-        DiskFullError: If there is no room.
-    """
-    try:
-        yield
-    except DiskFullError:
-        raise
-    except Exception as error:
-        if reason := no_room(error):
-            raise DiskFullError(path, reason) from error
-        raise
 
 
 def save_state(
@@ -173,40 +101,6 @@ def load_info(folder: Path) -> dict[str, Any]:
 
 def _not_whole(folder: Path, error: Exception) -> CheckpointError:
     return CheckpointError(f"'{folder}' holds no whole training state ({error}); delete that folder to begin again")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a small file aside, then renames it.
-
-    Raises:
-        DiskFullError: If there is no room; what was there before is left as it was.
-    """
-    aside = path.with_name(f".{path.name}.partial")
-    try:
-        with full_disk_told(path):
-            aside.write_text(text)
-            os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def only_run_in(folder: Path) -> Iterator[None]:
-    """Holds a lock on a run's folder; the system lets go of it when the process ends, however it ends.
-
-    Raises:
-        UserError: If another run holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(f"another run is writing to '{folder}'; wait for it or choose another --output") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class Interrupt:

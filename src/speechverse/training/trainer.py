@@ -12,6 +12,7 @@ from typing import Any
 
 from speechverse.data import Collator, PlanLoader, measured_by
 from speechverse.errors import DiskFullError
+from speechverse.files import full_disk_told, only_run_in
 from speechverse.training.build import build_model, make_trainable, parameter_lines
 from speechverse.training.checkpoints import Position, RunFolder
 from speechverse.training.engine import Engine
@@ -20,7 +21,7 @@ from speechverse.training.recipe import Recipe, StageSection
 from speechverse.training.recipe_files import RECIPE_FILE
 from speechverse.training.sources import Sources, left_out, open_cache
 from speechverse.training.stage import StageRun, Window
-from speechverse.training.state import Interrupt, State, full_disk_told, interruptible, only_run_in
+from speechverse.training.state import Interrupt, State, interruptible
 from speechverse.training.validation import Validator, told
 
 

@@ -1,25 +1,17 @@
 from __future__ import annotations
 
 import torch
-from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
+from transformers import Wav2Vec2BertModel
 
+from microscopic import conformer
 from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining
 
 TINY = BestRqConfig(num_codebooks=2, codebook_size=16, code_width=4, mask_span=3)
 
 
 def tiny_body() -> Wav2Vec2BertModel:
-    config = Wav2Vec2BertConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        feature_projection_input_dim=12,
-        conv_depthwise_kernel_size=3,
-        layerdrop=0.0,
-        apply_spec_augment=False,
-    )
-    return Wav2Vec2BertModel(config)
+    sizes = {"num_hidden_layers": 1, "intermediate_size": 32, "conv_depthwise_kernel_size": 3}
+    return Wav2Vec2BertModel(conformer(**sizes, feature_projection_input_dim=12, apply_spec_augment=False))
 
 
 def batch(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -28,12 +28,6 @@ def test_nothing_is_trained_and_everything_is_saved() -> None:
     assert set(quantizer.state_dict()) == {"projection", "codebooks"}
 
 
-def test_paper_defaults() -> None:
-    shapes = (16, 8192, 16)
-    quantizer = RandomProjectionQuantizer(8)
-    assert (quantizer.num_codebooks, quantizer.codebook_size, quantizer.codebooks.shape[-1]) == shapes
-
-
 def test_normalised_frames_use_many_codes() -> None:
     codes = RandomProjectionQuantizer(40, 1, 64, 8)(torch.randn(4000, 40))
     assert len(codes.unique()) > 50

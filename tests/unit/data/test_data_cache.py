@@ -126,7 +126,7 @@ def test_bad_clips_are_counted_up_to_their_share(corpus, tmp_path, caplog):
     with pytest.raises(CorpusError, match="2 of 40 clips cannot be used"):
         FeatureCache.build(Encoder(), utterances, tmp_path / "cache")
     with pytest.raises(CacheError, match="was not finished"):
-        FeatureCache.open(tmp_path / "cache", made.fingerprint)
+        FeatureCache.open(tmp_path / "cache", encoder_fingerprint(Encoder()))
 
 
 def test_clips_over_the_encoders_limit_are_not_heard(corpus, tmp_path, caplog):

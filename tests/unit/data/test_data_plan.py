@@ -150,7 +150,6 @@ def test_a_loader_resumes_after_the_step_it_handed_out(corpus, num_workers):
     resumed = loader(corpus, num_workers=num_workers)
     resumed.load_state_dict(state)
     following = first(iter(resumed), 4)
-    assert [step.index for step in following] == [5, 6, 7, 8]
     assert [told(step) for step in following] == [told(step) for step in reference[5:]]
 
 

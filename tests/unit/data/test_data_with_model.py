@@ -10,6 +10,7 @@ import transformers
 from noise_corpus import WORDS
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from microscopic import bart, save_conformer
 from speechverse.data import BatchPlan, Collator, FeatureCache, Mixture, MixtureItem, PlanLoader, measured_by
 from speechverse.models import SpeechVerseForConditionalGeneration
 
@@ -25,19 +26,9 @@ def model(tmp_path_factory):
         tokenizer_object=words, bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
     tokenizer.save_pretrained(folder / "llm")
-    sizes = {f"{part}_{what}": n for part in ("encoder", "decoder") for what, n in
-             {"layers": 1, "attention_heads": 2, "ffn_dim": 16}.items()}  # fmt: skip
-    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
-    bart = transformers.BartConfig(
-        vocab_size=len(tokenizer), max_position_embeddings=256, d_model=16, forced_eos_token_id=None, **sizes, **ids
-    )
-    transformers.BartForConditionalGeneration(bart).save_pretrained(folder / "llm")
-    conformer = transformers.Wav2Vec2BertConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, vocab_size=8,
-        feature_projection_input_dim=320, conv_depthwise_kernel_size=5, pad_token_id=0,
-    )  # fmt: skip
-    transformers.Wav2Vec2BertForCTC(conformer).save_pretrained(folder / "encoder")
-    transformers.SeamlessM4TFeatureExtractor(stride=4).save_pretrained(folder / "encoder")
+    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    bart(len(tokenizer), **ids).save_pretrained(folder / "llm")
+    save_conformer(folder / "encoder", vocab_size=8, pad_token_id=0)
     made = SpeechVerseForConditionalGeneration.from_foundations(folder / "encoder", folder / "llm")
     return made.eval()
 

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import (
-    BartConfig,
-    BartForConditionalGeneration,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    SeamlessM4TFeatureExtractor,
-    T5Config,
-    T5ForConditionalGeneration,
-    Wav2Vec2BertConfig,
-    Wav2Vec2BertModel,
-)
+from transformers import PreTrainedTokenizerFast
 
+from microscopic import bart, byte_level, decoder_only, save_conformer, t5
 from speechverse.models import SpeechVerseForConditionalGeneration
 
 TEXTS = [
@@ -45,21 +34,6 @@ def unigram() -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(TEXTS, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
-
-
-def byte_level() -> PreTrainedTokenizerFast:
-    """As BART's, GPT-2's and Qwen's: byte-level BPE."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=340,
-        special_tokens=["<s>", "<pad>", "</s>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(TEXTS, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>")
 
 
 def byte_fallback() -> PreTrainedTokenizerFast:
@@ -100,59 +74,19 @@ class TextSide:
 
 @pytest.fixture(scope="session")
 def text_sides() -> dict[str, TextSide]:
-    made = {"t5": unigram, "bart": byte_level, "llama": byte_fallback}
+    made = {"t5": unigram, "bart": lambda: byte_level(TEXTS, SPECIAL, bos_token="<s>"), "llama": byte_fallback}
     return {kind: TextSide(make()) for kind, make in made.items()}
 
 
-def t5(vocab: int) -> Any:
-    config = T5Config(
-        vocab_size=vocab + 7,
-        d_model=16,
-        d_kv=8,
-        d_ff=16,
-        num_layers=1,
-        num_heads=2,
-        decoder_start_token_id=0,
-        dropout_rate=0.0,
-    )
-    return T5ForConditionalGeneration(config)
-
-
-def bart(vocab: int) -> Any:
-    config = BartConfig(
-        vocab_size=vocab,
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=16,
-        decoder_ffn_dim=16,
-        max_position_embeddings=256,
-        decoder_start_token_id=2,
-        forced_eos_token_id=None,
-    )
-    return BartForConditionalGeneration(config)
-
-
-def llama(vocab: int) -> Any:
-    config = LlamaConfig(
-        vocab_size=vocab,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=256,
-    )
-    return LlamaForCausalLM(config)
+SPECIAL = ("<s>", "<pad>", "</s>")
+LLMS = {"t5": lambda vocabulary: t5(vocabulary + 7), "bart": bart, "llama": decoder_only}
 
 
 @pytest.fixture(scope="session")
 def generate(text_sides: dict[str, TextSide]) -> Callable[..., torch.Tensor]:
     """Generates from random embeddings with a random LLM; returns new tokens only."""
-    makers = {"t5": t5, "bart": bart, "llama": llama}
     llms = {}
-    for kind, make in makers.items():
+    for kind, make in LLMS.items():
         torch.manual_seed(1)
         llms[kind] = make(len(text_sides[kind].tokenizer)).eval()
 
@@ -172,28 +106,14 @@ def generate(text_sides: dict[str, TextSide]) -> Callable[..., torch.Tensor]:
     return run
 
 
-def save_encoder(folder: Path) -> None:
-    torch.manual_seed(0)
-    config = Wav2Vec2BertConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        feature_projection_input_dim=320,
-        conv_depthwise_kernel_size=5,
-        layerdrop=0.0,
-    )
-    Wav2Vec2BertModel(config).save_pretrained(folder)
-    SeamlessM4TFeatureExtractor(stride=4).save_pretrained(folder)
-
-
 @pytest.fixture(scope="session")
 def speech_models(tmp_path_factory: pytest.TempPathFactory, text_sides: dict[str, TextSide]) -> dict[str, Any]:
     """A whole random SpeechVerse model over each kind of LLM, with its processor."""
     root = tmp_path_factory.mktemp("foundations")
-    save_encoder(root / "encoder")
+    torch.manual_seed(0)
+    save_conformer(root / "encoder")
     made = {}
-    for kind, make in {"t5": t5, "bart": bart, "llama": llama}.items():
+    for kind, make in LLMS.items():
         torch.manual_seed(3)
         tokenizer = text_sides[kind].tokenizer
         llm = make(len(tokenizer))

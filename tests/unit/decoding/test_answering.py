@@ -64,16 +64,6 @@ def test_scores_are_the_teacher_forced_log_probabilities(speech_models, sounds, 
                 assert row[label] == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_raw_scoring_finds_the_likeliest_label(speech_models, sounds, kind):
-    model, processor = speech_models[kind]
-    questions = asked(processor, sounds[:2], [OneOf(LABELS)] * 2)
-    options = DecodingOptions(choice_mode="score", choice_scoring="raw")
-    for made in answer_questions(model, processor, questions, options):
-        assert made.text == max(made.choice_scores, key=made.choice_scores.__getitem__)
-        assert set(made.choice_scores) == set(LABELS)
-
-
 def test_length_and_prior_are_taken_out_of_the_scores(speech_models, sounds):
     model, processor = speech_models["t5"]
     question = asked(processor, sounds[:1], [OneOf(LABELS)])[0]

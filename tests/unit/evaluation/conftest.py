@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import (
-    PreTrainedTokenizerFast,
-    SeamlessM4TFeatureExtractor,
-    T5Config,
-    T5ForConditionalGeneration,
-    Wav2Vec2BertConfig,
-    Wav2Vec2BertForCTC,
-)
 
+from microscopic import byte_level, save_conformer, t5
 from speechverse.audio import Waveform, save
 from speechverse.data import Corpus, write_corpus
 from speechverse.models import SpeechVerseForConditionalGeneration
@@ -26,49 +18,15 @@ from speechverse.types import AudioRef, Utterance
 SENTENCES = ("play some jazz", "turn the light off", "what is the time", "call my mother now", "")
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    bare = Tokenizer(models.BPE())
-    bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bare.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=["<pad>", "</s>"], initial_alphabet=alphabet, show_progress=False
-    )
-    bare.train_from_iterator(SENTENCES * 3, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=bare, pad_token="<pad>", eos_token="</s>")
-
-
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved checkpoint with random parts."""
     root = tmp_path_factory.mktemp("checkpoint")
-    pieces = tokenizer()
+    pieces = byte_level(SENTENCES * 3, ["<pad>", "</s>"], 300)
     torch.manual_seed(0)
-    encoder = Wav2Vec2BertConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        feature_projection_input_dim=320,
-        conv_depthwise_kernel_size=5,
-        layerdrop=0.0,
-        vocab_size=len(pieces),
-        pad_token_id=pieces.pad_token_id,
-    )
-    Wav2Vec2BertForCTC(encoder).save_pretrained(root / "encoder")
-    SeamlessM4TFeatureExtractor(stride=4).save_pretrained(root / "encoder")
+    save_conformer(root / "encoder", vocab_size=len(pieces), pad_token_id=pieces.pad_token_id)
     pieces.save_pretrained(root / "encoder")
-    llm = T5Config(
-        vocab_size=len(pieces),
-        d_model=16,
-        d_kv=8,
-        d_ff=16,
-        num_layers=1,
-        num_heads=2,
-        decoder_start_token_id=0,
-        dropout_rate=0.0,
-    )
-    T5ForConditionalGeneration(llm).save_pretrained(root / "llm")
+    t5(len(pieces)).save_pretrained(root / "llm")
     pieces.save_pretrained(root / "llm")
     model = SpeechVerseForConditionalGeneration.from_foundations(
         root / "encoder", root / "llm", layer_mixing="softmax", lora={"rank": 2}, max_audio_seconds=4.0

@@ -78,7 +78,7 @@ def test_batches_repeat_fit_the_budget_and_change_with_the_step(maker: SampleMak
     first, again = LmBatches(maker, data), LmBatches(maker, data)
     for step in (WINDOW + 3, 0, 1):
         assert first[step].ids.equal(again[step].ids)
-    sizes = [first[step].size for step in range(WINDOW)]
+    sizes = [first[step].ids.numel() + first[step].labels.numel() for step in range(WINDOW)]
     assert 150 < sum(sizes) / len(sizes) < 450
     assert not first[0].ids.shape == first[WINDOW].ids.shape or not first[0].ids.equal(first[WINDOW].ids)
     assert first.practice_share(0) > first.practice_share(10_000)

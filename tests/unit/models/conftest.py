@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
+from microscopic import bart, byte_level, decoder_only, save_conformer, t5
 from speechverse.models import SpeechVerseForConditionalGeneration
 
 SENTENCES = [
@@ -22,74 +24,39 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] | trim }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+_IDS = {"pad_token_id": 0, "eos_token_id": 1}
 _ENCODER_DECODER = {
-    "d_model": 24, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 128,
-    "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "decoder_start_token_id": 0, "forced_eos_token_id": None,
-    "init_std": 0.5,
+    **_IDS, "layers": 2, "d_model": 24, "max_position_embeddings": 128, "bos_token_id": 2, "decoder_start_token_id": 0,
+    "init_std": 0.5, "scale_embedding": True,
 }  # fmt: skip
 _DECODER = {
-    "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
-    "intermediate_size": 32, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "initializer_range": 0.5,
+    **_IDS, "hidden_size": 24, "num_hidden_layers": 2, "num_key_value_heads": 1, "intermediate_size": 32,
+    "bos_token_id": 2, "initializer_range": 0.5, "max_position_embeddings": 2048,
 }  # fmt: skip
 
 
 def make_tokenizer(*, chat: bool, closes: bool) -> PreTrainedTokenizerFast:
     """Byte-level BPE; `closes` puts the end token behind any text, as T5's tokenizer does."""
     special = ["<pad>", "</s>", "<s>", "<unk>", "<|user|>", "<|assistant|>", "<|end|>"]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    from tokenizers.trainers import BpeTrainer
-
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = BpeTrainer(vocab_size=340, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(SENTENCES * 3, trainer)
-    if closes:
-        tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    names = {"pad_token": "<pad>", "eos_token": "</s>", "bos_token": "<s>", "unk_token": "<unk>"}
     extra = {"additional_special_tokens": special[4:]} if chat else {}
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names, **extra)
+    fast = byte_level(SENTENCES * 3, special, bos_token="<s>", unk_token="<unk>", **extra)
+    if closes:
+        closing = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+        fast.backend_tokenizer.post_processor = closing
     fast.chat_template = CHAT_TEMPLATE if chat else None
     return fast
 
 
-def _t5(vocabulary: int) -> transformers.PreTrainedModel:
-    return transformers.T5ForConditionalGeneration(
-        transformers.T5Config(
-            vocab_size=vocabulary, d_model=24, d_kv=12, d_ff=32, num_layers=2, num_heads=2, pad_token_id=0,
-            eos_token_id=1, decoder_start_token_id=0, tie_word_embeddings=False, feed_forward_proj="gated-gelu",
-        )
-    )  # fmt: skip
-
-
+T5_SIZES = {"d_model": 24, "d_kv": 12, "d_ff": 32, "num_layers": 2, "tie_word_embeddings": False}
 LLMS: dict[str, tuple[Callable[[int], transformers.PreTrainedModel], bool]] = {
-    "t5": (_t5, False),
-    "bart": (
-        lambda n: transformers.BartForConditionalGeneration(
-            transformers.BartConfig(vocab_size=n, scale_embedding=True, **_ENCODER_DECODER)
-        ),
-        False,
-    ),
-    "pegasus": (
-        lambda n: transformers.PegasusForConditionalGeneration(
-            transformers.PegasusConfig(vocab_size=n, scale_embedding=True, **_ENCODER_DECODER)
-        ),
-        False,
-    ),
-    "mbart": (
-        lambda n: transformers.MBartForConditionalGeneration(
-            transformers.MBartConfig(vocab_size=n, scale_embedding=True, **_ENCODER_DECODER)
-        ),
-        False,
-    ),
-    "llama": (lambda n: transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=n, **_DECODER)), True),
-    "llama-base": (lambda n: transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=n, **_DECODER)), False),
-    "qwen2": (lambda n: transformers.Qwen2ForCausalLM(transformers.Qwen2Config(vocab_size=n, **_DECODER)), True),
-    "gemma": (
-        lambda n: transformers.GemmaForCausalLM(transformers.GemmaConfig(vocab_size=n, head_dim=12, **_DECODER)),
-        True,
-    ),
+    "t5": (partial(t5, **_IDS, **T5_SIZES, feed_forward_proj="gated-gelu"), False),
+    "bart": (partial(bart, **_ENCODER_DECODER), False),
+    "pegasus": (partial(bart, kind="Pegasus", **_ENCODER_DECODER), False),
+    "mbart": (partial(bart, kind="MBart", **_ENCODER_DECODER), False),
+    "llama": (partial(decoder_only, **_DECODER), True),
+    "llama-base": (partial(decoder_only, **_DECODER), False),
+    "qwen2": (partial(decoder_only, kind="Qwen2", **_DECODER), True),
+    "gemma": (partial(decoder_only, kind="Gemma", head_dim=12, **_DECODER), True),
 }
 
 
@@ -109,14 +76,8 @@ def llm_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BEST-RQ Conformer with a CTC head: 25 frames a second."""
     torch.manual_seed(2)
-    folder = tmp_path_factory.mktemp("encoders") / "best-rq"
-    config = transformers.Wav2Vec2BertConfig(
-        hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24, vocab_size=12,
-        feature_projection_input_dim=320, conv_depthwise_kernel_size=5, pad_token_id=0, initializer_range=0.3,
-    )  # fmt: skip
-    transformers.Wav2Vec2BertForCTC(config).save_pretrained(folder)
-    transformers.SeamlessM4TFeatureExtractor(stride=4).save_pretrained(folder)
-    return folder
+    sizes = {"num_hidden_layers": 3, "vocab_size": 12, "pad_token_id": 0, "initializer_range": 0.3}
+    return save_conformer(tmp_path_factory.mktemp("encoders") / "best-rq", **sizes)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from speechverse import SpeechVerse
-from speechverse.audio import Waveform, encode_wav, save
+from speechverse.audio import Waveform, save
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
 from speechverse.types import AudioRef
@@ -140,7 +140,3 @@ def test_evaluate_on_the_command_line(checkpoint, clip, tmp_path):
     assert "report.html" in run(*common, "--output", tmp_path / "out")
     with pytest.raises(UserError, match="there is no corpus"):
         run("evaluate", checkpoint, "--corpus", tmp_path / "none")
-
-
-def test_wave_bytes_are_a_sound(model, noise):
-    assert model.ask(encode_wav(Waveform(noise)), "is it loud", CHOICES).text in CHOICES

@@ -82,7 +82,7 @@ def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
 
 
 def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
-    with FileLock(tmp_path / ".synth.lock"), pytest.raises(CorpusError, match="another run"):
+    with FileLock(tmp_path / ".lock"), pytest.raises(CorpusError, match="another run"):
         synthesize_corpus(tmp_path, SPEC)
 
 
@@ -136,7 +136,7 @@ def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
     process.stdout.close()
     time.sleep(0.2)
     shutil.rmtree(tmp_path / "c" / "audio")
-    lock = FileLock(tmp_path / "c" / ".synth.lock")
+    lock = FileLock(tmp_path / "c" / ".lock")
     lock.acquire(timeout=1)
     lock.release()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from speechverse.errors import TaskError
-from speechverse.tasks import PromptSet, all_tasks, get_task, registry, task_names, validate_task
+from speechverse.tasks import PromptSet, all_tasks, get_task, registry, task_names
+from task_check import validate_task
 
 OWN_TASK = """
 from speechverse.tasks import LabelSet, OneOf, PromptSet, Task, parse_label

@@ -12,27 +12,25 @@ import pytest
 import soundfile
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from microscopic import bart, byte_level, conformer, decoder_only, t5
 from speechverse.data import write_corpus
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import recipe_from
 from speechverse.types import AudioRef, Utterance
 
 WORDS = "play turn on off the kitchen light music radio alarm weather today tomorrow jazz table".split()
-ENCODER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 ADAPTER = ["mixer", "downsampler"]
 WAVE = {
-    **ENCODER, "conv_dim": (16, 16, 16), "conv_kernel": (10, 3, 3), "conv_stride": (5, 8, 8),
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+    "conv_dim": (16, 16, 16), "conv_kernel": (10, 3, 3), "conv_stride": (5, 8, 8),
     "num_feat_extract_layers": 3, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2,
 }  # fmt: skip
 
 
 def _encoder(kind: str) -> tuple[Any, Any]:
     if kind == "best-rq":
-        config = transformers.Wav2Vec2BertConfig(
-            **ENCODER, feature_projection_input_dim=320, conv_depthwise_kernel_size=5, vocab_size=12, pad_token_id=0
-        )
+        config = conformer(vocab_size=12, pad_token_id=0)
         return transformers.Wav2Vec2BertForCTC(config), transformers.SeamlessM4TFeatureExtractor(stride=4)
     if kind == "whisper":
         config = transformers.WhisperConfig(
@@ -49,41 +47,13 @@ def _encoder(kind: str) -> tuple[Any, Any]:
     return transformers.WavLMModel(config), transformers.Wav2Vec2FeatureExtractor(do_normalize=large)
 
 
-def _tokenizer() -> transformers.PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=["<s>", "<pad>", "</s>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([" ".join(WORDS)] * 3, trainer)
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>"
-    )
-
-
 def _llm(kind: str, vocab: int) -> Any:
     ids = {"pad_token_id": 1, "eos_token_id": 2, "bos_token_id": 0}
     if kind == "bart":
-        config = transformers.BartConfig(
-            vocab_size=vocab, d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
-            decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=512,
-            decoder_start_token_id=2, forced_eos_token_id=None, dropout=0.3, init_std=0.2, **ids,
-        )  # fmt: skip
-        return transformers.BartForConditionalGeneration(config)
+        return bart(vocab, layers=2, max_position_embeddings=512, dropout=0.3, init_std=0.2, **ids)
     if kind == "t5":
-        config = transformers.T5Config(
-            vocab_size=vocab, d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2, decoder_start_token_id=1, **ids
-        )
-        return transformers.T5ForConditionalGeneration(config)
-    config = transformers.Qwen2Config(
-        vocab_size=vocab, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=512, **ids,
-    )  # fmt: skip
-    return transformers.Qwen2ForCausalLM(config)
+        return t5(vocab, num_layers=2, decoder_start_token_id=1, **ids)
+    return decoder_only(vocab, "Qwen2", num_hidden_layers=2, num_key_value_heads=2, max_position_embeddings=512, **ids)
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +66,7 @@ def foundation(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
             made[kind] = root / kind
             torch.manual_seed(0)
             if kind in ("bart", "t5", "qwen"):
-                tokenizer = _tokenizer()
+                tokenizer = byte_level([" ".join(WORDS)] * 3, ("<s>", "<pad>", "</s>"), 400, bos_token="<s>")
                 model, other = _llm(kind, len(tokenizer)), tokenizer
             else:
                 model, other = _encoder(kind)

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from speechverse.errors import CheckpointError, DiskFullError, UserError
+from speechverse.files import only_run_in, whole_folder, write_text
 from speechverse.training.logs import Progress, RunLog
 from speechverse.training.optim import make_optimizer, make_schedule
-from speechverse.training.state import interruptible, load_state, only_run_in, save_state, whole_folder, write_text
+from speechverse.training.state import interruptible, load_state, save_state
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path):
@@ -129,7 +130,7 @@ def test_a_kill_while_a_log_is_cut_back_loses_nothing(tmp_path: Path, monkeypatc
     whole = (tmp_path / "metrics.jsonl").read_text()
     real = Path.write_text
 
-    def write_half(path: Path, text: str) -> None:
+    def write_half(path: Path, text: str, encoding: str) -> None:
         real(path, text[: len(text) // 2])
         raise KeyboardInterrupt
 

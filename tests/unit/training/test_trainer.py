@@ -260,7 +260,7 @@ class Bench:
             examples = [self.mixture.example(draw) for draw in draws]
             batches.append(self.collator(examples, [self.mixture.loss_weight(draw) for draw in draws]))
             at += size
-        return LoadedStep(0, 0, tuple(batches), 1.0)
+        return LoadedStep(tuple(batches), 1.0)
 
 
 def test_accumulation_over_micro_batches_is_one_large_batch(recipe: MakeRecipe):

@@ -11,7 +11,8 @@ from speechverse.evaluation.report.curves import curves_section
 from speechverse.evaluation.report.examples import examples_section
 from speechverse.evaluation.report.plots import layer_plot
 from speechverse.evaluation.report.scores import confusion_section, scores_section, slices_section
-from speechverse.evaluation.results import Results, load_answers, load_results, write_aside
+from speechverse.evaluation.results import Results, load_answers, load_results
+from speechverse.files import write_text
 
 OWN = "speechverse"
 REPORT = "report.html"
@@ -48,7 +49,7 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
         f"<style>\n{css}</style>\n</head>\n<body>\n" + "\n".join(filter(None, sections)) + "\n</body>\n</html>\n"
     )
     path = folder / REPORT
-    write_aside(path, page)
+    write_text(path, page)
     return path
 
 

@@ -1,0 +1,125 @@
+"""Files and folders that are whole or absent, and one run in a folder at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from speechverse.errors import DiskFullError, UserError, no_room
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to; what is there takes its name when the block ends without an error."""
+    aside = path.with_name(f".{path.name}.partial")
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small file, whole or not at all.
+
+    Raises:
+        DiskFullError: If there is no room; what was there before is left as it was.
+    """
+    with full_disk_told(path), written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends without an error.
+
+    Raises:
+        DiskFullError: If there is no room; what was there before is left as it was.
+    """
+    scratch = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        with full_disk_told(folder):
+            scratch.mkdir(parents=True)
+            yield scratch
+            _sync(scratch)
+            _put_in_place(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Has every file on the disk before the rename, so that a power cut cannot leave a whole name on half a file."""
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _put_in_place(scratch: Path, folder: Path) -> None:
+    recover(folder)
+    old = _old(folder)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(scratch, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def recover(folder: Path) -> None:
+    """Mends a folder whose process was killed between the two renames that replace it."""
+    if folder.exists():
+        shutil.rmtree(_old(folder), ignore_errors=True)
+    elif _old(folder).exists():
+        os.replace(_old(folder), folder)
+
+
+@contextlib.contextmanager
+def full_disk_told(path: Path) -> Iterator[None]:
+    """Words a full disk met in the block; other errors stay as they are.
+
+    Args:
+        path: What the block writes.
+
+    Raises:
+        DiskFullError: If there is no room.
+    """
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except Exception as error:
+        if reason := no_room(error):
+            raise DiskFullError(path, reason) from error
+        raise
+
+
+@contextlib.contextmanager
+def only_run_in(folder: Path, doing: str = "writing to", error: type[UserError] = UserError) -> Iterator[None]:
+    """Holds a lock on a folder; the system lets go of it when the process ends, however it ends.
+
+    Args:
+        folder: Is made if it is not there.
+        doing: What other runs are kept from.
+        error: What to raise if another run holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise error(f"another run is {doing} '{folder}' now; wait for it, or choose another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,71 @@
+"""Microscopic random parts in transformers' own classes; a test names what it needs otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+
+def byte_level(texts: Iterable[str], special: Iterable[str], size: int = 340, **names: Any) -> PreTrainedTokenizerFast:
+    """As BART's, GPT-2's and Qwen's: byte-level BPE; ids of `special` come first, `names` say what they are for."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    names = {"pad_token": "<pad>", "eos_token": "</s>", **names}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def conformer(**changes: Any) -> transformers.Wav2Vec2BertConfig:
+    sizes = {
+        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+        "feature_projection_input_dim": 320, "conv_depthwise_kernel_size": 5, "layerdrop": 0.0,
+    }  # fmt: skip
+    return transformers.Wav2Vec2BertConfig(**{**sizes, **changes})
+
+
+def save_conformer(folder: Path, **changes: Any) -> Path:
+    """A random BEST-RQ Conformer, with a CTC head where there is a `vocab_size`: 25 frames a second."""
+    kind = transformers.Wav2Vec2BertForCTC if "vocab_size" in changes else transformers.Wav2Vec2BertModel
+    kind(conformer(**changes)).save_pretrained(folder)
+    transformers.SeamlessM4TFeatureExtractor(stride=4).save_pretrained(folder)
+    return folder
+
+
+def t5(vocabulary: int, **changes: Any) -> transformers.T5ForConditionalGeneration:
+    sizes = {
+        "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0,
+        "dropout_rate": 0.0,
+    }  # fmt: skip
+    return transformers.T5ForConditionalGeneration(transformers.T5Config(vocab_size=vocabulary, **{**sizes, **changes}))
+
+
+def bart(vocabulary: int, kind: str = "Bart", *, layers: int = 1, **changes: Any) -> transformers.PreTrainedModel:
+    """BART, or one of its kin (`kind` is "Pegasus", "MBart")."""
+    sides = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in {"layers": layers, "attention_heads": 2, "ffn_dim": 16}.items()
+    }
+    sizes = {"d_model": 16, "max_position_embeddings": 256, "decoder_start_token_id": 2, "forced_eos_token_id": None}
+    config = getattr(transformers, f"{kind}Config")(vocab_size=vocabulary, **{**sides, **sizes, **changes})
+    return getattr(transformers, f"{kind}ForConditionalGeneration")(config)
+
+
+def decoder_only(vocabulary: int, kind: str = "Llama", **changes: Any) -> transformers.PreTrainedModel:
+    """Llama, or one of its kin (`kind` is "Qwen2", "Gemma")."""
+    sizes = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "max_position_embeddings": 256,
+    }  # fmt: skip
+    config = getattr(transformers, f"{kind}Config")(vocab_size=vocabulary, **{**sizes, **changes})
+    return getattr(transformers, f"{kind}ForCausalLM")(config)
