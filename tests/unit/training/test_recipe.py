@@ -51,8 +51,8 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ("lora.rank=8", "the LoRA of a new model is described in model.lora"),
         ("lora.rnk=8", "lora.rnk: unknown key; did you mean 'rank'?"),
         (
-            "curriculum.warm_up.steps=29",
-            "curriculum.warm_up.warmup_steps: 30 is longer than the whole stage of 29 steps",
+            "curriculum.warm_up.steps=49",
+            "curriculum.warm_up.warmup_steps: 50 is longer than the whole stage of 49 steps",
         ),
         ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
         ("data.validation={share: 0.1}", "set data.validation.every to a number of steps"),
