@@ -98,7 +98,8 @@ def full_disk_told(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if reason := no_room(error):
-            raise DiskFullError(path, reason) from error
+            named = getattr(error, "filename", None)  # what was met inside may lie elsewhere
+            raise DiskFullError(Path(named) if isinstance(named, str) else path, reason) from error
         raise
 
 

@@ -108,11 +108,11 @@ class Gate:
 def save_lm(
     folder: Path, recipe: LmRecipe, model: StreamedLm, tokenizer: PreTrainedTokenizerFast, scores: Scores
 ) -> Path:
-    """Writes weights, tokenizer, generation settings, card and gate, and leaves the model settled."""
-    model.settle()
-    model.lm.generation_config = GenerationConfig(
+    """Writes weights, tokenizer, generation settings, card and gate."""
+    lm = model.settled()
+    lm.generation_config = GenerationConfig(
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=model.lm.config.decoder_start_token_id,
+        decoder_start_token_id=lm.config.decoder_start_token_id,
     )
-    return save_foundation(folder, model.lm, tokenizer, lm_card(recipe, model.lm, tokenizer, scores), {"gate": scores})
+    return save_foundation(folder, lm, tokenizer, lm_card(recipe, lm, tokenizer, scores), {"gate": scores})

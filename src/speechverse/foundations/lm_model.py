@@ -5,6 +5,7 @@ Shapes: B batch, S positions read, U positions written, D width, V pieces.
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -120,14 +121,15 @@ class StreamedLm(nn.Module):
         return torch.where(batch.said[..., None], noised, words)
 
     @torch.no_grad()
-    def settle(self) -> None:
-        """Moves what "no style" adds to every position read into the position embeddings; once, before saving.
+    def settled(self) -> BlenderbotForConditionalGeneration:
+        """A copy of the LLM for plain embeddings: what "no style" adds to every position read is in its positions.
 
         The row of id 0 does not stay zero, as the output head shares it, and whoever reads with plain embeddings would
         miss what training has added everywhere (measured: keyword search .68 instead of .85).
         """
-        nothing = STYLE_STRENGTH * self.lm.get_input_embeddings().weight[0]
-        self.lm.model.encoder.embed_positions.weight.add_(nothing)
+        lm = copy.deepcopy(self.lm)
+        lm.model.encoder.embed_positions.weight.add_(STYLE_STRENGTH * lm.get_input_embeddings().weight[0])
+        return lm
 
     def forward(self, batch: LmBatch) -> Tensor:
         """Logits (B, U, V)."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from speechverse.errors import RecipeError, unknown_name
 
@@ -45,12 +45,19 @@ class ConvShape(Strict):
     """The convolutional body (`ConvSpeechModel`), which learns soonest at small sizes."""
 
     body: Literal["conv"] = "conv"
-    hidden_size: int = 160
-    num_hidden_layers: int = 6
-    intermediate_size: int = 640
-    conv_kernel_size: int = 11
-    stride: int = 4
-    dropout: float = 0.0
+    hidden_size: int = Field(default=160, ge=1)
+    num_hidden_layers: int = Field(default=6, ge=1)
+    intermediate_size: int = Field(default=640, ge=1)
+    conv_kernel_size: int = Field(default=11, ge=1)
+    stride: int = Field(default=4, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @field_validator("conv_kernel_size")
+    @classmethod
+    def _odd(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError(f"{size} frames have no middle; give an odd number")
+        return size
 
 
 class ConformerShape(Strict):
@@ -204,19 +211,33 @@ def load_recipe(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
 
 def _worded(error: ValidationError, kind: type[BaseModel]) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in _BODIES)
+    body = next((part for part in first["loc"] if part in _BODIES), None)
+    where = ".".join(str(part) for part in first["loc"] if part != body)
+    if first["type"] == "union_tag_not_found":
+        return f"{where}.body: say which body the encoder has ({', '.join(_BODIES)})"
     if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg']}"
-    return unknown_name("key", where, _known_keys(kind))
+    return unknown_name("key", where, _known_keys(kind, body=body))
 
 
-def _known_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
+def _known_keys(kind: type[BaseModel], prefix: str = "", body: object = None) -> list[str]:
     keys: list[str] = []
     for name, info in kind.model_fields.items():
-        sections = [part for part in (info.annotation, *get_args(info.annotation)) if isinstance(part, type)]
-        sections = [part for part in sections if issubclass(part, BaseModel)]
+        sections = _sections(info.annotation, body)
         for section in sections:
             keys += _known_keys(section, f"{prefix}{name}.")
         if not sections:
             keys.append(prefix + name)
     return keys
+
+
+def _sections(annotation: object, body: object) -> list[type[BaseModel]]:
+    """The section that a key holds, if it holds one; of two bodies the one that the recipe has chosen, or both."""
+    found = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
+    sections = [part for part in found if issubclass(part, BaseModel)]
+    chosen = [part for part in sections if "body" in part.model_fields and body in _bodies_of(part)]
+    return chosen or sections
+
+
+def _bodies_of(section: type[BaseModel]) -> tuple[object, ...]:
+    return get_args(section.model_fields["body"].annotation)

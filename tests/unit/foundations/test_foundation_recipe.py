@@ -32,6 +32,23 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
         load_recipe(path, LmRecipe)
 
 
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("{body: conv, num_attention_heads: 4}", r"'shape\.num_attention_heads'(?!.*position_embeddings_type)"),
+        ("{body: conformer, hiden_size: 4}", r"did you mean 'shape\.hidden_size'"),
+        ("{hidden_size: 4}", r"shape\.body: say which body the encoder has \(conv, conformer\)"),
+        ("{body: conv, conv_kernel_size: 10}", r"shape\.conv_kernel_size: .*give an odd number"),
+    ],
+)
+def test_a_wrong_shape_is_named(tmp_path: Path, shape: str, message: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    phases = "best_rq: {steps: 1, learning_rate: 1.0}\nctc: {steps: 1, learning_rate: 1.0}"
+    path.write_text(f"kind: encoder\nname: x\nshape: {shape}\n{phases}\n")
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path, EncoderRecipe)
+
+
 def test_the_other_kind_of_recipe_is_refused() -> None:
     with pytest.raises(RecipeError, match="kind"):
         load_recipe(RECIPES / "encoder-tiny.yaml", LmRecipe)

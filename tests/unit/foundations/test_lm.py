@@ -31,8 +31,7 @@ def test_what_training_adds_everywhere_stays_when_plain_embeddings_are_read(make
     batch = collate([maker.make("lamp", "Repeat it.", "lamp", [], random.Random(0), stretched=False)])
     with torch.inference_mode():
         taught, unsettled = model(batch), model.lm(input_ids=batch.ids, labels=batch.labels).logits
-        model.settle()
-        settled = model.lm(input_ids=batch.ids, labels=batch.labels).logits
+        settled = model.settled()(input_ids=batch.ids, labels=batch.labels).logits
     assert not torch.allclose(taught, unsettled, atol=1e-3)
     torch.testing.assert_close(settled, taught)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
+from transformers.utils import can_return_tuple
 
 from speechverse.encoders.conv_speech.configuration_conv_speech import ConvSpeechConfig
 
@@ -66,11 +67,13 @@ class ConvSpeechLayers(nn.Module):
         self.layer_norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
 
     def forward(self, hidden_BTD: Tensor, mask_BT1: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Returns the last, normalised (B, T, D), and the stream before the first and after each block."""
-        states = [hidden_BTD]
+        """Returns the last, normalised (B, T, D), and the stream before each block with that last one behind it."""
+        states: list[Tensor] = []
         for layer in self.layers:
-            states.append(layer(states[-1], mask_BT1))
-        return self.layer_norm(states[-1]), tuple(states)
+            states.append(hidden_BTD)
+            hidden_BTD = layer(hidden_BTD, mask_BT1)
+        last_BTD = self.layer_norm(hidden_BTD)
+        return last_BTD, (*states, last_BTD)
 
 
 class ConvSpeechPreTrainedModel(PreTrainedModel):
@@ -103,6 +106,7 @@ class ConvSpeechModel(ConvSpeechPreTrainedModel):
         self.encoder = ConvSpeechLayers(config)
         self.post_init()
 
+    @can_return_tuple
     def forward(
         self,
         input_features: Tensor,
@@ -115,13 +119,16 @@ class ConvSpeechModel(ConvSpeechPreTrainedModel):
         Args:
             input_features: (B, T, F).
             attention_mask: (B, T), 1 on true frames; None takes all for true.
-            output_hidden_states: Whether to return the stream before the first and after each block as well.
+            output_hidden_states: Whether to return the stream before each block and the last, normalised state as well;
+                None asks the configuration.
             kwargs: Ignored; for what trainers and pipelines hand to every model.
         """
         if attention_mask is None:
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
         mask_BT1 = attention_mask[..., None].to(input_features.dtype)
         last, states = self.encoder(self.feature_projection(input_features), mask_BT1)
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
         return BaseModelOutput(last_hidden_state=last, hidden_states=states if output_hidden_states else None)
 
 
@@ -136,6 +143,7 @@ class ConvSpeechForCTC(ConvSpeechPreTrainedModel):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
         self.post_init()
 
+    @can_return_tuple
     def forward(
         self,
         input_features: Tensor,
