@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from speechverse.errors import TaskError
 from speechverse.tasks.labels import LabelSet
@@ -15,6 +17,9 @@ from speechverse.types import Utterance
 
 NUM_TRIES = 50
 """Draws of a word not said before the whole vocabulary is gone through."""
+
+_SPOKEN_SIGNS = frozenset("#%&@")
+"""Punctuation to Unicode that is read out: "c#" is not "c"."""
 
 STOP_WORDS = frozenset(
     """a about after all also am an and any are as at be been before but by can could did do does for from get give had
@@ -36,21 +41,21 @@ class KeywordSearch(Task):
 
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
         """The word asked for."""
-        if ask.rng.random() < self.positive_share:
-            return {"keyword": ask.rng.choice(said_keywords(utterance, ask.vocabulary))}
+        if ask.rng.random() < self.positive_share and (said := said_keywords(utterance, ask.vocabulary)):
+            return {"keyword": ask.rng.choice(said)}
         return {"keyword": draw_unsaid(ask.rng, utterance, ask.vocabulary)}
 
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
         """Whether that word is said."""
-        return "yes" if is_said(fields["keyword"], _words(utterance)) else "no"
+        return "yes" if is_said(fields["keyword"], _words(utterance.text)) else "no"
 
 
 def said_keywords(utterance: Utterance, vocabulary: Sequence[str] = ()) -> Sequence[str]:
     """The utterance's keywords that its text holds; without them the vocabulary's; then its content words, or any."""
-    words = _words(utterance)
-    labelled = [keyword.lower() for keyword in utterance.labels.get("keywords") or ()]
+    words = _words(utterance.text)
+    labelled = map(_plain, utterance.labels.get("keywords") or ())
     return (
-        [keyword for keyword in labelled if is_said(keyword, words)]
+        [keyword for keyword in labelled if keyword and is_said(keyword, words)]
         or _known(words, vocabulary)
         or [word for word in words if word not in STOP_WORDS]
         or words
@@ -58,10 +63,49 @@ def said_keywords(utterance: Utterance, vocabulary: Sequence[str] = ()) -> Seque
 
 
 def _known(words: Sequence[str], vocabulary: Sequence[str]) -> list[str]:
-    """Keywords of other utterances that are said here: words not said are drawn from the same."""
-    known = {keyword.lower() for keyword in vocabulary}
-    spans = (" ".join(words[start:end]) for start in range(len(words)) for end in range(start + 1, len(words) + 1))
-    return list(dict.fromkeys(span for span in spans if span in known))
+    """Keywords of other utterances that are said here: words not said are drawn from the same.
+
+    There may be none; the caller then falls back to content words, which are of another kind than words not said.
+    """
+    # What is no tuple may change, so it is read anew.
+    known = _known_once(_Identity(vocabulary)) if isinstance(vocabulary, tuple) else _Known.of(vocabulary)
+    spans = (
+        " ".join(words[start:end])
+        for start in range(len(words))
+        for end in range(start + 1, min(start + known.longest, len(words)) + 1)
+    )
+    return list(dict.fromkeys(span for span in spans if span in known.keywords))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A vocabulary to look keywords up in, and the number of words of its longest."""
+
+    keywords: frozenset[str]
+    longest: int
+
+    @classmethod
+    def of(cls, vocabulary: Iterable[str]) -> _Known:
+        keywords = frozenset(map(_plain, set(vocabulary)))
+        return cls(keywords, max((keyword.count(" ") + 1 for keyword in keywords), default=0))
+
+
+class _Identity:
+    """A vocabulary as a key of a cache: hashed by identity, for its words are many, and kept alive with the entry."""
+
+    def __init__(self, vocabulary: tuple[str, ...]) -> None:
+        self.vocabulary = vocabulary
+
+    def __hash__(self) -> int:
+        return id(self.vocabulary)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.vocabulary is other.vocabulary
+
+
+@lru_cache(maxsize=16)
+def _known_once(key: _Identity) -> _Known:
+    return _Known.of(key.vocabulary)
 
 
 def draw_unsaid(rng: random.Random, utterance: Utterance, vocabulary: Sequence[str]) -> str:
@@ -70,12 +114,12 @@ def draw_unsaid(rng: random.Random, utterance: Utterance, vocabulary: Sequence[s
     Raises:
         TaskError: If the vocabulary has none.
     """
-    words = _words(utterance)
+    words = _words(utterance.text)
     for _ in range(NUM_TRIES if vocabulary else 0):
-        keyword = rng.choice(vocabulary).lower()
+        keyword = _plain(rng.choice(vocabulary))
         if not is_confusable(keyword, words):
             return keyword
-    unsaid = [keyword.lower() for keyword in vocabulary if not is_confusable(keyword.lower(), words)]
+    unsaid = [keyword for keyword in map(_plain, vocabulary) if not is_confusable(keyword, words)]
     if not unsaid:
         raise TaskError(
             f"task 'kws' found no word that utterance '{utterance.id}' does not say among the {len(vocabulary)} of the "
@@ -101,8 +145,29 @@ def is_confusable(keyword: str, words: Sequence[str]) -> bool:
     )
 
 
-def _words(utterance: Utterance) -> list[str]:
-    return (utterance.text or "").lower().split()
+def _words(text: str | None) -> list[str]:
+    """Lower-case words without the punctuation at their edges; apostrophes and hyphens inside them stay."""
+    return [word for word in map(_bare, (text or "").lower().split()) if word]
+
+
+def _plain(keyword: str) -> str:
+    """A keyword as it stands among `_words`; empty if it is punctuation only."""
+    return " ".join(_words(keyword))
+
+
+def _bare(word: str) -> str:
+    if word.isalnum():
+        return word
+    start, end = 0, len(word)
+    while start < end and _is_punctuation(word[start]):
+        start += 1
+    while end > start and _is_punctuation(word[end - 1]):
+        end -= 1
+    return word[start:end]
+
+
+def _is_punctuation(sign: str) -> bool:
+    return unicodedata.category(sign).startswith("P") and sign not in _SPOKEN_SIGNS
 
 
 KWS = KeywordSearch(

@@ -43,8 +43,11 @@ class Sources:
     recipe: Recipe
     _corpora: dict[str, Corpus] = field(default_factory=dict)
 
-    def check(self) -> None:
+    def check(self, tell: bool = True) -> None:
         """Opens all that any stage or the evaluation will ask for, so that a mistake is told before hours of training.
+
+        Args:
+            tell: Whether this process says what is no mistake but should be known.
 
         Raises:
             CorpusError: If a corpus or a split is missing, or has nothing that its task could be asked of.
@@ -57,12 +60,12 @@ class Sources:
                 for item in self.recipe.data.mixtures[stage.mixture]:
                     self._validation_of(item)
         if self.recipe.evaluation is not None:
-            self._check_evaluation(self.recipe.evaluation)
+            self._check_evaluation(self.recipe.evaluation, tell)
 
-    def _check_evaluation(self, section: EvaluationSection) -> None:
+    def _check_evaluation(self, section: EvaluationSection, tell: bool) -> None:
         corpus, place = self.corpus(section.corpus), "split"
         if section.split not in corpus.splits and "split" not in section.model_fields_set:
-            say(f"corpus '{section.corpus}' has no split '{section.split}': there will be nothing to evaluate on")
+            say(f"corpus '{section.corpus}' has no split '{section.split}': there will be nothing to evaluate on", tell)
             return
         try:
             corpus.utterances(section.split)

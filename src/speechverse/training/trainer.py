@@ -73,7 +73,7 @@ class Trainer:
         self.position, self.history, self.seconds = Position(), list[dict[str, Any]](), 0.0
         self._began = time.monotonic()
         self.sources = Sources(recipe)
-        self.sources.check()
+        self.sources.check(engine.main)
         self.model = build_model(recipe, engine.dtype)
         self.resumed = self._restore()
         self.model.to(engine.device)

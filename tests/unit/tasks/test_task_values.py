@@ -20,6 +20,7 @@ from speechverse.tasks import (
     Task,
     all_tasks,
     get_task,
+    kws,
     parse_slots,
     task_names,
 )
@@ -155,6 +156,55 @@ def test_keyword_search_asks_for_words_of_one_kind_whatever_the_answer(speech) -
         example = get_task("kws").render(clip, dataclasses.replace(ask(seed), vocabulary=vocabulary))
         asked[example.target].add(example.instruction.split("'")[1])
     assert asked == {"yes": {"lamp", "living room", "kitchen"}, "no": {"lamp", "living room", "kitchen", "garden"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "keywords", "asked"),
+    [
+        ("I have a cat.", ["cat"], {"cat"}),
+        ("A cat, I think, and «New York».", ["Cat", "new york"], {"cat", "new york"}),
+        ("Don't touch the T-shirt!", ["don't", "t-shirt."], {"don't", "t-shirt"}),
+        ("¿Dónde está el niño?", ["niño"], {"niño"}),
+        ("यह हिन्दी।", ["हिन्दी"], {"हिन्दी"}),
+        ("play it in C#.", ["c#", "..."], {"c#"}),
+        ("I have a cat.", None, {"cat"}),
+    ],
+)
+def test_keyword_search_does_not_mind_punctuation(speech, text: str, keywords: list[str] | None, asked: set) -> None:
+    task = dataclasses.replace(get_task("kws"), positive_share=1.0)
+    clip = speech(text=text, keywords=keywords)
+    for vocabulary in (("violin",), tuple(keywords or ())):
+        examples = [task.render(clip, ask(seed, vocabulary=vocabulary)) for seed in range(30)]
+        assert {example.target for example in examples} == {"yes"}
+        found = {keyword for keyword in asked for e in examples if f"'{keyword}'" in e.instruction}
+        assert found == asked
+        assert all(any(f"'{keyword}'" in e.instruction for keyword in asked) for e in examples)
+
+
+def test_keyword_search_does_not_ask_in_vain_for_a_word_before_a_full_stop(speech) -> None:
+    task = dataclasses.replace(get_task("kws"), positive_share=0.0)
+    clip = speech(text="I have a cat.", keywords=["cat"])
+    asked = [task.render(clip, ask(seed, vocabulary=("cat", "Cat,", "!", "violin."))) for seed in range(30)]
+    assert all("'violin'" in example.instruction and example.target == "no" for example in asked)
+
+
+def test_keyword_search_of_a_text_of_punctuation_asks_for_a_word_not_said(speech) -> None:
+    task = dataclasses.replace(get_task("kws"), positive_share=1.0)
+    assert task.render(speech(text="...", keywords=None), ask(vocabulary=("violin",))).target == "no"
+
+
+def test_keyword_search_reads_a_vocabulary_once(speech, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, of = [], kws._Known.of
+    monkeypatch.setattr(kws._Known, "of", lambda vocabulary: read.append(vocabulary) or of(vocabulary))
+    clip = speech(keywords=None, text="the lamp in the living room")
+    first, second, growing = ("lamp", "Living Room"), ("garden", "room"), ["lamp"]
+    for _ in range(3):
+        assert kws.said_keywords(clip, first) == ["lamp", "living room"]
+        assert kws.said_keywords(clip, second) == ["room"]
+    assert len(read) == 2
+    assert kws.said_keywords(clip, growing) == ["lamp"]
+    growing.append("room")
+    assert kws.said_keywords(clip, growing) == ["lamp", "room"]
 
 
 def test_keyword_search_without_other_words_is_an_error(speech) -> None:
