@@ -40,7 +40,7 @@ class TextSide:
         """Draws `sentences` utterances once; each question picks one of them."""
         self.labels = labels
         self.utterances = [self._utterance(rng_for(seed, part, index), part, index) for index in range(sentences)]
-        self.keywords = [word for u in self.utterances for word in u.labels.get("keywords", ())]
+        self.keywords = tuple(word for u in self.utterances for word in u.labels.get("keywords", ()))
         self.tasks = {task.name: task for task in all_tasks()}
         self._by_task = {name: [u for u in self.utterances if task.applies_to(u)] for name, task in self.tasks.items()}
 
