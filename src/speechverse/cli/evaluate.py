@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json as json_format
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -17,6 +17,7 @@ from speechverse.errors import CacheError, UserError
 
 if TYPE_CHECKING:
     from speechverse.data import Corpus
+    from speechverse.encoders import SpeechEncoder
     from speechverse.evaluation import EvaluationSettings, Results
     from speechverse.evaluation.runner import Watch
 
@@ -136,7 +137,7 @@ def run(
     recogniser, why_none = find_recogniser(loaded.model.config)
     if recogniser is None and "cascade-ctc" in settings.systems and not quiet:
         typer.echo(f"cascade-ctc is left out: {why_none}", err=True)
-    with _features_folder(output, cache) as features, _progress(quiet) as watch:
+    with _features_folder(output, cache, loaded.model.encoder) as features, _progress(quiet) as watch:
         results = evaluate(
             loaded.model,
             loaded.processor,
@@ -174,7 +175,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _features_folder(output: Path, cache: CacheMode) -> Iterator[Path | None]:
+def _features_folder(output: Path, cache: CacheMode, encoder: SpeechEncoder) -> Iterator[Path | None]:
     """Where encoder outputs are kept: beside the results, as a system's own temporary folder is often memory."""
     try:
         if cache == "none":
@@ -182,20 +183,39 @@ def _features_folder(output: Path, cache: CacheMode) -> Iterator[Path | None]:
         elif cache == "keep":
             yield output / "features"
         else:
-            with _temporary_folder(output) as folder:
-                yield Path(folder)
+            with _temporary_folder(output, encoder) as folder:
+                yield folder
     except CacheError as error:
         raise CacheError(f"{error} (here: with --output, or --cache none)") from error
 
 
-def _temporary_folder(output: Path) -> TemporaryDirectory[str]:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        return TemporaryDirectory(prefix=".features-", dir=output, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to the output folder '{output}' ({error}); choose another with --output"
-        ) from error
+@contextmanager
+def _temporary_folder(output: Path, encoder: SpeechEncoder) -> Iterator[Path]:
+    """One folder by a fixed name, so that what a killed run left is gone on with, not left lying beside another."""
+    from speechverse.data.cache import encoder_fingerprint
+    from speechverse.files import only_run_in
+
+    folder = output / ".features"
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_run_in(folder, "keeping encoder outputs in"))
+        except OSError as error:
+            raise UserError(
+                f"cannot write to the output folder '{output}' ({error}); choose another with --output"
+            ) from error
+        try:
+            own = folder / encoder_fingerprint(encoder, encoder.model.dtype)[:16]
+            _remove_others(folder, own)
+            yield own
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_others(folder: Path, own: Path) -> None:
+    """Removes what runs of other encoders left when they were killed."""
+    for other in folder.iterdir():
+        if other.is_dir() and other != own:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 @contextmanager

@@ -283,6 +283,35 @@ def test_the_verb_leaves_no_encoder_outputs_unless_asked_to(checkpoint, corpus, 
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == left
 
 
+def test_what_a_killed_run_left_is_gone_on_with_and_removed(checkpoint, corpus, loaded, tmp_path, monkeypatch):
+    from speechverse.cli.evaluate import run
+    from speechverse.data import cache
+
+    encoder, heard, hear = loaded[0].encoder, [], cache._hear
+    own = tmp_path / ".features" / cache.encoder_fingerprint(encoder, encoder.model.dtype)[:16]
+    left = corpus.utterances("test")[:2]
+    cache.FeatureCache.build(encoder, left, own, dtype=encoder.model.dtype)
+    (tmp_path / ".features" / "another").mkdir()
+    monkeypatch.setattr(
+        cache, "_hear", lambda encoder, clips, dtype: heard.extend(clips) or hear(encoder, clips, dtype)
+    )
+    settings = replace(SETTINGS, tasks=("asr",), systems=("speechverse",))
+    run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
+    assert heard and not set(heard) & set(map(cache.entry_key, left))
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_two_runs_do_not_share_what_one_of_them_removes(checkpoint, corpus, tmp_path):
+    from speechverse.cli.evaluate import run
+    from speechverse.files import only_run_in
+
+    settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
+    with only_run_in(tmp_path / ".features"):
+        with pytest.raises(UserError, match="another run is keeping encoder outputs"):
+            run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
+        assert (tmp_path / ".features" / ".lock").exists()
+
+
 def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(checkpoint, corpus, tmp_path, monkeypatch):
     from speechverse.cli.evaluate import run
     from speechverse.data import cache
