@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from speechverse.errors import CacheError, UserError
+from speechverse.errors import UserError
 
 if TYPE_CHECKING:
     from speechverse.data import Corpus
@@ -51,7 +51,8 @@ def command(
         CacheMode,
         typer.Option(
             help="What the encoder hears is kept in the output folder until all is answered; 'keep' leaves it there in "
-            "'features', 'none' hears each clip anew for every answer and needs no space."
+            "'features', 'none' hears each clip anew for every answer and needs no space, as is done by default where "
+            "there is too little."
         ),
     ] = "temporary",
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, and no progress.")] = False,
@@ -137,18 +138,22 @@ def run(
     recogniser, why_none = find_recogniser(loaded.model.config)
     if recogniser is None and "cascade-ctc" in settings.systems and not quiet:
         typer.echo(f"cascade-ctc is left out: {why_none}", err=True)
-    with _features_folder(output, cache, loaded.model.encoder) as features, _progress(quiet) as watch:
-        results = evaluate(
-            loaded.model,
-            loaded.processor,
-            corpus,
-            settings,
-            output=output,
-            features=features,
-            recogniser=recogniser,
-            about_model=describe(loaded.model, model),
-            watch=watch,
-        )
+
+    def measure(features: Path | None) -> Results:
+        with _progress(quiet) as watch:
+            return evaluate(
+                loaded.model,
+                loaded.processor,
+                corpus,
+                settings,
+                output=output,
+                features=features,
+                recogniser=recogniser,
+                about_model=describe(loaded.model, model),
+                watch=watch,
+            )
+
+    results = _with_room(measure, output, cache, loaded.model.encoder)
     page = write_report(output, training_log(model))
     if not quiet:
         console = Console()
@@ -174,19 +179,32 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _with_room(
+    measure: Callable[[Path | None], Results], output: Path, cache: CacheMode, encoder: SpeechEncoder
+) -> Results:
+    """Measures with a cache as asked for, or with none if nobody asked for one and it would not fit the disk."""
+    from speechverse.data.cache import CacheDiskError, CacheTooLargeError
+
+    try:
+        with _features_folder(output, cache, encoder) as features:
+            return measure(features)
+    except CacheDiskError as error:
+        if cache != "temporary" or not isinstance(error, CacheTooLargeError):
+            raise CacheDiskError(f"{error} (here: with --output, or --cache none)") from error
+        typer.echo(f"each clip is heard anew for every answer, as with --cache none: {error.reason}", err=True)
+    return measure(None)
+
+
 @contextmanager
 def _features_folder(output: Path, cache: CacheMode, encoder: SpeechEncoder) -> Iterator[Path | None]:
     """Where encoder outputs are kept: beside the results, as a system's own temporary folder is often memory."""
-    try:
-        if cache == "none":
-            yield None
-        elif cache == "keep":
-            yield output / "features"
-        else:
-            with _temporary_folder(output, encoder) as folder:
-                yield folder
-    except CacheError as error:
-        raise CacheError(f"{error} (here: with --output, or --cache none)") from error
+    if cache == "none":
+        yield None
+    elif cache == "keep":
+        yield output / "features"
+    else:
+        with _temporary_folder(output, encoder) as folder:
+            yield folder
 
 
 @contextmanager

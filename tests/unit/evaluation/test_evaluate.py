@@ -322,8 +322,35 @@ def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(checkpoint,
         run(str(checkpoint), corpus, settings, tmp_path / "file" / "out", "cpu", quiet=True)
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
     with pytest.raises(CacheError, match="0.0 GB are free .* --cache none"):
-        run(str(checkpoint), corpus, settings, tmp_path / "full", "cpu", quiet=True)
-    assert not list((tmp_path / "full").iterdir())
+        run(str(checkpoint), corpus, settings, tmp_path / "full", "cpu", quiet=True, cache="keep")
+
+
+def test_a_cache_that_nobody_asked_for_is_done_without_where_it_does_not_fit(
+    checkpoint, corpus, tmp_path, monkeypatch, capsys
+):
+    from speechverse.cli.evaluate import run
+    from speechverse.data import cache
+
+    settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
+    results = run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
+    assert results.hearing_seconds is None and results.score("er", "speechverse") is not None
+    assert capsys.readouterr().err.count("as with --cache none: the feature cache would take") == 1
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_only_a_disk_is_mended_by_another_folder(checkpoint, corpus, tmp_path, monkeypatch):
+    from speechverse.cli.evaluate import run
+    from speechverse.data import cache
+
+    def not_finite(*_):
+        raise CacheError("not finite")
+
+    settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
+    monkeypatch.setattr(cache, "_hear", not_finite)
+    with pytest.raises(CacheError, match="^not finite$"):
+        run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_measured_is_noted(loaded, corpus):
