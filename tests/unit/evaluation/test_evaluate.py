@@ -243,7 +243,9 @@ def test_a_cut_encoder_is_not_lent_to_the_ctc_head(loaded, corpus, tmp_path, mon
     evaluate(
         model, processor, corpus, settings, output=tmp_path, features=tmp_path / "f", recogniser=lambda: recogniser
     )
-    assert [record.answer for record in load_answers(tmp_path)] == expected[: len(load_answers(tmp_path))]
+    answers = [record.answer for record in load_answers(tmp_path)]
+    assert len(answers) == 4
+    assert answers == expected[:4]
 
 
 def test_nothing_is_heard_for_systems_that_do_not_listen(loaded, corpus, tmp_path):
