@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json as json_format
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from speechverse.errors import CacheError, UserError
+from speechverse.errors import UserError
 
 if TYPE_CHECKING:
     from speechverse.data import Corpus
+    from speechverse.encoders import SpeechEncoder
     from speechverse.evaluation import EvaluationSettings, Results
     from speechverse.evaluation.runner import Watch
 
@@ -50,7 +51,8 @@ def command(
         CacheMode,
         typer.Option(
             help="What the encoder hears is kept in the output folder until all is answered; 'keep' leaves it there in "
-            "'features', 'none' hears each clip anew for every answer and needs no space."
+            "'features', 'none' hears each clip anew for every answer and needs no space, as is done by default where "
+            "there is too little."
         ),
     ] = "temporary",
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, and no progress.")] = False,
@@ -136,18 +138,22 @@ def run(
     recogniser, why_none = find_recogniser(loaded.model.config)
     if recogniser is None and "cascade-ctc" in settings.systems and not quiet:
         typer.echo(f"cascade-ctc is left out: {why_none}", err=True)
-    with _features_folder(output, cache) as features, _progress(quiet) as watch:
-        results = evaluate(
-            loaded.model,
-            loaded.processor,
-            corpus,
-            settings,
-            output=output,
-            features=features,
-            recogniser=recogniser,
-            about_model=describe(loaded.model, model),
-            watch=watch,
-        )
+
+    def measure(features: Path | None) -> Results:
+        with _progress(quiet) as watch:
+            return evaluate(
+                loaded.model,
+                loaded.processor,
+                corpus,
+                settings,
+                output=output,
+                features=features,
+                recogniser=recogniser,
+                about_model=describe(loaded.model, model),
+                watch=watch,
+            )
+
+    results = _with_room(measure, output, cache, loaded.model.encoder)
     page = write_report(output, training_log(model))
     if not quiet:
         console = Console()
@@ -173,29 +179,61 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _with_room(
+    measure: Callable[[Path | None], Results], output: Path, cache: CacheMode, encoder: SpeechEncoder
+) -> Results:
+    """Measures with a cache as asked for, or with none if nobody asked for one and it would not fit the disk."""
+    from speechverse.data.cache import CacheDiskError, CacheTooLargeError
+
+    try:
+        with _features_folder(output, cache, encoder) as features:
+            return measure(features)
+    except CacheDiskError as error:
+        if cache != "temporary" or not isinstance(error, CacheTooLargeError):
+            raise CacheDiskError(f"{error} (here: with --output, or --cache none)") from error
+        typer.echo(f"each clip is heard anew for every answer, as with --cache none: {error.reason}", err=True)
+    return measure(None)
+
+
 @contextmanager
-def _features_folder(output: Path, cache: CacheMode) -> Iterator[Path | None]:
+def _features_folder(output: Path, cache: CacheMode, encoder: SpeechEncoder) -> Iterator[Path | None]:
     """Where encoder outputs are kept: beside the results, as a system's own temporary folder is often memory."""
-    try:
-        if cache == "none":
-            yield None
-        elif cache == "keep":
-            yield output / "features"
-        else:
-            with _temporary_folder(output) as folder:
-                yield Path(folder)
-    except CacheError as error:
-        raise CacheError(f"{error} (here: with --output, or --cache none)") from error
+    if cache == "none":
+        yield None
+    elif cache == "keep":
+        yield output / "features"
+    else:
+        with _temporary_folder(output, encoder) as folder:
+            yield folder
 
 
-def _temporary_folder(output: Path) -> TemporaryDirectory[str]:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        return TemporaryDirectory(prefix=".features-", dir=output, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to the output folder '{output}' ({error}); choose another with --output"
-        ) from error
+@contextmanager
+def _temporary_folder(output: Path, encoder: SpeechEncoder) -> Iterator[Path]:
+    """One folder by a fixed name, so that what a killed run left is gone on with, not left lying beside another."""
+    from speechverse.data.cache import encoder_fingerprint
+    from speechverse.files import only_run_in
+
+    folder = output / ".features"
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_run_in(folder, "keeping encoder outputs in"))
+        except OSError as error:
+            raise UserError(
+                f"cannot write to the output folder '{output}' ({error}); choose another with --output"
+            ) from error
+        try:
+            own = folder / encoder_fingerprint(encoder, encoder.model.dtype)[:16]
+            _remove_others(folder, own)
+            yield own
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_others(folder: Path, own: Path) -> None:
+    """Removes what runs of other encoders left when they were killed."""
+    for other in folder.iterdir():
+        if other.is_dir() and other != own:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 @contextmanager

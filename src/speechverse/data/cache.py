@@ -46,6 +46,22 @@ _SHARD_BYTES = 128 * 2**20
 _BATCH_SECONDS: Seconds = 60.0
 
 
+class CacheDiskError(CacheError):
+    """A cache that the disk does not take; another folder, or no cache at all, helps."""
+
+
+class CacheTooLargeError(CacheDiskError):
+    """A cache larger than the room there is, told before anything is heard.
+
+    Attributes:
+        reason: How much it takes and how much is free.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}; choose another folder, or do without a cache")
+
+
 def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float16) -> str:
     """A hash of all that an entry depends on besides the audio: weights, layers kept, preprocessing and precision."""
     settings = {
@@ -128,8 +144,10 @@ class FeatureCache:
             progress: Called with the number of utterances done since the last call, those already there first.
 
         Raises:
-            CacheError: If the folder holds another encoder's cache, another run is building there, it cannot be written
-                to, the disk is too small, or an output leaves the range of `dtype`.
+            CacheTooLargeError: If the disk is too small.
+            CacheDiskError: If the folder cannot be written to.
+            CacheError: If the folder holds another encoder's cache, another run is building there, or an output leaves
+                the range of `dtype`.
             CorpusError: If too many clips cannot be read.
             AudioError: If an audio file is missing.
         """
@@ -313,7 +331,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise CacheError(
+        raise CacheDiskError(
             f"the feature cache {folder} cannot be written ({error}); free some space, choose another folder, "
             "or do without a cache"
         ) from error
@@ -332,9 +350,8 @@ def _refuse_full_disk(folder: Path, size: int, num_clips: int) -> None:
     free = shutil.disk_usage(folder).free
     log.info("feature cache %s: %d clips, %.1f MB", folder, num_clips, size / 1e6)
     if size > free:
-        raise CacheError(
-            f"the feature cache would take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at {folder}; "
-            "choose another folder, or do without a cache"
+        raise CacheTooLargeError(
+            f"the feature cache would take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at {folder}"
         )
 
 

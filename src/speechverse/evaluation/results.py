@@ -137,8 +137,8 @@ class Results:
         if not readers or not tasks:
             return ""
         return (
-            f"A transcript does not tell what {_listed(tasks)} {'asks' if len(tasks) == 1 else 'ask'} for, the voice "
-            f"does: there {_listed(readers)} can only guess."
+            f"{_listed(tasks)} {'asks' if len(tasks) == 1 else 'ask'} about the voice: where the words do not tell, "
+            f"{_listed(readers)} can only guess."
         )
 
 

@@ -168,11 +168,13 @@ class Oracle(Cascade):
 
 @dataclass
 class Majority:
-    """The commonest right answer of the training split, whatever is heard; for closed sets of labels."""
+    """The commonest right answer (of the training split where there is one), unheard; for closed sets."""
 
     parts: Parts
     name: ClassVar[str] = "majority"
-    title: ClassVar[str] = "always the commonest answer of the training split, without listening"
+    title: ClassVar[str] = (
+        "always the commonest right answer (of the training split where there is one), without listening"
+    )
     hears: ClassVar[bool] = False
 
     def missing(self, examples: Sequence[Example]) -> str | None:
