@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speechverse.files import write_text
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -109,10 +111,11 @@ class Quickstart:
     def _timed(self, title: str) -> Iterator[None]:
         self.console.rule(f"[bold]{title}", align="left")
         begin = time.monotonic()
-        yield
-        # A part that was done before returns at once; its time is that of the run that did it.
-        self.times[title] = max(self.times.get(title, 0.0), time.monotonic() - begin)
-        self.times_file.write_text(json.dumps(self.times, indent=1))
+        try:
+            yield
+        finally:  # what an interrupted run has spent counts too
+            self.times[title] = self.times.get(title, 0.0) + time.monotonic() - begin
+            write_text(self.times_file, json.dumps(self.times, indent=1))
 
     def _say_where(self) -> None:
         spent = ", ".join(f"{title} {seconds:.0f} s" for title, seconds in self.times.items())
