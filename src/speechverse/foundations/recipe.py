@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from speechverse.errors import RecipeError, unknown_name
 
@@ -31,6 +31,12 @@ class PhaseSettings(Strict):
     log_every: int = Field(default=20, ge=1)
     evaluate_every: int = Field(default=500, ge=1)
     save_every: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _reaches_its_rate(self) -> PhaseSettings:
+        if self.steps and self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps {self.warmup_steps} is longer than the whole phase of {self.steps} steps")
+        return self
 
 
 class TokenizerRecipe(Strict):
@@ -149,6 +155,14 @@ class EncoderRecipe(Strict):
     best_rq: PhaseSettings
     ctc: CtcPhase
 
+    @model_validator(mode="after")
+    def _has_the_layers_named(self) -> EncoderRecipe:
+        layers = self.shape.num_hidden_layers
+        for name in ("letters_layer", "low_layers"):
+            if not 0 <= getattr(self.ctc, name) <= layers:
+                raise ValueError(f"ctc.{name} is {getattr(self.ctc, name)}; the encoder has {layers} layers")
+        return self
+
 
 class LmShape(Strict):
     """A pre-layer-norm encoder-decoder."""
@@ -216,7 +230,7 @@ def _worded(error: ValidationError, kind: type[BaseModel]) -> str:
     if first["type"] == "union_tag_not_found":
         return f"{where}.body: say which body the encoder has ({', '.join(_BODIES)})"
     if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg']}"
+        return f"{where}: {first['msg']}".removeprefix(": ")
     return unknown_name("key", where, _known_keys(kind, body=body))
 
 

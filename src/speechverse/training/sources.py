@@ -64,7 +64,9 @@ class Sources:
 
     def _check_evaluation(self, section: EvaluationSection, tell: bool) -> None:
         corpus, place = self.corpus(section.corpus), "split"
-        if section.split not in corpus.splits and "split" not in section.model_fields_set:
+        # Not whether the recipe says so: a run's own recipe.yaml, from which it is resumed, says every default.
+        default = type(section).model_fields["split"].default
+        if section.split == default and default not in corpus.splits:
             say(f"corpus '{section.corpus}' has no split '{section.split}': there will be nothing to evaluate on", tell)
             return
         try:

@@ -22,7 +22,8 @@ def test_the_shipped_recipes_load_and_share_one_tokenizer() -> None:
     [
         ("training: {steps: 1, learnig_rate: 1.0}", "learning_rate"),
         ("training: {steps: -1, learning_rate: 1.0}", "training.steps"),
-        ("training: {steps: 1, learning_rate: 1.0}\nnonsense: 1", "nonsense"),
+        ("training: {steps: 1, warmup_steps: 1, learning_rate: 1.0}\nnonsense: 1", "nonsense"),
+        ("training: {steps: 9, warmup_steps: 10, learning_rate: 1.0}", "warmup_steps 10 is longer .* of 9 steps"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
@@ -38,12 +39,14 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
         ("{body: conv, num_attention_heads: 4}", r"'shape\.num_attention_heads'(?!.*position_embeddings_type)"),
         ("{body: conformer, hiden_size: 4}", r"did you mean 'shape\.hidden_size'"),
         ("{hidden_size: 4}", r"shape\.body: say which body the encoder has \(conv, conformer\)"),
+        ("{body: conv, num_hidden_layers: 2}", r"ctc\.letters_layer is 3; the encoder has 2 layers"),
         ("{body: conv, conv_kernel_size: 10}", r"shape\.conv_kernel_size: .*give an odd number"),
     ],
 )
 def test_a_wrong_shape_is_named(tmp_path: Path, shape: str, message: str) -> None:
     path = tmp_path / "wrong.yaml"
-    phases = "best_rq: {steps: 1, learning_rate: 1.0}\nctc: {steps: 1, learning_rate: 1.0}"
+    phase = "{steps: 1, warmup_steps: 1, learning_rate: 1.0}"
+    phases = f"best_rq: {phase}\nctc: {phase}"
     path.write_text(f"kind: encoder\nname: x\nshape: {shape}\n{phases}\n")
     with pytest.raises(RecipeError, match=message):
         load_recipe(path, EncoderRecipe)
