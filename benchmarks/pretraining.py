@@ -22,20 +22,20 @@ class _Phase:
         import torch
 
         from benchmarks import material
-        from speechverse.foundations.encoder import TwoObjectives
-        from speechverse.foundations.features import SpeechBatches, make_features
+        from speechverse.foundations.features import MEL_FRAME_RATE, SpeechBatches, make_features
+        from speechverse.foundations.objectives import Objectives
         from speechverse.training.optim import make_optimizer
 
         recipe = material.encoder_recipe()
         self.utterances = list(material.world(folder).utterances("train"))
         self.stride, began = recipe.shape.stride, time.perf_counter()
-        store = make_features(self.utterances, folder / "mels", self.stride, recipe.data.workers)
-        self.frame_rate = 100 / self.stride
-        self.made_at = sum(store.lengths) / self.frame_rate / (time.perf_counter() - began)
-        frames = round(recipe.data.batch_seconds * self.frame_rate)
+        store = make_features(self.utterances, folder / "mels", recipe.data.workers)
+        self.frame_rate = MEL_FRAME_RATE / self.stride
+        self.made_at = sum(store.lengths) / MEL_FRAME_RATE / (time.perf_counter() - began)
+        frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE)
         self.batches = SpeechBatches(store, range(len(store)), frames, recipe.seed)
         torch.manual_seed(0)
-        self.model = TwoObjectives(recipe.shape, recipe.objective, material.tokenizer()).train()
+        self.model = Objectives(recipe.shape, recipe.objective, material.tokenizer(), {}).train()
         self.optimizer = make_optimizer(self.model.parameters(), recipe.best_rq.learning_rate)
         self.generator = torch.Generator().manual_seed(0)
 
@@ -65,8 +65,14 @@ class _Phase:
 
 
 def _made_once(folder: Path) -> Repeat:
+    from speechverse.foundations.features import stacked
+
     phase = _Phase(folder)
-    return phase.repeated(phase.batches.__getitem__, {"features made at (audio s/s)": phase.made_at})
+
+    def batch_of(step: int) -> Any:
+        return stacked(phase.batches[step], phase.stride)
+
+    return phase.repeated(batch_of, {"features made at (audio s/s)": phase.made_at})
 
 
 def _plain_loop(folder: Path) -> Repeat:

@@ -6,148 +6,99 @@ Shapes: B batch, T stacked frames (25 Hz), V pieces, U target pieces.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from transformers import AutoModelForCTC, PreTrainedConfig, PreTrainedTokenizerFast, Wav2Vec2BertConfig
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from speechverse.data import Corpus
-from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining, BestRqOutput
-from speechverse.encoders.conv_speech import ConvSpeechConfig
+from speechverse.encoders.best_rq import BestRqOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.files import only_run_in
+from speechverse.foundations.augment import Augmenter, spec_augment
 from speechverse.foundations.cards import encoder_card
 from speechverse.foundations.features import (
-    MEL_BINS,
     MEL_FRAME_RATE,
     FeatureStore,
     SpeechBatch,
     SpeechBatches,
     front_end,
     make_features,
-    spec_augment,
-    warped,
+    stacked,
+    stacked_lengths,
 )
+from speechverse.foundations.objectives import UNKNOWN, Layers, Objectives, frames_needed, spell
 from speechverse.foundations.phases import Numbers, Phase, made_of
-from speechverse.foundations.recipe import BestRqRecipe, ConformerShape, EncoderRecipe, EncoderShape
+from speechverse.foundations.recipe import EncoderRecipe
 from speechverse.foundations.saving import save_foundation
 from speechverse.foundations.text_side import STRATA
 from speechverse.foundations.world import world_tokenizer
 from speechverse.metrics import score
-from speechverse.seeding import hash_seed, rng_for
+from speechverse.seeding import hash_seed
 from speechverse.synth import SynthSpec, synthesize_corpus
+from speechverse.synth.styles import EMOTIONS
+from speechverse.synth.voices import ACCENTS
 from speechverse.training.logs import Progress
 from speechverse.types import Utterance
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz'"
+VOICE_CLASSES: dict[str, list[Any]] = {
+    "emotion": list(EMOTIONS),
+    "accent": list(ACCENTS),
+    "num_speakers": [1, 2],
+    "is_speech": [True, False],
+}
+"""Field of labels → its classes, for the heads that keep voice and tone in the encoder."""
 
 
-Targets = Sequence[Sequence[int]]
-
-
-class TwoObjectives(nn.Module):
-    """One body under the CTC head and the BEST-RQ heads; a head over letters helps CTC and is not kept."""
-
-    def __init__(self, shape: EncoderShape, objective: BestRqRecipe, tokenizer: PreTrainedTokenizerFast) -> None:
-        super().__init__()
-        self.ctc: Any = AutoModelForCTC.from_config(body_config(shape, tokenizer))
-        if isinstance(shape, ConformerShape):
-            _start_conformer(self.ctc.base_model)
-        self.letters = nn.Linear(shape.hidden_size, 1 + len(LETTERS))
-        self.best_rq = BestRqForPreTraining(self.ctc.base_model, BestRqConfig(**objective.model_dump()))
-
-    def named(self, batch: SpeechBatch, generator: torch.Generator) -> BestRqOutput:
-        """The self-supervised pass."""
-        return self.best_rq(batch.features, batch.mask, generator)
-
-    def ctc_losses(
-        self, batch: SpeechBatch, pieces: Targets, spelled: Targets, letters_layer: int
-    ) -> tuple[Tensor, Tensor]:
-        """CTC losses a piece, from the top, and a letter, from a layer below."""
-        output = self.ctc(batch.features, attention_mask=batch.mask, output_hidden_states=True)
-        letter_logits = self.letters(output.hidden_states[letters_layer])
-        return ctc_loss(output.logits, batch.mask, pieces), ctc_loss(letter_logits, batch.mask, spelled)
-
-    def low_parameters(self, layers: int) -> set[nn.Parameter]:
-        """Those of the input projection and of the bottom layers, where voice and tone are kept."""
-        body = self.ctc.base_model
-        low = [body.feature_projection, *body.encoder.layers[:layers]]
-        return {parameter for module in low for parameter in module.parameters()}
-
-
-def _start_conformer(body: nn.Module) -> None:
-    """Xavier weights instead of transformers' std of 0.02; part of what learned best here, not shown to be a cause."""
-    for module in body.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-
-
-def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
-    """The body in transformers' words; the CTC blank is the padding piece."""
-    common: dict[str, Any] = {
-        "vocab_size": len(tokenizer),
-        "feature_projection_input_dim": MEL_BINS * shape.stride,
-        "pad_token_id": tokenizer.pad_token_id,
-        **shape.model_dump(exclude={"body", "stride", "dropout"}),
-    }
-    if not isinstance(shape, ConformerShape):
-        return ConvSpeechConfig(**common, hidden_dropout=shape.dropout)
-    dropouts = ("hidden_dropout", "activation_dropout", "attention_dropout", "conformer_conv_dropout", "final_dropout")
-    return Wav2Vec2BertConfig(
-        **common,
-        **dict.fromkeys(dropouts, shape.dropout),
-        feat_proj_dropout=0.0,
-        layerdrop=0.0,
-        apply_spec_augment=False,
-        mask_time_prob=0.0,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-
-
-def ctc_loss(logits: Tensor, mask: Tensor, targets: Targets) -> Tensor:
-    """CTC loss a target unit (blank: id 0); rows that cannot be aligned count nothing."""
-    sizes = torch.tensor([len(target) for target in targets])
-    flat = torch.tensor([unit for target in targets for unit in target])
-    scores = logits.log_softmax(dim=-1).transpose(0, 1)
-    loss = functional.ctc_loss(scores, flat, mask.sum(dim=1), sizes, reduction="sum", zero_infinity=True)
-    return loss / max(1, int(sizes.sum()))
-
-
-def spell(text: str) -> list[int]:
-    """Letters of a text as ids from 1, without spaces and with doubles taken once, which saves CTC the frames."""
-    letters = [letter for letter, _ in groupby(letter for letter in text if letter in LETTERS)]
-    return [1 + LETTERS.index(letter) for letter in letters]
-
-
-class Transcripts:
-    """Transcripts as pieces and as letters, and which of them CTC can align at all."""
+class Supervision:
+    """What is known of each clip: transcripts as pieces and letters, how it is said, which of it CTC can align."""
 
     def __init__(
-        self, utterances: Sequence[Utterance], store: FeatureStore, tokenizer: PreTrainedTokenizerFast
+        self,
+        utterances: Sequence[Utterance],
+        lengths: Sequence[int],
+        tokenizer: PreTrainedTokenizerFast,
+        fastest: float = 0.0,
     ) -> None:
+        """Looks through a part of the corpus.
+
+        Args:
+            utterances: Of the part.
+            lengths: Stacked frames of each.
+            tokenizer: Of the pieces.
+            fastest: Share of its frames that a clip may lose when it is played faster.
+        """
         self.texts = [utterance.text or "" for utterance in utterances]
         self.ids: list[list[int]] = tokenizer(self.texts, add_special_tokens=False)["input_ids"]
         self.letters = [spell(text) for text in self.texts]
+        room = [(1 - fastest) * length - 1 for length in lengths]
+        self.silent = [row for row, utterance in enumerate(utterances) if utterance.labels.get("is_speech") is False]
         spoken = [row for row, text in enumerate(self.texts) if text]
-        # The tempo is raised by a tenth at most, so a tenth of the frames is kept in hand.
-        self.usable = [row for row in spoken if frames_needed(self.ids[row]) <= 0.89 * store.lengths[row]]
-        self.infeasible = 1.0 - len(self.usable) / max(1, len(spoken))
-        self._clean = [u.labels.get("num_speakers") == 1 and not u.labels.get("noise") for u in utterances]
+        alignable = [row for row in spoken if frames_needed(self.ids[row]) <= room[row]]
+        self.usable = sorted([*alignable, *self.silent])
+        self.infeasible = 1.0 - len(alignable) / max(1, len(spoken))
+        self._labels = [utterance.labels for utterance in utterances]
         self._seconds = [utterance.duration for utterance in utterances]
 
     def easy(self, seconds: float) -> list[int]:
         """Rows that CTC can align, of one speaker, without noise, and no longer than `seconds`."""
-        return [row for row in self.usable if self._clean[row] and self._seconds[row] <= seconds]
+        return [
+            row
+            for row in self.usable
+            if self._labels[row].get("num_speakers") == 1
+            and not self._labels[row].get("noise")
+            and self._seconds[row] <= seconds
+        ]
 
-
-def frames_needed(ids: Sequence[int]) -> int:
-    """Frames that CTC needs to write pieces: one each, and a blank between equal neighbours."""
-    return len(ids) + sum(a == b for a, b in pairwise(ids))
+    def voices(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Field → (B,) class of each row."""
+        found = {field: [self._labels[row].get(field) for row in rows] for field in VOICE_CLASSES}
+        return {
+            field: torch.tensor([classes.index(value) if value in classes else UNKNOWN for value in found[field]])
+            for field, classes in VOICE_CLASSES.items()
+        }
 
 
 def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
@@ -163,7 +114,8 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
     with only_run_in(output):
         tokenizer = world_tokenizer(recipe.tokenizer)
         torch.manual_seed(hash_seed(recipe.seed, "encoder") % 2**63)
-        model = TwoObjectives(recipe.shape, recipe.objective, tokenizer)
+        sizes = {field: len(classes) for field, classes in VOICE_CLASSES.items()}
+        model = Objectives(recipe.shape, recipe.objective, tokenizer, sizes)
         training = EncoderTraining(recipe, model, tokenizer, _make_corpus(recipe, output), output)
         history = [entry for phase in (training.best_rq_phase(), training.ctc_phase()) for entry in _run(phase, output)]
         card = encoder_card(recipe, model.ctc, history, training.targets["train"].infeasible)
@@ -199,44 +151,75 @@ class EncoderTraining:
     def __init__(
         self,
         recipe: EncoderRecipe,
-        model: TwoObjectives,
+        model: Objectives,
         tokenizer: PreTrainedTokenizerFast,
         corpus: Corpus,
         output: Path,
     ) -> None:
         self.recipe, self.model, self.tokenizer = recipe, model, tokenizer
+        self.stride = recipe.shape.stride
         self.stores: dict[str, FeatureStore] = {}
-        self.targets: dict[str, Transcripts] = {}
+        self.targets: dict[str, Supervision] = {}
         for part in ("train", "dev"):
             utterances = list(corpus.utterances(part))
-            folder = output / "features" / part
-            self.stores[part] = make_features(utterances, folder, recipe.shape.stride, recipe.data.workers)
-            self.targets[part] = Transcripts(utterances, self.stores[part], tokenizer)
-        self.frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE / recipe.shape.stride)
+            store = make_features(utterances, output / "features" / part, recipe.data.workers)
+            lengths = stacked_lengths(torch.tensor(store.lengths), self.stride).tolist()
+            self.stores[part] = store
+            self.targets[part] = Supervision(utterances, lengths, tokenizer, recipe.augment.tempo)
+        self.augment = Augmenter(recipe.augment, self.stores["train"], self.targets["train"].silent)
+        self.frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE)
 
     def best_rq_phase(self) -> Phase:
         """Masked prediction on everything, non-speech too."""
-        longest = self.recipe.data.max_seconds * MEL_FRAME_RATE / self.recipe.shape.stride
+        longest = self.recipe.data.max_seconds * MEL_FRAME_RATE
         rows = [row for row, length in enumerate(self.stores["train"].lengths) if length <= longest]
         needed = f"clips of at most {self.recipe.data.max_seconds:g} s (data.max_seconds)"
         batches = SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed, needed)
 
         def loss(step: int) -> tuple[Tensor, Numbers]:
-            batch = warped(batches[step], self._rng("best_rq", step))
-            output = self.model.named(batch, _generator(self.recipe.seed, "best_rq", step))
+            batch = stacked(self.augment(batches[step], self._generator("best_rq", "augment", step)), self.stride)
+            output = self.model.named(batch, self._generator("best_rq", step))
             return output.loss, _numbers(output)
 
-        origin = made_of(self.recipe, self.tokenizer, later=("ctc", "augment"))
+        origin = made_of(self.recipe, self.tokenizer, later=("ctc",))
         return Phase("best_rq", self.model, loss, self.recipe.best_rq, self.recipe.seed, origin, self._look_best_rq)
 
     def ctc_phase(self) -> Phase:
         """Transcripts, with masked prediction beside them every few steps."""
-        settings, targets = self.recipe.ctc, self.targets["train"]
+        settings = self.recipe.ctc
         needed = "transcribed clips long enough for CTC to align"
-        batches = SpeechBatches(self.stores["train"], targets.usable, self.frames, self.recipe.seed + 1, needed)
+        usable = self.targets["train"].usable
+        batches = SpeechBatches(self.stores["train"], usable, self.frames, self.recipe.seed + 1, needed)
         easy = self._easy_batches() if settings.easy_steps else batches
+
+        def loss(step: int) -> tuple[Tensor, Numbers]:
+            if step < settings.easy_steps:
+                return self._ctc_loss(stacked(easy[step], self.stride))
+            generator = self._generator("ctc", "augment", step)
+            batch = stacked(self.augment(batches[step], generator), self.stride)
+            total, numbers = self._ctc_loss(spec_augment(batch, self.recipe.augment, generator))
+            if settings.self_supervised and step % settings.self_supervised_every == 0:
+                output = self.model.named(batch, self._generator("ctc", step))
+                total, numbers = total + settings.self_supervised * output.loss, numbers | _numbers(output)
+            return total, numbers
+
+        origin = made_of(self.recipe, self.tokenizer)
+        return Phase(
+            "ctc", self.model, loss, settings, self.recipe.seed, origin, self._look_ctc, self._parameter_groups()
+        )
+
+    def _ctc_loss(self, batch: SpeechBatch) -> tuple[Tensor, Numbers]:
+        settings, targets = self.recipe.ctc, self.targets["train"]
+        pieces, letters = ([units[row] for row in batch.rows] for units in (targets.ids, targets.letters))
+        layers = Layers(settings.letters_layer, settings.voice_layer)
+        losses = self.model.ctc_losses(batch, pieces, letters, targets.voices(batch.rows), layers)
+        total = losses["ctc"] + settings.letters * losses["letters"] + settings.voice * losses["voice"]
+        return total, {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        settings = self.recipe.ctc
         low = self.model.low_parameters(settings.low_layers)
-        groups: list[dict[str, Any]] = [
+        return [
             {"params": [p for p in self.model.parameters() if p not in low]},
             {
                 "params": [p for p in self.model.parameters() if p in low],
@@ -244,45 +227,23 @@ class EncoderTraining:
             },
         ]
 
-        def loss(step: int) -> tuple[Tensor, Numbers]:
-            rng = self._rng("ctc", step)
-            if step < settings.easy_steps:
-                batch = seen = easy[step]
-            else:
-                batch = warped(batches[step], rng)
-                seen = spec_augment(batch, self.recipe.augment, rng)
-            pieces, letters = ([units[row] for row in batch.rows] for units in (targets.ids, targets.letters))
-            ctc, spelling = self.model.ctc_losses(seen, pieces, letters, settings.letters_layer)
-            total, numbers = (
-                ctc + settings.letters * spelling,
-                {"ctc": float(ctc.detach()), "letters": float(spelling.detach())},
-            )
-            beside = settings.self_supervised and step >= settings.easy_steps
-            if beside and step % settings.self_supervised_every == 0:
-                output = self.model.named(batch, _generator(self.recipe.seed, "ctc", step))
-                total, numbers = total + settings.self_supervised * output.loss, numbers | _numbers(output)
-            return total, numbers
-
-        origin = made_of(self.recipe, self.tokenizer)
-        return Phase("ctc", self.model, loss, settings, self.recipe.seed, origin, self._look_ctc, groups)
-
     def _easy_batches(self) -> SpeechBatches:
         seconds = self.recipe.ctc.easy_seconds
         needed = f"clean clips of one speaker of at most {seconds:g} s (ctc.easy_seconds, for ctc.easy_steps)"
         rows = self.targets["train"].easy(seconds)
         return SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed + 2, needed)
 
-    def _rng(self, phase: str, step: int) -> Any:
-        return rng_for(self.recipe.seed, phase, "augment", step)
+    def _generator(self, *keys: object) -> torch.Generator:
+        return torch.Generator().manual_seed(hash_seed(self.recipe.seed, *keys) % 2**63)
 
     def _dev_batches(self, rows: Sequence[int]) -> list[SpeechBatch]:
         batches = SpeechBatches(self.stores["dev"], rows, self.frames, 0, "held-out clips to look at")
         order = sorted(rows, key=lambda row: self.stores["dev"].lengths[row])
-        return [batches.collate(part) for part in batches.in_batches(order)]
+        return [stacked(batches.collate(part), self.stride) for part in batches.in_batches(order)]
 
     def _look_best_rq(self) -> Numbers:
         batches = self._dev_batches(range(len(self.stores["dev"])))
-        outputs = [self.model.named(batch, _generator(0, "dev", n)) for n, batch in enumerate(batches)]
+        outputs = [self.model.named(batch, self._generator("dev", n)) for n, batch in enumerate(batches)]
         means = [_numbers(output) | {"best_rq": float(output.loss)} for output in outputs]
         return {f"dev_{name}": sum(mean[name] for mean in means) / len(means) for name in means[0]}
 
@@ -305,7 +266,3 @@ def _numbers(output: BestRqOutput) -> Numbers:
         "common_share": output.common_share,
         "code_perplexity": output.code_perplexity,
     }
-
-
-def _generator(seed: int, *keys: object) -> torch.Generator:
-    return torch.Generator().manual_seed(hash_seed(seed, *keys) % 2**63)

@@ -1,17 +1,18 @@
-"""Features of a corpus made once, kept as one fp16 file, read in batches of like length.
+"""Log-mel frames of a corpus made once, kept as one fp16 file, read in batches of like length.
 
-Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame (stride × mel bins), U target pieces.
+They are kept as they come from the filterbank, before the encoder's normalisation, because rooms and noises can only be
+added to that.
+
+Shapes: B batch, F mel frames (100 Hz), M mel bins, T stacked frames (25 Hz).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
 
 from speechverse.audio import load
@@ -27,32 +28,30 @@ from speechverse.batching import padded_batches
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
 from speechverse.errors import UserError
 from speechverse.files import whole_folder, write_text
-from speechverse.foundations.recipe import SpecAugment
 from speechverse.seeding import rng_for
 from speechverse.training.logs import Progress
 from speechverse.types import Utterance
 
 MEL_BINS = 80
 MEL_FRAME_RATE = 100
-_FRAMES_FILE, _INDEX_FILE = "frames.f16", "index.json"
+_FRAMES_FILE, _INDEX_FILE = "mels.f16", "index.json"
 _CHUNK = 64
 
 
 class FeatureStore:
-    """Stacked log-mel frames of utterances, in their order."""
+    """Log-mel frames of utterances, in their order; `lengths` counts mel frames."""
 
     def __init__(self, folder: Path) -> None:
         index = json.loads((folder / _INDEX_FILE).read_text())
         self.lengths: list[int] = index["lengths"]
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        self.width: int = index["width"]
-        self.frames = np.memmap(folder / _FRAMES_FILE, np.float16, "r", shape=(int(self.offsets[-1]), self.width))
+        self.frames = np.memmap(folder / _FRAMES_FILE, np.float16, "r", shape=(int(self.offsets[-1]), MEL_BINS))
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, row: int) -> Tensor:
-        """(T, F) frames of one utterance."""
+        """(F, M) frames of one utterance."""
         return torch.from_numpy(self.frames[self.offsets[row] : self.offsets[row + 1]].astype(np.float32))
 
 
@@ -62,10 +61,10 @@ def front_end(stride: int) -> Wav2Vec2BertFrontEnd:
     return Wav2Vec2BertFrontEnd(Wav2Vec2BertConfig(feature_projection_input_dim=MEL_BINS * stride), extractor)
 
 
-def make_features(utterances: Sequence[Utterance], folder: Path, stride: int, workers: int) -> FeatureStore:
+def make_features(utterances: Sequence[Utterance], folder: Path, workers: int) -> FeatureStore:
     """Makes the features of utterances over worker processes, or opens those made before."""
     index = folder / _INDEX_FILE
-    made_of = _fingerprint(utterances, stride)
+    made_of = _fingerprint(utterances)
     if index.exists() and json.loads(index.read_text()).get("made_of") == made_of:
         return FeatureStore(folder)
     chunks = [utterances[start : start + _CHUNK] for start in range(0, len(utterances), _CHUNK)]
@@ -76,14 +75,12 @@ def make_features(utterances: Sequence[Utterance], folder: Path, stride: int, wo
         _mapping(workers) as over,
         Progress("features", len(utterances)) as progress,
     ):
-        for rows in over(partial(_features_of, stride=stride), chunks):
+        for rows in over(_features_of, chunks):
             for row in rows:
                 file.write(row.tobytes())
                 lengths.append(len(row))
             progress.advance(len(rows))
-        write_text(
-            scratch / _INDEX_FILE, json.dumps({"made_of": made_of, "lengths": lengths, "width": MEL_BINS * stride})
-        )
+        write_text(scratch / _INDEX_FILE, json.dumps({"made_of": made_of, "lengths": lengths}))
     return FeatureStore(folder)
 
 
@@ -97,23 +94,42 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterable[list[np.ndarray]]]
         yield pool.map
 
 
-def _fingerprint(utterances: Sequence[Utterance], stride: int) -> str:
+def _fingerprint(utterances: Sequence[Utterance]) -> str:
     """Of everything that features belong to: another plan of the corpus gives other sounds under the same ids."""
     parts = [f"{u.id} {u.duration:.5f} {u.speaker} {u.text}" for u in utterances]
-    return hashlib.sha256("\n".join([str(stride), *parts]).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _features_of(utterances: Sequence[Utterance], stride: int) -> list[np.ndarray]:
-    make = front_end(stride)
-    rows = [make.prepare([load(utterance.audio).samples])["input_features"][0] for utterance in utterances]
+def _features_of(utterances: Sequence[Utterance]) -> list[np.ndarray]:
+    make = front_end(stride=1)
+    rows = [make.log_mel(torch.from_numpy(load(utterance.audio).samples)) for utterance in utterances]
     return [row.numpy().astype(np.float16) for row in rows]
 
 
-class SpeechBatch(NamedTuple):
-    """Utterances of one step, padded.
+class MelBatch(NamedTuple):
+    """Utterances of one step, as they were recorded.
 
     Attributes:
-        features: (B, T, F).
+        mels: (B, F, M) log-mel energies; what lies beyond a row's length means nothing.
+        lengths: (B,) true mel frames.
+        rows: Which utterances.
+    """
+
+    mels: Tensor
+    lengths: Tensor
+    rows: list[int]
+
+    @property
+    def mask(self) -> Tensor:
+        """(B, F), 1 on true frames."""
+        return (torch.arange(self.mels.shape[1], device=self.mels.device) < self.lengths[:, None]).long()
+
+
+class SpeechBatch(NamedTuple):
+    """Utterances of one step, as the encoder takes them.
+
+    Attributes:
+        features: (B, T, stride × M), normalised and stacked, 0 beyond a row's length.
         mask: (B, T), 1 on true frames.
         rows: Which utterances.
     """
@@ -121,6 +137,28 @@ class SpeechBatch(NamedTuple):
     features: Tensor
     mask: Tensor
     rows: list[int]
+
+
+def stacked(batch: MelBatch, stride: int) -> SpeechBatch:
+    """Normalises each row's bins over its true frames and stacks `stride` frames into one.
+
+    The same numbers as the front end gives for the same samples: a last stack counts where it holds two true frames.
+    """
+    mask_BF1 = batch.mask[..., None].float()
+    counts_B11 = batch.lengths[:, None, None].float()
+    centred = (batch.mels - (batch.mels * mask_BF1).sum(dim=1, keepdim=True) / counts_B11) * mask_BF1
+    variance = centred.square().sum(dim=1, keepdim=True) / (counts_B11 - 1).clamp(min=1)
+    normal = centred / torch.sqrt(variance + 1e-7)
+    lengths = stacked_lengths(batch.lengths, stride)
+    size = int(lengths.max())
+    mask_BT = (torch.arange(size, device=lengths.device) < lengths[:, None]).long()
+    padded = torch.nn.functional.pad(normal, (0, 0, 0, max(0, size * stride - normal.shape[1])))[:, : size * stride]
+    return SpeechBatch(padded.reshape(len(normal), size, -1) * mask_BT[..., None], mask_BT, batch.rows)
+
+
+def stacked_lengths(mel_frames: Tensor, stride: int) -> Tensor:
+    """Stacked frames of so many mel frames."""
+    return torch.div(mel_frames + stride - min(stride, 2), stride, rounding_mode="floor").clamp(min=1)
 
 
 class SpeechBatches:
@@ -132,7 +170,7 @@ class SpeechBatches:
         Args:
             store: Where features are.
             rows: Utterances that take part.
-            frames: Padded frames of a batch, at most.
+            frames: Padded mel frames of a batch, at most.
             seed: Of the order.
             needed: What `rows` are, for the error.
 
@@ -148,7 +186,7 @@ class SpeechBatches:
         self._plan: list[list[int]] = []
         self._epochs = 0
 
-    def __getitem__(self, step: int) -> SpeechBatch:
+    def __getitem__(self, step: int) -> MelBatch:
         while step >= len(self._plan):
             self._plan += self._epoch(self._epochs)
             self._epochs += 1
@@ -165,47 +203,8 @@ class SpeechBatches:
         """Cuts rows into batches of at most `frames` padded frames."""
         return padded_batches(order, self.store.lengths.__getitem__, self.frames)
 
-    def collate(self, rows: list[int]) -> SpeechBatch:
+    def collate(self, rows: list[int]) -> MelBatch:
         """Pads the features of rows."""
         frames = [self.store[row] for row in rows]
         lengths = torch.tensor([len(row) for row in frames])
-        mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
-        return SpeechBatch(torch.nn.utils.rnn.pad_sequence(frames, batch_first=True), mask, rows)
-
-
-def warped(batch: SpeechBatch, rng: random.Random, tempo: float = 0.1, tract: float = 0.08) -> SpeechBatch:
-    """The batch at another speed and from other vocal tracts: mel frames stretched in time and in frequency.
-
-    Args:
-        batch: As it was recorded.
-        rng: Draws both factors for the whole batch.
-        tempo: Largest change of speed, as a share.
-        tract: Largest change of frequency.
-    """
-    rows, frames, width = batch.features.shape
-    stride = width // MEL_BINS
-    new_frames = max(1, round(frames * rng.uniform(1 - tempo, 1 + tempo)))
-    bins = round(MEL_BINS * rng.uniform(1 - tract, 1 + tract))
-    mels = batch.features.reshape(rows, 1, frames * stride, MEL_BINS)
-    mels = functional.interpolate(mels, size=(new_frames * stride, bins), mode="bilinear", align_corners=False)
-    mels = functional.pad(mels[..., :MEL_BINS], (0, max(0, MEL_BINS - bins), 0, 0), mode="replicate")
-    lengths = (batch.mask.sum(dim=1) * (new_frames / frames)).round().long().clamp(1, new_frames)
-    mask = (torch.arange(new_frames) < lengths[:, None]).long()
-    features = mels.reshape(rows, new_frames, width) * mask[..., None]
-    return SpeechBatch(features, mask, batch.rows)
-
-
-def spec_augment(batch: SpeechBatch, settings: SpecAugment, rng: random.Random) -> SpeechBatch:
-    """Hides spans of time and bands of mel bins, each row its own (SpecAugment, arXiv 1904.08779)."""
-    features = batch.features.clone()
-    mels = features.view(*features.shape[:2], -1, MEL_BINS)
-    for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
-        for _ in range(settings.time_spans):
-            width = min(rng.randint(0, settings.time_width), length // 4)
-            start = rng.randint(0, length - width)
-            mels[row, start : start + width] = 0.0
-        for _ in range(settings.mel_spans):
-            width = rng.randint(0, settings.mel_width)
-            start = rng.randint(0, MEL_BINS - width)
-            mels[row, :, :, start : start + width] = 0.0
-    return batch._replace(features=features)
+        return MelBatch(pad_sequence(frames, batch_first=True), lengths, rows)

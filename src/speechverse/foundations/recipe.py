@@ -108,13 +108,32 @@ class EncoderData(Strict):
     max_seconds: float = Field(default=15.0, gt=0)
 
 
-class SpecAugment(Strict):
-    """What is hidden while CTC trains."""
+class Augmentation(Strict):
+    """What is changed in the encoder's speech, anew each time that it is heard.
 
-    time_spans: int = 2
-    time_width: int = 8
-    mel_spans: int = 2
-    mel_width: int = 12
+    Attributes:
+        tempo: Largest change of speed, as a share.
+        tract: Largest change of frequencies, as a share.
+        room_share: Of the clips, those put into a room.
+        longest_room: Longest time in which a room's sound falls by 60 dB, in seconds.
+        noise_share: Of the clips, those that get noise.
+        noise_snr: Lowest and highest ratio of speech to noise, in dB.
+        time_spans: Spans of time hidden while CTC trains.
+        time_width: Their largest width, in stacked frames.
+        mel_spans: Bands of mel bins hidden while CTC trains.
+        mel_width: Their largest width, in bins.
+    """
+
+    tempo: float = Field(default=0.12, ge=0, lt=0.5)
+    tract: float = Field(default=0.12, ge=0, lt=0.5)
+    room_share: float = Field(default=0.3, ge=0, le=1)
+    longest_room: float = Field(default=0.7, gt=0.1)
+    noise_share: float = Field(default=0.3, ge=0, le=1)
+    noise_snr: tuple[float, float] = (3.0, 25.0)
+    time_spans: int = Field(default=2, ge=0)
+    time_width: int = Field(default=6, ge=0)
+    mel_spans: int = Field(default=2, ge=0)
+    mel_width: int = Field(default=12, ge=0)
 
 
 class CtcPhase(PhaseSettings):
@@ -129,6 +148,8 @@ class CtcPhase(PhaseSettings):
         letters_layer: The layer that it reads, counted from 1.
         easy_steps: First steps, on short clean clips of one speaker, not augmented, while alignment is sought.
         easy_seconds: What is short.
+        voice: Weight of naming how and by whom it is said (emotion, accent, number of speakers, speech or not).
+        voice_layer: The layer that this reads, counted from 1.
     """
 
     self_supervised: float = 0.5
@@ -139,6 +160,8 @@ class CtcPhase(PhaseSettings):
     letters_layer: int = 3
     easy_steps: int = Field(0, ge=0)
     easy_seconds: float = Field(4.0, gt=0)
+    voice: float = Field(0.0, ge=0)
+    voice_layer: int = 3
 
 
 class EncoderRecipe(Strict):
@@ -151,14 +174,14 @@ class EncoderRecipe(Strict):
     shape: EncoderShape = Field(ConvShape(), discriminator="body")
     objective: BestRqRecipe = BestRqRecipe()
     data: EncoderData = EncoderData()
-    augment: SpecAugment = SpecAugment()
+    augment: Augmentation = Augmentation()
     best_rq: PhaseSettings
     ctc: CtcPhase
 
     @model_validator(mode="after")
     def _has_the_layers_named(self) -> EncoderRecipe:
         layers = self.shape.num_hidden_layers
-        for name in ("letters_layer", "low_layers"):
+        for name in ("letters_layer", "low_layers", "voice_layer"):
             if not 0 <= getattr(self.ctc, name) <= layers:
                 raise ValueError(f"ctc.{name} is {getattr(self.ctc, name)}; the encoder has {layers} layers")
         return self

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,12 @@ from speechverse.audio.waveform import Waveform
 from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import UserError
 from speechverse.foundations import encoder as encoder_module
-from speechverse.foundations.encoder import TwoObjectives, frames_needed, pretrain_encoder, spell
-from speechverse.foundations.features import SpeechBatch, SpeechBatches, spec_augment, warped
+from speechverse.foundations.augment import Augmenter, reverberated, spec_augment, warped, with_noise
+from speechverse.foundations.encoder import pretrain_encoder
+from speechverse.foundations.features import MelBatch, SpeechBatch, SpeechBatches, front_end, stacked
+from speechverse.foundations.objectives import UNKNOWN, Layers, Objectives, ctc_loss, frames_needed, spell
 from speechverse.foundations.recipe import (
+    Augmentation,
     BestRqRecipe,
     ConformerShape,
     ConvShape,
@@ -24,7 +26,6 @@ from speechverse.foundations.recipe import (
     EncoderRecipe,
     EncoderShape,
     PhaseSettings,
-    SpecAugment,
     TokenizerRecipe,
 )
 from speechverse.types import AudioRef, Utterance
@@ -51,32 +52,106 @@ def test_spelling_drops_spaces_and_takes_doubles_once() -> None:
 
 
 @pytest.mark.parametrize("shape", [SHAPE, CONFORMER], ids=["conv", "conformer"])
-def test_both_objectives_share_one_body(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> None:
-    model = TwoObjectives(shape, OBJECTIVE, tokenizer)
+def test_all_objectives_share_one_body(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> None:
+    model = Objectives(shape, OBJECTIVE, tokenizer, {"accent": 2})
     assert model.best_rq.body is model.ctc.base_model
-    ctc, letters = model.ctc_losses(speech_batch([12, 9]), [[5, 6], [7]], [[1, 2], [3]], letters_layer=1)
-    (ctc + letters).backward()
+    voice = {"accent": torch.tensor([1, UNKNOWN])}
+    losses = model.ctc_losses(speech_batch([12, 9]), [[5, 6], [7]], [[1, 2], [3]], voice, Layers(1, 1))
+    torch.stack(list(losses.values())).sum().backward()
     low = model.low_parameters(1)
     assert 0 < len(low) < len(list(model.ctc.base_model.parameters()))
     assert all(parameter.grad is not None for parameter in low)
 
 
-def test_warping_moves_lengths_within_bounds() -> None:
-    batch = speech_batch([40, 20])
+def test_a_clip_without_its_label_teaches_no_voice(tokenizer: PreTrainedTokenizerFast) -> None:
+    model = Objectives(SHAPE, OBJECTIVE, tokenizer, {"accent": 2})
+    losses = model.ctc_losses(speech_batch([12]), [[5]], [[1]], {"accent": torch.tensor([UNKNOWN])}, Layers(1, 1))
+    assert losses["voice"] == 0
+
+
+def test_ctc_teaches_silence_where_nothing_is_said() -> None:
+    logits = torch.zeros(1, 6, 4)
+    logits[..., 0] = 5.0
+    mask, louder = torch.ones(1, 6).long(), logits.roll(1, dims=-1)
+    assert ctc_loss(logits, mask, [[]]) < 0.2 < ctc_loss(louder, mask, [[]])
+
+
+def test_stacked_frames_are_what_the_front_end_gives() -> None:
+    rng = np.random.default_rng(0)
+    sounds = [rng.normal(0, 0.1, size).astype(np.float32) for size in (16_000, 7_003, 9_999)]
+    make = front_end(stride=4)
+    expected = make.prepare(sounds)
+    mels = [make.log_mel(torch.from_numpy(sound)) for sound in sounds]
+    lengths = torch.tensor([len(mel) for mel in mels])
+    batch = stacked(MelBatch(torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), lengths, [0, 1, 2]), stride=4)
+    assert batch.mask.sum(dim=1).equal(expected["frame_lengths"])
+    assert batch.features.allclose(expected["input_features"], atol=1e-4)
+
+
+def mel_batch(lengths: list[int]) -> MelBatch:
+    mels = torch.randn(len(lengths), max(lengths), 80, generator=torch.Generator().manual_seed(1))
+    return MelBatch(mels, torch.tensor(lengths), list(range(len(lengths))))
+
+
+def test_warping_moves_each_row_within_bounds() -> None:
+    batch, ratios = mel_batch([160, 80]), set()
     for seed in range(10):
-        moved = warped(batch, random.Random(seed), tempo=0.1)
-        long, short = moved.mask.sum(dim=1).tolist()
-        assert 36 <= long <= 44
-        assert short == pytest.approx(long / 2, abs=1)
-        assert moved.features.shape == (2, moved.mask.shape[1], 320)
-        assert not moved.features[1, short:].any()
-    assert warped(batch, random.Random(0), 0.0, 0.0).features.allclose(batch.features, atol=1e-5)
+        moved = warped(batch, torch.Generator().manual_seed(seed), tempo=0.1, tract=0.1)
+        long, short = moved.lengths.tolist()
+        assert 144 <= long <= 176
+        assert 72 <= short <= 88
+        ratios.add(long / short)
+        assert moved.mels.shape == (2, max(long, short), 80)
+    assert len(ratios) > 5
+    same = warped(batch, torch.Generator(), 0.0, 0.0)
+    assert same.mels[0].allclose(batch.mels[0], atol=1e-4)
+    assert same.mels[1, :80].allclose(batch.mels[1, :80], atol=1e-4)
+
+
+def test_a_longer_tract_moves_a_tone_by_its_share() -> None:
+    make = front_end(stride=1)
+    time = np.arange(16_000) / 16_000
+    mels = [make.log_mel(torch.from_numpy(np.sin(2 * np.pi * hz * time).astype(np.float32))) for hz in (1000, 1200)]
+    batch = MelBatch(mels[0][None], torch.tensor([len(mels[0])]), [0])
+    peaks = {int(warped(batch, torch.Generator().manual_seed(s), 0.0, 0.2).mels[0].mean(0).argmax()) for s in range(40)}
+    highest = int(mels[1].mean(0).argmax())
+    assert abs(max(peaks) - highest) <= 2
+    assert min(peaks) < int(mels[0].mean(0).argmax()) < max(peaks)
+
+
+def test_noise_comes_at_the_ratio_asked_for() -> None:
+    batch = mel_batch([50])
+    noise = torch.randn(1, 50, 80, generator=torch.Generator().manual_seed(2)) - 7
+    for snr in (0.0, 10.0, 20.0):
+        noisy = with_noise(batch.mels, noise, batch.mask, torch.tensor([snr]))
+        speech, added = batch.mels.exp().sum(), (noisy.exp() - batch.mels.exp()).sum()
+        assert float(10 * (speech / added).log10()) == pytest.approx(snr, abs=0.1)
+
+
+def test_a_room_lasts_as_long_as_asked_for() -> None:
+    mels = torch.full((1, 40, 80), -15.0)
+    mels[:, 5] = 10.0
+    heard = reverberated(mels, torch.tensor([0.3]), torch.tensor([0.1]))
+    assert heard[:, :6].allclose(mels[:, :6], atol=0.3)
+    fall = (heard[0, 6, 0] - heard[0, 16, 0]) * 10 / np.log(10)
+    assert float(fall) == pytest.approx(60 * 10 / 30, abs=0.5)
+
+
+def test_augmentation_is_drawn_from_the_generator_and_does_not_touch_the_batch() -> None:
+    batch = mel_batch([60, 44])
+    before = batch.mels.clone()
+    everything = Augmentation(room_share=1.0, noise_share=1.0)
+    augment = Augmenter(everything, [torch.zeros(30, 80)], noises=[0])
+    once, again, other = (augment(batch, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    assert once.mels.equal(again.mels)
+    assert once.mels.shape != other.mels.shape or not once.mels.equal(other.mels)
+    assert batch.mels.equal(before)
 
 
 def test_spec_augment_hides_and_leaves_the_original_alone() -> None:
     batch = speech_batch([40])
     before = batch.features.clone()
-    hidden = (spec_augment(batch, SpecAugment(), random.Random(0)).features == 0) & (before != 0)
+    hidden = (spec_augment(batch, Augmentation(), torch.Generator().manual_seed(1)).features == 0) & (before != 0)
     assert 0 < hidden.float().mean() < 0.8
     assert batch.features.equal(before)
 
@@ -118,7 +193,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         objective=OBJECTIVE,
         data=EncoderData(workers=1, batch_seconds=6),
         best_rq=PhaseSettings(**settings),
-        ctc=CtcPhase(**settings, self_supervised_every=2, low_layers=1, letters_layer=1),
+        ctc=CtcPhase(**settings, self_supervised_every=2, low_layers=1, letters_layer=1, voice=0.3, voice_layer=1),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder_module, "_make_corpus", lambda recipe, output: NoiseCorpus(output))

@@ -1,0 +1,155 @@
+"""What the encoder is taught: one body under the CTC head that is kept, and under heads that only help it to learn.
+
+Shapes: B batch, T stacked frames (25 Hz), D width of the body, V pieces, U target units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModelForCTC, PreTrainedConfig, PreTrainedTokenizerFast, Wav2Vec2BertConfig
+
+from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining, BestRqOutput
+from speechverse.encoders.conv_speech import ConvSpeechConfig
+from speechverse.foundations.features import MEL_BINS, SpeechBatch
+from speechverse.foundations.recipe import BestRqRecipe, ConformerShape, EncoderShape
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz'"
+UNKNOWN = -100
+"""Label of a clip that has none."""
+
+Targets = Sequence[Sequence[int]]
+
+
+class Layers(NamedTuple):
+    """Which layer each helping head reads, counted from 1."""
+
+    letters: int
+    voice: int
+
+
+class Objectives(nn.Module):
+    """The body, the CTC head, the BEST-RQ heads, a head over letters, and heads over how and by whom it is said."""
+
+    def __init__(
+        self,
+        shape: EncoderShape,
+        objective: BestRqRecipe,
+        tokenizer: PreTrainedTokenizerFast,
+        voice: Mapping[str, int],
+    ) -> None:
+        """Builds all of it with new weights.
+
+        Args:
+            shape: Of the body.
+            objective: Of BEST-RQ.
+            tokenizer: Of the CTC head's pieces.
+            voice: Field of labels → number of classes.
+        """
+        super().__init__()
+        self.ctc: Any = AutoModelForCTC.from_config(body_config(shape, tokenizer))
+        if isinstance(shape, ConformerShape):
+            _start_conformer(self.ctc.base_model)
+        self.letters = nn.Linear(shape.hidden_size, 1 + len(LETTERS))
+        self.voice = nn.ModuleDict({field: nn.Linear(2 * shape.hidden_size, size) for field, size in voice.items()})
+        self.best_rq = BestRqForPreTraining(self.ctc.base_model, BestRqConfig(**objective.model_dump()))
+
+    def named(self, batch: SpeechBatch, generator: torch.Generator) -> BestRqOutput:
+        """The self-supervised pass."""
+        return self.best_rq(batch.features, batch.mask, generator)
+
+    def ctc_losses(
+        self, batch: SpeechBatch, pieces: Targets, spelled: Targets, voice: Mapping[str, Tensor], layers: Layers
+    ) -> dict[str, Tensor]:
+        """Losses of one pass: `ctc` a piece from the top, `letters` a letter and `voice` a clip from layers below.
+
+        Args:
+            batch: What is heard.
+            pieces: Of each row.
+            spelled: Letters of each row.
+            voice: Field → (B,) class of each row, or `UNKNOWN`.
+            layers: Where the helping heads read.
+        """
+        output = self.ctc(batch.features, attention_mask=batch.mask, output_hidden_states=True)
+        letter_logits = self.letters(output.hidden_states[layers.letters])
+        pooled = mean_and_deviation(output.hidden_states[layers.voice], batch.mask)
+        named = [
+            functional.cross_entropy(self.voice[field](pooled), labels, ignore_index=UNKNOWN)
+            for field, labels in voice.items()
+            if (labels != UNKNOWN).any()
+        ]
+        return {
+            "ctc": ctc_loss(output.logits, batch.mask, pieces),
+            "letters": ctc_loss(letter_logits, batch.mask, spelled),
+            "voice": torch.stack(named).mean() if named else output.logits.new_zeros(()),
+        }
+
+    def low_parameters(self, layers: int) -> set[nn.Parameter]:
+        """Those of the input projection and of the bottom layers, where voice and tone are kept."""
+        body = self.ctc.base_model
+        low = [body.feature_projection, *body.encoder.layers[:layers]]
+        return {parameter for module in low for parameter in module.parameters()}
+
+
+def _start_conformer(body: nn.Module) -> None:
+    """Xavier weights instead of transformers' std of 0.02; part of what learned best here, not shown to be a cause."""
+    for module in body.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+
+
+def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
+    """The body in transformers' words; the CTC blank is the padding piece."""
+    common: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "feature_projection_input_dim": MEL_BINS * shape.stride,
+        "pad_token_id": tokenizer.pad_token_id,
+        **shape.model_dump(exclude={"body", "stride", "dropout"}),
+    }
+    if not isinstance(shape, ConformerShape):
+        return ConvSpeechConfig(**common, hidden_dropout=shape.dropout)
+    dropouts = ("hidden_dropout", "activation_dropout", "attention_dropout", "conformer_conv_dropout", "final_dropout")
+    return Wav2Vec2BertConfig(
+        **common,
+        **dict.fromkeys(dropouts, shape.dropout),
+        feat_proj_dropout=0.0,
+        layerdrop=0.0,
+        apply_spec_augment=False,
+        mask_time_prob=0.0,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+
+
+def mean_and_deviation(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean and standard deviation over true frames: (B, T, D), (B, T) → (B, 2 D)."""
+    weights = mask[..., None].to(states.dtype)
+    counts = weights.sum(dim=1).clamp(min=1)
+    mean = (states * weights).sum(dim=1) / counts
+    variance = ((states - mean[:, None]).square() * weights).sum(dim=1) / counts
+    return torch.cat([mean, (variance + 1e-5).sqrt()], dim=1)
+
+
+def ctc_loss(logits: Tensor, mask: Tensor, targets: Targets) -> Tensor:
+    """CTC loss a target unit (blank: id 0); a row without targets is all blank, one that cannot be aligned counts 0."""
+    sizes = torch.tensor([len(target) for target in targets], device=logits.device)
+    flat = torch.tensor([unit for target in targets for unit in target], device=logits.device, dtype=torch.long)
+    scores = logits.float().log_softmax(dim=-1).transpose(0, 1)
+    loss = functional.ctc_loss(scores, flat, mask.sum(dim=1), sizes, reduction="sum", zero_infinity=True)
+    return loss / max(1, len(flat))
+
+
+def spell(text: str) -> list[int]:
+    """Letters of a text as ids from 1, without spaces and with doubles taken once, which saves CTC the frames."""
+    letters = [letter for letter, _ in groupby(letter for letter in text if letter in LETTERS)]
+    return [1 + LETTERS.index(letter) for letter in letters]
+
+
+def frames_needed(ids: Sequence[int]) -> int:
+    """Frames that CTC needs to write pieces: one each, and a blank between equal neighbours."""
+    return len(ids) + sum(a == b for a, b in pairwise(ids))
