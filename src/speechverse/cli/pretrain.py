@@ -31,7 +31,10 @@ def command(
     Stopped or killed, the same command goes on from its last saved step.
 
     Example: speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --output runs/encoder
+
+    On two cores: torchrun --nproc-per-node 2 -m speechverse pretrain encoder ...
     """
+    from speechverse.foundations.crew import Crew
     from speechverse.foundations.encoder import pretrain_encoder
     from speechverse.foundations.lm import pretrain_lm
     from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, load_recipe
@@ -43,6 +46,8 @@ def command(
     else:
         lm = load_recipe(recipe, LmRecipe)
         made = pretrain_lm(lm, output or Path("runs") / lm.name)
+    if not Crew.join().leads:
+        return
     if into is not None:
         made = copy_folder(made, into)
     typer.echo(f"made {made}")

@@ -6,6 +6,7 @@ Shapes: B batch, T stacked frames (25 Hz), V pieces, U target pieces.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from speechverse.encoders.ctc import greedy_ids
 from speechverse.files import only_run_in
 from speechverse.foundations.augment import Augmenter, spec_augment
 from speechverse.foundations.cards import encoder_card
+from speechverse.foundations.crew import ALONE, Crew
 from speechverse.foundations.features import (
     MEL_FRAME_RATE,
     FeatureStore,
@@ -111,17 +113,24 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
     Returns:
         The folder that transformers loads.
     """
-    with only_run_in(output):
+    crew = Crew.join()
+    with only_run_in(output) if crew.leads else nullcontext():
         tokenizer = world_tokenizer(recipe.tokenizer)
         torch.manual_seed(hash_seed(recipe.seed, "encoder") % 2**63)
         sizes = {field: len(classes) for field, classes in VOICE_CLASSES.items()}
         model = Objectives(recipe.shape, recipe.objective, tokenizer, sizes)
-        training = EncoderTraining(recipe, model, tokenizer, _make_corpus(recipe, output), output)
+        if not crew.leads:
+            crew.wait()
+        training = EncoderTraining(recipe, model, tokenizer, _make_corpus(recipe, output), output, crew)
+        if crew.leads:
+            crew.wait()
         history = [entry for phase in (training.best_rq_phase(), training.ctc_phase()) for entry in _run(phase, output)]
-        card = encoder_card(recipe, model.ctc, history, training.targets["train"].infeasible)
-        return save_foundation(
-            output / "encoder", model.ctc, tokenizer, card, {"history": history}, front_end(recipe.shape.stride)
-        )
+        if crew.leads:
+            card = encoder_card(recipe, model.ctc, history, training.targets["train"].infeasible)
+            figures, ears = {"history": history}, front_end(recipe.shape.stride)
+            save_foundation(output / "encoder", model.ctc, tokenizer, card, figures, ears)
+        crew.wait()
+        return output / "encoder"
 
 
 def _run(phase: Phase, output: Path) -> list[Numbers]:
@@ -155,8 +164,9 @@ class EncoderTraining:
         tokenizer: PreTrainedTokenizerFast,
         corpus: Corpus,
         output: Path,
+        crew: Crew = ALONE,
     ) -> None:
-        self.recipe, self.model, self.tokenizer = recipe, model, tokenizer
+        self.recipe, self.model, self.tokenizer, self.crew = recipe, model, tokenizer, crew
         self.stride = recipe.shape.stride
         self.stores: dict[str, FeatureStore] = {}
         self.targets: dict[str, Supervision] = {}
@@ -174,7 +184,7 @@ class EncoderTraining:
         longest = self.recipe.data.max_seconds * MEL_FRAME_RATE
         rows = [row for row, length in enumerate(self.stores["train"].lengths) if length <= longest]
         needed = f"clips of at most {self.recipe.data.max_seconds:g} s (data.max_seconds)"
-        batches = SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed, needed)
+        batches = SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed, needed, self.crew)
 
         def loss(step: int) -> tuple[Tensor, Numbers]:
             batch = stacked(self.augment(batches[step], self._generator("best_rq", "augment", step)), self.stride)
@@ -182,14 +192,23 @@ class EncoderTraining:
             return output.loss, _numbers(output)
 
         origin = made_of(self.recipe, self.tokenizer, later=("ctc",))
-        return Phase("best_rq", self.model, loss, self.recipe.best_rq, self.recipe.seed, origin, self._look_best_rq)
+        return Phase(
+            "best_rq",
+            self.model,
+            loss,
+            self.recipe.best_rq,
+            self.recipe.seed,
+            origin,
+            self._look_best_rq,
+            crew=self.crew,
+        )
 
     def ctc_phase(self) -> Phase:
         """Transcripts, with masked prediction beside them every few steps."""
         settings = self.recipe.ctc
         needed = "transcribed clips long enough for CTC to align"
         usable = self.targets["train"].usable
-        batches = SpeechBatches(self.stores["train"], usable, self.frames, self.recipe.seed + 1, needed)
+        batches = SpeechBatches(self.stores["train"], usable, self.frames, self.recipe.seed + 1, needed, self.crew)
         easy = self._easy_batches() if settings.easy_steps else batches
 
         def loss(step: int) -> tuple[Tensor, Numbers]:
@@ -205,7 +224,15 @@ class EncoderTraining:
 
         origin = made_of(self.recipe, self.tokenizer)
         return Phase(
-            "ctc", self.model, loss, settings, self.recipe.seed, origin, self._look_ctc, self._parameter_groups()
+            "ctc",
+            self.model,
+            loss,
+            settings,
+            self.recipe.seed,
+            origin,
+            self._look_ctc,
+            self._parameter_groups(),
+            self.crew,
         )
 
     def _ctc_loss(self, batch: SpeechBatch) -> tuple[Tensor, Numbers]:
@@ -231,10 +258,10 @@ class EncoderTraining:
         seconds = self.recipe.ctc.easy_seconds
         needed = f"clean clips of one speaker of at most {seconds:g} s (ctc.easy_seconds, for ctc.easy_steps)"
         rows = self.targets["train"].easy(seconds)
-        return SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed + 2, needed)
+        return SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed + 2, needed, self.crew)
 
     def _generator(self, *keys: object) -> torch.Generator:
-        return torch.Generator().manual_seed(hash_seed(self.recipe.seed, *keys) % 2**63)
+        return torch.Generator().manual_seed(hash_seed(self.recipe.seed, self.crew.rank, *keys) % 2**63)
 
     def _dev_batches(self, rows: Sequence[int]) -> list[SpeechBatch]:
         batches = SpeechBatches(self.stores["dev"], rows, self.frames, 0, "held-out clips to look at")

@@ -28,6 +28,7 @@ from speechverse.batching import padded_batches
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
 from speechverse.errors import UserError
 from speechverse.files import whole_folder, write_text
+from speechverse.foundations.crew import ALONE, Crew
 from speechverse.seeding import rng_for
 from speechverse.training.logs import Progress
 from speechverse.types import Utterance
@@ -164,7 +165,15 @@ def stacked_lengths(mel_frames: Tensor, stride: int) -> Tensor:
 class SpeechBatches:
     """Batch number `step` of an endless, repeatable sequence: epochs over rows, like lengths together."""
 
-    def __init__(self, store: FeatureStore, rows: Sequence[int], frames: int, seed: int, needed: str = "clips") -> None:
+    def __init__(
+        self,
+        store: FeatureStore,
+        rows: Sequence[int],
+        frames: int,
+        seed: int,
+        needed: str = "clips",
+        crew: Crew = ALONE,
+    ) -> None:
         """Sets up the sequence.
 
         Args:
@@ -173,6 +182,7 @@ class SpeechBatches:
             frames: Padded mel frames of a batch, at most.
             seed: Of the order.
             needed: What `rows` are, for the error.
+            crew: Among whom each batch is dealt.
 
         Raises:
             UserError: If there are no rows.
@@ -182,7 +192,7 @@ class SpeechBatches:
                 f"there are no {needed} among the {len(store)} clips made, so there is nothing to make batches of; "
                 "change that limit or make more clips (data.utterances, data.dev_utterances)"
             )
-        self.store, self.rows, self.frames, self.seed = store, rows, frames, seed
+        self.store, self.rows, self.frames, self.seed, self.crew = store, rows, frames, seed, crew
         self._plan: list[list[int]] = []
         self._epochs = 0
 
@@ -190,7 +200,7 @@ class SpeechBatches:
         while step >= len(self._plan):
             self._plan += self._epoch(self._epochs)
             self._epochs += 1
-        return self.collate(self._plan[step])
+        return self.collate(self.crew.share(self._plan[step]))
 
     def _epoch(self, number: int) -> list[list[int]]:
         rng = rng_for(self.seed, "epoch", number)

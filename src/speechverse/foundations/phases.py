@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from speechverse.errors import CheckpointError, UserError
+from speechverse.foundations.crew import ALONE, Crew
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, PhaseSettings
 from speechverse.seeding import hash_seed
 from speechverse.training.logs import Progress, RunLog
@@ -59,6 +61,7 @@ class Phase:
         made_of: All that the weights follow from (see `made_of`); a state made of anything else is refused.
         evaluate: Numbers on held-out material, looked at every `evaluate_every` steps and at the end.
         groups: Parameters with their own rates; the module's parameters where None.
+        crew: Who trains together: each computes `loss` on its share of the batch.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Phase:
     made_of: dict[str, Any]
     evaluate: Callable[[], Numbers] | None = None
     groups: Iterable[dict[str, Any]] | None = None
+    crew: Crew = ALONE
     history: list[Numbers] = field(default_factory=list)
 
     def run(self, folder: Path) -> None:
@@ -88,43 +92,51 @@ class Phase:
         if done >= self.settings.steps:
             return
         with (
-            RunLog(folder / "logs" / self.name, resumed_at=done or None) as log,
-            Progress(self.name, self.settings.steps, done) as progress,
+            self._log(folder, done) as log,
+            Progress(self.name, self.settings.steps, done, quiet=not self.crew.leads) as progress,
             interruptible() as stop,
         ):
             for step in range(done, self.settings.steps):
-                self._train_step(step, optimizer, schedule, log, progress)
+                # Read once: a stop that comes later must not leave without a state.
+                stopping = self._train_step(step, optimizer, schedule, log, progress, stop)
                 last = step + 1 == self.settings.steps
-                if self.evaluate and (last or (step + 1) % self.settings.evaluate_every == 0):
+                if self.evaluate and log and (last or (step + 1) % self.settings.evaluate_every == 0):
                     self._look(step + 1, log, progress)
-                stopping = stop.requested  # read once: a stop that comes later must not leave without a state
-                if last or stopping or (step + 1) % self.settings.save_every == 0:
+                if self.crew.leads and (last or stopping or (step + 1) % self.settings.save_every == 0):
                     self._save(state_folder, step + 1, optimizer, schedule)
                 if stopping:
-                    break
-            if stop.requested:
-                progress.say(
-                    f"stopped in phase '{self.name}' after step {step + 1} of {self.settings.steps}, which is saved; "
-                    "the same command goes on from there"
-                )
-                raise KeyboardInterrupt
+                    progress.say(
+                        f"stopped in phase '{self.name}' after step {step + 1} of {self.settings.steps}, which is "
+                        "saved; the same command goes on from there"
+                    )
+                    raise KeyboardInterrupt
 
-    def _train_step(self, step: int, optimizer: Any, schedule: Any, log: RunLog, progress: Progress) -> None:
+    def _log(self, folder: Path, done: int) -> AbstractContextManager[RunLog | None]:
+        if not self.crew.leads:
+            return nullcontext()
+        return RunLog(folder / "logs" / self.name, resumed_at=done or None)
+
+    def _train_step(
+        self, step: int, optimizer: Any, schedule: Any, log: RunLog | None, progress: Progress, stop: Any
+    ) -> bool:
+        """One step; returns whether anyone was asked to stop."""
         began = time.perf_counter()
-        torch.manual_seed(hash_seed(self.seed, self.name, step) % 2**63)
+        torch.manual_seed(hash_seed(self.seed, self.name, step, self.crew.rank) % 2**63)
         self.module.train()
         loss, numbers = self.loss(step)
         loss.backward()
+        stopping = self.crew.average(self.module.parameters(), stop.requested)
         norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.max_grad_norm)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         numbers = {"loss": float(loss.detach()), "grad_norm": float(norm), **numbers}
         progress.advance(1, **numbers)
-        if (step + 1) % self.settings.log_every == 0:
+        if log and (step + 1) % self.settings.log_every == 0:
             log.scalars(
                 step + 1, {**numbers, "seconds": time.perf_counter() - began, "rate": schedule.get_last_lr()[0]}
             )
+        return stopping
 
     def _look(self, step: int, log: RunLog, progress: Progress) -> None:
         assert self.evaluate is not None
