@@ -47,16 +47,20 @@ class Wav2Vec2BertFrontEnd(FrontEnd):
 
         The same numbers as `SeamlessM4TFeatureExtractor`, about ten times as fast, since all frames go at once.
         """
+        mel_FM = self.plain_log_mel(waveform)
+        centred_FM = mel_FM - mel_FM.mean(dim=0)
+        variance_M = centred_FM.square().sum(dim=0) / max(len(mel_FM) - 1, 1)
+        return centred_FM / torch.sqrt(variance_M + 1e-7)
+
+    def plain_log_mel(self, waveform: Tensor) -> Tensor:
+        """Log-mel frames as they are, with the clip's level and colour: (S,) → (F, M)."""
         frames_FW = (waveform * 2**15).unfold(0, _FRAME_LENGTH, _HOP_LENGTH)
         frames_FW = frames_FW - frames_FW.mean(dim=1, keepdim=True)
         # Kaldi's pre-emphasis takes the sample before the first to equal the first.
         previous_FW = torch.cat([frames_FW[:, :1], frames_FW[:, :-1]], dim=1)
         spectrum = torch.fft.rfft((frames_FW - _PREEMPHASIS * previous_FW) * self._window, n=_FFT_LENGTH)
         power = spectrum.real.square() + spectrum.imag.square()  # several times faster than abs() of complex numbers
-        mel_FM = (power @ self._mel_filters).clamp(min=_MEL_FLOOR).log()
-        centred_FM = mel_FM - mel_FM.mean(dim=0)
-        variance_M = centred_FM.square().sum(dim=0) / max(len(mel_FM) - 1, 1)
-        return centred_FM / torch.sqrt(variance_M + 1e-7)
+        return (power @ self._mel_filters).clamp(min=_MEL_FLOOR).log()
 
 
 def _num_mel_frames(num_samples: int) -> int:
