@@ -58,6 +58,7 @@ class Card:
         durations: Split → seconds of every clip.
         levels: Split → dB below full scale of every clip listened to.
         samples: Clips to play.
+        unreadable: Clips that could not be read: id → reason.
         notes: What is missing, and why.
     """
 
@@ -71,6 +72,7 @@ class Card:
     durations: Mapping[str, Sequence[Seconds]]
     levels: Mapping[str, Sequence[float]]
     samples: Samples
+    unreadable: Mapping[str, str]
     notes: Sequence[str]
 
     @property
@@ -88,7 +90,11 @@ class Card:
             for ceiling in self.ceilings
             if ceiling.met is False
         ]
-        return shared + broken
+        unread = [
+            f"{len(self.unreadable)} clips cannot be read, such as “{clip}”: {reason}"
+            for clip, reason in list(self.unreadable.items())[:1]
+        ]
+        return unread + shared + broken
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON."""
@@ -103,6 +109,7 @@ class Card:
             "overlaps": [asdict(overlap) for overlap in self.overlaps],
             "ceilings": [{**asdict(ceiling), "met": ceiling.met} for ceiling in self.ceilings],
             "levels": {split: _spread(values) for split, values in self.levels.items()},
+            "unreadable": dict(self.unreadable),
             "faults": self.faults,
             "notes": list(self.notes),
         }
@@ -138,8 +145,8 @@ def make_card(
     hearing = hear(splits, settings.clips, settings.seed, watch)
     fitted, unfitted = shortcut_ceilings(hearing.heard, settings.seed, watch)
     worded, unworded = wording_ceilings(corpus, settings.seed)
-    skipped = {**{k: v for some in corpus.skipped.values() for k, v in some.items()}, **hearing.unreadable}
-    unread = [f"{len(skipped)} clips cannot be read, such as {next(iter(skipped.items()))}"] if skipped else []
+    skipped = {clip: reason for some in corpus.skipped.values() for clip, reason in some.items()}
+    readable = {split: [u for u in some if u.id not in hearing.unreadable] for split, some in splits.items()}
     return Card(
         name=corpus.name,
         description={name: value for name, value in corpus.description.items() if name not in ("splits", "labels")},
@@ -150,8 +157,9 @@ def make_card(
         ceilings=[*fitted, *worded],
         durations={split: [utterance.duration for utterance in some] for split, some in splits.items()},
         levels={split: [clip.level for clip in clips] for split, clips in hearing.heard.items() if clips},
-        samples=choose_samples(closed, splits, settings.samples, settings.seed),
-        notes=[*unread, *unfitted, *unworded],
+        samples=choose_samples(closed, readable, settings.samples, settings.seed),
+        unreadable={**skipped, **hearing.unreadable},
+        notes=[*unfitted, *unworded],
     )
 
 

@@ -119,12 +119,12 @@ def _ceiling_row(ceiling: Ceiling) -> str:
     verdict = {None: "", True: "met", False: "broken"}[ceiling.met]
     close = ceiling.met and ceiling.limit is not None and ceiling.high > ceiling.limit
     mark = f'<span class="{verdict}">{verdict}</span>{"<small>interval reaches over</small>" if close else ""}'
-    limit = "only told" if ceiling.limit is None else f"≤ {ceiling.limit:.2f}"
+    limit = "reported" if ceiling.limit is None else f"≤ {ceiling.limit:.2f}"
     majority = "–" if ceiling.majority is None else f"{ceiling.majority:.2f}"
     cells = [
         f"{escape(ceiling.shortcut)}", f"<b>{ceiling.value:.2f}</b><small>{ceiling.measure}</small>",
         f"{ceiling.low:.2f} to {ceiling.high:.2f}", limit, mark, f"{ceiling.chance:.2f}", majority,
-        f"{ceiling.clips:,}", f'<span class="soft">{escape(ceiling.how)}</span>',
+        f"{ceiling.clips:,}", f'<div class="how">{escape(ceiling.how)}</div>',
     ]  # fmt: skip
     return f"<tr><td>{escape(ceiling.label)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
@@ -135,7 +135,7 @@ def _fields_section(card: Card) -> str:
         return '<section><h2>Labels</h2><p class="note">The clips have no labels beside their text.</p></section>'
     return (
         '<section><h2>Labels</h2><p class="note">Clips of each class and split; a bar is the share of the '
-        f'field\'s largest class in that split.</p><div class="cards wide">{cards}</div></section>'
+        f'field\'s largest class in that split.</p><div class="cards columns">{cards}</div></section>'
     )
 
 
@@ -165,7 +165,7 @@ def _folded(head: str, rows: Sequence[str]) -> str:
 
 def _count_row(name: str, counts: Mapping[str, int], largest: Mapping[str, int]) -> str:
     cells = "".join(
-        f'<td class="bar" style="--share:{100 * count / max(1, largest[split]):.0f}%">{count:,}</td>'
+        f'<td class="bar" style="--share:{count / max(1, largest[split]):.3f}">{count:,}</td>'
         for split, count in counts.items()
     )
     return f"<tr><td>{escape(name)}</td>{cells}</tr>"

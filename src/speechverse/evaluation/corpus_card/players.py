@@ -15,7 +15,7 @@ _NOT_TOLD = ("keywords", "translations", "slots", "intent", "is_speech")
 
 def samples_section(card: Card, page: Path) -> str:
     """Players for every class of every closed field; the first field is open."""
-    blocks = []
+    blocks: list[str] = []
     for field in card.fields:
         classes = card.samples.get(field.name)
         if not classes:
@@ -30,7 +30,7 @@ def samples_section(card: Card, page: Path) -> str:
         names = ", ".join(list(field.counts)[:6]) + (", …" if len(field.counts) > 6 else "")
         blocks.append(
             f'<details{opened}><summary>{escape(field.name)} <span class="soft">{escape(names)}</span></summary>'
-            f'<div class="cards">{cards}</div></details>'
+            f'<div class="cards narrow">{cards}</div></details>'
         )
     if not blocks:
         return ""

@@ -23,20 +23,25 @@ def choose_samples(
     fields: Sequence[Field], splits: Mapping[str, Sequence[Utterance]], num_samples: int, seed: int
 ) -> Samples:
     """Draws clips for every class of the fields, of other speakers each where there are such."""
-    shuffled = [utterance for utterances in splits.values() for utterance in utterances]
-    rng_for(seed, "samples").shuffle(shuffled)
-    chosen: Samples = {field.name: {} for field in fields}
-    voices: dict[tuple[str, str], set[str]] = {}
-    for fresh in (True, False):  # first only voices that the class has not yet
+    everyone = [utterance for utterances in splits.values() for utterance in utterances]
+    return {
+        field.name: _of_field(field, rng_for(seed, "samples", field.name).sample(everyone, len(everyone)), num_samples)
+        for field in fields
+    }
+
+
+def _of_field(field: Field, shuffled: Sequence[Utterance], num_samples: int) -> dict[str, list[Utterance]]:
+    chosen: dict[str, list[Utterance]] = {}
+    voices: dict[str, set[str]] = {}
+    for only_new_voices in (True, False):
         for utterance in shuffled:
             speakers = set(speakers_of(utterance))
-            for field in fields:
-                for name in field.classes(utterance):
-                    clips, heard = chosen[field.name].setdefault(name, []), voices.setdefault((field.name, name), set())
-                    if len(clips) >= num_samples or (fresh and heard & speakers) or utterance in clips:
-                        continue
-                    clips.append(utterance)
-                    heard |= speakers
+            for name in field.classes(utterance):
+                clips, heard = chosen.setdefault(name, []), voices.setdefault(name, set())
+                if len(clips) >= num_samples or (only_new_voices and heard & speakers) or utterance in clips:
+                    continue
+                clips.append(utterance)
+                heard |= speakers
     return chosen
 
 
