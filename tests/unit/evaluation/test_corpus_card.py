@@ -124,7 +124,7 @@ def test_clips_that_cannot_be_read_are_flagged_and_not_played(tmp_path: Path) ->
     write_corpus(tmp_path, "broken", {"train": clips(tmp_path, "train", 8)})
     (tmp_path / "train 5.wav").write_bytes(b"")
     card = make_card(Corpus.open(tmp_path))
-    assert list(card.unreadable) == ["train-5"] and "1 clips cannot be read" in card.faults[0]
+    assert list(card.unreadable) == ["train-5"] and "clips that cannot be read: 1" in card.faults[0]
     assert "train-5" not in [clip.id for clip in card.samples["emotion"]["sad"]]
 
 

@@ -91,7 +91,7 @@ class Card:
             if ceiling.met is False
         ]
         unread = [
-            f"{len(self.unreadable)} clips cannot be read, such as “{clip}”: {reason}"
+            f"clips that cannot be read: {len(self.unreadable)}, such as “{clip}”: {reason}"
             for clip, reason in list(self.unreadable.items())[:1]
         ]
         return unread + shared + broken

@@ -12,6 +12,9 @@ from speechverse.types import Utterance
 MAX_CLASSES = 40
 """Fields with more classes are counted but not played class by class."""
 
+_MAX_COUNTED = 1000
+"""Classes whose counts are kept, the most frequent; of open lists (questions, keywords) there are thousands."""
+
 _ORDER = (
     "emotion", "sentiment", "accent", "num_speakers", "is_speech", "stratum", "sound", "noise", "snr_db", "domain",
     "intent", "slots",
@@ -56,13 +59,15 @@ class FieldCounts:
     Attributes:
         name: Of the field.
         kind: As of `Field`.
-        counts: Class → split → clips.
+        num_classes: How many there are.
+        counts: Class → split → clips; of very many classes the most frequent.
         unlabelled: Split → clips without this label.
         closed: Whether there are few enough classes, each with clips enough, to listen to each.
     """
 
     name: str
     kind: str
+    num_classes: int
     counts: Mapping[str, Mapping[str, int]]
     unlabelled: Mapping[str, int]
     closed: bool
@@ -134,5 +139,6 @@ def count_field(field: Field, splits: Mapping[str, Sequence[Utterance]]) -> Fiel
     if field.kind == "number":
         names = sorted(by_class, key=lambda name: float(name.split()[0]))
     closed = field.kind != "names" and len(names) <= MAX_CLASSES and sum(map(len, splits.values())) >= 2 * len(names)
-    counts = {name: {split: by_class[name][split] for split in splits} for name in names}
-    return FieldCounts(field.name, field.kind, counts, {split: unlabelled[split] for split in splits}, closed)
+    counts = {name: {split: by_class[name][split] for split in splits} for name in names[:_MAX_COUNTED]}
+    without = {split: unlabelled[split] for split in splits}
+    return FieldCounts(field.name, field.kind, len(names), counts, without, closed)

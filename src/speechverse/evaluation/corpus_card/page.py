@@ -17,7 +17,7 @@ _ROWS = 12
 """Classes of a field that are shown before the rest is folded away."""
 
 _MAX_FOLDED = 300
-"""Classes that are folded away; the rest is in the JSON only, for the page's size."""
+"""Classes that are folded away; more would only make the page large."""
 
 
 def card_page(card: Card, page: Path, command: str) -> str:
@@ -102,7 +102,7 @@ def _ceilings_section(card: Card, command: str) -> str:
     heads = ("guessed", "from", "score", "95 % interval", "limit", "", "chance", "majority", "clips", "how")
     rows = "".join(_ceiling_row(ceiling) for ceiling in card.ceilings)
     head = "".join(f"<th>{name}</th>" for name in heads)
-    table = f'<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>' if rows else ""
+    table = f'<div class="scroll"><table class="ceilings"><tr>{head}</tr>{rows}</table></div>' if rows else ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in card.notes)
     listed = f'<ul class="note">{notes}</ul>' if notes else ""
     return (
@@ -142,25 +142,23 @@ def _fields_section(card: Card) -> str:
 def _field_card(field: FieldCounts, splits: Sequence[str]) -> str:
     largest = {split: max((counts[split] for counts in field.counts.values()), default=0) for split in splits}
     rows = [_count_row(name, counts, largest) for name, counts in field.counts.items()]
-    if any(field.unlabelled.values()):
-        cells = "".join(f"<td>{field.unlabelled[split]:,}</td>" for split in splits)
-        rows.insert(_ROWS, f'<tr class="soft"><td>without</td>{cells}</tr>')
+    without = "".join(f"<td>{field.unlabelled[split]:,}</td>" for split in splits)
+    last = f'<tr class="soft"><td>without</td>{without}</tr>' if any(field.unlabelled.values()) else ""
     head = "<tr><th></th>" + "".join(f"<th>{escape(split)}</th>" for split in splits) + "</tr>"
-    count = f"{len(field.counts):,} {'bins' if field.kind == 'number' else 'classes'}"
+    count = f"{field.num_classes:,} {'bins' if field.kind == 'number' else 'classes'}"
     return (
         f'<div class="card"><h3>{escape(field.name)}</h3><p class="soft">{count}</p>'
-        f'<div class="scroll"><table class="counts">{head}{"".join(rows[: _ROWS + 1])}</table></div>'
-        f"{_folded(head, rows[_ROWS + 1 :])}</div>"
+        f'<div class="scroll"><table class="counts">{head}{"".join(rows[:_ROWS])}{last}</table></div>'
+        f"{_folded(head, rows[_ROWS:], field.num_classes - _ROWS)}</div>"
     )
 
 
-def _folded(head: str, rows: Sequence[str]) -> str:
+def _folded(head: str, rows: Sequence[str], count: int) -> str:
     if not rows:
         return ""
-    left = len(rows) - _MAX_FOLDED
-    told = f'<p class="soft">{left:,} rarer ones are in the JSON</p>' if left > 0 else ""
+    told = f'<p class="soft">and {count - _MAX_FOLDED:,} rarer ones</p>' if count > _MAX_FOLDED else ""
     table = f'<table class="counts">{head}{"".join(rows[:_MAX_FOLDED])}</table>'
-    return f'<details><summary>{len(rows):,} more</summary><div class="scroll tall">{table}</div>{told}</details>'
+    return f'<details><summary>{count:,} more</summary><div class="scroll tall">{table}</div>{told}</details>'
 
 
 def _count_row(name: str, counts: Mapping[str, int], largest: Mapping[str, int]) -> str:
@@ -174,7 +172,7 @@ def _count_row(name: str, counts: Mapping[str, int], largest: Mapping[str, int])
 def _spreads_section(card: Card) -> str:
     plots = [("Duration", "all clips", histogram_plot("seconds", card.durations, "durations of clips"))]
     if card.levels:
-        plot = histogram_plot("dB below full scale", card.levels, "levels of clips")
+        plot = histogram_plot("dBFS", card.levels, "levels of clips")
         plots.append(("Level", "of the sounding parts of the clips listened to", plot))
     cards = "".join(
         f'<div class="card"><h3>{title}</h3><p class="soft">{note}</p>{plot}</div>' for title, note, plot in plots
