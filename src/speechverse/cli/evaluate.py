@@ -140,7 +140,7 @@ def run(
         typer.echo(f"cascade-ctc is left out: {why_none}", err=True)
 
     def measure(features: Path | None) -> Results:
-        with _progress(quiet) as watch:
+        with progress(quiet) as watch:
             return evaluate(
                 loaded.model,
                 loaded.processor,
@@ -237,8 +237,8 @@ def _remove_others(folder: Path, own: Path) -> None:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Watch]:
-    """A bar on a terminal, a line now and then elsewhere; both on stderr."""
+def progress(quiet: bool) -> Iterator[Watch]:
+    """What long work tells its progress to: a bar on a terminal, a line now and then elsewhere; both on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from speechverse.evaluation.report.curves import curves_section
+from speechverse.evaluation.report.document import html_document, page_header
 from speechverse.evaluation.report.examples import examples_section
 from speechverse.evaluation.report.plots import layer_plot
 from speechverse.evaluation.report.scores import confusion_section, scores_section, slices_section
@@ -41,13 +41,7 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
         curves_section(metrics_file),
         _method_section(results),
     ]
-    title = escape(f"{results.model.get('name', 'model')} on {results.corpus['name']}")
-    css = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
-    page = (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>\n{css}</style>\n</head>\n<body>\n" + "\n".join(filter(None, sections)) + "\n</body>\n</html>\n"
-    )
+    page = html_document(f"{results.model.get('name', 'model')} on {results.corpus['name']}", sections)
     path = folder / REPORT
     write_text(path, page)
     return path
@@ -62,11 +56,7 @@ def _header(results: Results) -> str:
         "answers": f"{sum(timing.num_answers for timing in results.timings):,}",
         "made": results.created[:16].replace("T", " ") + " UTC",
     }
-    listed = "".join(f"<span>{escape(name)} <b>{escape(value)}</b></span>" for name, value in facts.items())
-    return (
-        f'<header><p class="kind">speechverse evaluation</p><h1>{escape(results.model.get("name", "model"))}</h1>'
-        f'<p class="lead">{escape(summary(results))}</p><div class="facts">{listed}</div></header>'
-    )
+    return page_header("speechverse evaluation", results.model.get("name", "model"), summary(results), facts)
 
 
 def summary(results: Results) -> str:

@@ -23,6 +23,7 @@ _PAGE_COLOURS = {
 }
 CARD_WIDTH = 3.4
 POINTS = 72
+HISTOGRAM_BINS = 40
 
 
 class Bar(NamedTuple):
@@ -142,3 +143,33 @@ def curve_plot(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], s
             axes.legend(frameon=False, labelcolor=INK, fontsize=8)
 
     return draw(5.2, 2.4, f"{name} over training steps", paint)
+
+
+def histogram_plot(unit: str, values: Mapping[str, Sequence[float]], label: str) -> str:
+    """How a number is spread, as shares of each group, so that groups of unlike sizes compare.
+
+    Args:
+        unit: What the axis shows.
+        values: By legend name, the numbers; no group is empty.
+        label: For screen readers.
+    """
+
+    def paint(axes: Axes) -> None:
+        low = min(min(group) for group in values.values())
+        high = max(max(group) for group in values.values())
+        width = max((high - low) / HISTOGRAM_BINS, 1e-3)
+        edges = [low + width * number for number in range(HISTOGRAM_BINS + 1)]
+        edges[-1] = max(edges[-1], high)
+        for number, (legend, group) in enumerate(values.items()):
+            colour = (ACCENT, MARK, SOFT)[number % 3]
+            shares = [100 / len(group)] * len(group)
+            axes.hist(group, edges, weights=shares, histtype="stepfilled", color=colour, alpha=0.13)
+            axes.hist(group, edges, weights=shares, histtype="step", color=colour, linewidth=1.4, label=legend)
+        axes.set_xlabel(unit)
+        axes.set_ylabel("% of clips")
+        axes.grid(axis="y", color=LINE, linewidth=0.5)
+        axes.set_axisbelow(True)
+        if len(values) > 1:
+            axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+
+    return draw(5.2, 2.4, label, paint)

@@ -1,0 +1,114 @@
+"""What a corpus holds, from its manifests alone: sizes, words, and what its splits share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from speechverse.types import Seconds, Utterance
+
+TRAIN = "train"
+_MAX_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """The sizes of one split.
+
+    Attributes:
+        clips: How many.
+        hours: Of audio.
+        speakers: How many are named.
+        sentences: Distinct texts.
+        words: Distinct words.
+        new_words: Of them, those that do not occur in train; None for train itself or without one.
+        shortest: Clip, in seconds.
+        median: Clip, in seconds.
+        longest: Clip, in seconds.
+    """
+
+    clips: int
+    hours: float
+    speakers: int
+    sentences: int
+    words: int
+    new_words: int | None
+    shortest: Seconds
+    median: Seconds
+    longest: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What two splits share that should be apart.
+
+    Attributes:
+        what: "sentences" or "speakers".
+        splits: The two.
+        shared: How many; 0 is as it should be.
+        examples: A few of them.
+    """
+
+    what: str
+    splits: tuple[str, str]
+    shared: int
+    examples: tuple[str, ...]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, without punctuation."""
+    return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower())
+
+
+def speakers_of(utterance: Utterance) -> tuple[str, ...]:
+    """Who speaks; `anna+ben` are two."""
+    return tuple(utterance.speaker.split("+")) if utterance.speaker else ()
+
+
+def _sentences(utterance: Utterance) -> tuple[str, ...]:
+    sentence = " ".join(words_of(utterance.text or ""))
+    return (sentence,) if sentence else ()
+
+
+def _words(utterance: Utterance) -> Iterable[str]:
+    return words_of(utterance.text or "")
+
+
+def _distinct(utterances: Iterable[Utterance], parts: Callable[[Utterance], Iterable[str]]) -> set[str]:
+    return {part for utterance in utterances for part in parts(utterance)}
+
+
+def split_facts(splits: Mapping[str, Sequence[Utterance]]) -> dict[str, SplitFacts]:
+    """The sizes of every split."""
+    known = _distinct(splits[TRAIN], _words) if TRAIN in splits else set()
+    return {split: _facts(utterances, known if split != TRAIN else set()) for split, utterances in splits.items()}
+
+
+def _facts(utterances: Sequence[Utterance], known: set[str]) -> SplitFacts:
+    words = _distinct(utterances, _words)
+    seconds = sorted(utterance.duration for utterance in utterances) or [0.0]
+    return SplitFacts(
+        clips=len(utterances),
+        hours=round(sum(seconds) / 3600, 4),
+        speakers=len(_distinct(utterances, speakers_of)),
+        sentences=len(_distinct(utterances, _sentences)),
+        words=len(words),
+        new_words=len(words - known) if known else None,
+        shortest=round(seconds[0], 3),
+        median=round(seconds[len(seconds) // 2], 3),
+        longest=round(seconds[-1], 3),
+    )
+
+
+def overlaps(splits: Mapping[str, Sequence[Utterance]]) -> list[Overlap]:
+    """Sentences and speakers that two splits share, for every two splits; one without texts or speakers has none."""
+    found = []
+    for what, parts in (("sentences", _sentences), ("speakers", speakers_of)):
+        sets = {split: _distinct(utterances, parts) for split, utterances in splits.items()}
+        for one, other in combinations(splits, 2):
+            if sets[one] and sets[other]:
+                shared = sorted(sets[one] & sets[other])
+                found.append(Overlap(what, (one, other), len(shared), tuple(shared[:_MAX_EXAMPLES])))
+    return found
