@@ -106,7 +106,7 @@ class World:
         openers: What may go before a request.
         closers: What may go after.
         names_held_back: Names of open slots and of the other strata that no training sentence holds.
-        rare_words: Words that come from open lists of names alone.
+        rare_words: Words of open lists of names that come nowhere else, and those of the stratum of names.
     """
 
     intents: tuple[Intent, ...]
@@ -282,7 +282,7 @@ def _said_in(intents: Iterable[Intent]) -> list[str]:
 
 
 def _rare_words(intents: Sequence[Intent], slots: Iterable[Slot], plain: Sequence[str]) -> frozenset[str]:
-    listed: set[str] = {word for name in strata.open_names() for word in name.split()}
+    listed: set[str] = set()
     common = {word for line in (*plain, *_said_in(intents)) for word in line.split()}
     for slot in slots:
         words = {word for value in slot.values for word in value.value.split()}
@@ -290,7 +290,7 @@ def _rare_words(intents: Sequence[Intent], slots: Iterable[Slot], plain: Sequenc
             listed |= words
         else:
             common |= words
-    return frozenset(listed - common)
+    return frozenset(listed - common) | {word for name in strata.open_names() for word in name.split()}
 
 
 def _choose(template: Triple, rng: random.Random) -> Triple:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from speechverse.errors import SpeechverseError, unknown_name
+from speechverse.synth.language.quantities import VALUES
 
 LANGUAGES = ("en", "de", "fr")
 STRATA_FILE = "strata.yaml"
@@ -146,6 +147,8 @@ def _check(found: DataFiles) -> None:
 def _check_slot(name: str, slot: Mapping[str, Any]) -> None:
     if ("values" in slot) == ("computed" in slot):
         raise SpeechverseError(f"slot '{name}' needs either values or computed")
+    if slot.get("computed", "times") not in VALUES:
+        raise SpeechverseError(f"slot '{name}': {unknown_name('computed', slot['computed'], VALUES)}")
     seen: set[str] = set()
     for line in slot.get("values", ()):
         where = f"slot '{name}', value '{line}'"

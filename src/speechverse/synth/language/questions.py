@@ -174,31 +174,29 @@ def _phrases_of_each(pair: _Pair) -> tuple[list[tuple[str, ...]], list[tuple[str
 def _phrases(sentence: Sentence, other: Sentence) -> list[tuple[str, ...]]:
     """Words or values of a sentence that share nothing with the other one."""
     foreign = content_words(other.text)
-    phrases = [value for _, value in sentence.slots] + list(sentence.keywords)
-    if not phrases:
-        phrases = [word for word in sentence.text.split() if len(word) > 2]
-    return [
-        (phrase,) for phrase in dict.fromkeys(phrases) if (words := content_words(phrase)) and not words & foreign
-    ]
+    phrases = dict.fromkeys([*(value for _, value in sentence.slots), *sentence.keywords])
+    if not any(map(content_words, phrases)):
+        phrases = dict.fromkeys(sentence.text.split())
+    return [(phrase,) for phrase in phrases if (words := content_words(phrase)) and not words & foreign]
 
 
 def _kinds(sentence: Sentence, other: Sentence) -> list[tuple[str, ...]]:
     """Kinds of values that a sentence names and the other does not, nor anything that could pass for one."""
-    slots = grammar.load().slots
+    world = grammar.load()
     named = {name for name, _ in other.slots} | set(_values_in(other.text))
     return [
-        (_spoken(name), slots[name].description)
+        (_spoken(name), world.slots[name].description)
         for name, _ in sentence.slots
-        if not any(_are_alike(name, foreign) for foreign in named)
+        if not any(_are_alike(world, name, foreign) for foreign in named)
     ]
 
 
 @functools.cache
-def _are_alike(name: str, other: str) -> bool:
+def _are_alike(world: grammar.World, name: str, other: str) -> bool:
     """Whether a value of one slot might be taken for one of the other."""
     if name == other:
         return True
-    slots = grammar.load().slots
+    slots = world.slots
     values, others = ({value.value for value in slots[each].values} for each in (name, other))
     described = [content_words(f"{_spoken(each)} {slots[each].description}") for each in (name, other)]
     return bool(values & others or described[0] & described[1])
@@ -206,7 +204,7 @@ def _are_alike(name: str, other: str) -> bool:
 
 def _values_in(text: str) -> Mapping[str, list[str]]:
     """Every value of every slot that a text holds, meant or not: slot → values."""
-    known, words = _slots_by_value(), text.split()
+    known, words = _slots_by_value(grammar.load()), text.split()
     found: dict[str, list[str]] = {}
     for start in range(len(words)):
         for end in range(start + 1, min(start + _LONGEST_VALUE, len(words)) + 1):
@@ -217,9 +215,9 @@ def _values_in(text: str) -> Mapping[str, list[str]]:
 
 
 @functools.cache
-def _slots_by_value() -> Mapping[str, Iterable[str]]:
+def _slots_by_value(world: grammar.World) -> Mapping[str, Iterable[str]]:
     known: dict[str, list[str]] = {}
-    for slot in grammar.load().slots.values():
+    for slot in world.slots.values():
         for value in slot.values:
             known.setdefault(value.value, []).append(slot.name)
     return known

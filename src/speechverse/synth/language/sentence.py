@@ -50,7 +50,7 @@ class Sentence:
 
     @property
     def rare_words(self) -> tuple[str, ...]:
-        """Words that come from open lists of names alone, in spoken order."""
+        """Words that come from open lists of names, in spoken order."""
         rare = grammar.load().rare_words
         return tuple(dict.fromkeys(word for word in self.text.split() if word in rare))
 
@@ -130,21 +130,25 @@ def inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
     }
 
 
-@functools.cache
 def words(held_out: bool = False) -> tuple[str, ...]:
     """Every English word of the grammar and of the other strata, in order of the alphabet.
 
     Args:
         held_out: Whether words that only held-out parts say are among them.
     """
-    world = grammar.load()
-    return tuple(sorted(world.words(held_out) | stratum_words(frozenset() if held_out else world.names_held_back)))
+    return _words(grammar.load(), held_out)
+
+
+@functools.cache
+def _words(world: grammar.World, held_out: bool) -> tuple[str, ...]:
+    without: frozenset[str] = frozenset() if held_out else world.names_held_back
+    return tuple(sorted(world.words(held_out) | stratum_words(without)))
 
 
 def _draw(part: Part, rng: random.Random, stratum: str) -> Sentence:
     if stratum == "grammar" or stratum in HELD_OUT_STRATA:
         return _request(rng, stratum)
-    without = frozenset() if part == "test" else grammar.load().names_held_back
+    without: frozenset[str] = frozenset() if part == "test" else grammar.load().names_held_back
     if stratum == "random":
         text, keywords = random_words(rng, words())
     else:
