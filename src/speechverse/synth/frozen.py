@@ -14,7 +14,6 @@ from speechverse.synth.spec import SynthSpec
 from speechverse.types import Utterance
 
 _HASH_FILE = "test_sets.sha256"
-_ONE_SPEAKER_SPEECH = {"two_speaker_share": 0.0, "one_speaker_turns_share": 0.0, "non_speech_share": 0.0}
 _CLEAN = SynthSpec(
     name="world-test",
     num_train=0,
@@ -28,24 +27,23 @@ _CLEAN = SynthSpec(
     noisy_share=0.0,
     room_share=0.0,
 )
+_SENTENCES = dataclasses.replace(_CLEAN, two_speaker_share=0.0, one_speaker_turns_share=0.0, non_speech_share=0.0)
 _TEST_SETS: Mapping[str, SynthSpec] = {
     "clean": _CLEAN,
     "noisy": dataclasses.replace(
         _CLEAN, name="world-test-noisy", seed=20240515, noisy_share=1.0, snr_db=(5, 20), room_share=0.5
     ),
     "words": dataclasses.replace(
-        _CLEAN,
+        _SENTENCES,
         name="world-test-words",
         num_test=520,
         strata={"free": 1.0, "names": 1.0, "numbers": 1.0, "random": 1.0},
-        **_ONE_SPEAKER_SPEECH,
     ),
     "unseen": dataclasses.replace(
-        _CLEAN,
+        _SENTENCES,
         name="world-test-unseen",
         num_test=390,
         strata={"unseen_intents": 1.0, "unseen_domain": 1.0, "unseen_names": 1.0},
-        **_ONE_SPEAKER_SPEECH,
     ),
 }
 TEST_SETS = tuple(_TEST_SETS)
@@ -120,7 +118,7 @@ def verify_test_set(folder: str | Path) -> str:
 
 
 def hash_lines(folder: str | Path) -> Iterator[str]:
-    """Makes all frozen test sets in a folder and gives the lines of the committed file; for a new version of the world."""
+    """Makes all frozen test sets in a folder, and gives the lines of the committed file for this version of the world."""
     from speechverse.data import Corpus
     from speechverse.synth.corpus import synthesize_corpus
 

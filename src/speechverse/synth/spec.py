@@ -25,7 +25,7 @@ class SynthSpec:
         num_dev: Clips in "dev".
         num_test: Clips in "test".
         seed: Of everything drawn.
-        strata: Stratum of sentences → weight, for clips of one sentence. Held-out strata are for the split "test" alone.
+        strata: Stratum of sentences → weight, for clips of one sentence. Held-out strata are for "test" alone.
         two_speaker_share: Of all clips, those where one speaker follows another.
         one_speaker_turns_share: Of all clips, those where one speaker says two things: pauses must not tell who speaks.
         non_speech_share: Of all clips, those without speech.

@@ -15,11 +15,15 @@ HOME = """
 music:
   description: tunes and singers
   intents:
-    play: {description: hear a singer, templates: ["(play|sing) {singer} / (spiel|sing) {singer} / (joue|chante) {singer}"]}
+    play:
+      description: hear a singer
+      templates: ["(play|sing) {singer} / (spiel|sing) {singer} / (joue|chante) {singer}"]
 travel:
   description: ways and places
   intents:
-    go: {description: reach a place, templates: ["bring me to {town} {day} / bring mich nach {town} {day} / va {town} {day}"]}
+    go:
+      description: reach a place
+      templates: ["bring me to {town} {day} / bring mich nach {town} {day} / va {town} {day}"]
     stay: {description: remain there, templates: ["i *remain* {day} / ich bleibe {day} / je reste {day}"]}
     leave:
       description: get away
@@ -31,7 +35,9 @@ zoo:
   description: wild beasts
   held_out: true
   intents:
-    feed: {description: give something, templates: ["the {beast} wants {thing} / {beast} will {thing} / {beast} veut {thing}"]}
+    feed:
+      description: give something
+      templates: ["the {beast} wants {thing} / {beast} will {thing} / {beast} veut {thing}"]
 """
 SLOTS = f"""
 singer: {{description: who sings, open: true, values: [{", ".join(FIRST.split())}, the old {FIRST.split()[0]}]}}

@@ -43,7 +43,7 @@ def test_every_file_is_found_in_order_of_its_name(folder):
         ("home.yaml", "{day} / je", "{day} {day} / je", "same slots"),
         ("home.yaml", "held_out: true", "heldout: true", "unknown key 'heldout'; did you mean 'held_out'"),
         ("home.yaml", "held_out: true", "held_out: maybe", "true or false"),
-        ("home.yaml", "description: hear a singer, ", "", "intent 'play' lacks description"),
+        ("home.yaml", "      description: hear a singer\n", "", "intent 'play' lacks description"),
         ("slots.yaml", "open: true", "opened: true", "unknown key 'opened'"),
         ("slots.yaml", "values: [aldo", "values: [Aldo", "slot 'singer', value 'Aldo'"),
         ("slots.yaml", "values: [aldo", "values: [yes", "put it in quotes"),
@@ -71,7 +71,9 @@ def test_a_file_of_no_known_kind_is_refused(folder):
 
 
 def test_an_open_slot_too_short_to_hold_any_back_is_refused(folder):
-    held = next(iter(sorted(n for n in grammar.read(folder).names_held_back if n in folder.joinpath("slots.yaml").read_text())))
+    held = next(
+        iter(sorted(n for n in grammar.read(folder).names_held_back if n in folder.joinpath("slots.yaml").read_text()))
+    )
     text = (folder / "slots_far.yaml").read_text()
     (folder / "slots_far.yaml").write_text(f"friend: {{description: a friend, open: true, values: [{held}]}}\n{text}")
     with pytest.raises(SpeechverseError, match="slot 'friend' is too short to be open"):

@@ -18,7 +18,9 @@ def write(folder: Path, said: str, held_out: str = "false") -> grammar.World:
     lines = ["paint:", " description: paints", " intents:"]
     for colour in COLOURS:
         text = said.format(colour)
-        lines.append(f"  {colour}: {{description: wants {colour}ed walls, held_out: {held_out}, templates: ['{text} / a / b']}}")
+        lines.append(
+            f"  {colour}: {{description: wants {colour}ed walls, held_out: {held_out}, templates: ['{text} / a / b']}}"
+        )
     (folder / "paint.yaml").write_text("\n".join(lines))
     (folder / "slots.yaml").write_text("day: {description: a day, values: [now]}")
     (folder / "phrases.yaml").write_text("openers: ['']\nclosers: ['']")

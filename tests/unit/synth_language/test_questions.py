@@ -56,7 +56,12 @@ def test_an_answer_that_is_no_yes_no_or_number_is_said(stratum):
 
 @pytest.mark.parametrize("stratum", STRATA)
 def test_mentioned_is_what_is_said_and_not_mentioned_what_is_not(stratum):
-    patterns = [r"Does the speaker mention (.+)\?", r'Is "(.+)" said\?', r'Can "(.+)" be heard.*', r'Does "(.+)" come up\?']
+    patterns = [
+        r"Does the speaker mention (.+)\?",
+        r'Is "(.+)" said\?',
+        r'Can "(.+)" be heard.*',
+        r'Does "(.+)" come up\?',
+    ]
     checked = Counter()
     for sentence, question, answer in asked(stratum):
         for pattern in patterns:
@@ -107,12 +112,15 @@ def test_the_question_alone_does_not_tell_yes_from_no(stratum):
     """Naive Bayes over the words and pairs of words of the question, learned on one half, tried on the other."""
     pairs = [(features(q), a == "yes") for _, q, a in asked(stratum) if a in ("yes", "no")]
     learned, tried = pairs[::2], pairs[1::2]
-    counts = {is_yes: Counter(f for features_, a in learned if a == is_yes for f in features_) for is_yes in (True, False)}
+    counts = {
+        is_yes: Counter(f for features_, a in learned if a == is_yes for f in features_) for is_yes in (True, False)
+    }
     totals = {is_yes: sum(a == is_yes for _, a in learned) for is_yes in counts}
 
     def odds(found: set[str]) -> float:
         return sum(
-            math.log((counts[True][f] + 1) / (totals[True] + 2)) - math.log((counts[False][f] + 1) / (totals[False] + 2))
+            math.log((counts[True][f] + 1) / (totals[True] + 2))
+            - math.log((counts[False][f] + 1) / (totals[False] + 2))
             for f in found
         )
 

@@ -56,7 +56,7 @@ class Sentence:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """Two to four checkable questions about it with their answers: a matter of its words, not of when it is drawn."""
+        """Two to four checkable questions about it with their answers; they depend on its words, not on when it is drawn."""
         rng = rng_for(0, "questions", self.text)
         part = part_of(self.text)
         return ask(self, lambda: _draw(part, rng, self.stratum), rng)
@@ -125,7 +125,9 @@ def inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
     used = set(grammar.slots_of(intents))
     return {
         "intent": {intent.name: intent.description for intent in intents},
-        "domain": {name: domain.description for name, domain in world.domains.items() if held_out or not domain.held_out},
+        "domain": {
+            name: domain.description for name, domain in world.domains.items() if held_out or not domain.held_out
+        },
         "slots": {name: slot.description for name, slot in world.slots.items() if name in used},
     }
 
