@@ -118,7 +118,7 @@ def verify_test_set(folder: str | Path) -> str:
 
 
 def hash_lines(folder: str | Path) -> Iterator[str]:
-    """Makes all frozen test sets in a folder, and gives the lines of the committed file for this version of the world."""
+    """Makes all frozen test sets in a folder, and gives the committed file's lines for this version of the world."""
     from speechverse.data import Corpus
     from speechverse.synth.corpus import synthesize_corpus
 

@@ -56,7 +56,7 @@ class Sentence:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """Two to four checkable questions about it with their answers; they depend on its words, not on when it is drawn."""
+        """Two to four checkable questions about it with their answers; they depend on its words alone."""
         rng = rng_for(0, "questions", self.text)
         part = part_of(self.text)
         return ask(self, lambda: _draw(part, rng, self.stratum), rng)
