@@ -1,4 +1,4 @@
-"""`speechverse synth`: make a corpus of the spoken world, the frozen test set, or one clip."""
+"""`speechverse synth`: make a corpus of the spoken world, a frozen test set, or one clip."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def command(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes, whatever the number of workers.")] = 1,
     name: Annotated[str, typer.Option(help="The corpus's name.")] = "world",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
-    test_set: Annotated[bool, typer.Option("--test-set", help="Make the frozen test set and check its hash.")] = False,
+    test_set: Annotated[
+        str | None,
+        typer.Option(help="Make a frozen test set and check its hash: clean, noisy, words or unseen."),
+    ] = None,
     text: Annotated[str | None, typer.Option(help="Speak this one text instead of making a corpus.")] = None,
     voice: Annotated[str, typer.Option(help="Who speaks the text, such as f3, m1-low, Annie-high.")] = "f3",
     accent: Annotated[str, typer.Option(help="american, british, scottish, caribbean or received.")] = "american",
@@ -45,7 +48,7 @@ def command(
 
       speechverse synth my-world --train 3000 --dev 300 --seed 1
 
-      speechverse synth test-set --test-set
+      speechverse synth test-speech --test-set clean
 
       speechverse synth --text "play some jazz in the kitchen" --voice m1 --emotion sad -o clip.wav
     """
@@ -59,9 +62,9 @@ def command(
         raise UserError(
             'name a folder for the corpus (speechverse synth my-world), or give a text to speak (--text "...")'
         )
-    if test_set:
-        _refuse(given & {"train", "dev", "test", "seed", "name"}, "cannot be chosen: the frozen test set is what it is")
-    make_corpus(out, _spec(name, train, dev, test, seed, test_set), workers, test_set, json)
+    if test_set is not None:
+        _refuse(given & {"train", "dev", "test", "seed", "name"}, "cannot be chosen: a frozen test set is what it is")
+    make_corpus(out, _spec(name, train, dev, test, seed, test_set), workers, test_set is not None, json)
 
 
 def _was_given(context: typer.Context, key: str) -> bool:
@@ -78,11 +81,11 @@ def _refuse(options: set[str], why: str) -> None | NoReturn:
     raise UserError(f"{shown} {why}")
 
 
-def _spec(name: str, train: int, dev: int, test: int, seed: int, test_set: bool) -> SynthSpec:
+def _spec(name: str, train: int, dev: int, test: int, seed: int, test_set: str | None) -> SynthSpec:
     from speechverse.synth import SynthSpec, test_set_spec
 
-    if test_set:
-        return test_set_spec()
+    if test_set is not None:
+        return test_set_spec(test_set)
     return SynthSpec(name=name, num_train=train, num_dev=dev, num_test=test, seed=seed)
 
 
@@ -129,7 +132,7 @@ def make_corpus(
             f"{report.made_seconds:.0f} s of audio in {report.wall_seconds:.1f} s: {report.speed:.0f} s a second"
         )
     if found:
-        typer.echo(f"this is the frozen test set ({found[:12]})")
+        typer.echo(f"this is the frozen test set '{spec.name}' ({found[:12]})")
 
 
 def _with_progress(out: Path, spec: SynthSpec, workers: int | None) -> SynthReport:

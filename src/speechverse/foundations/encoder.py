@@ -35,7 +35,7 @@ from speechverse.foundations.objectives import UNKNOWN, Layers, Objectives, fram
 from speechverse.foundations.phases import Numbers, Phase, made_of
 from speechverse.foundations.recipe import EncoderRecipe
 from speechverse.foundations.saving import save_foundation
-from speechverse.foundations.text_side import STRATA
+from speechverse.foundations.text_side import SPOKEN_STRATA
 from speechverse.foundations.world import world_tokenizer
 from speechverse.metrics import score
 from speechverse.seeding import hash_seed
@@ -145,7 +145,7 @@ def _make_corpus(recipe: EncoderRecipe, output: Path) -> Corpus:
         num_train=data.utterances,
         num_dev=data.dev_utterances,
         seed=data.seed,
-        strata=STRATA,
+        strata=SPOKEN_STRATA,
     )
     with Progress("speech", data.utterances + data.dev_utterances) as progress:
         synthesize_corpus(

@@ -18,6 +18,11 @@ TASK_WEIGHTS = {"asr": 1.5, "st": 3.0, "ic": 2.0, "sf": 2.5, "kwe": 1.5, "kws": 
 """How often each task is asked, beside 0.7 for the others."""
 
 STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
+"""Stratum → weight, of what the LLM reads."""
+
+SPOKEN_STRATA = {"grammar": 0.45, "free": 0.17, "names": 0.14, "numbers": 0.1, "random": 0.14}
+"""Stratum → weight, of what the encoder hears: much that no grammar tells, so that it learns sounds."""
+
 LISTED = (3, 6, 16)
 """Labels an instruction lists at most, one of these: short lists are cheap and more of them can be read."""
 _HEARD = {"er": "emotion", "asc": "sentiment", "ac": "accent", "sc": "num_speakers"}

@@ -132,9 +132,8 @@ def _write(folder: Path, spec: SynthSpec, shards: Mapping[Part, Sequence[Shard]]
     from speechverse.data import write_corpus  # lhotse: the workers, which import this package too, can do without
 
     splits = {str(part): [u for shard in some for u in _utterances(shard)] for part, some in shards.items()}
-    write_corpus(
-        folder, spec.name, splits, label_inventory(), {"seed": spec.seed, "synthetic": True, "spec": spec.as_dict()}
-    )
+    origin = {"seed": spec.seed, "synthetic": True, "spec": spec.as_dict()}
+    write_corpus(folder, spec.name, splits, label_inventory(spec.is_held_out), origin)
     return sum(utterance.duration for split in splits.values() for utterance in split)
 
 
@@ -149,9 +148,13 @@ def _utterance(clip: Clip, path: Path, duration: Seconds) -> Utterance:
     return Utterance(clip.id, AudioRef(path), duration, clip.text, clip.speaker, language, clip.labels)
 
 
-def label_inventory() -> dict[str, dict[str, str]]:
-    """Every label of the spoken world: field → name → description."""
-    return {**inventory(), "emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}
+def label_inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
+    """Every label of the spoken world: field → name → description.
+
+    Args:
+        held_out: Whether labels that only held-out sentences have are among them.
+    """
+    return {**inventory(held_out), "emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}
 
 
 @contextmanager

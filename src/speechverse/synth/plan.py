@@ -126,7 +126,7 @@ class _Planner:
             tilt=self.rng.uniform(-2.5, 2.5),
             reverberation=self.rng.uniform(0.1, 0.45) if room else 0.0,
             noise=self.rng.choice(BACKGROUNDS) if noisy else "",
-            snr=self.rng.uniform(5, 25) if noisy else 0.0,
+            snr=self.rng.uniform(*self.spec.snr_db) if noisy else 0.0,
             lead=self.rng.uniform(0.05, 0.35),
             tail=self.rng.uniform(0.05, 0.35),
         )

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from speechverse.errors import UserError, unknown_name
-from speechverse.synth.language import STRATA
+from speechverse.errors import UserError
+from speechverse.synth.language import HELD_OUT_STRATA, check_stratum
 from speechverse.synth.voices import Part
 
-_STRATA = {"grammar": 0.8, "free": 0.06, "names": 0.05, "numbers": 0.05, "random": 0.04}
+_STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
 _SHARES = ("two_speaker_share", "one_speaker_turns_share", "non_speech_share", "noisy_share", "room_share")
 
 
@@ -25,11 +25,12 @@ class SynthSpec:
         num_dev: Clips in "dev".
         num_test: Clips in "test".
         seed: Of everything drawn.
-        strata: Stratum of sentences → weight, for clips of one sentence.
+        strata: Stratum of sentences → weight, for clips of one sentence. Held-out strata are for "test" alone.
         two_speaker_share: Of all clips, those where one speaker follows another.
         one_speaker_turns_share: Of all clips, those where one speaker says two things: pauses must not tell who speaks.
         non_speech_share: Of all clips, those without speech.
-        noisy_share: Of the speech clips, those with noise underneath, at 5 to 25 dB.
+        noisy_share: Of the speech clips, those with noise underneath.
+        snr_db: Lowest and highest ratio of speech to that noise, in dB.
         room_share: Of the speech clips, those in a room.
     """
 
@@ -43,6 +44,7 @@ class SynthSpec:
     one_speaker_turns_share: float = 0.06
     non_speech_share: float = 0.06
     noisy_share: float = 0.25
+    snr_db: tuple[float, float] = (5, 25)
     room_share: float = 0.25
 
     def __post_init__(self) -> None:
@@ -56,11 +58,14 @@ class SynthSpec:
         for share in _SHARES:
             if not 0 <= getattr(self, share) <= 1:
                 raise UserError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
+        if self.snr_db[0] > self.snr_db[1]:
+            raise UserError(f"snr_db is the lowest and the highest ratio in dB, not {self.snr_db}")
         if self.two_speaker_share + self.one_speaker_turns_share + self.non_speech_share > 1:
             raise UserError("the shares of two speakers, of one speaker's turns and of non-speech are over 1 together")
         for stratum, weight in self.strata.items():
-            if stratum not in STRATA:
-                raise UserError(unknown_name("stratum", stratum, STRATA))
+            for part, size in self.sizes.items():
+                if size:
+                    check_stratum(stratum, part)
             if weight < 0:
                 raise UserError(f"the weight of stratum '{stratum}' is {weight}; weights are 0 or more")
         if sum(self.strata.values()) <= 0:
@@ -70,6 +75,11 @@ class SynthSpec:
     def sizes(self) -> dict[Part, int]:
         """Split → number of clips."""
         return {"train": self.num_train, "dev": self.num_dev, "test": self.num_test}
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether it draws sentences of held-out strata, which bring labels of their own."""
+        return any(self.strata.get(stratum, 0) > 0 for stratum in HELD_OUT_STRATA)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""

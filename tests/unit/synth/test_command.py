@@ -44,7 +44,8 @@ def test_speaks_one_text(tmp_path: Path) -> None:
         (("out", "--text", "hello"), "the folder says how to make a corpus"),
         (("--text", "hello", "--train", "3"), "--train says how to make a corpus"),
         (("out", "--emotion", "sad"), "--emotion says how to speak"),
-        (("out", "--test-set", "--seed", "3"), "--seed cannot be chosen"),
+        (("out", "--test-set", "clean", "--seed", "3"), "--seed cannot be chosen"),
+        (("out", "--test-set", "cleen"), "did you mean 'clean'"),
         (("--text", "hello", "-o", "clip.mp3"), r"\.flac or \.wav"),
     ],
 )

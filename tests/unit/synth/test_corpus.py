@@ -150,6 +150,11 @@ def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
         ({"two_speaker_share": 0.9, "non_speech_share": 0.9}, "over 1 together"),
         ({"strata": {"gramar": 1.0}}, "did you mean 'grammar'"),
         ({"strata": {"grammar": 0.0}}, "at least one a weight"),
+        (
+            {"strata": {"unseen_names": 1.0}, "num_train": 0, "num_test": 5},
+            "only the part 'test' can hold it, not 'dev'",
+        ),
+        ({"snr_db": (20, 5)}, "lowest and the highest"),
     ],
 )
 def test_specs_that_cannot_be_are_refused(changes: dict, message: str) -> None:

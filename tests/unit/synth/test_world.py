@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from speechverse.errors import MissingExtraError, UserError
 from speechverse.synth import SynthSpec, speak, synthesize_corpus, verify_test_set
 from speechverse.synth import test_set_spec as frozen_spec
 from speechverse.synth.espeak import Espeak
-from speechverse.synth.frozen import manifest_hash
+from speechverse.synth.frozen import TEST_SETS, manifest_hash
 from speechverse.synth.plan import plan_split
 from speechverse.synth.render import join
 from speechverse.synth.sounds import HELD_OUT_SOUND, SOUNDS, make_sound
@@ -162,22 +163,43 @@ def test_two_speakers_can_be_told_apart() -> None:
     assert not get_speaker("m1-low").differs_from(get_speaker("m1-high"))
 
 
-def test_the_frozen_test_set_has_300_clips_for_every_task() -> None:
-    clips = plan_split(frozen_spec(), "test")
+@pytest.mark.parametrize("name", ["clean", "noisy"])
+def test_the_frozen_test_set_has_300_clips_for_every_task(name: str) -> None:
+    clips = plan_split(frozen_spec(name), "test")
     fields = Counter(field for clip in clips for field in clip.labels)
     needed = "intent slots keywords translations emotion sentiment accent num_speakers is_speech".split()
     assert all(fields[field] >= 300 for field in needed)
-    assert not any(clip.channel.noise or clip.channel.reverberation for clip in clips)
+    assert len(clips) == 730
+
+
+def test_the_clean_set_is_clean_and_all_speech_of_the_noisy_one_is_not() -> None:
+    spoken = {name: [c for c in plan_split(frozen_spec(name), "test") if c.turns] for name in ("clean", "noisy")}
+    assert not any(clip.channel.noise or clip.channel.reverberation for clip in spoken["clean"])
+    assert all(clip.channel.noise or clip.channel.reverberation for clip in spoken["noisy"])
+    assert all(5 <= clip.channel.snr <= 20 for clip in spoken["noisy"] if clip.channel.noise)
+    assert [clip.text for clip in spoken["clean"]] != [clip.text for clip in spoken["noisy"]]
+
+
+@pytest.mark.parametrize("name", ["words", "unseen"])
+def test_each_stratum_of_a_frozen_test_set_has_100_clips(name: str) -> None:
+    counts = Counter(clip.labels["stratum"] for clip in plan_split(frozen_spec(name), "test"))
+    assert set(counts) == set(frozen_spec(name).strata)
+    assert min(counts.values()) >= 100
 
 
 @pytest.mark.slow
-def test_the_frozen_test_set_is_the_committed_one(tmp_path: Path) -> None:
-    synthesize_corpus(tmp_path / "test-set", frozen_spec())
-    found = verify_test_set(tmp_path / "test-set")
-    utterances = Corpus.open(tmp_path / "test-set").utterances("test")
+@pytest.mark.parametrize("name", TEST_SETS)
+def test_the_frozen_test_sets_are_the_committed_ones(name: str, tmp_path: Path) -> None:
+    synthesize_corpus(tmp_path / name, frozen_spec(name))
+    found = verify_test_set(tmp_path / name)
+    utterances = Corpus.open(tmp_path / name).utterances("test")
     assert found == manifest_hash(utterances) != manifest_hash(utterances[:-1])
 
 
-def test_another_corpus_is_not_the_frozen_test_set(world: Corpus, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not the frozen test set"):
-        verify_test_set(synthesize_corpus(tmp_path / "c", SynthSpec(num_train=0, num_dev=0, num_test=2)).folder)
+def test_another_corpus_is_no_frozen_test_set(world: Corpus, tmp_path: Path) -> None:
+    spec = SynthSpec(num_train=0, num_dev=0, num_test=2)
+    with pytest.raises(UserError, match="not a frozen test set but the corpus 'world'"):
+        verify_test_set(synthesize_corpus(tmp_path / "c", spec).folder)
+    lying = replace(spec, name=frozen_spec("clean").name)
+    with pytest.raises(UserError, match="(?s)not the frozen test set of this version.*--test-set clean"):
+        verify_test_set(synthesize_corpus(tmp_path / "d", lying).folder)

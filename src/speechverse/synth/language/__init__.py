@@ -1,5 +1,13 @@
 """What the spoken world says: requests with their parse and true translations, and other sentences beside them."""
 
-from speechverse.synth.language.sentence import STRATA, Sentence, draw_sentence, inventory, words
+from speechverse.synth.language.sentence import (
+    HELD_OUT_STRATA,
+    STRATA,
+    Sentence,
+    check_stratum,
+    draw_sentence,
+    inventory,
+    words,
+)
 
-__all__ = ["STRATA", "Sentence", "draw_sentence", "inventory", "words"]
+__all__ = ["HELD_OUT_STRATA", "STRATA", "Sentence", "check_stratum", "draw_sentence", "inventory", "words"]

@@ -3,44 +3,67 @@
 A template is one line a language. `{slot}` stands for a value of a slot, `(a|b|)` for one of several wordings, the same
 one in every language, and `*word*` marks a keyword of the English line. A slot's value is written `in the [kitchen]`
 where only the bracketed part is the value and the rest comes with it: case and preposition can differ.
+
+Parts of the grammar are held out to measure generalisation: intents and domains that say `held_out`, and about one in
+six values of the slots that say `open`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, NamedTuple
+from importlib.resources.abc import Traversable
+from typing import Any, Literal, NamedTuple
 
-import yaml
+from speechverse.errors import SpeechverseError
+from speechverse.synth.language import quantities, strata
+from speechverse.synth.language.held_back import names_held_back
+from speechverse.synth.language.loading import CHOICE, LANGUAGES, SLOT, DataFiles, Triple, read_files, triple
 
-from speechverse.synth.language import quantities
+Names = Literal["seen", "all", "held_back"]
+"""Which values of open slots a request may hold: "held_back" needs at least one that training never draws."""
 
-LANGUAGES = ("en", "de", "fr")
 _MAX_KEYWORDS = 4
-_CHOICE = re.compile(r"\(([^()]*)\)")
-_SLOT = re.compile(r"\{(\w+)\}")
 _TOKEN = re.compile(r"\{(?P<slot>\w+)\}|\*(?P<keyword>[^*]+)\*")
 
 
 class Value(NamedTuple):
     """One value of a slot: how it is said in each language, and which part of the English is the value itself."""
 
-    said: tuple[str, str, str]
+    said: Triple
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A slot type, with the values it takes; `is_keyword` says whether its values are content words."""
+    """A slot type.
+
+    Attributes:
+        name: Of the type.
+        description: What its values are.
+        values: All that it takes.
+        is_keyword: Whether its values are content words.
+        is_open: Whether it is an open list of names.
+        seen: The values that may be said anywhere.
+        held_back: The others, for testing.
+    """
 
     name: str
     description: str
     values: tuple[Value, ...]
     is_keyword: bool
+    is_open: bool
+    seen: tuple[Value, ...] = ()
+    held_back: tuple[Value, ...] = ()
+
+    def choose(self, names: Names, rng: random.Random) -> Value:
+        """Draws one of the values."""
+        return rng.choice(self.seen if names == "seen" else self.values if names == "all" else self.held_back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +73,17 @@ class Intent:
     name: str
     domain: str
     description: str
-    templates: tuple[tuple[str, str, str], ...]
+    templates: tuple[Triple, ...]
+    held_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A field of life."""
+
+    name: str
+    description: str
+    held_out: bool
 
 
 class Spoken(NamedTuple):
@@ -62,20 +95,66 @@ class Spoken(NamedTuple):
     translations: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class World:
-    """All intents, slots and the phrases that go round any request."""
+    """All intents, slots and the phrases that go round any request.
+
+    Attributes:
+        intents: In order of files.
+        slots: Name → slot.
+        domains: Name → domain.
+        openers: What may go before a request.
+        closers: What may go after.
+        names_held_back: Names of open slots and of the other strata that no training sentence holds.
+        rare_words: Words of open lists of names that come nowhere else, and those of the stratum of names.
+    """
 
     intents: tuple[Intent, ...]
     slots: Mapping[str, Slot]
-    domains: Mapping[str, str]
-    openers: tuple[tuple[str, str, str], ...]
-    closers: tuple[tuple[str, str, str], ...]
+    domains: Mapping[str, Domain]
+    openers: tuple[Triple, ...]
+    closers: tuple[Triple, ...]
+    names_held_back: frozenset[str]
+    rare_words: frozenset[str]
 
-    def speak(self, intent: Intent, rng: random.Random) -> Spoken:
-        """Says a request of an intent in one of its wordings."""
-        lines = _choose(rng.choice(intent.templates), rng)
-        values = {name: rng.choice(self.slots[name].values) for name in _SLOT.findall(lines[0])}
+    @functools.cached_property
+    def seen_intents(self) -> tuple[Intent, ...]:
+        """Those that may be drawn anywhere."""
+        return tuple(i for i in self.intents if not i.held_out and not self.domains[i.domain].held_out)
+
+    @functools.cached_property
+    def unseen_intents(self) -> tuple[Intent, ...]:
+        """Held-out intents of seen domains."""
+        return tuple(i for i in self.intents if i.held_out and not self.domains[i.domain].held_out)
+
+    @functools.cached_property
+    def unseen_domain(self) -> tuple[Intent, ...]:
+        """Intents of held-out domains."""
+        return tuple(i for i in self.intents if self.domains[i.domain].held_out)
+
+    @functools.cached_property
+    def naming_intents(self) -> tuple[Intent, ...]:
+        """Seen intents, each with only those templates that can hold a name that was held back."""
+        limited = ((i, tuple(filter(self._can_name, i.templates))) for i in self.seen_intents)
+        return tuple(dataclasses.replace(i, templates=templates) for i, templates in limited if templates)
+
+    @functools.cached_property
+    def seen_slots(self) -> frozenset[str]:
+        """Slots that seen intents use; those of held-out intents alone are held out with them."""
+        return frozenset(slots_of(self.seen_intents))
+
+    def _can_name(self, template: Triple) -> bool:
+        return any(self.slots[name].held_back for name in SLOT.findall(template[0]))
+
+    def speak(self, intent: Intent, rng: random.Random, names: Names = "seen") -> Spoken:
+        """Says a request of an intent in one of its wordings.
+
+        Args:
+            intent: For names "held_back" one of `naming_intents`.
+            rng: Where chance comes from.
+            names: Which values of open slots it may hold.
+        """
+        lines, values = self._wording(intent, rng, names)
         english, slots, keywords = self._fill_english(lines[0], values)
         others = [_fill(line, values, index) for index, line in enumerate(lines[1:], start=1)]
         opener, closer = rng.choice(self.openers), rng.choice(self.closers)
@@ -83,6 +162,19 @@ class World:
             closer = ("", "", "")
         texts = [_tidy(f"{o} {t} {c}") for o, t, c in zip(opener, (english, *others), closer, strict=True)]
         return Spoken(texts[0], slots, keywords, dict(zip(LANGUAGES[1:], texts[1:], strict=True)))
+
+    def _wording(self, intent: Intent, rng: random.Random, names: Names) -> tuple[Triple, dict[str, Value]]:
+        while True:
+            lines = _choose(rng.choice(intent.templates), rng)
+            slots = SLOT.findall(lines[0])
+            if names != "held_back":
+                return lines, {name: self.slots[name].choose(names, rng) for name in slots}
+            namable = [name for name in slots if self.slots[name].held_back]
+            if namable:  # a slot may stand in a wording that was not chosen
+                rare = rng.choice(namable)
+                return lines, {
+                    name: self.slots[name].choose("held_back" if name == rare else "all", rng) for name in slots
+                }
 
     def _fill_english(
         self, line: str, values: Mapping[str, Value]
@@ -103,65 +195,107 @@ class World:
         text = _TOKEN.sub(fill, line)
         return text, tuple(slots), tuple(dict.fromkeys(keywords))[:_MAX_KEYWORDS]
 
-    def words(self) -> set[str]:
-        """Every English word that can be said."""
-        lines = [t[0] for intent in self.intents for t in intent.templates]
-        lines += [v.said[0] for slot in self.slots.values() for v in slot.values]
-        lines += [phrase[0] for phrase in (*self.openers, *self.closers)]
-        return set(re.findall(r"[a-z']+", " ".join(_SLOT.sub(" ", line) for line in lines)))
+    def words(self, held_out: bool = False) -> set[str]:
+        """Every English word that requests can say; with `held_out` those of held-out parts too."""
+        intents = self.intents if held_out else self.seen_intents
+        slots = self.slots if held_out else self.seen_slots
+        lines = [*_said_in(intents), *(phrase[0] for phrase in (*self.openers, *self.closers))]
+        for name in slots:
+            lines += [value.said[0] for value in (self.slots[name].values if held_out else self.slots[name].seen)]
+        return set(re.findall(r"[a-z']+", " ".join(lines)))
 
 
 @functools.cache
 def load() -> World:
     """Reads the grammar from the package's data, once."""
-    slots = {slot.name: slot for slot in _slots(_read("slots.yaml"))}
-    domains: dict[str, str] = {}
-    intents: list[Intent] = []
-    for file in ("home.yaml", "people.yaml", "errands.yaml"):
-        for name, domain in _read(file).items():
-            domains[name] = domain["description"]
-            intents += _intents(name, domain["intents"])
-    phrases = _read("phrases.yaml")
-    return World(tuple(intents), slots, domains, _triples(phrases["openers"]), _triples(phrases["closers"]))
+    return read(resources.files(__package__).joinpath("data"))
 
 
-def _read(file: str) -> dict[str, Any]:
-    return yaml.safe_load(resources.files(__package__).joinpath("data", file).read_text(encoding="utf-8"))
+def read(folder: Traversable) -> World:
+    """Reads a grammar from a folder of data files.
+
+    Raises:
+        SpeechverseError: A fault in a file; see `loading.read_files`.
+    """
+    files = read_files(folder)
+    domains = {
+        name: Domain(name, entry["description"], entry.get("held_out", False)) for name, entry in files.domains.items()
+    }
+    intents = tuple(intent for name, entry in files.domains.items() for intent in _intents(name, entry["intents"]))
+    slots = {name: _slot(name, entry) for name, entry in files.slots.items()}
+    seen = [i for i in intents if not i.held_out and not domains[i.domain].held_out]
+    phrases = _phrases(files)
+    plain = [*_said_in(seen), *(phrase[0] for some in phrases for phrase in some), *strata.plain_lines()]
+    used = [slots[name] for name in slots_of(seen)]
+    plain += [value.said[0] for slot in used if not slot.is_open for value in slot.values]
+    names = {value.value: value.said[0] for slot in used if slot.is_open for value in slot.values}
+    held_back = names_held_back({**names, **{name: name for name in strata.open_names()}}, plain)
+    return World(
+        intents,
+        {name: _parted(slot, held_back) for name, slot in slots.items()},
+        domains,
+        *phrases,
+        held_back,
+        _rare_words(intents, slots.values(), plain),
+    )
+
+
+def slots_of(intents: Iterable[Intent]) -> list[str]:
+    """The slots that some intents use, in order of first use."""
+    return list(dict.fromkeys(name for i in intents for line in i.templates for name in SLOT.findall(line[0])))
+
+
+def _phrases(files: DataFiles) -> tuple[tuple[Triple, ...], tuple[Triple, ...]]:
+    openers, closers = (tuple(map(triple, files.phrases[kind])) for kind in ("openers", "closers"))
+    return openers, closers
 
 
 def _intents(domain: str, described: Mapping[str, Any]) -> Iterator[Intent]:
-    for name, intent in described.items():
-        yield Intent(name, domain, intent["description"], _triples(intent["templates"]))
+    for name, entry in described.items():
+        templates = tuple(map(triple, entry["templates"]))
+        yield Intent(name, domain, entry["description"], templates, entry.get("held_out", False))
 
 
-def _slots(described: Mapping[str, Any]) -> Iterator[Slot]:
-    for name, slot in described.items():
-        rows = quantities.VALUES[slot["computed"]]() if "computed" in slot else _triples(slot["values"])
-        values = tuple(_value(row) for row in rows)
-        yield Slot(name, slot["description"], values, slot.get("keyword", True))
+def _slot(name: str, entry: Mapping[str, Any]) -> Slot:
+    rows = quantities.VALUES[entry["computed"]]() if "computed" in entry else map(triple, entry["values"])
+    values = tuple(map(_value, rows))
+    return Slot(name, entry["description"], values, entry.get("keyword", True), entry.get("open", False))
 
 
-def _value(said: tuple[str, str, str]) -> Value:
+def _value(said: Triple) -> Value:
     marked = re.search(r"\[(.+)\]", said[0])
     english = said[0].replace("[", "").replace("]", "")
     return Value((english, *said[1:]), marked[1] if marked else english)
 
 
-def _triples(lines: Sequence[Any]) -> tuple[tuple[str, str, str], ...]:
-    """A line is `english | german | french`, or one text for all three."""
-    return tuple(_triple(line) for line in lines)
+def _parted(slot: Slot, held_back: frozenset[str]) -> Slot:
+    kept = tuple(value for value in slot.values if slot.is_open and value.value in held_back)
+    seen = tuple(value for value in slot.values if value not in kept)
+    if not seen:
+        raise SpeechverseError(f"slot '{slot.name}' is too short to be open: all its values are held back; list more")
+    return dataclasses.replace(slot, seen=seen, held_back=kept)
 
 
-def _triple(line: str) -> tuple[str, str, str]:
-    parts = [part.strip() for part in line.split(" / ")] if " / " in line else [line] * len(LANGUAGES)
-    if len(parts) != len(LANGUAGES):
-        raise ValueError(f"a line of the grammar needs {len(LANGUAGES)} languages, got {parts}")
-    return (parts[0], parts[1], parts[2])
+def _said_in(intents: Iterable[Intent]) -> list[str]:
+    """What the English lines of intents can say beside their slots."""
+    return [re.sub(r"\{\w+\}|[(|)]", " , ", line[0]).replace("*", "") for i in intents for line in i.templates]
 
 
-def _choose(template: tuple[str, str, str], rng: random.Random) -> tuple[str, str, str]:
+def _rare_words(intents: Sequence[Intent], slots: Iterable[Slot], plain: Sequence[str]) -> frozenset[str]:
+    listed: set[str] = set()
+    common = {word for line in (*plain, *_said_in(intents)) for word in line.split()}
+    for slot in slots:
+        words = {word for value in slot.values for word in value.value.split()}
+        if slot.is_open:
+            listed |= words
+        else:
+            common |= words
+    return frozenset(listed - common) | {word for name in strata.open_names() for word in name.split()}
+
+
+def _choose(template: Triple, rng: random.Random) -> Triple:
     """Takes one wording of each group of choices, the same in all languages."""
-    counts = [len(group.split("|")) for group in _CHOICE.findall(template[0])]
+    counts = [len(group.split("|")) for group in CHOICE.findall(template[0])]
     picks = [rng.randrange(count) for count in counts]
     english, german, french = (_pick(line, picks) for line in template)
     return english, german, french
@@ -169,11 +303,11 @@ def _choose(template: tuple[str, str, str], rng: random.Random) -> tuple[str, st
 
 def _pick(line: str, picks: Sequence[int]) -> str:
     remaining = iter(picks)
-    return _CHOICE.sub(lambda match: match[1].split("|")[next(remaining)], line)
+    return CHOICE.sub(lambda match: match[1].split("|")[next(remaining)], line)
 
 
 def _fill(line: str, values: Mapping[str, Value], language: int) -> str:
-    return _SLOT.sub(lambda match: values[match[1]].said[language], line)
+    return SLOT.sub(lambda match: values[match[1]].said[language], line)
 
 
 def _tidy(text: str) -> str:

@@ -9,13 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from speechverse.errors import UserError, unknown_name
-from speechverse.seeding import hash_seed
+from speechverse.seeding import hash_seed, rng_for
 from speechverse.synth.language import grammar
+from speechverse.synth.language.questions import Question, ask
 from speechverse.synth.language.strata import STRATUM_MAKERS, random_words, stratum_words
 
 Part = Literal["train", "dev", "test"]
 
 STRATA = ("grammar", *STRATUM_MAKERS, "random")
+"""What any part of a corpus can be made of."""
+
+HELD_OUT_STRATA = ("unseen_intents", "unseen_domain", "unseen_names")
+"""Requests of which training holds no intent, no domain, or not all names: for the part "test" alone."""
+
 _PART_OF: tuple[Part, ...] = (*("train",) * 16, "dev", *("test",) * 3)
 """Each twentieth of all sentences belongs to one part, whoever draws them."""
 
@@ -26,7 +32,7 @@ class Sentence:
 
     Attributes:
         text: Lower-case words.
-        stratum: Where it comes from, one of `STRATA`.
+        stratum: Where it comes from, one of `STRATA` or `HELD_OUT_STRATA`.
         intent: What a request wants; None outside the grammar.
         domain: The field of life it belongs to.
         slots: (name, value) in spoken order; each value occurs in the text.
@@ -43,11 +49,26 @@ class Sentence:
     translations: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def rare_words(self) -> tuple[str, ...]:
+        """Words that come from open lists of names, in spoken order."""
+        rare = grammar.load().rare_words
+        return tuple(dict.fromkeys(word for word in self.text.split() if word in rare))
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Two to four checkable questions about it with their answers; they depend on its words alone."""
+        rng = rng_for(0, "questions", self.text)
+        part = part_of(self.text)
+        return ask(self, lambda: _draw(part, rng, self.stratum), rng)
+
+    @property
     def labels(self) -> dict[str, Any]:
         """The label fields of an utterance that says this."""
-        labels: dict[str, Any] = {"stratum": self.stratum}
+        labels: dict[str, Any] = {"stratum": self.stratum, "questions": [list(pair) for pair in self.questions]}
         if self.keywords:
             labels["keywords"] = list(self.keywords)
+        if self.rare_words:
+            labels["rare_words"] = list(self.rare_words)
         if self.intent is not None:
             labels |= {
                 "intent": self.intent,
@@ -64,17 +85,28 @@ def draw_sentence(part: Part, rng: random.Random, stratum: str = "grammar") -> S
     Args:
         part: "train", "dev" or "test".
         rng: Where the draws come from.
-        stratum: One of `STRATA`.
+        stratum: One of `STRATA`, or for "test" one of `HELD_OUT_STRATA`.
 
     Raises:
-        UserError: An unknown stratum.
+        UserError: An unknown stratum, one that is held out from this part, or one that the language has nothing for.
     """
-    if stratum not in STRATA:
-        raise UserError(unknown_name("stratum", stratum, STRATA))
+    check_stratum(stratum, part)
     while True:
-        sentence = _draw(rng, stratum)
+        sentence = _draw(part, rng, stratum)
         if part_of(sentence.text) == part:
             return sentence
+
+
+def check_stratum(stratum: str, part: Part) -> None:
+    """Checks that a part can hold sentences of a stratum.
+
+    Raises:
+        UserError: It cannot.
+    """
+    if stratum not in (*STRATA, *HELD_OUT_STRATA):
+        raise UserError(unknown_name("stratum", stratum, (*STRATA, *HELD_OUT_STRATA)))
+    if stratum in HELD_OUT_STRATA and part != "test":
+        raise UserError(f"stratum '{stratum}' is held out: only the part 'test' can hold it, not '{part}'")
 
 
 def part_of(text: str) -> Part:
@@ -82,33 +114,69 @@ def part_of(text: str) -> Part:
     return _PART_OF[hash_seed(0, "part", text) % len(_PART_OF)]
 
 
-def inventory() -> dict[str, dict[str, str]]:
-    """The labels that the language brings: field → name → description."""
+def inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
+    """The labels that the language brings: field → name → description.
+
+    Args:
+        held_out: Whether those that only `HELD_OUT_STRATA` hold are among them.
+    """
     world = grammar.load()
+    intents = world.intents if held_out else world.seen_intents
+    used = set(grammar.slots_of(intents))
     return {
-        "intent": {intent.name: intent.description for intent in world.intents},
-        "domain": dict(world.domains),
-        "slots": {slot.name: slot.description for slot in world.slots.values()},
+        "intent": {intent.name: intent.description for intent in intents},
+        "domain": {
+            name: domain.description for name, domain in world.domains.items() if held_out or not domain.held_out
+        },
+        "slots": {name: slot.description for name, slot in world.slots.items() if name in used},
     }
 
 
+def words(held_out: bool = False) -> tuple[str, ...]:
+    """Every English word of the grammar and of the other strata, in order of the alphabet.
+
+    Args:
+        held_out: Whether words that only held-out parts say are among them.
+    """
+    return _words(grammar.load(), held_out)
+
+
 @functools.cache
-def words() -> tuple[str, ...]:
-    """Every English word of the grammar and of the other strata, in order of the alphabet."""
-    return tuple(sorted(grammar.load().words() | set(stratum_words())))
+def _words(world: grammar.World, held_out: bool) -> tuple[str, ...]:
+    without: frozenset[str] = frozenset() if held_out else world.names_held_back
+    return tuple(sorted(world.words(held_out) | stratum_words(without)))
 
 
-def _draw(rng: random.Random, stratum: str) -> Sentence:
-    if stratum == "grammar":
-        return _request(rng)
-    text, keywords = random_words(rng, words()) if stratum == "random" else STRATUM_MAKERS[stratum](rng)
+def _draw(part: Part, rng: random.Random, stratum: str) -> Sentence:
+    if stratum == "grammar" or stratum in HELD_OUT_STRATA:
+        return _request(rng, stratum)
+    without: frozenset[str] = frozenset() if part == "test" else grammar.load().names_held_back
+    if stratum == "random":
+        text, keywords = random_words(rng, words())
+    else:
+        text, keywords = STRATUM_MAKERS[stratum](rng, without)
     return Sentence(text, stratum, keywords=keywords)
 
 
-def _request(rng: random.Random) -> Sentence:
+def _request(rng: random.Random, stratum: str) -> Sentence:
     world = grammar.load()
-    intent = rng.choice(world.intents)
-    spoken = world.speak(intent, rng)
+    intents, names = _pool(world, stratum)
+    if not intents:
+        raise UserError(f"the language has nothing for the stratum '{stratum}': mark something as held out or open")
+    intent = rng.choice(intents)
+    spoken = world.speak(intent, rng, names)
     return Sentence(
-        spoken.text, "grammar", intent.name, intent.domain, spoken.slots, spoken.keywords, spoken.translations
+        spoken.text, stratum, intent.name, intent.domain, spoken.slots, spoken.keywords, spoken.translations
     )
+
+
+def _pool(world: grammar.World, stratum: str) -> tuple[tuple[grammar.Intent, ...], grammar.Names]:
+    """The intents that a stratum draws from, and the values that they may hold."""
+    match stratum:
+        case "unseen_intents":
+            return world.unseen_intents, "all"
+        case "unseen_domain":
+            return world.unseen_domain, "all"
+        case "unseen_names":
+            return world.naming_intents, "held_back"
+    return world.seen_intents, "seen"

@@ -1,7 +1,8 @@
 """Sentences beside the requests: everyday talk, rare names, numbers and random words, each a stratum reported apart.
 
 The first three grow from rules in `data/strata.yaml`: `{name}` stands for one of that rule's choices, `{name?}` for one
-or nothing, and the words that the listed keyword rules give are the sentence's keywords.
+or nothing, and the words that the listed keyword rules give are the sentence's keywords. The rules listed as `open` are
+open lists of names, some of which are held back for testing.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-import yaml
+from speechverse.synth.language.loading import STRATA_FILE, read_yaml
 
 TextAndKeywords = tuple[str, tuple[str, ...]]
 """What every maker gives: lower-case words, and the content words among them in spoken order."""
@@ -32,18 +33,26 @@ _A_BEFORE_VOWEL = re.compile(r"\ba(?= [aeiou])")
 class _Rules:
     choices: Mapping[str, Sequence[str]]
     keywords: frozenset[str]
+    open: frozenset[str]
     articles: bool
 
 
 @cache
 def _all_rules() -> Mapping[str, _Rules]:
-    text = files(__package__).joinpath("data/strata.yaml").read_text(encoding="utf-8")
-    return {name: _read(entry) for name, entry in yaml.safe_load(text).items()}
+    entries = read_yaml(files(__package__).joinpath("data", STRATA_FILE))
+    return {name: _read(entry) for name, entry in entries.items()}
 
 
 def _read(entry: Mapping[str, Any]) -> _Rules:
     choices = {name: some.split() if isinstance(some, str) else some for name, some in entry["rules"].items()}
-    return _Rules(choices, frozenset(entry["keywords"]), entry["articles"])
+    return _Rules(choices, frozenset(entry["keywords"]), frozenset(entry.get("open", ())), entry["articles"])
+
+
+@cache
+def _rules_without(stratum: str, names: frozenset[str]) -> _Rules:
+    rules = _all_rules()[stratum]
+    kept = {name: [choice for choice in rules.choices[name] if choice not in names] for name in rules.open}
+    return replace(rules, choices={**rules.choices, **kept})
 
 
 class _Growth:
@@ -73,8 +82,8 @@ class _Growth:
         return self.grow(reference[1])
 
 
-def _make(stratum: str, rng: random.Random) -> TextAndKeywords:
-    rules = _all_rules()[stratum]
+def _make(stratum: str, rng: random.Random, without: frozenset[str] = frozenset()) -> TextAndKeywords:
+    rules = _rules_without(stratum, without)
     while True:
         growth = _Growth(rules, rng)
         said = growth.grow("sentence").split()
@@ -86,10 +95,10 @@ def _make(stratum: str, rng: random.Random) -> TextAndKeywords:
     return text, tuple(growth.keywords[:MAX_KEYWORDS])
 
 
-STRATUM_MAKERS: Mapping[str, Callable[[random.Random], TextAndKeywords]] = MappingProxyType(
+STRATUM_MAKERS: Mapping[str, Callable[[random.Random, frozenset[str]], TextAndKeywords]] = MappingProxyType(
     {name: partial(_make, name) for name in ("free", "names", "numbers")}
 )
-"""Stratum → maker of one sentence; numbers have no keywords."""
+"""Stratum → maker of one sentence without the names given; numbers have no keywords."""
 
 
 def random_words(rng: random.Random, words: Sequence[str]) -> TextAndKeywords:
@@ -108,8 +117,24 @@ def random_words(rng: random.Random, words: Sequence[str]) -> TextAndKeywords:
 
 
 @cache
-def stratum_words() -> tuple[str, ...]:
-    """Every word that the rules can say, sorted."""
-    phrases = [phrase for rules in _all_rules().values() for some in rules.choices.values() for phrase in some]
-    said = {word for phrase in phrases for word in _REFERENCE.sub(" ", phrase).split()}
-    return tuple(sorted(said | {"an"}))
+def open_names() -> frozenset[str]:
+    """Every name of the open lists."""
+    return frozenset(name for rules in _all_rules().values() for rule in rules.open for name in rules.choices[rule])
+
+
+@cache
+def plain_lines() -> tuple[str, ...]:
+    """What the rules can say beside the open lists: one line a choice, without what the choice refers to."""
+    lines = [
+        _REFERENCE.sub(" , ", choice)
+        for rules in _all_rules().values()
+        for name, choices in rules.choices.items()
+        if name not in rules.open
+        for choice in choices
+    ]
+    return (*lines, "an")
+
+
+def stratum_words(without: frozenset[str] = frozenset()) -> set[str]:
+    """Every word that the rules can say without the names given."""
+    return {word for line in (*plain_lines(), *(open_names() - without)) for word in line.split() if word != ","}

@@ -1,0 +1,83 @@
+"""How far a label's name or description gives itself away by the words it shares with what is said."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Literal
+
+from speechverse.errors import UserError
+from speechverse.seeding import rng_for
+from speechverse.synth.language import grammar
+
+STOP_WORDS = frozenset(
+    "a an the this that these those it its is are was were be been am do does did i you he she we they me my your our "
+    "their his her us them to of in on at for from with by and or not no as so if will would can could should there "
+    "what which who how when where user wants want somebody something some any".split()
+)
+"""Words that tell nothing of what a text is about."""
+
+_NUM_LABELS = 8
+
+
+@functools.cache
+def fold(word: str) -> str:
+    """Strips what tells "lamps" from "lamp", "waking" and "waked" from "wake"."""
+    word = word.removesuffix("'s")
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word.removesuffix(ending)
+            if ending in ("ing", "ed") and word[-1] == word[-2] and word[-1] not in "ls":
+                word = word[:-1]
+            break
+    return word.removesuffix("e").removesuffix("i") if not word.endswith("y") else word[:-1]
+
+
+def content_words(text: str) -> frozenset[str]:
+    """The folded words of a text that are not stop words."""
+    return frozenset(fold(word) for word in re.findall(r"[a-z']+", text.lower()) if word not in STOP_WORDS)
+
+
+def word_overlap(
+    intents: Literal["held_out", "seen"], descriptions: bool = False, draws: int = 2000, seed: int = 1
+) -> float:
+    """Accuracy of the rule "the label that shares most words with the sentence" among 8 labels.
+
+    Of a draw, the sentence and the seven wrong labels come from the same intents, seen or held out; where these are
+    fewer than eight, others fill up. The share of each draw that ties for the most words is split evenly among them.
+
+    Args:
+        intents: "held_out" (with those of held-out domains) or "seen".
+        descriptions: Whether the labels' descriptions are read beside their names.
+        draws: Sentences drawn.
+        seed: Of the draws.
+
+    Returns:
+        0 to 1; chance is .125.
+
+    Raises:
+        UserError: There are no such intents, or fewer than eight in all.
+    """
+    world = grammar.load()
+    pools = {"seen": world.seen_intents, "held_out": (*world.unseen_intents, *world.unseen_domain)}
+    pool = pools[intents]
+    rest = [intent for intent in world.intents if intent not in pool]
+    if not pool or len(world.intents) < _NUM_LABELS:
+        raise UserError(f"word overlap needs {intents} intents, and {_NUM_LABELS} in all: mark or write some")
+    labels = {intent.name: _label_words(intent, descriptions) for intent in world.intents}
+    right = 0.0
+    for index in range(draws):
+        rng = rng_for(seed, "overlap", intents, index)
+        intent = rng.choice(pool)
+        said = content_words(world.speak(intent, rng, "seen" if intents == "seen" else "all").text)
+        others = [other for other in pool if other is not intent]
+        wrong = rng.sample(others, min(_NUM_LABELS - 1, len(others)))
+        wrong += rng.sample(rest, _NUM_LABELS - 1 - len(wrong))
+        shared = [len(said & labels[label.name]) for label in (intent, *wrong)]
+        right += (shared[0] == max(shared)) / shared.count(max(shared))
+    return right / draws
+
+
+def _label_words(intent: grammar.Intent, descriptions: bool) -> frozenset[str]:
+    name = intent.name.replace("_", " ")
+    return content_words(f"{name} {intent.description}" if descriptions else name)
