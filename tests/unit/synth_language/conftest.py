@@ -45,8 +45,8 @@ day: {{description: some day, keyword: false, values: [today / heute / demain, "
 """
 SLOTS_FAR = f"""
 town: {{description: a place, open: true, values: [{", ".join(TOWNS.split())}]}}
-thing: {{description: an object, values: [spoon, rope, kettle]}}
-beast: {{description: an animal, values: [zebra, gnu]}}
+thing: {{description: an object, values: [spurtle, rope, kettle]}}
+beast: {{description: an animal, values: [quagga, xerus]}}
 """
 PHRASES = """
 openers: ["", "please / bitte / pardon"]

@@ -44,7 +44,7 @@ def test_descriptions_are_read_when_asked_for_and_held_out_intents_are_drawn(tmp
 
 def test_the_same_seed_gives_the_same_score():
     assert word_overlap("seen", draws=200, seed=3) == word_overlap("seen", draws=200, seed=3)
-    assert 0.125 < word_overlap("seen", draws=200) < word_overlap("seen", descriptions=True, draws=200) < 1
+    assert word_overlap("seen", draws=200, seed=3) != word_overlap("seen", draws=200, seed=4)
 
 
 @pytest.mark.parametrize(

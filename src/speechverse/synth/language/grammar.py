@@ -139,6 +139,19 @@ class World:
         return tuple(dataclasses.replace(i, templates=templates) for i, templates in limited if templates)
 
     @functools.cached_property
+    def _first_words_held_back(self) -> Mapping[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self.names_held_back:
+            first = name.split()[0]
+            found[first] = (*found.get(first, ()), name)
+        return found
+
+    def says_held_back(self, text: str) -> bool:
+        """Whether a text holds a name that is held back, be it by chance."""
+        first = self._first_words_held_back
+        return any(f" {name} " in f" {text} " for word in text.split() for name in first.get(word, ()))
+
+    @functools.cached_property
     def seen_slots(self) -> frozenset[str]:
         """Slots that seen intents use; those of held-out intents alone are held out with them."""
         return frozenset(slots_of(self.seen_intents))

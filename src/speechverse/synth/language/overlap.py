@@ -33,6 +33,7 @@ def fold(word: str) -> str:
     return word.removesuffix("e").removesuffix("i") if not word.endswith("y") else word[:-1]
 
 
+@functools.lru_cache(maxsize=20_000)
 def content_words(text: str) -> frozenset[str]:
     """The folded words of a text that are not stop words."""
     return frozenset(fold(word) for word in re.findall(r"[a-z']+", text.lower()) if word not in STOP_WORDS)

@@ -8,8 +8,9 @@ words alone do not tell the answer.
 from __future__ import annotations
 
 import functools
+import itertools
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from speechverse.synth.language import grammar
@@ -23,7 +24,6 @@ Question = tuple[str, str]
 
 _FEWEST, _MOST = 2, 4
 _TRIES = 30
-_LONGEST_VALUE = 6  # words
 _COUNTS = ("zero", "one", "two", "three")
 
 _MENTIONED = (
@@ -35,13 +35,13 @@ _MENTIONED = (
 _KIND_NAMED = (
     "Does the speaker name {1}?",
     "Is any {0} named?",
-    "Is {1} mentioned?",
+    "Is anything of this kind mentioned: {1}?",
     "Does the speaker say which {0}?",
 )
 _ABOUT = ("Is this about {0}?", "Does the request have to do with {0}?", "Would you say that the topic is {0}?")
 _WHICH_VALUE = (
     "Which {0} is named?",
-    "The speaker names {1}. Which?",
+    "One thing of this kind is named: {1}. What is it?",
     "What {0} does the speaker mention?",
     "Give the {0} that is mentioned.",
 )
@@ -84,7 +84,7 @@ def ask(sentence: Sentence, draw_other: Callable[[], Sentence], rng: random.Rand
     questions: list[Question] = []
     for _ in range(_TRIES):
         pair = _Pair(sentence, draw_other(), rng)
-        questions = [question for sort in sorts if (question := sort(pair)) is not None][:wanted]
+        questions = list(itertools.islice(filter(None, (sort(pair) for sort in sorts)), wanted))
         if len(questions) >= _FEWEST:
             break
     return tuple(questions)
@@ -204,22 +204,22 @@ def _are_alike(world: grammar.World, name: str, other: str) -> bool:
 
 def _values_in(text: str) -> Mapping[str, list[str]]:
     """Every value of every slot that a text holds, meant or not: slot → values."""
-    known, words = _slots_by_value(grammar.load()), text.split()
+    by_first_word, words = _values_by_first_word(grammar.load()), text.split()
     found: dict[str, list[str]] = {}
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + _LONGEST_VALUE, len(words)) + 1):
-            phrase = " ".join(words[start:end])
-            for slot in known.get(phrase, ()):
-                found.setdefault(slot, []).append(phrase)
+    for start, word in enumerate(words):
+        for slot, value in by_first_word.get(word, ()):
+            if words[start : start + len(value)] == value:
+                found.setdefault(slot, []).append(" ".join(value))
     return found
 
 
 @functools.cache
-def _slots_by_value(world: grammar.World) -> Mapping[str, Iterable[str]]:
-    known: dict[str, list[str]] = {}
+def _values_by_first_word(world: grammar.World) -> Mapping[str, list[tuple[str, list[str]]]]:
+    known: dict[str, list[tuple[str, list[str]]]] = {}
     for slot in world.slots.values():
         for value in slot.values:
-            known.setdefault(value.value, []).append(slot.name)
+            words = value.value.split()
+            known.setdefault(words[0], []).append((slot.name, words))
     return known
 
 
