@@ -49,11 +49,6 @@ class _Line:
     emotion: str
     accent: str | None
 
-    @property
-    def voice(self) -> str:
-        """espeak-ng's name of language and variant."""
-        return self.speaker.voice(self.accent) if self.accent else f"{self.language}+{self.speaker.variant}"
-
 
 def read_lines(
     path: str | Path,
@@ -119,9 +114,9 @@ def _plan(spec: SynthSpec, lines: Sequence[_Line]) -> dict[Part, list[Clip]]:
 
 
 def _clip(spec: SynthSpec, line: _Line) -> Clip:
-    clip = plan_reading(spec, line.part, line.id, line.text, line.speaker, line.voice, line.emotion)
-    accent = {"accent": line.accent} if line.accent else {}
-    return dataclasses.replace(clip, language=line.language, labels={**clip.labels, **accent, **line.labels})
+    how = line.speaker, line.emotion, line.accent, line.language
+    clip = plan_reading(spec, line.part, line.id, line.text, *how)
+    return dataclasses.replace(clip, labels={**clip.labels, **line.labels})
 
 
 def _inventory(lines: Sequence[_Line], given: Mapping[str, LabelSet]) -> dict[str, dict[str, str]]:
@@ -160,7 +155,7 @@ class _Reader:
             raise CorpusError(f"{self.path} holds no lines to speak: write one JSON object a line, with a 'text'")
         for foreign in self.renames:
             if foreign not in keys:
-                raise UserError(f"{self.path}: no line has what is to be renamed: {unknown_name('key', foreign, keys)}")
+                raise UserError(f"{self.path}: no line has '{foreign}': {unknown_name('key', foreign, keys)}")
         if faults:
             more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
             raise CorpusError(

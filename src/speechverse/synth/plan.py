@@ -32,13 +32,26 @@ def plan_split(spec: SynthSpec, part: Part) -> list[Clip]:
 
 
 def plan_reading(
-    spec: SynthSpec, part: Part, clip_id: str, text: str, speaker: Speaker, voice: str, emotion: str
+    spec: SynthSpec,
+    part: Part,
+    clip_id: str,
+    text: str,
+    speaker: Speaker,
+    emotion: str,
+    accent: str | None,
+    language: str,
 ) -> Clip:
-    """One speaker who says a given text, recorded as the spoken world's sentences are; it has no labels of the text."""
+    """One speaker who says a text from outside, recorded as the spoken world's sentences are.
+
+    Only English has an accent. The clip has the labels of the voice, none of the text.
+    """
     planner = _Planner(spec, part, set(), rng_for(spec.seed, clip_id))
-    turn = Turn(text, voice, speaker.tract, *draw_style(emotion, planner.rng))
-    common = {"id": clip_id, "seed": hash_seed(spec.seed, clip_id, "sound")}
+    style = draw_style(emotion, planner.rng)
+    foreign = f"{language}+{speaker.variant}"
+    turn = _turn(text, speaker, accent, style) if accent else Turn(text, foreign, speaker.tract, *style)
     labels = {"emotion": emotion, "sentiment": SENTIMENT_OF[emotion], "num_speakers": 1}
+    labels |= {"accent": accent} if accent else {}
+    common = {"id": clip_id, "seed": hash_seed(spec.seed, clip_id, "sound"), "language": language}
     return planner._spoken(common, (turn,), labels, speaker.name, text)
 
 
