@@ -1,4 +1,4 @@
-"""`speechverse synth`: make a corpus of the spoken world, a frozen test set, or one clip."""
+"""`speechverse synth`: make a corpus of the spoken world or of one's own sentences, a frozen test set, or a clip."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ import typer
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
-    from speechverse.synth import SynthReport, SynthSpec
+    from speechverse.synth import Source, SynthReport, SynthSpec
 
 _CLIP_ONLY = ("voice", "accent", "emotion", "output")
-_CORPUS_ONLY = ("train", "dev", "test", "name", "workers", "test_set")
+_SIZES = ("train", "dev", "test")
+_LINES_ONLY = ("text_key", "rename", "split", "labels")
+_CORPUS_ONLY = (*_SIZES, "name", "workers", "test_set", "lines", *_LINES_ONLY)
+_SHOWN = {"out": "the folder", "lines": "--from"}
 
 
 def command(
@@ -29,11 +32,22 @@ def command(
     dev: Annotated[int, typer.Option(min=0, help="Clips to validate on: sentences and voices of their own.")] = 300,
     test: Annotated[int, typer.Option(min=0, help="Clips to test on: sentences and voices of their own.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes, whatever the number of workers.")] = 1,
-    name: Annotated[str, typer.Option(help="The corpus's name.")] = "world",
+    name: Annotated[str | None, typer.Option(help="The corpus's name: 'world', or that of the file.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
     test_set: Annotated[
         str | None,
         typer.Option(help="Make a frozen test set and check its hash: clean, noisy, words or unseen."),
+    ] = None,
+    lines: Annotated[
+        Path | None, typer.Option("--from", help="Speak your own sentences: JSONL with 'text' and any labels.")
+    ] = None,
+    text_key: Annotated[str, typer.Option(help="The key of the text in these lines.")] = "text",
+    rename: Annotated[
+        list[str] | None, typer.Option(metavar="THEIRS=OURS", help="A key of the lines and its name in the corpus.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, dev or test, for lines that do not say it by 'split'.")] = "train",
+    labels: Annotated[
+        Path | None, typer.Option(help="YAML of the labels that the lines may use: field, name: description.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="Speak this one text instead of making a corpus.")] = None,
     voice: Annotated[str, typer.Option(help="Who speaks the text, such as f3, m1-low, Annie-high.")] = "f3",
@@ -50,6 +64,8 @@ def command(
 
       speechverse synth test-speech --test-set clean
 
+      speechverse synth my-speech --from sentences.jsonl --rename label=intent
+
       speechverse synth --text "play some jazz in the kitchen" --voice m1 --emotion sad -o clip.wav
     """
     given = {key for key in context.params if _was_given(context, key)}
@@ -63,8 +79,15 @@ def command(
             'name a folder for the corpus (speechverse synth my-world), or give a text to speak (--text "...")'
         )
     if test_set is not None:
-        _refuse(given & {"train", "dev", "test", "seed", "name"}, "cannot be chosen: a frozen test set is what it is")
-    make_corpus(out, _spec(name, train, dev, test, seed, test_set), workers, test_set is not None, json)
+        fixed = {*_SIZES, *_LINES_ONLY, "seed", "name", "lines"}
+        _refuse(given & fixed, "cannot be chosen: a frozen test set is what it is")
+    if lines is not None:
+        _refuse(given & {*_SIZES}, "says how much of the spoken world to make, but --from gives the sentences")
+        source = _source(lines, name, seed, text_key, rename or [], split, labels, json)
+        make_corpus(out, source, workers, as_json=json)
+        return
+    _refuse(given & {*_LINES_ONLY}, "says how to read sentences, but none are given: --from sentences.jsonl")
+    make_corpus(out, _spec(name or "world", train, dev, test, seed, test_set), workers, test_set is not None, json)
 
 
 def _was_given(context: typer.Context, key: str) -> bool:
@@ -75,9 +98,7 @@ def _was_given(context: typer.Context, key: str) -> bool:
 def _refuse(options: set[str], why: str) -> None | NoReturn:
     if not options:
         return None
-    shown = ", ".join(
-        "the folder" if option == "out" else "--" + option.replace("_", "-") for option in sorted(options)
-    )
+    shown = ", ".join(_SHOWN.get(option, "--" + option.replace("_", "-")) for option in sorted(options))
     raise UserError(f"{shown} {why}")
 
 
@@ -87,6 +108,33 @@ def _spec(name: str, train: int, dev: int, test: int, seed: int, test_set: str |
     if test_set is not None:
         return test_set_spec(test_set)
     return SynthSpec(name=name, num_train=train, num_dev=dev, num_test=test, seed=seed)
+
+
+def _source(
+    lines: Path,
+    name: str | None,
+    seed: int,
+    text_key: str,
+    rename: list[str],
+    split: str,
+    labels: Path | None,
+    quiet: bool,
+) -> Source:
+    from speechverse.synth import read_lines
+
+    renames: dict[str, str] = {}
+    for pair in rename:
+        theirs, equals, ours = (part.strip() for part in pair.partition("="))
+        if not (theirs and equals and ours):
+            raise UserError(f"--rename {pair}: write the key of your lines, '=' and its new name (label=intent)")
+        if theirs in renames:
+            raise UserError(f"--rename {pair}: '{theirs}' is renamed to '{renames[theirs]}' already")
+        renames[theirs] = ours
+    source = read_lines(lines, name=name, seed=seed, split=split, text_key=text_key, renames=renames, labels=labels)
+    if not quiet:
+        kept = ", ".join(source.about["labels_kept"]) or "none"
+        typer.echo(f"{lines}: {source.num_clips} lines to speak; labels kept: {kept}")
+    return source
 
 
 def _speak(text: str, voice: str, accent: str, emotion: str, seed: int, output: Path, as_json: bool) -> None:
@@ -107,7 +155,7 @@ def _speak(text: str, voice: str, accent: str, emotion: str, seed: int, output: 
 
 
 def make_corpus(
-    out: Path, spec: SynthSpec, workers: int | None = None, test_set: bool = False, as_json: bool = False
+    out: Path, spec: SynthSpec | Source, workers: int | None = None, test_set: bool = False, as_json: bool = False
 ) -> None:
     """Makes a corpus with progress and tells of it; with `test_set` its hash is checked."""
     from speechverse.synth import synthesize_corpus, verify_test_set
@@ -135,12 +183,13 @@ def make_corpus(
         typer.echo(f"this is the frozen test set '{spec.name}' ({found[:12]})")
 
 
-def _with_progress(out: Path, spec: SynthSpec, workers: int | None) -> SynthReport:
-    from speechverse.synth import synthesize_corpus
+def _with_progress(out: Path, spec: SynthSpec | Source, workers: int | None) -> SynthReport:
+    from speechverse.synth import SynthSpec, synthesize_corpus
     from speechverse.training.logs import Progress
 
     started = time.monotonic()
-    with Progress("speaking", sum(spec.sizes.values())) as progress:
+    total = sum(spec.sizes.values()) if isinstance(spec, SynthSpec) else spec.num_clips
+    with Progress("speaking", total) as progress:
 
         def show(done: int, total: int, seconds: float) -> None:
             speed = seconds / max(time.monotonic() - started, 1e-6)

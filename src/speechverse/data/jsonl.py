@@ -58,7 +58,7 @@ class JsonlReader:
         utterances: list[Utterance] = []
         skipped: dict[str, str] = {}
         ids: Counter[str] = Counter()
-        for number, entry in _entries(path):
+        for number, entry in entries(path):
             try:
                 self._add(entry, path.parent, ids, utterances, skipped)
             except ValueError as error:
@@ -105,9 +105,14 @@ class JsonlReader:
         log.warning("%s; they are left out", told)
 
 
-def _entries(path: Path) -> Iterator[tuple[int, dict]]:
+def entries(path: Path) -> Iterator[tuple[int, dict]]:
+    """Every line's number, from 1, and object; empty lines are passed over.
+
+    Raises:
+        CorpusError: If the file is missing, no text, or a line is no JSON object.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise CorpusError(f"the JSONL file {path} is missing") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -9,22 +9,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from speechverse.synth.corpus import Source as Source
     from speechverse.synth.corpus import SynthReport as SynthReport
     from speechverse.synth.corpus import synthesize_corpus as synthesize_corpus
     from speechverse.synth.frozen import test_set_spec as test_set_spec
     from speechverse.synth.frozen import verify_test_set as verify_test_set
+    from speechverse.synth.outside import read_lines as read_lines
     from speechverse.synth.speaking import speak as speak
     from speechverse.synth.spec import SynthSpec as SynthSpec
 
 _HOMES = {
+    "Source": "corpus",
     "SynthReport": "corpus",
     "SynthSpec": "spec",
+    "read_lines": "outside",
     "speak": "speaking",
     "synthesize_corpus": "corpus",
     "test_set_spec": "frozen",
     "verify_test_set": "frozen",
 }
-__all__ = ["SynthReport", "SynthSpec", "speak", "synthesize_corpus", "test_set_spec", "verify_test_set"]
+__all__ = [
+    "Source",
+    "SynthReport",
+    "SynthSpec",
+    "read_lines",
+    "speak",
+    "synthesize_corpus",
+    "test_set_spec",
+    "verify_test_set",
+]
 
 
 def __getattr__(name: str) -> Any:

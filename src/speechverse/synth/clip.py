@@ -83,6 +83,7 @@ class Clip:
         seed: For what is drawn while making it.
         text: The transcript.
         speaker: Who speaks.
+        language: Of the speech, as a BCP-47 code; None for a sound.
         labels: As in `Utterance.labels`.
     """
 
@@ -95,6 +96,7 @@ class Clip:
     seed: int = 0
     text: str = ""
     speaker: str | None = None
+    language: str | None = "en"
     labels: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,33 @@ SHARD_SIZE = 150
 _BYTES_PER_CLIP = 80_000  # FLAC, measured, with room to spare
 _SPEC = "synth.json"
 
+_BYTES_PER_CHARACTER = 1_500  # of long texts, spoken slowly
+
 Progress = Callable[[int, int, Seconds], None]
 """Called with clips done, clips in all, seconds of audio made by this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a corpus is made from: the spoken world, or somebody's own lines.
+
+    Attributes:
+        name: Of the corpus.
+        seed: Of everything drawn.
+        num_clips: In all splits.
+        record: What decides the bytes; a folder begun with another record is refused.
+        plan: Gives the clips of every split that has some.
+        labels: The inventory: field → name → description.
+        about: Further entries of `corpus.json`.
+    """
+
+    name: str
+    seed: int
+    num_clips: int
+    record: Mapping[str, Any]
+    plan: Callable[[], Mapping[Part, Sequence[Clip]]]
+    labels: Mapping[str, Mapping[str, str]]
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +85,14 @@ class SynthReport:
 
 
 def synthesize_corpus(
-    folder: str | Path, spec: SynthSpec, num_workers: int | None = None, progress: Progress | None = None
+    folder: str | Path, spec: SynthSpec | Source, num_workers: int | None = None, progress: Progress | None = None
 ) -> SynthReport:
     """Makes a corpus, or the rest of one that was interrupted.
 
     Args:
         folder: Where; new, empty, or begun with the same spec.
-        spec: What to make. The same spec gives the same bytes for any number of workers.
+        spec: What to make: of the spoken world, or from lines of text (`read_lines`). The same spec gives the same
+            bytes for any number of workers.
         num_workers: Processes; all cores by default.
         progress: Told of every clip.
 
@@ -80,17 +106,24 @@ def synthesize_corpus(
     """
     folder = Path(folder)
     started = time.monotonic()
-    with _claimed(folder, spec):
-        plans = {part: plan_split(spec, part) for part, size in spec.sizes.items() if size}
+    source = spec if isinstance(spec, Source) else _world(spec)
+    with _claimed(folder, source.record):
         shards = {
-            part: cut_into_shards(clips, folder / "audio" / part, spec.seed, SHARD_SIZE)
-            for part, clips in plans.items()
+            part: cut_into_shards(clips, folder / "audio" / part, source.seed, SHARD_SIZE)
+            for part, clips in source.plan().items()
         }
         _clear_remains(folder)
         tally = _make_missing([shard for part in shards.values() for shard in part], folder, num_workers, progress)
-        audio_seconds = _write(folder, spec, shards)
-    return SynthReport(
-        folder, sum(map(len, plans.values())), audio_seconds, tally.reused, tally.seconds, time.monotonic() - started
+        audio_seconds = _write(folder, source, shards)
+    return SynthReport(folder, source.num_clips, audio_seconds, tally.reused, tally.seconds, time.monotonic() - started)
+
+
+def _world(spec: SynthSpec) -> Source:
+    def plan() -> dict[Part, list[Clip]]:
+        return {part: plan_split(spec, part) for part, size in spec.sizes.items() if size}
+
+    return Source(
+        spec.name, spec.seed, sum(spec.sizes.values()), spec.as_dict(), plan, label_inventory(spec.is_held_out)
     )
 
 
@@ -109,11 +142,14 @@ class _Tally:
 def _make_missing(shards: Sequence[Shard], folder: Path, num_workers: int | None, progress: Progress | None) -> _Tally:
     missing = [shard for shard in shards if shard.lengths() is None]
     total, wanted = (sum(len(shard.clips) for shard in some) for some in (shards, missing))
+    needed = sum(
+        max(_BYTES_PER_CLIP, len(clip.text) * _BYTES_PER_CHARACTER) for shard in missing for clip in shard.clips
+    )
     free = shutil.disk_usage(folder).free
-    if wanted * _BYTES_PER_CLIP > free:
+    if needed > free:
         raise CorpusError(
             f"'{folder}' lies on a disk with {free / 1e6:.0f} MB free; {wanted} clips need about "
-            f"{wanted * _BYTES_PER_CLIP / 1e6:.0f} MB: free some space, or ask for fewer"
+            f"{needed / 1e6:.0f} MB: free some space, or ask for fewer"
         )
     tally = _Tally(total, total - wanted, progress)
     for shard in missing:
@@ -128,12 +164,12 @@ def _clear_remains(folder: Path) -> None:
         shutil.rmtree(remains, ignore_errors=True)
 
 
-def _write(folder: Path, spec: SynthSpec, shards: Mapping[Part, Sequence[Shard]]) -> Seconds:
+def _write(folder: Path, source: Source, shards: Mapping[Part, Sequence[Shard]]) -> Seconds:
     from speechverse.data import write_corpus  # lhotse: the workers, which import this package too, can do without
 
     splits = {str(part): [u for shard in some for u in _utterances(shard)] for part, some in shards.items()}
-    origin = {"seed": spec.seed, "synthetic": True, "spec": spec.as_dict()}
-    write_corpus(folder, spec.name, splits, label_inventory(spec.is_held_out), origin)
+    extra = {"seed": source.seed, "synthetic": True, "spec": source.record, **source.about}
+    write_corpus(folder, source.name, splits, source.labels, extra)
     return sum(utterance.duration for split in splits.values() for utterance in split)
 
 
@@ -144,8 +180,7 @@ def _utterances(shard: Shard) -> Iterator[Utterance]:
 
 
 def _utterance(clip: Clip, path: Path, duration: Seconds) -> Utterance:
-    language = None if clip.sound else "en"
-    return Utterance(clip.id, AudioRef(path), duration, clip.text, clip.speaker, language, clip.labels)
+    return Utterance(clip.id, AudioRef(path), duration, clip.text, clip.speaker, clip.language, clip.labels)
 
 
 def label_inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
@@ -158,9 +193,9 @@ def label_inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
 
 
 @contextmanager
-def _claimed(folder: Path, spec: SynthSpec) -> Iterator[None]:
+def _claimed(folder: Path, record: Mapping[str, Any]) -> Iterator[None]:
     """Holds the folder for one run, after a look at what is in it."""
-    wanted = {"format": 1, **json.loads(json.dumps(spec.as_dict()))}
+    wanted = {"format": 1, **json.loads(json.dumps(record))}
     try:
         _check_folder(folder, wanted)
         folder.mkdir(parents=True, exist_ok=True)

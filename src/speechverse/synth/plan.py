@@ -31,6 +31,30 @@ def plan_split(spec: SynthSpec, part: Part) -> list[Clip]:
     return clips
 
 
+def plan_reading(
+    spec: SynthSpec,
+    part: Part,
+    clip_id: str,
+    text: str,
+    speaker: Speaker,
+    emotion: str,
+    accent: str | None,
+    language: str,
+) -> Clip:
+    """One speaker who says a text from outside, recorded as the spoken world's sentences are.
+
+    Only English has an accent. The clip has the labels of the voice, none of the text.
+    """
+    planner = _Planner(spec, part, set(), rng_for(spec.seed, clip_id))
+    style = draw_style(emotion, planner.rng)
+    foreign = f"{language}+{speaker.variant}"
+    turn = _turn(text, speaker, accent, style) if accent else Turn(text, foreign, speaker.tract, *style)
+    labels = {"emotion": emotion, "sentiment": SENTIMENT_OF[emotion], "num_speakers": 1}
+    labels |= {"accent": accent} if accent else {}
+    common = {"id": clip_id, "seed": hash_seed(spec.seed, clip_id, "sound"), "language": language}
+    return planner._spoken(common, (turn,), labels, speaker.name, text)
+
+
 def _kinds(spec: SynthSpec, part: Part, rng: random.Random) -> list[tuple[str, int]]:
     """Every clip's kind and its number among its kind, shuffled; shares are kept exactly, not on average."""
     total = spec.sizes[part]
@@ -66,7 +90,7 @@ class _Planner:
         name, seconds = self.rng.choice(names), self.rng.uniform(1.0, 6.0)
         channel = Channel(level=self.rng.uniform(-34, -18), tilt=self.rng.uniform(-2, 2), lead=0.0, tail=0.0)
         labels = {"is_speech": False, "stratum": "non_speech", "sound": name}
-        return Clip(**common, sound=name, seconds=seconds, channel=channel, labels=labels)
+        return Clip(**common, sound=name, seconds=seconds, channel=channel, language=None, labels=labels)
 
     def _one_speaker(self, common: dict[str, Any], emotion: str, accent: str, num_turns: int) -> Clip:
         speaker = self.rng.choice(speakers(self.part))

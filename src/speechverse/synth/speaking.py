@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import unicodedata
 from pathlib import Path
 
 from speechverse.audio import Waveform, load
@@ -14,6 +15,21 @@ from speechverse.synth.voices import get_speaker
 from speechverse.synth.workers import Shard, run_shards
 
 _LONGEST = 2_000  # characters, over two minutes of speech
+
+
+def check_text(text: str) -> None:
+    """Sees to it that a text can be spoken in one clip.
+
+    Raises:
+        UserError: Nothing to say, too much to say, or signs that are no text.
+    """
+    if not any(character.isalnum() for character in text):
+        raise UserError("there is nothing to say: the text has no letter and no digit")
+    if len(text) > _LONGEST:
+        raise UserError(f"the text has {len(text)} characters; {_LONGEST} can be spoken in one clip: speak it in parts")
+    for character in text:  # espeak-ng would end at a zero byte, and cannot be handed half a character
+        if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
+            raise UserError(f"the text holds {character!r}, a sign that is no text: take it out")
 
 
 def speak(text: str, voice: str = "f3", accent: str = "american", emotion: str = "neutral", seed: int = 0) -> Waveform:
@@ -33,10 +49,7 @@ def speak(text: str, voice: str = "f3", accent: str = "american", emotion: str =
         UserError: Nothing to say, too much to say, or an unknown voice, accent or emotion.
         MissingExtraError: The synth extra is not installed.
     """
-    if not any(character.isalnum() for character in text):
-        raise UserError("there is nothing to say: the text has no letter and no digit")
-    if len(text) > _LONGEST:
-        raise UserError(f"the text has {len(text)} characters; {_LONGEST} can be spoken in one clip: speak it in parts")
+    check_text(text)
     speaker = get_speaker(voice)
     style = draw_style(emotion, rng_for(seed, text, voice, accent, emotion))
     turn = Turn(text, speaker.voice(accent), speaker.tract, *style)

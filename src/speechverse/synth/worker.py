@@ -11,6 +11,8 @@ import os
 import shutil
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,12 +23,13 @@ RECORD = "shard.json"
 """In a finished shard's folder: the digest of its plan, and the length of each clip."""
 
 
-def speak_shard(job: dict[str, Any], out: TextIO) -> None:
+def speak_shard(job: dict[str, Any], out: TextIO, told_to_stop: Callable[[], bool]) -> None:
     """Makes the clips of a job and tells of each one on `out`.
 
     Args:
         job: `folder` (to make), `seed`, `digest` (of the plan), `clips`.
         out: Gets a JSON line {"id", "seconds"} for every clip.
+        told_to_stop: Asked after every clip; if so, the process exits and nothing of the shard stays.
     """
     from speechverse.audio.encode import save
     from speechverse.audio.waveform import Waveform
@@ -45,6 +48,8 @@ def speak_shard(job: dict[str, Any], out: TextIO) -> None:
             save(aside / f"{clip.id}.flac", waveform)
             lengths[clip.id] = len(waveform.samples)
             print(json.dumps({"id": clip.id, "seconds": waveform.duration}), file=out, flush=True)
+            if told_to_stop():
+                sys.exit(143)
         (aside / RECORD).write_text(json.dumps({"digest": job["digest"], "lengths": lengths}))
         os.replace(aside, folder)
     finally:
@@ -54,11 +59,13 @@ def speak_shard(job: dict[str, Any], out: TextIO) -> None:
 def main() -> int:
     """Reads a job from standard input; failures are told as a JSON line {"error", "user"}."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    stop = threading.Event()
+    # Only noted: an exit raised while espeak-ng hands over samples would be swallowed there, and the samples lost.
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     out = os.fdopen(os.dup(1), "w")  # espeak-ng may write to standard output itself
     os.dup2(2, 1)
     try:
-        speak_shard(json.load(sys.stdin), out)
+        speak_shard(json.load(sys.stdin), out, stop.is_set)
     except BrokenPipeError:
         return 1  # the parent is gone
     except (SpeechverseError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -69,6 +70,11 @@ class PromptSet:
 def placeholders(template: str) -> tuple[str, ...]:
     """The names in braces in an instruction template."""
     return tuple(_PLACEHOLDER.findall(template))
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with its names in braces replaced; braces in the values stay as they are."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
 def _sections(text: str, name: str) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from speechverse.metrics import get_metric, score
 from speechverse.metrics.types import UNPARSED
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
-from speechverse.tasks.prompts import PromptSet, Wording, placeholders
+from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
 from speechverse.types import Example, Utterance
 
 
@@ -130,8 +130,9 @@ class Task:
     # What is asked and answered
 
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
-        """Values of the placeholders in the instruction, other than `{labels}`."""
-        return {}
+        """Values of the placeholders in the instruction, other than `{labels}`: the texts among the labels required."""
+        required = {name: utterance.labels.get(name) for name in self.requires}
+        return {name: value for name, value in required.items() if isinstance(value, str)}
 
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
         """The right answer to one question about the utterance."""
@@ -216,9 +217,7 @@ class Task:
             if name not in values:
                 known = {*values, "labels"}
                 raise TaskError(f"task '{self.name}', '{template}': {unknown_name('placeholder', name, known)}")
-        for name, value in values.items():
-            template = template.replace(f"{{{name}}}", value)
-        return template
+        return fill(template, values)
 
     def _draw_template(self, ask: Ask, listable: bool) -> str:
         wordings = self.prompts.wordings(ask.wording)

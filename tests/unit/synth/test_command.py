@@ -52,3 +52,32 @@ def test_speaks_one_text(tmp_path: Path) -> None:
 def test_options_that_do_not_fit_are_refused(words: tuple[str, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         run(*words)
+
+
+def test_speaks_somebodys_own_lines(tmp_path: Path) -> None:
+    path, out = tmp_path / "mine.jsonl", str(tmp_path / "out")
+    path.write_text('{"utt": "hello there", "label": "greet"}\n')
+    words = (
+        out,
+        "--from",
+        str(path),
+        "--text-key",
+        "utt",
+        "--rename",
+        "label=intent",
+        "--split",
+        "test",
+        "--workers",
+        "1",
+    )
+    assert "labels kept: intent" in run(*words)
+    assert json.loads(run(*words, "--json"))["reused"] == 1
+    for wrong, says in (
+        (("--train", "3"), "--train says how much"),
+        (("--rename", "label"), "label=intent"),
+        (("--test-set",), "--from, --rename, --split, --text-key cannot be chosen"),
+    ):
+        with pytest.raises(UserError, match=says):
+            run(*words, *wrong)
+    with pytest.raises(UserError, match="--split says how to read sentences"):
+        run(out, "--split", "test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from filelock import FileLock
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError, DiskFullError, SpeechverseError, UserError
 from speechverse.synth import SynthSpec, synthesize_corpus
+from speechverse.synth.plan import plan_split
 from speechverse.synth.workers import Shard, run_shards
 
 SPEC = SynthSpec(num_train=7, num_dev=2, num_test=0, two_speaker_share=0.2, non_speech_share=0.2)
@@ -160,3 +162,21 @@ def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
 def test_specs_that_cannot_be_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         SynthSpec(**changes)
+
+
+def test_a_worker_stopped_while_it_speaks_leaves_no_shard_with_samples_missing(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from speechverse.synth import espeak, worker\n"
+        "collect = espeak.Espeak._collect\n"
+        "def stopped(self, *samples):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return collect(self, *samples)\n"
+        "espeak.Espeak._collect = stopped\n"
+        "sys.exit(worker.main())\n"
+    )
+    clips = plan_split(SynthSpec(num_train=3, num_dev=0, non_speech_share=0.0), "train")
+    job = json.dumps(Shard(tmp_path / "shard", clips, 1).job)
+    done = subprocess.run([sys.executable, "-c", script], input=job, text=True, capture_output=True)
+    assert done.returncode == 143 and "Exception ignored" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

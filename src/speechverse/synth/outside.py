@@ -1,0 +1,287 @@
+"""Speech from somebody's own sentences: every line of a JSONL file is spoken, its labels are kept as they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from speechverse.data.jsonl import entries
+from speechverse.data.labels import INVENTORY_FIELDS, as_label_sets, check_names, names_used, normalise_labels
+from speechverse.errors import CorpusError, UserError, unknown_name
+from speechverse.seeding import rng_for
+from speechverse.synth.clip import Clip
+from speechverse.synth.corpus import Source
+from speechverse.synth.plan import plan_reading
+from speechverse.synth.speaking import check_text
+from speechverse.synth.spec import SynthSpec
+from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, SENTIMENTS
+from speechverse.synth.voices import ACCENTS, Part, Speaker, get_speaker, speakers
+from speechverse.tasks import LabelSet
+from speechverse.tasks.st import LANGUAGES
+
+_OWN_KEYS = ("id", "text", "split", "language", "voice")
+_OF_AUDIO = ("audio", "start", "duration", "speaker")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+_SHOWN = 5
+"""Faulty lines that an error tells of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What a line of the file asks for; `labels` as given, `checked` in the form that corpora are read in."""
+
+    id: str
+    text: str
+    part: Part
+    language: str
+    labels: Mapping[str, Any]
+    checked: Mapping[str, Any]
+    speaker: Speaker
+    emotion: str
+    accent: str | None
+
+
+def read_lines(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    seed: int = 1,
+    split: str = "train",
+    text_key: str = "text",
+    renames: Mapping[str, str] | None = None,
+    labels: str | Path | None = None,
+) -> Source:
+    """Reads sentences that `synthesize_corpus` is to speak, and checks every one before any is spoken.
+
+    Args:
+        path: JSONL, one object a line: a text, and optionally `id`, `split`, `language`, `voice` and any labels.
+        name: Of the corpus; by default the file's.
+        seed: Of the voices, styles and channels.
+        split: Where lines without a `split` go; they are spoken by that split's voices.
+        text_key: The key of the text.
+        renames: Key in the file → key in the corpus.
+        labels: A YAML file of label sets that the lines must keep to (field → name → description); without it
+            they are gathered from the lines.
+
+    Raises:
+        CorpusError: The file is missing or empty, or lines cannot be spoken; it names the first ones.
+        UserError: A rename, name, split or label set that cannot be.
+    """
+    path = Path(path)
+    name = path.stem if name is None else name
+    if not _ID.fullmatch(name):
+        raise UserError(f"the name '{name}' is no file name of plain letters, digits, '.', '_' and '-': give a --name")
+    given = _label_sets(Path(labels)) if labels is not None else {}
+    reader = _Reader(path, name, seed, _part(split), _checked_renames(text_key, renames or {}), given)
+    lines = reader.read()
+    inventory = _inventory(lines, given)
+    spec = _spec(name, seed, lines)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    record = {key: value for key, value in spec.as_dict().items() if key != "strata"}
+    record |= {"lines_sha256": digest, "split": split, "renames": dict(reader.renames)}
+    kept = sorted({key for line in lines for key in line.labels})
+    return Source(
+        name,
+        seed,
+        len(lines),
+        record,
+        lambda: _plan(spec, lines),
+        inventory,
+        {"source": path.name, "labels_kept": kept},
+    )
+
+
+def _spec(name: str, seed: int, lines: Sequence[_Line]) -> SynthSpec:
+    sizes = Counter(line.part for line in lines)
+    spec = SynthSpec(name, sizes["train"], sizes["dev"], sizes["test"], seed)
+    return dataclasses.replace(spec, two_speaker_share=0.0, one_speaker_turns_share=0.0, non_speech_share=0.0)
+
+
+def _plan(spec: SynthSpec, lines: Sequence[_Line]) -> dict[Part, list[Clip]]:
+    clips: dict[Part, list[Clip]] = {}
+    for line in lines:
+        clips.setdefault(line.part, []).append(_clip(spec, line))
+    return {part: clips[part] for part in spec.sizes if part in clips}
+
+
+def _clip(spec: SynthSpec, line: _Line) -> Clip:
+    how = line.speaker, line.emotion, line.accent, line.language
+    clip = plan_reading(spec, line.part, line.id, line.text, *how)
+    return dataclasses.replace(clip, labels={**clip.labels, **line.labels})
+
+
+def _inventory(lines: Sequence[_Line], given: Mapping[str, LabelSet]) -> dict[str, dict[str, str]]:
+    """What the lines use, what was given, and the spoken world's own for what it adds."""
+    found = {key: {name for line in lines for name in names_used(line.checked, key)} for key in INVENTORY_FIELDS}
+    sets = {**as_label_sets({key: sorted(names) for key, names in found.items() if names}), **given}
+    for key, descriptions in {"emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}.items():
+        used = sets[key].descriptions if key in sets else {}
+        sets[key] = LabelSet(key, {**descriptions, **used}).described_by(LabelSet(key, descriptions))
+    return {key: dict(known.descriptions) for key, known in sets.items()}
+
+
+@dataclass
+class _Reader:
+    """Reads the file, and gathers what is wrong with its lines."""
+
+    path: Path
+    name: str
+    seed: int
+    part: Part
+    renames: Mapping[str, str]
+    given: Mapping[str, LabelSet]
+    seen: set[str] = field(default_factory=set)
+
+    def read(self) -> list[_Line]:
+        lines: list[_Line] = []
+        faults: list[str] = []
+        keys: set[str] = set()
+        for number, entry in entries(self.path):
+            keys.update(entry)
+            try:
+                lines.append(self._line(number, entry))
+            except (ValueError, UserError) as error:
+                faults.append(f"line {number}: {error}")
+        if not keys:
+            raise CorpusError(f"{self.path} holds no lines to speak: write one JSON object a line, with a 'text'")
+        for foreign in self.renames:
+            if foreign not in keys:
+                raise UserError(f"{self.path}: no line has '{foreign}': {unknown_name('key', foreign, keys)}")
+        if faults:
+            more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+            raise CorpusError(
+                f"{self.path}: {len(faults)} of {len(faults) + len(lines)} lines cannot be spoken; nothing was made. "
+                "Mend them or take them out:\n  " + "\n  ".join(faults[:_SHOWN]) + more
+            )
+        return lines
+
+    def _line(self, number: int, entry: Mapping[str, Any]) -> _Line:
+        entry = self._renamed(entry)
+        text = _string(entry, "text")
+        if text is None:
+            raise ValueError(f"has no text to speak; it has {', '.join(entry) or 'nothing'} (--text-key names the key)")
+        check_text(text)
+        part = _part(_string(entry, "split") or self.part)
+        language = _string(entry, "language") or "en"
+        if language != "en" and language not in LANGUAGES:
+            raise ValueError(unknown_name("language", language, {"en", *LANGUAGES}))
+        labels = {key: value for key, value in entry.items() if key not in _OWN_KEYS and value is not None}
+        checked = normalise_labels(labels)
+        check_names(checked, self.given)
+        clip_id = self._id(number, entry.get("id"))
+        how = _how(checked, _string(entry, "voice"), part, language, rng_for(self.seed, clip_id, "how"))
+        return _Line(clip_id, text, part, language, labels, checked, *how)
+
+    def _renamed(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        renamed: dict[str, Any] = {}
+        for key, value in entry.items():
+            target = self.renames.get(key, key)
+            if target in renamed:
+                raise ValueError(f"has two keys for '{target}': rename the other one too, such as {target}=other_name")
+            if target in _OF_AUDIO:
+                raise ValueError(
+                    f"has '{target}', which tells of audio that is there already; to keep it as a label: "
+                    f"--rename {key}=other_name"
+                )
+            renamed[target] = value
+        return renamed
+
+    def _id(self, number: int, given: Any) -> str:
+        if given is None:
+            made = f"{self.name}-{number:06d}"
+        elif isinstance(given, str | int) and not isinstance(given, bool) and _ID.fullmatch(str(given)):
+            made = str(given)
+        else:
+            raise ValueError(
+                f"the id {given!r} is no file name of plain letters, digits, '.', '_' and '-'; to keep it as a label "
+                "and have ids made: --rename id=source_id"
+            )
+        if made in self.seen:
+            raise ValueError(f"the id '{made}' occurs twice")
+        self.seen.add(made)
+        return made
+
+
+def _how(
+    labels: Mapping[str, Any], voice: str | None, part: Part, language: str, rng: random.Random
+) -> tuple[Speaker, str, str | None]:
+    """Who speaks, with what emotion and accent: as the line says, else drawn."""
+    if labels.get("num_speakers", 1) != 1 or not labels.get("is_speech", True):
+        raise ValueError("a line is spoken by one speaker: take out 'num_speakers' and 'is_speech', or rename them")
+    drawn = rng.choice(speakers(part)), rng.choice(_emotions(labels)), rng.choice(list(ACCENTS))
+    emotion, accent = labels.get("emotion", drawn[1]), labels.get("accent", drawn[2])
+    _check("emotion", emotion, EMOTIONS)
+    _check("accent", accent, ACCENTS)
+    if language != "en" and "accent" in labels:
+        raise ValueError(f"has an accent, which only English is spoken with, but its language is '{language}'")
+    return get_speaker(voice) if voice else drawn[0], emotion, accent if language == "en" else None
+
+
+def _emotions(labels: Mapping[str, Any]) -> list[str]:
+    """The emotions that sound like the line's sentiment, unless its emotion decides."""
+    if "emotion" in labels or "sentiment" not in labels:
+        return list(EMOTIONS)
+    _check("sentiment", labels["sentiment"], SENTIMENTS)
+    return [emotion for emotion in EMOTIONS if SENTIMENT_OF[emotion] == labels["sentiment"]]
+
+
+def _check(key: str, value: str, known: Mapping[str, str]) -> None:
+    if value not in known:
+        raise ValueError(
+            f"{unknown_name(key, value, known)}; '{key}' decides how the line is spoken: to keep it as a mere label, "
+            f"--rename {key}=other_name"
+        )
+
+
+def _string(entry: Mapping[str, Any], key: str) -> str | None:
+    value = entry.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"'{key}' should be a string, not {value!r}")
+    return value
+
+
+def _part(split: str) -> Part:
+    for part in get_args(Part):
+        if split == part:
+            return part
+    raise UserError(unknown_name("split", split, get_args(Part)))
+
+
+def _checked_renames(text_key: str, renames: Mapping[str, str]) -> dict[str, str]:
+    """All renames, that of the text among them.
+
+    Raises:
+        UserError: Two keys are to get one name, or one key two.
+    """
+    if text_key != "text" and text_key in renames:
+        raise UserError(f"'{text_key}' is the text to speak: it cannot be renamed to '{renames[text_key]}' too")
+    every = {**({text_key: "text"} if text_key != "text" else {}), **renames}
+    for target, count in Counter(every.values()).items():
+        if count > 1:
+            raise UserError(f"{count} keys are to be renamed to '{target}': give each a name of its own")
+    return every
+
+
+def _label_sets(path: Path) -> dict[str, LabelSet]:
+    """Label sets from a YAML file."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"the label sets in '{path}' cannot be read: {error}") from error
+    if not isinstance(content, dict) or not all(_is_label_set(names) for names in content.values()):
+        raise UserError(f"'{path}' should hold, for each label field, its names with descriptions (name: text)")
+    return as_label_sets(content)
+
+
+def _is_label_set(names: Any) -> bool:
+    texts = [*names, *names.values()] if isinstance(names, dict) else names
+    return isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
