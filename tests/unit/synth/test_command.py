@@ -75,7 +75,7 @@ def test_speaks_somebodys_own_lines(tmp_path: Path) -> None:
     for wrong, says in (
         (("--train", "3"), "--train says how much"),
         (("--rename", "label"), "label=intent"),
-        (("--test-set",), "--from, --rename, --split, --text-key cannot be chosen"),
+        (("--test-set", "clean"), "--from, --rename, --split, --text-key cannot be chosen"),
     ):
         with pytest.raises(UserError, match=says):
             run(*words, *wrong)
