@@ -154,9 +154,9 @@ def test_sentences_are_of_a_sayable_length(stratum):
 
 
 def test_the_world_is_wide_enough():
-    assert len(inventory()["intent"]) >= 20
-    assert len(inventory()["slots"]) >= 15
-    assert len(set(words())) >= 600
+    every = inventory(held_out=True)
+    assert len(every["intent"]) >= 60 and len(every["domain"]) >= 12 and len(every["slots"]) >= 30
+    assert len(set(words())) >= 2000
     assert {word for s in some_of("grammar") for word in s.text.split()} <= set(words())
 
 

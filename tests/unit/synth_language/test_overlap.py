@@ -42,6 +42,12 @@ def test_descriptions_are_read_when_asked_for_and_held_out_intents_are_drawn(tmp
         word_overlap("seen")
 
 
+@pytest.mark.parametrize("intents", ["seen", "held_out"])
+def test_names_and_descriptions_give_little_away(intents):
+    assert word_overlap(intents) <= 0.35
+    assert word_overlap(intents, descriptions=True) <= 0.55
+
+
 def test_the_same_seed_gives_the_same_score():
     assert word_overlap("seen", draws=200, seed=3) == word_overlap("seen", draws=200, seed=3)
     assert word_overlap("seen", draws=200, seed=3) != word_overlap("seen", draws=200, seed=4)
