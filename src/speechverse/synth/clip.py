@@ -18,11 +18,15 @@ class Manner:
         roughness: Depth of a fast tremble, 0 to 1.
         dynamics: Above 0 loud sounds stand out more, below 0 all are more alike.
         effort: Spectral tilt in dB an octave: a pressed voice is brighter, a weak one duller.
+        lilt: Depth of a slow swing of pitch and loudness, as on the edge of laughter, 0 to 1.
+        breath: Air in the voice against its sound, 0 to 1.
     """
 
     roughness: float = 0.0
     dynamics: float = 0.0
     effort: float = 0.0
+    lilt: float = 0.0
+    breath: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from speechverse.types import SAMPLING_RATE, Seconds
 
 _TURN_LEVEL = -24.0  # dB below full scale
 _TREMBLE = (16.0, 24.0)  # Hz
+_LILT = (8.5, 11.5)  # Hz: quicker than syllables
+_LILT_REACH = 10.0  # samples that a whole lilt moves the sound to and fro: about 4 % of pitch
+_LILT_LOUDNESS = 0.9
 _ENVELOPE = 1600  # samples, 0.1 s
 
 
@@ -64,10 +67,30 @@ def _in_manner(samples: np.ndarray, manner: Manner, rng: np.random.Generator) ->
         envelope = convolve(np.abs(samples), np.full(_ENVELOPE, 1.0 / _ENVELOPE)) + 1e-3
         samples = samples * (envelope / envelope.mean()) ** manner.dynamics
     if manner.roughness:
-        time = np.arange(len(samples)) / SAMPLING_RATE
-        tremble = np.sin(2 * np.pi * rng.uniform(*_TREMBLE) * time + rng.uniform(0, 2 * np.pi))
-        samples = samples * (1 - manner.roughness * (0.5 + 0.5 * tremble))
+        samples = samples * (1 - manner.roughness * (0.5 + 0.5 * _swing(len(samples), _TREMBLE, rng)))
+    if manner.lilt:
+        samples = _lilting(samples, manner.lilt, _swing(len(samples), _LILT, rng))
+    if manner.breath:
+        samples = samples + manner.breath * _air(samples, rng)
     return tilt_spectrum(samples.astype(np.float32), manner.effort) if manner.effort else samples
+
+
+def _swing(count: int, rates: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """A sine, at 16 kHz, of a rate in Hz between the two."""
+    time = np.arange(count) / SAMPLING_RATE
+    return np.sin(2 * np.pi * rng.uniform(*rates) * time + rng.uniform(0, 2 * np.pi))
+
+
+def _lilting(samples: np.ndarray, depth: float, swing: np.ndarray) -> np.ndarray:
+    positions = np.arange(len(samples)) + _LILT_REACH * depth * swing
+    return np.interp(positions, np.arange(len(samples)), samples) * (1 - _LILT_LOUDNESS * depth * (0.5 + 0.5 * swing))
+
+
+def _air(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise that follows the voice's loudness; bright, as air is."""
+    noise = np.diff(rng.standard_normal(len(samples) + 1))
+    envelope = np.sqrt(np.maximum(convolve(samples**2, np.full(_ENVELOPE // 5, 5.0 / _ENVELOPE)), 0))
+    return envelope * noise * 0.5
 
 
 def _record(samples: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:
