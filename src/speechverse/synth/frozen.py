@@ -29,6 +29,9 @@ def test_set_spec() -> SynthSpec:
         non_speech_share=170 / 730,
         noisy_share=0.0,
         room_share=0.0,
+        clipping_share=0.0,
+        telephone_share=0.0,
+        codec_share=0.0,
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Mapping
 from typing import Any
 
+from speechverse.audio.codecs import CODECS
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.synth.clip import Channel, Clip, Turn
 from speechverse.synth.language import Sentence, draw_sentence
-from speechverse.synth.sounds import BACKGROUNDS, HELD_OUT_SOUND, SOUNDS
+from speechverse.synth.sounds import backgrounds, sounds
 from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_turn
 from speechverse.synth.voices import ACCENTS, Part, Speaker, speakers
@@ -63,10 +65,10 @@ class _Planner:
         return self._one_speaker(common, emotion, accent, 2 if kind == "one_speaker_turns" else 1)
 
     def _sound(self, common: dict[str, Any]) -> Clip:
-        names = [name for name in SOUNDS if self.part == "test" or name != HELD_OUT_SOUND]
-        name, seconds = self.rng.choice(names), self.rng.uniform(1.0, 6.0)
-        channel = Channel(level=self.rng.uniform(-34, -18), tilt=self.rng.uniform(-2, 2), lead=0.0, tail=0.0)
-        labels = {"is_speech": False, "stratum": "non_speech", "sound": name}
+        name, seconds = self.rng.choice(sounds(self.part)), self.rng.uniform(1.0, 6.0)
+        # Recorded as speech is, or its absence would be heard in rooms and codecs.
+        channel = dataclasses.replace(self._channel(), noise="", snr=0.0, lead=0.0, tail=0.0)
+        labels = {"is_speech": False, "stratum": "non_speech", "sound": name, **channel.labels}
         return Clip(**common, sound=name, seconds=seconds, channel=channel, labels=labels)
 
     def _one_speaker(self, common: dict[str, Any], emotion: str, accent: str, num_turns: int) -> Clip:
@@ -100,7 +102,6 @@ class _Planner:
         self, common: dict[str, Any], turns: tuple[Turn, ...], labels: Mapping[str, Any], speaker: str, text: str
     ) -> Clip:
         channel = self._channel()
-        noise = {"noise": channel.noise, "snr_db": round(channel.snr, 1)} if channel.noise else {}
         return Clip(
             **common,
             turns=turns,
@@ -108,7 +109,7 @@ class _Planner:
             channel=channel,
             text=text,
             speaker=speaker,
-            labels={**labels, "is_speech": True, **noise},
+            labels={**labels, "is_speech": True, **channel.labels},
         )
 
     def _pause(self, num_speakers: int) -> float:
@@ -123,15 +124,28 @@ class _Planner:
         return first, self.rng.choice(far if self.rng.random() < 0.9 else others)
 
     def _channel(self) -> Channel:
-        noisy, room = self.rng.random() < self.spec.noisy_share, self.rng.random() < self.spec.room_share
+        spec, rng = self.spec, self.rng
+        noisy, room, overdriven, telephone, coded = (
+            rng.random() < share
+            for share in (
+                spec.noisy_share,
+                spec.room_share,
+                spec.clipping_share,
+                spec.telephone_share,
+                spec.codec_share,
+            )
+        )
         return Channel(
-            level=self.rng.uniform(-32, -18),
-            tilt=self.rng.uniform(-2.5, 2.5),
-            reverberation=self.rng.uniform(0.1, 0.45) if room else 0.0,
-            noise=self.rng.choice(BACKGROUNDS) if noisy else "",
-            snr=self.rng.uniform(5, 25) if noisy else 0.0,
-            lead=self.rng.uniform(0.05, 0.35),
-            tail=self.rng.uniform(0.05, 0.35),
+            level=rng.uniform(-32, -18),
+            tilt=rng.uniform(-2.5, 2.5),
+            reverberation=rng.uniform(0.15, 0.7) if room else 0.0,
+            noise=rng.choice(backgrounds(self.part)) if noisy else "",
+            snr=rng.uniform(5, 25) if noisy else 0.0,
+            clipping=rng.uniform(0.005, 0.08) if overdriven else 0.0,
+            telephone=telephone,
+            codec=rng.choice(CODECS) if coded else "",
+            lead=rng.uniform(0.05, 0.35),
+            tail=rng.uniform(0.05, 0.35),
         )
 
     def _sentence(self, max_words: int, min_words: int = 1) -> Sentence:

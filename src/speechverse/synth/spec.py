@@ -12,7 +12,8 @@ from speechverse.synth.language import STRATA
 from speechverse.synth.voices import Part
 
 _STRATA = {"grammar": 0.8, "free": 0.06, "names": 0.05, "numbers": 0.05, "random": 0.04}
-_SHARES = ("two_speaker_share", "one_speaker_turns_share", "non_speech_share", "noisy_share", "room_share")
+_KINDS = ("two_speaker_share", "one_speaker_turns_share", "non_speech_share")
+_CHANNELS = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class SynthSpec:
         non_speech_share: Of all clips, those without speech.
         noisy_share: Of the speech clips, those with noise underneath, at 5 to 25 dB.
         room_share: Of the speech clips, those in a room.
+        clipping_share: Of the speech clips, those that an overdriven microphone took.
+        telephone_share: Of the speech clips, those of which only the telephone band is left.
+        codec_share: Of the speech clips, those that went through a codec at a low rate.
     """
 
     name: str = "world"
@@ -39,11 +43,14 @@ class SynthSpec:
     num_test: int = 0
     seed: int = 1
     strata: Mapping[str, float] = field(default_factory=lambda: dict(_STRATA))
-    two_speaker_share: float = 0.1
-    one_speaker_turns_share: float = 0.06
+    two_speaker_share: float = 0.12
+    one_speaker_turns_share: float = 0.08
     non_speech_share: float = 0.06
     noisy_share: float = 0.25
     room_share: float = 0.25
+    clipping_share: float = 0.04
+    telephone_share: float = 0.06
+    codec_share: float = 0.12
 
     def __post_init__(self) -> None:
         """Checks what was asked for.
@@ -53,7 +60,7 @@ class SynthSpec:
         """
         if min(self.num_train, self.num_dev, self.num_test) < 0 or not any(self.sizes.values()):
             raise UserError(f"a corpus needs at least one clip, and no split fewer than 0; asked for {self.sizes}")
-        for share in _SHARES:
+        for share in (*_KINDS, *_CHANNELS):
             if not 0 <= getattr(self, share) <= 1:
                 raise UserError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
         if self.two_speaker_share + self.one_speaker_turns_share + self.non_speech_share > 1:

@@ -26,6 +26,15 @@ _PITCHES: dict[Part, str] = {
 }
 """Part → its variants, each with the pitch, in Hz, at which it speaks when nothing is asked."""
 
+CROWD = ("announcer", "benjamin", "caleb", "Denis", "ed", "grandpa", "Jacky", "steph2", "steph3")
+"""Variants that are nobody's: they chatter in the background, in all parts."""
+
+CHATTER = tuple(
+    "and then well yes but maybe about never people always something other before around under water number because "
+    "through again little after such where much going mother house again could would".split()
+)
+"""What they say."""
+
 _TRACTS = {"": 1.0, "-low": 0.86, "-high": 1.17}
 """Ending of a speaker's name → scale of pitch and formants."""
 
