@@ -18,11 +18,15 @@ class Manner:
         roughness: Depth of a fast tremble, 0 to 1.
         dynamics: Above 0 loud sounds stand out more, below 0 all are more alike.
         effort: Spectral tilt in dB an octave: a pressed voice is brighter, a weak one duller.
+        lilt: Depth of a slow swing of pitch and loudness, as on the edge of laughter, 0 to 1.
+        breath: Air in the voice against its sound, 0 to 1.
     """
 
     roughness: float = 0.0
     dynamics: float = 0.0
     effort: float = 0.0
+    lilt: float = 0.0
+    breath: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,12 @@ class Channel:
     Attributes:
         level: dB below full scale, of the sounding parts.
         tilt: dB an octave.
-        reverberation: Of the room; 0 is none.
+        reverberation: Of the room (T60, in seconds); 0 is none.
         noise: Name of the sound underneath; "" is none.
         snr: Of speech to noise, in dB.
+        clipping: Share of the sounding samples that an overdriven microphone cuts.
+        telephone: Whether only the telephone band is left.
+        codec: Name of what compressed it; "" is nothing.
         lead: Silence before, in seconds.
         tail: Silence after, in seconds.
     """
@@ -65,8 +72,24 @@ class Channel:
     reverberation: Seconds = 0.0
     noise: str = ""
     snr: float = 0.0
+    clipping: float = 0.0
+    telephone: bool = False
+    codec: str = ""
     lead: Seconds = 0.1
     tail: Seconds = 0.1
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """What was done to the sound, in the words of `Utterance.labels`; nothing where nothing was."""
+        done = {
+            "noise": self.noise,
+            "snr_db": round(self.snr, 1) if self.noise else None,
+            "room_t60": round(self.reverberation, 2),
+            "clipping": round(self.clipping, 4),
+            "telephone": self.telephone,
+            "codec": self.codec,
+        }
+        return {label: value for label, value in done.items() if value or (label == "snr_db" and self.noise)}
 
 
 @dataclass(frozen=True, slots=True)

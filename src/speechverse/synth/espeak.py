@@ -7,11 +7,14 @@ carries state from utterance to utterance, and is GPL-licensed, so it stays an o
 from __future__ import annotations
 
 import ctypes
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from speechverse.errors import MissingExtraError, SpeechverseError
+from speechverse.synth.accents import prepare_data
 
 _SYNCHRONOUS = 2
 _UTF8 = 1
@@ -50,9 +53,10 @@ class Espeak:
         except ImportError:
             raise MissingExtraError("Making speech", "synth") from None
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
-        self.sampling_rate = int(
-            self._library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
-        )
+        self._folder = tempfile.TemporaryDirectory(prefix="speechverse-")  # kept: voices are read when first used
+        data = Path(self._folder.name) / "espeak-ng-data"
+        prepare_data(Path(espeakng_loader.get_data_path()), data)
+        self.sampling_rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), 0))
         if self.sampling_rate <= 0:
             raise SpeechverseError("espeak-ng did not start: its data folder could not be read")
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed & 0x7FFFFFFF))
@@ -70,7 +74,7 @@ class Espeak:
 
         Args:
             text: What to say.
-            voice: espeak-ng's name of language and variant, such as "en-us+f3"; unknown variants pass unnoticed.
+            voice: Language and variant, such as "en-x-scottish0+f3"; unknown variants pass unnoticed.
             prosody: How to say it.
 
         Returns:

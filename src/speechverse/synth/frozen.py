@@ -26,6 +26,9 @@ _CLEAN = SynthSpec(
     non_speech_share=170 / 730,
     noisy_share=0.0,
     room_share=0.0,
+    clipping_share=0.0,
+    telephone_share=0.0,
+    codec_share=0.0,
 )
 _SENTENCES = dataclasses.replace(_CLEAN, two_speaker_share=0.0, one_speaker_turns_share=0.0, non_speech_share=0.0)
 _TEST_SETS: Mapping[str, SynthSpec] = {

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Mapping
 from typing import Any
 
+from speechverse.audio.codecs import CODECS
 from speechverse.seeding import hash_seed, rng_for
-from speechverse.synth.clip import Channel, Clip, Manner, Turn
-from speechverse.synth.espeak import Prosody
+from speechverse.synth.clip import Channel, Clip, Turn
 from speechverse.synth.language import Sentence, draw_sentence
-from speechverse.synth.sounds import BACKGROUNDS, HELD_OUT_SOUND, SOUNDS
+from speechverse.synth.sounds import backgrounds, sounds
 from speechverse.synth.spec import SynthSpec
-from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style
+from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style, draw_turn
 from speechverse.synth.voices import ACCENTS, Part, Speaker, speakers
 
 _LONGEST_SENTENCE = 13  # words, about 6 s when spoken sadly
-_LONGEST_TURNS = (5, 4)  # two turns last about as long as one sentence: length must not tell how many speak
+_LONGEST_TURNS = (5, 4)  # two turns last about as long as one sentence: length must not tell how many speak,
+_LONG_SENTENCE = 9  # nor would it if few sentences were this long
+_LONG_SHARE = 0.4
 _DRAWS = 30
 
 
@@ -46,9 +49,11 @@ def plan_reading(
     Only English has an accent. The clip has the labels of the voice, none of the text.
     """
     planner = _Planner(spec, part, set(), rng_for(spec.seed, clip_id))
-    style = draw_style(emotion, planner.rng)
-    foreign = f"{language}+{speaker.variant}"
-    turn = _turn(text, speaker, accent, style) if accent else Turn(text, foreign, speaker.tract, *style)
+    if accent:
+        turn = draw_turn(text, speaker, accent, emotion, planner.rng)
+    else:
+        foreign = f"{language}+{speaker.variant}"
+        turn = Turn(text, foreign, speaker.tract, *draw_style(emotion, planner.rng))
     labels = {"emotion": emotion, "sentiment": SENTIMENT_OF[emotion], "num_speakers": 1}
     labels |= {"accent": accent} if accent else {}
     common = {"id": clip_id, "seed": hash_seed(spec.seed, clip_id, "sound"), "language": language}
@@ -86,18 +91,18 @@ class _Planner:
         return self._one_speaker(common, emotion, accent, 2 if kind == "one_speaker_turns" else 1)
 
     def _sound(self, common: dict[str, Any]) -> Clip:
-        names = [name for name in SOUNDS if self.part == "test" or name != HELD_OUT_SOUND]
-        name, seconds = self.rng.choice(names), self.rng.uniform(1.0, 6.0)
-        channel = Channel(level=self.rng.uniform(-34, -18), tilt=self.rng.uniform(-2, 2), lead=0.0, tail=0.0)
-        labels = {"is_speech": False, "stratum": "non_speech", "sound": name}
+        name, seconds = self.rng.choice(sounds(self.part)), self.rng.uniform(1.0, 6.0)
+        # Recorded as speech is, or its absence would be heard in rooms and codecs.
+        channel = dataclasses.replace(self._channel(), noise="", snr=0.0, lead=0.0, tail=0.0)
+        labels = {"is_speech": False, "stratum": "non_speech", "sound": name, **channel.labels}
         return Clip(**common, sound=name, seconds=seconds, channel=channel, language=None, labels=labels)
 
     def _one_speaker(self, common: dict[str, Any], emotion: str, accent: str, num_turns: int) -> Clip:
         speaker = self.rng.choice(speakers(self.part))
         limits = _LONGEST_TURNS if num_turns == 2 else (_LONGEST_SENTENCE,)
-        sentences = [self._sentence(limit) for limit in limits]
-        style = draw_style(emotion, self.rng)
-        turns = tuple(_turn(sentence.text, speaker, accent, style) for sentence in sentences)
+        at_least = _LONG_SENTENCE if num_turns == 1 and self.rng.random() < _LONG_SHARE else 1
+        sentences = [self._sentence(limit, at_least) for limit in limits]
+        turns = tuple(draw_turn(sentence.text, speaker, accent, emotion, self.rng) for sentence in sentences)
         labels = {
             **(sentences[0].labels if num_turns == 1 else {}),
             "stratum": sentences[0].stratum if num_turns == 1 else "one_speaker_turns",
@@ -111,9 +116,9 @@ class _Planner:
         accents = (accent, accent if self.rng.random() < 0.5 else self.rng.choice(list(ACCENTS)))
         sentences = [self._sentence(limit) for limit in _LONGEST_TURNS]
         emotion = self.rng.choice(list(EMOTIONS))
-        emotions = (emotion, emotion if self.rng.random() < 0.7 else self.rng.choice(list(EMOTIONS)))
+        emotions = (emotion, emotion if self.rng.random() < 0.85 else self.rng.choice(list(EMOTIONS)))
         turns = tuple(
-            _turn(sentence.text, speaker, accent, draw_style(emotion, self.rng), self.rng.uniform(-2, 2))
+            draw_turn(sentence.text, speaker, accent, emotion, self.rng, self.rng.uniform(-2, 2))
             for sentence, speaker, accent, emotion in zip(sentences, (first, second), accents, emotions, strict=True)
         )
         labels = {"stratum": "two_speakers", "num_speakers": 2}
@@ -123,7 +128,6 @@ class _Planner:
         self, common: dict[str, Any], turns: tuple[Turn, ...], labels: Mapping[str, Any], speaker: str, text: str
     ) -> Clip:
         channel = self._channel()
-        noise = {"noise": channel.noise, "snr_db": round(channel.snr, 1)} if channel.noise else {}
         return Clip(
             **common,
             turns=turns,
@@ -131,41 +135,55 @@ class _Planner:
             channel=channel,
             text=text,
             speaker=speaker,
-            labels={**labels, "is_speech": True, **noise},
+            labels={**labels, "is_speech": True, **channel.labels},
         )
 
     def _pause(self, num_speakers: int) -> float:
         overlap = num_speakers > 1 and self.rng.random() < 0.15
-        return self.rng.uniform(-0.25, 0.0) if overlap else self.rng.uniform(0.05, 0.45)
+        return -self.rng.uniform(0.2, 1.0) if overlap else self.rng.uniform(0.05, 0.4)
 
     def _pair(self) -> tuple[Speaker, Speaker]:
         """Two speakers that can be told apart by ear."""
         first = self.rng.choice(speakers(self.part))
-        return first, self.rng.choice([s for s in speakers(self.part) if s.differs_from(first)])
+        others = [s for s in speakers(self.part) if s.differs_from(first)]
+        far = [s for s in others if s.far_in_pitch(first)]
+        return first, self.rng.choice(far if self.rng.random() < 0.9 else others)
 
     def _channel(self) -> Channel:
-        noisy, room = self.rng.random() < self.spec.noisy_share, self.rng.random() < self.spec.room_share
+        spec, rng = self.spec, self.rng
+        noisy, room, overdriven, telephone, coded = (
+            rng.random() < share
+            for share in (
+                spec.noisy_share,
+                spec.room_share,
+                spec.clipping_share,
+                spec.telephone_share,
+                spec.codec_share,
+            )
+        )
         return Channel(
-            level=self.rng.uniform(-32, -18),
-            tilt=self.rng.uniform(-2.5, 2.5),
-            reverberation=self.rng.uniform(0.1, 0.45) if room else 0.0,
-            noise=self.rng.choice(BACKGROUNDS) if noisy else "",
-            snr=self.rng.uniform(*self.spec.snr_db) if noisy else 0.0,
-            lead=self.rng.uniform(0.05, 0.35),
-            tail=self.rng.uniform(0.05, 0.35),
+            level=rng.uniform(-32, -18),
+            tilt=rng.uniform(-2.5, 2.5),
+            reverberation=rng.uniform(0.15, 0.7) if room else 0.0,
+            noise=rng.choice(backgrounds(self.part)) if noisy else "",
+            snr=rng.uniform(*spec.snr_db) if noisy else 0.0,
+            clipping=rng.uniform(0.005, 0.08) if overdriven else 0.0,
+            telephone=telephone,
+            codec=rng.choice(CODECS) if coded else "",
+            lead=rng.uniform(0.05, 0.35),
+            tail=rng.uniform(0.05, 0.35),
         )
 
-    def _sentence(self, max_words: int) -> Sentence:
-        """A sentence that is short enough and, where that can be had, new in this split."""
+    def _sentence(self, max_words: int, min_words: int = 1) -> Sentence:
+        """A sentence that is short enough and, where that can be had, long enough and new in this split."""
         stratum = self.rng.choices(list(self.spec.strata), list(self.spec.strata.values()))[0]
         drawn = [draw_sentence(self.part, self.rng, stratum)]
-        while len(drawn) < _DRAWS and (len(drawn[-1].text.split()) > max_words or drawn[-1].text in self.seen):
+        while len(drawn) < _DRAWS and not self._is_wanted(drawn[-1], max_words, min_words):
             drawn.append(draw_sentence(self.part, self.rng, stratum))
         fitting = [s for s in drawn if len(s.text.split()) <= max_words]
         chosen = drawn[-1] if fitting and drawn[-1] in fitting else min(drawn, key=lambda s: len(s.text.split()))
         self.seen.add(chosen.text)
         return chosen
 
-
-def _turn(text: str, speaker: Speaker, accent: str, style: tuple[Prosody, Manner], level: float = 0.0) -> Turn:
-    return Turn(text, speaker.voice(accent), speaker.tract, *style, level)
+    def _is_wanted(self, sentence: Sentence, max_words: int, min_words: int) -> bool:
+        return min_words <= len(sentence.text.split()) <= max_words and sentence.text not in self.seen

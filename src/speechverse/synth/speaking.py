@@ -9,8 +9,8 @@ from pathlib import Path
 from speechverse.audio import Waveform, load
 from speechverse.errors import UserError
 from speechverse.seeding import rng_for
-from speechverse.synth.clip import Clip, Turn
-from speechverse.synth.styles import draw_style
+from speechverse.synth.clip import Clip
+from speechverse.synth.styles import draw_turn
 from speechverse.synth.voices import get_speaker
 from speechverse.synth.workers import Shard, run_shards
 
@@ -51,8 +51,7 @@ def speak(text: str, voice: str = "f3", accent: str = "american", emotion: str =
     """
     check_text(text)
     speaker = get_speaker(voice)
-    style = draw_style(emotion, rng_for(seed, text, voice, accent, emotion))
-    turn = Turn(text, speaker.voice(accent), speaker.tract, *style)
+    turn = draw_turn(text, speaker, accent, emotion, rng_for(seed, text, voice, accent, emotion))
     with tempfile.TemporaryDirectory(prefix="speechverse-") as folder:
         shard = Shard(Path(folder) / "clip", [Clip("clip", turns=(turn,), seed=seed)], seed)
         run_shards([shard], num_workers=1)

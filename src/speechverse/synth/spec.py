@@ -12,7 +12,8 @@ from speechverse.synth.language import HELD_OUT_STRATA, check_stratum
 from speechverse.synth.voices import Part
 
 _STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
-_SHARES = ("two_speaker_share", "one_speaker_turns_share", "non_speech_share", "noisy_share", "room_share")
+_KINDS = ("two_speaker_share", "one_speaker_turns_share", "non_speech_share")
+_CHANNELS = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class SynthSpec:
         noisy_share: Of the speech clips, those with noise underneath.
         snr_db: Lowest and highest ratio of speech to that noise, in dB.
         room_share: Of the speech clips, those in a room.
+        clipping_share: Of the speech clips, those that an overdriven microphone took.
+        telephone_share: Of the speech clips, those of which only the telephone band is left.
+        codec_share: Of the speech clips, those that went through a codec at a low rate.
     """
 
     name: str = "world"
@@ -40,12 +44,15 @@ class SynthSpec:
     num_test: int = 0
     seed: int = 1
     strata: Mapping[str, float] = field(default_factory=lambda: dict(_STRATA))
-    two_speaker_share: float = 0.1
-    one_speaker_turns_share: float = 0.06
+    two_speaker_share: float = 0.12
+    one_speaker_turns_share: float = 0.08
     non_speech_share: float = 0.06
     noisy_share: float = 0.25
     snr_db: tuple[float, float] = (5, 25)
     room_share: float = 0.25
+    clipping_share: float = 0.04
+    telephone_share: float = 0.06
+    codec_share: float = 0.12
 
     def __post_init__(self) -> None:
         """Checks what was asked for.
@@ -55,7 +62,7 @@ class SynthSpec:
         """
         if min(self.num_train, self.num_dev, self.num_test) < 0 or not any(self.sizes.values()):
             raise UserError(f"a corpus needs at least one clip, and no split fewer than 0; asked for {self.sizes}")
-        for share in _SHARES:
+        for share in (*_KINDS, *_CHANNELS):
             if not 0 <= getattr(self, share) <= 1:
                 raise UserError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
         if self.snr_db[0] > self.snr_db[1]:

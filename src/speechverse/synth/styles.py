@@ -5,12 +5,15 @@ The styles overlap: each draw is Gaussian around the emotion's centre, so that n
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from dataclasses import dataclass
 
 from speechverse.errors import UserError, unknown_name
-from speechverse.synth.clip import Manner
+from speechverse.synth.accents import get_accent
+from speechverse.synth.clip import Manner, Turn
 from speechverse.synth.espeak import Prosody
+from speechverse.synth.voices import Speaker
 
 EMOTIONS = {
     "happy": "a lively, high and quick voice",
@@ -42,13 +45,23 @@ class Style:
     roughness: float
     dynamics: float
     effort: float
+    lilt: float
+    breath: float
 
 
 _STYLES = {
-    "happy": Style(rate=180, pitch=78, pitch_range=95, word_gap=0, roughness=0, dynamics=0.2, effort=0.8),
-    "sad": Style(rate=138, pitch=30, pitch_range=8, word_gap=3, roughness=0, dynamics=-0.3, effort=-1.5),
-    "angry": Style(rate=200, pitch=40, pitch_range=80, word_gap=0, roughness=0.75, dynamics=0.5, effort=1.5),
-    "neutral": Style(rate=160, pitch=46, pitch_range=35, word_gap=0, roughness=0, dynamics=0, effort=0),
+    "happy": Style(
+        rate=178, pitch=76, pitch_range=92, word_gap=0, roughness=0, dynamics=0.2, effort=0.6, lilt=0.65, breath=0
+    ),
+    "sad": Style(
+        rate=140, pitch=32, pitch_range=10, word_gap=3, roughness=0, dynamics=-0.3, effort=-1.2, lilt=0, breath=0.3
+    ),
+    "angry": Style(
+        rate=200, pitch=42, pitch_range=75, word_gap=0, roughness=0.75, dynamics=0.5, effort=1.2, lilt=0, breath=0
+    ),
+    "neutral": Style(
+        rate=162, pitch=48, pitch_range=30, word_gap=0, roughness=0, dynamics=0, effort=0, lilt=0, breath=0
+    ),
 }
 
 
@@ -62,14 +75,51 @@ def draw_style(emotion: str, rng: random.Random) -> tuple[Prosody, Manner]:
         raise UserError(unknown_name("emotion", emotion, _STYLES))
     style = _STYLES[emotion]
     prosody = Prosody(
-        rate=_draw(rng, style.rate, 10, 100, 260),
-        pitch=_draw(rng, style.pitch, 5, 5, 95),
-        pitch_range=_draw(rng, style.pitch_range, 8, 0, 99),
+        rate=_draw(rng, style.rate, 12, 100, 260),
+        pitch=_draw(rng, style.pitch, 6, 5, 95),
+        pitch_range=_draw(rng, style.pitch_range, 9, 0, 99),
         word_gap=_draw(rng, style.word_gap, 0.8, 0, 8),
     )
-    roughness = min(0.95, max(0.0, rng.gauss(style.roughness, 0.12))) if style.roughness else 0.0
-    return prosody, Manner(roughness, rng.gauss(style.dynamics, 0.1), rng.gauss(style.effort, 0.5))
+    manner = Manner(
+        roughness=_depth(rng, style.roughness, 0.12),
+        dynamics=rng.gauss(style.dynamics, 0.1),
+        effort=rng.gauss(style.effort, 0.6),
+        lilt=_depth(rng, style.lilt, 0.12),
+        breath=_depth(rng, style.breath, 0.08),
+    )
+    return prosody, manner
+
+
+def draw_turn(text: str, speaker: Speaker, accent: str, emotion: str, rng: random.Random, level: float = 0.0) -> Turn:
+    """One way in which a speaker says a text.
+
+    Args:
+        text: The words.
+        speaker: Who says it.
+        accent: One of `ACCENTS`.
+        emotion: One of `EMOTIONS`.
+        rng: Draws the style and the shade of the accent.
+        level: Louder or softer than the clip, in dB.
+
+    Raises:
+        UserError: No such accent or emotion.
+    """
+    prosody, manner = draw_style(emotion, rng)
+    spoken = get_accent(accent)
+    prosody = dataclasses.replace(
+        prosody,
+        rate=round(prosody.rate * spoken.rate),
+        pitch_range=min(99, max(0, prosody.pitch_range + spoken.liveliness)),
+    )
+    shade = rng.randrange(len(spoken.shades))
+    manner = dataclasses.replace(manner, effort=manner.effort + speaker.brightness)
+    return Turn(text, speaker.voice(accent, shade), speaker.tract, prosody, manner, level)
 
 
 def _draw(rng: random.Random, centre: float, spread: float, low: int, high: int) -> int:
     return min(high, max(low, round(rng.gauss(centre, spread))))
+
+
+def _depth(rng: random.Random, centre: float, spread: float) -> float:
+    """From 0 to 0.95; a trait that the style lacks is there a little, now and then."""
+    return min(0.95, max(0.0, rng.gauss(centre, spread)))

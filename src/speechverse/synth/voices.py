@@ -9,38 +9,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from speechverse.errors import UserError, unknown_name
+from speechverse.seeding import rng_for
+from speechverse.synth.accents import ACCENTS as ACCENTS
+from speechverse.synth.accents import language_of
 from speechverse.synth.language.sentence import Part
 
-ACCENTS = {
-    "american": "General American English",
-    "british": "Southern British English",
-    "scottish": "Scottish English",
-    "caribbean": "Caribbean English",
-    "received": "Received Pronunciation, old-fashioned British English",
+_PITCHES: dict[Part, str] = {
+    "train": "ian 78 m8 79 paul 80 mike2 83 Mike 83 m4 86 m1 88 marcelo 89 robert 89 Gene 90 sandro 92 Andy 92 "
+    "iven4 93 iven2 93 iven3 93 kaukovalta 93 rob 94 RicishayMax 95 RicishayMax2 95 RicishayMax3 95 "
+    "edward 95 edward2 95 klatt3 95 klatt4 95 klatt5 95 klatt6 95 adam 95 m6 95 max 95 john 95 "
+    "norbert 96 m2 96 pedro 96 michel 98 Mario 98 gustave 99 Henrique 99 Michael 99 antonio 102 Alex 102 "
+    "miguel 103 Gene2 110 Marco 124 Nguyen 136 shelby 160 f1 168 f4 170 steph 179 f3 193 Andrea 232 "
+    "Alicia 232 anika 253 zac 324",
+    "dev": "travis 95 m5 95 boris 95 Hugo 99 Reed 107 aunty 178 f5 193 belinda 220",
+    "test": "david 70 quincy 82 victor 90 Lee 92 Diogo 98 m7 98 m3 98 pablo 104 grandma 180 f2 182 Annie 212 linda 220",
 }
-"""Accent → description."""
+"""Part → its variants, each with the pitch, in Hz, at which it speaks when nothing is asked."""
 
-_LANGUAGES = {
-    "american": "en-us",
-    "british": "en",  # espeak-ng refuses the name en-gb
-    "scottish": "en-gb-scotland",
-    "caribbean": "en-029",
-    "received": "en-gb-x-rp",
-}
+CROWD = ("announcer", "benjamin", "caleb", "Denis", "ed", "grandpa", "Jacky", "steph2", "steph3")
+"""Variants that are nobody's: they chatter in the background, in all parts."""
 
-_VARIANTS: dict[Part, tuple[str, ...]] = {
-    "train": tuple(
-        "f1 f3 f4 Alicia Andrea anika steph shelby zac m1 m2 m4 m6 m8 Alex Andy Gene Gene2 Henrique "
-        "Marco Mario Michael Mike Nguyen RicishayMax RicishayMax2 RicishayMax3 adam antonio edward "
-        "edward2 gustave ian iven2 iven3 iven4 john kaukovalta klatt3 klatt4 klatt5 klatt6 marcelo max "
-        "michel miguel mike2 norbert paul pedro rob robert sandro".split()
-    ),
-    "dev": tuple("f5 belinda aunty m5 Hugo boris travis Reed".split()),
-    "test": tuple("f2 linda Annie grandma m3 m7 Diogo david pablo quincy victor Lee".split()),
-}
-_HIGH = frozenset("f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph zac".split())
-_TRACTS = {"": 1.0, "-low": 0.9, "-high": 1.12}
+CHATTER = tuple(
+    "and then well yes but maybe about never people always something other before around under water number because "
+    "through again little after such where much going mother house again could would".split()
+)
+"""What they say."""
+
+_TRACTS = {"": 1.0, "-low": 0.86, "-high": 1.17}
 """Ending of a speaker's name → scale of pitch and formants."""
+
+_FAR_PITCH, _FAR_TRACT = 1.9, 1.3
+_BRIGHTNESS = 3.5  # dB an octave, the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +50,50 @@ class Speaker:
         name: Of the speaker, such as "f3-low".
         variant: espeak-ng's variant.
         tract: Scale of pitch and formants.
+        pitch: At which the speaker speaks when nothing is asked, in Hz.
+        brightness: Tilt of the spectrum, in dB an octave.
     """
 
     name: str
     variant: str
     tract: float
+    pitch: float
+    brightness: float
 
     def differs_from(self, other: Speaker) -> bool:
-        """Whether the two are told apart at once: one of espeak-ng's high voices and a low one, or far other tracts."""
+        """Whether the two are told apart at once: another variant, and a far higher pitch or another size of body."""
         if self.variant == other.variant:
             return False
-        ratio = self.tract / other.tract
-        return (self.variant in _HIGH) != (other.variant in _HIGH) or not 1 / 1.2 < ratio < 1.2
+        return self.far_in_pitch(other) or _far(self.tract, other.tract, _FAR_TRACT)
 
-    def voice(self, accent: str) -> str:
-        """espeak-ng's name for this speaker with an accent.
+    def far_in_pitch(self, other: Speaker) -> bool:
+        """Whether one speaks as much higher than the other as most women do than most men."""
+        return _far(self.pitch, other.pitch, _FAR_PITCH)
+
+    def voice(self, accent: str, shade: int = 0) -> str:
+        """espeak-ng's name for this speaker with a shade of an accent.
 
         Raises:
             UserError: No such accent.
         """
-        if accent not in _LANGUAGES:
-            raise UserError(unknown_name("accent", accent, _LANGUAGES))
-        return f"{_LANGUAGES[accent]}+{self.variant}"
+        return f"{language_of(accent, shade)}+{self.variant}"
+
+
+def _far(one: float, other: float, ratio: float) -> bool:
+    return max(one, other) > ratio * min(one, other)
+
+
+def _brightness(name: str) -> float:
+    return rng_for(0, "brightness", name).uniform(-_BRIGHTNESS, _BRIGHTNESS)
 
 
 def speakers(part: Part) -> tuple[Speaker, ...]:
     """Every speaker of a part; no variant is in two parts."""
+    words = _PITCHES[part].split()
     return tuple(
-        Speaker(variant + ending, variant, tract) for variant in _VARIANTS[part] for ending, tract in _TRACTS.items()
+        Speaker(variant + ending, variant, tract, tract * float(pitch), _brightness(variant + ending))
+        for variant, pitch in zip(words[::2], words[1::2], strict=True)
+        for ending, tract in _TRACTS.items()
     )
 
 
@@ -88,7 +103,7 @@ def get_speaker(name: str) -> Speaker:
     Raises:
         UserError: No such speaker.
     """
-    known = {speaker.name: speaker for part in _VARIANTS for speaker in speakers(part)}
+    known = {speaker.name: speaker for part in _PITCHES for speaker in speakers(part)}
     if name not in known:
         raise UserError(unknown_name("voice", name, known))
     return known[name]

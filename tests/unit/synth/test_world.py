@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from speechverse.audio import load
+from speechverse.audio.codecs import CODECS
 from speechverse.audio.waveform import active_level_db
 from speechverse.data import Corpus
 from speechverse.errors import MissingExtraError, UserError
@@ -19,9 +20,10 @@ from speechverse.synth.espeak import Espeak
 from speechverse.synth.frozen import TEST_SETS, manifest_hash
 from speechverse.synth.plan import plan_split
 from speechverse.synth.render import join
-from speechverse.synth.sounds import HELD_OUT_SOUND, SOUNDS, make_sound
+from speechverse.synth.sounds import BABBLE, HELD_OUT_BACKGROUND, HELD_OUT_SOUND, SOUNDS, make_sound
 from speechverse.synth.styles import EMOTIONS
-from speechverse.synth.voices import ACCENTS, get_speaker, speakers
+from speechverse.synth.voices import ACCENTS, CROWD, get_speaker, speakers
+from speechverse.synth.workers import Shard, run_shards
 from speechverse.types import Utterance
 
 SPEC = SynthSpec(num_train=40, num_dev=20, num_test=40, two_speaker_share=0.2, non_speech_share=0.2, seed=5)
@@ -72,9 +74,47 @@ def test_parts_share_neither_voices_nor_sentences(world: Corpus) -> None:
         assert not texts[part] & texts[other]
     spoken = {v.split("-")[0] for u in world.utterances("train") for v in (u.speaker or "").split("+") if v}
     assert spoken <= variants["train"]
-    spec = SynthSpec(num_train=500, num_test=500, non_speech_share=1.0, two_speaker_share=0, one_speaker_turns_share=0)
-    assert HELD_OUT_SOUND not in {clip.sound for clip in plan_split(spec, "train")}
-    assert HELD_OUT_SOUND in {clip.sound for clip in plan_split(spec, "test")}
+
+
+def test_a_sound_and_a_noise_are_only_heard_in_test_parts() -> None:
+    spec = SynthSpec(num_train=600, num_test=600, non_speech_share=0.5, noisy_share=1.0)
+    sounds, noises = (
+        {part: {take(clip) for clip in plan_split(spec, part)} for part in ("train", "test")}
+        for take in (lambda clip: clip.sound, lambda clip: clip.channel.noise)
+    )
+    assert sounds["test"] - sounds["train"] == {HELD_OUT_SOUND, HELD_OUT_BACKGROUND}
+    assert noises["test"] - noises["train"] == {HELD_OUT_BACKGROUND} and BABBLE in noises["train"]
+
+
+def test_the_crowd_in_the_background_is_nobody() -> None:
+    assert not set(CROWD) & {speaker.variant for part in ("train", "dev", "test") for speaker in speakers(part)}
+
+
+def test_what_was_done_to_the_sound_is_labelled(tmp_path: Path) -> None:
+    shares = dict.fromkeys(("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share"), 1.0)
+    spec = SynthSpec(num_train=12, num_dev=0, non_speech_share=0.25, **shares)
+    utterances = Corpus.open(synthesize_corpus(tmp_path, spec).folder).utterances("train")
+    for utterance in utterances:
+        labels, samples = utterance.labels, load(utterance.audio).samples
+        assert labels["telephone"] is True and labels["codec"] in CODECS
+        assert 0.1 < labels["room_t60"] < 1 and 0 < labels["clipping"] < 0.2
+        assert ("snr_db" in labels) == ("noise" in labels) == labels["is_speech"]
+        assert np.abs(samples).max() <= 0.96 and active_level_db(samples) > -40
+    clean = plan_split(replace(spec, **dict.fromkeys(shares, 0.0)), "train")
+    assert not any(
+        set(clip.labels) & {"telephone", "codec", "room_t60", "clipping", "noise", "snr_db"} for clip in clean
+    )
+
+
+def test_speech_in_babble_is_the_same_for_any_number_of_workers(tmp_path: Path, small_shards: None) -> None:
+    spec = SynthSpec(num_train=60, num_dev=0, noisy_share=1.0)
+    clips = [clip for clip in plan_split(spec, "train") if clip.channel.noise == BABBLE][:4]
+    shards = [[Shard(tmp_path / name / clip.id, [clip], seed=1) for clip in clips] for name in ("one", "two")]
+    for number, some in enumerate(shards, start=1):
+        run_shards(some, num_workers=number)
+    for one, other in zip(*shards, strict=True):
+        name = f"{one.clips[0].id}.flac"
+        assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
 
 
 def test_nothing_is_silent_or_clipped(world: Corpus) -> None:
@@ -109,6 +149,17 @@ def test_styles_can_be_heard_and_are_equally_loud() -> None:
     assert pitch["happy"] > 1.15 * pitch["neutral"] > pitch["neutral"] > 1.03 * pitch["sad"]
     levels = [active_level_db(clip.samples) for clip in clips.values()]
     assert max(levels) - min(levels) < 2.5
+
+
+def test_every_accent_has_a_manner_that_varies() -> None:
+    text = "that boat party on the water was not thirty days ago"
+    for accent in ACCENTS:
+        lengths = {len(speak(text, accent=accent, seed=seed).samples) for seed in range(5)}
+        assert len(lengths) >= 3
+    american, british, scottish = (
+        speak(text, accent=accent, seed=1).samples for accent in ("american", "british", "scottish")
+    )
+    assert not np.array_equal(american[:8000], british[:8000]) and not np.array_equal(british[:8000], scottish[:8000])
 
 
 def test_one_text_on_demand() -> None:
@@ -154,6 +205,15 @@ def test_turns_follow_or_overlap() -> None:
     overlapped = join([first, second], [-0.25])
     assert len(overlapped) == 20_000 and overlapped[14_000] == pytest.approx(0.3)
     assert len(join([second, first], [-2.0])) == 16_000
+
+
+def test_some_speakers_talk_over_each_other_and_pairs_can_be_told_apart() -> None:
+    spec = SynthSpec(num_train=300, two_speaker_share=1.0, one_speaker_turns_share=0.0, non_speech_share=0.0)
+    clips = plan_split(spec, "train")
+    overlaps = [-clip.pauses[0] for clip in clips if clip.pauses[0] < 0]
+    assert 0.08 < len(overlaps) / len(clips) < 0.25 and 0.2 <= min(overlaps) and max(overlaps) <= 1.0
+    pairs = [[get_speaker(name) for name in (clip.speaker or "").split("+")] for clip in clips]
+    assert all(first.differs_from(second) for first, second in pairs)
 
 
 def test_two_speakers_can_be_told_apart() -> None:
