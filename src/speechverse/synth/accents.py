@@ -6,7 +6,6 @@ has several shades of manner, some of them shared with other accents, so that no
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +80,7 @@ _ACCENTS = {
         rate=0.93,
     ),
 }
-_NEEDED = ("phondata", "phontab", "phonindex", "intonations", "en_dict")
+_GERMANIC = Path("lang/gmw")
 _PERSONAL = ("name", "language", "maintainer", "status")
 
 
@@ -106,21 +105,22 @@ def language_of(accent: str, shade: int) -> str:
 
 
 def prepare_data(given: Path, folder: Path) -> None:
-    """Makes a data folder for espeak-ng that has these accents beside what they need of its own data.
+    """Makes a data folder for espeak-ng that has these accents beside all of its own data, which is linked to.
 
     Args:
         given: espeak-ng's data folder.
         folder: Where to; it must not be there yet.
     """
-    languages = folder / "lang" / "gmw"
+    languages = folder / _GERMANIC
     languages.mkdir(parents=True)
-    for name in _NEEDED:
-        shutil.copyfile(given / name, folder / name)
-    shutil.copytree(given / "voices" / "!v", folder / "voices" / "!v")
+    for there in (Path(), Path("lang"), _GERMANIC):
+        for entry in (given / there).iterdir():
+            if not (folder / there / entry.name).exists():
+                (folder / there / entry.name).symlink_to(entry)
     for name, accent in _ACCENTS.items():
         own = [
             line
-            for line in (given / "lang" / "gmw" / accent.file).read_text().splitlines()
+            for line in (given / _GERMANIC / accent.file).read_text().splitlines()
             if line.strip() and line.split()[0] not in _PERSONAL
         ]
         for shade, (rhythm, tunes) in enumerate(accent.shades):
