@@ -50,14 +50,14 @@ class Accent:
 _ACCENTS = {
     "american": Accent(
         "en-US",
-        ("replace 00 l l/2",),
-        ((_USUAL, _FALL), (_USUAL, _SHALLOW), (_USUAL, _SHALLOW), (_DRAWN, _SHALLOW)),
+        ("replace 00 O: A:",),
+        ((_USUAL, _FALL), (_USUAL, _SHALLOW), (_USUAL, _SHALLOW), (_USUAL, _LATE)),
         rate=0.96,
         liveliness=-4,
     ),
     "british": Accent(
         "en",
-        ("replace 01 t ?", "replace 00 u: y"),
+        ("replace 01 t ?", "replace 00 T f"),
         ((_USUAL, _FALL), (_USUAL, _FALL), (_USUAL, _SWING), (_CLIPPED, _FALL)),
         rate=1.05,
     ),
@@ -75,7 +75,7 @@ _ACCENTS = {
     ),
     "received": Accent(
         "en-GB-x-rp",
-        ("replace 00 r **", "replace 00 a E"),
+        ("replace 00 r **", "replace 00 a E", "replace 00 V a", "replace 00 O: o:"),
         ((_DRAWN, _LATE), (_DRAWN, _LATE), (_DRAWN, _SWING), (_DRAWN, _FALL)),
         rate=0.93,
     ),

@@ -21,6 +21,7 @@ _LONGEST_TURNS = (5, 4)  # two turns last about as long as one sentence: length 
 _LONG_SENTENCE = 9  # nor would it if few sentences were this long
 _LONG_SHARE = 0.4
 _DRAWS = 30
+_CANDIDATES = 5  # of which the second speaker is the one least like the first
 
 
 def plan_split(spec: SynthSpec, part: Part) -> list[Clip]:
@@ -102,7 +103,9 @@ class _Planner:
         limits = _LONGEST_TURNS if num_turns == 2 else (_LONGEST_SENTENCE,)
         at_least = _LONG_SENTENCE if num_turns == 1 and self.rng.random() < _LONG_SHARE else 1
         sentences = [self._sentence(limit, at_least) for limit in limits]
-        turns = tuple(draw_turn(sentence.text, speaker, accent, emotion, self.rng) for sentence in sentences)
+        turns = tuple(
+            draw_turn(sentence.text, speaker, accent, emotion, self.rng, self._turn_level()) for sentence in sentences
+        )
         labels = {
             **(sentences[0].labels if num_turns == 1 else {}),
             "stratum": sentences[0].stratum if num_turns == 1 else "one_speaker_turns",
@@ -118,7 +121,7 @@ class _Planner:
         emotion = self.rng.choice(list(EMOTIONS))
         emotions = (emotion, emotion if self.rng.random() < 0.85 else self.rng.choice(list(EMOTIONS)))
         turns = tuple(
-            draw_turn(sentence.text, speaker, accent, emotion, self.rng, self.rng.uniform(-2, 2))
+            draw_turn(sentence.text, speaker, accent, emotion, self.rng, self._turn_level())
             for sentence, speaker, accent, emotion in zip(sentences, (first, second), accents, emotions, strict=True)
         )
         labels = {"stratum": "two_speakers", "num_speakers": 2}
@@ -138,6 +141,9 @@ class _Planner:
             labels={**labels, "is_speech": True, **channel.labels},
         )
 
+    def _turn_level(self) -> float:
+        return self.rng.uniform(-2, 2)
+
     def _pause(self, num_speakers: int) -> float:
         overlap = num_speakers > 1 and self.rng.random() < 0.15
         return -self.rng.uniform(0.2, 1.0) if overlap else self.rng.uniform(0.05, 0.4)
@@ -146,8 +152,7 @@ class _Planner:
         """Two speakers that can be told apart by ear."""
         first = self.rng.choice(speakers(self.part))
         others = [s for s in speakers(self.part) if s.differs_from(first)]
-        far = [s for s in others if s.far_in_pitch(first)]
-        return first, self.rng.choice(far if self.rng.random() < 0.9 else others)
+        return first, max(self.rng.sample(others, _CANDIDATES), key=first.unlikeness)
 
     def _channel(self) -> Channel:
         spec, rng = self.spec, self.rng

@@ -139,11 +139,11 @@ def _cough(count: int, rng: np.random.Generator) -> np.ndarray:
 def _crowd(count: int, rng: np.random.Generator) -> np.ndarray:
     """Many throats at once and no word: hums whose pitch and vowel wander, in syllables of their own."""
     voices = []
-    for _ in range(8):
+    for _ in range(6):
         pitch = rng.uniform(90, 260) * 2 ** (0.15 * swelling(count, 0.3, 1.5, rng))
         syllables = np.maximum(0, swelling(count, 2.5, 6, rng)) * np.maximum(0.2, swelling(count, 0.2, 0.6, rng))
         low = float(rng.uniform(300, 900))
-        voices.append(band(partials(pitch, count, rng, 10), low, 2.2 * low) * syllables)
+        voices.append(band(partials(pitch, count, rng, 7), low, 2.2 * low) * syllables)
     return np.sum(voices, axis=0) + 0.3 * np.std(voices) * coloured(0.5)(count, rng) / 10
 
 

@@ -6,6 +6,7 @@ Variants that sound nearly alike (edward, edward2) are in the same part. Left ou
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from speechverse.errors import UserError, unknown_name
@@ -64,11 +65,12 @@ class Speaker:
         """Whether the two are told apart at once: another variant, and a far higher pitch or another size of body."""
         if self.variant == other.variant:
             return False
-        return self.far_in_pitch(other) or _far(self.tract, other.tract, _FAR_TRACT)
+        return _far(self.pitch, other.pitch, _FAR_PITCH) or _far(self.tract, other.tract, _FAR_TRACT)
 
-    def far_in_pitch(self, other: Speaker) -> bool:
-        """Whether one speaks as much higher than the other as most women do than most men."""
-        return _far(self.pitch, other.pitch, _FAR_PITCH)
+    def unlikeness(self, other: Speaker) -> float:
+        """How far apart the two sound, in octaves of pitch or what is heard as much."""
+        octaves = abs(math.log2(self.pitch / other.pitch)) + abs(math.log2(self.tract / other.tract))
+        return octaves + abs(self.brightness - other.brightness) / (2 * _BRIGHTNESS)
 
     def voice(self, accent: str, shade: int = 0) -> str:
         """espeak-ng's name for this speaker with a shade of an accent.

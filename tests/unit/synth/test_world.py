@@ -16,6 +16,7 @@ from speechverse.data import Corpus
 from speechverse.errors import MissingExtraError, UserError
 from speechverse.synth import SynthSpec, speak, synthesize_corpus, verify_test_set
 from speechverse.synth import test_set_spec as frozen_spec
+from speechverse.synth.clip import Clip, Turn
 from speechverse.synth.espeak import Espeak
 from speechverse.synth.frozen import TEST_SETS, manifest_hash
 from speechverse.synth.plan import plan_split
@@ -160,6 +161,23 @@ def test_every_accent_has_a_manner_that_varies() -> None:
         speak(text, accent=accent, seed=1).samples for accent in ("american", "british", "scottish")
     )
     assert not np.array_equal(american[:8000], british[:8000]) and not np.array_equal(british[:8000], scottish[:8000])
+
+
+def test_no_accent_loses_a_vowel(tmp_path: Path) -> None:
+    texts = (
+        "you two do too/they may play today/go home so slow/call all four/cut some such fun/that cat sat/lots got hot"
+    )
+    said = [
+        Clip(f"{accent} {text}", turns=(Turn(text, get_speaker("m3").voice(accent)),))
+        for text in texts.split("/")
+        for accent in ACCENTS
+    ]
+    shard = Shard(tmp_path / "all", said, seed=1)
+    run_shards([shard], num_workers=1)
+    lengths = shard.lengths() or {}
+    for text in texts.split("/"):
+        spoken = sorted(lengths[f"{accent} {text}"] for accent in ACCENTS)
+        assert spoken[0] > 0.6 * spoken[-1], text
 
 
 def test_one_text_on_demand() -> None:
