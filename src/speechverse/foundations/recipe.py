@@ -98,7 +98,7 @@ class BestRqRecipe(Strict):
 
 
 class EncoderData(Strict):
-    """The encoder's own made speech."""
+    """The encoder's own made speech; `probe_clips` of it fit the probes of the card (0: none are fitted)."""
 
     seed: int = 101
     utterances: int = Field(default=12_000, ge=10)
@@ -106,6 +106,7 @@ class EncoderData(Strict):
     workers: int = Field(default=2, ge=1)
     batch_seconds: float = Field(default=60.0, gt=0)
     max_seconds: float = Field(default=15.0, gt=0)
+    probe_clips: int = Field(default=3000, ge=0)
 
 
 class Augmentation(Strict):
