@@ -21,6 +21,7 @@ from speechverse.encoders.ctc import greedy_ids
 from speechverse.files import only_run_in
 from speechverse.foundations.augment import Augmenter, spec_augment
 from speechverse.foundations.cards import best_rq_card, encoder_card
+from speechverse.foundations.compute import Compute
 from speechverse.foundations.crew import ALONE, Crew
 from speechverse.foundations.encoder_report import EncoderReport, as_saved, probed, recognition
 from speechverse.foundations.features import (
@@ -121,7 +122,7 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
         tokenizer = world_tokenizer(recipe.tokenizer)
         torch.manual_seed(hash_seed(recipe.seed, "encoder") % 2**63)
         sizes = {field: len(classes) for field, classes in VOICE_CLASSES.items()}
-        model = Objectives(recipe.shape, recipe.objective, tokenizer, sizes)
+        model = Objectives(recipe.shape, recipe.objective, tokenizer, sizes, Compute.of(recipe.compute))
         if not crew.leads:
             crew.wait()
         corpus, hears = _make_corpus(recipe, output), front_end(recipe.shape.stride)
@@ -198,7 +199,7 @@ class EncoderTraining:
             utterances = list(corpus.utterances(part))
             store = make_features(utterances, output / "features" / part, recipe.data.workers)
             lengths = stacked_lengths(torch.tensor(store.lengths), self.stride).tolist()
-            self.stores[part] = store
+            self.stores[part] = store.serve(model.compute)
             self.targets[part] = Supervision(utterances, lengths, tokenizer, recipe.augment.tempo)
         self.augment = Augmenter(recipe.augment, self.stores["train"], self.targets["train"].silent)
         self.frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE)

@@ -39,6 +39,8 @@ def made_of(
     for name in ("workers", "probe_clips"):
         values["data"].pop(name, None)
     pieces = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    # A state of a run that says nothing of it, such as one of an older version, goes on.
+    values["compute"] = recipe.compute.model_dump(mode="json", exclude_defaults=True, exclude={"device"})
     return {**_flat(values), "the tokenizer's pieces": pieces[:16]}
 
 

@@ -39,6 +39,20 @@ class PhaseSettings(Strict):
         return self
 
 
+class ComputeSettings(Strict):
+    """What a run computes on.
+
+    Attributes:
+        device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
+        precision: "auto" is bf16 autocast on a GPU that has it, and fp32 elsewhere.
+        round_frames: Padded lengths of speech are rounded up to a multiple of so many stacked frames.
+    """
+
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    round_frames: int = Field(default=1, ge=1)
+
+
 class TokenizerRecipe(Strict):
     """The pieces that both foundations share; the same recipe and seed give the same tokenizer."""
 
@@ -176,6 +190,7 @@ class EncoderRecipe(Strict):
     objective: BestRqRecipe = BestRqRecipe()
     data: EncoderData = EncoderData()
     augment: Augmentation = Augmentation()
+    compute: ComputeSettings = ComputeSettings()
     best_rq: PhaseSettings
     ctc: CtcPhase
 
@@ -225,6 +240,7 @@ class LmRecipe(Strict):
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     shape: LmShape = LmShape()
     data: LmData = LmData()
+    compute: ComputeSettings = ComputeSettings()
     training: PhaseSettings
 
 
