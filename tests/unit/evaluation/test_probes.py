@@ -137,6 +137,18 @@ def test_rare_classes_weigh_as_much_as_common_ones() -> None:
     assert probe.predict(torch.tensor([[1.0], [0.0]])) == ["rare", "common"]
 
 
+def test_the_probe_is_logistic_regression_with_balanced_classes() -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    torch.manual_seed(0)
+    features = torch.randn(200, 6)
+    answers = ["a" if row[0] > 0.8 else "b" if row[1] > 0 else "c" for row in features + 0.3 * torch.randn(200, 6)]
+    probe = fit_probe(features, answers, Outputs(("a", "b", "c")), penalty=0.01)
+    standard = ((features - probe.centre) / probe.scale).numpy()
+    theirs = linear_model.LogisticRegression(C=1 / (0.01 * 200), class_weight="balanced", tol=1e-8, max_iter=1000)
+    theirs.fit(standard, answers)
+    np.testing.assert_allclose(probe.weight.T.numpy(), theirs.coef_, atol=2e-3)
+
+
 def test_the_verb_compares_encoders_and_writes_json(
     encoder: SpeechEncoder, make_clips: MakeClips, tmp_path: Path
 ) -> None:
