@@ -12,7 +12,7 @@ import typer
 from speechverse import __version__
 from speechverse.errors import SpeechverseError, UserError
 
-VERBS = ("quickstart", "synth", "card", "pretrain", "train", "evaluate", "ask", "info")
+VERBS = ("quickstart", "synth", "card", "pretrain", "probe", "train", "evaluate", "ask", "info")
 
 EXAMPLES = """
 [bold]Start here[/bold]

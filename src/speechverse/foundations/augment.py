@@ -89,9 +89,11 @@ def warped(batch: MelBatch, generator: torch.Generator, tempo: float, tract: flo
     lengths = (batch.lengths.cpu() * factors).round().long().clamp(min=1)
     times = torch.arange(int(lengths.max())) * ((batch.lengths.cpu() - 1) / (lengths - 1).clamp(min=1))[:, None]
     bins = _mel_of(_hertz()[None, :] * scales[:, None])  # (B, M), where each new bin is read
-    grid = torch.stack(torch.broadcast_tensors(bins[:, None, :], times[:, :, None]), dim=-1)
-    sizes = torch.tensor([MEL_BINS - 1, max(frames - 1, 1)])
-    grid = (2 * grid / sizes - 1).to(batch.mels.device)
+    # Made where it is used: it is as large as the batch itself, twice.
+    device = batch.mels.device
+    grid = torch.stack(torch.broadcast_tensors(bins.to(device)[:, None, :], times.to(device)[:, :, None]), dim=-1)
+    sizes = torch.tensor([MEL_BINS - 1, max(frames - 1, 1)], device=device)
+    grid = 2 * grid / sizes - 1
     mels = functional.grid_sample(batch.mels[:, None], grid, padding_mode="border", align_corners=True)
     return MelBatch(mels[:, 0], lengths.to(batch.mels.device), batch.rows)
 

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from speechverse.evaluation.probes import ProbeTable
+from speechverse.foundations.encoder_report import EncoderReport, Recognition
 from speechverse.foundations.features import MEL_FRAME_RATE
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe
+from speechverse.metrics import Interval
 
 _LM = """---
 license: apache-2.0
@@ -53,9 +56,39 @@ Recipe: `{recipe}`, seed {seed}: {best_rq_steps} steps of BEST-RQ, {ctc_steps} o
 {table}
 
 Targets that CTC could not align (left out): {infeasible:.2%} of the training utterances.
+
+## What the CTC head hears, greedily (dev part, by kind of clip)
+
+{recognition}
+
+## What a linear classifier tells from its layers
+
+{probes}
 """
 
-_OWN_CLASS = "After `import speechverse.models`, transformers loads it: `AutoModelForCTC.from_pretrained(folder)`."
+_BEST_RQ = """---
+license: apache-2.0
+language: en
+library_name: transformers
+tags: [speechverse, synthetic, best-rq]
+---
+# {name}: BEST-RQ alone
+
+The body of `{name}` ({parameters:.2f} M parameters) as {steps} steps of BEST-RQ left it, before CTC, without a head:
+kept to compare with. {loading}
+
+## What a linear classifier tells from its layers
+
+{probes}
+"""
+
+_PROBED = """Logistic regression on the mean and the deviation of a layer over a clip, fitted on voices of the training
+part, tested on the voices and sentences of the dev part (speakers: among those of the dev part, half of each one's
+clips to fit). Recall averaged over classes, for words balanced accuracy averaged over common words, with 95 % intervals
+over clips; bold is the best layer, chosen on these same clips.
+`log-mel` are the frames before the encoder, level and all."""
+
+_OWN_CLASS = "After `import speechverse.models`, transformers loads it: `{auto}.from_pretrained(folder)`."
 
 
 def lm_card(recipe: LmRecipe, lm: nn.Module, tokenizer: PreTrainedTokenizerFast, scores: Mapping[str, Mapping]) -> str:
@@ -78,8 +111,10 @@ def lm_card(recipe: LmRecipe, lm: nn.Module, tokenizer: PreTrainedTokenizerFast,
     )
 
 
-def encoder_card(recipe: EncoderRecipe, model: PreTrainedModel, history: Sequence[Mapping], infeasible: float) -> str:
-    """The encoder's card, with its last look at the dev part."""
+def encoder_card(
+    recipe: EncoderRecipe, model: PreTrainedModel, history: Sequence[Mapping], infeasible: float, report: EncoderReport
+) -> str:
+    """The encoder's card, with its last look at the dev part, what it recognises and what its layers tell."""
     last = {name: value for phase in history for name, value in phase.items() if name != "step"}
     return _ENCODER.format(
         name=recipe.name,
@@ -88,7 +123,7 @@ def encoder_card(recipe: EncoderRecipe, model: PreTrainedModel, history: Sequenc
         model_type=model.config.model_type,
         parameters=_millions(model),
         frame_rate=MEL_FRAME_RATE / recipe.shape.stride,
-        loading=_OWN_CLASS if model.config.model_type == "conv_speech" else "",
+        loading=_loading(model, "AutoModelForCTC"),
         layers=recipe.shape.num_hidden_layers,
         width=recipe.shape.hidden_size,
         utterances=recipe.data.utterances,
@@ -96,7 +131,42 @@ def encoder_card(recipe: EncoderRecipe, model: PreTrainedModel, history: Sequenc
         ctc_steps=recipe.ctc.steps,
         table=_table(["measure", "value"], [[name, f"{value:.3f}"] for name, value in last.items()]),
         infeasible=infeasible,
+        recognition=_recognised(report.recognition),
+        probes=_probed(report.probes),
     )
+
+
+def best_rq_card(recipe: EncoderRecipe, model: PreTrainedModel, report: EncoderReport) -> str:
+    """The card of the body before CTC."""
+    return _BEST_RQ.format(
+        name=recipe.name,
+        parameters=_millions(model),
+        steps=recipe.best_rq.steps,
+        loading=_loading(model, "AutoModel"),
+        probes=_probed(report.probes),
+    )
+
+
+def _loading(model: PreTrainedModel, auto: str) -> str:
+    return _OWN_CLASS.format(auto=auto) if model.config.model_type == "conv_speech" else ""
+
+
+def _recognised(kinds: Sequence[Recognition]) -> str:
+    rows = [
+        [kind.stratum, "yes" if kind.noisy else "no", str(kind.num_clips), _interval(kind.wer), _interval(kind.cer)]
+        for kind in kinds
+    ]
+    return _table(["kind", "noise", "clips", "WER", "CER"], rows)
+
+
+def _probed(tables: Sequence[ProbeTable]) -> str:
+    if not tables:
+        return "Not probed."
+    return "\n\n".join([_PROBED, *(f"### {table.encoder}\n\n{table.markdown()}" for table in tables)])
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.value:.3f} ({interval.low:.3f}–{interval.high:.3f})"
 
 
 def _millions(module: nn.Module) -> float:

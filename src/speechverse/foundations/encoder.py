@@ -15,12 +15,15 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from speechverse.data import Corpus
+from speechverse.encoders import SpeechEncoder
 from speechverse.encoders.best_rq import BestRqOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.files import only_run_in
 from speechverse.foundations.augment import Augmenter, spec_augment
-from speechverse.foundations.cards import encoder_card
+from speechverse.foundations.cards import best_rq_card, encoder_card
+from speechverse.foundations.compute import Compute
 from speechverse.foundations.crew import ALONE, Crew
+from speechverse.foundations.encoder_report import EncoderReport, as_saved, probed, recognition
 from speechverse.foundations.features import (
     MEL_FRAME_RATE,
     FeatureStore,
@@ -108,7 +111,8 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
 
     Args:
         recipe: Sizes, data and steps.
-        output: The run's folder: corpus, features, states, logs, and at the end `encoder/`.
+        output: The run's folder: corpus, features, states, logs, and at the end `encoder/`, and beside it
+            `encoder-best-rq/`, the body as it was before CTC.
 
     Returns:
         The folder that transformers loads.
@@ -118,19 +122,40 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
         tokenizer = world_tokenizer(recipe.tokenizer)
         torch.manual_seed(hash_seed(recipe.seed, "encoder") % 2**63)
         sizes = {field: len(classes) for field, classes in VOICE_CLASSES.items()}
-        model = Objectives(recipe.shape, recipe.objective, tokenizer, sizes)
+        model = Objectives(recipe.shape, recipe.objective, tokenizer, sizes, Compute.of(recipe.compute))
         if not crew.leads:
             crew.wait()
-        training = EncoderTraining(recipe, model, tokenizer, _make_corpus(recipe, output), output, crew)
+        corpus, hears = _make_corpus(recipe, output), front_end(recipe.shape.stride)
+        training = EncoderTraining(recipe, model, tokenizer, corpus, output, crew)
         if crew.leads:
             crew.wait()
-        history = [entry for phase in (training.best_rq_phase(), training.ctc_phase()) for entry in _run(phase, output)]
+        alone = _run(training.best_rq_phase(), output)
+        best_rq = as_saved(model.ctc.base_model, hears)
+        history = [*alone, *_run(training.ctc_phase(), output)]
         if crew.leads:
-            card = encoder_card(recipe, model.ctc, history, training.targets["train"].infeasible)
-            figures, ears = {"history": history}, front_end(recipe.shape.stride)
-            save_foundation(output / "encoder", model.ctc, tokenizer, card, figures, ears)
+            _save(output, training, best_rq, history, _report(training, best_rq, corpus))
         crew.wait()
         return output / "encoder"
+
+
+def _report(training: EncoderTraining, best_rq: SpeechEncoder, corpus: Corpus) -> EncoderReport:
+    ctc, hears = training.model.ctc, best_rq.front_end
+    both = {"BEST-RQ alone": best_rq, "with CTC": as_saved(ctc.base_model, hears)}
+    tables = [probed(name, encoder, corpus, training.recipe.data.probe_clips) for name, encoder in both.items()]
+    heard = recognition(ctc, hears, training.tokenizer, corpus.utterances("dev"))
+    return EncoderReport(heard, [table for table in tables if table])
+
+
+def _save(
+    output: Path, training: EncoderTraining, best_rq: SpeechEncoder, history: list[Numbers], report: EncoderReport
+) -> None:
+    recipe, ctc, figures = training.recipe, training.model.ctc, report.figures()
+    card = best_rq_card(recipe, best_rq.model, report)
+    probes = {"probes": figures["probes"]}
+    save_foundation(output / "encoder-best-rq", best_rq.model, None, card, probes, best_rq.front_end)
+    card = encoder_card(recipe, ctc, history, training.targets["train"].infeasible, report)
+    figures = {"history": history, **figures}
+    save_foundation(output / "encoder", ctc, training.tokenizer, card, figures, best_rq.front_end)
 
 
 def _run(phase: Phase, output: Path) -> list[Numbers]:
@@ -174,7 +199,7 @@ class EncoderTraining:
             utterances = list(corpus.utterances(part))
             store = make_features(utterances, output / "features" / part, recipe.data.workers)
             lengths = stacked_lengths(torch.tensor(store.lengths), self.stride).tolist()
-            self.stores[part] = store
+            self.stores[part] = store.serve(model.compute)
             self.targets[part] = Supervision(utterances, lengths, tokenizer, recipe.augment.tempo)
         self.augment = Augmenter(recipe.augment, self.stores["train"], self.targets["train"].silent)
         self.frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE)

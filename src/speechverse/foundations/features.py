@@ -28,6 +28,7 @@ from speechverse.batching import padded_batches
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
 from speechverse.errors import UserError
 from speechverse.files import whole_folder, write_text
+from speechverse.foundations.compute import Compute
 from speechverse.foundations.crew import ALONE, Crew
 from speechverse.seeding import rng_for
 from speechverse.training.logs import Progress
@@ -47,13 +48,36 @@ class FeatureStore:
         self.lengths: list[int] = index["lengths"]
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self.frames = np.memmap(folder / _FRAMES_FILE, np.float16, "r", shape=(int(self.offsets[-1]), MEL_BINS))
+        self.device = torch.device("cpu")
+        self._kept: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, row: int) -> Tensor:
-        """(F, M) frames of one utterance."""
+        """(F, M) frames of one utterance; on the device if all are kept there."""
+        if self._kept is not None:
+            return self._kept[self.offsets[row] : self.offsets[row + 1]].float()
         return torch.from_numpy(self.frames[self.offsets[row] : self.offsets[row + 1]].astype(np.float32))
+
+    def serve(self, compute: Compute) -> FeatureStore:
+        """Gives batches on that device from now on, and holds all frames there if they fit."""
+        self.device = compute.device
+        if compute.has_room_for(self.frames.nbytes):
+            self._kept = torch.from_numpy(np.array(self.frames)).to(self.device)
+        return self
+
+    def padded(self, rows: Sequence[int]) -> Tensor:
+        """(B, F, M) frames of utterances on the device, 0 beyond their lengths."""
+        if self._kept is None:
+            return pad_sequence([self[row] for row in rows], batch_first=True).to(self.device)
+        lengths = torch.tensor([self.lengths[row] for row in rows])[:, None]
+        places = torch.arange(int(lengths.max()))
+        starts = torch.from_numpy(self.offsets[list(rows)])[:, None]
+        beyond = (places >= lengths).to(self.device)
+        # One gather: on a GPU a copy for each row costs more than the rows themselves.
+        frames = self._kept[(starts + places.minimum(lengths - 1)).to(self.device)]
+        return frames.float().masked_fill(beyond[..., None], 0.0)
 
 
 def front_end(stride: int) -> Wav2Vec2BertFrontEnd:
@@ -215,6 +239,5 @@ class SpeechBatches:
 
     def collate(self, rows: list[int]) -> MelBatch:
         """Pads the features of rows."""
-        frames = [self.store[row] for row in rows]
-        lengths = torch.tensor([len(row) for row in frames])
-        return MelBatch(pad_sequence(frames, batch_first=True), lengths, rows)
+        lengths = torch.tensor([self.store.lengths[row] for row in rows], device=self.store.device)
+        return MelBatch(self.store.padded(rows), lengths, rows)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from speechverse.files import only_run_in
 from speechverse.foundations.cards import lm_card
+from speechverse.foundations.compute import Compute
 from speechverse.foundations.lm_data import LmBatches, Sample, SampleMaker, collate
 from speechverse.foundations.lm_model import StreamedLm, make_lm
 from speechverse.foundations.phases import Numbers, Phase, made_of
@@ -48,13 +50,16 @@ def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
         copying = train.tasks["asr"].prompts.seen
         maker = SampleMaker(tokenizer, train, Practice(world_words(train.utterances), copying), recipe.data)
         batches = LmBatches(maker, recipe.data)
-        model = StreamedLm(make_lm(recipe.shape, tokenizer))
+        compute = Compute.of(recipe.compute)
+        model = StreamedLm(make_lm(recipe.shape, tokenizer)).to(compute.device)
+
+        def loss(step: int) -> tuple[Tensor, Numbers]:
+            with compute.autocast():
+                return model.loss(batches[step])
+
         gate = Gate(model, maker, held_out, recipe.data.gate_examples)
         origin = made_of(recipe, tokenizer)
-        phase = Phase(
-            "lm", model, lambda step: model.loss(batches[step]), recipe.training, recipe.seed, origin, gate.headlines
-        )
-        phase.run(output)
+        Phase("lm", model, loss, recipe.training, recipe.seed, origin, gate.headlines).run(output)
         return save_lm(output / "llm", recipe, model, tokenizer, gate.scores())
 
 

@@ -100,6 +100,10 @@ class LmBatch(NamedTuple):
     said: Tensor
     labels: Tensor
 
+    def to(self, device: torch.device) -> LmBatch:
+        """The batch on a device."""
+        return LmBatch(*(tensor.to(device) for tensor in self))
+
 
 STYLE_STRENGTH = 0.7
 
@@ -137,6 +141,7 @@ class StreamedLm(nn.Module):
 
     def loss(self, batch: LmBatch) -> tuple[Tensor, dict[str, float]]:
         """Cross entropy a token, and the share of tokens and of whole answers that are right."""
+        batch = batch.to(self.lm.device)
         logits = self(batch)
         loss = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=-100)
         wrong = (logits.detach().argmax(dim=-1) != batch.labels) & (batch.labels != -100)
@@ -146,6 +151,7 @@ class StreamedLm(nn.Module):
     @torch.inference_mode()
     def answer(self, batch: LmBatch, max_new_tokens: int) -> list[list[int]]:
         """Greedy answers."""
+        batch = batch.to(self.lm.device)
         ids = self.lm.generate(
             inputs_embeds=self.embed(batch), attention_mask=batch.mask, max_new_tokens=max_new_tokens, do_sample=False
         )

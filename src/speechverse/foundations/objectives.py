@@ -16,6 +16,7 @@ from transformers import AutoModelForCTC, PreTrainedConfig, PreTrainedTokenizerF
 
 from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining, BestRqOutput
 from speechverse.encoders.conv_speech import ConvSpeechConfig
+from speechverse.foundations.compute import ON_CPU, Compute
 from speechverse.foundations.features import MEL_BINS, SpeechBatch
 from speechverse.foundations.recipe import BestRqRecipe, ConformerShape, EncoderShape
 
@@ -42,6 +43,7 @@ class Objectives(nn.Module):
         objective: BestRqRecipe,
         tokenizer: PreTrainedTokenizerFast,
         voice: Mapping[str, int],
+        compute: Compute = ON_CPU,
     ) -> None:
         """Builds all of it with new weights.
 
@@ -50,18 +52,23 @@ class Objectives(nn.Module):
             objective: Of BEST-RQ.
             tokenizer: Of the CTC head's pieces.
             voice: Field of labels → number of classes.
+            compute: Where and how precisely the passes are computed; the weights are drawn on the CPU.
         """
         super().__init__()
+        self.compute = compute
         self.ctc: Any = AutoModelForCTC.from_config(body_config(shape, tokenizer))
         if isinstance(shape, ConformerShape):
             _start_conformer(self.ctc.base_model)
         self.letters = nn.Linear(shape.hidden_size, 1 + len(LETTERS))
         self.voice = nn.ModuleDict({field: nn.Linear(2 * shape.hidden_size, size) for field, size in voice.items()})
         self.best_rq = BestRqForPreTraining(self.ctc.base_model, BestRqConfig(**objective.model_dump()))
+        self.to(compute.device)
 
     def named(self, batch: SpeechBatch, generator: torch.Generator) -> BestRqOutput:
         """The self-supervised pass."""
-        return self.best_rq(batch.features, batch.mask, generator)
+        features, mask = self.compute.padded(batch.features, batch.mask)
+        with self.compute.autocast():
+            return self.best_rq(features, mask, generator)
 
     def ctc_losses(
         self, batch: SpeechBatch, pieces: Targets, spelled: Targets, voice: Mapping[str, Tensor], layers: Layers
@@ -75,17 +82,19 @@ class Objectives(nn.Module):
             voice: Field → (B,) class of each row, or `UNKNOWN`.
             layers: Where the helping heads read.
         """
-        output = self.ctc(batch.features, attention_mask=batch.mask, output_hidden_states=True)
-        letter_logits = self.letters(output.hidden_states[layers.letters])
-        pooled = mean_and_deviation(output.hidden_states[layers.voice], batch.mask)
+        features, mask = self.compute.padded(batch.features, batch.mask)
+        with self.compute.autocast():
+            output = self.ctc(features, attention_mask=mask, output_hidden_states=True)
+            letter_logits = self.letters(output.hidden_states[layers.letters])
+        pooled = mean_and_deviation(output.hidden_states[layers.voice].float(), mask)
         named = [
-            functional.cross_entropy(self.voice[field](pooled), labels, ignore_index=UNKNOWN)
+            functional.cross_entropy(self.voice[field](pooled), labels.to(pooled.device), ignore_index=UNKNOWN)
             for field, labels in voice.items()
             if (labels != UNKNOWN).any()
         ]
         return {
-            "ctc": ctc_loss(output.logits, batch.mask, pieces),
-            "letters": ctc_loss(letter_logits, batch.mask, spelled),
+            "ctc": ctc_loss(output.logits, mask, pieces),
+            "letters": ctc_loss(letter_logits, mask, spelled),
             "voice": torch.stack(named).mean() if named else output.logits.new_zeros(()),
         }
 

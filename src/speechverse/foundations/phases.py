@@ -31,13 +31,16 @@ def made_of(
     """What a phase's weights follow from: key of the recipe → value, and a digest of the tokenizer.
 
     Args:
-        recipe: All of it counts, but for its name and the number of workers.
+        recipe: All of it counts, but for its name and what changes no weight.
         tokenizer: The one made for it; another version of the package may make another.
         later: Parts that only later phases read.
     """
     values = recipe.model_dump(mode="json", exclude={"kind", "name", *later})
-    values["data"].pop("workers", None)
+    for name in ("workers", "probe_clips"):
+        values["data"].pop(name, None)
     pieces = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    # A state of a run that says nothing of it, such as one of an older version, goes on.
+    values["compute"] = recipe.compute.model_dump(mode="json", exclude_defaults=True, exclude={"device"})
     return {**_flat(values), "the tokenizer's pieces": pieces[:16]}
 
 

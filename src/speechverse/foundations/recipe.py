@@ -39,6 +39,20 @@ class PhaseSettings(Strict):
         return self
 
 
+class ComputeSettings(Strict):
+    """What a run computes on.
+
+    Attributes:
+        device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
+        precision: "auto" is bf16 autocast on a GPU that has it, and fp32 elsewhere.
+        round_frames: Padded lengths of speech are rounded up to a multiple of so many stacked frames.
+    """
+
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    round_frames: int = Field(default=1, ge=1)
+
+
 class TokenizerRecipe(Strict):
     """The pieces that both foundations share; the same recipe and seed give the same tokenizer."""
 
@@ -98,7 +112,7 @@ class BestRqRecipe(Strict):
 
 
 class EncoderData(Strict):
-    """The encoder's own made speech."""
+    """The encoder's own made speech; `probe_clips` of it fit the probes of the card (0: none are fitted)."""
 
     seed: int = 101
     utterances: int = Field(default=12_000, ge=10)
@@ -106,6 +120,7 @@ class EncoderData(Strict):
     workers: int = Field(default=2, ge=1)
     batch_seconds: float = Field(default=60.0, gt=0)
     max_seconds: float = Field(default=15.0, gt=0)
+    probe_clips: int = Field(default=3000, ge=0)
 
 
 class Augmentation(Strict):
@@ -175,6 +190,7 @@ class EncoderRecipe(Strict):
     objective: BestRqRecipe = BestRqRecipe()
     data: EncoderData = EncoderData()
     augment: Augmentation = Augmentation()
+    compute: ComputeSettings = ComputeSettings()
     best_rq: PhaseSettings
     ctc: CtcPhase
 
@@ -224,6 +240,7 @@ class LmRecipe(Strict):
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     shape: LmShape = LmShape()
     data: LmData = LmData()
+    compute: ComputeSettings = ComputeSettings()
     training: PhaseSettings
 
 

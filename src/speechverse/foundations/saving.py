@@ -18,7 +18,7 @@ from speechverse.files import whole_folder
 def save_foundation(
     folder: Path,
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerFast | None,
     card: str,
     figures: Mapping[str, Any],
     front_end: FrontEnd | None = None,
@@ -30,7 +30,8 @@ def save_foundation(
     with whole_folder(folder) as scratch:
         model.to(torch.float16).save_pretrained(scratch)
         model.to(torch.float32)
-        tokenizer.save_pretrained(scratch)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(scratch)
         if front_end is not None:
             front_end.feature_extractor.save_pretrained(scratch)
         config = json.loads((scratch / "config.json").read_text())

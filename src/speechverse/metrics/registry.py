@@ -19,6 +19,9 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("wer", "WER", text.word_errors, text.error_rate, higher_is_better=False, signature=text.wer_signature),
+        Metric(
+            "cer", "CER", text.character_errors, text.error_rate, higher_is_better=False, signature=text.wer_signature
+        ),
         Metric("bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature),
         Metric("accuracy", "accuracy", classes.hits, classes.mean),
         Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),

@@ -1,4 +1,4 @@
-"""Word error rate through jiwer, BLEU through sacrebleu: their statistics per example, their values from the sums."""
+"""Word and character error rates through jiwer, BLEU through sacrebleu: statistics of examples, values from sums."""
 
 from __future__ import annotations
 
@@ -24,8 +24,19 @@ def word_errors(predictions: Sequence[Any], references: Sequence[Any]) -> np.nda
     return np.column_stack([errors, [len(text.split()) for text in true]]).astype(np.float64)
 
 
+def character_errors(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """Errors in letters and spaces, and their true number, of each example after normalising both sides: (N, 2)."""
+    import numpy as np
+
+    true = [normalize_english(text) for text in references]
+    said = [normalize_english(_text(prediction)) for prediction in predictions]
+    output = import_eval("jiwer").process_characters(true, said)
+    errors = [sum(_num_errors(chunk) for chunk in alignment) for alignment in output.alignments]
+    return np.column_stack([errors, [len(text) for text in true]]).astype(np.float64)
+
+
 def error_rate(sums: np.ndarray) -> np.ndarray:
-    """Errors over true words, shape (..., 2) to (...); where no word was true, the errors themselves."""
+    """Errors over true words or letters, shape (..., 2) to (...); where there was none, the errors themselves."""
     import numpy as np
 
     return sums[..., 0] / np.maximum(sums[..., 1], 1)

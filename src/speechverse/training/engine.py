@@ -77,8 +77,13 @@ class Engine:
         self.accelerator.wait_for_everyone()
 
 
-def resolve_precision(wanted: str, device: torch.device) -> str:
+def resolve_precision(wanted: str, device: torch.device, key: str = "training.precision") -> str:
     """Either "bf16" or "fp32"; "auto" is bf16 on a GPU that has it, and fp32 elsewhere.
+
+    Args:
+        wanted: "auto", "bf16" or "fp32".
+        device: Where it is to be computed.
+        key: Of the recipe that says so, for the error.
 
     Raises:
         RecipeError: If bf16 is wanted of a device without units for it (it would be some 27 times slower than fp32).
@@ -87,7 +92,7 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
     if wanted == "auto":
         return "bf16" if has_bf16 and device.type != "cpu" else "fp32"
     if wanted == "bf16" and not has_bf16:
-        raise RecipeError(f"training.precision: this {device.type} has no bf16 units; use fp32 or auto")
+        raise RecipeError(f"{key}: this {device.type} has no bf16 units; use fp32 or auto")
     return wanted
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from transformers import AutoFeatureExtractor, AutoModelForCTC, PreTrainedTokeni
 
 from speechverse.audio import save
 from speechverse.audio.waveform import Waveform
+from speechverse.encoders import load_encoder
 from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import UserError
 from speechverse.foundations import encoder as encoder_module
@@ -165,9 +167,21 @@ class NoiseCorpus:
     def __init__(self, folder: Path) -> None:
         rng = np.random.default_rng(0)
         texts = ["turn on the lamp", "tea", "", "the door is open"]
+        labels = [
+            {"stratum": "grammar", "emotion": "sad"},
+            {"stratum": "names", "emotion": "happy"},
+            {"emotion": "sad"},
+            {"stratum": "grammar", "emotion": "happy"},
+        ]
         self.parts = {
             part: [
-                Utterance(f"{part}-{index}", AudioRef(self._write(folder / f"{part}{index}.flac", rng)), 1.5, text)
+                Utterance(
+                    f"{part}-{index}",
+                    AudioRef(self._write(folder / f"{part}{index}.flac", rng)),
+                    1.5,
+                    text,
+                    labels=labels[index],
+                )
                 for index, text in enumerate(texts)
             ]
             for part in ("train", "dev")
@@ -213,5 +227,17 @@ def test_the_head_transcribes_through_the_framework(made: Path) -> None:
 
 
 def test_card_and_figures_are_beside_it(made: Path) -> None:
-    assert "dev_wer" in (made / "README.md").read_text()
-    assert (made / "figures.json").stat().st_size > 10
+    card, figures = (made / "README.md").read_text(), json.loads((made / "figures.json").read_text())
+    assert "dev_wer" in card
+    assert "| grammar | no | 2 |" in card
+    assert [kind["num_clips"] for kind in figures["recognition"]] == [2, 1]
+    assert "### BEST-RQ alone" in card and "### with CTC" in card
+    assert [table["layers"] for table in figures["probes"]] == [["log-mel", "1", "2"]] * 2
+
+
+def test_the_body_before_ctc_is_kept_to_compare_with(made: Path) -> None:
+    before, after = load_encoder(made.parent / "encoder-best-rq"), load_encoder(made)
+    inputs = after.prepare([np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)])
+    assert before(**dict(inputs)).hidden_states.shape == after(**dict(inputs)).hidden_states.shape
+    assert not before(**dict(inputs)).hidden_states.equal(after(**dict(inputs)).hidden_states)
+    assert "before CTC" in (made.parent / "encoder-best-rq" / "README.md").read_text()

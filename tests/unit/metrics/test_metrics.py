@@ -29,7 +29,7 @@ def test_right_answers_are_perfect(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in METRICS])
 def test_unparsed_answers_are_as_bad_as_can_be(name: str) -> None:
     references = [answer for answer in PERFECT.get(name, ["yes", "no"]) if answer]
-    worst = 1.0 if name in ("wer", "unparsed_rate") else 0.0
+    worst = 1.0 if name in ("wer", "cer", "unparsed_rate") else 0.0
     assert value(name, [UNPARSED] * len(references), references) == worst
 
 
@@ -40,6 +40,10 @@ def test_wer_counts_over_all_words_after_normalising() -> None:
 def test_wer_of_a_clip_without_words_counts_what_was_invented() -> None:
     assert value("wer", ["", "stop it"], ["", "stop it"]) == 0
     assert value("wer", ["hello", "stop it"], ["", "stop it"]) == pytest.approx(1 / 2)
+
+
+def test_cer_counts_letters_and_spaces_after_normalising() -> None:
+    assert value("cer", ["Stop, it!", "goo"], ["stop it", "go on"]) == pytest.approx((0 + 2) / (7 + 5))
 
 
 def test_bleu_is_sacrebleus() -> None:

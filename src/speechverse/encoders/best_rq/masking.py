@@ -43,8 +43,17 @@ def mask_with_noise(
         std: Of the noise; BEST-RQ takes 0.1 beside frames of variance 1.
         generator: Source of the noise.
     """
-    noise = torch.empty(frames.shape, dtype=frames.dtype).normal_(std=std, generator=generator)
-    return torch.where(hidden[..., None], noise.to(frames.device), frames)
+    noise = torch.empty(frames.shape, dtype=frames.dtype, device=frames.device)
+    noise.normal_(std=std, generator=_on_device(generator, frames.device))
+    return torch.where(hidden[..., None], noise, frames)
+
+
+def _on_device(generator: torch.Generator | None, device: torch.device) -> torch.Generator | None:
+    """The generator itself, or one on the device seeded from it: a batch of noise is slow to draw elsewhere."""
+    if generator is None or generator.device.type == device.type:
+        return generator
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+    return torch.Generator(device).manual_seed(seed)
 
 
 def perplexity(counts: Tensor) -> float:

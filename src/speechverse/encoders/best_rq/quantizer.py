@@ -5,6 +5,9 @@ Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame, N codeboo
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -58,8 +61,16 @@ class RandomProjectionQuantizer(nn.Module):
             codes are normalised.
         """
         flat = frames.reshape(-1, frames.shape[-1])
-        codes = [
-            (flat @ projection @ codebook.T).argmax(dim=-1)
-            for projection, codebook in zip(self.projection, self.codebooks, strict=True)
-        ]
+        with _full_precision(flat.device.type):
+            codes = [
+                (flat @ projection @ codebook.T).argmax(dim=-1)
+                for projection, codebook in zip(self.projection, self.codebooks, strict=True)
+            ]
         return torch.stack(codes, dim=-1).reshape(*frames.shape[:-1], self.num_codebooks)
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[Any]:
+    """No autocast: bf16 does not tell near codes apart, and the targets must not depend on it."""
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)

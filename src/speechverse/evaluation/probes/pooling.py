@@ -1,0 +1,67 @@
+"""Clips as one vector a layer: mean and deviation of the hidden states over a clip's true frames.
+
+Shape letters: L layers, N clips, B batch, T frames, D width of the encoder, M mel bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
+
+from speechverse.audio import load
+from speechverse.batching import padded_batches
+from speechverse.encoders import SpeechEncoder, length_mask
+from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
+from speechverse.types import Seconds, Utterance
+
+
+@torch.no_grad()
+def pool_layers(
+    encoder: SpeechEncoder,
+    utterances: Sequence[Utterance],
+    batch_seconds: Seconds = 60.0,
+    done: Callable[[int], None] = lambda clips: None,
+) -> list[Tensor]:
+    """Pools every layer over every clip; frames are held for one batch at a time.
+
+    Args:
+        encoder: Behind the contract, on the device to compute on.
+        utterances: N clips.
+        batch_seconds: Padded seconds of a batch, at most.
+        done: Told how many clips each batch had.
+
+    Returns:
+        L + 1 float32 tensors on the CPU, rows in the order of `utterances`: first the log-mel frames before any
+        normalisation (N, 2M), then each layer (N, 2D).
+
+    Raises:
+        AudioError: If a clip cannot be read, or is too long or too short for the encoder.
+    """
+    device = next(encoder.parameters()).device
+    mel_front_end = Wav2Vec2BertFrontEnd(Wav2Vec2BertConfig(), SeamlessM4TFeatureExtractor())
+    pooled: dict[int, list[Tensor]] = {}
+    order = sorted(range(len(utterances)), key=lambda row: utterances[row].duration)
+    for rows in padded_batches(order, lambda row: utterances[row].duration, batch_seconds):
+        waveforms = [load(utterances[row].audio).samples for row in rows]
+        output = encoder(**{name: x.to(device) for name, x in encoder.prepare(waveforms).items()})
+        layers = _mean_and_deviation(output.hidden_states.float(), output.lengths).cpu()
+        for place, row in enumerate(rows):
+            mel_FM = mel_front_end.log_mel(torch.from_numpy(waveforms[place]))
+            mel_2M = _mean_and_deviation(mel_FM[None, None], torch.tensor([len(mel_FM)]))[0, 0]
+            pooled[row] = [mel_2M, *layers[:, place]]
+        done(len(rows))
+    return [torch.stack(layer) for layer in zip(*(pooled[row] for row in range(len(utterances))), strict=True)]
+
+
+def _mean_and_deviation(frames_LBTD: Tensor, lengths_B: Tensor) -> Tensor:
+    """(L, B, 2D) of (L, B, T, D); what lies beyond a row's length counts nothing."""
+    mask_BT1 = length_mask(lengths_B, frames_LBTD.shape[2])[..., None]
+    count_B1 = lengths_B[:, None].clamp(min=1)
+    # where, not a product: beyond the length anything may stand, even what is no number.
+    mean_LBD = frames_LBTD.where(mask_BT1, 0.0).sum(dim=2) / count_B1
+    apart_LBTD = (frames_LBTD - mean_LBD[:, :, None]).where(mask_BT1, 0.0)
+    deviation_LBD = (apart_LBTD.square().sum(dim=2) / count_B1).sqrt()
+    return torch.cat([mean_LBD, deviation_LBD], dim=-1)

@@ -1,0 +1,138 @@
+"""What probes found: layers down, questions across, with intervals; for the terminal, a card and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
+
+from speechverse.metrics import Interval
+
+LOG_MEL = "log-mel"
+
+
+@dataclass(frozen=True)
+class ProbeColumn:
+    """One question, asked of each layer.
+
+    Attributes:
+        name: Of the question.
+        metric: How it is counted, in words.
+        chance: What always giving one answer would reach.
+        num_answers: Classes or words.
+        num_fit: Clips fitted on (of the first turn, where speakers take turns).
+        num_test: Clips tested on.
+        scores: Of the log-mel frames, then of each layer from the input: value and 95 % bootstrap interval over clips.
+    """
+
+    name: str
+    metric: str
+    chance: float
+    num_answers: int
+    num_fit: int
+    num_test: int
+    scores: tuple[Interval, ...]
+
+    @property
+    def best_layer(self) -> int:
+        """The layer, counted from 1, that tells most (log-mel not among them)."""
+        return max(range(1, len(self.scores)), key=lambda layer: self.scores[layer].value)
+
+    @property
+    def best(self) -> Interval:
+        """The score of that layer."""
+        return self.scores[self.best_layer]
+
+
+@dataclass(frozen=True)
+class ProbeTable:
+    """All that was asked of one encoder.
+
+    Attributes:
+        encoder: Its name.
+        columns: The questions, in order.
+        skipped: Questions that the clips have no labels for: name → reason.
+    """
+
+    encoder: str
+    columns: tuple[ProbeColumn, ...]
+    skipped: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> ProbeColumn:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the rows."""
+        count = len(self.columns[0].scores) if self.columns else 0
+        return tuple(LOG_MEL if layer == 0 else str(layer) for layer in range(count))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "encoder": self.encoder,
+            "layers": list(self.layers),
+            "probes": {
+                column.name: {
+                    "metric": column.metric,
+                    "chance": round(column.chance, 4),
+                    "answers": column.num_answers,
+                    "fit": column.num_fit,
+                    "test": column.num_test,
+                    "best_layer": column.best_layer,
+                    "scores": [[round(number, 4) for number in score] for score in column.scores],
+                }
+                for column in self.columns
+            },
+            "skipped": dict(self.skipped),
+        }
+
+    def for_terminal(self) -> Table:
+        """A rich table; the best layer of a column is bold."""
+        table = Table(
+            title=f"linear probes of {self.encoder}", caption=_told(self.skipped), caption_justify="left", box=SIMPLE
+        )
+        table.add_column("layer")
+        for column in self.columns:
+            table.add_column(column.name.replace("_", "\n"), justify="right", no_wrap=True)
+        for layer, name in enumerate(self.layers):
+            table.add_row(name, *(_cell(column, layer) for column in self.columns))
+        table.add_section()
+        table.add_row("chance", *(f"{column.chance:.2f}" for column in self.columns), style="dim")
+        table.add_row("clips", *(f"{column.num_fit}\n→ {column.num_test}" for column in self.columns), style="dim")
+        return table
+
+    def markdown(self) -> str:
+        """The same for a card."""
+        head = ["layer", *(column.name for column in self.columns)]
+        rows = [
+            [name, *(_markdown_cell(column, layer) for column in self.columns)]
+            for layer, name in enumerate(self.layers)
+        ]
+        rows.append(["chance", *(f"{column.chance:.2f}" for column in self.columns)])
+        rows.append(["clips", *(f"{column.num_fit} → {column.num_test}" for column in self.columns)])
+        return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def _told(skipped: Mapping[str, str]) -> str | None:
+    return "; ".join(f"{name} not asked: {reason}" for name, reason in skipped.items()) or None
+
+
+def _cell(column: ProbeColumn, layer: int) -> Text:
+    value, low, high = column.scores[layer]
+    style = "bold" if layer == column.best_layer else ""
+    return Text.assemble((f"{value:.2f}", style), (f"\n{_short(low)}–{_short(high)}", "dim"))
+
+
+def _short(share: float) -> str:
+    return f"{share:.2f}".removeprefix("0")
+
+
+def _markdown_cell(column: ProbeColumn, layer: int) -> str:
+    value, low, high = column.scores[layer]
+    mark = "**" if layer == column.best_layer else ""
+    return f"{mark}{value:.2f}{mark} ({low:.2f}–{high:.2f})"

@@ -1,0 +1,165 @@
+"""Linear probes: a planted signal is found, chance is chance, and batches change nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import SeamlessM4TFeatureExtractor
+from typer.testing import CliRunner
+
+from speechverse.audio import Waveform, save
+from speechverse.cli import build_app
+from speechverse.data import write_corpus
+from speechverse.encoders import SpeechEncoder, encoder_from_config
+from speechverse.encoders.conv_speech import ConvSpeechConfig
+from speechverse.errors import CorpusError
+from speechverse.evaluation.probes import ProbeTable, digit_clips, pool_layers, probe_encoder
+from speechverse.evaluation.probes.linear import Outputs, fit_probe
+from speechverse.evaluation.probes.questions import ask_everything
+from speechverse.types import AudioRef, Utterance
+
+RATE = 16_000
+BANDS = ((250.0, 330.0, 420.0, 560.0), (1500.0, 2000.0, 2600.0, 3300.0))
+MakeClips = Callable[[str, int], list[Utterance]]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SpeechEncoder:
+    torch.manual_seed(0)
+    config = ConvSpeechConfig(hidden_size=16, num_hidden_layers=2, intermediate_size=16, conv_kernel_size=5)
+    return encoder_from_config(config, SeamlessM4TFeatureExtractor(stride=4))
+
+
+@pytest.fixture(scope="module")
+def make_clips(tmp_path_factory: pytest.TempPathFactory) -> MakeClips:
+    """A low and a high chord in bursts: together (sad) or in turn (happy); the rhythm is the speaker.
+
+    No bin alone tells the emotion: the encoder, which hears normalised bins, must find it between them.
+    """
+    folder = tmp_path_factory.mktemp("clips")
+
+    def make(part: str, count: int) -> list[Utterance]:
+        rng, draw = np.random.default_rng(len(part)), random.Random(part)
+        clips = []
+        for index in range(count):
+            emotion, voice = draw.choice(["happy", "sad"]), index % 4
+            seconds = draw.uniform(1.0, 1.6)
+            time = np.arange(int(seconds * RATE)) / RATE
+            low, high = (sum(np.sin(2 * np.pi * pitch * time) for pitch in band) for band in BANDS)
+            burst = np.sin(2 * np.pi * (1 + 1.5 * voice) * time) > 0
+            chords = low * burst + high * (burst if emotion == "sad" else ~burst)
+            sound = 0.05 * chords + 0.005 * rng.standard_normal(len(time))
+            path = save(folder / f"{part}-{index}.flac", Waveform(sound.astype(np.float32), RATE))
+            labels = {"emotion": emotion, "accent": draw.choice("ab"), "num_speakers": 1}
+            said = f"the {'lamp' if emotion == 'happy' else 'window'} {index}"
+            clips.append(
+                Utterance(f"{part}-{index}", AudioRef(Path(path)), seconds, said, f"{part}{voice}", "en", labels)
+            )
+        return clips
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def table(encoder: SpeechEncoder, make_clips: MakeClips) -> ProbeTable:
+    return probe_encoder(encoder, make_clips("train", 80), make_clips("test", 60), name="micro")
+
+
+def test_a_planted_signal_is_found_and_a_random_label_is_not(table: ProbeTable) -> None:
+    emotion, accent = table["emotion"], table["accent"]
+    assert emotion.best.low > 0.9
+    assert all(score.low - 0.1 <= accent.chance <= score.high + 0.1 for score in accent.scores)
+    assert emotion.chance == accent.chance == 0.5
+
+
+def test_words_and_speakers_are_told_apart(table: ProbeTable) -> None:
+    assert table["words"].num_answers == 2
+    assert table["words"].best.value > 0.9
+    assert table["speaker"].chance == 0.25
+    assert table["speaker"].best.low > 0.5
+    assert table["speaker"].num_fit + table["speaker"].num_test == 60
+
+
+def test_every_layer_has_a_row_and_the_frames_before_them_too(table: ProbeTable) -> None:
+    assert table.layers == ("log-mel", "1", "2")
+    told = table.as_dict()
+    assert [len(probe["scores"]) for probe in told["probes"].values()] == [3] * 4
+    assert json.loads(json.dumps(told)) == told
+    assert "| emotion |" in table.markdown()
+
+
+def test_what_has_no_labels_is_left_out_with_its_reason(table: ProbeTable) -> None:
+    assert set(table.skipped) == {"num_speakers", "is_speech"}
+    assert "fewer than two" in table.skipped["is_speech"]
+
+
+def test_the_size_of_a_batch_does_not_matter(encoder: SpeechEncoder, make_clips: MakeClips) -> None:
+    clips = make_clips("batch", 7)
+    together, alone = (pool_layers(encoder, clips, batch_seconds=seconds) for seconds in (60.0, 0.01))
+    assert len(together) == 3
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_a_sentence_is_not_on_both_sides_of_the_speaker_probe(make_clips: MakeClips) -> None:
+    clips = [
+        Utterance(f"c{n}", AudioRef(Path("x")), 1.0, f"sentence {n % 7}", f"s{n % 3}", labels={"num_speakers": 1})
+        for n in range(42)
+    ]
+    questions, _ = ask_everything({}, dict(enumerate(clips)), {})
+    (fit, test), *_ = next(question for question in questions if question.name == "speaker").folds
+    assert {clips[row].text for row in fit}.isdisjoint(clips[row].text for row in test)
+    assert {clips[row].speaker for row in fit} == {clips[row].speaker for row in test}
+
+
+def test_digits_are_tested_on_each_speaker_in_turn(encoder: SpeechEncoder, make_clips: MakeClips) -> None:
+    digits = [
+        Utterance(clip.id, clip.audio, clip.duration, "one" if clip.labels["emotion"] == "sad" else "two", clip.speaker)
+        for clip in make_clips("digits", 40)
+    ]
+    found = probe_encoder(encoder, make_clips("train", 20), make_clips("test", 20), digits=digit_clips(digits))
+    assert found["digits"].num_test == 40
+    assert found["digits"].best.value > 0.9
+    with pytest.raises(CorpusError, match="fewer than two"):
+        digit_clips(digits[:1])
+
+
+def test_rare_classes_weigh_as_much_as_common_ones() -> None:
+    features = torch.tensor([[0.0]] * 50 + [[1.0]] * 2 + [[0.0]] * 2)
+    answers = ["common"] * 50 + ["rare"] * 4
+    probe = fit_probe(features, answers, Outputs(("common", "rare")), penalty=1e-3)
+    assert probe.predict(torch.tensor([[1.0], [0.0]])) == ["rare", "common"]
+
+
+def test_the_probe_is_logistic_regression_with_balanced_classes() -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    torch.manual_seed(0)
+    features = torch.randn(200, 6)
+    answers = ["a" if row[0] > 0.8 else "b" if row[1] > 0 else "c" for row in features + 0.3 * torch.randn(200, 6)]
+    probe = fit_probe(features, answers, Outputs(("a", "b", "c")), penalty=0.01)
+    standard = ((features - probe.centre) / probe.scale).numpy()
+    theirs = linear_model.LogisticRegression(C=1 / (0.01 * 200), class_weight="balanced", tol=1e-8, max_iter=1000)
+    theirs.fit(standard, answers)
+    np.testing.assert_allclose(probe.weight.T.numpy(), theirs.coef_, atol=2e-3)
+
+
+def test_the_verb_compares_encoders_and_writes_json(
+    encoder: SpeechEncoder, make_clips: MakeClips, tmp_path: Path
+) -> None:
+    folder, corpus, output = tmp_path / "micro", tmp_path / "corpus", tmp_path / "probes.json"
+    encoder.model.save_pretrained(folder)
+    encoder.front_end.feature_extractor.save_pretrained(folder)
+    write_corpus(corpus, "tones", {"train": make_clips("train", 20), "dev": make_clips("test", 20)})
+    arguments = ["probe", str(folder), str(folder), "--corpus", str(corpus), "-o", str(output)]
+    result = CliRunner().invoke(build_app(), arguments)
+    assert result.exit_code == 0, result.output
+    assert "emotion" in result.stdout
+    found = json.loads(output.read_text())
+    assert found["test"] == "dev"
+    assert found["encoders"][0] == found["encoders"][1]

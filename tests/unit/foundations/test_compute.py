@@ -1,0 +1,180 @@
+"""The same numbers wherever a foundation is trained; a pretended device finds what would not be moved to a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pretend_device import pretending
+from transformers import PreTrainedTokenizerFast
+
+from speechverse.audio import Waveform, save
+from speechverse.encoders.best_rq import RandomProjectionQuantizer, masking
+from speechverse.errors import RecipeError, UserError
+from speechverse.foundations.compute import ON_CPU, Compute
+from speechverse.foundations.encoder import VOICE_CLASSES, EncoderTraining
+from speechverse.foundations.features import SpeechBatch
+from speechverse.foundations.lm_data import LmBatches, SampleMaker
+from speechverse.foundations.lm_model import StreamedLm, make_lm
+from speechverse.foundations.objectives import Layers, Objectives
+from speechverse.foundations.phases import made_of
+from speechverse.foundations.recipe import (
+    Augmentation,
+    BestRqRecipe,
+    ComputeSettings,
+    ConformerShape,
+    ConvShape,
+    CtcPhase,
+    EncoderData,
+    EncoderRecipe,
+    EncoderShape,
+    LmData,
+    LmShape,
+    PhaseSettings,
+)
+from speechverse.types import AudioRef, Utterance
+
+CONV = ConvShape(hidden_size=16, num_hidden_layers=2, intermediate_size=16)
+CONFORMER = ConformerShape(
+    body="conformer", hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
+)
+OBJECTIVE = BestRqRecipe(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3)
+SIZES = {field: len(classes) for field, classes in VOICE_CLASSES.items()}
+
+
+class Roomy(Compute):
+    """A device with room for all features."""
+
+    def has_room_for(self, num_bytes: int) -> bool:
+        return True
+
+
+class NoisyCorpus:
+    """Six clips, two of them without speech."""
+
+    def __init__(self, folder: Path) -> None:
+        rng = np.random.default_rng(0)
+        self.clips = []
+        for index, text in enumerate(["turn on the lamp", "tea", "", "the door is open", "", "play a song"]):
+            samples = rng.normal(0, 0.1, int(rng.integers(16_000, 28_000))).astype(np.float32)
+            path = Path(save(folder / f"{index}.flac", Waveform(samples, 16_000)))
+            labels = {"is_speech": bool(text), "num_speakers": 1, "emotion": "sad"}
+            self.clips.append(Utterance(str(index), AudioRef(path), len(samples) / 16_000, text, labels=labels))
+
+    def utterances(self, part: str) -> list[Utterance]:
+        return self.clips
+
+
+def encoder_recipe(shape: EncoderShape, **compute: object) -> EncoderRecipe:
+    settings = {"steps": 4, "learning_rate": 1e-3, "warmup_steps": 1}
+    return EncoderRecipe(
+        kind="encoder",
+        name="micro",
+        shape=shape,
+        objective=OBJECTIVE,
+        data=EncoderData(workers=1, batch_seconds=6),
+        augment=Augmentation(room_share=0.6, noise_share=0.6),
+        compute=ComputeSettings(**compute),
+        best_rq=PhaseSettings(**settings),
+        ctc=CtcPhase(**settings, self_supervised_every=2, low_layers=1, letters_layer=1, voice=0.5, voice_layer=1),
+    )
+
+
+def encoder_losses(
+    shape: EncoderShape, tokenizer: PreTrainedTokenizerFast, folder: Path, compute: Compute
+) -> list[float]:
+    recipe = encoder_recipe(shape)
+    torch.manual_seed(0)
+    model = Objectives(shape, OBJECTIVE, tokenizer, SIZES, compute)
+    training = EncoderTraining(recipe, model, tokenizer, NoisyCorpus(folder), folder)
+    losses = []
+    for phase in (training.best_rq_phase(), training.ctc_phase()):
+        for step in range(3):
+            loss, _ = phase.loss(step)
+            loss.backward()
+            losses.append(float(loss.detach()))
+        with torch.no_grad():
+            losses += phase.evaluate().values() if phase.evaluate else []
+    return losses
+
+
+def test_a_tensor_left_behind_is_noticed() -> None:
+    with pretending() as elsewhere:
+        there = torch.ones(3).to(elsewhere)
+        assert (there + torch.arange(3, device=elsewhere)).device == elsewhere
+        assert (there * 2).cpu().tolist() == [2, 2, 2]
+        with pytest.raises(RuntimeError, match="two devices"):
+            there + torch.arange(3)
+
+
+@pytest.mark.parametrize("kind", [Compute, Roomy], ids=["moved", "kept"])
+@pytest.mark.parametrize("shape", [CONV, CONFORMER], ids=["conv", "conformer"])
+def test_the_encoder_learns_the_same_on_another_device(
+    shape: EncoderShape,
+    kind: type[Compute],
+    tokenizer: PreTrainedTokenizerFast,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(masking, "_on_device", lambda generator, device: generator)  # the pretended one has none
+    here = encoder_losses(shape, tokenizer, tmp_path, ON_CPU)
+    with pretending() as elsewhere:
+        there = encoder_losses(shape, tokenizer, tmp_path, kind(elsewhere))
+    assert there == pytest.approx(here, rel=1e-5)
+
+
+def test_the_llm_learns_the_same_on_another_device(tokenizer: PreTrainedTokenizerFast, maker: SampleMaker) -> None:
+    batch = LmBatches(maker, LmData(batch_tokens=300))[0]
+    torch.manual_seed(0)
+    model = StreamedLm(make_lm(LmShape(width=16, heads=2, feed_forward=16), tokenizer)).eval()
+    batch = batch._replace(noise=torch.zeros_like(batch.noise))
+    here = float(model.loss(batch)[0].detach())
+    with pretending() as elsewhere:
+        assert float(model.to(elsewhere).loss(batch)[0].detach()) == pytest.approx(here, rel=1e-5)
+
+
+def test_rounded_lengths_change_shapes_only(tokenizer: PreTrainedTokenizerFast) -> None:
+    torch.manual_seed(0)
+    mask = (torch.arange(13) < torch.tensor([[13], [9]])).long()
+    batch = SpeechBatch(torch.randn(2, 13, 320) * mask[..., None], mask, [0, 1])
+    model = Objectives(CONV, OBJECTIVE, tokenizer, SIZES)
+    losses = []
+    for frames in (1, 8):
+        model.compute = Compute(round_frames=frames)
+        assert model.compute.padded(batch.features, mask)[1].shape == (2, 13 if frames == 1 else 16)
+        found = model.ctc_losses(batch, [[5, 6], [7]], [[1, 2], [3]], {"emotion": torch.tensor([0, 1])}, Layers(1, 1))
+        losses.append([float(loss.detach()) for loss in found.values()])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_half_precision_trains_and_leaves_targets_and_weights_alone(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    whole, half = (encoder_losses(CONV, tokenizer, tmp_path, Compute(bf16=bf16)) for bf16 in (False, True))
+    assert half[:3] == pytest.approx(whole[:3], rel=0.05)
+    frames, quantizer = torch.randn(50, 320), RandomProjectionQuantizer(320, 2, 64, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert quantizer(frames).equal(quantizer(frames.double().float()))
+        codes = quantizer(frames)
+    assert codes.equal(quantizer(frames))
+
+
+def test_a_device_or_precision_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UserError, match="no device 'cuda:99'"):
+        Compute.of(ComputeSettings(device="cuda:99"))
+    assert Compute.of(ComputeSettings(device="cpu")) == ON_CPU
+
+
+def test_bf16_without_units_for_it_names_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speechverse.training.engine._has_bf16", lambda device: False)
+    with pytest.raises(RecipeError, match=r"compute\.precision"):
+        Compute.of(ComputeSettings(device="cpu", precision="bf16"))
+
+
+def test_a_state_goes_on_elsewhere_but_not_in_another_precision(tokenizer: PreTrainedTokenizerFast) -> None:
+    plain = made_of(encoder_recipe(CONV), tokenizer)
+    assert made_of(encoder_recipe(CONV, device="cuda"), tokenizer) == plain
+    assert made_of(encoder_recipe(CONV, precision="bf16"), tokenizer) != plain
+    assert not any(key.startswith("compute") for key in plain)
