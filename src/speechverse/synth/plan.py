@@ -16,10 +16,10 @@ from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style, draw_turn
 from speechverse.synth.voices import ACCENTS, Part, Speaker, speakers
 
-_LONGEST_SENTENCE = 13  # words, about 6 s when spoken sadly
-_LONGEST_TURNS = (5, 4)  # two turns last about as long as one sentence: length must not tell how many speak,
-_LONG_SENTENCE = 9  # nor would it if few sentences were this long
-_LONG_SHARE = 0.4
+_LONGEST_SENTENCE = 14  # words, about 6 s when spoken sadly
+_LONGEST_TURNS = (4, 4)  # two turns last about as long as one sentence: length must not tell how many speak,
+_LONG_SENTENCE = 10  # nor would it if few sentences were this long
+_LONG_SHARE = 0.75
 _DRAWS = 30
 _CANDIDATES = 5  # of which the second speaker is the one least like the first
 
