@@ -20,12 +20,12 @@ $(READY): pyproject.toml constraints.txt
 quickstart: $(READY)
 	$(BIN)/speechverse quickstart --output quickstart
 
-# The two frozen parts, one core each, side by side; stopped or killed, the same command goes on.
+# The two frozen parts side by side, the encoder in two processes; stopped or killed, the same command goes on.
 foundations: $(READY)
 	OMP_NUM_THREADS=1 $(MAKE) -j2 foundations/encoder foundations/llm
 
 foundations/encoder: $(READY)
-	$(BIN)/speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --output foundations/work-encoder --into $@
+	$(BIN)/speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --processes 2 --output foundations/work-encoder --into $@
 
 foundations/llm: $(READY)
 	$(BIN)/speechverse pretrain lm recipes/foundations/lm-tiny.yaml --output foundations/work-llm --into $@

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from speechverse.errors import UserError
+
 
 class Part(StrEnum):
     """What can be made."""
@@ -25,6 +27,9 @@ def command(
     into: Annotated[
         Path | None, typer.Option("--into", help="Also copy the finished folder here (an older one is replaced).")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes that share each batch of the encoder's: one a core or a GPU.")
+    ] = 1,
 ) -> None:
     """Make a frozen part: BEST-RQ and CTC for the encoder, text-to-text for the LLM.
 
@@ -32,9 +37,9 @@ def command(
 
     Example: speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --output runs/encoder
 
-    On two cores: torchrun --nproc-per-node 2 -m speechverse pretrain encoder ...
+    On two cores: speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --processes 2
     """
-    from speechverse.foundations.crew import Crew
+    from speechverse.foundations.crew import Crew, hiring
     from speechverse.foundations.encoder import pretrain_encoder
     from speechverse.foundations.lm import pretrain_lm
     from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, load_recipe
@@ -42,8 +47,11 @@ def command(
 
     if part is Part.ENCODER:
         encoder = load_recipe(recipe, EncoderRecipe)
-        made = pretrain_encoder(encoder, output or Path("runs") / encoder.name)
+        with hiring(processes):
+            made = pretrain_encoder(encoder, output or Path("runs") / encoder.name)
     else:
+        if processes > 1:
+            raise UserError("--processes shares the encoder's batches; the small LLM trains in one process")
         lm = load_recipe(recipe, LmRecipe)
         made = pretrain_lm(lm, output or Path("runs") / lm.name)
     if not Crew.join().leads:

@@ -1,8 +1,13 @@
-"""The processes that train a foundation together, started by `torchrun`; a process alone is a crew of one."""
+"""The processes that train a foundation together, started here or by `torchrun`; one alone is a crew of one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,7 +32,7 @@ class Crew:
 
     @classmethod
     def join(cls) -> Crew:
-        """The crew that `torchrun` started this process in."""
+        """The crew that `hiring` or `torchrun` started this process in."""
         state = PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
         return cls(state.process_index, state.num_processes)
 
@@ -62,3 +67,44 @@ class Crew:
 
 ALONE = Crew()
 """A process that has no others beside it."""
+
+
+@contextmanager
+def hiring(processes: int) -> Iterator[None]:
+    """Starts this very command again in further processes, which join the same crew and end with this one.
+
+    They get Ctrl-C from the terminal as this one does, and all stop after the same step.
+
+    Args:
+        processes: In all. Processes that were hired themselves, or started by `torchrun`, hire nobody.
+    """
+    if processes == 1 or "RANK" in os.environ:
+        yield
+        return
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    torch.set_num_threads(threads)
+    meeting = {
+        "OMP_NUM_THREADS": str(threads),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+        "WORLD_SIZE": str(processes),
+    }
+    command = [sys.executable, "-m", "speechverse", *sys.argv[1:]]
+    os.environ |= {**meeting, "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": str(processes)}
+    others = [
+        subprocess.Popen(command, env={**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=sys.stderr)
+        for rank in range(1, processes)
+    ]
+    try:
+        yield
+        for process in others:
+            process.wait()
+    finally:
+        for process in others:
+            process.terminate()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
