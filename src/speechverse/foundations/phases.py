@@ -90,7 +90,9 @@ class Phase:
         optimizer = make_optimizer(
             self.groups or self.module.parameters(), self.settings.learning_rate, self.settings.weight_decay
         )
-        schedule = make_schedule(optimizer, "cosine", self.settings.warmup_steps, self.settings.steps)
+        schedule = make_schedule(
+            optimizer, "cosine", self.settings.warmup_steps, self.settings.steps, self.settings.cycles
+        )
         done = self._restore(state_folder, optimizer, schedule)
         if done >= self.settings.steps:
             return

@@ -21,11 +21,12 @@ class Strict(BaseModel):
 
 
 class PhaseSettings(Strict):
-    """How one phase is trained."""
+    """How one phase is trained; in each of its `cycles` the rate falls from its peak to 0."""
 
     steps: int = Field(ge=0)
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(default=200, ge=0)
+    cycles: int = Field(default=1, ge=1)
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     log_every: int = Field(default=20, ge=1)

@@ -44,7 +44,7 @@ def _split_by_decay(group: dict[str, Any], weight_decay: float) -> list[dict[str
 
 
 def make_schedule(
-    optimizer: torch.optim.Optimizer, kind: ScheduleKind, warmup_steps: int, total_steps: int
+    optimizer: torch.optim.Optimizer, kind: ScheduleKind, warmup_steps: int, total_steps: int, cycles: int = 1
 ) -> LambdaLR:
     """Linear warm-up to the peak rate, then `kind`; call `.step()` once after each optimiser step.
 
@@ -54,11 +54,12 @@ def make_schedule(
             1/sqrt(step) (the schedule the paper's encoder was pre-trained with).
         warmup_steps: Steps until the peak.
         total_steps: Steps in all.
+        cycles: How often "linear" and "cosine" fall, from the peak rate each time (SGDR, arXiv 1608.03983).
     """
-    return LambdaLR(optimizer, lambda step: _rate(kind, step, warmup_steps, total_steps))
+    return LambdaLR(optimizer, lambda step: _rate(kind, step, warmup_steps, total_steps, cycles))
 
 
-def _rate(kind: ScheduleKind, step: int, warmup: int, total: int) -> float:
+def _rate(kind: ScheduleKind, step: int, warmup: int, total: int, cycles: int) -> float:
     """The share of the peak rate for the step with this index, counted from 0."""
     if step < warmup:
         return (step + 1) / warmup
@@ -66,5 +67,7 @@ def _rate(kind: ScheduleKind, step: int, warmup: int, total: int) -> float:
         return 1.0
     if kind == "transformer":
         return math.sqrt(max(warmup, 1) / (step + 1))
-    left = max(0.0, (total - step) / max(1, total - warmup))
+    if step >= total:
+        return 0.0
+    left = 1.0 - cycles * (step - warmup) / max(1, total - warmup) % 1.0
     return left if kind == "linear" else 0.5 * (1.0 - math.cos(math.pi * left))
