@@ -214,7 +214,13 @@ def _check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
         return
     if _SPEC not in held:
         raise CorpusError(f"'{folder}' holds other things already ({', '.join(sorted(held)[:3])}): name a new folder")
-    found = json.loads((folder / _SPEC).read_text())
+    try:
+        found = dict(json.loads((folder / _SPEC).read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise CorpusError(
+            f"'{folder / _SPEC}' is damaged, so nobody can say what '{folder}' was to be: "
+            "name a new folder or remove this one"
+        ) from None
     other = [f"{key} {found.get(key)} there, {value} now" for key, value in wanted.items() if found.get(key) != value]
     if other:
         raise CorpusError(f"'{folder}' was begun otherwise ({'; '.join(other)}): name a new folder or remove this one")

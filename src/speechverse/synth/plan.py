@@ -185,8 +185,8 @@ class _Planner:
         drawn = [draw_sentence(self.part, self.rng, stratum)]
         while len(drawn) < _DRAWS and not self._is_wanted(drawn[-1], max_words, min_words):
             drawn.append(draw_sentence(self.part, self.rng, stratum))
-        fitting = [s for s in drawn if len(s.text.split()) <= max_words]
-        chosen = drawn[-1] if fitting and drawn[-1] in fitting else min(drawn, key=lambda s: len(s.text.split()))
+        fits = len(drawn[-1].text.split()) <= max_words
+        chosen = drawn[-1] if fits else min(drawn, key=lambda s: len(s.text.split()))
         self.seen.add(chosen.text)
         return chosen
 

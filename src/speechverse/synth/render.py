@@ -14,6 +14,7 @@ from speechverse.synth.accents import ACCENTS, language_of
 from speechverse.synth.clip import Channel, Clip, Manner, Turn
 from speechverse.synth.espeak import Espeak, Prosody
 from speechverse.synth.sounds import BABBLE, make_sound
+from speechverse.synth.tones import swelling
 from speechverse.synth.voices import CHATTER, CROWD
 from speechverse.types import SAMPLING_RATE, Seconds
 
@@ -72,18 +73,12 @@ def _in_manner(samples: np.ndarray, manner: Manner, rng: np.random.Generator) ->
         envelope = convolve(np.abs(samples), np.full(_ENVELOPE, 1.0 / _ENVELOPE)) + 1e-3
         samples = samples * (envelope / envelope.mean()) ** manner.dynamics
     if manner.roughness:
-        samples = samples * (1 - manner.roughness * (0.5 + 0.5 * _swing(len(samples), _TREMBLE, rng)))
+        samples = samples * (1 - manner.roughness * (0.5 + 0.5 * swelling(len(samples), *_TREMBLE, rng)))
     if manner.lilt:
-        samples = _lilting(samples, manner.lilt, _swing(len(samples), _LILT, rng))
+        samples = _lilting(samples, manner.lilt, swelling(len(samples), *_LILT, rng))
     if manner.breath:
         samples = samples + manner.breath * _air(samples, rng)
     return tilt_spectrum(samples.astype(np.float32), manner.effort) if manner.effort else samples
-
-
-def _swing(count: int, rates: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """A sine, at 16 kHz, of a rate in Hz between the two."""
-    time = np.arange(count) / SAMPLING_RATE
-    return np.sin(2 * np.pi * rng.uniform(*rates) * time + rng.uniform(0, 2 * np.pi))
 
 
 def _lilting(samples: np.ndarray, depth: float, swing: np.ndarray) -> np.ndarray:

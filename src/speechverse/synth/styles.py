@@ -1,4 +1,4 @@
-"""Speaking styles that stand in for emotions: rate, pitch, liveliness and pauses, never loudness.
+"""Speaking styles that stand in for emotions: rate, pitch, pauses and quality of the voice, never its mean level.
 
 The styles overlap: each draw is Gaussian around the emotion's centre, so that no single clip is certain.
 """

@@ -1,4 +1,4 @@
-"""Who speaks in the spoken world: accents, and speakers kept apart by part (train, dev, test).
+"""Who speaks in the spoken world: speakers, kept apart by part (train, dev, test).
 
 A speaker is one of espeak-ng's voice variants with a vocal-tract scale of its own; every speaker speaks every accent.
 Variants that sound nearly alike (edward, edward2) are in the same part. Left out: whispers, robots, creaks, effects.

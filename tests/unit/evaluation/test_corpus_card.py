@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import unquote
 
 import numpy as np
@@ -19,7 +17,7 @@ from speechverse.audio import Waveform, save
 from speechverse.cli import build_app
 from speechverse.data import Corpus, write_corpus
 from speechverse.evaluation.corpus_card import Card, CardSettings, make_card
-from speechverse.synth.language import inventory
+from speechverse.synth.language import inventory, overlap
 from speechverse.types import AudioRef, Utterance
 
 EMOTIONS = ("happy", "sad", "angry", "neutral")
@@ -172,12 +170,13 @@ def test_sentences_of_the_spoken_world_are_compared_with_their_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = {("held_out", False): 0.3, ("held_out", True): 0.6, ("seen", False): 0.34, ("seen", True): 0.5}
-    measure = ModuleType("overlap")
-    measure.word_overlap = lambda intents, descriptions, draws, seed: scores[intents, descriptions]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "speechverse.synth.language.overlap", measure)
+    monkeypatch.setattr(
+        overlap, "word_overlap", lambda intents, descriptions, draws, seed: scores[intents, descriptions]
+    )
     own = {"intent": dict(list(inventory()["intent"].items())[:3])}
-    for labels, broken in ((own, 1), ({"intent": {"something_else": ""}}, 0)):
-        folder = tmp_path / str(broken)
+    every = {"intent": inventory(held_out=True)["intent"]}
+    for number, (labels, broken) in enumerate(((own, 1), (every, 1), ({"intent": {"something_else": ""}}, 0))):
+        folder = tmp_path / str(number)
         folder.mkdir()
         card = make_card(write_corpus(folder, "world", {"train": clips(folder, "train", 8)}, labels))
         assert len([c for c in card.ceilings if c.measure == "accuracy"]) == 4 * broken

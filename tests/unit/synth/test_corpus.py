@@ -81,6 +81,9 @@ def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
     (begun / "synth.json").write_text('{"format": 1, "seed": 7}')
     with pytest.raises(CorpusError, match="begun otherwise.*seed 7 there, 1 now"):
         synthesize_corpus(begun, SPEC)
+    (begun / "synth.json").write_text('{"format"')
+    with pytest.raises(CorpusError, match=r"synth.json' is damaged.*name a new folder or remove"):
+        synthesize_corpus(begun, SPEC)
 
 
 def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:

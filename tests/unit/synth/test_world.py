@@ -253,8 +253,9 @@ def test_the_frozen_test_set_has_300_clips_for_every_task(name: str) -> None:
 def test_the_clean_set_is_clean_and_all_speech_of_the_noisy_one_is_not() -> None:
     spoken = {name: [c for c in plan_split(frozen_spec(name), "test") if c.turns] for name in ("clean", "noisy")}
     assert not any(clip.channel.noise or clip.channel.reverberation for clip in spoken["clean"])
-    assert all(clip.channel.noise or clip.channel.reverberation for clip in spoken["noisy"])
-    assert all(5 <= clip.channel.snr <= 20 for clip in spoken["noisy"] if clip.channel.noise)
+    assert all(clip.channel.noise and 5 <= clip.channel.snr <= 20 for clip in spoken["noisy"])
+    rooms = sum(clip.channel.reverberation > 0 for clip in spoken["noisy"])
+    assert 0.4 < rooms / len(spoken["noisy"]) < 0.6
     assert [clip.text for clip in spoken["clean"]] != [clip.text for clip in spoken["noisy"]]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from itertools import product
+from typing import Literal
 
 from speechverse.data import Corpus
 from speechverse.errors import UserError
@@ -21,7 +21,7 @@ def is_spoken_world(corpus: Corpus) -> bool:
     from speechverse.synth.language import inventory
 
     intents = set(corpus.labels["intent"].descriptions) if "intent" in corpus.labels else set()
-    return bool(intents) and intents <= set(inventory()["intent"])
+    return bool(intents) and intents <= set(inventory(held_out=True)["intent"])
 
 
 def wording_ceilings(corpus: Corpus, seed: int) -> tuple[list[Ceiling], list[str]]:
@@ -32,14 +32,14 @@ def wording_ceilings(corpus: Corpus, seed: int) -> tuple[list[Ceiling], list[str
     """
     if not is_spoken_world(corpus):
         return [], []
-    try:
-        word_overlap = importlib.import_module("speechverse.synth.language.overlap").word_overlap
-    except ModuleNotFoundError:
-        return [], ["word overlap of intents is not measured: this version's language has no measure of it"]
-    ceilings, notes = [], []
-    for intents, descriptions in product(("held_out", "seen"), _LIMITS):
+    from speechverse.synth.language.overlap import word_overlap
+
+    ceilings: list[Ceiling] = []
+    notes: list[str] = []
+    pools: tuple[Literal["held_out", "seen"], ...] = ("held_out", "seen")
+    for intents, descriptions in product(pools, _LIMITS):
         try:
-            value = float(word_overlap(intents=intents, descriptions=descriptions, draws=DRAWS, seed=seed))
+            value = word_overlap(intents, descriptions, DRAWS, seed)
         except UserError as error:
             notes.append(f"word overlap of {_plain(intents)} intents is not measured: {error}")
         else:

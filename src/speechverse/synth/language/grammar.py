@@ -28,7 +28,6 @@ from speechverse.synth.language.loading import CHOICE, LANGUAGES, SLOT, DataFile
 Names = Literal["seen", "all", "held_back"]
 """Which values of open slots a request may hold: "held_back" needs at least one that training never draws."""
 
-_MAX_KEYWORDS = 4
 _TOKEN = re.compile(r"\{(?P<slot>\w+)\}|\*(?P<keyword>[^*]+)\*")
 
 
@@ -206,7 +205,7 @@ class World:
             return values[name].said[0]
 
         text = _TOKEN.sub(fill, line)
-        return text, tuple(slots), tuple(dict.fromkeys(keywords))[:_MAX_KEYWORDS]
+        return text, tuple(slots), tuple(dict.fromkeys(keywords))[: strata.MAX_KEYWORDS]
 
     def words(self, held_out: bool = False) -> set[str]:
         """Every English word that requests can say; with `held_out` those of held-out parts too."""

@@ -10,14 +10,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from speechverse.errors import SpeechverseError, unknown_name
-from speechverse.synth.language.quantities import VALUES
+from speechverse.synth.language.quantities import VALUES, Triple
 
 LANGUAGES = ("en", "de", "fr")
 STRATA_FILE = "strata.yaml"
 CHOICE = re.compile(r"\(([^()]*)\)")
 SLOT = re.compile(r"\{(\w+)\}")
-
-Triple = tuple[str, str, str]
 
 _PHRASES_FILE = "phrases.yaml"
 _KEYS = {

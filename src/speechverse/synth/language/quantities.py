@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 Triple = tuple[str, str, str]
+"""The same in English, German and French."""
 
 _DIGITS_EN = "zero one two three four five six seven eight nine".split()
 _DIGITS_DE = "null eins zwei drei vier fünf sechs sieben acht neun".split()
