@@ -223,7 +223,13 @@ def _how(
     _check("accent", accent, ACCENTS)
     if language != "en" and "accent" in labels:
         raise ValueError(f"has an accent, which only English is spoken with, but its language is '{language}'")
-    return get_speaker(voice) if voice else drawn[0], emotion, accent if language == "en" else None
+    speaker = get_speaker(voice) if voice else drawn[0]
+    if speaker not in speakers(part):
+        raise ValueError(
+            f"the voice '{voice}' is none of the split '{part}', whose voices are its own: "
+            f"take one of them, such as {speakers(part)[0].name}, or another 'split'"
+        )
+    return speaker, emotion, accent if language == "en" else None
 
 
 def _emotions(labels: Mapping[str, Any]) -> list[str]:

@@ -93,8 +93,8 @@ class _Planner:
 
     def _sound(self, common: dict[str, Any]) -> Clip:
         name, seconds = self.rng.choice(sounds(self.part)), self.rng.uniform(1.0, 6.0)
-        # Recorded as speech is, or its absence would be heard in rooms and codecs.
-        channel = dataclasses.replace(self._channel(), noise="", snr=0.0, lead=0.0, tail=0.0)
+        # Recorded as speech is, or its absence would be heard in rooms, codecs and the silence around it.
+        channel = dataclasses.replace(self._channel(), noise="", snr=0.0)
         labels = {"is_speech": False, "stratum": "non_speech", "sound": name, **channel.labels}
         return Clip(**common, sound=name, seconds=seconds, channel=channel, language=None, labels=labels)
 

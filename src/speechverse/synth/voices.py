@@ -22,8 +22,8 @@ _PITCHES: dict[Part, str] = {
     "norbert 96 m2 96 pedro 96 michel 98 Mario 98 gustave 99 Henrique 99 Michael 99 antonio 102 Alex 102 "
     "miguel 103 Gene2 110 Marco 124 Nguyen 136 shelby 160 f1 168 f4 170 steph 179 f3 193 Andrea 232 "
     "Alicia 232 anika 253 zac 324",
-    "dev": "travis 95 m5 95 boris 95 Hugo 99 Reed 107 aunty 178 f5 193 belinda 220",
-    "test": "david 70 quincy 82 victor 90 Lee 92 Diogo 98 m7 98 m3 98 pablo 104 grandma 180 f2 182 Annie 212 linda 220",
+    "dev": "travis 95 m5 95 boris 95 Reed 107 f5 193 belinda 220",
+    "test": "david 70 quincy 82 victor 90 Lee 92 m7 98 m3 98 pablo 104 grandma 180 f2 182 Annie 212 linda 220",
 }
 """Part → its variants, each with the pitch, in Hz, at which it speaks when nothing is asked."""
 

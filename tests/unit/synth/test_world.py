@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,20 @@ def test_parts_share_neither_voices_nor_sentences(world: Corpus) -> None:
         assert not texts[part] & texts[other]
     spoken = {v.split("-")[0] for u in world.utterances("train") for v in (u.speaker or "").split("+") if v}
     assert spoken <= variants["train"]
+
+
+def test_voices_that_are_nearly_alike_are_not_in_two_parts() -> None:
+    voices = Path(pytest.importorskip("espeakng_loader").get_data_path()) / "voices" / "!v"
+    passed_over = ("name", "language", "gender", "maintainer", "status", "//", "tone", "pitch")
+
+    def formants(variant: str) -> set[str]:
+        lines = (voices / variant).read_text(errors="ignore").splitlines()
+        return {line.strip() for line in lines if line.strip() and not line.startswith(passed_over)}
+
+    parts = [{s.variant: formants(s.variant) for s in speakers(part)} for part in ("train", "dev", "test")]
+    for one, other in itertools.combinations(parts, 2):
+        for (a, lines_a), (b, lines_b) in itertools.product(one.items(), other.items()):
+            assert len(lines_a & lines_b) < 0.6 * max(1, len(lines_a | lines_b)), f"{a} sounds like {b}"
 
 
 def test_a_sound_and_a_noise_are_only_heard_in_test_parts() -> None:
