@@ -76,13 +76,19 @@ def recognition(
 def recognition_table(encoder: str, heard: Sequence[tuple[str, Sequence[Recognition]]]) -> Table:
     """A rich table of what one encoder's head made of each corpus (name and kinds), corpora apart."""
     table = Table(title=f"what the CTC head of {encoder} hears, greedily", box=SIMPLE)
-    for column in ("corpus", *COLUMNS):
-        table.add_column(column, justify="right" if column == "clips" else "left", no_wrap=column in ("corpus", "kind"))
+    for column in COLUMNS:
+        table.add_column(_broken(column), justify="right" if column == "clips" else "left", no_wrap=True)
     for corpus, kinds in heard:
         table.add_section()
+        table.add_row(corpus, style="bold")
         for kind in kinds:
-            table.add_row(corpus, *kind.cells)
+            table.add_row(*map(_broken, kind.cells))
     return table
+
+
+def _broken(cell: str) -> str:
+    # An interval stands under its value: side by side they are too wide for eighty columns.
+    return cell.replace(" ", "\n")
 
 
 def _recognition(stratum: str, noisy: bool, heard: Sequence[str], true: Sequence[str]) -> Recognition:
