@@ -1,15 +1,17 @@
-"""`speechverse probe`: what the layers of speech encoders let a linear classifier tell."""
+"""`speechverse probe`: what the layers of speech encoders let a linear classifier tell, and what their heads hear."""
 
 from __future__ import annotations
 
 import json as json_format
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from speechverse.evaluation.probes import ProbeTable
+    from speechverse.evaluation.recognition import Recognition
     from speechverse.types import Utterance
 
 
@@ -19,9 +21,16 @@ def command(
     ],
     corpus: Annotated[Path, typer.Option(help="A corpus folder whose splits keep voices and sentences apart.")],
     fit: Annotated[str, typer.Option(help="The split whose voices are fitted on.")] = "train",
+    test_corpus: Annotated[
+        Path | None, typer.Option(help="A corpus folder to test on instead, such as a frozen test set.")
+    ] = None,
     test: Annotated[str | None, typer.Option(help="The split tested on. By default test, or dev without it.")] = None,
     digits: Annotated[
         Path | None, typer.Option(help="A JSONL of people saying digits (`audio`, `text`, `speaker`), such as FSDD's.")
+    ] = None,
+    read: Annotated[
+        list[Path] | None,
+        typer.Option(help="What CTC heads transcribe too: a corpus folder, or a JSONL with `text`. May be repeated."),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Clips to fit on, at most; 0 takes all.")] = 4000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")] = None,
@@ -30,30 +39,79 @@ def command(
 ) -> None:
     """Probe each layer for emotion, accent, speakers, speech and words, on unseen voices and sentences.
 
+    An encoder with a CTC head also transcribes the clips tested on: word and character error rates by kind of clip.
+
     [bold]Examples[/bold]
 
       speechverse probe runs/encoder/encoder-best-rq runs/encoder/encoder --corpus my-world
 
-      speechverse probe tiny-encoder --corpus my-world --digits fsdd.jsonl -o probes.json
+      speechverse probe tiny-encoder --corpus my-world --test-corpus test-sets/clean --digits fsdd.jsonl -o probes.json
+
+      speechverse probe tiny-encoder --corpus my-world --read test-sets/words --read read-by-people.jsonl
     """
     from rich.console import Console
 
-    from speechverse.data import Corpus
     from speechverse.evaluation.probes import digit_clips
+    from speechverse.evaluation.recognition import recognition_table
     from speechverse.files import write_text
 
-    opened = Corpus.open(corpus)
-    test = test or ("test" if "test" in opened.splits else "dev")
-    seen, unseen = opened.utterances(fit), opened.utterances(test)
-    people = digit_clips(Corpus.from_jsonl("digits", {"all": digits}).utterances("all")) if digits else []
-    tables = []
+    fitted, tested = _part(corpus, fit), _part(test_corpus or corpus, test)
+    to_read = [*([tested] if tested.words else []), *(_to_read(path) for path in read or ())]
+    people = digit_clips(_part(digits, None).utterances) if digits else []
+    clips = (fitted.utterances[: limit or None], tested.utterances, people)
+    console, about = Console(quiet=json), []
     for encoder in encoders:
-        tables.append(_probe(encoder, seen[: limit or None], unseen, people, device, quiet=json))
-        if not json:
-            Console().print(tables[-1].for_terminal())
-    found = {"corpus": opened.name, "fit": fit, "test": test, "encoders": [table.as_dict() for table in tables]}
+        table = _probe(encoder, *clips, device, quiet=json)
+        console.print(table.for_terminal())
+        heard, why_none = _transcribe(encoder, to_read, device, quiet=json)
+        if why_none:
+            console.print(f"not transcribed: {why_none}", markup=False, highlight=False)
+        else:
+            console.print(recognition_table(encoder, [(part.name, kinds) for part, kinds in heard]))
+        kinds_of = [{**part.about(), "kinds": [asdict(kind) for kind in kinds]} for part, kinds in heard]
+        about.append({**table.as_dict(), "recognition": kinds_of, "not_transcribed": why_none})
+    found = {"fit": fitted.about(), "test": tested.about(), "encoders": about}
     write_text(output, json_format.dumps(found, indent=1) + "\n")
     typer.echo(json_format.dumps(found) if json else f"wrote {output}")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One split of a corpus folder, or a whole JSONL, under the name of its folder or file."""
+
+    name: str
+    split: str
+    manifest_sha256: str | None
+    utterances: list[Utterance]
+
+    @property
+    def words(self) -> int:
+        """Clips that can be transcribed and compared."""
+        return sum(bool(utterance.text) for utterance in self.utterances)
+
+    def about(self) -> dict[str, Any]:
+        return {"corpus": self.name, "split": self.split, "manifest_sha256": self.manifest_sha256}
+
+
+def _part(path: Path, split: str | None) -> _Part:
+    """Without a split: test, or dev where there is none; of a JSONL all of it."""
+    from speechverse.data import Corpus
+
+    if path.is_file():
+        return _Part(path.stem, "all", None, Corpus.from_jsonl(path.stem, {"all": path}).utterances("all"))
+    corpus = Corpus.open(path)
+    split = split or ("test" if "test" in corpus.splits else "dev")
+    utterances = corpus.utterances(split)
+    return _Part(path.resolve().name, split, corpus.description["splits"][split].get("manifest_sha256"), utterances)
+
+
+def _to_read(path: Path) -> _Part:
+    from speechverse.errors import CorpusError
+
+    part = _part(path, None)
+    if not part.words:
+        raise CorpusError(f"--read {path}: none of its clips has a `text`, so nothing heard in them can be judged")
+    return part
 
 
 def _probe(
@@ -65,7 +123,23 @@ def _probe(
     from speechverse.training.logs import Progress
 
     encoder = load_encoder(name).to(pick_device(device))
-    if quiet:
-        return probe_encoder(encoder, fit, test, digits=digits, name=name)
-    with Progress("listening", len(fit) + len(test) + len(digits)) as progress:
+    with Progress("listening", len(fit) + len(test) + len(digits), quiet=quiet) as progress:
         return probe_encoder(encoder, fit, test, digits=digits, name=name, done=progress.advance)
+
+
+def _transcribe(
+    name: str, parts: list[_Part], device: str | None, quiet: bool
+) -> tuple[list[tuple[_Part, list[Recognition]]], str]:
+    """What the encoder's CTC head makes of each part, or the reason why it has none."""
+    from speechverse.encoders.ctc import load_ctc
+    from speechverse.errors import CheckpointError
+    from speechverse.evaluation.recognition import recognition
+    from speechverse.pipeline import pick_device
+    from speechverse.training.logs import Progress
+
+    try:
+        recogniser = load_ctc(name).to(pick_device(device))
+    except CheckpointError as error:
+        return [], str(error)
+    with Progress("transcribing", sum(part.words for part in parts), quiet=quiet) as progress:
+        return [(part, recognition(recogniser, part.utterances, progress.advance)) for part in parts], ""

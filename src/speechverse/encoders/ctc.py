@@ -105,14 +105,14 @@ def load_ctc(name_or_path: str | Path) -> CtcRecogniser:
     with loading("CTC model", resolved):
         config = AutoConfig.from_pretrained(resolved.name)
     _refuse_adapter(config, resolved.name)
+    if getattr(config, "vocab_size", 0) is None:
+        raise _headless(resolved.name)
     with loading("CTC model", resolved):
         model, info = AutoModelForCTC.from_pretrained(resolved.name, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(resolved.name)
     name = next((name for name in _HEADS if hasattr(model, name)), None)
     if name is None or any(key.startswith(name) for key in info["missing_keys"]):
-        raise CheckpointError(
-            f"'{resolved.name}' holds no CTC head ({' or '.join(_HEADS)}); only an encoder with one can transcribe"
-        )
+        raise _headless(resolved.name)
     head: Any = getattr(model, name)
     return CtcRecogniser(load_encoder(resolved.name), head, tokenizer, blank=config.pad_token_id)
 
@@ -124,6 +124,12 @@ def _refuse_adapter(config: PreTrainedConfig, name: str) -> None:
             f"'{name}' has an adapter between encoder and CTC head (add_adapter), which is not supported here: "
             "its head cannot read the encoder itself; use a CTC model saved with add_adapter=False"
         )
+
+
+def _headless(name: str) -> CheckpointError:
+    return CheckpointError(
+        f"'{name}' holds no CTC head ({' or '.join(_HEADS)}); only an encoder with one can transcribe"
+    )
 
 
 def _by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:

@@ -8,10 +8,10 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from speechverse.evaluation.probes import ProbeTable
-from speechverse.foundations.encoder_report import EncoderReport, Recognition
+from speechverse.evaluation.recognition import COLUMNS
+from speechverse.foundations.encoder_report import EncoderReport
 from speechverse.foundations.features import MEL_FRAME_RATE
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe
-from speechverse.metrics import Interval
 
 _LM = """---
 license: apache-2.0
@@ -131,7 +131,7 @@ def encoder_card(
         ctc_steps=recipe.ctc.steps,
         table=_table(["measure", "value"], [[name, f"{value:.3f}"] for name, value in last.items()]),
         infeasible=infeasible,
-        recognition=_recognised(report.recognition),
+        recognition=_table(COLUMNS, [kind.cells for kind in report.recognition]),
         probes=_probed(report.probes),
     )
 
@@ -151,22 +151,10 @@ def _loading(model: PreTrainedModel, auto: str) -> str:
     return _OWN_CLASS.format(auto=auto) if model.config.model_type == "conv_speech" else ""
 
 
-def _recognised(kinds: Sequence[Recognition]) -> str:
-    rows = [
-        [kind.stratum, "yes" if kind.noisy else "no", str(kind.num_clips), _interval(kind.wer), _interval(kind.cer)]
-        for kind in kinds
-    ]
-    return _table(["kind", "noise", "clips", "WER", "CER"], rows)
-
-
 def _probed(tables: Sequence[ProbeTable]) -> str:
     if not tables:
         return "Not probed."
     return "\n\n".join([_PROBED, *(f"### {table.encoder}\n\n{table.markdown()}" for table in tables)])
-
-
-def _interval(interval: Interval) -> str:
-    return f"{interval.value:.3f} ({interval.low:.3f}–{interval.high:.3f})"
 
 
 def _millions(module: nn.Module) -> float:

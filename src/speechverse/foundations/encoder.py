@@ -18,12 +18,13 @@ from speechverse.data import Corpus
 from speechverse.encoders import SpeechEncoder
 from speechverse.encoders.best_rq import BestRqOutput
 from speechverse.encoders.ctc import greedy_ids
+from speechverse.evaluation.recognition import recognition
 from speechverse.files import only_run_in
 from speechverse.foundations.augment import Augmenter, spec_augment
 from speechverse.foundations.cards import best_rq_card, encoder_card
 from speechverse.foundations.compute import Compute
 from speechverse.foundations.crew import ALONE, Crew
-from speechverse.foundations.encoder_report import EncoderReport, as_saved, probed, recognition
+from speechverse.foundations.encoder_report import EncoderReport, as_saved, probed, recogniser_as_saved
 from speechverse.foundations.features import (
     MEL_FRAME_RATE,
     FeatureStore,
@@ -142,7 +143,7 @@ def _report(training: EncoderTraining, best_rq: SpeechEncoder, corpus: Corpus) -
     ctc, hears = training.model.ctc, best_rq.front_end
     both = {"BEST-RQ alone": best_rq, "with CTC": as_saved(ctc.base_model, hears)}
     tables = [probed(name, encoder, corpus, training.recipe.data.probe_clips) for name, encoder in both.items()]
-    heard = recognition(ctc, hears, training.tokenizer, corpus.utterances("dev"))
+    heard = recognition(recogniser_as_saved(ctc, hears, training.tokenizer), corpus.utterances("dev"))
     return EncoderReport(heard, [table for table in tables if table])
 
 

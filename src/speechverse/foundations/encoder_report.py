@@ -9,17 +9,13 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from speechverse.audio import load
 from speechverse.data import Corpus
 from speechverse.encoders import FAMILIES, FrontEnd, SpeechEncoder
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.errors import CorpusError
 from speechverse.evaluation.probes import ProbeTable, probe_encoder
-from speechverse.metrics import Interval, bootstrap
+from speechverse.evaluation.recognition import Recognition
 from speechverse.training.logs import Progress
-from speechverse.types import Utterance
-
-_CLIPS_AT_ONCE = 256
 
 
 def as_saved(body: PreTrainedModel, front_end: FrontEnd) -> SpeechEncoder:
@@ -27,47 +23,11 @@ def as_saved(body: PreTrainedModel, front_end: FrontEnd) -> SpeechEncoder:
     return FAMILIES[body.config.model_type](copy.deepcopy(body).half().float(), front_end)
 
 
-@dataclass(frozen=True)
-class Recognition:
-    """How well one kind of clip was transcribed, greedily.
-
-    Attributes:
-        stratum: The kind (grammar sentences, names, ...).
-        noisy: Whether the clips have noise in them.
-        num_clips: How many.
-        wer: Word error rate with its interval.
-        cer: Character error rate with its interval.
-    """
-
-    stratum: str
-    noisy: bool
-    num_clips: int
-    wer: Interval
-    cer: Interval
-
-
-def recognition(
-    ctc: PreTrainedModel, front_end: FrontEnd, tokenizer: PreTrainedTokenizerFast, utterances: Sequence[Utterance]
-) -> list[Recognition]:
-    """Error rates of the CTC head on each stratum, clean and noisy apart; clips without words are left out."""
+def recogniser_as_saved(ctc: PreTrainedModel, front_end: FrontEnd, tokenizer: PreTrainedTokenizerFast) -> CtcRecogniser:
+    """The same of a body with its CTC head."""
     body: Any = ctc.base_model
     head: Any = copy.deepcopy(ctc.get_submodule("lm_head")).half().float()
-    recogniser = CtcRecogniser(as_saved(body, front_end), head, tokenizer, blank=tokenizer.pad_token_id)
-    spoken = [utterance for utterance in utterances if utterance.text]
-    heard: list[str] = []
-    for start in range(0, len(spoken), _CLIPS_AT_ONCE):
-        some = spoken[start : start + _CLIPS_AT_ONCE]
-        heard += recogniser.transcribe([load(utterance.audio).samples for utterance in some])
-    kinds: dict[tuple[str, bool], list[tuple[str, str]]] = {}
-    for utterance, text in zip(spoken, heard, strict=True):
-        kind = (str(utterance.labels.get("stratum", "all")), bool(utterance.labels.get("noise")))
-        kinds.setdefault(kind, []).append((text, utterance.text or ""))
-    return [_recognition(*kind, *zip(*pairs, strict=True)) for kind, pairs in sorted(kinds.items())]
-
-
-def _recognition(stratum: str, noisy: bool, heard: Sequence[str], true: Sequence[str]) -> Recognition:
-    wer, cer = (bootstrap(metric, heard, true) for metric in ("wer", "cer"))
-    return Recognition(stratum, noisy, len(true), wer, cer)
+    return CtcRecogniser(as_saved(body, front_end), head, tokenizer, blank=tokenizer.pad_token_id)
 
 
 def probed(name: str, encoder: SpeechEncoder, corpus: Corpus, num_fit: int) -> ProbeTable | None:

@@ -124,7 +124,8 @@ def test_digits_are_tested_on_each_speaker_in_turn(encoder: SpeechEncoder, make_
         for clip in make_clips("digits", 40)
     ]
     found = probe_encoder(encoder, make_clips("train", 20), make_clips("test", 20), digits=digit_clips(digits))
-    assert found["digits"].num_test == 40
+    assert (found["digits"].num_fit, found["digits"].num_test) == (30, 40)
+    assert found["digits"].best.low <= found["digits"].best.value <= found["digits"].best.high
     assert found["digits"].best.value > 0.9
     with pytest.raises(CorpusError, match="fewer than two"):
         digit_clips(digits[:1])
@@ -161,5 +162,6 @@ def test_the_verb_compares_encoders_and_writes_json(
     assert result.exit_code == 0, result.output
     assert "emotion" in result.stdout
     found = json.loads(output.read_text())
-    assert found["test"] == "dev"
+    assert found["fit"]["split"] == "train" and found["test"]["split"] == "dev"
     assert found["encoders"][0] == found["encoders"][1]
+    assert "no CTC head" in found["encoders"][0]["not_transcribed"]
