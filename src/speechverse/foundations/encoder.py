@@ -74,7 +74,7 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
         history = list(_run(training.best_rq_phase(), output))
         best_rq = as_saved(model.body, front_end(recipe.shape.stride))
         if recipe.ctc:
-            history += _run(training.ctc_phase(recipe.ctc), output)
+            history += _run(training.ctc_phase(), output)
         if crew.leads:
             _save(output, training, best_rq, history)
         crew.wait()
@@ -180,8 +180,10 @@ class EncoderTraining:
             crew=self.crew,
         )
 
-    def ctc_phase(self, settings: CtcPhase) -> Phase:
+    def ctc_phase(self) -> Phase:
         """Transcripts, with masked prediction beside them every few steps."""
+        settings = self.recipe.ctc
+        assert settings is not None
         needed = "transcribed clips long enough for CTC to align"
         usable = self.targets["train"].usable
         batches = SpeechBatches(self.stores["train"], usable, self.frames, self.recipe.seed + 1, needed, self.crew)
