@@ -24,6 +24,12 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The run's folder; runs/<name of the recipe> by default.")
     ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(
+            "--audio", help="Train the encoder on the audio files in this folder and below (BEST-RQ alone, no CTC)."
+        ),
+    ] = None,
     into: Annotated[
         Path | None, typer.Option("--into", help="Also copy the finished folder here (an older one is replaced).")
     ] = None,
@@ -37,6 +43,8 @@ def command(
 
     Example: speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --output runs/encoder
 
+    On recordings of your own: speechverse pretrain encoder recipes/foundations/encoder-audio.yaml --audio my-recordings
+
     On two cores: speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --processes 2
     """
     from speechverse.foundations.crew import Crew, hiring
@@ -47,11 +55,15 @@ def command(
 
     if part is Part.ENCODER:
         encoder = load_recipe(recipe, EncoderRecipe)
+        if audio is not None:
+            encoder = encoder.on_audio(audio)
         with hiring(processes):
             made = pretrain_encoder(encoder, output or Path("runs") / encoder.name)
     else:
         if processes > 1:
             raise UserError("--processes shares the encoder's batches; the small LLM trains in one process")
+        if audio is not None:
+            raise UserError("--audio is for the encoder; the LLM is made of text")
         lm = load_recipe(recipe, LmRecipe)
         made = pretrain_lm(lm, output or Path("runs") / lm.name)
     if not Crew.join().leads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -37,17 +38,13 @@ not to blame.
 """
 
 _ENCODER = """---
-license: apache-2.0
-language: en
-library_name: transformers
-tags: [speechverse, synthetic, best-rq]
+{front}
 ---
 # {name}
 
 A small speech encoder (`{model_type}`, {parameters:.2f} M parameters with the head, {layers} layers of {width},
 {frame_rate:g} frames a second) with a CTC head over the subwords of the LLM that goes with it. Pre-trained with
-BEST-RQ, then with CTC (BEST-RQ kept beside it), on {utterances} clips of synthetic speech and noises. It has never
-heard a human voice. {loading}
+BEST-RQ, then with CTC (BEST-RQ kept beside it), on {heard} {loading}
 
 Recipe: `{recipe}`, seed {seed}: {best_rq_steps} steps of BEST-RQ, {ctc_steps} of CTC.
 
@@ -66,11 +63,31 @@ Targets that CTC could not align (left out): {infeasible:.2%} of the training ut
 {probes}
 """
 
+_BODY = """---
+{front}
+---
+# {name}
+
+The body of a small speech encoder (`{model_type}`, {parameters:.2f} M parameters, {layers} layers of {width},
+{frame_rate:g} frames a second), pre-trained with BEST-RQ alone on {heard} It has no head: it gives states to build on
+(an LLM's ears, a classifier, a CTC head to fine-tune), and transcribes nothing by itself. {loading}
+
+Recipe: `{recipe}`, seed {seed}: {steps} steps of BEST-RQ.
+
+## Held out
+
+{table}
+
+`dev_accuracy` is the share of hidden frames whose code was named rightly, `dev_common_share` what naming the most
+common code each time would reach, `dev_code_perplexity` how many of the {codes} codes are effectively in use.
+
+## What a linear classifier tells from its layers
+
+{probes}
+"""
+
 _BEST_RQ = """---
-license: apache-2.0
-language: en
-library_name: transformers
-tags: [speechverse, synthetic, best-rq]
+{front}
 ---
 # {name}: BEST-RQ alone
 
@@ -87,6 +104,13 @@ part, tested on the voices and sentences of the dev part (speakers: among those 
 clips to fit). Recall averaged over classes, for words balanced accuracy averaged over common words, with 95 % intervals
 over clips; bold is the best layer, chosen on these same clips.
 `log-mel` are the frames before the encoder, level and all."""
+
+_FRONT = """license: apache-2.0
+language: en
+library_name: transformers
+tags: [speechverse, synthetic, best-rq]"""
+_OWN_FRONT = """library_name: transformers
+tags: [speechverse, best-rq]"""  # language and licence are for those to say whose audio it is
 
 _OWN_CLASS = "After `import speechverse.models`, transformers loads it: `{auto}.from_pretrained(folder)`."
 
@@ -112,39 +136,83 @@ def lm_card(recipe: LmRecipe, lm: nn.Module, tokenizer: PreTrainedTokenizerFast,
 
 
 def encoder_card(
-    recipe: EncoderRecipe, model: PreTrainedModel, history: Sequence[Mapping], infeasible: float, report: EncoderReport
+    recipe: EncoderRecipe,
+    model: PreTrainedModel,
+    history: Sequence[Mapping],
+    infeasible: float,
+    report: EncoderReport,
+    own_hours: float | None,
 ) -> str:
-    """The encoder's card, with its last look at the dev part, what it recognises and what its layers tell."""
-    last = {name: value for phase in history for name, value in phase.items() if name != "step"}
+    """The encoder's card, with its last look at the dev part, what it recognises and what its layers tell.
+
+    Args:
+        recipe: What it was made by.
+        model: With its head.
+        history: Looks at the dev part.
+        infeasible: Share of training clips that CTC could not align.
+        report: What it is worth.
+        own_hours: How much of the user's own audio it heard; None for made speech.
+    """
+    assert recipe.ctc is not None
     return _ENCODER.format(
-        name=recipe.name,
-        recipe=recipe.name,
-        seed=recipe.seed,
-        model_type=model.config.model_type,
-        parameters=_millions(model),
-        frame_rate=MEL_FRAME_RATE / recipe.shape.stride,
+        **_body(recipe, model, own_hours),
         loading=_loading(model, "AutoModelForCTC"),
-        layers=recipe.shape.num_hidden_layers,
-        width=recipe.shape.hidden_size,
-        utterances=recipe.data.utterances,
         best_rq_steps=recipe.best_rq.steps,
         ctc_steps=recipe.ctc.steps,
-        table=_table(["measure", "value"], [[name, f"{value:.3f}"] for name, value in last.items()]),
+        table=_last_look(history),
         infeasible=infeasible,
         recognition=_table(COLUMNS, [kind.cells for kind in report.recognition]),
         probes=_probed(report.probes),
     )
 
 
-def best_rq_card(recipe: EncoderRecipe, model: PreTrainedModel, report: EncoderReport) -> str:
+def body_card(
+    recipe: EncoderRecipe,
+    model: PreTrainedModel,
+    history: Sequence[Mapping],
+    report: EncoderReport,
+    own_hours: float | None,
+) -> str:
+    """The card of a body that was made by BEST-RQ alone; arguments as of `encoder_card`."""
+    return _BODY.format(
+        **_body(recipe, model, own_hours),
+        loading=_loading(model, "AutoModel"),
+        steps=recipe.best_rq.steps,
+        codes=recipe.objective.codebook_size,
+        table=_last_look(history),
+        probes=_probed(report.probes),
+    )
+
+
+def best_rq_card(recipe: EncoderRecipe, model: PreTrainedModel, report: EncoderReport, own_hours: float | None) -> str:
     """The card of the body before CTC."""
     return _BEST_RQ.format(
-        name=recipe.name,
-        parameters=_millions(model),
+        **_body(recipe, model, own_hours),
         steps=recipe.best_rq.steps,
         loading=_loading(model, "AutoModel"),
         probes=_probed(report.probes),
     )
+
+
+def _body(recipe: EncoderRecipe, model: PreTrainedModel, own_hours: float | None) -> dict[str, Any]:
+    made = f"{recipe.data.utterances} clips of synthetic speech and noises. It has never\nheard a human voice."
+    return {
+        "front": _FRONT if own_hours is None else _OWN_FRONT,
+        "heard": made if own_hours is None else f"{own_hours:.2f} hours of its maker's own audio.",
+        "name": recipe.name,
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "model_type": model.config.model_type,
+        "parameters": _millions(model),
+        "frame_rate": MEL_FRAME_RATE / recipe.shape.stride,
+        "layers": recipe.shape.num_hidden_layers,
+        "width": recipe.shape.hidden_size,
+    }
+
+
+def _last_look(history: Sequence[Mapping]) -> str:
+    last = {name: value for phase in history for name, value in phase.items() if name != "step"}
+    return _table(["measure", "value"], [[name, f"{value:.3f}"] for name, value in last.items()])
 
 
 def _loading(model: PreTrainedModel, auto: str) -> str:

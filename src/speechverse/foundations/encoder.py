@@ -1,4 +1,4 @@
-"""`speechverse pretrain encoder`: speech of its own, BEST-RQ, then CTC on the LLM's subwords, to a hub-format folder.
+"""`speechverse pretrain encoder`: made speech or own audio, BEST-RQ, then CTC on the LLM's subwords, to a hub folder.
 
 Shapes: B batch, T stacked frames (25 Hz), V pieces, U target pieces.
 """
@@ -21,7 +21,7 @@ from speechverse.encoders.ctc import greedy_ids
 from speechverse.evaluation.recognition import recognition
 from speechverse.files import only_run_in
 from speechverse.foundations.augment import Augmenter, spec_augment
-from speechverse.foundations.cards import best_rq_card, encoder_card
+from speechverse.foundations.cards import best_rq_card, body_card, encoder_card
 from speechverse.foundations.compute import Compute
 from speechverse.foundations.crew import ALONE, Crew
 from speechverse.foundations.encoder_report import EncoderReport, as_saved, probed, recogniser_as_saved
@@ -35,76 +35,19 @@ from speechverse.foundations.features import (
     stacked,
     stacked_lengths,
 )
-from speechverse.foundations.objectives import UNKNOWN, Layers, Objectives, frames_needed, spell
+from speechverse.foundations.objectives import Layers, Objectives
+from speechverse.foundations.own_audio import own_corpus
 from speechverse.foundations.phases import Numbers, Phase, made_of
-from speechverse.foundations.recipe import EncoderRecipe
+from speechverse.foundations.recipe import CtcPhase, EncoderRecipe
 from speechverse.foundations.saving import save_foundation
+from speechverse.foundations.supervision import VOICE_CLASSES, Supervision
 from speechverse.foundations.text_side import SPOKEN_STRATA
 from speechverse.foundations.world import world_tokenizer
 from speechverse.metrics import score
 from speechverse.seeding import hash_seed
 from speechverse.synth import SynthSpec, synthesize_corpus
-from speechverse.synth.styles import EMOTIONS
-from speechverse.synth.voices import ACCENTS
 from speechverse.training.logs import Progress
-from speechverse.types import Utterance
-
-VOICE_CLASSES: dict[str, list[Any]] = {
-    "emotion": list(EMOTIONS),
-    "accent": list(ACCENTS),
-    "num_speakers": [1, 2],
-    "is_speech": [True, False],
-}
-"""Field of labels → its classes, for the heads that keep voice and tone in the encoder."""
-
-
-class Supervision:
-    """What is known of each clip: transcripts as pieces and letters, how it is said, which of it CTC can align."""
-
-    def __init__(
-        self,
-        utterances: Sequence[Utterance],
-        lengths: Sequence[int],
-        tokenizer: PreTrainedTokenizerFast,
-        fastest: float = 0.0,
-    ) -> None:
-        """Looks through a part of the corpus.
-
-        Args:
-            utterances: Of the part.
-            lengths: Stacked frames of each.
-            tokenizer: Of the pieces.
-            fastest: Share of its frames that a clip may lose when it is played faster.
-        """
-        self.texts = [utterance.text or "" for utterance in utterances]
-        self.ids: list[list[int]] = tokenizer(self.texts, add_special_tokens=False)["input_ids"]
-        self.letters = [spell(text) for text in self.texts]
-        room = [(1 - fastest) * length - 1 for length in lengths]
-        self.silent = [row for row, utterance in enumerate(utterances) if utterance.labels.get("is_speech") is False]
-        spoken = [row for row, text in enumerate(self.texts) if text]
-        alignable = [row for row in spoken if frames_needed(self.ids[row]) <= room[row]]
-        self.usable = sorted([*alignable, *self.silent])
-        self.infeasible = 1.0 - len(alignable) / max(1, len(spoken))
-        self._labels = [utterance.labels for utterance in utterances]
-        self._seconds = [utterance.duration for utterance in utterances]
-
-    def easy(self, seconds: float) -> list[int]:
-        """Rows that CTC can align, of one speaker, without noise, and no longer than `seconds`."""
-        return [
-            row
-            for row in self.usable
-            if self._labels[row].get("num_speakers") == 1
-            and not self._labels[row].get("noise")
-            and self._seconds[row] <= seconds
-        ]
-
-    def voices(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        """Field → (B,) class of each row."""
-        found = {field: [self._labels[row].get(field) for row in rows] for field in VOICE_CLASSES}
-        return {
-            field: torch.tensor([classes.index(value) if value in classes else UNKNOWN for value in found[field]])
-            for field, classes in VOICE_CLASSES.items()
-        }
+from speechverse.types import Seconds
 
 
 def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
@@ -112,51 +55,59 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
 
     Args:
         recipe: Sizes, data and steps.
-        output: The run's folder: corpus, features, states, logs, and at the end `encoder/`, and beside it
-            `encoder-best-rq/`, the body as it was before CTC.
+        output: The run's folder: corpus, features, states, logs, and at the end `encoder/`, and beside it, where there
+            is CTC, `encoder-best-rq/`, the body as it was before.
 
     Returns:
         The folder that transformers loads.
     """
     crew = Crew.join()
     with only_run_in(output) if crew.leads else nullcontext():
-        tokenizer = world_tokenizer(recipe.tokenizer)
+        tokenizer = world_tokenizer(recipe.tokenizer) if recipe.ctc else None
         torch.manual_seed(hash_seed(recipe.seed, "encoder") % 2**63)
         sizes = {field: len(classes) for field, classes in VOICE_CLASSES.items()}
         model = Objectives(recipe.shape, recipe.objective, tokenizer, sizes, Compute.of(recipe.compute))
         if not crew.leads:
             crew.wait()
-        corpus, hears = _make_corpus(recipe, output), front_end(recipe.shape.stride)
-        training = EncoderTraining(recipe, model, tokenizer, corpus, output, crew)
+        training = EncoderTraining(recipe, model, tokenizer, _make_corpus(recipe, output), output, crew)
         if crew.leads:
             crew.wait()
-        alone = _run(training.best_rq_phase(), output)
-        best_rq = as_saved(model.ctc.base_model, hears)
-        history = [*alone, *_run(training.ctc_phase(), output)]
+        history = list(_run(training.best_rq_phase(), output))
+        best_rq = as_saved(model.body, front_end(recipe.shape.stride))
+        if recipe.ctc:
+            history += _run(training.ctc_phase(), output)
         if crew.leads:
-            _save(output, training, best_rq, history, _report(training, best_rq, corpus))
+            _save(output, training, best_rq, history)
         crew.wait()
         return output / "encoder"
 
 
-def _report(training: EncoderTraining, best_rq: SpeechEncoder, corpus: Corpus) -> EncoderReport:
-    ctc, hears = training.model.ctc, best_rq.front_end
-    both = {"BEST-RQ alone": best_rq, "with CTC": as_saved(ctc.base_model, hears)}
-    tables = [probed(name, encoder, corpus, training.recipe.data.probe_clips) for name, encoder in both.items()]
-    heard = recognition(recogniser_as_saved(ctc, hears, training.tokenizer), corpus.utterances("dev"))
-    return EncoderReport(heard, [table for table in tables if table])
-
-
-def _save(
-    output: Path, training: EncoderTraining, best_rq: SpeechEncoder, history: list[Numbers], report: EncoderReport
-) -> None:
-    recipe, ctc, figures = training.recipe, training.model.ctc, report.figures()
-    card = best_rq_card(recipe, best_rq.model, report)
+def _save(output: Path, training: EncoderTraining, best_rq: SpeechEncoder, history: list[Numbers]) -> None:
+    recipe, ctc, report = training.recipe, training.model.ctc, _report(training, best_rq)
+    figures, hours = report.figures(), training.own_hours
+    if training.tokenizer is None:
+        card = body_card(recipe, best_rq.model, history, report, hours)
+        figures = {"history": history, "probes": figures["probes"]}
+        save_foundation(output / "encoder", best_rq.model, None, card, figures, best_rq.front_end)
+        return
+    card = best_rq_card(recipe, best_rq.model, report, hours)
     probes = {"probes": figures["probes"]}
     save_foundation(output / "encoder-best-rq", best_rq.model, None, card, probes, best_rq.front_end)
-    card = encoder_card(recipe, ctc, history, training.targets["train"].infeasible, report)
+    card = encoder_card(recipe, ctc, history, training.targets["train"].infeasible, report, hours)
     figures = {"history": history, **figures}
     save_foundation(output / "encoder", ctc, training.tokenizer, card, figures, best_rq.front_end)
+
+
+def _report(training: EncoderTraining, best_rq: SpeechEncoder) -> EncoderReport:
+    recipe, corpus, ctc, hears = training.recipe, training.corpus, training.model.ctc, best_rq.front_end
+    if recipe.data.audio:
+        return EncoderReport([], [])
+    bodies = {"BEST-RQ alone": best_rq} | ({"with CTC": as_saved(ctc.base_model, hears)} if ctc else {})
+    tables = [probed(name, encoder, corpus, recipe.data.probe_clips) for name, encoder in bodies.items()]
+    if training.tokenizer is None:
+        return EncoderReport([], [table for table in tables if table])
+    heard = recognition(recogniser_as_saved(ctc, hears, training.tokenizer), corpus.utterances("dev"))
+    return EncoderReport(heard, [table for table in tables if table])
 
 
 def _run(phase: Phase, output: Path) -> list[Numbers]:
@@ -166,6 +117,8 @@ def _run(phase: Phase, output: Path) -> list[Numbers]:
 
 def _make_corpus(recipe: EncoderRecipe, output: Path) -> Corpus:
     data = recipe.data
+    if data.own:
+        return own_corpus(data, output, with_words=recipe.ctc is not None)
     spec = SynthSpec(
         name=f"foundation-{data.seed}",
         num_train=data.utterances,
@@ -187,12 +140,13 @@ class EncoderTraining:
         self,
         recipe: EncoderRecipe,
         model: Objectives,
-        tokenizer: PreTrainedTokenizerFast,
+        tokenizer: PreTrainedTokenizerFast | None,
         corpus: Corpus,
         output: Path,
         crew: Crew = ALONE,
     ) -> None:
-        self.recipe, self.model, self.tokenizer, self.crew = recipe, model, tokenizer, crew
+        self.recipe, self.model, self.tokenizer, self.corpus, self.crew = recipe, model, tokenizer, corpus, crew
+        self.own_hours: float | None = corpus.description["hours"] if recipe.data.own else None
         self.stride = recipe.shape.stride
         self.stores: dict[str, FeatureStore] = {}
         self.targets: dict[str, Supervision] = {}
@@ -217,7 +171,7 @@ class EncoderTraining:
             output = self.model.named(batch, self._generator("best_rq", step))
             return output.loss, _numbers(output)
 
-        origin = made_of(self.recipe, self.tokenizer, later=("ctc",))
+        origin = self._made_of(later=("ctc",))
         return Phase(
             "best_rq",
             self.model,
@@ -232,23 +186,24 @@ class EncoderTraining:
     def ctc_phase(self) -> Phase:
         """Transcripts, with masked prediction beside them every few steps."""
         settings = self.recipe.ctc
+        assert settings is not None
         needed = "transcribed clips long enough for CTC to align"
         usable = self.targets["train"].usable
         batches = SpeechBatches(self.stores["train"], usable, self.frames, self.recipe.seed + 1, needed, self.crew)
-        easy = self._easy_batches() if settings.easy_steps else batches
+        easy = self._easy_batches(settings.easy_seconds) if settings.easy_steps else batches
 
         def loss(step: int) -> tuple[Tensor, Numbers]:
             if step < settings.easy_steps:
-                return self._ctc_loss(stacked(easy[step], self.stride))
+                return self._ctc_loss(stacked(easy[step], self.stride), settings)
             generator = self._generator("ctc", "augment", step)
             batch = stacked(self.augment(batches[step], generator), self.stride)
-            total, numbers = self._ctc_loss(spec_augment(batch, self.recipe.augment, generator))
+            total, numbers = self._ctc_loss(spec_augment(batch, self.recipe.augment, generator), settings)
             if settings.self_supervised and step % settings.self_supervised_every == 0:
                 output = self.model.named(batch, self._generator("ctc", step))
                 total, numbers = total + settings.self_supervised * output.loss, numbers | _numbers(output)
             return total, numbers
 
-        origin = made_of(self.recipe, self.tokenizer)
+        origin = self._made_of()
         return Phase(
             "ctc",
             self.model,
@@ -257,20 +212,23 @@ class EncoderTraining:
             self.recipe.seed,
             origin,
             self._look_ctc,
-            self._parameter_groups(),
+            self._parameter_groups(settings),
             self.crew,
         )
 
-    def _ctc_loss(self, batch: SpeechBatch) -> tuple[Tensor, Numbers]:
-        settings, targets = self.recipe.ctc, self.targets["train"]
+    def _made_of(self, later: Sequence[str] = ()) -> dict[str, Any]:
+        audio = self.corpus.description["audio"] if self.recipe.data.own else None
+        return made_of(self.recipe, self.tokenizer, later, audio)
+
+    def _ctc_loss(self, batch: SpeechBatch, settings: CtcPhase) -> tuple[Tensor, Numbers]:
+        targets = self.targets["train"]
         pieces, letters = ([units[row] for row in batch.rows] for units in (targets.ids, targets.letters))
         layers = Layers(settings.letters_layer, settings.voice_layer)
         losses = self.model.ctc_losses(batch, pieces, letters, targets.voices(batch.rows), layers)
         total = losses["ctc"] + settings.letters * losses["letters"] + settings.voice * losses["voice"]
         return total, {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        settings = self.recipe.ctc
+    def _parameter_groups(self, settings: CtcPhase) -> list[dict[str, Any]]:
         low = self.model.low_parameters(settings.low_layers)
         return [
             {"params": [p for p in self.model.parameters() if p not in low]},
@@ -280,8 +238,7 @@ class EncoderTraining:
             },
         ]
 
-    def _easy_batches(self) -> SpeechBatches:
-        seconds = self.recipe.ctc.easy_seconds
+    def _easy_batches(self, seconds: Seconds) -> SpeechBatches:
         needed = f"clean clips of one speaker of at most {seconds:g} s (ctc.easy_seconds, for ctc.easy_steps)"
         rows = self.targets["train"].easy(seconds)
         return SpeechBatches(self.stores["train"], rows, self.frames, self.recipe.seed + 2, needed, self.crew)
@@ -301,9 +258,12 @@ class EncoderTraining:
         return {f"dev_{name}": sum(mean[name] for mean in means) / len(means) for name in means[0]}
 
     def _look_ctc(self) -> Numbers:
-        """Greedy word error rate on the dev part, targets that cannot be aligned included."""
+        """Greedy word error rate on what is transcribed of the dev part, targets that cannot be aligned included."""
+        assert self.tokenizer is not None
         targets = self.targets["dev"]
         rows = [row for row, text in enumerate(targets.texts) if text]
+        if not rows:
+            return self._look_best_rq()
         heard: dict[int, str] = {}
         for batch in self._dev_batches(rows):
             logits = self.model.ctc(batch.features, attention_mask=batch.mask).logits

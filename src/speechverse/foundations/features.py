@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
 
-from speechverse.audio import load
 from speechverse.batching import padded_batches
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
 from speechverse.errors import UserError
 from speechverse.files import whole_folder, write_text
 from speechverse.foundations.compute import Compute
 from speechverse.foundations.crew import ALONE, Crew
+from speechverse.foundations.listening import samples_of
 from speechverse.seeding import rng_for
 from speechverse.training.logs import Progress
 from speechverse.types import Utterance
@@ -97,7 +97,7 @@ def make_features(utterances: Sequence[Utterance], folder: Path, workers: int) -
     with (
         whole_folder(folder) as scratch,
         (scratch / _FRAMES_FILE).open("wb") as file,
-        _mapping(workers) as over,
+        over_processes(workers) as over,
         Progress("features", len(utterances)) as progress,
     ):
         for rows in over(_features_of, chunks):
@@ -110,7 +110,7 @@ def make_features(utterances: Sequence[Utterance], folder: Path, workers: int) -
 
 
 @contextmanager
-def _mapping(workers: int) -> Iterator[Callable[..., Iterable[list[np.ndarray]]]]:
+def over_processes(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
     """`map` over processes, or in this one where one worker is asked for."""
     if workers == 1:
         yield map
@@ -127,7 +127,8 @@ def _fingerprint(utterances: Sequence[Utterance]) -> str:
 
 def _features_of(utterances: Sequence[Utterance]) -> list[np.ndarray]:
     make = front_end(stride=1)
-    rows = [make.log_mel(torch.from_numpy(load(utterance.audio).samples)) for utterance in utterances]
+    heard = samples_of([utterance.audio for utterance in utterances])
+    rows = (make.log_mel(torch.from_numpy(samples)) for samples in heard)
     return [row.numpy().astype(np.float16) for row in rows]
 
 

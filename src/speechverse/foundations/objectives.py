@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModelForCTC, PreTrainedConfig, PreTrainedTokenizerFast, Wav2Vec2BertConfig
+from transformers import (
+    AutoModel,
+    AutoModelForCTC,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Wav2Vec2BertConfig,
+)
 
 from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining, BestRqOutput
 from speechverse.encoders.conv_speech import ConvSpeechConfig
@@ -41,7 +48,7 @@ class Objectives(nn.Module):
         self,
         shape: EncoderShape,
         objective: BestRqRecipe,
-        tokenizer: PreTrainedTokenizerFast,
+        tokenizer: PreTrainedTokenizerFast | None,
         voice: Mapping[str, int],
         compute: Compute = ON_CPU,
     ) -> None:
@@ -50,19 +57,28 @@ class Objectives(nn.Module):
         Args:
             shape: Of the body.
             objective: Of BEST-RQ.
-            tokenizer: Of the CTC head's pieces.
+            tokenizer: Of the CTC head's pieces; None for BEST-RQ alone, without any other head.
             voice: Field of labels → number of classes.
             compute: Where and how precisely the passes are computed; the weights are drawn on the CPU.
         """
         super().__init__()
         self.compute = compute
-        self.ctc: Any = AutoModelForCTC.from_config(body_config(shape, tokenizer))
+        config = body_config(shape, tokenizer)
+        whole: Any = (AutoModel if tokenizer is None else AutoModelForCTC).from_config(config)
+        self.ctc: Any = None if tokenizer is None else whole
+        body = whole.base_model
         if isinstance(shape, ConformerShape):
-            _start_conformer(self.ctc.base_model)
-        self.letters = nn.Linear(shape.hidden_size, 1 + len(LETTERS))
-        self.voice = nn.ModuleDict({field: nn.Linear(2 * shape.hidden_size, size) for field, size in voice.items()})
-        self.best_rq = BestRqForPreTraining(self.ctc.base_model, BestRqConfig(**objective.model_dump()))
+            _start_conformer(body)
+        if tokenizer is not None:
+            self.letters = nn.Linear(shape.hidden_size, 1 + len(LETTERS))
+            self.voice = nn.ModuleDict({field: nn.Linear(2 * shape.hidden_size, size) for field, size in voice.items()})
+        self.best_rq = BestRqForPreTraining(body, BestRqConfig(**objective.model_dump()))
         self.to(compute.device)
+
+    @property
+    def body(self) -> PreTrainedModel:
+        """What all objectives share."""
+        return self.best_rq.body
 
     def named(self, batch: SpeechBatch, generator: torch.Generator) -> BestRqOutput:
         """The self-supervised pass."""
@@ -112,12 +128,12 @@ def _start_conformer(body: nn.Module) -> None:
             nn.init.xavier_uniform_(module.weight)
 
 
-def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
+def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast | None) -> PreTrainedConfig:
     """The body in transformers' words; the CTC blank is the padding piece."""
+    pieces = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} if tokenizer else {}
     common: dict[str, Any] = {
-        "vocab_size": len(tokenizer),
+        **pieces,
         "feature_projection_input_dim": MEL_BINS * shape.stride,
-        "pad_token_id": tokenizer.pad_token_id,
         **shape.model_dump(exclude={"body", "stride", "dropout"}),
     }
     if not isinstance(shape, ConformerShape):
@@ -131,7 +147,7 @@ def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast) -> PreT
         apply_spec_augment=False,
         mask_time_prob=0.0,
         bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id if tokenizer else None,
     )
 
 

@@ -26,22 +26,29 @@ Numbers = dict[str, float]
 
 
 def made_of(
-    recipe: EncoderRecipe | LmRecipe, tokenizer: PreTrainedTokenizerFast, later: Iterable[str] = ()
+    recipe: EncoderRecipe | LmRecipe,
+    tokenizer: PreTrainedTokenizerFast | None,
+    later: Iterable[str] = (),
+    audio: str | None = None,
 ) -> dict[str, Any]:
-    """What a phase's weights follow from: key of the recipe → value, and a digest of the tokenizer.
+    """What a phase's weights follow from: key of the recipe → value, and digests of the tokenizer and the audio.
 
     Args:
         recipe: All of it counts, but for its name and what changes no weight.
-        tokenizer: The one made for it; another version of the package may make another.
+        tokenizer: The one made for it, if any; another version of the package may make another.
         later: Parts that only later phases read.
+        audio: Tells the user's own audio from any other; where that lies does not matter.
     """
     values = recipe.model_dump(mode="json", exclude={"kind", "name", *later})
-    for name in ("workers", "probe_clips"):
+    for name in ("workers", "probe_clips", "audio", "corpus"):
         values["data"].pop(name, None)
-    pieces = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
     # A state of a run that says nothing of it, such as one of an older version, goes on.
     values["compute"] = recipe.compute.model_dump(mode="json", exclude_defaults=True, exclude={"device"})
-    return {**_flat(values), "the tokenizer's pieces": pieces[:16]}
+    digests = {"the audio": audio} if audio else {}
+    if tokenizer is not None:
+        pieces = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        digests["the tokenizer's pieces"] = pieces[:16]
+    return {**_flat(values), **digests}
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

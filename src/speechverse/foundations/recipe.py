@@ -113,8 +113,22 @@ class BestRqRecipe(Strict):
 
 
 class EncoderData(Strict):
-    """The encoder's own made speech; `probe_clips` of it fit the probes of the card (0: none are fitted)."""
+    """What the encoder hears: made speech, or the user's own audio.
 
+    Attributes:
+        audio: A folder of recordings nobody has transcribed, instead of made speech; searched with all below it.
+        corpus: A corpus folder or a plain JSONL, instead of made speech; CTC learns its `text`.
+        seed: Of the made speech.
+        utterances: Made clips to train on.
+        dev_utterances: Made clips held out.
+        workers: Processes that make speech and features.
+        batch_seconds: Of speech in a batch, padding included.
+        max_seconds: BEST-RQ's longest clip; own recordings are cut into windows no longer than that.
+        probe_clips: How many clips fit the probes of the card (0: none are fitted).
+    """
+
+    audio: Path | None = None
+    corpus: Path | None = None
     seed: int = 101
     utterances: int = Field(default=12_000, ge=10)
     dev_utterances: int = Field(default=200, ge=1)
@@ -122,6 +136,17 @@ class EncoderData(Strict):
     batch_seconds: float = Field(default=60.0, gt=0)
     max_seconds: float = Field(default=15.0, gt=0)
     probe_clips: int = Field(default=3000, ge=0)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's audio rather than made speech."""
+        return self.audio is not None or self.corpus is not None
+
+    @model_validator(mode="after")
+    def _of_one_source(self) -> EncoderData:
+        if self.audio is not None and self.corpus is not None:
+            raise ValueError("audio and corpus are both given; name one of them")
+        return self
 
 
 class Augmentation(Strict):
@@ -181,7 +206,7 @@ class CtcPhase(PhaseSettings):
 
 
 class EncoderRecipe(Strict):
-    """`speechverse pretrain encoder`."""
+    """`speechverse pretrain encoder`; without `ctc`, BEST-RQ alone."""
 
     kind: Literal["encoder"]
     name: str
@@ -193,15 +218,24 @@ class EncoderRecipe(Strict):
     augment: Augmentation = Augmentation()
     compute: ComputeSettings = ComputeSettings()
     best_rq: PhaseSettings
-    ctc: CtcPhase
+    ctc: CtcPhase | None = None
 
     @model_validator(mode="after")
     def _has_the_layers_named(self) -> EncoderRecipe:
+        if self.ctc is None:
+            return self
+        if self.data.audio is not None:
+            raise ValueError("ctc learns from transcripts, data.audio has none; take ctc out, or give data.corpus")
         layers = self.shape.num_hidden_layers
         for name in ("letters_layer", "low_layers", "voice_layer"):
             if not 0 <= getattr(self.ctc, name) <= layers:
                 raise ValueError(f"ctc.{name} is {getattr(self.ctc, name)}; the encoder has {layers} layers")
         return self
+
+    def on_audio(self, folder: Path) -> EncoderRecipe:
+        """The same recipe on a folder of recordings that nobody has transcribed: BEST-RQ alone."""
+        data = self.data.model_copy(update={"audio": folder, "corpus": None})
+        return self.model_copy(update={"data": data, "ctc": None})
 
 
 class LmShape(Strict):
