@@ -152,7 +152,7 @@ class _Planner:
         """Two speakers that can be told apart by ear."""
         first = self.rng.choice(speakers(self.part))
         others = [s for s in speakers(self.part) if s.differs_from(first)]
-        return first, max(self.rng.sample(others, _CANDIDATES), key=first.unlikeness)
+        return first, max(self.rng.sample(others, min(_CANDIDATES, len(others))), key=first.unlikeness)
 
     def _channel(self) -> Channel:
         spec, rng = self.spec, self.rng
