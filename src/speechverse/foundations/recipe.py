@@ -70,6 +70,7 @@ class ConvShape(Strict):
     num_hidden_layers: int = Field(default=6, ge=1)
     intermediate_size: int = Field(default=640, ge=1)
     conv_kernel_size: int = Field(default=11, ge=1)
+    mel_conv_width: int = Field(default=0, ge=0)
     stride: int = Field(default=4, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 

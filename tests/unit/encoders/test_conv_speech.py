@@ -9,6 +9,8 @@ from speechverse.encoders.conv_speech import ConvSpeechConfig, ConvSpeechForCTC
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64, "conv_kernel_size": 5}
 
+MEL = {"num_mel_bins": 5, "mel_conv_width": 16}
+
 
 def small(**options: object) -> ConvSpeechForCTC:
     torch.manual_seed(0)
@@ -27,8 +29,24 @@ def test_it_hears_as_far_ahead_as_back() -> None:
         ConvSpeechConfig(conv_kernel_size=4)
 
 
-def test_it_learns_a_batch_by_ctc() -> None:
-    model = small()
+@pytest.mark.parametrize("options", [{}, MEL], ids=["linear", "convolutions"])
+def test_what_a_row_gives_depends_on_nothing_beside_it(options: dict) -> None:
+    model = small(**options).eval()
+    frames, mask = torch.randn(2, 20, 20), torch.ones(2, 20)
+    frames[1, 13:], mask[1, 13:] = 0, 0
+    with torch.no_grad():
+        together, alone = model(frames, attention_mask=mask).logits[1, :13], model(frames[1:, :13]).logits[0]
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_convolutions_need_a_stride_they_can_halve() -> None:
+    with pytest.raises(ValueError, match="stride of 2, 4, 8 or 16"):
+        ConvSpeechConfig(feature_projection_input_dim=240, mel_conv_width=8)
+
+
+@pytest.mark.parametrize("options", [{}, MEL], ids=["linear", "convolutions"])
+def test_it_learns_a_batch_by_ctc(options: dict) -> None:
+    model = small(**options)
     frames, mask = torch.randn(3, 12, 20), torch.ones(3, 12)
     mask[1, 8:] = 0
     labels = torch.tensor([[1, 2, 3, 3], [4, 5, -100, -100], [6, 7, 8, -100]])

@@ -13,6 +13,9 @@ class ConvSpeechConfig(PreTrainedConfig):
     Attributes:
         vocab_size: Pieces of the CTC head.
         feature_projection_input_dim: Width of a stacked log-mel frame (mel bins × stride).
+        num_mel_bins: Of an unstacked frame.
+        mel_conv_width: Channels of convolutions over the frames as they were before stacking, which replace the linear
+            layer over a stacked frame; 0 for that layer. The stride must then be a power of two.
         hidden_size: Width of the hidden states.
         num_hidden_layers: Blocks.
         intermediate_size: Width inside a feed-forward part.
@@ -26,6 +29,8 @@ class ConvSpeechConfig(PreTrainedConfig):
 
     vocab_size: int | None = None
     feature_projection_input_dim: int = 320
+    num_mel_bins: int = 80
+    mel_conv_width: int = 0
     hidden_size: int = 160
     num_hidden_layers: int = 6
     intermediate_size: int = 640
@@ -38,3 +43,13 @@ class ConvSpeechConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         if self.conv_kernel_size % 2 == 0:
             raise ValueError(f"conv_kernel_size is {self.conv_kernel_size}; it must be odd")
+        if self.mel_conv_width and self.stride not in (2, 4, 8, 16):
+            raise ValueError(
+                f"mel_conv_width needs a stride of 2, 4, 8 or 16; {self.feature_projection_input_dim} values a stacked "
+                f"frame of {self.num_mel_bins} bins make {self.stride}"
+            )
+
+    @property
+    def stride(self) -> float:
+        """Mel frames in a stacked one."""
+        return self.feature_projection_input_dim / self.num_mel_bins

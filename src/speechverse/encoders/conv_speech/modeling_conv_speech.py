@@ -10,6 +10,7 @@ Shapes: B batch, T frames, F width of a stacked frame, D width of the hidden sta
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -30,9 +31,35 @@ class FeatureProjection(nn.Module):
         self.layer_norm = nn.LayerNorm(config.feature_projection_input_dim, config.layer_norm_eps)
         self.projection = nn.Linear(config.feature_projection_input_dim, config.hidden_size)
 
-    def forward(self, frames_BTF: Tensor) -> Tensor:
+    def forward(self, frames_BTF: Tensor, mask_BT1: Tensor) -> Tensor:
         """Returns (B, T, D)."""
         return self.projection(self.layer_norm(frames_BTF))
+
+
+class MelConvolutions(nn.Module):
+    """Stacked frames (B, T, F), taken apart again, to the stream (B, T, D).
+
+    Each convolution but the first halves the rate.
+    """
+
+    def __init__(self, config: ConvSpeechConfig) -> None:
+        super().__init__()
+        self.num_mel_bins, width = config.num_mel_bins, config.mel_conv_width
+        halvings = int(config.stride).bit_length() - 1
+        widths = [config.num_mel_bins, *[width] * halvings, config.hidden_size]
+        self.layers = nn.ModuleList(
+            nn.Conv1d(a, b, kernel_size=5, stride=2 if number else 1, padding=2)
+            for number, (a, b) in enumerate(pairwise(widths))
+        )
+
+    def forward(self, frames_BTF: Tensor, mask_BT1: Tensor) -> Tensor:
+        """Returns (B, T, D); what lies beyond a row's length is silenced before each convolution."""
+        rows, frames, _ = frames_BTF.shape
+        hidden_BCT = frames_BTF.reshape(rows, -1, self.num_mel_bins).transpose(1, 2)
+        for number, layer in enumerate(self.layers):
+            mask_B1T = mask_BT1.repeat_interleave(hidden_BCT.shape[2] // frames, dim=1).transpose(1, 2)
+            hidden_BCT = layer((functional.gelu(hidden_BCT) if number else hidden_BCT) * mask_B1T)
+        return hidden_BCT.transpose(1, 2)
 
 
 class ConvSpeechLayer(nn.Module):
@@ -102,7 +129,7 @@ class ConvSpeechModel(ConvSpeechPreTrainedModel):
 
     def __init__(self, config: ConvSpeechConfig) -> None:
         super().__init__(config)
-        self.feature_projection = FeatureProjection(config)
+        self.feature_projection = (MelConvolutions if config.mel_conv_width else FeatureProjection)(config)
         self.encoder = ConvSpeechLayers(config)
         self.post_init()
 
@@ -126,7 +153,7 @@ class ConvSpeechModel(ConvSpeechPreTrainedModel):
         if attention_mask is None:
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
         mask_BT1 = attention_mask[..., None].to(input_features.dtype)
-        last, states = self.encoder(self.feature_projection(input_features), mask_BT1)
+        last, states = self.encoder(self.feature_projection(input_features, mask_BT1), mask_BT1)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         return BaseModelOutput(last_hidden_state=last, hidden_states=states if output_hidden_states else None)
