@@ -15,6 +15,8 @@ import torch
 from accelerate import PartialState
 from torch import nn
 
+from speechverse.errors import SpeechverseError
+
 _PATIENCE = timedelta(hours=12)  # others wait while the first makes speech and features
 
 
@@ -44,21 +46,27 @@ class Crew:
     def wait(self) -> None:
         """Until all are here."""
         if self.size > 1:
-            torch.distributed.barrier()
+            with _loss_told():
+                torch.distributed.barrier()
 
     def share(self, rows: Sequence[int]) -> list[int]:
         """This process's rows of a batch, at least one: there may be fewer rows than processes."""
         return list(rows[self.rank :: self.size]) or list(rows[-1:])
 
     def average(self, parameters: Iterable[nn.Parameter], stop: bool) -> bool:
-        """Puts the mean of all processes' gradients in place, and tells whether any of them was asked to stop."""
+        """Puts the mean of all processes' gradients in place, and tells whether any of them was asked to stop.
+
+        Raises:
+            SpeechverseError: Another process is gone.
+        """
         if self.size == 1:
             return stop
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         flags = gradients[0].new_tensor([float(stop)])
         whole = torch.cat([flags, *(gradient.flatten() for gradient in gradients)])
-        torch.distributed.all_reduce(whole)
+        with _loss_told():
+            torch.distributed.all_reduce(whole)
         stop = bool(whole[0] > 0)
         for parameter, mean in zip(trained, (whole[1:] / self.size).split([p.numel() for p in trained]), strict=True):
             parameter.grad = mean.view_as(parameter)
@@ -67,6 +75,18 @@ class Crew:
 
 ALONE = Crew()
 """A process that has no others beside it."""
+
+
+@contextmanager
+def _loss_told() -> Iterator[None]:
+    """Words what the network says when a process of the crew is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise SpeechverseError(
+            "another process of this run ended before its time (killed, or out of memory?); "
+            "the same command goes on from the last saved step"
+        ) from error
 
 
 @contextmanager
