@@ -5,6 +5,8 @@ All draws come from the generator given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from speechverse.audio.waveform import active_level_db, level_db
@@ -99,7 +101,11 @@ def convolve(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 def tilt_spectrum(samples: np.ndarray, tilt_db: float) -> np.ndarray:
     """Tilts the spectrum of (T,) at 16 kHz around 1 kHz, by dB an octave; constant below 125 Hz, negative is duller."""
+    return filtered(samples, lambda hertz: (np.maximum(hertz, 125.0) / 1000.0) ** (tilt_db / 6.0206))
+
+
+def filtered(samples: np.ndarray, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Scales the spectrum of (T,) at 16 kHz by a gain for each frequency in Hz."""
     size = 1 << (len(samples) - 1).bit_length()
-    frequencies = np.fft.rfftfreq(size, 1.0 / SAMPLING_RATE)
-    gain = (np.maximum(frequencies, 125.0) / 1000.0) ** (tilt_db / 6.0206)
-    return np.fft.irfft(np.fft.rfft(samples, size) * gain, size)[: len(samples)].astype(np.float32)
+    scales = gain(np.fft.rfftfreq(size, 1.0 / SAMPLING_RATE))
+    return np.fft.irfft(np.fft.rfft(samples, size) * scales, size)[: len(samples)].astype(np.float32)

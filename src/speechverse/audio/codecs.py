@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from speechverse.audio.augment import filtered
 from speechverse.audio.decode import resample
 from speechverse.errors import UserError, unknown_name
 from speechverse.types import SAMPLING_RATE
@@ -69,10 +70,12 @@ def through_codec(samples: np.ndarray, name: str) -> np.ndarray:
 def through_telephone(samples: np.ndarray) -> np.ndarray:
     """Leaves of (T,) at 16 kHz what lies in the telephone band, with soft edges."""
     low, high = TELEPHONE_BAND
-    size = 1 << (len(samples) - 1).bit_length()
-    frequencies = np.maximum(np.fft.rfftfreq(size, 1.0 / SAMPLING_RATE), 1.0)
-    gain = 1.0 / np.sqrt((1.0 + (low / frequencies) ** 8) * (1.0 + (frequencies / high) ** 24))
-    return np.fft.irfft(np.fft.rfft(samples, size) * gain, size)[: len(samples)].astype(np.float32)
+
+    def gain(hertz: np.ndarray) -> np.ndarray:
+        heard = np.maximum(hertz, 1.0)
+        return 1.0 / np.sqrt((1.0 + (low / heard) ** 8) * (1.0 + (heard / high) ** 24))
+
+    return filtered(samples, gain)
 
 
 def clip_peaks(samples: np.ndarray, share: float) -> np.ndarray:

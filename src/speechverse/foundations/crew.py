@@ -33,9 +33,13 @@ class Crew:
     size: int = 1
 
     @classmethod
-    def join(cls) -> Crew:
-        """The crew that `hiring` or `torchrun` started this process in."""
-        state = PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
+    def join(cls, cpu: bool = False) -> Crew:
+        """The crew that `hiring` or `torchrun` started this process in.
+
+        Args:
+            cpu: Whether they train on CPUs although there may be GPUs: gradients then travel otherwise.
+        """
+        state = PartialState(cpu=cpu or not torch.cuda.is_available(), timeout=_PATIENCE)
         return cls(state.process_index, state.num_processes)
 
     @property

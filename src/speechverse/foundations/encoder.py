@@ -61,7 +61,7 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
     Returns:
         The folder that transformers loads.
     """
-    crew = Crew.join()
+    crew = Crew.join(cpu=recipe.compute.device == "cpu")
     with only_run_in(output) if crew.leads else nullcontext():
         tokenizer = world_tokenizer(recipe.tokenizer) if recipe.ctc else None
         torch.manual_seed(hash_seed(recipe.seed, "encoder") % 2**63)

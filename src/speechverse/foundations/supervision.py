@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from speechverse.foundations.objectives import UNKNOWN, frames_needed, spell
+from speechverse.synth.accents import ACCENTS
 from speechverse.synth.styles import EMOTIONS
-from speechverse.synth.voices import ACCENTS
 from speechverse.types import Utterance
 
 VOICE_CLASSES: dict[str, list[Any]] = {

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechverse.seeding import rng_for
+from speechverse.synth.accents import ACCENTS
 from speechverse.synth.language import Sentence, draw_sentence
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF
-from speechverse.synth.voices import ACCENTS, Part
+from speechverse.synth.voices import Part
 from speechverse.tasks import Ask, LabelSet, Task, all_tasks
 from speechverse.types import AudioRef, Example, Utterance
 

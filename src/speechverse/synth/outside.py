@@ -18,13 +18,14 @@ from speechverse.data.jsonl import entries
 from speechverse.data.labels import INVENTORY_FIELDS, as_label_sets, check_names, names_used, normalise_labels
 from speechverse.errors import CorpusError, UserError, unknown_name
 from speechverse.seeding import rng_for
+from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip
 from speechverse.synth.corpus import Source
 from speechverse.synth.plan import plan_reading
 from speechverse.synth.speaking import check_text
 from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, SENTIMENTS
-from speechverse.synth.voices import ACCENTS, Part, Speaker, get_speaker, speakers
+from speechverse.synth.voices import Part, Speaker, get_speaker, speakers
 from speechverse.tasks import LabelSet
 from speechverse.tasks.st import LANGUAGES
 

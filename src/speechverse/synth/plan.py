@@ -9,12 +9,13 @@ from typing import Any
 
 from speechverse.audio.codecs import CODECS
 from speechverse.seeding import hash_seed, rng_for
+from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Channel, Clip, Turn
 from speechverse.synth.language import Sentence, draw_sentence
 from speechverse.synth.sounds import backgrounds, sounds
 from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style, draw_turn
-from speechverse.synth.voices import ACCENTS, Part, Speaker, speakers
+from speechverse.synth.voices import Part, Speaker, speakers
 
 _LONGEST_SENTENCE = 14  # words, about 6 s when spoken sadly
 _LONGEST_TURNS = (4, 4)  # two turns last about as long as one sentence: length must not tell how many speak,

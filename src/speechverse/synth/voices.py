@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from speechverse.errors import UserError, unknown_name
 from speechverse.seeding import rng_for
-from speechverse.synth.accents import ACCENTS as ACCENTS
 from speechverse.synth.accents import language_of
 from speechverse.synth.language.sentence import Part
 

@@ -12,7 +12,7 @@ from speechverse.foundations.world import label_sets, world_tokenizer
 
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
-    return world_tokenizer(TokenizerRecipe(vocab_size=700, sentences=400))
+    return world_tokenizer(TokenizerRecipe(vocab_size=1000, sentences=400))
 
 
 @pytest.fixture(scope="session")

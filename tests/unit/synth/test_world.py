@@ -17,6 +17,7 @@ from speechverse.data import Corpus
 from speechverse.errors import MissingExtraError, UserError
 from speechverse.synth import SynthSpec, speak, synthesize_corpus, verify_test_set
 from speechverse.synth import test_set_spec as frozen_spec
+from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip, Turn
 from speechverse.synth.espeak import Espeak
 from speechverse.synth.frozen import TEST_SETS, manifest_hash
@@ -24,7 +25,7 @@ from speechverse.synth.plan import plan_split
 from speechverse.synth.render import join
 from speechverse.synth.sounds import BABBLE, HELD_OUT_BACKGROUND, HELD_OUT_SOUND, SOUNDS, make_sound
 from speechverse.synth.styles import EMOTIONS
-from speechverse.synth.voices import ACCENTS, CROWD, get_speaker, speakers
+from speechverse.synth.voices import CROWD, get_speaker, speakers
 from speechverse.synth.workers import Shard, run_shards
 from speechverse.types import Utterance
 

@@ -31,7 +31,7 @@ travel:
       templates: ["away from {town} with {thing} / weg von {town} mit {thing} / loin de {town} avec {thing}"]
 """
 ZOO = """
-zoo:
+zooarium:
   description: wild beasts
   held_out: true
   intents:
@@ -54,7 +54,7 @@ closers: ["", "thanks / danke / merci"]
 """
 FILES = {
     "home.yaml": HOME,
-    "zoo.yaml": ZOO,
+    "zooarium.yaml": ZOO,
     "slots.yaml": SLOTS,
     "slots_far.yaml": SLOTS_FAR,
     "phrases.yaml": PHRASES,

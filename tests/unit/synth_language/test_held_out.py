@@ -54,7 +54,7 @@ def test_requests_of_the_grammar_hold_nothing_held_out(part):
 @pytest.mark.usefixtures("small_world")
 def test_each_held_out_stratum_holds_what_it_is_called():
     assert {(s.intent, s.domain) for s in draws("test", "unseen_intents", 100)} == {("leave", "travel")}
-    assert {(s.intent, s.domain) for s in draws("test", "unseen_domain", 100)} == {("feed", "zoo")}
+    assert {(s.intent, s.domain) for s in draws("test", "unseen_domain", 100)} == {("feed", "zooarium")}
     named = draws("test", "unseen_names", 300)
     assert {s.intent for s in named} == {"play", "go"}
     assert all(held_back_in(s.text) for s in named)
@@ -82,7 +82,7 @@ def test_labels_are_the_seen_ones_unless_all_are_asked_for():
     assert set(inventory()["slots"]) == {"singer", "town", "day"}
     every = inventory(held_out=True)
     assert set(every["intent"]) == {"play", "go", "stay", "leave", "feed"}
-    assert "zoo" in every["domain"] and {"thing", "beast"} <= set(every["slots"])
+    assert "zooarium" in every["domain"] and {"thing", "beast"} <= set(every["slots"])
     assert label_inventory()["intent"] == inventory()["intent"]
     assert label_inventory(held_out=True)["intent"] == every["intent"]
 
@@ -106,7 +106,7 @@ def test_the_text_that_foundations_read_holds_nothing_held_out():
     world = pytest.importorskip("speechverse.foundations.world")
     text_side = pytest.importorskip("speechverse.foundations.text_side")
     labels = world.label_sets()
-    assert "feed" not in labels["intent"].names and "zoo" not in labels["domain"].names
+    assert "feed" not in labels["intent"].names and "zooarium" not in labels["domain"].names
     side = text_side.TextSide(labels, "train", 1, 400)
     rng = random.Random(0)
     read = [utterance.text or "" for utterance in side.utterances]
@@ -114,4 +114,4 @@ def test_the_text_that_foundations_read_holds_nothing_held_out():
         question = side.draw(rng)
         read += [question.said, question.instruction, question.target]
     for text in read:
-        assert not held_back_in(text) and not {"quagga", "xerus"} & set(text.split()), text
+        assert not held_back_in(text) and not {"quagga", "xerus", "zooarium"} & set(text.split()), text

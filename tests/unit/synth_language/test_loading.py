@@ -17,22 +17,22 @@ def test_the_packages_own_files_are_sound():
 
 def test_every_file_is_found_in_order_of_its_name(folder):
     world = grammar.read(folder)
-    assert list(world.domains) == ["music", "travel", "zoo"]
+    assert list(world.domains) == ["music", "travel", "zooarium"]
     assert list(world.slots) == ["singer", "day", "town", "thing", "beast"]
-    (folder / "animals.yaml").write_text((folder / "zoo.yaml").read_text())
-    (folder / "zoo.yaml").unlink()
-    assert list(grammar.read(folder).domains) == ["zoo", "music", "travel"]
+    (folder / "animals.yaml").write_text((folder / "zooarium.yaml").read_text())
+    (folder / "zooarium.yaml").unlink()
+    assert list(grammar.read(folder).domains) == ["zooarium", "music", "travel"]
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("zoo.yaml", "zoo:", "music:", "zoo.yaml: domain 'music' is in another file"),
-        ("zoo.yaml", "feed:", "play:", "intent 'play' is in two domains"),
+        ("zooarium.yaml", "zooarium:", "music:", "zooarium.yaml: domain 'music' is in another file"),
+        ("zooarium.yaml", "feed:", "play:", "intent 'play' is in two domains"),
         ("home.yaml", "stay:", "go:", "home.yaml: 'go' is there twice"),
         ("slots_far.yaml", "town:", "day:", "slots_far.yaml: slot 'day' is in another file"),
-        ("zoo.yaml", "will {thing}", "will / {thing}", "needs 3 languages"),
-        ("zoo.yaml", "{beast}", "{beest}", "same slots in all languages|did you mean 'beast'"),
+        ("zooarium.yaml", "will {thing}", "will / {thing}", "needs 3 languages"),
+        ("zooarium.yaml", "{beast}", "{beest}", "same slots in all languages|did you mean 'beast'"),
         ("home.yaml", "{singer}", "{singr}", "did you mean 'singer'"),
         ("home.yaml", "(spiel|sing)", "(spiel|sing|summ)", "not of equal number"),
         ("home.yaml", "va {town}", "va", "not the same slots in all languages"),

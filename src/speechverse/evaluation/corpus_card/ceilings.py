@@ -70,23 +70,25 @@ class Shortcut:
     Attributes:
         label: Field.
         cue: "mean log-mels", "duration" or "words".
-        limit: Highest UAR; None is only reported; `NEAR_CHANCE` stands for that much over chance.
+        limit: Highest UAR; None is only reported, unless it is to stay near chance.
+        near_chance: Whether the limit is `NEAR_CHANCE` above chance.
     """
 
     label: str
     cue: str
-    limit: float | None
+    limit: float | None = None
+    near_chance: bool = False
 
 
 SHORTCUTS = (
     Shortcut("emotion", "mean log-mels", 0.60),
     Shortcut("sentiment", "mean log-mels", 0.60),
-    Shortcut("accent", "mean log-mels", None),
-    Shortcut("num_speakers", "mean log-mels", None),
-    Shortcut("num_speakers", "duration", NEAR_CHANCE),
-    Shortcut("emotion", "words", NEAR_CHANCE),
-    Shortcut("sentiment", "words", NEAR_CHANCE),
-    Shortcut("accent", "words", NEAR_CHANCE),
+    Shortcut("accent", "mean log-mels"),
+    Shortcut("num_speakers", "mean log-mels"),
+    Shortcut("num_speakers", "duration", near_chance=True),
+    Shortcut("emotion", "words", near_chance=True),
+    Shortcut("sentiment", "words", near_chance=True),
+    Shortcut("accent", "words", near_chance=True),
 )
 
 
@@ -174,7 +176,7 @@ def _ceiling(shortcut: Shortcut, parts: Sequence[_Part], how: str, seed: int) ->
         return f"{len(truth)} clips of {classes} classes to test on are too few"
     value, low, high = bootstrap("uar", guesses, truth, seed=seed)
     chance = 1 / classes
-    limit = chance + NEAR_CHANCE if shortcut.limit == NEAR_CHANCE else shortcut.limit
+    limit = chance + NEAR_CHANCE if shortcut.near_chance else shortcut.limit
     majority = max(truth.count(name) for name in set(truth)) / len(truth)
     return Ceiling(shortcut.label, shortcut.cue, "UAR", value, low, high, chance, majority, limit, len(truth), how)
 
