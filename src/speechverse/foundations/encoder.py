@@ -47,6 +47,7 @@ from speechverse.metrics import score
 from speechverse.seeding import hash_seed
 from speechverse.synth import SynthSpec, synthesize_corpus
 from speechverse.training.logs import Progress
+from speechverse.training.memory import keep_freed_memory
 from speechverse.types import Seconds
 
 
@@ -61,6 +62,7 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
     Returns:
         The folder that transformers loads.
     """
+    keep_freed_memory()
     crew = Crew.join(cpu=recipe.compute.device == "cpu")
     with only_run_in(output) if crew.leads else nullcontext():
         tokenizer = world_tokenizer(recipe.tokenizer) if recipe.ctc else None

@@ -22,6 +22,7 @@ from speechverse.foundations.text_side import TextSide, world_words
 from speechverse.foundations.world import label_sets, world_tokenizer
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.tasks import Task
+from speechverse.training.memory import keep_freed_memory
 from speechverse.types import Example
 
 _WIDEST_ANSWER = 48  # pieces
@@ -41,6 +42,7 @@ def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
     Returns:
         The folder that transformers loads.
     """
+    keep_freed_memory()
     with only_run_in(output):
         torch.manual_seed(hash_seed(recipe.seed, "lm") % 2**63)
         tokenizer = world_tokenizer(recipe.tokenizer)

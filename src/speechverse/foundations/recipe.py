@@ -45,7 +45,7 @@ class ComputeSettings(Strict):
 
     Attributes:
         device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
-        precision: "auto" is bf16 autocast on a GPU that has it, and fp32 elsewhere.
+        precision: "auto" is bf16 autocast on a device that has units for it, and fp32 elsewhere.
         round_frames: Padded lengths of speech are rounded up to a multiple of so many stacked frames.
     """
 

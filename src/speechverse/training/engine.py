@@ -78,7 +78,7 @@ class Engine:
 
 
 def resolve_precision(wanted: str, device: torch.device, key: str = "training.precision") -> str:
-    """Either "bf16" or "fp32"; "auto" is bf16 on a GPU that has it, and fp32 elsewhere.
+    """Either "bf16" or "fp32"; "auto" is bf16 where the device has units for it, CPUs among them, and fp32 elsewhere.
 
     Args:
         wanted: "auto", "bf16" or "fp32".
@@ -90,7 +90,7 @@ def resolve_precision(wanted: str, device: torch.device, key: str = "training.pr
     """
     has_bf16 = _has_bf16(device)
     if wanted == "auto":
-        return "bf16" if has_bf16 and device.type != "cpu" else "fp32"
+        return "bf16" if has_bf16 else "fp32"
     if wanted == "bf16" and not has_bf16:
         raise RecipeError(f"{key}: this {device.type} has no bf16 units; use fp32 or auto")
     return wanted
