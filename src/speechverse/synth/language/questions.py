@@ -56,6 +56,14 @@ _HOW_MANY = (
     'How many of "{0}", "{1}" and "{2}" are said?',
     "Of {0}, {1} and {2}, how many does the speaker name?",
 )
+_NOUNS = {
+    "people": "number of people",
+    "copies": "number of copies",
+    "repetitions": "number of repetitions",
+    "thousands": "number of paces",
+    "ailing_since": "length of illness",
+}
+"""Singular nouns for slots whose names do not go with "is"."""
 _FIRST = ('Which word comes first, "{0}" or "{1}"?', 'What is said earlier: "{0}" or "{1}"?')
 
 
@@ -224,4 +232,4 @@ def _values_by_first_word(world: grammar.World) -> Mapping[str, list[tuple[str, 
 
 
 def _spoken(name: str) -> str:
-    return name.replace("_", " ")
+    return _NOUNS.get(name, name.replace("_", " "))
