@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from speechverse.synth.language import STRATA, Sentence, draw_sentence, grammar
+from speechverse.synth.language import STRATA, Sentence, draw_sentence, grammar, questions
 
 STRATA_COUNT = 1500
 NUMBERS = {"zero": 0, "one": 1, "two": 2, "three": 3}
@@ -84,7 +84,9 @@ def test_of_two_only_the_answer_is_said_and_counts_are_true(stratum):
 
 
 def test_kinds_that_are_not_named_are_not_in_the_text():
-    values = {slot.name.replace("_", " "): [v.value for v in slot.values] for slot in grammar.load().slots.values()}
+    values = {
+        questions.spoken_name(slot.name): [v.value for v in slot.values] for slot in grammar.load().slots.values()
+    }
     seen = 0
     for sentence, question, answer in asked("grammar"):
         kind = re.fullmatch(r"Is any (.+) named\?", question)
@@ -98,7 +100,7 @@ def test_which_value_has_one_answer():
     for sentence, question, answer in asked("grammar"):
         kind = re.fullmatch(r"Which (.+) is named\?", question)
         if kind:
-            assert dict(sentence.slots)[kind[1].replace(" ", "_")] == answer
+            assert {questions.spoken_name(name): value for name, value in sentence.slots}[kind[1]] == answer
 
 
 @pytest.mark.parametrize("stratum", STRATA)

@@ -56,6 +56,14 @@ _HOW_MANY = (
     'How many of "{0}", "{1}" and "{2}" are said?',
     "Of {0}, {1} and {2}, how many does the speaker name?",
 )
+_NOUNS = {
+    "people": "number of people",
+    "copies": "number of copies",
+    "repetitions": "number of repetitions",
+    "thousands": "number of paces",
+    "ailing_since": "length of illness",
+}
+"""Singular nouns for slots whose names do not go with "is"."""
 _FIRST = ('Which word comes first, "{0}" or "{1}"?', 'What is said earlier: "{0}" or "{1}"?')
 
 
@@ -120,7 +128,7 @@ def _which_value(pair: _Pair) -> Question | None:
     if not alone:
         return None
     name, value = pair.rng.choice(alone)
-    return pair.rng.choice(_WHICH_VALUE).format(_spoken(name), slots[name].description), value
+    return pair.rng.choice(_WHICH_VALUE).format(spoken_name(name), slots[name].description), value
 
 
 def _which_of_two(pair: _Pair) -> Question | None:
@@ -185,7 +193,7 @@ def _kinds(sentence: Sentence, other: Sentence) -> list[tuple[str, ...]]:
     world = grammar.load()
     named = {name for name, _ in other.slots} | set(_values_in(other.text))
     return [
-        (_spoken(name), world.slots[name].description)
+        (spoken_name(name), world.slots[name].description)
         for name, _ in sentence.slots
         if not any(_are_alike(world, name, foreign) for foreign in named)
     ]
@@ -198,7 +206,7 @@ def _are_alike(world: grammar.World, name: str, other: str) -> bool:
         return True
     slots = world.slots
     values, others = ({value.value for value in slots[each].values} for each in (name, other))
-    described = [content_words(f"{_spoken(each)} {slots[each].description}") for each in (name, other)]
+    described = [content_words(f"{spoken_name(each)} {slots[each].description}") for each in (name, other)]
     return bool(values & others or described[0] & described[1])
 
 
@@ -223,5 +231,6 @@ def _values_by_first_word(world: grammar.World) -> Mapping[str, list[tuple[str, 
     return known
 
 
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")
+def spoken_name(name: str) -> str:
+    """A slot's name as questions say it: a singular noun."""
+    return _NOUNS.get(name, name.replace("_", " "))
