@@ -142,6 +142,20 @@ def test_nothing_is_silent_or_clipped(world: Corpus) -> None:
         assert len(samples) == round(utterance.duration * 16_000)
 
 
+def test_how_much_is_said_does_not_tell_how_many_speak() -> None:
+    clips = [clip for clip in plan_split(SynthSpec(num_train=1000, two_speaker_share=0.3), "train") if clip.turns]
+    one, two = ([len(c.text.split()) for c in clips if c.labels["num_speakers"] == number] for number in (1, 2))
+    assert 0.5 < np.mean(one) - np.mean(two) < 2  # a second turn takes time of its own
+    assert max(two) <= 14 and np.quantile(one, 0.95) <= 14
+
+
+def test_nobody_says_in_a_clip_what_was_said_in_it_already() -> None:
+    spec = SynthSpec(
+        num_train=300, two_speaker_share=0.5, one_speaker_turns_share=0.5, non_speech_share=0.0, strata={"numbers": 1.0}
+    )
+    assert all(clip.turns[0].text != clip.turns[1].text for clip in plan_split(spec, "train"))
+
+
 def test_emotions_and_accents_are_balanced_and_not_tied_to_each_other() -> None:
     sentences = [c for c in plan_split(SynthSpec(num_train=500), "train") if len(c.turns) == 1]
     pairs = Counter((c.labels["emotion"], c.labels["accent"]) for c in sentences)
