@@ -21,7 +21,7 @@ from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip, Turn
 from speechverse.synth.espeak import Espeak
 from speechverse.synth.frozen import TEST_SETS, manifest_hash
-from speechverse.synth.plan import plan_split
+from speechverse.synth.plan import plan_reading, plan_split
 from speechverse.synth.render import join
 from speechverse.synth.sounds import BABBLE, HELD_OUT_BACKGROUND, HELD_OUT_SOUND, SOUNDS, make_sound
 from speechverse.synth.styles import EMOTIONS
@@ -121,6 +121,13 @@ def test_what_was_done_to_the_sound_is_labelled(tmp_path: Path) -> None:
     assert not any(
         set(clip.labels) & {"telephone", "codec", "room_t60", "clipping", "noise", "snr_db"} for clip in clean
     )
+
+
+def test_a_reading_in_noise_has_the_labels_that_the_world_has() -> None:
+    spec = SynthSpec(num_train=20, noisy_share=1.0)
+    own = {label for clip in plan_split(spec, "train") if clip.turns for label in clip.labels}
+    reading = plan_reading(spec, "train", "r", "hello there", speakers("train")[0], "happy", "american", "en")
+    assert {"noise", "snr_db"} <= set(reading.labels) <= own
 
 
 def test_speech_in_babble_is_the_same_for_any_number_of_workers(tmp_path: Path, small_shards: None) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from speechverse.synth.language import STRATA, Sentence, draw_sentence, grammar, sentence
+from speechverse.synth.language import STRATA, Sentence, draw_sentence, grammar
 from speechverse.synth.language.sentence import part_of
 
 STRATA_COUNT = 1500
@@ -170,7 +170,7 @@ def test_what_a_question_is_set_against_could_be_said_in_the_same_part(stratum, 
         others.extend((part_of(said.text), draw_other()) for _ in range(3))
         return ()
 
-    monkeypatch.setattr(sentence, "ask", listen)
+    monkeypatch.setattr("speechverse.synth.language.sentence.ask", listen)
     for part in ("train", "dev"):
         for said in draws(stratum, part, 60):
             assert said.questions == ()
