@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speechverse.audio.codecs import CODECS
@@ -17,11 +17,13 @@ from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style, draw_turn
 from speechverse.synth.voices import Part, Speaker, speakers
 
-_LONGEST_SENTENCE = 14  # words, about 6 s when spoken sadly
-_LONGEST_TURNS = (4, 4)  # two turns last about as long as one sentence: length must not tell how many speak,
-_LONG_SENTENCE = 10  # nor would it if few sentences were this long
-_LONG_SHARE = 0.75
-_DRAWS = 30
+_NUM_WORDS = {8: 1, 9: 1, 10: 4, 11: 5, 12: 5, 13: 4, 14: 3}
+"""Words of a clip with one turn → weight; the longest last about 6 s when spoken sadly."""
+
+_TURN_WORDS = 3  # that a second turn costs in time: length must not tell how many speak
+_FEWEST_WORDS = 3  # of a turn
+_DRAWS = 60
+_SAID_BEFORE = 2  # words: a sentence that is new in its split may be that much further from the length wanted
 _CANDIDATES = 5  # of which the second speaker is the one least like the first
 
 
@@ -101,9 +103,7 @@ class _Planner:
 
     def _one_speaker(self, common: dict[str, Any], emotion: str, accent: str, num_turns: int) -> Clip:
         speaker = self.rng.choice(speakers(self.part))
-        limits = _LONGEST_TURNS if num_turns == 2 else (_LONGEST_SENTENCE,)
-        at_least = _LONG_SENTENCE if num_turns == 1 and self.rng.random() < _LONG_SHARE else 1
-        sentences = [self._sentence(limit, at_least) for limit in limits]
+        sentences = self._sentences(num_turns)
         turns = tuple(
             draw_turn(sentence.text, speaker, accent, emotion, self.rng, self._turn_level()) for sentence in sentences
         )
@@ -118,7 +118,7 @@ class _Planner:
         first, second = self._pair()
         accent = self.rng.choice(list(ACCENTS))
         accents = (accent, accent if self.rng.random() < 0.5 else self.rng.choice(list(ACCENTS)))
-        sentences = [self._sentence(limit) for limit in _LONGEST_TURNS]
+        sentences = self._sentences(2)
         emotion = self.rng.choice(list(EMOTIONS))
         emotions = (emotion, emotion if self.rng.random() < 0.85 else self.rng.choice(list(EMOTIONS)))
         turns = tuple(
@@ -180,16 +180,37 @@ class _Planner:
             tail=rng.uniform(0.05, 0.35),
         )
 
-    def _sentence(self, max_words: int, min_words: int = 1) -> Sentence:
-        """A sentence that is short enough and, where that can be had, long enough and new in this split."""
-        stratum = self.rng.choices(list(self.spec.strata), list(self.spec.strata.values()))[0]
-        drawn = [draw_sentence(self.part, self.rng, stratum)]
-        while len(drawn) < _DRAWS and not self._is_wanted(drawn[-1], max_words, min_words):
-            drawn.append(draw_sentence(self.part, self.rng, stratum))
-        fits = len(drawn[-1].text.split()) <= max_words
-        chosen = drawn[-1] if fits else min(drawn, key=lambda s: len(s.text.split()))
-        self.seen.add(chosen.text)
-        return chosen
+    def _sentences(self, num_turns: int) -> list[Sentence]:
+        """What the turns of a clip say, no sentence twice: together as long as one sentence alone would be."""
+        left = self.rng.choices(list(_NUM_WORDS), list(_NUM_WORDS.values()))[0] - _TURN_WORDS * (num_turns - 1)
+        sentences: list[Sentence] = []
+        for turns_left in range(num_turns, 0, -1):
+            wanted = max(_FEWEST_WORDS, left // turns_left)
+            sentences.append(self._sentence(wanted, [sentence.text for sentence in sentences]))
+            left -= _num_words(sentences[-1])
+        self.rng.shuffle(sentences)
+        return sentences
 
-    def _is_wanted(self, sentence: Sentence, max_words: int, min_words: int) -> bool:
-        return min_words <= len(sentence.text.split()) <= max_words and sentence.text not in self.seen
+    def _sentence(self, num_words: int, said: Sequence[str]) -> Sentence:
+        """A sentence, not among those said, as close to a length as can be had, and if possible new in this split."""
+        stratum = self.rng.choices(list(self.spec.strata), list(self.spec.strata.values()))[0]
+        best = self._new_to_the_clip(stratum, said)
+        for _ in range(_DRAWS):
+            if self._miss(best, num_words) == 0:
+                break
+            best = min(best, self._new_to_the_clip(stratum, said), key=lambda s: self._miss(s, num_words))
+        self.seen.add(best.text)
+        return best
+
+    def _miss(self, sentence: Sentence, num_words: int) -> int:
+        """How far a sentence is from what is wanted, in words."""
+        return abs(_num_words(sentence) - num_words) + _SAID_BEFORE * (sentence.text in self.seen)
+
+    def _new_to_the_clip(self, stratum: str, said: Sequence[str]) -> Sentence:
+        while (drawn := draw_sentence(self.part, self.rng, stratum)).text in said:
+            pass
+        return drawn
+
+
+def _num_words(sentence: Sentence) -> int:
+    return len(sentence.text.split())

@@ -19,6 +19,7 @@ from typing import IO, Any
 from speechverse.errors import DiskFullError, SpeechverseError, UserError, no_room
 from speechverse.seeding import hash_seed
 from speechverse.synth.clip import Clip
+from speechverse.synth.making import making_digest
 from speechverse.synth.worker import RECORD
 from speechverse.types import Seconds
 
@@ -46,11 +47,11 @@ class Shard:
     def job(self) -> dict[str, Any]:
         """What the worker is told."""
         clips = [dataclasses.asdict(clip) for clip in self.clips]
-        digest = hashlib.sha256(json.dumps([self.seed, clips]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([self.seed, clips, making_digest()]).encode()).hexdigest()
         return {"folder": str(self.folder), "seed": self.seed, "digest": digest, "clips": clips}
 
     def lengths(self) -> dict[str, int] | None:
-        """Clip → samples, if the shard was made whole and from this very plan."""
+        """Clip → samples, if the shard was made whole from this very plan, and as clips are made now."""
         try:
             record = json.loads((self.folder / RECORD).read_text())
         except (OSError, ValueError):

@@ -18,7 +18,8 @@ from filelock import FileLock
 
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError, DiskFullError, SpeechverseError, UserError
-from speechverse.synth import SynthSpec, synthesize_corpus
+from speechverse.synth import SynthSpec, synthesize_corpus, workers
+from speechverse.synth.making import digest_of, making_digest
 from speechverse.synth.plan import plan_split
 from speechverse.synth.workers import Shard, run_shards
 
@@ -67,6 +68,17 @@ def test_a_broken_shard_is_made_again(tmp_path: Path, small_shards: None) -> Non
     (tmp_path / "audio" / "dev" / ".00000.123").mkdir()
     assert synthesize_corpus(tmp_path, SPEC, num_workers=1).num_reused == 4
     assert fingerprints(tmp_path) == before
+
+
+def test_clips_made_with_other_levels_rooms_or_codecs_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesize_corpus(tmp_path, SPEC, num_workers=1)
+    monkeypatch.setattr(workers, "making_digest", lambda: "another level")
+    assert synthesize_corpus(tmp_path, SPEC, num_workers=1).num_reused == 0
+    assert making_digest() == making_digest()
+    assert digest_of("LEVEL = -24.0") != digest_of("LEVEL = -20.0")
+    assert digest_of('"""Levels."""\nLEVEL = -24.0  # dB') == digest_of("LEVEL = -24.0")
 
 
 def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:

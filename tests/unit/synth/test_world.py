@@ -21,7 +21,7 @@ from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip, Turn
 from speechverse.synth.espeak import Espeak
 from speechverse.synth.frozen import TEST_SETS, manifest_hash
-from speechverse.synth.plan import plan_split
+from speechverse.synth.plan import plan_reading, plan_split
 from speechverse.synth.render import join
 from speechverse.synth.sounds import BABBLE, HELD_OUT_BACKGROUND, HELD_OUT_SOUND, SOUNDS, make_sound
 from speechverse.synth.styles import EMOTIONS
@@ -123,6 +123,13 @@ def test_what_was_done_to_the_sound_is_labelled(tmp_path: Path) -> None:
     )
 
 
+def test_a_reading_in_noise_has_the_labels_that_the_world_has() -> None:
+    spec = SynthSpec(num_train=20, noisy_share=1.0)
+    own = {label for clip in plan_split(spec, "train") if clip.turns for label in clip.labels}
+    reading = plan_reading(spec, "train", "r", "hello there", speakers("train")[0], "happy", "american", "en")
+    assert {"noise", "snr_db"} <= set(reading.labels) <= own
+
+
 def test_speech_in_babble_is_the_same_for_any_number_of_workers(tmp_path: Path, small_shards: None) -> None:
     spec = SynthSpec(num_train=60, num_dev=0, noisy_share=1.0)
     clips = [clip for clip in plan_split(spec, "train") if clip.channel.noise == BABBLE][:4]
@@ -140,6 +147,20 @@ def test_nothing_is_silent_or_clipped(world: Corpus) -> None:
         assert 0.02 < np.abs(samples).max() <= 0.96
         assert 0.5 < utterance.duration < 9
         assert len(samples) == round(utterance.duration * 16_000)
+
+
+def test_how_much_is_said_does_not_tell_how_many_speak() -> None:
+    clips = [clip for clip in plan_split(SynthSpec(num_train=1000, two_speaker_share=0.3), "train") if clip.turns]
+    one, two = ([len(c.text.split()) for c in clips if c.labels["num_speakers"] == number] for number in (1, 2))
+    assert 0.5 < np.mean(one) - np.mean(two) < 2  # a second turn takes time of its own
+    assert max(two) <= 14 and np.quantile(one, 0.95) <= 14
+
+
+def test_nobody_says_in_a_clip_what_was_said_in_it_already() -> None:
+    spec = SynthSpec(
+        num_train=300, two_speaker_share=0.5, one_speaker_turns_share=0.5, non_speech_share=0.0, strata={"numbers": 1.0}
+    )
+    assert all(clip.turns[0].text != clip.turns[1].text for clip in plan_split(spec, "train"))
 
 
 def test_emotions_and_accents_are_balanced_and_not_tied_to_each_other() -> None:

@@ -10,7 +10,12 @@ from functools import cache
 
 import pytest
 
+<<<<<<< HEAD
 from speechverse.synth.language import STRATA, Sentence, draw_sentence, grammar, questions
+=======
+from speechverse.synth.language import STRATA, Sentence, draw_sentence, grammar
+from speechverse.synth.language.sentence import part_of
+>>>>>>> w-plan
 
 STRATA_COUNT = 1500
 NUMBERS = {"zero": 0, "one": 1, "two": 2, "three": 3}
@@ -161,3 +166,21 @@ def test_rare_words_of_requests_come_from_open_lists():
         sentence = draw_sentence("train", rng)
         names = [value for name, value in sentence.slots if name in ("singer", "town")]
         assert sentence.rare_words == tuple(" ".join(names).replace("the old ", "").split())
+
+
+@pytest.mark.parametrize("stratum", STRATA)
+def test_what_a_question_is_set_against_could_be_said_in_the_same_part(stratum, monkeypatch):
+    world, others = grammar.load(), []
+
+    def listen(said, draw_other, rng):
+        others.extend((part_of(said.text), draw_other()) for _ in range(3))
+        return ()
+
+    monkeypatch.setattr("speechverse.synth.language.sentence.ask", listen)
+    for part in ("train", "dev"):
+        for said in draws(stratum, part, 60):
+            assert said.questions == ()
+    seen = {intent.name for intent in world.seen_intents}
+    for part, other in others:
+        assert part_of(other.text) == part and other.stratum == stratum
+        assert not world.says_held_back(other.text) and other.intent in {None, *seen}

@@ -58,8 +58,9 @@ class Sentence:
     def questions(self) -> tuple[Question, ...]:
         """Two to four checkable questions about it with their answers; they depend on its words alone."""
         rng = rng_for(0, "questions", self.text)
-        part = part_of(self.text)
-        return ask(self, lambda: _draw(part, rng, self.stratum), rng)
+        part = "test" if self.stratum in HELD_OUT_STRATA else part_of(self.text)
+        # What it is set against is named in questions: it may hold nothing that the part must not.
+        return ask(self, lambda: draw_sentence(part, rng, self.stratum), rng)
 
     @property
     def labels(self) -> dict[str, Any]:
