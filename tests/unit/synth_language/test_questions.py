@@ -10,12 +10,8 @@ from functools import cache
 
 import pytest
 
-<<<<<<< HEAD
 from speechverse.synth.language import STRATA, Sentence, draw_sentence, grammar, questions
-=======
-from speechverse.synth.language import STRATA, Sentence, draw_sentence, grammar
 from speechverse.synth.language.sentence import part_of
->>>>>>> w-plan
 
 STRATA_COUNT = 1500
 NUMBERS = {"zero": 0, "one": 1, "two": 2, "three": 3}
