@@ -58,7 +58,8 @@ class SampleMaker:
             said, instruction, target = self.practice.draw(rng, longest)
             styles: list[str] = self.text_side.idle_styles(rng)
         else:
-            question = self.text_side.draw(rng)
+            free = rng.random() < self.data.questions
+            question = self.text_side.draw_free(rng) if free else self.text_side.draw(rng, self.data.renamed)
             said, instruction, target, styles = question.said, question.instruction, question.target, question.styles
         return self.make(said, instruction, target, styles, rng, stretched)
 
@@ -90,7 +91,9 @@ class LmBatches:
         window = step // WINDOW
         if window != self._window[0]:
             self._window = (window, self._draw_window(window))
-        return collate(self._window[1][step % WINDOW])
+        rng = rng_for(self.data.seed, "moved", step)
+        moved = rng.random() < self.data.moved
+        return collate(self._window[1][step % WINDOW], rng.randint(0, self.data.moved_by) if moved else 0)
 
     def practice_share(self, step: int) -> float:
         """Practice first, then the tasks beside it."""
@@ -131,16 +134,22 @@ def _equal_parts(samples: list[Sample], parts: int) -> Iterator[list[Sample]]:
         start = end
 
 
-def collate(samples: Sequence[Sample]) -> LmBatch:
-    """Pads samples to a batch, packed from the left (stream, then prompt)."""
-    read = [[*sample.stream.ids, *sample.prompt] for sample in samples]
+def collate(samples: Sequence[Sample], behind: int = 0) -> LmBatch:
+    """Pads samples to a batch: stream, then prompt, then padding.
+
+    Args:
+        samples: One a row.
+        behind: Positions of silence in front of all of them, which nothing attends to.
+    """
+    front = [0] * behind
+    read = [[*front, *sample.stream.ids, *sample.prompt] for sample in samples]
     lengths = torch.tensor([len(ids) for ids in read])
-    said = torch.tensor([len(sample.stream.ids) for sample in samples])
+    said = behind + torch.tensor([len(sample.stream.ids) for sample in samples])
     places = torch.arange(int(lengths.max()))
     return LmBatch(
         ids=_padded(read, 0),
-        styles=_padded([[*s.stream.styles, *[0] * len(s.prompt)] for s in samples], 0),
-        mask=(places < lengths[:, None]).long(),
+        styles=_padded([[*front, *s.stream.styles, *[0] * len(s.prompt)] for s in samples], 0),
+        mask=((places >= behind) & (places < lengths[:, None])).long(),
         blur=torch.tensor([sample.blur for sample in samples])[:, None, None],
         noise=torch.tensor([sample.noise for sample in samples])[:, None, None],
         said=places < said[:, None],

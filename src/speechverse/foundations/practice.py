@@ -43,6 +43,11 @@ class Practice:
             self._spell: 0.7,
             self._count: 0.4,
             self._ends: 0.7,
+            self._reorder: 0.5,
+            self._format: 0.5,
+            self._replace: 0.7,
+            self._correct: 0.7,
+            self._chain: 0.8,
         }
         self._kinds, self._weights = list(kinds), list(kinds.values())
 
@@ -106,3 +111,59 @@ class Practice:
     def _ends(self, rng: random.Random, said: list[str]) -> Exercise:
         place, name = rng.choice(((0, "first"), (-1, "last"), (1, "second"), (-2, "last but one")))
         return Exercise(" ".join(said), f"What is the {name} word?", said[place])
+
+    def _reorder(self, rng: random.Random, said: list[str]) -> Exercise:
+        said = said[:6]
+        form, ordered = rng.choice(
+            (("Say it backwards.", said[::-1]), ("Sort the words by the alphabet.", sorted(said)))
+        )
+        return Exercise(" ".join(said), form, " ".join(ordered))
+
+    def _format(self, rng: random.Random, said: list[str]) -> Exercise:
+        numbered = " ".join(f"{number} {word}" for number, word in zip(NUMBERS[1:], said, strict=False))
+        forms = {
+            "Write the words with commas between them.": ", ".join(said),
+            "Write every word twice.": " ".join(f"{word} {word}" for word in said),
+            "Put the words in quotes.": " ".join(f'"{word}"' for word in said),
+            "Number the words.": numbered,
+        }
+        form = rng.choice(list(forms))
+        return Exercise(" ".join(said), form, forms[form])
+
+    def _replace(self, rng: random.Random, said: list[str]) -> Exercise:
+        """The two steps that a described label needs: find the word, answer with what it stands for."""
+        new = {word: self._word(rng) for word in rng.sample(said, min(len(said), rng.randint(1, 3)))}
+        others = {self._word(rng): self._word(rng) for _ in range(rng.randint(0, 2))}
+        rules = list({**others, **new}.items())
+        rng.shuffle(rules)
+        listed = ", ".join(f"{word}: {other}" for word, other in rules)
+        if rng.random() < 0.5:
+            return Exercise(" ".join(said), f"Replace {listed}", " ".join(new.get(word, word) for word in said))
+        answer = " ".join(new[word] for word in said if word in new)
+        return Exercise(" ".join(said), f"What do the words stand for? {listed}", answer)
+
+    def _correct(self, rng: random.Random, said: list[str]) -> Exercise:
+        """Names that a listener may get wrong, spelled right in the instruction."""
+        place = rng.randrange(len(said))
+        name = "".join(rng.choice(SYLLABLES) for _ in range(3))
+        heard = [*said[:place], _misheard(name, rng), *said[place + 1 :]]
+        hints = [name, *("".join(rng.choice(SYLLABLES) for _ in range(3)) for _ in range(rng.randint(0, 2)))]
+        rng.shuffle(hints)
+        right = " ".join([*said[:place], name, *said[place + 1 :]])
+        return Exercise(" ".join(heard), f"{rng.choice(self.copy_wordings)} Names: {', '.join(hints)}", right)
+
+    def _chain(self, rng: random.Random, said: list[str]) -> Exercise:
+        """Two questions on the same words, answered one after the other."""
+        kinds = (self._search, self._which, self._neighbours, self._ends, self._count)
+        first, second = (kind(rng, said) for kind in rng.sample(kinds, 2))
+        form = rng.choice(("First: {} Then: {}", "{} And then: {}"))
+        return Exercise(
+            " ".join(said), form.format(first.instruction, second.instruction), f"{first.target}; {second.target}"
+        )
+
+
+def _misheard(name: str, rng: random.Random) -> str:
+    """The same name with one vowel or consonant changed."""
+    place = rng.randrange(len(name))
+    letters = "aeiou" if name[place] in "aeiou" else "bdfglmnprst"
+    return name[:place] + rng.choice([letter for letter in letters if letter != name[place]]) + name[place + 1 :]

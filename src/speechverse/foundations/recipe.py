@@ -55,8 +55,16 @@ class ComputeSettings(Strict):
 
 
 class TokenizerRecipe(Strict):
-    """The pieces that both foundations share; the same recipe and seed give the same tokenizer."""
+    """The pieces that both foundations share; the same recipe and seed give the same tokenizer.
 
+    Attributes:
+        folder: Of a tokenizer to take instead of making one; a relative path starts at the recipe's file.
+        vocab_size: Pieces to make.
+        seed: Of the texts they are made from.
+        sentences: Number of sentences, and of questions on them.
+    """
+
+    folder: Path | None = None
     vocab_size: int = Field(default=1800, ge=300)
     seed: int = 0
     sentences: int = Field(default=30_000, ge=100)
@@ -254,7 +262,23 @@ class LmShape(Strict):
 
 
 class LmData(Strict):
-    """The text side of the world and what is practised beside it."""
+    """The text side of the world and what is practised beside it.
+
+    Attributes:
+        seed: Of all draws.
+        sentences: Utterances drawn once, to be asked about again and again.
+        batch_tokens: Positions read and written by a batch, about.
+        max_tokens: Longest sample.
+        stretched: Share of samples whose text looks like frames.
+        practice: Share of exercises over random words, in the end.
+        practice_at_start: And at the start.
+        practice_falls_over: Steps from the one to the other.
+        questions: Share, of what is no practice, of free questions about a sentence.
+        renamed: Share of listed intents and slots that are called by words of their descriptions instead.
+        moved: Share of batches that start behind silence, so that all positions are met.
+        moved_by: Longest such silence in positions.
+        gate_examples: Examples a task in the gate.
+    """
 
     seed: int = 202
     sentences: int = Field(default=60_000, ge=10)
@@ -264,6 +288,10 @@ class LmData(Strict):
     practice: float = Field(default=0.35, ge=0, le=1)
     practice_at_start: float = Field(default=0.9, ge=0, le=1)
     practice_falls_over: int = Field(default=1500, ge=1)
+    questions: float = Field(default=0.1, ge=0, le=1)
+    renamed: float = Field(default=0.4, ge=0, le=1)
+    moved: float = Field(default=0.08, ge=0, le=1)
+    moved_by: int = Field(default=180, ge=0)
     gate_examples: int = Field(default=60, ge=1)
 
 
@@ -294,9 +322,13 @@ def load_recipe(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
     except (OSError, yaml.YAMLError) as error:
         raise RecipeError(f"cannot read the recipe '{path}': {error}") from error
     try:
-        return kind.model_validate(values)
+        recipe = kind.model_validate(values)
     except ValidationError as error:
         raise RecipeError(f"recipe '{path}': {_worded(error, kind)}") from error
+    if recipe.tokenizer.folder is None:
+        return recipe
+    tokenizer = recipe.tokenizer.model_copy(update={"folder": path.parent / recipe.tokenizer.folder})
+    return recipe.model_copy(update={"tokenizer": tokenizer})
 
 
 def _worded(error: ValidationError, kind: type[BaseModel]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from speechverse.foundations.renaming import RENAMED, other_names, renamed, with_names
 from speechverse.seeding import rng_for
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.language import Sentence, draw_sentence
@@ -15,8 +16,8 @@ from speechverse.synth.voices import Part
 from speechverse.tasks import Ask, LabelSet, Task, all_tasks
 from speechverse.types import AudioRef, Example, Utterance
 
-TASK_WEIGHTS = {"asr": 1.5, "st": 3.0, "ic": 2.0, "sf": 2.5, "kwe": 1.5, "kws": 2.0, "sc": 0.5, "sns": 0.4}
-"""How often each task is asked, beside 0.7 for the others."""
+TASK_WEIGHTS = {"asr": 1.5, "st": 3.5, "ic": 2.0, "sf": 2.5, "kwe": 1.5, "kws": 2.5, "sc": 0.6, "sns": 0.4}
+"""How often each task is asked, beside 1 for the others."""
 
 STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
 """Stratum → weight, of what the LLM reads."""
@@ -48,6 +49,7 @@ class TextSide:
         self.utterances = [self._utterance(rng_for(seed, part, index), part, index) for index in range(sentences)]
         self.keywords = tuple(word for u in self.utterances for word in u.labels.get("keywords", ()))
         self.tasks = {task.name: task for task in all_tasks()}
+        self._questioned = [u for u in self.utterances if u.labels.get("questions")]
         self._by_task = {name: [u for u in self.utterances if task.applies_to(u)] for name, task in self.tasks.items()}
 
     def _utterance(self, rng: random.Random, part: Part, index: int) -> Utterance:
@@ -61,20 +63,45 @@ class TextSide:
         text = " ".join(sentence.text for sentence in sentences)
         return _spoken(index, text, {**labels, "is_speech": True})
 
-    def draw(self, rng: random.Random) -> Question:
-        """One question of any task, in a wording seen in training."""
+    def draw(self, rng: random.Random, share_renamed: float = 0.0) -> Question:
+        """One question of any task, in a wording seen in training.
+
+        Args:
+            rng: Source of the draws.
+            share_renamed: Share of questions whose labels, where they have descriptions, are called by words of these.
+        """
         names = list(self.tasks)
-        name = rng.choices(names, [TASK_WEIGHTS.get(name, 0.7) for name in names])[0]
-        utterance = rng.choice(self._by_task[name])
-        return self.ask(self.tasks[name], utterance, rng)[1]
+        name = rng.choices(names, [TASK_WEIGHTS.get(name, 1.0) for name in names])[0]
+        utterance, task = rng.choice(self._by_task[name]), self.tasks[name]
+        if name in RENAMED and rng.random() < share_renamed:
+            return self._ask_renamed(task, utterance, rng)
+        return self.ask(task, utterance, rng)[1]
+
+    def draw_free(self, rng: random.Random) -> Question:
+        """A question that no task asks, about what stands in one sentence."""
+        utterance = rng.choice(self._questioned)
+        question, answer = rng.choice(utterance.labels["questions"])
+        return Question(utterance.text or "", question, answer, self.idle_styles(rng))
 
     def ask(self, task: Task, utterance: Utterance, rng: random.Random) -> tuple[Example, Question]:
         """A task's question about an utterance, and the styles that a listener would hear."""
         labels = self.labels.get(task.label_field) if task.label_field else None
         ask = Ask(rng, labels=labels, vocabulary=self.keywords, max_listed=rng.choice(LISTED), describe=0.15)
         example = task.render(utterance, ask)
-        styles = self._styles(task, utterance, rng)
-        return example, Question(utterance.text or "", example.instruction, example.target, styles)
+        return example, self._question(task, example, rng)
+
+    def _ask_renamed(self, task: Task, utterance: Utterance, rng: random.Random) -> Question:
+        """A listing question with other names, most often described: they can only be understood."""
+        labels = self.labels[task.label_field or ""]
+        names = other_names(labels, rng)
+        ask = Ask(rng, labels=renamed(labels, names), max_listed=rng.choice(LISTED), describe=0.6)
+        listing = [text for text in task.prompts.seen if "{labels}" in text]
+        example = task.render(with_names(utterance, names), ask, template=rng.choice(listing))
+        return self._question(task, example, rng)
+
+    def _question(self, task: Task, example: Example, rng: random.Random) -> Question:
+        styles = self._styles(task, example.utterance, rng)
+        return Question(example.utterance.text or "", example.instruction, example.target, styles)
 
     def _styles(self, task: Task, utterance: Utterance, rng: random.Random) -> list[str]:
         """What voice and tone would tell: always what the task asks for, the rest now and then."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from transformers import PreTrainedTokenizerFast
 
+from speechverse.errors import CheckpointError
 from speechverse.foundations.practice import SYLLABLES, Practice
 from speechverse.foundations.recipe import TokenizerRecipe
 from speechverse.foundations.text_side import TextSide, world_words
@@ -22,7 +23,15 @@ def label_sets() -> dict[str, LabelSet]:
 
 
 def world_tokenizer(recipe: TokenizerRecipe) -> PreTrainedTokenizerFast:
-    """The tokenizer both foundations share; the same recipe gives the same one, so each can make it for itself."""
+    """The tokenizer both foundations share; the same recipe gives the same one, so each can make it for itself.
+
+    Raises:
+        CheckpointError: If the recipe names a folder without one.
+    """
+    if recipe.folder is not None:
+        if not (recipe.folder / "tokenizer.json").is_file():
+            raise CheckpointError(f"tokenizer.folder: '{recipe.folder}' holds no tokenizer.json")
+        return PreTrainedTokenizerFast.from_pretrained(recipe.folder)
     return train_tokenizer(_texts(recipe), recipe.vocab_size)
 
 
