@@ -132,14 +132,13 @@ class Practice:
 
     def _replace(self, rng: random.Random, said: list[str]) -> Exercise:
         """The two steps that a described label needs: find the word, answer with what it stands for."""
-        new = {word: self._word(rng) for word in rng.sample(said, min(len(said), rng.randint(1, 3)))}
-        others = {self._word(rng): self._word(rng) for _ in range(rng.randint(0, 2))}
-        rules = list({**others, **new}.items())
-        rng.shuffle(rules)
-        listed = ", ".join(f"{word}: {other}" for word, other in rules)
+        asked = [*rng.sample(said, min(len(said), rng.randint(1, 3))), *self._some(rng, rng.randint(0, 2))]
+        rng.shuffle(asked)
+        rules = {word: self._word(rng) for word in asked}
+        listed = ", ".join(f"{word}: {other}" for word, other in rules.items())
         if rng.random() < 0.5:
-            return Exercise(" ".join(said), f"Replace {listed}", " ".join(new.get(word, word) for word in said))
-        answer = " ".join(new[word] for word in said if word in new)
+            return Exercise(" ".join(said), f"Replace {listed}", " ".join(rules.get(word, word) for word in said))
+        answer = " ".join(rules[word] for word in said if word in rules)
         return Exercise(" ".join(said), f"What do the words stand for? {listed}", answer)
 
     def _correct(self, rng: random.Random, said: list[str]) -> Exercise:

@@ -164,7 +164,13 @@ def test_half_precision_trains_and_leaves_targets_and_weights_alone(
 def test_a_device_or_precision_that_is_not_there_is_refused() -> None:
     with pytest.raises(UserError, match="no device 'cuda:99'"):
         Compute.of(ComputeSettings(device="cuda:99"))
-    assert Compute.of(ComputeSettings(device="cpu")) == ON_CPU
+    assert Compute.of(ComputeSettings(device="cpu", precision="fp32")) == ON_CPU
+
+
+def test_a_processor_with_bf16_units_uses_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has_bf16 in (True, False):
+        monkeypatch.setattr("speechverse.training.engine._has_bf16", lambda device, found=has_bf16: found)
+        assert Compute.of(ComputeSettings(device="cpu")).bf16 == has_bf16
 
 
 def test_bf16_without_units_for_it_names_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,25 @@ def test_ctc_teaches_silence_where_nothing_is_said() -> None:
     assert ctc_loss(logits, mask, [[]]) < 0.2 < ctc_loss(louder, mask, [[]])
 
 
+def test_ctc_is_torch_s_in_value_and_gradient() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(5, 12, 40, requires_grad=True)
+    mask = (torch.arange(12) < torch.tensor([[12], [7], [12], [12], [3]])).long()
+    targets = [[3, 3, 9], [5, 4, 5], [], list(range(1, 13)), [7, 7, 7]]  # the last cannot be aligned
+    found = ctc_loss(logits, mask, targets)
+    found.backward()
+    assert logits.grad is not None
+    gradient, logits.grad = logits.grad.clone(), None
+    flat, sizes = torch.tensor([unit for target in targets for unit in target]), torch.tensor(list(map(len, targets)))
+    scores = logits.log_softmax(dim=-1).transpose(0, 1)
+    whole = torch.nn.functional.ctc_loss(
+        scores, flat, mask.sum(dim=1), sizes, reduction="sum", zero_infinity=True
+    ) / len(flat)
+    whole.backward()
+    torch.testing.assert_close(found, whole)
+    torch.testing.assert_close(gradient, logits.grad, atol=1e-6, rtol=1e-4)
+
+
 def test_stacked_frames_are_what_the_front_end_gives() -> None:
     rng = np.random.default_rng(0)
     sounds = [rng.normal(0, 0.1, size).astype(np.float32) for size in (16_000, 7_003, 9_999)]

@@ -24,16 +24,27 @@ def test_clean_text_reads_the_same_through_ids_and_through_streams(maker: Sample
         torch.testing.assert_close(model(batch), model.lm(input_ids=ids, labels=batch.labels).logits)
 
 
-def test_what_training_adds_everywhere_stays_when_plain_embeddings_are_read(maker: SampleMaker) -> None:
+def test_silence_and_no_style_add_nothing_whatever_their_row_has_become(maker: SampleMaker) -> None:
     model = StreamedLm(make_lm(SHAPE, maker.tokenizer)).eval()
     with torch.no_grad():
         model.lm.get_input_embeddings().weight[0].normal_()  # as training through the shared output head leaves it
     batch = collate([maker.make("lamp", "Repeat it.", "lamp", [], random.Random(0), stretched=False)])
+    silent = batch._replace(ids=torch.zeros_like(batch.ids))
     with torch.inference_mode():
-        taught, unsettled = model(batch), model.lm(input_ids=batch.ids, labels=batch.labels).logits
-        settled = model.settled()(input_ids=batch.ids, labels=batch.labels).logits
-    assert not torch.allclose(taught, unsettled, atol=1e-3)
-    torch.testing.assert_close(settled, taught)
+        torch.testing.assert_close(model(batch), model.lm(input_ids=batch.ids, labels=batch.labels).logits)
+        assert not model.embed(silent).any()
+
+
+def test_silence_in_front_moves_positions_and_is_not_attended_to(maker: SampleMaker) -> None:
+    model = StreamedLm(make_lm(SHAPE, maker.tokenizer)).eval()
+    with torch.no_grad():
+        model.lm.model.encoder.embed_positions.weight.zero_()
+    rng = random.Random(0)
+    samples = [maker.make(text, "Repeat it.", text, [], rng, stretched=False) for text in ("tea", "the lamp is on")]
+    at_once, later = collate(samples), collate(samples, behind=9)
+    assert later.ids.shape[1] == at_once.ids.shape[1] + 9
+    with torch.inference_mode():
+        torch.testing.assert_close(model(at_once), model(later), atol=1e-5, rtol=1e-4)
 
 
 def test_padding_changes_nothing(maker: SampleMaker) -> None:

@@ -7,6 +7,7 @@ import pytest
 from speechverse.foundations.lm_data import WINDOW, LmBatches, SampleMaker, collate
 from speechverse.foundations.practice import Practice
 from speechverse.foundations.recipe import LmData
+from speechverse.foundations.renaming import other_names, renamed, with_names
 from speechverse.foundations.stretching import clean, lay_over, stretch
 from speechverse.foundations.text_side import TextSide
 
@@ -22,6 +23,9 @@ def exercises(count: int = 400) -> list:
 def test_practice_answers_are_right() -> None:
     for said, instruction, target in exercises():
         words = said.split()
+        if "hen: " in instruction:  # two questions, two answers
+            assert "; " in target
+            continue
         if instruction == "Repeat it.":
             assert target == said
         if instruction.startswith("How many"):
@@ -29,6 +33,15 @@ def test_practice_answers_are_right() -> None:
         if instruction.startswith("Do you hear"):
             asked = instruction.removeprefix("Do you hear ").removesuffix("?").replace('"', "").split(", ")
             assert target.split() == ["yes" if word in words else "no" for word in asked]
+        if instruction == "Say it backwards.":
+            assert target.split() == words[::-1]
+        if instruction.startswith("Replace"):
+            rules = dict(rule.split(": ") for rule in instruction.removeprefix("Replace ").split(", "))
+            assert target.split() == [rules.get(word, word) for word in words]
+        if "Names: " in instruction:
+            (name,) = set(target.split()) - set(words)
+            assert name in instruction.split("Names: ")[1].split(", ")
+            assert sum(a != b for a, b in zip(words, target.split(), strict=True)) == 1
         if instruction.startswith("Spell"):
             assert target.replace(" ", "") == instruction.removeprefix("Spell ").removesuffix(".")
 
@@ -93,3 +106,38 @@ def test_prompt_follows_the_stream_and_is_never_blurred(maker: SampleMaker) -> N
         assert batch.ids[row, start : start + len(sample.prompt)].tolist() == sample.prompt
         assert int(batch.said[row].sum()) == start
         assert int(batch.mask[row].sum()) == start + len(sample.prompt)
+
+
+def test_renamed_labels_are_listed_and_answered_by_words_of_their_descriptions(text_side: TextSide) -> None:
+    rng, seen = random.Random(0), 0
+    for _ in range(400):
+        question = text_side.draw(rng, share_renamed=1.0)
+        for task in ("ic", "sf"):
+            listing = [text.split("{labels}")[0] for text in text_side.tasks[task].prompts.seen if "{labels}" in text]
+            starts = [start for start in listing if start and question.instruction.startswith(start)]
+            if starts and task == "ic":
+                seen += 1
+                listed = question.instruction.removeprefix(max(starts, key=len))
+                assert question.target in listed
+                named = text_side.labels["intent"].descriptions
+                told = {word for text in named.values() for word in text.lower().split()}
+                assert question.target in named or {word for word in question.target.split()} & told
+    assert seen > 10
+
+
+def test_other_names_read_apart_and_go_with_the_utterance(text_side: TextSide) -> None:
+    labels = text_side.labels["slots"]
+    names = other_names(labels, random.Random(0))
+    assert renamed(labels, names).names and set(names) == set(labels.names)  # a set that read alike would be refused
+    assert sum(name != new for name, new in names.items()) > 0.9 * len(names)
+    utterance = next(u for u in text_side.utterances if u.labels.get("slots"))
+    pairs = list(utterance.labels["slots"])
+    assert [value for _, value in with_names(utterance, names).labels["slots"]] == [value for _, value in pairs]
+    assert [name for name, _ in with_names(utterance, names).labels["slots"]] == [names[name] for name, _ in pairs]
+
+
+def test_free_questions_are_about_what_is_said(text_side: TextSide) -> None:
+    rng = random.Random(0)
+    for _ in range(50):
+        said, instruction, target, _ = text_side.draw_free(rng)
+        assert said and instruction[-1] in "?." and target

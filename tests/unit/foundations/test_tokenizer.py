@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from speechverse.foundations.recipe import TokenizerRecipe
+from speechverse.errors import CheckpointError
+from speechverse.foundations.recipe import LmRecipe, TokenizerRecipe, load_recipe
 from speechverse.foundations.world import world_tokenizer
 
 
@@ -47,3 +50,14 @@ def test_same_recipe_same_tokenizer_and_it_loads(tokenizer: PreTrainedTokenizerF
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     text = "Is the word 'lamp' used?\nroom = hall;"
     assert loaded(text)["input_ids"] == tokenizer(text)["input_ids"]
+
+
+def test_a_recipe_may_name_a_tokenizer_s_folder(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path / "pieces")
+    (tmp_path / "lm.yaml").write_text(
+        "kind: lm\nname: x\ntokenizer: {folder: pieces}\ntraining: {steps: 1, learning_rate: 1.0e-3, warmup_steps: 1}\n"
+    )
+    recipe = load_recipe(tmp_path / "lm.yaml", LmRecipe).tokenizer  # from the recipe's folder, wherever we stand
+    assert world_tokenizer(recipe).get_vocab() == tokenizer.get_vocab()
+    with pytest.raises(CheckpointError, match=r"tokenizer\.folder.*holds no tokenizer"):
+        world_tokenizer(TokenizerRecipe(folder=tmp_path / "elsewhere"))
