@@ -159,6 +159,8 @@ class EncoderTraining:
             self.stores[part] = store.serve(model.compute)
             self.targets[part] = Supervision(utterances, lengths, tokenizer, recipe.augment.tempo)
         self.augment = Augmenter(recipe.augment, self.stores["train"], self.targets["train"].silent)
+        calm = recipe.augment.model_copy(update={"room_share": 0.0, "noise_share": 0.0})
+        self.calm_augment = Augmenter(calm, self.stores["train"], [])
         self.frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE)
 
     def best_rq_phase(self) -> Phase:
@@ -198,8 +200,11 @@ class EncoderTraining:
             if step < settings.easy_steps:
                 return self._ctc_loss(stacked(easy[step], self.stride), settings)
             generator = self._generator("ctc", "augment", step)
-            batch = stacked(self.augment(batches[step], generator), self.stride)
-            total, numbers = self._ctc_loss(spec_augment(batch, self.recipe.augment, generator), settings)
+            calm = settings.calm_from is not None and step >= settings.calm_from
+            augment = self.calm_augment if calm else self.augment
+            batch = stacked(augment(batches[step], generator), self.stride)
+            heard = batch if calm else spec_augment(batch, self.recipe.augment, generator)
+            total, numbers = self._ctc_loss(heard, settings)
             if settings.self_supervised and step % settings.self_supervised_every == 0:
                 output = self.model.named(batch, self._generator("ctc", step))
                 total, numbers = total + settings.self_supervised * output.loss, numbers | _numbers(output)

@@ -198,6 +198,8 @@ class CtcPhase(PhaseSettings):
         letters_layer: The layer that it reads, counted from 1.
         easy_steps: First steps, on short clean clips of one speaker, not augmented, while alignment is sought.
         easy_seconds: What is short.
+        calm_from: Step from which only speed and voice vary: no rooms and noises are added, nothing is hidden. A small
+            encoder underfits; the steps that are left are better spent on clips as they are.
         voice: Weight of naming how and by whom it is said (emotion, accent, number of speakers, speech or not).
         voice_layer: The layer that this reads, counted from 1.
     """
@@ -210,6 +212,7 @@ class CtcPhase(PhaseSettings):
     letters_layer: int = 3
     easy_steps: int = Field(0, ge=0)
     easy_seconds: float = Field(4.0, gt=0)
+    calm_from: int | None = None
     voice: float = Field(0.0, ge=0)
     voice_layer: int = 3
 

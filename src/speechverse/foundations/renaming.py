@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from speechverse.synth.language.overlap import STOP_WORDS
+from speechverse.stop_words import STOP_WORDS
 from speechverse.tasks import LabelSet
 from speechverse.tasks.labels import label_key
 from speechverse.types import Utterance

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from speechverse.errors import TaskError
+from speechverse.stop_words import STOP_WORDS
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import label_parser
 from speechverse.tasks.prompts import PromptSet
@@ -20,13 +21,6 @@ NUM_TRIES = 50
 
 _SPOKEN_SIGNS = frozenset("#%&@")
 """Punctuation to Unicode that is read out: "c#" is not "c"."""
-
-STOP_WORDS = frozenset(
-    """a about after all also am an and any are as at be been before but by can could did do does for from get give had
-    has have he her here him his how i if in into is it its just let me more my no not now of off on one or our out over
-    please put she should so some tell than that the their them then there they this to too turn up us was we were what
-    when where which who why will with would yes you your""".split()
-)
 
 
 @dataclass(frozen=True, kw_only=True)

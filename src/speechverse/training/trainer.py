@@ -15,8 +15,9 @@ from speechverse.errors import DiskFullError
 from speechverse.files import full_disk_told, only_run_in
 from speechverse.training.build import build_model, make_trainable, parameter_lines
 from speechverse.training.checkpoints import Position, RunFolder
-from speechverse.training.engine import Engine
+from speechverse.training.engine import Engine, plain_attention_where_faster
 from speechverse.training.logs import Progress, RunLog, say
+from speechverse.training.memory import keep_freed_memory
 from speechverse.training.recipe import Recipe, StageSection
 from speechverse.training.recipe_files import RECIPE_FILE
 from speechverse.training.sources import Sources, left_out, open_cache
@@ -42,6 +43,7 @@ def train(recipe: Recipe, output_dir: str | Path, *, resume: bool = False, overw
         SpeechverseError: If the run diverges.
         KeyboardInterrupt: If it was asked to stop; it has then saved and said how to go on.
     """
+    keep_freed_memory()
     engine, folder = Engine.make(recipe), RunFolder(Path(output_dir), recipe)
     with _way_on_told(folder.path, resume), only_run_in(folder.path) if engine.main else contextlib.nullcontext():
         if engine.main:
@@ -75,6 +77,7 @@ class Trainer:
         self.sources = Sources(recipe)
         self.sources.check(engine.main)
         self.model = build_model(recipe, engine.dtype)
+        plain_attention_where_faster(self.model.llm, engine.device, engine.precision)
         self.resumed = self._restore()
         self.model.to(engine.device)
         self.processor = self.model.processor()

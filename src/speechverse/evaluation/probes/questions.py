@@ -12,6 +12,7 @@ from speechverse.evaluation.probes.linear import Outputs
 from speechverse.metrics import Metric, get_metric
 from speechverse.metrics.classes import mean_recall
 from speechverse.seeding import hash_seed
+from speechverse.stop_words import STOP_WORDS
 from speechverse.types import Utterance
 
 LABELS = ("emotion", "accent", "num_speakers", "is_speech")
@@ -23,14 +24,6 @@ _FEWEST_SAID = 5
 """Test clips that must have a word for it to be asked for."""
 _FEWEST_CLIPS = 4
 """Clips of a speaker who is to be recognised: two to fit, two to test."""
-
-FUNCTION_WORDS = frozenset(
-    "a about after all am an and any are as at be been before but by can could did do does for from get go had has "
-    "have he her here him his how i if in into is it its just let like may me might my no nor not now of off on one "
-    "or our out over please shall she should so some than that the their them then there these they this those to "
-    "too up us was we were what when where which while who whom whose why will with would yes you your i'm i'd i'll "
-    "i've it's that's don't can't isn't let's what's there's you're".split()
-)
 
 
 @dataclass(frozen=True)
@@ -143,7 +136,7 @@ def _words(fit: Clips, test: Clips) -> Question:
     common = [
         word
         for word, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-        if len(word) > 2 and word not in FUNCTION_WORDS and tested[word] >= _FEWEST_SAID
+        if len(word) > 2 and word not in STOP_WORDS and tested[word] >= _FEWEST_SAID
     ][:NUM_WORDS]
     outputs = Outputs(tuple(common), several=True)
     answers = {row: words & set(common) for row, words in said.items() if words}

@@ -8,14 +8,8 @@ from typing import Literal
 
 from speechverse.errors import UserError
 from speechverse.seeding import rng_for
+from speechverse.stop_words import STOP_WORDS
 from speechverse.synth.language import grammar
-
-STOP_WORDS = frozenset(
-    "a an the this that these those it its is are was were be been am do does did i you he she we they me my your our "
-    "their his her us them to of in on at for from with by and or not no as so if will would can could should there "
-    "what which who how when where user wants want somebody something some any".split()
-)
-"""Words that tell nothing of what a text is about."""
 
 _NUM_LABELS = 8
 
