@@ -23,6 +23,7 @@ from transformers import (
 
 from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining, BestRqOutput
 from speechverse.encoders.conv_speech import ConvSpeechConfig
+from speechverse.encoders.ctc_loss import ctc_nll
 from speechverse.foundations.compute import ON_CPU, Compute
 from speechverse.foundations.features import MEL_BINS, SpeechBatch
 from speechverse.foundations.recipe import BestRqRecipe, ConformerShape, EncoderShape
@@ -30,8 +31,6 @@ from speechverse.foundations.recipe import BestRqRecipe, ConformerShape, Encoder
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 UNKNOWN = -100
 """Label of a clip that has none."""
-_NEVER = -1e4
-"""Log-probability of a unit that is not there; finite, because CTC's gradient takes differences."""
 
 Targets = Sequence[Sequence[int]]
 
@@ -163,50 +162,8 @@ def mean_and_deviation(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def ctc_loss(logits: Tensor, mask: Tensor, targets: Targets) -> Tensor:
-    """CTC loss a target unit (blank: id 0); a row without targets is all blank, one that cannot be aligned counts 0.
-
-    The recursion is handed each row's own units, numbered anew, and all others as one: over thousands of pieces it
-    would otherwise spend most of its time on what no target holds.
-    """
-    alphabets = [[0, *dict.fromkeys(target)] for target in targets]
-    width = max(map(len, alphabets))
-    chosen = torch.tensor([units + [-1] * (width - len(units)) for units in alphabets], device=logits.device)
-    renumbered = [units.index(unit) for units, target in zip(alphabets, targets, strict=True) for unit in target]
-    flat = torch.tensor(renumbered, device=logits.device, dtype=torch.long)
-    sizes = torch.tensor([len(target) for target in targets], device=logits.device)
-    scores: Tensor = _ScoresOfChosen.apply(logits, chosen)
-    loss = functional.ctc_loss(
-        scores.transpose(0, 1), flat, mask.sum(dim=1), sizes, reduction="sum", zero_infinity=True
-    )
-    return loss / max(1, len(flat))
-
-
-class _ScoresOfChosen(torch.autograd.Function):
-    """Log-probabilities (B, T, C + 1) of C units a row under logits (B, T, V), and of all other units together.
-
-    Written out because autograd would go over V five times. C is the longest row's; -1 fills up the others.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, chosen: Tensor) -> Tensor:
-        """In fp32, whatever the logits are in."""
-        log_probabilities = logits.log_softmax(dim=-1, dtype=torch.float32)
-        index = chosen.clamp(min=0)[:, None].expand(-1, logits.shape[1], -1)
-        scores = log_probabilities.gather(2, index).masked_fill(chosen[:, None] < 0, _NEVER)
-        others = (1 - scores.exp().sum(dim=2, keepdim=True)).clamp(min=1e-20).log()
-        ctx.save_for_backward(log_probabilities, index, others)
-        ctx.dtype = logits.dtype
-        return torch.cat([scores, others], dim=2)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """What reaches the others is shared among them as they are probable."""
-        log_probabilities, index, others = ctx.saved_tensors
-        ours, rest = gradients[0][..., :-1], gradients[0][..., -1:]
-        whole = log_probabilities.exp().mul_(rest / others.exp())
-        whole.scatter_(2, index, 0.0).scatter_add_(2, index, ours)
-        # Of a distribution's gradient the sum over all units has no effect; CTC's own is free of it already.
-        return whole.to(ctx.dtype), None
+    """CTC loss a target unit (blank: id 0); a row without targets is all blank, one that cannot be aligned counts 0."""
+    return ctc_nll(logits, mask.sum(dim=1), targets).sum() / max(1, sum(map(len, targets)))
 
 
 def spell(text: str) -> list[int]:

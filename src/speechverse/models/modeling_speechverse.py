@@ -39,10 +39,19 @@ class SpeechVerseOutput(ModelOutput):
     Attributes:
         loss: Mean negative log-likelihood of the labels, where there are any.
         logits: Aligned with `labels`: (B, N, V) for encoder-decoder LLMs, (B, P + N - 1, V) for decoder-only ones.
+            For `spelling`, (B, T', V).
+        lengths: For `spelling`, true positions of each row, (B,).
     """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
+    lengths: Tensor | None = None
+
+
+_SHARPNESS = 30.0
+"""Of cosines as logits: enough for one of many thousand tokens to stand out."""
+_NO_TOKEN = 0.5
+"""A position nearer to no token's embedding than this cosine spells none."""
 
 
 class PartCount(NamedTuple):
@@ -298,6 +307,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         audio_inputs: dict[str, Tensor] | None = None,
         encoder_output: EncoderOutput | None = None,
         decoder_input_ids: Tensor | None = None,
+        spelling: bool = False,
     ) -> SpeechVerseOutput:
         """Reads a batch the processor made.
 
@@ -308,7 +318,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             audio_inputs: What the encoder takes.
             encoder_output: What the encoder gave before, instead.
             decoder_input_ids: What the LLM's decoder reads, where it has one, shape (B, N).
+            spelling: Score instead, without running the LLM, how near each audio position lies to each token's
+                embedding; the filling token's score is that of no token.
         """
+        if spelling:
+            return self._spell(audio_inputs, encoder_output)
         decoder = {} if decoder_input_ids is None else {"decoder_input_ids": decoder_input_ids}
         inputs_embeds = self.embed_prompt(input_ids, audio_inputs, encoder_output)
         outputs = self.llm(inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False, **decoder)
@@ -316,6 +330,14 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         if labels is not None:
             loss = F.cross_entropy(outputs.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
         return SpeechVerseOutput(loss=loss, logits=outputs.logits)
+
+    def _spell(self, audio_inputs: dict[str, Tensor] | None, encoder_output: EncoderOutput | None) -> SpeechVerseOutput:
+        encoder_output = encoder_output or self.encode(audio_inputs or {})
+        audio_BTE, lengths = self.embed_audio(encoder_output)
+        table_VE = self.llm.get_input_embeddings().weight
+        cosines_BTV = F.normalize(audio_BTE, dim=-1) @ F.normalize(table_VE.to(audio_BTE.dtype), dim=-1).T
+        blank = torch.tensor([self.config.pad_id], device=cosines_BTV.device)
+        return SpeechVerseOutput(logits=_SHARPNESS * cosines_BTV.index_fill(2, blank, _NO_TOKEN), lengths=lengths)
 
     @torch.no_grad()
     def generate(

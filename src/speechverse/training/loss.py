@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from speechverse.encoders.ctc_loss import ctc_nll
 from speechverse.types import IGNORED
 
 
@@ -21,13 +22,16 @@ class ExampleLosses(NamedTuple):
     num_tokens: Tensor
 
 
-def example_losses(model: Any, inputs: Any) -> ExampleLosses:
+def example_losses(model: Any, inputs: Any, objective: str = "answer") -> ExampleLosses:
     """Runs the model on one micro-batch with labels.
 
     Args:
         model: A SpeechVerse model, wrapped or not; its labels are aligned with its logits.
         inputs: What the processor made, on the model's device.
+        objective: The stage's: "answer", or "spell" (see `spelling_losses`).
     """
+    if objective == "spell":
+        return spelling_losses(model, inputs)
     labels = inputs["labels"]
     asked = {name: value for name, value in inputs.items() if name != "labels"}  # the model's own mean is not needed
     logits_BSV = model(**asked).logits
@@ -35,6 +39,25 @@ def example_losses(model: Any, inputs: Any) -> ExampleLosses:
         logits_BSV.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
     ).view_as(labels)
     return ExampleLosses(nll.sum(1), num_target_tokens(labels))
+
+
+def spelling_losses(model: Any, inputs: Any) -> ExampleLosses:
+    """CTC between a micro-batch's audio positions and its targets' tokens, by the LLM's own embeddings.
+
+    The LLM is not run: this is cheap, and positions come to lie where the LLM has learned to read words. The blank is
+    the filling token; ends are not spelled.
+
+    Args:
+        model: A SpeechVerse model, wrapped or not.
+        inputs: What the processor made, on the model's device.
+    """
+    config = getattr(model, "module", model).config
+    heard = {name: inputs[name] for name in ("audio_inputs", "encoder_output") if name in inputs}
+    output = model(inputs["input_ids"], inputs["attention_mask"], spelling=True, **heard)
+    unspelled = (IGNORED, config.end_id, config.pad_id)
+    targets = [[token for token in row if token not in unspelled] for row in inputs["labels"].tolist()]
+    nll = ctc_nll(output.logits, output.lengths, targets, config.pad_id)
+    return ExampleLosses(nll, num_target_tokens(inputs["labels"]))
 
 
 def num_target_tokens(labels: Tensor) -> Tensor:

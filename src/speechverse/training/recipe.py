@@ -146,6 +146,10 @@ class StageSection(Section):
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     mixture: str
     train: list[Part] = Field(min_length=1)
+    objective: Literal["answer", "spell"] = Field(
+        default="answer",
+        description="'spell': CTC between audio positions and the LLM's embeddings; the LLM is not run. For asr only.",
+    )
     steps: PositiveInt = Field(description="At most; with `patience` often fewer.")
     learning_rate: Annotated[float, Field(gt=0)]
     warmup_steps: Annotated[int, Field(ge=0)] = Field(default=0, description="Of `steps`, until the rate is reached.")
@@ -255,6 +259,7 @@ class Recipe(Section):
                 f"which would end before it reached its learning rate; set it to at most {stage.steps}, or "
                 f"{where}.steps to more"
             )
+        self._check_spelling(stage, where)
         if stage.patience and self.data.validation.every is None:
             raise RecipeError(f"{where}.patience: needs validation; set data.validation.every")
         if self.model and self.model.lora is None and "lora" in stage.train:
@@ -266,6 +271,15 @@ class Recipe(Section):
             )
         if "encoder" in stage.train and self.data.cache == "all":
             raise RecipeError(f"{where}.train: a trained encoder cannot be cached; set data.cache to none")
+
+    def _check_spelling(self, stage: StageSection, where: str) -> None:
+        if stage.objective != "spell":
+            return
+        others = sorted({item.task for item in self.data.mixtures[stage.mixture]} - {"asr"})
+        if others:
+            raise RecipeError(f"{where}.objective: 'spell' learns from transcripts, so from asr alone, not {others[0]}")
+        if "lora" in stage.train:
+            raise RecipeError(f"{where}.train: 'lora' learns nothing while objective is 'spell'; the LLM is not run")
 
 
 def _known(where: str, kind: str, name: str, known: dict[str, Any]) -> None:

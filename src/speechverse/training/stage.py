@@ -119,7 +119,7 @@ class StageRun:
 
     def _backward(self, batch: Batch, total: Tensor) -> None:
         with self.engine.autocast():
-            losses = example_losses(self.model, batch.inputs)
+            losses = example_losses(self.model, batch.inputs, self.stage.objective)
         # DDP averages gradients over processes; the loss is a share of a sum over all of them.
         loss = (losses.nll * batch.loss_weights).sum() / total * self.engine.world_size
         self.engine.accelerator.backward(loss)

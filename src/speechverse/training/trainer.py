@@ -168,7 +168,7 @@ class Trainer:
         if self.recipe.data.validation.every is None:
             return None
         examples = self.sources.validation_examples(stage, self.length, self.engine.main)
-        return Validator(self.recipe, examples, self.collator, self.processor, self.length, self.cache)
+        return Validator(self.recipe, examples, self.collator, self.processor, self.length, self.cache, stage.objective)
 
     def _tell(self, run: StageRun, run_log: RunLog | None, progress: Progress) -> dict[str, float]:
         numbers = run.numbers()

@@ -30,6 +30,7 @@ class Validator:
         processor: The model's.
         length: LLM positions of an example.
         cache: Encoder outputs, where they are kept.
+        objective: The stage's.
     """
 
     recipe: Recipe
@@ -38,6 +39,7 @@ class Validator:
     processor: Any
     length: Length
     cache: Any = None
+    objective: str = "answer"
 
     def measure(self, model: Any, engine: Engine) -> dict[str, float]:
         """Losses and metrics as `validation/loss[/<task>]` and `validation/<metric>/<task>`, alike on every process."""
@@ -60,7 +62,8 @@ class Validator:
         for batch in _own(batches, engine):
             collated = self.collator(batch.examples, [weights[example.id] for example in batch.examples])
             collated = collated.to(engine.device)
-            sums.add(collated.tasks, collated.loss_weights, example_losses(model, collated.inputs))
+            losses = example_losses(model, collated.inputs, self.objective)
+            sums.add(collated.tasks, collated.loss_weights, losses)
             skipped += collated.skipped
         return sums.read(), skipped
 
