@@ -42,6 +42,8 @@ def made_of(
     values = recipe.model_dump(mode="json", exclude={"kind", "name", *later})
     for name in ("workers", "probe_clips", "audio", "corpus"):
         values["data"].pop(name, None)
+    if recipe.tokenizer.folder is not None:
+        values.pop("tokenizer")  # wherever it lies, the digest of its pieces tells it from any other
     # A state of a run that says nothing of it, such as one of an older version, goes on.
     values["compute"] = recipe.compute.model_dump(mode="json", exclude_defaults=True, exclude={"device"})
     digests = {"the audio": audio} if audio else {}

@@ -6,7 +6,8 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from speechverse.errors import CheckpointError
-from speechverse.foundations.recipe import LmRecipe, TokenizerRecipe, load_recipe
+from speechverse.foundations.phases import made_of
+from speechverse.foundations.recipe import LmRecipe, PhaseSettings, TokenizerRecipe, load_recipe
 from speechverse.foundations.world import world_tokenizer
 
 
@@ -61,3 +62,14 @@ def test_a_recipe_may_name_a_tokenizer_s_folder(tokenizer: PreTrainedTokenizerFa
     assert world_tokenizer(recipe).get_vocab() == tokenizer.get_vocab()
     with pytest.raises(CheckpointError, match=r"tokenizer\.folder.*holds no tokenizer"):
         world_tokenizer(TokenizerRecipe(folder=tmp_path / "elsewhere"))
+
+
+def test_where_a_tokenizer_lies_does_not_tell_one_run_from_another(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    phase = PhaseSettings(steps=1, learning_rate=1e-3, warmup_steps=1)
+    here, there = (
+        made_of(LmRecipe(kind="lm", name="x", tokenizer=TokenizerRecipe(folder=place), training=phase), tokenizer)
+        for place in (tmp_path, tmp_path / "moved")
+    )
+    assert here == there and not any(str(tmp_path) in str(value) for value in here.values())
