@@ -52,7 +52,7 @@ def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
         held_out = TextSide(labels, "dev", recipe.data.seed, 40 * recipe.data.gate_examples)
         copying = train.tasks["asr"].prompts.seen
         maker = SampleMaker(tokenizer, train, Practice(world_words(train.utterances), copying), recipe.data)
-        batches = LmBatches(maker, recipe.data)
+        batches = LmBatches(maker, recipe.data, recipe.shape.max_positions)
         compute = Compute.of(recipe.compute)
         model = StreamedLm(make_lm(recipe.shape, tokenizer)).to(compute.device)
         plain_attention_where_faster(model.lm, compute.device, "bf16" if compute.bf16 else "fp32")

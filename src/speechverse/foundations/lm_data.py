@@ -83,17 +83,19 @@ class SampleMaker:
 class LmBatches:
     """Batch number `step` of an endless, repeatable sequence, each with about the same number of tokens."""
 
-    def __init__(self, maker: SampleMaker, data: LmData) -> None:
-        self.maker, self.data = maker, data
+    def __init__(self, maker: SampleMaker, data: LmData, max_positions: int) -> None:
+        """Takes who draws, how much, and how many positions the LLM has: no batch is moved beyond them."""
+        self.maker, self.data, self.max_positions = maker, data, max_positions
         self._window: tuple[int, list[list[Sample]]] = (-1, [])
 
     def __getitem__(self, step: int) -> LmBatch:
         window = step // WINDOW
         if window != self._window[0]:
             self._window = (window, self._draw_window(window))
-        rng = rng_for(self.data.seed, "moved", step)
-        moved = rng.random() < self.data.moved
-        return collate(self._window[1][step % WINDOW], rng.randint(0, self.data.moved_by) if moved else 0)
+        samples, rng = self._window[1][step % WINDOW], rng_for(self.data.seed, "moved", step)
+        behind = rng.randint(0, self.data.moved_by) if rng.random() < self.data.moved else 0
+        longest = max(len(sample.stream.ids) + len(sample.prompt) for sample in samples)
+        return collate(samples, min(behind, max(0, self.max_positions - longest)))
 
     def practice_share(self, step: int) -> float:
         """Practice first, then the tasks beside it."""

@@ -56,8 +56,12 @@ def spelling_losses(model: Any, inputs: Any) -> ExampleLosses:
     output = model(inputs["input_ids"], inputs["attention_mask"], spelling=True, **heard)
     unspelled = (IGNORED, config.end_id, config.pad_id)
     targets = [[token for token in row if token not in unspelled] for row in inputs["labels"].tolist()]
-    nll = ctc_nll(output.logits, output.lengths, targets, config.pad_id)
-    return ExampleLosses(nll, num_target_tokens(inputs["labels"]))
+    nll, num_tokens = (
+        ctc_nll(output.logits, output.lengths, targets, config.pad_id),
+        num_target_tokens(inputs["labels"]),
+    )
+    # A clip that could not be used is silence without labels; CTC would learn its silence.
+    return ExampleLosses(nll * (num_tokens > 0), num_tokens)
 
 
 def num_target_tokens(labels: Tensor) -> Tensor:

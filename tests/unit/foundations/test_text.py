@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_given_as_a_style(text_side: TextSide, task: str,
 
 def test_batches_repeat_fit_the_budget_and_change_with_the_step(maker: SampleMaker) -> None:
     data = LmData(batch_tokens=300)
-    first, again = LmBatches(maker, data), LmBatches(maker, data)
+    first, again = LmBatches(maker, data, 640), LmBatches(maker, data, 640)
     for step in (WINDOW + 3, 0, 1):
         assert first[step].ids.equal(again[step].ids)
     sizes = [first[step].ids.numel() + first[step].labels.numel() for step in range(WINDOW)]
@@ -109,20 +109,23 @@ def test_prompt_follows_the_stream_and_is_never_blurred(maker: SampleMaker) -> N
 
 
 def test_renamed_labels_are_listed_and_answered_by_words_of_their_descriptions(text_side: TextSide) -> None:
-    rng, seen = random.Random(0), 0
+    rng, seen, named = random.Random(0), 0, text_side.labels["intent"].descriptions
+    told = {word for text in named.values() for word in text.lower().split()}
+    listing = [text.split("{labels}")[0] for text in text_side.tasks["ic"].prompts.seen if "{labels}" in text]
     for _ in range(400):
         question = text_side.draw(rng, share_renamed=1.0)
-        for task in ("ic", "sf"):
-            listing = [text.split("{labels}")[0] for text in text_side.tasks[task].prompts.seen if "{labels}" in text]
-            starts = [start for start in listing if start and question.instruction.startswith(start)]
-            if starts and task == "ic":
-                seen += 1
-                listed = question.instruction.removeprefix(max(starts, key=len))
-                assert question.target in listed
-                named = text_side.labels["intent"].descriptions
-                told = {word for text in named.values() for word in text.lower().split()}
-                assert question.target in named or {word for word in question.target.split()} & told
+        starts = [start for start in listing if start and question.instruction.startswith(start)]
+        if starts:
+            seen += 1
+            assert question.target in question.instruction.removeprefix(max(starts, key=len))
+            assert question.target in named or set(question.target.split()) & told
     assert seen > 10
+
+
+def test_no_batch_is_moved_beyond_the_llm_s_positions(maker: SampleMaker) -> None:
+    data = LmData(batch_tokens=300, moved=1.0, moved_by=500)
+    widths = [LmBatches(maker, data, max_positions=450)[step].ids.shape[1] for step in range(WINDOW)]
+    assert max(widths) <= 450 and max(widths) > 300
 
 
 def test_other_names_read_apart_and_go_with_the_utterance(text_side: TextSide) -> None:

@@ -53,6 +53,17 @@ def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pyt
     assert greedy_ids(output.logits, output.lengths, model.config.pad_id) == [[9, 31, 31, 57], [88, 12]]
 
 
+def test_nothing_is_learnt_of_a_clip_that_could_not_be_used(model) -> None:
+    labels = torch.tensor([[9, 31, model.config.end_id], [IGNORED] * 3])
+    width, layers = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers
+    heard = EncoderOutput(torch.randn(layers, 2, 20, width), torch.tensor([20, 20]))
+    ids = torch.ones(2, 3, dtype=torch.long)
+    losses = spelling_losses(
+        model, {"input_ids": ids, "attention_mask": ids, "labels": labels, "encoder_output": heard}
+    )
+    assert losses.nll[0] > 0 and losses.nll[1] == 0 and losses.num_tokens.tolist() == [3, 0]
+
+
 def test_a_curriculum_may_begin_with_spelling(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     values = recipe().model_dump()["curriculum"]
     values[0]["objective"] = "spell"
