@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart foundations foundations/encoder foundations/llm test check bench setup clean
+.PHONY: quickstart foundations foundations/first/encoder foundations/first/llm foundations/encoder foundations/llm test check bench setup clean
 
 setup: $(READY)
 
@@ -20,15 +20,24 @@ $(READY): pyproject.toml constraints.txt
 quickstart: $(READY)
 	$(BIN)/speechverse quickstart --output quickstart
 
-# The two frozen parts side by side, the encoder in two processes; stopped or killed, the same command goes on.
+# The two frozen parts, side by side, in two rounds; stopped or killed, the same command goes on. In the second the
+# encoder learns to speak the embeddings of the first round's LLM.
+PRETRAIN := OMP_NUM_THREADS=1 $(BIN)/speechverse pretrain
 foundations: $(READY)
-	OMP_NUM_THREADS=1 $(MAKE) -j2 foundations/encoder foundations/llm
+	$(MAKE) -j2 foundations/first/encoder foundations/first/llm
+	$(MAKE) -j2 foundations/encoder foundations/llm
+
+foundations/first/encoder: $(READY)
+	$(PRETRAIN) encoder recipes/foundations/encoder-tiny.yaml --output foundations/work-first-encoder --into $@
+
+foundations/first/llm: $(READY)
+	$(PRETRAIN) lm recipes/foundations/lm-tiny.yaml --output foundations/work-first-llm --into $@
 
 foundations/encoder: $(READY)
-	$(BIN)/speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --processes 2 --output foundations/work-encoder --into $@
+	$(PRETRAIN) encoder recipes/foundations/encoder-tiny-second.yaml --output foundations/work-encoder --into $@
 
 foundations/llm: $(READY)
-	$(BIN)/speechverse pretrain lm recipes/foundations/lm-tiny.yaml --output foundations/work-llm --into $@
+	$(PRETRAIN) lm recipes/foundations/lm-tiny-second.yaml --output foundations/work-llm --into $@
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from speechverse.data.cache import FeatureCache, encoder_fingerprint
-from speechverse.data.collate import Batch, Collator, measured_by
+from speechverse.data.collate import Batch, Choices, Collator, measured_by
 from speechverse.data.corpus import Corpus, write_corpus
 from speechverse.data.labels import collect_labels
 from speechverse.data.loader import LoadedStep, PlanLoader
@@ -14,6 +14,7 @@ from speechverse.data.render import render_for_evaluation
 __all__ = [
     "Batch",
     "BatchPlan",
+    "Choices",
     "Collator",
     "Corpus",
     "FeatureCache",

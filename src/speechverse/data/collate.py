@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from speechverse.models import SpeechVerseProcessor
 
 
+class Choices(NamedTuple):
+    """The answers an example allows, as their first tokens, and which of them is right."""
+
+    first_tokens: tuple[int, ...]
+    right: int
+
+
 @dataclass
 class Batch:
     """Examples as tensors.
@@ -28,12 +35,14 @@ class Batch:
         inputs: What the model is called with: `model(**batch.inputs)`.
         examples: The examples, one a row.
         loss_weights: What each row's loss counts, shape (B,).
+        choices: Of each row, None where the answer is free.
         skipped: Rows whose audio could not be used, by example id, with the reason; nothing of them is learnt.
     """
 
     inputs: Any
     examples: tuple[Example, ...]
     loss_weights: Tensor
+    choices: tuple[Choices | None, ...]
     skipped: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -43,7 +52,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""
-        return Batch(self.inputs.to(device), self.examples, self.loss_weights.to(device), self.skipped)
+        return Batch(self.inputs.to(device), self.examples, self.loss_weights.to(device), self.choices, self.skipped)
 
 
 @dataclass
@@ -76,7 +85,13 @@ class Collator:
             if example.id in skipped:
                 inputs["labels"][row] = IGNORED
                 weights[row] = 0.0
-        return Batch(inputs, tuple(examples), weights, skipped)
+        return Batch(inputs, tuple(examples), weights, tuple(map(self._choices, examples)), skipped)
+
+    def _choices(self, example: Example) -> Choices | None:
+        if example.choices is None or example.target not in example.choices:
+            return None
+        first_tokens = tuple(self.processor.first_token(choice) for choice in example.choices)
+        return Choices(first_tokens, example.choices.index(example.target))
 
     def _hear(self, example: Example, skipped: dict[str, str]) -> Any:
         try:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from speechverse.evaluation.probes import ProbeTable
 from speechverse.evaluation.recognition import COLUMNS
+from speechverse.foundations.beginnings import digest
 from speechverse.foundations.encoder_report import EncoderReport
 from speechverse.foundations.features import MEL_FRAME_RATE
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe
@@ -27,7 +28,7 @@ be the frozen LLM of a SpeechVerse model. Trained from scratch on text made by a
 framework asked of transcripts, clean or stretched as audio frames would be, and exercises in copying and searching.
 It knows nothing of the world outside that grammar, and is no chat model.
 
-Recipe: `{recipe}`, seed {seed}, {steps} steps of {tokens} tokens.
+Recipe: `{recipe}`, seed {seed}, {steps} steps of {tokens} tokens.{begun}
 
 ## On held-out text (dev sentences, {examples} a task, greedy)
 
@@ -46,7 +47,7 @@ A small speech encoder (`{model_type}`, {parameters:.2f} M parameters with the h
 {frame_rate:g} frames a second) with a CTC head over the subwords of the LLM that goes with it. Pre-trained with
 BEST-RQ, then with CTC (BEST-RQ kept beside it), on {heard} {loading}
 
-Recipe: `{recipe}`, seed {seed}: {best_rq_steps} steps of BEST-RQ, {ctc_steps} of CTC.
+Recipe: `{recipe}`, seed {seed}: {best_rq_steps} steps of BEST-RQ, {ctc_steps} of CTC.{begun}
 
 ## Held-out voices and sentences (dev part)
 
@@ -112,6 +113,7 @@ tags: [speechverse, synthetic, best-rq]"""
 _OWN_FRONT = """library_name: transformers
 tags: [speechverse, best-rq]"""  # language and licence are for those to say whose audio it is
 
+_SPEAKS = " The head's weights are the embeddings of an LLM (`{}`), kept as they are."
 _OWN_CLASS = "After `import speechverse.models`, transformers loads it: `{auto}.from_pretrained(folder)`."
 
 
@@ -130,6 +132,7 @@ def lm_card(recipe: LmRecipe, lm: nn.Module, tokenizer: PreTrainedTokenizerFast,
         pieces=len(tokenizer),
         steps=recipe.training.steps,
         tokens=recipe.data.batch_tokens,
+        begun=_begun(recipe, " Its embeddings were left as they were." if recipe.freeze_embeddings else ""),
         examples=recipe.data.gate_examples,
         table=_table(["task", "metric", "clean", "stretched", "exact, clean", "exact, stretched"], rows),
     )
@@ -159,6 +162,7 @@ def encoder_card(
         loading=_loading(model, "AutoModelForCTC"),
         best_rq_steps=recipe.best_rq.steps,
         ctc_steps=recipe.ctc.steps,
+        begun=_begun(recipe, _SPEAKS.format(digest(recipe.ctc.embeddings)) if recipe.ctc.embeddings else ""),
         table=_last_look(history),
         infeasible=infeasible,
         recognition=_table(COLUMNS, [kind.cells for kind in report.recognition]),
@@ -208,6 +212,11 @@ def _body(recipe: EncoderRecipe, model: PreTrainedModel, own_hours: float | None
         "layers": recipe.shape.num_hidden_layers,
         "width": recipe.shape.hidden_size,
     }
+
+
+def _begun(recipe: EncoderRecipe | LmRecipe, more: str) -> str:
+    begun = f"\nBegun with the weights of a finished run (`{digest(recipe.initial)}`)." if recipe.initial else ""
+    return begun + more
 
 
 def _last_look(history: Sequence[Mapping]) -> str:

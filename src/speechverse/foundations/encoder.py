@@ -21,6 +21,7 @@ from speechverse.encoders.ctc import greedy_ids
 from speechverse.evaluation.recognition import recognition
 from speechverse.files import only_run_in
 from speechverse.foundations.augment import Augmenter, spec_augment
+from speechverse.foundations.beginnings import begin_with, speak_embeddings
 from speechverse.foundations.cards import best_rq_card, body_card, encoder_card
 from speechverse.foundations.compute import Compute
 from speechverse.foundations.crew import ALONE, Crew
@@ -57,10 +58,14 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
     Args:
         recipe: Sizes, data and steps.
         output: The run's folder: corpus, features, states, logs, and at the end `encoder/`, and beside it, where there
-            is CTC, `encoder-best-rq/`, the body as it was before.
+            is CTC after BEST-RQ, `encoder-best-rq/`, the body as it was before.
 
     Returns:
         The folder that transformers loads.
+
+    Raises:
+        CheckpointError: If what the run should begin with, or whose embeddings it should speak, cannot be loaded.
+        RecipeError: If that is of another shape.
     """
     keep_freed_memory()
     crew = Crew.join(cpu=recipe.compute.device == "cpu")
@@ -69,13 +74,14 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
         torch.manual_seed(hash_seed(recipe.seed, "encoder") % 2**63)
         sizes = {field: len(classes) for field, classes in VOICE_CLASSES.items()}
         model = Objectives(recipe.shape, recipe.objective, tokenizer, sizes, Compute.of(recipe.compute))
+        _begin(model, recipe, tokenizer)
         if not crew.leads:
             crew.wait()
         training = EncoderTraining(recipe, model, tokenizer, _make_corpus(recipe, output), output, crew)
         if crew.leads:
             crew.wait()
         history = list(_run(training.best_rq_phase(), output))
-        best_rq = as_saved(model.body, front_end(recipe.shape.stride))
+        best_rq = as_saved(model.body, front_end(recipe.shape.stride)) if recipe.best_rq.steps else None
         if recipe.ctc:
             history += _run(training.ctc_phase(), output)
         if crew.leads:
@@ -84,27 +90,37 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
         return output / "encoder"
 
 
-def _save(output: Path, training: EncoderTraining, best_rq: SpeechEncoder, history: list[Numbers]) -> None:
+def _begin(model: Objectives, recipe: EncoderRecipe, tokenizer: PreTrainedTokenizerFast | None) -> None:
+    if recipe.initial is not None:
+        begin_with(model.body if model.ctc is None else model.ctc, recipe.initial)
+    if recipe.ctc is not None and recipe.ctc.embeddings is not None:
+        speak_embeddings(model.ctc.lm_head, recipe.ctc.embeddings, tokenizer)
+
+
+def _save(output: Path, training: EncoderTraining, best_rq: SpeechEncoder | None, history: list[Numbers]) -> None:
+    """Writes the folders; `best_rq` is the body before CTC, None where this run did not make one."""
     recipe, ctc, report = training.recipe, training.model.ctc, _report(training, best_rq)
-    figures, hours = report.figures(), training.own_hours
-    if training.tokenizer is None:
-        card = body_card(recipe, best_rq.model, history, report, hours)
-        figures = {"history": history, "probes": figures["probes"]}
-        save_foundation(output / "encoder", best_rq.model, None, card, figures, best_rq.front_end)
-        return
-    card = best_rq_card(recipe, best_rq.model, report, hours)
+    figures, hours, hears = report.figures(), training.own_hours, front_end(recipe.shape.stride)
     probes = {"probes": figures["probes"]}
-    save_foundation(output / "encoder-best-rq", best_rq.model, None, card, probes, best_rq.front_end)
+    if training.tokenizer is None:
+        body = training.model.body
+        card = body_card(recipe, body, history, report, hours)
+        save_foundation(output / "encoder", body, None, card, {"history": history, **probes}, hears)
+        return
+    if best_rq is not None:
+        card = best_rq_card(recipe, best_rq.model, report, hours)
+        save_foundation(output / "encoder-best-rq", best_rq.model, None, card, probes, hears)
     card = encoder_card(recipe, ctc, history, training.targets["train"].infeasible, report, hours)
-    figures = {"history": history, **figures}
-    save_foundation(output / "encoder", ctc, training.tokenizer, card, figures, best_rq.front_end)
+    save_foundation(output / "encoder", ctc, training.tokenizer, card, {"history": history, **figures}, hears)
 
 
-def _report(training: EncoderTraining, best_rq: SpeechEncoder) -> EncoderReport:
-    recipe, corpus, ctc, hears = training.recipe, training.corpus, training.model.ctc, best_rq.front_end
+def _report(training: EncoderTraining, best_rq: SpeechEncoder | None) -> EncoderReport:
+    recipe, corpus, ctc = training.recipe, training.corpus, training.model.ctc
+    hears = front_end(recipe.shape.stride)
     if recipe.data.audio:
         return EncoderReport([], [])
-    bodies = {"BEST-RQ alone": best_rq} | ({"with CTC": as_saved(ctc.base_model, hears)} if ctc else {})
+    bodies = {"BEST-RQ alone": best_rq} if best_rq else {}
+    bodies |= {"with CTC": as_saved(ctc.base_model, hears)} if ctc else {}
     tables = [probed(name, encoder, corpus, recipe.data.probe_clips) for name, encoder in bodies.items()]
     if training.tokenizer is None:
         return EncoderReport([], [table for table in tables if table])

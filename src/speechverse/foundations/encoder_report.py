@@ -49,7 +49,7 @@ class EncoderReport:
 
     Attributes:
         recognition: Of the CTC head, on the dev part.
-        probes: Of the body after BEST-RQ alone, then after CTC.
+        probes: Of the body after BEST-RQ alone, then after CTC, as far as the run made them.
     """
 
     recognition: Sequence[Recognition]

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from speechverse.files import only_run_in
+from speechverse.foundations.beginnings import begin_with
 from speechverse.foundations.cards import lm_card
 from speechverse.foundations.compute import Compute
 from speechverse.foundations.lm_data import LmBatches, Sample, SampleMaker, collate
@@ -42,6 +43,10 @@ def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
 
     Returns:
         The folder that transformers loads.
+
+    Raises:
+        CheckpointError: If what the run should begin with cannot be loaded.
+        RecipeError: If that is of another shape.
     """
     keep_freed_memory()
     with only_run_in(output):
@@ -54,7 +59,11 @@ def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
         maker = SampleMaker(tokenizer, train, Practice(world_words(train.utterances), copying), recipe.data)
         batches = LmBatches(maker, recipe.data, recipe.shape.max_positions)
         compute = Compute.of(recipe.compute)
-        model = StreamedLm(make_lm(recipe.shape, tokenizer)).to(compute.device)
+        lm = make_lm(recipe.shape, tokenizer)
+        if recipe.initial is not None:
+            begin_with(lm, recipe.initial)
+        lm.get_input_embeddings().requires_grad_(not recipe.freeze_embeddings)
+        model = StreamedLm(lm).to(compute.device)
         plain_attention_where_faster(model.lm, compute.device, "bf16" if compute.bf16 else "fp32")
 
         def loss(step: int) -> tuple[Tensor, Numbers]:

@@ -105,6 +105,8 @@ class LmBatch(NamedTuple):
 
 
 STYLE_STRENGTH = 0.7
+FILLED_BLANKS = 0.7
+BLANK_JITTER = 0.3
 
 
 class StreamedLm(nn.Module):
@@ -115,28 +117,43 @@ class StreamedLm(nn.Module):
         self.lm = lm
 
     def embed(self, batch: LmBatch) -> Tensor:
-        """(B, S, D): tokens, styles over them, blurred and noised where audio will be; id 0 adds nothing.
-
-        Its row of the table is not zero, as the output head shares it.
-        """
+        """(B, S, D): tokens, styles over them, blurred and noised where audio will be; id 0 says nothing."""
         words = self._table(batch.ids) + STYLE_STRENGTH * self._table(batch.styles)
+        words = words + self._blanks(words) * (batch.said & (batch.ids == 0))[..., None]
         before = functional.pad(words, (0, 0, 1, 0))[:, :-1]
         blurred = words + batch.blur * (before - words)
         noised = blurred + batch.noise * EMBEDDING_STD * torch.randn_like(words)
         return torch.where(batch.said[..., None], noised, words)
 
     def _table(self, ids: Tensor) -> Tensor:
+        """Embeddings, but zeros for id 0: its row of the table is not zero, as the output head shares it."""
         return self.lm.get_input_embeddings()(ids) * (ids != 0)[..., None]
+
+    def _blanks(self, words: Tensor) -> Tensor:
+        """(B, S, D): what stands where nothing is said: most often a direction of the row's own, else faint noise.
+
+        The norm behind the downsampler leaves no position empty; so the LLM learns to pass over what is no word.
+        """
+        row = torch.randn_like(words[:, :1]) * (torch.rand_like(words[:, :1, :1]) < FILLED_BLANKS)
+        return EMBEDDING_STD * (row + BLANK_JITTER * torch.randn_like(words))
 
     def forward(self, batch: LmBatch) -> Tensor:
         """Logits (B, U, V)."""
         return self.lm(inputs_embeds=self.embed(batch), attention_mask=batch.mask, labels=batch.labels).logits
 
     def loss(self, batch: LmBatch) -> tuple[Tensor, dict[str, float]]:
-        """Cross entropy a token, and the share of tokens and of whole answers that are right."""
+        """Cross entropy a token, and the share of whole answers that are right.
+
+        An answer counts with the root of its length: a label of two pieces would be lost beside transcripts of twenty.
+        """
         batch = batch.to(self.lm.device)
         logits = self(batch)
-        loss = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=-100)
+        losses = functional.cross_entropy(
+            logits.flatten(0, 1), batch.labels.flatten(), ignore_index=-100, reduction="none"
+        )
+        there = (batch.labels != -100).sum(dim=1)
+        weights = there.float().rsqrt()
+        loss = (losses.view_as(batch.labels).sum(dim=1) * weights).sum() / (there * weights).sum()
         wrong = (logits.detach().argmax(dim=-1) != batch.labels) & (batch.labels != -100)
         exact = 1.0 - float(wrong.any(dim=1).float().mean())
         return loss, {"exact": exact, "samples": float(len(batch.ids))}

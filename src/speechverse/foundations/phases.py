@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from speechverse.errors import CheckpointError, UserError
+from speechverse.foundations.beginnings import digest
 from speechverse.foundations.crew import ALONE, Crew
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, PhaseSettings
 from speechverse.seeding import hash_seed
@@ -39,7 +40,7 @@ def made_of(
         later: Parts that only later phases read.
         audio: Tells the user's own audio from any other; where that lies does not matter.
     """
-    values = recipe.model_dump(mode="json", exclude={"kind", "name", *later})
+    values = recipe.model_dump(mode="json", exclude={"kind", "name", "initial", *later})
     for name in ("workers", "probe_clips", "audio", "corpus"):
         values["data"].pop(name, None)
     if recipe.tokenizer.folder is not None:
@@ -47,6 +48,10 @@ def made_of(
     # A state of a run that says nothing of it, such as one of an older version, goes on.
     values["compute"] = recipe.compute.model_dump(mode="json", exclude_defaults=True, exclude={"device"})
     digests = {"the audio": audio} if audio else {}
+    if recipe.initial is not None:
+        digests["what it begins with"] = digest(recipe.initial)
+    if (ctc := values.get("ctc")) and (name := ctc.pop("embeddings")) is not None:
+        digests["the head's embeddings"] = digest(name)
     if tokenizer is not None:
         pieces = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         digests["the tokenizer's pieces"] = pieces[:16]

@@ -202,6 +202,9 @@ class CtcPhase(PhaseSettings):
             encoder underfits; the steps that are left are better spent on clips as they are.
         voice: Weight of naming how and by whom it is said (emotion, accent, number of speakers, speech or not).
         voice_layer: The layer that this reads, counted from 1.
+        embeddings: An LLM whose input embeddings are the head's weights and stay as they are, so that the last layer
+            speaks that LLM's language; named as `initial` is. It must be as wide as the encoder and have the recipe's
+            tokenizer. None: the head has weights of its own.
     """
 
     self_supervised: float = 0.5
@@ -215,14 +218,21 @@ class CtcPhase(PhaseSettings):
     calm_from: int | None = None
     voice: float = Field(0.0, ge=0)
     voice_layer: int = 3
+    embeddings: str | None = None
 
 
 class EncoderRecipe(Strict):
-    """`speechverse pretrain encoder`; without `ctc`, BEST-RQ alone."""
+    """`speechverse pretrain encoder`; without `ctc`, BEST-RQ alone.
+
+    Attributes:
+        initial: An encoder with a CTC head, whose weights the run begins with: a folder (beside the recipe's file or
+            the working folder), a built-in or a hub id.
+    """
 
     kind: Literal["encoder"]
     name: str
     seed: int = 0
+    initial: str | None = None
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     shape: EncoderShape = Field(ConvShape(), discriminator="body")
     objective: BestRqRecipe = BestRqRecipe()
@@ -299,11 +309,18 @@ class LmData(Strict):
 
 
 class LmRecipe(Strict):
-    """`speechverse pretrain lm`."""
+    """`speechverse pretrain lm`.
+
+    Attributes:
+        initial: An LLM that an earlier run made, whose weights the run begins with; named as an encoder's is.
+        freeze_embeddings: Leaves the embeddings as they are, for an encoder that learns to speak them meanwhile.
+    """
 
     kind: Literal["lm"]
     name: str
     seed: int = 0
+    initial: str | None = None
+    freeze_embeddings: bool = False
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     shape: LmShape = LmShape()
     data: LmData = LmData()
@@ -312,6 +329,8 @@ class LmRecipe(Strict):
 
 
 AnyRecipe = TypeVar("AnyRecipe", EncoderRecipe, LmRecipe)
+AnySection = TypeVar("AnySection", bound=Strict)
+_FOLDERS = ("folder", "initial", "embeddings")
 
 
 def load_recipe(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
@@ -328,10 +347,18 @@ def load_recipe(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
         recipe = kind.model_validate(values)
     except ValidationError as error:
         raise RecipeError(f"recipe '{path}': {_worded(error, kind)}") from error
-    if recipe.tokenizer.folder is None:
-        return recipe
-    tokenizer = recipe.tokenizer.model_copy(update={"folder": path.parent / recipe.tokenizer.folder})
-    return recipe.model_copy(update={"tokenizer": tokenizer})
+    return _beside(path.parent, recipe)
+
+
+def _beside(folder: Path, section: AnySection) -> AnySection:
+    """The section with those folders it names that lie beside the recipe; a tokenizer's lies nowhere else."""
+    named = {name: type(value)(folder / value) for name, value in section if name in _FOLDERS and _is_in(folder, value)}
+    inner = {name: _beside(folder, part) for name, part in section if isinstance(part, TokenizerRecipe | CtcPhase)}
+    return section.model_copy(update=named | inner)
+
+
+def _is_in(folder: Path, name: str | Path | None) -> bool:
+    return isinstance(name, Path) or (name is not None and (folder / name).is_dir())
 
 
 def _worded(error: ValidationError, kind: type[BaseModel]) -> str:

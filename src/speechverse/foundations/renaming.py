@@ -23,7 +23,7 @@ def other_names(labels: LabelSet, rng: random.Random) -> dict[str, str]:
     names: dict[str, str] = {}
     taken = {label_key(name) for name in labels.names}
     for name, description in labels.descriptions.items():
-        words = [word for word in re.findall(r"[a-z]+", description.lower()) if word not in STOP_WORDS]
+        words = [word for word in re.findall(r"[a-z]{2,}", description.lower()) if word not in STOP_WORDS]
         words = list(dict.fromkeys(words))
         drawn = " ".join(rng.sample(words, min(len(words), rng.choice((1, 2, 2)))))
         new = name if not drawn or drawn in taken else drawn

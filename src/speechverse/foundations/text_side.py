@@ -16,13 +16,13 @@ from speechverse.synth.voices import Part
 from speechverse.tasks import Ask, LabelSet, Task, all_tasks
 from speechverse.types import AudioRef, Example, Utterance
 
-TASK_WEIGHTS = {"asr": 1.5, "st": 3.5, "ic": 2.0, "sf": 2.5, "kwe": 1.5, "kws": 2.5, "sc": 0.6, "sns": 0.4}
+TASK_WEIGHTS = {"asr": 1.5, "st": 3.5, "ic": 5.0, "sf": 4.0, "kwe": 2.0, "kws": 3.0, "sc": 0.6, "sns": 0.4}
 """How often each task is asked, beside 1 for the others."""
 
 STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
 """Stratum → weight, of what the LLM reads."""
 
-SPOKEN_STRATA = {"grammar": 0.45, "free": 0.17, "names": 0.14, "numbers": 0.1, "random": 0.14}
+SPOKEN_STRATA = {"grammar": 0.6, "free": 0.13, "names": 0.1, "numbers": 0.07, "random": 0.1}
 """Stratum → weight, of what the encoder hears: much that no grammar tells, so that it learns sounds."""
 
 LISTED = (3, 6, 16)

@@ -20,6 +20,7 @@ _DOWNSAMPLER_DEFAULTS = {
     "activation": None,
     "inner_width": None,
     "scale_to_embeddings": False,
+    "pass_through": False,
 }
 
 

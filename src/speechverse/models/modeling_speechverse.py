@@ -112,7 +112,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             encoder: Built-in name, folder or hub id of the speech encoder.
             llm: The same of the LLM.
             layer_mixing: See `LayerMixer`.
-            downsampler: `strides` (one a block), `activation` (None or "gelu"), `inner_width`, `scale_to_embeddings`.
+            downsampler: `strides` (one a block), `activation` (None or "gelu"), `inner_width`, `scale_to_embeddings`,
+                `pass_through` (begin by handing on the encoder's last layer, more or less: for an encoder that speaks
+                the LLM's embeddings).
             lora: `rank`, `alpha`, `dropout`, `targets`; None for no adapters (see `add_lora`).
             prompt_template: Where `{audio}` and `{instruction}` go.
             max_audio_seconds: Longer audio will be refused.
@@ -138,7 +140,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             "max_audio_seconds": max_audio_seconds,
         }
         settings = settings_of(encoder_module, llm_module, tokenizer, layer_mixing, downsampler, lora)
-        return cls(SpeechVerseConfig(**settings, **names), encoder_module, llm_module)
+        model = cls(SpeechVerseConfig(**settings, **names), encoder_module, llm_module)
+        if (downsampler or {}).get("pass_through"):
+            model.mixer.favour_last()
+            model.downsampler.start_as_pass_through()
+        return model
 
     @classmethod
     def from_configs(

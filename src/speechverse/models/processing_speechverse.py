@@ -208,6 +208,10 @@ class SpeechVerseProcessor:
         suffix = self._target_suffix
         return [*self._target_prefix, *ids, *(suffix if self.end_token_id in suffix else [self.end_token_id])]
 
+    def first_token(self, text: str) -> int:
+        """The id an answer begins with, special tokens aside; the end's for an empty one."""
+        return next(iter(self._tokens(text)), self.end_token_id)
+
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Text of generated ids (B, N), without special tokens."""
         texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from speechverse.data import Batch, Choices
 from speechverse.encoders.ctc_loss import ctc_nll
 from speechverse.types import IGNORED
 
@@ -22,16 +23,17 @@ class ExampleLosses(NamedTuple):
     num_tokens: Tensor
 
 
-def example_losses(model: Any, inputs: Any, objective: str = "answer") -> ExampleLosses:
+def example_losses(model: Any, batch: Batch, objective: str = "answer") -> ExampleLosses:
     """Runs the model on one micro-batch with labels.
 
     Args:
         model: A SpeechVerse model, wrapped or not; its labels are aligned with its logits.
-        inputs: What the processor made, on the model's device.
+        batch: Examples, on the model's device.
         objective: The stage's: "answer", or "spell" (see `spelling_losses`).
     """
+    inputs = batch.inputs
     if objective == "spell":
-        return spelling_losses(model, inputs)
+        return spelling_losses(model, inputs, batch.choices)
     labels = inputs["labels"]
     asked = {name: value for name, value in inputs.items() if name != "labels"}  # the model's own mean is not needed
     logits_BSV = model(**asked).logits
@@ -41,25 +43,30 @@ def example_losses(model: Any, inputs: Any, objective: str = "answer") -> Exampl
     return ExampleLosses(nll.sum(1), num_target_tokens(labels))
 
 
-def spelling_losses(model: Any, inputs: Any) -> ExampleLosses:
-    """CTC between a micro-batch's audio positions and its targets' tokens, by the LLM's own embeddings.
+def spelling_losses(model: Any, inputs: Any, choices: Sequence[Choices | None]) -> ExampleLosses:
+    """What a micro-batch's audio positions say by the LLM's own embeddings, compared with its targets.
 
-    The LLM is not run: this is cheap, and positions come to lie where the LLM has learned to read words. The blank is
-    the filling token; ends are not spelled.
+    A transcript's tokens are spelled along the positions (CTC; the blank is the filling token, ends are not spelled). A
+    label, which no single position says, is what all of them lean to: the one among the choices whose first token is
+    nearest on average. The LLM is not run: this is cheap, and positions come to lie where it has learned to read.
 
     Args:
         model: A SpeechVerse model, wrapped or not.
         inputs: What the processor made, on the model's device.
+        choices: Of each row, None where a transcript is to be spelled.
     """
     config = getattr(model, "module", model).config
     heard = {name: inputs[name] for name in ("audio_inputs", "encoder_output") if name in inputs}
     output = model(inputs["input_ids"], inputs["attention_mask"], spelling=True, **heard)
     unspelled = (IGNORED, config.end_id, config.pad_id)
-    targets = [[token for token in row if token not in unspelled] for row in inputs["labels"].tolist()]
-    nll, num_tokens = (
-        ctc_nll(output.logits, output.lengths, targets, config.pad_id),
-        num_target_tokens(inputs["labels"]),
-    )
+    num_tokens, nll = num_target_tokens(inputs["labels"]), output.logits.new_zeros(len(choices), dtype=torch.float32)
+    if spelled := [row for row, among in enumerate(choices) if among is None]:
+        targets = [[t for t in row if t not in unspelled] for row in inputs["labels"][spelled].tolist()]
+        nll[spelled] = ctc_nll(output.logits[spelled], output.lengths[spelled], targets, config.pad_id)
+    for row, among in enumerate(choices):
+        if among is not None:
+            leaning = output.logits[row, : output.lengths[row], list(among.first_tokens)].float().mean(dim=0)
+            nll[row] = -leaning.log_softmax(dim=0)[among.right]
     # A clip that could not be used is silence without labels; CTC would learn its silence.
     return ExampleLosses(nll * (num_tokens > 0), num_tokens)
 

@@ -22,6 +22,7 @@ from speechverse.data.plan import Length
 from speechverse.encoders import SpeechEncoder
 from speechverse.errors import AudioError, CorpusError, RecipeError, TaskError
 from speechverse.seeding import hash_seed
+from speechverse.tasks import get_task
 from speechverse.training.engine import Engine
 from speechverse.training.logs import Progress, say
 from speechverse.training.recipe import CorpusSection, EvaluationSection, MixtureSection, Recipe, StageSection
@@ -136,6 +137,8 @@ class Sources:
             MixtureItem(self.corpus(item.corpus), item.task, item.split, item.weight, item.loss_weight)
             for item in self.recipe.data.mixtures[stage.mixture]
         ]
+        if stage.objective == "spell":
+            _refuse_unspellable(stage, items)
         seed = hash_seed(self.recipe.seed, stage.name)
         return Mixture(items, seed=seed, temperature=self.recipe.data.temperature)
 
@@ -173,6 +176,15 @@ class Sources:
             for utterance in self.corpus(corpus).utterances(split):
                 found.setdefault(utterance.audio, utterance)
         return list(found.values())
+
+
+def _refuse_unspellable(stage: StageSection, items: list[MixtureItem]) -> None:
+    for task in (get_task(item.task) if isinstance(item.task, str) else item.task for item in items):
+        if task.group not in ("asr", "psp"):
+            raise RecipeError(
+                f"curriculum.{stage.name}.objective: 'spell' learns transcripts and labels of how it is said (group "
+                f"psp), not '{task.name}' (group {task.group}); take it out of mixture '{stage.mixture}'"
+            )
 
 
 def _open(name: str, section: CorpusSection, max_bad_share: float) -> Corpus:

@@ -66,11 +66,18 @@ class StageRun:
             trained: Those parts' parameters, in a fixed order.
         """
         self.stage, self.recipe, self.engine, self.trained = stage, recipe, engine, list(trained)
-        optimizer = make_optimizer(self.trained, stage.learning_rate, recipe.training.weight_decay)
+        optimizer = make_optimizer(self._groups(model), stage.learning_rate, recipe.training.weight_decay)
         self.schedule = make_schedule(optimizer, stage.schedule, stage.warmup_steps, stage.steps)
         self.model, self.optimizer = engine.accelerator.prepare(model.train(), optimizer)
         self.window = Window()
         self.grad_norm: Tensor | float = math.nan
+
+    def _groups(self, model: Any) -> list[dict[str, Any]]:
+        """Layer weights, a handful of numbers that have far to go, with a rate of their own."""
+        layer_weights = {id(parameter) for parameter in model.mixer.parameters()}
+        parts = ([p for p in self.trained if (id(p) in layer_weights) == mixer] for mixer in (False, True))
+        rates = (self.stage.learning_rate, self.stage.learning_rate * self.recipe.training.mixer_rate)
+        return [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """The optimiser's and the schedule's states."""
@@ -119,7 +126,7 @@ class StageRun:
 
     def _backward(self, batch: Batch, total: Tensor) -> None:
         with self.engine.autocast():
-            losses = example_losses(self.model, batch.inputs, self.stage.objective)
+            losses = example_losses(self.model, batch, self.stage.objective)
         # DDP averages gradients over processes; the loss is a share of a sum over all of them.
         loss = (losses.nll * batch.loss_weights).sum() / total * self.engine.world_size
         self.engine.accelerator.backward(loss)

@@ -62,7 +62,7 @@ class Validator:
         for batch in _own(batches, engine):
             collated = self.collator(batch.examples, [weights[example.id] for example in batch.examples])
             collated = collated.to(engine.device)
-            losses = example_losses(model, collated.inputs, self.objective)
+            losses = example_losses(model, collated, self.objective)
             sums.add(collated.tasks, collated.loss_weights, losses)
             skipped += collated.skipped
         return sums.read(), skipped

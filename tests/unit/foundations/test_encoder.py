@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoFeatureExtractor, AutoModelForCTC, PreTrainedTokenizerFast
+from transformers import AutoFeatureExtractor, AutoModel, AutoModelForCTC, PreTrainedTokenizerFast
 
 from speechverse.audio import save
 from speechverse.audio.waveform import Waveform
 from speechverse.encoders import load_encoder
 from speechverse.encoders.ctc import load_ctc
-from speechverse.errors import UserError
+from speechverse.errors import RecipeError, UserError
 from speechverse.foundations import encoder as encoder_module
 from speechverse.foundations.augment import Augmenter, reverberated, spec_augment, warped, with_noise
 from speechverse.foundations.encoder import pretrain_encoder
 from speechverse.foundations.features import MelBatch, SpeechBatch, SpeechBatches, front_end, stacked
+from speechverse.foundations.lm_model import make_lm
 from speechverse.foundations.objectives import UNKNOWN, Layers, Objectives, ctc_loss, frames_needed, spell
 from speechverse.foundations.recipe import (
     Augmentation,
@@ -27,9 +28,11 @@ from speechverse.foundations.recipe import (
     EncoderData,
     EncoderRecipe,
     EncoderShape,
+    LmShape,
     PhaseSettings,
     TokenizerRecipe,
 )
+from speechverse.foundations.world import world_tokenizer
 from speechverse.types import AudioRef, Utterance
 
 SHAPE = ConvShape(hidden_size=16, num_hidden_layers=2, intermediate_size=16)
@@ -214,23 +217,28 @@ class NoiseCorpus:
         return self.parts[part]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("encoder")
-    settings = {"steps": 2, "learning_rate": 1e-3, "warmup_steps": 1}
-    recipe = EncoderRecipe(
-        kind="encoder",
-        name="micro",
-        tokenizer=TokenizerRecipe(vocab_size=500, sentences=100),
-        shape=SHAPE,
-        objective=OBJECTIVE,
-        data=EncoderData(workers=1, batch_seconds=6),
-        best_rq=PhaseSettings(**settings),
-        ctc=CtcPhase(**settings, self_supervised_every=2, low_layers=1, letters_layer=1, voice=0.3, voice_layer=1),
-    )
+TWO_STEPS = {"steps": 2, "learning_rate": 1e-3, "warmup_steps": 1}
+RECIPE = EncoderRecipe(
+    kind="encoder",
+    name="micro",
+    tokenizer=TokenizerRecipe(vocab_size=500, sentences=100),
+    shape=SHAPE,
+    objective=OBJECTIVE,
+    data=EncoderData(workers=1, batch_seconds=6),
+    best_rq=PhaseSettings(**TWO_STEPS),
+    ctc=CtcPhase(**TWO_STEPS, self_supervised_every=2, low_layers=1, letters_layer=1, voice=0.3, voice_layer=1),
+)
+
+
+def make(recipe: EncoderRecipe, output: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder_module, "_make_corpus", lambda recipe, output: NoiseCorpus(output))
         return pretrain_encoder(recipe, output)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(RECIPE, tmp_path_factory.mktemp("encoder"))
 
 
 def test_the_folder_loads_in_plain_transformers(made: Path) -> None:
@@ -260,3 +268,43 @@ def test_the_body_before_ctc_is_kept_to_compare_with(made: Path) -> None:
     assert before(**dict(inputs)).hidden_states.shape == after(**dict(inputs)).hidden_states.shape
     assert not before(**dict(inputs)).hidden_states.equal(after(**dict(inputs)).hidden_states)
     assert "before CTC" in (made.parent / "encoder-best-rq" / "README.md").read_text()
+
+
+def speaking(made: Path, llm: Path) -> EncoderRecipe:
+    """A run that goes on from another and speaks an LLM's embeddings."""
+    assert RECIPE.ctc is not None
+    ctc = RECIPE.ctc.model_copy(update={"embeddings": str(llm)})
+    best_rq = PhaseSettings(steps=0, learning_rate=1e-3, warmup_steps=0)
+    return RECIPE.model_copy(update={"initial": str(made), "best_rq": best_rq, "ctc": ctc})
+
+
+@pytest.fixture
+def llm(tmp_path: Path) -> Path:
+    tokenizer = world_tokenizer(RECIPE.tokenizer)
+    shape = LmShape(width=SHAPE.hidden_size, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=16)
+    make_lm(shape, tokenizer).save_pretrained(tmp_path / "llm")
+    tokenizer.save_pretrained(tmp_path / "llm")
+    return tmp_path / "llm"
+
+
+def test_a_run_goes_on_from_another_and_speaks_an_llms_embeddings(made: Path, llm: Path, tmp_path: Path) -> None:
+    after = AutoModelForCTC.from_pretrained(make(speaking(made, llm), tmp_path / "later"))
+    table = AutoModel.from_pretrained(llm).get_input_embeddings().weight
+    torch.testing.assert_close(after.lm_head.weight[1:], table[1:], atol=1e-3, rtol=1e-3)
+    assert after.lm_head.weight[0].norm() > 0.5 * table[1:].norm(dim=1).mean(), "the blank has no direction"
+    before = AutoModelForCTC.from_pretrained(made).base_model.state_dict()
+    moved = [(after.base_model.state_dict()[name] - weight).abs().max() for name, weight in before.items()]
+    assert 0 < max(moved) < 0.05
+    card = (tmp_path / "later" / "encoder" / "README.md").read_text()
+    assert "Begun with the weights of a finished run" in card and "embeddings of an LLM" in card
+    assert not (tmp_path / "later" / "encoder-best-rq").exists()
+
+
+def test_embeddings_of_another_width_or_other_pieces_are_refused(made: Path, llm: Path, tmp_path: Path) -> None:
+    recipe = speaking(made, llm)
+    world_tokenizer(TokenizerRecipe(vocab_size=500, sentences=120, seed=1)).save_pretrained(llm)
+    with pytest.raises(RecipeError, match=r"ctc\.embeddings: .* other pieces"):
+        make(recipe, tmp_path / "pieces")
+    with pytest.raises(RecipeError, match=r"ctc\.embeddings: .* and a width of"):
+        wide = {"shape": SHAPE.model_copy(update={"hidden_size": 2 * SHAPE.hidden_size}), "initial": None}
+        make(recipe.model_copy(update=wide), tmp_path / "wide")

@@ -7,9 +7,10 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from speechverse.errors import RecipeError
 from speechverse.foundations.lm import pretrain_lm
 from speechverse.foundations.lm_data import SampleMaker, collate
-from speechverse.foundations.lm_model import StreamedLm, make_lm
+from speechverse.foundations.lm_model import EMBEDDING_STD, StreamedLm, make_lm
 from speechverse.foundations.recipe import LmData, LmRecipe, LmShape, PhaseSettings, TokenizerRecipe
 
 SHAPE = LmShape(width=16, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=16, max_positions=420)
@@ -24,15 +25,17 @@ def test_clean_text_reads_the_same_through_ids_and_through_streams(maker: Sample
         torch.testing.assert_close(model(batch), model.lm(input_ids=ids, labels=batch.labels).logits)
 
 
-def test_silence_and_no_style_add_nothing_whatever_their_row_has_become(maker: SampleMaker) -> None:
+def test_silence_and_no_style_say_nothing_whatever_their_row_has_become(maker: SampleMaker) -> None:
     model = StreamedLm(make_lm(SHAPE, maker.tokenizer)).eval()
     with torch.no_grad():
-        model.lm.get_input_embeddings().weight[0].normal_()  # as training through the shared output head leaves it
+        model.lm.get_input_embeddings().weight[0].fill_(100.0)  # as training through the shared output head leaves it
     batch = collate([maker.make("lamp", "Repeat it.", "lamp", [], random.Random(0), stretched=False)])
     silent = batch._replace(ids=torch.zeros_like(batch.ids))
     with torch.inference_mode():
         torch.testing.assert_close(model(batch), model.lm(input_ids=batch.ids, labels=batch.labels).logits)
-        assert not model.embed(silent).any()
+        embedded = model.embed(silent)
+    assert embedded[silent.said].any() and embedded.abs().max() < 10 * EMBEDDING_STD
+    assert not embedded[~silent.said].any()
 
 
 def test_silence_in_front_moves_positions_and_is_not_attended_to(maker: SampleMaker) -> None:
@@ -64,17 +67,47 @@ def test_heads_start_by_matching_equal_tokens(maker: SampleMaker) -> None:
     assert bool((scores.argmax(dim=-1) == torch.arange(20)).all())
 
 
+def test_an_answer_counts_with_the_root_of_its_length(maker: SampleMaker) -> None:
+    model = StreamedLm(make_lm(SHAPE, maker.tokenizer)).eval()
+    rng = random.Random(0)
+    targets = ("sad", "the lamp in the kitchen is on and so is the radio")
+    samples = [maker.make("tea", "Repeat it.", target, [], rng, stretched=False) for target in targets]
+    lengths = [len(sample.target) for sample in samples]
+    with torch.inference_mode():
+        alone = [float(model.loss(collate([sample]))[0]) for sample in samples]
+        together = float(model.loss(collate(samples))[0])
+    expected = sum(loss * n**0.5 for loss, n in zip(alone, lengths, strict=True)) / sum(n**0.5 for n in lengths)
+    assert together == pytest.approx(expected, rel=1e-4)
+
+
+RECIPE = LmRecipe(
+    kind="lm",
+    name="micro",
+    tokenizer=TokenizerRecipe(vocab_size=500, sentences=100),
+    shape=SHAPE,
+    data=LmData(sentences=60, batch_tokens=200, gate_examples=1),
+    training=PhaseSettings(steps=2, learning_rate=1e-3, warmup_steps=1),
+)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    recipe = LmRecipe(
-        kind="lm",
-        name="micro",
-        tokenizer=TokenizerRecipe(vocab_size=500, sentences=100),
-        shape=SHAPE,
-        data=LmData(sentences=60, batch_tokens=200, gate_examples=1),
-        training=PhaseSettings(steps=2, learning_rate=1e-3, warmup_steps=1),
+    return pretrain_lm(RECIPE, tmp_path_factory.mktemp("lm"))
+
+
+def test_a_run_begins_with_a_finished_one_and_leaves_its_embeddings(made: Path, tmp_path: Path) -> None:
+    later = RECIPE.model_copy(update={"initial": str(made), "freeze_embeddings": True})
+    before, after = (
+        AutoModelForSeq2SeqLM.from_pretrained(folder).state_dict()
+        for folder in (made, pretrain_lm(later, tmp_path / "later"))
     )
-    return pretrain_lm(recipe, tmp_path_factory.mktemp("lm"))
+    assert before["model.shared.weight"].equal(after["model.shared.weight"])
+    moved = [(after[name].float() - weight.float()).abs().max() for name, weight in before.items()]
+    assert 0 < max(moved) < 0.01
+    assert "Begun with the weights of a finished run" in (tmp_path / "later" / "llm" / "README.md").read_text()
+    with pytest.raises(RecipeError, match="initial: .* is of another shape"):
+        narrow = SHAPE.model_copy(update={"feed_forward": 24})
+        pretrain_lm(later.model_copy(update={"shape": narrow}), tmp_path / "narrow")
 
 
 def test_the_folder_loads_in_plain_transformers_and_answers(made: Path) -> None:

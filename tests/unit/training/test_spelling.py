@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from speechverse.data import Choices
 from speechverse.encoders import EncoderOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseForConditionalGeneration, modeling_speechverse
 from speechverse.training import train
-from speechverse.training.loss import spelling_losses
+from speechverse.training.loss import ExampleLosses, spelling_losses
 from speechverse.training.recipe import Recipe
 from speechverse.types import IGNORED
 
@@ -29,6 +30,11 @@ def model(foundation: Callable[[str], Path]) -> SpeechVerseForConditionalGenerat
     )
 
 
+def spelling_losses_of(model, labels, heard, choices) -> ExampleLosses:
+    inputs = {"input_ids": labels, "attention_mask": labels, "labels": labels, "encoder_output": heard}
+    return spelling_losses(model, inputs, choices)
+
+
 def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pytest.MonkeyPatch) -> None:
     # Hundreds of tokens crowd the micro LLM's few dimensions; every place there is near to one.
     monkeypatch.setattr(modeling_speechverse, "_NO_TOKEN", 0.9)
@@ -37,12 +43,11 @@ def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pyt
     end = model.config.end_id
     targets = torch.tensor([[9, 31, 31, 57, end], [88, 12, end, IGNORED, IGNORED]])
     heard = EncoderOutput(torch.randn(layers, 2, 36, width), torch.tensor([36, 30]))
-    inputs = {"input_ids": targets, "attention_mask": targets, "labels": targets, "encoder_output": heard}
     model.set_trainable(["mixer", "downsampler"])
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=3e-3)
     for _ in range(400):
-        losses = spelling_losses(model, inputs)
+        losses = spelling_losses_of(model, targets, heard, [None, None])
         losses.nll.sum().backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -57,10 +62,7 @@ def test_nothing_is_learnt_of_a_clip_that_could_not_be_used(model) -> None:
     labels = torch.tensor([[9, 31, model.config.end_id], [IGNORED] * 3])
     width, layers = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers
     heard = EncoderOutput(torch.randn(layers, 2, 20, width), torch.tensor([20, 20]))
-    ids = torch.ones(2, 3, dtype=torch.long)
-    losses = spelling_losses(
-        model, {"input_ids": ids, "attention_mask": ids, "labels": labels, "encoder_output": heard}
-    )
+    losses = spelling_losses_of(model, labels, heard, [None, None])
     assert losses.nll[0] > 0 and losses.nll[1] == 0 and losses.num_tokens.tolist() == [3, 0]
 
 
@@ -71,17 +73,35 @@ def test_a_curriculum_may_begin_with_spelling(recipe: Callable[..., Recipe], tmp
     assert [stage["steps"] for stage in summary["stages"]] == [4, 4, 6]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"mixture": "all"}, r"curriculum\.align\.objective: .* from asr alone, not er"),
-        ({"train": ["downsampler", "lora"]}, r"curriculum\.align\.train: 'lora' learns nothing"),
-    ],
-)
-def test_spelling_is_for_transcripts_and_before_the_llm(
-    recipe: Callable[..., Recipe], change: dict, message: str
-) -> None:
+def test_positions_learn_to_lean_to_a_label_and_still_spell(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modeling_speechverse, "_NO_TOKEN", 0.9)
+    width, layers, end = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers, model.config.end_id
+    labels = torch.tensor([[9, 31, end], [88, end, IGNORED], [40, end, IGNORED]])
+    choices = [None, Choices((88, 40, 41), 0), Choices((88, 40, 41), 1)]
+    heard = EncoderOutput(torch.randn(layers, 3, 20, width), torch.tensor([20, 20, 14]))
+    model.set_trainable(["mixer", "downsampler"])
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
+    for _ in range(300):
+        losses = spelling_losses_of(model, labels, heard, choices)
+        losses.nll.sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert losses.nll.max() < 0.5
+    alone = EncoderOutput(heard.hidden_states[:, 2:, :14], torch.tensor([14]))
+    unpadded = spelling_losses_of(model, labels[2:, :2], alone, choices[2:])
+    padded = spelling_losses_of(model, labels, heard, choices)
+    torch.testing.assert_close(unpadded.nll, padded.nll[2:])
+
+
+def test_spelling_is_before_the_llm(recipe: Callable[..., Recipe]) -> None:
     values = recipe().model_dump()["curriculum"]
-    values[0] |= {"objective": "spell", **change}
-    with pytest.raises(RecipeError, match=message):
+    values[0] |= {"objective": "spell", "train": ["downsampler", "lora"]}
+    with pytest.raises(RecipeError, match=r"curriculum\.align\.train: 'lora' learns nothing"):
         recipe(curriculum=values)
+
+
+def test_only_what_is_said_and_how_can_be_spelled(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    values = recipe().model_dump()["curriculum"]
+    values[0] |= {"objective": "spell", "mixture": "all"}
+    with pytest.raises(RecipeError, match=r"curriculum\.align\.objective: .* not 'ic' \(group slu\)"):
+        train(recipe(curriculum=values), tmp_path)

@@ -1,0 +1,82 @@
+"""What a run begins with instead of new weights: those of an earlier run, and an LLM's embeddings as a CTC head.
+
+Shapes: V pieces, D width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerFast
+
+from speechverse.errors import RecipeError
+from speechverse.hub import fingerprint, loading, local_folder, resolve
+from speechverse.seeding import hash_seed
+
+
+def begin_with(model: PreTrainedModel, name: str) -> None:
+    """Gives a new model the weights of a finished one, head included.
+
+    Args:
+        model: Of the recipe's shape.
+        name: A folder in the hub's format, a built-in or a hub id.
+
+    Raises:
+        CheckpointError: If there is no such model, or it cannot be loaded.
+        RecipeError: If its weights are of another shape.
+    """
+    resolved = resolve(name)
+    with loading("model to begin with", resolved):
+        old = type(model).from_pretrained(resolved.name, dtype=torch.float32).state_dict()
+    new = model.state_dict()
+    other = [key for key in sorted(new.keys() | old.keys()) if _shape(new, key) != _shape(old, key)]
+    if other:
+        raise RecipeError(
+            f"initial: '{name}' is of another shape: '{other[0]}' is {_shape(old, other[0])} there, "
+            f"{_shape(new, other[0])} by this recipe; give the shape and the tokenizer that it was made with"
+        )
+    model.load_state_dict(old)
+
+
+def _shape(tensors: dict[str, Tensor], key: str) -> tuple[int, ...] | str:
+    return tuple(tensors[key].shape) if key in tensors else "missing"
+
+
+def speak_embeddings(head: nn.Linear, name: str, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Makes an LLM's input embeddings the weights of a CTC head, which stay as they are; its biases are learnt.
+
+    The blank has a direction of its own: the LLM's padding row means nothing.
+
+    Args:
+        head: (V, D).
+        name: Of the LLM: a folder in the hub's format, a built-in or a hub id.
+        tokenizer: The pieces of the head; the padding piece is the blank.
+
+    Raises:
+        CheckpointError: If there is no such LLM.
+        RecipeError: If it has other pieces, or is not as wide as the encoder.
+    """
+    resolved = resolve(name)
+    with loading("LLM", resolved):
+        llm: Any = AutoModel.from_pretrained(resolved.name, dtype=torch.float32)
+        pieces = PreTrainedTokenizerFast.from_pretrained(resolved.name)
+    table = llm.get_input_embeddings().weight.detach()
+    if table.shape != head.weight.shape:
+        raise RecipeError(
+            f"ctc.embeddings: '{name}' has {table.shape[0]} embeddings of {table.shape[1]}, this encoder "
+            f"{head.out_features} pieces and a width of {head.in_features}; set shape.hidden_size and tokenizer to fit"
+        )
+    if pieces.get_vocab() != tokenizer.get_vocab():
+        raise RecipeError(f"ctc.embeddings: '{name}' has other pieces than the recipe's tokenizer; give them the same")
+    generator = torch.Generator().manual_seed(hash_seed(0, "blank") % 2**63)
+    with torch.no_grad():
+        head.weight.copy_(table)
+        head.weight[tokenizer.pad_token_id] = torch.randn(table.shape[1], generator=generator) * table.std()
+    head.weight.requires_grad_(False)
+
+
+def digest(name: str) -> str:
+    """Tells one beginning from another, whatever it is called."""
+    return fingerprint(local_folder(resolve(name)))[:16]
