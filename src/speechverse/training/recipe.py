@@ -172,7 +172,7 @@ class TrainingSection(Section):
     )
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    mixer_rate: Annotated[float, Field(gt=0)] = Field(
+    mixer_speedup: Annotated[float, Field(gt=0)] = Field(
         default=1.0, description="Times the stage's learning rate: the rate of the layer weights."
     )
     log_every: PositiveInt = 10

@@ -76,7 +76,7 @@ class StageRun:
         """Layer weights, a handful of numbers that have far to go, with a rate of their own."""
         layer_weights = {id(parameter) for parameter in model.mixer.parameters()}
         parts = ([p for p in self.trained if (id(p) in layer_weights) == mixer] for mixer in (False, True))
-        rates = (self.stage.learning_rate, self.stage.learning_rate * self.recipe.training.mixer_rate)
+        rates = (self.stage.learning_rate, self.stage.learning_rate * self.recipe.training.mixer_speedup)
         return [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
 
     def state(self) -> dict[str, Any]:
