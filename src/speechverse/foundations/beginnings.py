@@ -15,6 +15,9 @@ from speechverse.errors import RecipeError
 from speechverse.hub import fingerprint, loading, local_folder, resolve
 from speechverse.seeding import hash_seed
 
+SHARPNESS = 16.0
+"""Logit of a state that points where a piece's embedding does: enough for one of some thousand pieces to stand out."""
+
 
 def begin_with(model: PreTrainedModel, name: str) -> None:
     """Gives a new model the weights of a finished one, head included.
@@ -44,13 +47,15 @@ def _shape(tensors: dict[str, Tensor], key: str) -> tuple[int, ...] | str:
     return tuple(tensors[key].shape) if key in tensors else "missing"
 
 
-def speak_embeddings(head: nn.Linear, name: str, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Makes an LLM's input embeddings the weights of a CTC head, which stay as they are; its biases are learnt.
+def speak_embeddings(ctc: PreTrainedModel, name: str, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Makes the directions of an LLM's input embeddings the weights of a CTC head, which stay as they are.
 
-    The blank has a direction of its own: the LLM's padding row means nothing.
+    The norm in front of the head is fixed too, so that a logit is `SHARPNESS` times a cosine (plus a learnt bias): the
+    last layer has to come near a piece's embedding to name it, and cannot turn a faint likeness up instead. The blank
+    has a direction of its own: the LLM's padding row means nothing.
 
     Args:
-        head: (V, D).
+        ctc: The encoder with its head.
         name: Of the LLM: a folder in the hub's format, a built-in or a hub id.
         tokenizer: The pieces of the head; the padding piece is the blank.
 
@@ -58,11 +63,12 @@ def speak_embeddings(head: nn.Linear, name: str, tokenizer: PreTrainedTokenizerF
         CheckpointError: If there is no such LLM.
         RecipeError: If it has other pieces, or is not as wide as the encoder.
     """
-    resolved = resolve(name)
+    resolved, head = resolve(name), ctc.get_submodule("lm_head")
+    assert isinstance(head, nn.Linear)
     with loading("LLM", resolved):
         llm: Any = AutoModel.from_pretrained(resolved.name, dtype=torch.float32)
         pieces = PreTrainedTokenizerFast.from_pretrained(resolved.name)
-    table = llm.get_input_embeddings().weight.detach()
+    table = llm.get_input_embeddings().weight.detach().clone()
     if table.shape != head.weight.shape:
         raise RecipeError(
             f"ctc.embeddings: '{name}' has {table.shape[0]} embeddings of {table.shape[1]}, this encoder "
@@ -71,10 +77,14 @@ def speak_embeddings(head: nn.Linear, name: str, tokenizer: PreTrainedTokenizerF
     if pieces.get_vocab() != tokenizer.get_vocab():
         raise RecipeError(f"ctc.embeddings: '{name}' has other pieces than the recipe's tokenizer; give them the same")
     generator = torch.Generator().manual_seed(hash_seed(0, "blank") % 2**63)
+    table[tokenizer.pad_token_id] = torch.randn(table.shape[1], generator=generator)
+    norm = [module for module in ctc.base_model.modules() if isinstance(module, nn.LayerNorm)][-1]
     with torch.no_grad():
-        head.weight.copy_(table)
-        head.weight[tokenizer.pad_token_id] = torch.randn(table.shape[1], generator=generator) * table.std()
-    head.weight.requires_grad_(False)
+        head.weight.copy_(nn.functional.normalize(table) * SHARPNESS / table.shape[1] ** 0.5)
+        norm.weight.fill_(1.0)
+        norm.bias.zero_()
+    for fixed in (head.weight, norm.weight, norm.bias):
+        fixed.requires_grad_(False)
 
 
 def digest(name: str) -> str:

@@ -94,7 +94,7 @@ def _begin(model: Objectives, recipe: EncoderRecipe, tokenizer: PreTrainedTokeni
     if recipe.initial is not None:
         begin_with(model.body if model.ctc is None else model.ctc, recipe.initial)
     if recipe.ctc is not None and recipe.ctc.embeddings is not None:
-        speak_embeddings(model.ctc.lm_head, recipe.ctc.embeddings, tokenizer)
+        speak_embeddings(model.ctc, recipe.ctc.embeddings, tokenizer)
 
 
 def _save(output: Path, training: EncoderTraining, best_rq: SpeechEncoder | None, history: list[Numbers]) -> None:

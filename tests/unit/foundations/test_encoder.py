@@ -15,6 +15,7 @@ from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import RecipeError, UserError
 from speechverse.foundations import encoder as encoder_module
 from speechverse.foundations.augment import Augmenter, reverberated, spec_augment, warped, with_noise
+from speechverse.foundations.beginnings import SHARPNESS
 from speechverse.foundations.encoder import pretrain_encoder
 from speechverse.foundations.features import MelBatch, SpeechBatch, SpeechBatches, front_end, stacked
 from speechverse.foundations.lm_model import make_lm
@@ -290,8 +291,13 @@ def llm(tmp_path: Path) -> Path:
 def test_a_run_goes_on_from_another_and_speaks_an_llms_embeddings(made: Path, llm: Path, tmp_path: Path) -> None:
     after = AutoModelForCTC.from_pretrained(make(speaking(made, llm), tmp_path / "later"))
     table = AutoModel.from_pretrained(llm).get_input_embeddings().weight
-    torch.testing.assert_close(after.lm_head.weight[1:], table[1:], atol=1e-3, rtol=1e-3)
-    assert after.lm_head.weight[0].norm() > 0.5 * table[1:].norm(dim=1).mean(), "the blank has no direction"
+    with torch.inference_mode():
+        heard = after.base_model(torch.randn(1, 9, 320)).last_hidden_state
+        logits, cosines = after.lm_head(heard) - after.lm_head.bias, torch.nn.functional.cosine_similarity
+        expected = SHARPNESS * cosines(heard[:, :, None], table[1:], dim=-1)
+    torch.testing.assert_close(logits[..., 1:], expected, atol=0.05, rtol=0.01)
+    blank, other = after.lm_head.weight.detach()[:2].norm(dim=1).tolist()
+    assert blank == pytest.approx(other, rel=0.01)
     before = AutoModelForCTC.from_pretrained(made).base_model.state_dict()
     moved = [(after.base_model.state_dict()[name] - weight).abs().max() for name, weight in before.items()]
     assert 0 < max(moved) < 0.05
