@@ -11,7 +11,7 @@ from speechverse.audio.codecs import CODECS
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Channel, Clip, Turn
-from speechverse.synth.language import Sentence, draw_sentence
+from speechverse.synth.language import Draft, Sentence, draft_sentence
 from speechverse.synth.sounds import backgrounds, sounds
 from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style, draw_turn
@@ -195,22 +195,25 @@ class _Planner:
         """A sentence, not among those said, as close to a length as can be had, and if possible new in this split."""
         stratum = self.rng.choices(list(self.spec.strata), list(self.spec.strata.values()))[0]
         best = self._new_to_the_clip(stratum, said)
+        fewest = self._miss(best, num_words)
         for _ in range(_DRAWS):
-            if self._miss(best, num_words) == 0:
+            if fewest == 0:
                 break
-            best = min(best, self._new_to_the_clip(stratum, said), key=lambda s: self._miss(s, num_words))
+            drawn = self._new_to_the_clip(stratum, said)
+            if (miss := self._miss(drawn, num_words)) < fewest:
+                best, fewest = drawn, miss
         self.seen.add(best.text)
-        return best
+        return best.finish()
 
-    def _miss(self, sentence: Sentence, num_words: int) -> int:
+    def _miss(self, draft: Draft, num_words: int) -> int:
         """How far a sentence is from what is wanted, in words."""
-        return abs(_num_words(sentence) - num_words) + _SAID_BEFORE * (sentence.text in self.seen)
+        return abs(_num_words(draft) - num_words) + _SAID_BEFORE * (draft.text in self.seen)
 
-    def _new_to_the_clip(self, stratum: str, said: Sequence[str]) -> Sentence:
-        while (drawn := draw_sentence(self.part, self.rng, stratum)).text in said:
+    def _new_to_the_clip(self, stratum: str, said: Sequence[str]) -> Draft:
+        while (drawn := draft_sentence(self.part, self.rng, stratum)).text in said:
             pass
         return drawn
 
 
-def _num_words(sentence: Sentence) -> int:
-    return len(sentence.text.split())
+def _num_words(said: Sentence | Draft) -> int:
+    return said.text.count(" ") + 1

@@ -6,6 +6,7 @@ Variants that sound nearly alike (edward, edward2) are in the same part. Left ou
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -88,6 +89,7 @@ def _brightness(name: str) -> float:
     return rng_for(0, "brightness", name).uniform(-_BRIGHTNESS, _BRIGHTNESS)
 
 
+@functools.cache
 def speakers(part: Part) -> tuple[Speaker, ...]:
     """Every speaker of a part; no variant is in two parts."""
     words = _PITCHES[part].split()

@@ -3,11 +3,23 @@
 from speechverse.synth.language.sentence import (
     HELD_OUT_STRATA,
     STRATA,
+    Draft,
     Sentence,
     check_stratum,
+    draft_sentence,
     draw_sentence,
     inventory,
     words,
 )
 
-__all__ = ["HELD_OUT_STRATA", "STRATA", "Sentence", "check_stratum", "draw_sentence", "inventory", "words"]
+__all__ = [
+    "HELD_OUT_STRATA",
+    "STRATA",
+    "Draft",
+    "Sentence",
+    "check_stratum",
+    "draft_sentence",
+    "draw_sentence",
+    "inventory",
+    "words",
+]

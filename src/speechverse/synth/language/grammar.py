@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,19 +24,13 @@ from typing import Any, Literal, NamedTuple
 from speechverse.errors import SpeechverseError
 from speechverse.synth.language import quantities, strata
 from speechverse.synth.language.held_back import names_held_back
-from speechverse.synth.language.loading import CHOICE, LANGUAGES, SLOT, DataFiles, Triple, read_files, triple
+from speechverse.synth.language.loading import LANGUAGES, SLOT, DataFiles, Triple, read_files, triple
+from speechverse.synth.language.wording import Value, Wording, choose_wording
 
 Names = Literal["seen", "all", "held_back"]
 """Which values of open slots a request may hold: "held_back" needs at least one that training never draws."""
 
-_TOKEN = re.compile(r"\{(?P<slot>\w+)\}|\*(?P<keyword>[^*]+)\*")
-
-
-class Value(NamedTuple):
-    """One value of a slot: how it is said in each language, and which part of the English is the value itself."""
-
-    said: Triple
-    value: str
+_NOTHING: Triple = ("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +89,27 @@ class Spoken(NamedTuple):
     translations: dict[str, str]
 
 
+class Drawn(NamedTuple):
+    """A request that is drawn: all that chance decides of it.
+
+    Attributes:
+        wording: Of the template.
+        values: Slot → what is said in it.
+        opener: What goes before.
+        closer: What goes after.
+    """
+
+    wording: Wording
+    values: Mapping[str, Value]
+    opener: Triple
+    closer: Triple
+
+    def say(self, language: int = 0) -> str:
+        """The whole request in a language, counted as in `Triple`."""
+        request = self.wording.say(language, self.values)
+        return " ".join(f"{self.opener[language]} {request} {self.closer[language]}".split())
+
+
 @dataclass(frozen=True, eq=False)
 class World:
     """All intents, slots and the phrases that go round any request.
@@ -138,17 +154,26 @@ class World:
         return tuple(dataclasses.replace(i, templates=templates) for i, templates in limited if templates)
 
     @functools.cached_property
-    def _first_words_held_back(self) -> Mapping[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for name in self.names_held_back:
-            first = name.split()[0]
-            found[first] = (*found.get(first, ()), name)
+    def _words_held_back(self) -> frozenset[str]:
+        """Names held back that are one word."""
+        return frozenset(name for name in self.names_held_back if " " not in name)
+
+    @functools.cached_property
+    def _phrases_held_back(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """First two words → the longer names held back that begin so."""
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        for name in sorted(self.names_held_back - self._words_held_back):
+            first, second = name.split()[:2]
+            found[first, second] = (*found.get((first, second), ()), name)
         return found
 
     def says_held_back(self, text: str) -> bool:
         """Whether a text holds a name that is held back, be it by chance."""
-        first = self._first_words_held_back
-        return any(f" {name} " in f" {text} " for word in text.split() for name in first.get(word, ()))
+        words, phrases = text.split(), self._phrases_held_back
+        if not self._words_held_back.isdisjoint(words):
+            return True
+        named = [name for pair in itertools.pairwise(words) if pair in phrases for name in phrases[pair]]
+        return any(f" {name} " in f" {text} " for name in named)
 
     @functools.cached_property
     def seen_slots(self) -> frozenset[str]:
@@ -166,46 +191,43 @@ class World:
             rng: Where chance comes from.
             names: Which values of open slots it may hold.
         """
-        lines, values = self._wording(intent, rng, names)
-        english, slots, keywords = self._fill_english(lines[0], values)
-        others = [_fill(line, values, index) for index, line in enumerate(lines[1:], start=1)]
+        return self.parse(self.draw(intent, rng, names))
+
+    def draw(self, intent: Intent, rng: random.Random, names: Names = "seen") -> Drawn:
+        """Draws a request as `speak` does, and works out nothing of it: of many drawn, few are said."""
+        wording, values = self._wording(intent, rng, names)
         opener, closer = rng.choice(self.openers), rng.choice(self.closers)
-        if opener[0] and closer[0]:
-            closer = ("", "", "")
-        texts = [_tidy(f"{o} {t} {c}") for o, t, c in zip(opener, (english, *others), closer, strict=True)]
+        return Drawn(wording, values, opener, _NOTHING if opener[0] and closer[0] else closer)
+
+    def parse(self, drawn: Drawn) -> Spoken:
+        """What a request says, with its slots, keywords and translations."""
+        slots, keywords = self._labels(drawn)
+        texts = [drawn.say(language) for language in range(len(LANGUAGES))]
         return Spoken(texts[0], slots, keywords, dict(zip(LANGUAGES[1:], texts[1:], strict=True)))
 
-    def _wording(self, intent: Intent, rng: random.Random, names: Names) -> tuple[Triple, dict[str, Value]]:
+    def _wording(self, intent: Intent, rng: random.Random, names: Names) -> tuple[Wording, dict[str, Value]]:
         while True:
-            lines = _choose(rng.choice(intent.templates), rng)
-            slots = SLOT.findall(lines[0])
+            wording = choose_wording(rng.choice(intent.templates), rng)
             if names != "held_back":
-                return lines, {name: self.slots[name].choose(names, rng) for name in slots}
-            namable = [name for name in slots if self.slots[name].held_back]
+                return wording, {name: self.slots[name].choose(names, rng) for name in wording.slots}
+            namable = [name for name in wording.slots if self.slots[name].held_back]
             if namable:  # a slot may stand in a wording that was not chosen
                 rare = rng.choice(namable)
-                return lines, {
-                    name: self.slots[name].choose("held_back" if name == rare else "all", rng) for name in slots
+                return wording, {
+                    name: self.slots[name].choose("held_back" if name == rare else "all", rng) for name in wording.slots
                 }
 
-    def _fill_english(
-        self, line: str, values: Mapping[str, Value]
-    ) -> tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]:
+    def _labels(self, drawn: Drawn) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        """Slots with their values, and keywords, in spoken order."""
         slots: list[tuple[str, str]] = []
         keywords: list[str] = []
-
-        def fill(match: re.Match[str]) -> str:
-            name = match["slot"]
-            if name is None:
-                keywords.append(match["keyword"])
-                return match["keyword"]
-            slots.append((name, values[name].value))
-            if self.slots[name].is_keyword:
-                keywords.append(values[name].value)
-            return values[name].said[0]
-
-        text = _TOKEN.sub(fill, line)
-        return text, tuple(slots), tuple(dict.fromkeys(keywords))[: strata.MAX_KEYWORDS]
+        for name, is_slot in drawn.wording.marks:
+            said = drawn.values[name].value if is_slot else name
+            if is_slot:
+                slots.append((name, said))
+            if not is_slot or self.slots[name].is_keyword:
+                keywords.append(said)
+        return tuple(slots), tuple(dict.fromkeys(keywords))[: strata.MAX_KEYWORDS]
 
     def words(self, held_out: bool = False) -> set[str]:
         """Every English word that requests can say; with `held_out` those of held-out parts too."""
@@ -303,24 +325,3 @@ def _rare_words(intents: Sequence[Intent], slots: Iterable[Slot], plain: Sequenc
         else:
             common |= words
     return frozenset(listed - common) | {word for name in strata.open_names() for word in name.split()}
-
-
-def _choose(template: Triple, rng: random.Random) -> Triple:
-    """Takes one wording of each group of choices, the same in all languages."""
-    counts = [len(group.split("|")) for group in CHOICE.findall(template[0])]
-    picks = [rng.randrange(count) for count in counts]
-    english, german, french = (_pick(line, picks) for line in template)
-    return english, german, french
-
-
-def _pick(line: str, picks: Sequence[int]) -> str:
-    remaining = iter(picks)
-    return CHOICE.sub(lambda match: match[1].split("|")[next(remaining)], line)
-
-
-def _fill(line: str, values: Mapping[str, Value], language: int) -> str:
-    return SLOT.sub(lambda match: values[match[1]].said[language], line)
-
-
-def _tidy(text: str) -> str:
-    return " ".join(text.split())

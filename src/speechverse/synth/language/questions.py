@@ -212,23 +212,28 @@ def _are_alike(world: grammar.World, name: str, other: str) -> bool:
 
 def _values_in(text: str) -> Mapping[str, list[str]]:
     """Every value of every slot that a text holds, meant or not: slot → values."""
-    by_first_word, words = _values_by_first_word(grammar.load()), text.split()
+    slots_of, lengths = _slots_of_values(grammar.load())
+    words = text.split()
     found: dict[str, list[str]] = {}
     for start, word in enumerate(words):
-        for slot, value in by_first_word.get(word, ()):
-            if words[start : start + len(value)] == value:
-                found.setdefault(slot, []).append(" ".join(value))
+        for length in lengths.get(word, ()):
+            value = " ".join(words[start : start + length])
+            for slot in slots_of.get(value, ()):
+                found.setdefault(slot, []).append(value)
     return found
 
 
 @functools.cache
-def _values_by_first_word(world: grammar.World) -> Mapping[str, list[tuple[str, list[str]]]]:
-    known: dict[str, list[tuple[str, list[str]]]] = {}
+def _slots_of_values(world: grammar.World) -> tuple[Mapping[str, set[str]], Mapping[str, set[int]]]:
+    """Every value → the slots that take it, and every first word of a value → how many words such values have."""
+    slots_of: dict[str, set[str]] = {}
+    lengths: dict[str, set[int]] = {}
     for slot in world.slots.values():
         for value in slot.values:
             words = value.value.split()
-            known.setdefault(words[0], []).append((slot.name, words))
-    return known
+            slots_of.setdefault(" ".join(words), set()).add(slot.name)
+            lengths.setdefault(words[0], set()).add(len(words))
+    return slots_of, lengths
 
 
 def spoken_name(name: str) -> str:

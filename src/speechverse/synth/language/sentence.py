@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from speechverse.errors import UserError, unknown_name
 from speechverse.seeding import hash_seed, rng_for
@@ -80,6 +80,13 @@ class Sentence:
         return labels
 
 
+class Draft(NamedTuple):
+    """A sentence of which only the words are worked out; `finish` gives all of it."""
+
+    text: str
+    finish: Callable[[], Sentence]
+
+
 def draw_sentence(part: Part, rng: random.Random, stratum: str = "grammar") -> Sentence:
     """Draws a sentence that belongs to a part: no sentence is ever drawn for two of them.
 
@@ -91,12 +98,17 @@ def draw_sentence(part: Part, rng: random.Random, stratum: str = "grammar") -> S
     Raises:
         UserError: An unknown stratum, one that is held out from this part, or one that the language has nothing for.
     """
+    return draft_sentence(part, rng, stratum).finish()
+
+
+def draft_sentence(part: Part, rng: random.Random, stratum: str = "grammar") -> Draft:
+    """Draws as `draw_sentence` does, and works out no more than the text: for those who draw many and keep one."""
     check_stratum(stratum, part)
     may_be_held_back = part == "test" and stratum != "grammar"
     while True:
-        sentence = _draw(part, rng, stratum)
-        if part_of(sentence.text) == part and (may_be_held_back or not grammar.load().says_held_back(sentence.text)):
-            return sentence
+        draft = _draft(part, rng, stratum)
+        if part_of(draft.text) == part and (may_be_held_back or not grammar.load().says_held_back(draft.text)):
+            return draft
 
 
 def check_stratum(stratum: str, part: Part) -> None:
@@ -149,7 +161,7 @@ def _words(world: grammar.World, held_out: bool) -> tuple[str, ...]:
     return tuple(sorted(world.words(held_out) | stratum_words(without)))
 
 
-def _draw(part: Part, rng: random.Random, stratum: str) -> Sentence:
+def _draft(part: Part, rng: random.Random, stratum: str) -> Draft:
     if stratum == "grammar" or stratum in HELD_OUT_STRATA:
         return _request(rng, stratum)
     without: frozenset[str] = frozenset() if part == "test" else grammar.load().names_held_back
@@ -157,16 +169,21 @@ def _draw(part: Part, rng: random.Random, stratum: str) -> Sentence:
         text, keywords = random_words(rng, words())
     else:
         text, keywords = STRATUM_MAKERS[stratum](rng, without)
-    return Sentence(text, stratum, keywords=keywords)
+    return Draft(text, functools.partial(Sentence, text, stratum, keywords=keywords))
 
 
-def _request(rng: random.Random, stratum: str) -> Sentence:
+def _request(rng: random.Random, stratum: str) -> Draft:
     world = grammar.load()
     intents, names = _pool(world, stratum)
     if not intents:
         raise UserError(f"the language has nothing for the stratum '{stratum}': mark something as held out or open")
     intent = rng.choice(intents)
-    spoken = world.speak(intent, rng, names)
+    drawn = world.draw(intent, rng, names)
+    return Draft(drawn.say(), functools.partial(_finished, world, stratum, intent, drawn))
+
+
+def _finished(world: grammar.World, stratum: str, intent: grammar.Intent, drawn: grammar.Drawn) -> Sentence:
+    spoken = world.parse(drawn)
     return Sentence(
         spoken.text, stratum, intent.name, intent.domain, spoken.slots, spoken.keywords, spoken.translations
     )

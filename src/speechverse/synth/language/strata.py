@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from speechverse.synth.language.loading import STRATA_FILE, read_yaml
 
@@ -32,7 +32,7 @@ _A_BEFORE_VOWEL = re.compile(r"\ba(?= [aeiou])")
 @dataclass(frozen=True, slots=True)
 class _Rules:
     choices: Mapping[str, Sequence[str]]
-    keywords: frozenset[str]
+    keywords: Mapping[str, frozenset[str]]
     open: frozenset[str]
     articles: bool
 
@@ -45,7 +45,8 @@ def _all_rules() -> Mapping[str, _Rules]:
 
 def _read(entry: Mapping[str, Any]) -> _Rules:
     choices = {name: some.split() if isinstance(some, str) else some for name, some in entry["rules"].items()}
-    return _Rules(choices, frozenset(entry["keywords"]), frozenset(entry.get("open", ())), entry["articles"])
+    keywords = {name: frozenset(choices[name]) for name in entry["keywords"]}
+    return _Rules(choices, keywords, frozenset(entry.get("open", ())), entry["articles"])
 
 
 @cache
@@ -53,6 +54,22 @@ def _rules_without(stratum: str, names: frozenset[str]) -> _Rules:
     rules = _all_rules()[stratum]
     kept = {name: [choice for choice in rules.choices[name] if choice not in names] for name in rules.open}
     return replace(rules, choices={**rules.choices, **kept})
+
+
+class _Reference(NamedTuple):
+    """A place where a choice refers to a rule, and the text that comes after it."""
+
+    rule: str
+    is_optional: bool
+    text: str
+
+
+@cache
+def _parse(choice: str) -> tuple[str, tuple[_Reference, ...]]:
+    """A choice as the text before its references, and these."""
+    text, *rest = _REFERENCE.split(choice)
+    references = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+    return text, tuple(_Reference(rule, bool(optional), text) for rule, optional, text in references)
 
 
 class _Growth:
@@ -67,19 +84,22 @@ class _Growth:
         choice = self._choose(rule)
         if rule in self.rules.keywords:
             self.keywords.append(choice)
-        return _REFERENCE.sub(self._replace, choice)
+        said, references = _parse(choice)
+        for reference in references:
+            if not reference.is_optional or self.rng.random() < _OPTIONAL_SHARE:
+                said += self.grow(reference.rule)
+            said += reference.text
+        return said
 
     def _choose(self, rule: str) -> str:
+        choices = self.rules.choices[rule]
         if rule not in self.rules.keywords:
-            return self.rng.choice(self.rules.choices[rule])
-        choice = self.rng.choice([word for word in self.rules.choices[rule] if word not in self.taken])
+            return self.rng.choice(choices)
+        if not self.taken.isdisjoint(self.rules.keywords[rule]):
+            choices = [word for word in choices if word not in self.taken]
+        choice = self.rng.choice(choices)
         self.taken.add(choice)
         return choice
-
-    def _replace(self, reference: re.Match[str]) -> str:
-        if reference[2] and self.rng.random() >= _OPTIONAL_SHARE:
-            return ""
-        return self.grow(reference[1])
 
 
 def _make(stratum: str, rng: random.Random, without: frozenset[str] = frozenset()) -> TextAndKeywords:
