@@ -113,7 +113,7 @@ def evaluate(
     asked = run.ask(corpus)
     if features is not None and any(system.hears for system in systems):
         parts.cache = run.hear(model.encoder, _audible(asked, processor), features)
-    plan = run.plan(corpus, asked, _ExampleCheck(processor, parts.cache))
+    plan = run.plan(corpus, asked, ExampleCheck(processor, parts.cache))
     run.total = sum(len(examples) for _, examples in plan) * len(systems)
     for task, examples in plan:
         for system in systems:
@@ -153,7 +153,7 @@ def _audible(asked: Asked, processor: Any) -> list[Utterance]:
     return [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
 
 
-class _ExampleCheck:
+class ExampleCheck:
     """Says why an example cannot be asked; each clip is tried once, before any system hears it."""
 
     def __init__(self, processor: Any, cache: FeatureCache | None) -> None:
@@ -243,7 +243,7 @@ class _Run:
         self.hearing_seconds = round(time.perf_counter() - started, 3)
         return cache
 
-    def plan(self, corpus: Corpus, asked: Asked, check: _ExampleCheck) -> Asked:
+    def plan(self, corpus: Corpus, asked: Asked, check: ExampleCheck) -> Asked:
         """The examples without clips that cannot be used; those are counted."""
         plan = []
         for task, examples in asked:
