@@ -17,6 +17,7 @@ from speechverse import __version__, audio
 from speechverse.data import Corpus, FeatureCache, render_for_evaluation
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError, CorpusError, UserError
+from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
     WHOLE,
     AnswerRecord,
@@ -341,12 +342,10 @@ class _Run:
 
     def results(self, corpus: Corpus, systems: Sequence[System], about_model: Mapping[str, Any]) -> Results:
         """Everything found, with what it takes to find it again."""
-        split = self.settings.split
-        about_split = corpus.description.get("splits", {}).get(split, {})
         metrics = {name for report in self.reports for name in report.metrics}
         return Results(
             model=about_model,
-            corpus={"name": corpus.name, "split": split, "manifest_sha256": about_split.get("manifest_sha256")},
+            corpus=describe_split(corpus, self.settings.split),
             settings=asdict(self.settings),
             systems={system.name: system.title for system in systems},
             tasks=self.reports,

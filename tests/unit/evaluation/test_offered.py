@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import runpy
 import sys
@@ -10,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from speechverse.audio import Waveform, save
 from speechverse.data import Corpus, write_corpus
 from speechverse.errors import CorpusError, UserError
 from speechverse.evaluation.offered import (
@@ -33,21 +36,22 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "unseen_labels" / "measure.py
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Twelve requests of each intent of the world, that training holds or not; nothing of them can be heard."""
+    """Twelve requests of each intent of the world, that training holds or not, all of them one noise."""
+    folder = tmp_path_factory.mktemp("world")
+    noise = save(folder / "noise.wav", Waveform(np.full(1600, 0.1, dtype=np.float32)))
     labels = inventory(held_out=True)["intent"]
     held_out = {intent.name for intent in (*grammar.load().unseen_intents, *grammar.load().unseen_domain)}
     clips = [
         Utterance(
             f"{name}-{number}",
-            AudioRef(Path("absent.wav")),
-            1.0,
+            AudioRef(noise),
+            0.1,
             "do it",
             labels={"intent": name, "stratum": "held out" if name in held_out else "seen"},
         )
         for name in labels
         for number in range(12)
     ]
-    folder = tmp_path_factory.mktemp("world")
     return write_corpus(folder, "world", {"test": clips}, labels={"intent": LabelSet("intent", labels)})
 
 
@@ -130,7 +134,7 @@ def test_everyone_chooses_and_everything_is_kept(loaded: Any, corpus: Corpus, tm
         assert score.value == pytest.approx(sum(credits) / len(credits))
     assert json.loads((tmp_path / "results.json").read_text())["scores"][0]["chooser"] == "greedy"
 
-    console = Console(width=160, record=True, file=(tmp_path / "printed").open("w"))
+    console = Console(width=160, record=True, file=io.StringIO())
     console.print(offered_table([results]))
     printed = console.export_text()
     assert "by chance 33.3%" in printed
@@ -147,7 +151,8 @@ def test_a_shared_word_decides_and_a_tie_earns_its_share(loaded: Any, corpus: Co
 def test_clips_too_long_for_the_model_are_counted_not_asked(loaded: Any, corpus: Corpus, tmp_path: Path) -> None:
     model, processor = loaded
     first, *others = corpus.utterances("test")
-    clips = {"test": [replace(first, id="long", duration=60.0), *others]}
+    noise = save(tmp_path / "long.wav", Waveform(np.full(5 * 16_000, 0.1, dtype=np.float32)))
+    clips = {"test": [replace(first, audio=AudioRef(noise), duration=5.0), *others]}
     longer = write_corpus(tmp_path, "longer", clips, labels=corpus.labels)
     results = measure_offered(model, processor, longer, OfferSettings(size=3, systems=("oracle",)))
     assert results.skipped == {"longer than 4 s": 1}
@@ -162,7 +167,11 @@ def test_what_a_system_lacks_is_told(loaded: Any, corpus: Corpus) -> None:
 
 
 def test_the_example_measures_several_corpora_in_one_table(
-    checkpoint: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path,
+    corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = corpus.utterances("test")[0].audio.path.parents[2]
     arguments = ["measure.py", checkpoint, folder, "--size", "3", "--systems", "oracle", "--limit", "1"]

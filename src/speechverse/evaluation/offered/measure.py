@@ -18,6 +18,7 @@ from speechverse.decoding import DecodingOptions
 from speechverse.errors import CorpusError, UserError
 from speechverse.evaluation.offered.choosing import Choice, choose
 from speechverse.evaluation.offered.lists import Offer, offer_labels
+from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import ANSWERS, RESULTS
 from speechverse.evaluation.runner import ExampleCheck, Watch
 from speechverse.evaluation.systems import SYSTEMS, Parts, check_systems, make_systems
@@ -136,7 +137,7 @@ def measure_offered(
     choices, notes = choose(parts, offers, settings.systems, watch)
     results = OfferedResults(
         model=dict(about_model or {}),
-        corpus=_about(corpus, settings.split),
+        corpus=describe_split(corpus, settings.split),
         settings=asdict(settings),
         chance=settings.chance,
         systems={system.name: system.title for system in make_systems(settings.systems, parts)},
@@ -192,11 +193,6 @@ def _scores(choices: Sequence[Choice], settings: OfferSettings) -> list[ChoiceSc
         interval = bootstrap(_ACCURACY, credits, right, num_samples=settings.num_resamples, seed=settings.seed)
         scores.append(ChoiceScore(*row, *interval, len(made), len(set(right))))
     return scores
-
-
-def _about(corpus: Corpus, split: str) -> dict[str, Any]:
-    about_split = corpus.description.get("splits", {}).get(split, {})
-    return {"name": corpus.name, "split": split, "manifest_sha256": about_split.get("manifest_sha256")}
 
 
 def _save(folder: Path, results: OfferedResults, choices: Sequence[Choice]) -> None:

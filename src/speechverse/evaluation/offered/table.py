@@ -36,11 +36,11 @@ def offered_table(measured: Sequence[OfferedResults]) -> Table:
 def _add_rows(table: Table, results: OfferedResults, stratum: str, listing: str) -> None:
     """One row a system; what is the same for all of them stands in the first."""
     shown = [score for score in results.scores if (score.stratum, score.listing) == (stratum, listing)]
-    about = (stratum, str(shown[0].num_clips), str(shown[0].num_labels), listing)
+    about = [stratum, str(shown[0].num_clips), str(shown[0].num_labels), listing]
     for system in dict.fromkeys(score.system for score in shown):
         by_chooser = {score.chooser: score for score in shown if score.system == system}
         table.add_row(*about, system, *(_cell(by_chooser.get(chooser)) for chooser in CHOOSERS))
-        about = ("",) * len(about)
+        about = [""] * len(about)
 
 
 def _cell(score: ChoiceScore | None) -> Text:
