@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from speechverse.data import Corpus
 from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import CheckpointError
 from speechverse.hub import fingerprint, local_folder, resolve
@@ -36,6 +37,12 @@ def describe(model: Any, name: str | Path) -> dict[str, Any]:
         "layer_weights": model.mixer.shares(),
         "max_audio_seconds": config.max_audio_seconds,
     }
+
+
+def describe_split(corpus: Corpus, split: str) -> dict[str, Any]:
+    """What results say of the clips they were measured on; the hash is None where there is no manifest."""
+    about_split = corpus.description.get("splits", {}).get(split, {})
+    return {"name": corpus.name, "split": split, "manifest_sha256": about_split.get("manifest_sha256")}
 
 
 def training_log(name: str | Path) -> Path | None:

@@ -17,6 +17,7 @@ from speechverse import __version__, audio
 from speechverse.data import Corpus, FeatureCache, render_for_evaluation
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError, CorpusError, UserError
+from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
     WHOLE,
     AnswerRecord,
@@ -113,7 +114,7 @@ def evaluate(
     asked = run.ask(corpus)
     if features is not None and any(system.hears for system in systems):
         parts.cache = run.hear(model.encoder, _audible(asked, processor), features)
-    plan = run.plan(corpus, asked, _ExampleCheck(processor, parts.cache))
+    plan = run.plan(corpus, asked, ExampleCheck(processor, parts.cache))
     run.total = sum(len(examples) for _, examples in plan) * len(systems)
     for task, examples in plan:
         for system in systems:
@@ -153,7 +154,7 @@ def _audible(asked: Asked, processor: Any) -> list[Utterance]:
     return [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
 
 
-class _ExampleCheck:
+class ExampleCheck:
     """Says why an example cannot be asked; each clip is tried once, before any system hears it."""
 
     def __init__(self, processor: Any, cache: FeatureCache | None) -> None:
@@ -243,7 +244,7 @@ class _Run:
         self.hearing_seconds = round(time.perf_counter() - started, 3)
         return cache
 
-    def plan(self, corpus: Corpus, asked: Asked, check: _ExampleCheck) -> Asked:
+    def plan(self, corpus: Corpus, asked: Asked, check: ExampleCheck) -> Asked:
         """The examples without clips that cannot be used; those are counted."""
         plan = []
         for task, examples in asked:
@@ -341,12 +342,10 @@ class _Run:
 
     def results(self, corpus: Corpus, systems: Sequence[System], about_model: Mapping[str, Any]) -> Results:
         """Everything found, with what it takes to find it again."""
-        split = self.settings.split
-        about_split = corpus.description.get("splits", {}).get(split, {})
         metrics = {name for report in self.reports for name in report.metrics}
         return Results(
             model=about_model,
-            corpus={"name": corpus.name, "split": split, "manifest_sha256": about_split.get("manifest_sha256")},
+            corpus=describe_split(corpus, self.settings.split),
             settings=asdict(self.settings),
             systems={system.name: system.title for system in systems},
             tasks=self.reports,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import random
 import re
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, TypeVar
 
 from speechverse.errors import UserError
 from speechverse.seeding import rng_for
@@ -12,6 +14,7 @@ from speechverse.stop_words import STOP_WORDS
 from speechverse.synth.language import grammar
 
 _NUM_LABELS = 8
+_T = TypeVar("_T")
 
 
 @functools.cache
@@ -31,6 +34,28 @@ def fold(word: str) -> str:
 def content_words(text: str) -> frozenset[str]:
     """The folded words of a text that are not stop words."""
     return frozenset(fold(word) for word in re.findall(r"[a-z']+", text.lower()) if word not in STOP_WORDS)
+
+
+def label_text(name: str, description: str = "") -> str:
+    """What a label says, as plain text: the words of its name, and its description where there is one."""
+    return f"{name.replace('_', ' ')} {description}".strip()
+
+
+def shared_words(said: str, texts: Sequence[str]) -> list[float]:
+    """How many content words of what is said each text has too."""
+    words = content_words(said)
+    return [float(len(words & content_words(text))) for text in texts]
+
+
+def draw_wrong(rng: random.Random, alike: Sequence[_T], rest: Sequence[_T], num: int) -> list[_T]:
+    """Wrong labels to stand beside a right one: `num` of `alike`, filled up from `rest` where these are too few."""
+    wrong = rng.sample(alike, min(num, len(alike)))
+    return wrong + rng.sample(rest, num - len(wrong))
+
+
+def credit(scores: Sequence[float], right: int) -> float:
+    """What choosing the best score earns, on average, where ties are broken by lot: 1 over how many tie, or 0."""
+    return (scores[right] == max(scores)) / list(scores).count(max(scores))
 
 
 def word_overlap(
@@ -59,20 +84,13 @@ def word_overlap(
     rest = [intent for intent in world.intents if intent not in pool]
     if not pool or len(world.intents) < _NUM_LABELS:
         raise UserError(f"word overlap needs {intents} intents, and {_NUM_LABELS} in all: mark or write some")
-    labels = {intent.name: _label_words(intent, descriptions) for intent in world.intents}
+    texts = {intent.name: label_text(intent.name, intent.description * descriptions) for intent in world.intents}
     right = 0.0
     for index in range(draws):
         rng = rng_for(seed, "overlap", intents, index)
         intent = rng.choice(pool)
-        said = content_words(world.speak(intent, rng, "seen" if intents == "seen" else "all").text)
+        said = world.speak(intent, rng, "seen" if intents == "seen" else "all").text
         others = [other for other in pool if other is not intent]
-        wrong = rng.sample(others, min(_NUM_LABELS - 1, len(others)))
-        wrong += rng.sample(rest, _NUM_LABELS - 1 - len(wrong))
-        shared = [len(said & labels[label.name]) for label in (intent, *wrong)]
-        right += (shared[0] == max(shared)) / shared.count(max(shared))
+        listed = (intent, *draw_wrong(rng, others, rest, _NUM_LABELS - 1))
+        right += credit(shared_words(said, [texts[label.name] for label in listed]), 0)
     return right / draws
-
-
-def _label_words(intent: grammar.Intent, descriptions: bool) -> frozenset[str]:
-    name = intent.name.replace("_", " ")
-    return content_words(f"{name} {intent.description}" if descriptions else name)
