@@ -17,10 +17,10 @@ from speechverse.files import only_run_in, write_text
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip
 from speechverse.synth.language import inventory
+from speechverse.synth.language.sentence import Part
 from speechverse.synth.plan import plan_split
 from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENTS
-from speechverse.synth.voices import Part
 from speechverse.synth.workers import Shard, cut_into_shards, run_shards
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds, Utterance
 

@@ -60,13 +60,13 @@ class Espeak:
         if self.sampling_rate <= 0:
             raise SpeechverseError("espeak-ng did not start: its data folder could not be read")
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed & 0x7FFFFFFF))
-        self._chunks: list[np.ndarray] = []
+        self._chunks: list[bytes] = []
         self._callback = _CALLBACK(self._collect)  # kept: ctypes does not hold callbacks alive
         self._library.espeak_SetSynthCallback(self._callback)
 
     def _collect(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int | None) -> int:
         if samples and count > 0:
-            self._chunks.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
+            self._chunks.append(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
         return 0
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
@@ -97,4 +97,4 @@ class Espeak:
         status = self._library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded)), 0, 0, 0, _UTF8, None, None)
         if status != 0 or not self._chunks:
             raise SpeechverseError(f"espeak-ng gave no sound for '{text}' (status {status})")
-        return np.concatenate(self._chunks).astype(np.float32) / 32768.0
+        return np.frombuffer(b"".join(self._chunks), dtype=np.int16).astype(np.float32) / 32768.0

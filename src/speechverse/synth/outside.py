@@ -21,11 +21,12 @@ from speechverse.seeding import rng_for
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip
 from speechverse.synth.corpus import Source
+from speechverse.synth.language.sentence import Part
 from speechverse.synth.plan import plan_reading
 from speechverse.synth.speaking import check_text
 from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, SENTIMENTS
-from speechverse.synth.voices import Part, Speaker, get_speaker, speakers
+from speechverse.synth.voices import Speaker, get_speaker, speakers
 from speechverse.tasks import LabelSet
 from speechverse.tasks.st import LANGUAGES
 

@@ -12,10 +12,11 @@ from speechverse.seeding import hash_seed, rng_for
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Channel, Clip, Turn
 from speechverse.synth.language import Draft, Sentence, draft_sentence
+from speechverse.synth.language.sentence import Part
 from speechverse.synth.sounds import backgrounds, sounds
 from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style, draw_turn
-from speechverse.synth.voices import Part, Speaker, speakers
+from speechverse.synth.voices import Speaker, speakers
 
 _NUM_WORDS = {8: 1, 9: 1, 10: 4, 11: 5, 12: 5, 13: 4, 14: 3}
 """Words of a clip with one turn → weight; the longest last about 6 s when spoken sadly."""

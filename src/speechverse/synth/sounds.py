@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from speechverse.synth.language.sentence import Part
 from speechverse.synth.scenes import SCENES
 from speechverse.synth.tones import Maker, coloured, partials, time_of
 from speechverse.types import SAMPLING_RATE, Seconds
+
+if TYPE_CHECKING:  # the worker starts without the language
+    from speechverse.synth.language.sentence import Part
 
 
 def make_sound(name: str, seconds: Seconds, rng: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 from speechverse.errors import UserError
 from speechverse.synth.language import HELD_OUT_STRATA, check_stratum
-from speechverse.synth.voices import Part
+from speechverse.synth.language.sentence import Part
 
 _STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
 _KINDS = ("two_speaker_share", "one_speaker_turns_share", "non_speech_share")

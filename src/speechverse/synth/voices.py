@@ -9,11 +9,14 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from speechverse.errors import UserError, unknown_name
 from speechverse.seeding import rng_for
 from speechverse.synth.accents import language_of
-from speechverse.synth.language.sentence import Part
+
+if TYPE_CHECKING:  # the worker starts without the language
+    from speechverse.synth.language.sentence import Part
 
 _PITCHES: dict[Part, str] = {
     "train": "ian 78 m8 79 paul 80 mike2 83 Mike 83 m4 86 m1 88 marcelo 89 robert 89 Gene 90 sandro 92 Andy 92 "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -29,7 +30,7 @@ ClipDone = Callable[[str, Seconds], None]
 """Called, one call at a time, with the id and length of each clip that was made."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shard:
     """A fixed stretch of a corpus that one process speaks.
 
@@ -43,12 +44,15 @@ class Shard:
     clips: Sequence[Clip]
     seed: int
 
+    @functools.cached_property
+    def digest(self) -> str:
+        """sha256 over all that decides the shard's bytes."""
+        return hashlib.sha256(json.dumps([self.seed, self._records(), making_digest()]).encode()).hexdigest()
+
     @property
     def job(self) -> dict[str, Any]:
         """What the worker is told."""
-        clips = [dataclasses.asdict(clip) for clip in self.clips]
-        digest = hashlib.sha256(json.dumps([self.seed, clips, making_digest()]).encode()).hexdigest()
-        return {"folder": str(self.folder), "seed": self.seed, "digest": digest, "clips": clips}
+        return {"folder": str(self.folder), "seed": self.seed, "digest": self.digest, "clips": self._records()}
 
     def lengths(self) -> dict[str, int] | None:
         """Clip → samples, if the shard was made whole from this very plan, and as clips are made now."""
@@ -56,7 +60,10 @@ class Shard:
             record = json.loads((self.folder / RECORD).read_text())
         except (OSError, ValueError):
             return None
-        return dict(record["lengths"]) if record["digest"] == self.job["digest"] else None
+        return dict(record["lengths"]) if record["digest"] == self.digest else None
+
+    def _records(self) -> list[dict[str, Any]]:
+        return [dataclasses.asdict(clip) for clip in self.clips]
 
 
 def cut_into_shards(clips: Sequence[Clip], folder: Path, seed: int, size: int) -> list[Shard]:
