@@ -14,7 +14,7 @@ NUM_DEALS = 2000
 
 
 def order_lines(clips: Sequence[Clip]) -> list[Clip]:
-    """Orders with their slots; a name such as `coffeeDrink` becomes `coffee_drink`, as the spoken world writes names."""
+    """Orders with their slots; a name such as `coffeeDrink` becomes `coffee_drink`, as the spoken world writes it."""
     return [
         {
             "id": clip["id"],
