@@ -10,7 +10,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 Clip = dict[str, Any]
-NUM_DEALS = 2000
+NUM_DEALS = 8000
 
 
 def order_lines(clips: Sequence[Clip]) -> list[Clip]:
