@@ -14,11 +14,13 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from speechverse.metrics import bootstrap, normalize_english
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "digits.yaml"
+RECIPES = Path(__file__).parents[2] / "recipes"
 MEASURED = {
     "before": ("before", "speechverse"),
     "ctc before": ("before", "cascade-ctc"),
@@ -34,13 +36,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/digits"))
     parser.add_argument("overrides", nargs="*", help="Changes to the recipe, key=value.")
     options = parser.parse_intermixed_args()
-    clips = [json.loads(line) for line in (options.speech / "manifest.jsonl").read_text().splitlines()]
-    clips = [clip for clip in clips if clip["dataset"] == "fsdd"]
-    speakers = sorted({clip["speaker"] for clip in clips})
     answers: dict[str, list[tuple[str, str]]] = {name: [] for name in MEASURED}
-    for speaker in speakers:
-        folder = options.output / speaker
-        write_corpus(options.speech, clips, speaker, folder)
+    for speaker, folder in write_corpora(read_clips(options.speech, "fsdd"), options.output):
         rotate_one(options.initial, folder, options.overrides)
         for name, (folder_name, system) in MEASURED.items():
             found = read_answers(folder / folder_name, system)
@@ -50,37 +47,60 @@ def main() -> None:
         print(f"{'all':<10} {name:<11} {error_text(found)}")
 
 
-def write_corpus(speech: Path, clips: list[dict], test_speaker: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for split in ("train", "test"):
-        lines = [
-            json.dumps({"audio": str((speech / c["audio"]).resolve()), "text": c["text"], "speaker": c["speaker"]})
-            for c in clips
-            if (c["speaker"] == test_speaker) == (split == "test")
-        ]
-        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+def read_clips(speech: Path, *datasets: str) -> list[dict[str, Any]]:
+    """The manifest's clips of some data sets, their audio as absolute paths."""
+    clips = [json.loads(line) for line in (speech / "manifest.jsonl").read_text().splitlines()]
+    return [c | {"audio": str((speech / c["audio"]).resolve())} for c in clips if c["dataset"] in datasets]
 
 
-def rotate_one(initial: str, folder: Path, overrides: list[str]) -> None:
-    """Evaluates, adapts, evaluates again; each part is passed over where it is done."""
+def write_corpora(clips: Sequence[dict[str, Any]], output: Path) -> Iterator[tuple[str, Path]]:
+    """For each speaker a folder in which that one is `test.jsonl` and the others are `train.jsonl`."""
+    for speaker in sorted({clip["speaker"] for clip in clips}):
+        sides: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
+        for clip in clips:
+            line = {key: clip[key] for key in ("audio", "text", "speaker")}
+            sides["test" if clip["speaker"] == speaker else "train"].append(line)
+        for split, lines in sides.items():
+            write_jsonl(output / speaker / f"{split}.jsonl", lines)
+        yield speaker, output / speaker
+
+
+def write_jsonl(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def rotate_one(initial: str, folder: Path, overrides: Sequence[str]) -> None:
+    """Evaluates, adapts, evaluates again."""
     run("evaluate", initial, "--corpus", folder / "test.jsonl", *EVALUATE, "--output", folder / "before")
-    corpus = "data.corpora.digits.jsonl"
-    files = [f"{corpus}.{split}={(folder / f'{split}.jsonl').resolve()}" for split in ("train", "test")]
-    run("train", RECIPE, f"initial={initial}", *files, *overrides, "--output", folder / "model", "--resume")
+    adapt("digits", initial, folder, overrides)
     run("evaluate", folder / "model", "--corpus", folder / "test.jsonl", *EVALUATE, "--output", folder / "after")
+
+
+def adapt(name: str, initial: str, folder: Path, overrides: Sequence[str]) -> Path:
+    """Trains the recipe of that name on its one corpus, of the same name, in the folder; goes on where it stopped.
+
+    Returns:
+        The adapted model's folder.
+    """
+    corpus = f"data.corpora.{name}.jsonl"
+    files = [f"{corpus}.{split}={(folder / f'{split}.jsonl').resolve()}" for split in ("train", "test")]
+    recipe = RECIPES / f"{name}.yaml"
+    run("train", recipe, f"initial={initial}", *files, *overrides, "--output", folder / "model", "--resume")
+    return folder / "model"
 
 
 def run(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "speechverse", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
 
-def read_answers(folder: Path, system: str) -> list[tuple[str, str]]:
-    """(answer, reference) of each clip."""
+def read_answers(folder: Path, system: str, task: str = "asr") -> list[tuple[str, str]]:
+    """(answer, reference) of each example of a task."""
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
-    return [(row["answer"], row["reference"]) for row in rows if row["system"] == system]
+    return [(row["answer"], row["reference"]) for row in rows if (row["system"], row["task"]) == (system, task)]
 
 
-def error_text(found: list[tuple[str, str]]) -> str:
+def error_text(found: Sequence[tuple[str, str]]) -> str:
     answers, references = zip(*((normalize_english(a), normalize_english(r)) for a, r in found), strict=True)
     right = bootstrap("accuracy", answers, references)
     low, high = 1 - right.high, 1 - right.low

@@ -8,22 +8,52 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "digits" / "rotate.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+KEPT = {"fsdd": 8, "picovoice_s2i": 4, "picovoice_wakeword": 4, "pyaudioanalysis": 8}
+"""How many clips of each data set the cheap part of the measurement is tried on, spread over the set."""
 
 
 def test_digits_of_real_people_are_rotated_over_their_speakers(real_speech: Path, tmp_path: Path) -> None:
     clips = [json.loads(line) for line in (real_speech / "manifest.jsonl").read_text().splitlines()]
     kept = [clip for clip in clips if clip["dataset"] == "fsdd" and clip["speaker"] in ("george", "lucas")]
     kept = [clip for clip in kept if clip["audio"].endswith(("_0.flac", "_1.flac", "_2.flac"))]
-    speech = tmp_path / "speech"
-    for clip in kept:
-        (speech / clip["audio"]).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(real_speech / clip["audio"], speech / clip["audio"])
-    (speech / "manifest.jsonl").write_text("\n".join(map(json.dumps, kept)))
+    speech = copied(real_speech, kept, tmp_path / "speech")
     short = ("curriculum.0.steps=2", "curriculum.0.warmup_steps=1", "data.validation.every=2")
-    command = [sys.executable, EXAMPLE, speech, "--output", tmp_path / "digits", *short]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("all")]
+    printed = ran(EXAMPLES / "digits" / "rotate.py", speech, "--output", tmp_path / "digits", *short)
+    lines = [line.split() for line in printed.splitlines() if line.startswith("all")]
     assert [line[1] for line in lines] == ["before", "ctc", "after"]
     assert all(line[-1] == f"n={len(kept)}" for line in lines)
+
+
+def test_real_people_are_measured_as_the_model_is(real_speech: Path, tmp_path: Path) -> None:
+    clips = [json.loads(line) for line in (real_speech / "manifest.jsonl").read_text().splitlines()]
+    by_set = {name: [clip for clip in clips if clip["dataset"] == name] for name in KEPT}
+    kept = [clip for name, count in KEPT.items() for clip in by_set[name][:: len(by_set[name]) // count]]
+    speech, output = copied(real_speech, kept, tmp_path / "speech"), tmp_path / "people"
+    printed = ran(EXAMPLES / "people" / "measure.py", speech, "--output", output, "--unadapted")
+    rows = json.loads((output / "people.json").read_text())
+    assert len(printed.splitlines()) == len(rows)
+    assert {(row["part"], row["metric"]) for row in rows if row["system"] == "speechverse"} == {
+        ("digits", "accuracy"),
+        ("orders", "slu_f1"),
+        ("wake", "balanced_accuracy"),
+        ("speech", "uar"),
+    }
+    assert {row["answered"] for row in rows} == {"generated", "scored raw", "scored length", "scored prior"}
+    assert all(0 <= row["low"] <= row["value"] <= row["high"] <= 1 for row in rows)
+
+
+def copied(real_speech: Path, clips: list[dict], folder: Path) -> Path:
+    """A folder of speech that holds only these clips."""
+    for clip in clips:
+        (folder / clip["audio"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(real_speech / clip["audio"], folder / clip["audio"])
+    (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, clips)))
+    return folder
+
+
+def ran(*command: object) -> str:
+    """What an example prints."""
+    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

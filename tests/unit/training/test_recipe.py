@@ -14,7 +14,7 @@ from speechverse.hub import resolve
 from speechverse.training.recipe import System
 from speechverse.training.recipe_files import differences, load_recipe, recipe_schema, recipes_folder, write_recipe
 
-BUILT_IN = ("tiny", "laptop", "modern", "paper-wlm", "paper-brq", "digits")
+BUILT_IN = ("tiny", "laptop", "modern", "paper-wlm", "paper-brq", "digits", "orders")
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str):
         load_recipe(tmp_path / "bad.yaml")
 
 
-@pytest.mark.parametrize("name", ["paper-brq", "digits"])
+@pytest.mark.parametrize("name", ["paper-brq", "digits", "orders"])
 def test_the_resolved_recipe_is_the_same_recipe(tmp_path: Path, name: str):
     recipe = load_recipe(name, ["seed=3"])
     write_recipe(recipe, tmp_path)

@@ -46,20 +46,21 @@ def test_a_recipe_takes_two_steps_a_stage(name: str, foundation: Callable[[str],
     assert SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run").has_lora
 
 
-def test_the_digits_recipe_adapts_a_checkpoint_to_plain_jsonl(
-    foundation: Callable[[str], Path], world: Path, tmp_path: Path
+@pytest.mark.parametrize(("name", "label"), [("digits", {"text": "jazz"}), ("orders", {"slots": {"genre": "jazz"}})])
+def test_a_recipe_adapts_a_checkpoint_to_plain_jsonl(
+    name: str, label: dict, foundation: Callable[[str], Path], world: Path, tmp_path: Path
 ):
     parts = [f"model.encoder={foundation('best-rq')}", f"model.llm={foundation('bart')}"]
     train(load_recipe("tiny", two_steps("tiny", world, *parts)), tmp_path / "first")
-    lines = [json.dumps({"audio": str(path), "text": "jazz"}) for path in sorted((world / "audio").glob("*.wav"))]
+    lines = [json.dumps({"audio": str(path), **label}) for path in sorted((world / "audio").glob("*.wav"))]
     (tmp_path / "own.jsonl").write_text("\n".join(lines))
     changes = [
         f"initial={tmp_path / 'first'}",
-        f"data.corpora.digits.jsonl={{train: {tmp_path / 'own.jsonl'}, test: {tmp_path / 'own.jsonl'}}}",
+        f"data.corpora.{name}.jsonl={{train: {tmp_path / 'own.jsonl'}, test: {tmp_path / 'own.jsonl'}}}",
         "curriculum.adapt.steps=2",
         "curriculum.adapt.warmup_steps=1",
         "data.validation.decoded=2",
     ]
-    summary = train(load_recipe("digits", changes), tmp_path / "second")
+    summary = train(load_recipe(name, changes), tmp_path / "second")
     assert summary["stages"][0]["validation/loss"] > 0
     assert (tmp_path / "second" / "config.json").exists()

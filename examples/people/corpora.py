@@ -1,0 +1,93 @@
+"""From clips of a manifest to lines of plain JSONL corpora (docs/data.md): orders, wake phrases, speech or not."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+from typing import Any
+
+Clip = dict[str, Any]
+NUM_DEALS = 8000
+
+
+def order_lines(clips: Sequence[Clip]) -> list[Clip]:
+    """Orders with their slots; a name such as `coffeeDrink` becomes `coffee_drink`, as the spoken world writes it."""
+    return [
+        {
+            "id": clip["id"],
+            "audio": clip["audio"],
+            "speaker": clip["voice_cluster"],
+            "slots": {_snake_case(name): value for name, value in clip["slots"].items()},
+        }
+        for clip in clips
+    ]
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def speaker_folds(lines: Sequence[Clip], num_folds: int, seed: int = 0) -> list[list[Clip]]:
+    """Lines in folds of like size (equal, where the speakers allow it), no speaker in two of them.
+
+    Raises:
+        ValueError: If there are fewer speakers than folds.
+    """
+    sizes = Counter(line["speaker"] for line in lines)
+    if len(sizes) < num_folds:
+        raise ValueError(f"{len(sizes)} speakers cannot be kept apart in {num_folds} folds")
+    rng = random.Random(seed)
+    deals = [_deal(rng.sample(sorted(sizes), len(sizes)), sizes, num_folds) for _ in range(NUM_DEALS)]
+    best = min(deals, key=lambda folds: sum(sum(sizes[speaker] for speaker in fold) ** 2 for fold in folds))
+    return [[line for line in lines if line["speaker"] in fold] for fold in best]
+
+
+def _deal(speakers: Sequence[str], sizes: Counter[str], num_folds: int) -> list[set[str]]:
+    """Speakers in this order, each to the fold that holds the fewest clips so far."""
+    folds: list[set[str]] = [set() for _ in range(num_folds)]
+    for speaker in speakers:
+        min(folds, key=lambda fold: sum(sizes[other] for other in fold)).add(speaker)
+    return folds
+
+
+def wake_lines(clips: Sequence[Clip]) -> list[Clip]:
+    """Two lines a clip: one asks for its own phrase, one for another, each of the others in turn.
+
+    Raises:
+        ValueError: If all clips say the same phrase.
+    """
+    phrases = sorted({clip["text"] for clip in clips})
+    if len(phrases) < 2:
+        raise ValueError(f"all clips say {phrases}: there is no wrong phrase to ask for")
+    lines, turns = [], Counter[str]()
+    for clip in clips:
+        others = [phrase for phrase in phrases if phrase != clip["text"]]
+        wrong = others[turns[clip["text"]] % len(others)]
+        turns[clip["text"]] += 1
+        for said, keyword in (("yes", clip["text"]), ("no", wrong)):
+            about = {"audio": clip["audio"], "text": clip["text"], "speaker": clip["voice_cluster"]}
+            lines.append({"id": f"{clip['id']}-{said}", **about, "keyword": keyword, "said": said})
+    return lines
+
+
+def speech_lines(labelled: Sequence[Clip], spoken: Sequence[Clip], seed: int = 0) -> list[Clip]:
+    """All labelled clips, and spoken ones until there are as many with speech as without.
+
+    Spoken clips come from each data set in turn, none longer than the longest labelled one.
+    """
+    lines = [_speech_line(clip, clip["label"] == "speech") for clip in labelled]
+    wanted = sum(-1 if line["is_speech"] else 1 for line in lines)
+    longest = max(clip["duration"] for clip in labelled)
+    rng, by_set = random.Random(seed), []
+    for name in sorted({clip["dataset"] for clip in spoken}):
+        usable = [clip for clip in spoken if clip["dataset"] == name and clip["duration"] <= longest]
+        by_set.append(rng.sample(usable, len(usable)))
+    in_turn = [clip for clip in chain.from_iterable(zip_longest(*by_set)) if clip]
+    return lines + [_speech_line(clip, True) for clip in in_turn[: max(wanted, 0)]]
+
+
+def _speech_line(clip: Clip, is_speech: bool) -> Clip:
+    return {"id": clip["id"], "audio": clip["audio"], "source": clip["dataset"], "is_speech": is_speech}

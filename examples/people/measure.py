@@ -1,0 +1,197 @@
+"""Measures a model on real people: digits, coffee orders, wake phrases, speech or not; with 95 % bootstrap intervals.
+
+    python examples/people/measure.py path/to/speech --model tiny --output runs/people
+
+`path/to/speech` holds a `manifest.jsonl` with one object a clip. Digits (fsdd) and orders (picovoice_s2i) are measured
+twice: as the model is, and after `speechverse train recipes/digits.yaml` (three speakers, tested on the fourth) or
+`recipes/orders.yaml` (three quarters of the clips, tested on the others' voices), each part tested in turn.
+`--parts wake,speech` measures only these, `--unadapted` trains nothing. All that is measured stays in the output
+folder: plain JSONL corpora, each model's results and answers, and `people.json` with the printed numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "digits"))
+
+from corpora import Clip, order_lines, speaker_folds, speech_lines, wake_lines
+from rotate import adapt, read_answers, read_clips, write_corpora, write_jsonl
+
+from speechverse.data import Corpus
+from speechverse.decoding import DecodingOptions
+from speechverse.evaluation import EvaluationSettings, evaluate
+from speechverse.evaluation.provenance import describe, find_recogniser
+from speechverse.metrics import bootstrap, normalize_english
+from speechverse.pipeline import SpeechVerse
+from speechverse.tasks import get_task
+
+OWN_TASKS = Path(__file__).with_name("tasks.py")
+DIGIT, DIGIT_LISTED, WAKE_PHRASE = (f"{OWN_TASKS}:{name}" for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE"))
+NUM_FOLDS = 4
+SPOKEN = ("alphanumeric_accents", "asr_misc", "fsdd", "librispeech_small", "picovoice_s2i", "picovoice_wakeword")
+GREEDY = {"generated": DecodingOptions()}
+CHOICES = GREEDY | {
+    f"scored {how}": DecodingOptions(choice_mode="score", choice_scoring=how) for how in ("raw", "length", "prior")
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One number: a part's task, asked of a model and answered by a system in one way, with its 95 % interval."""
+
+    part: str
+    model: str
+    task: str
+    system: str
+    answered: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    num_examples: int
+
+    def __str__(self) -> str:
+        asked = f"{self.part:<7} {self.model:<10} {self.task:<12} {self.system:<12} {self.answered:<13}"
+        interval = f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{asked} {self.metric:<17} {interval}  n={self.num_examples}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every part needs: where the clips are, which model, where to write, and whether and how to adapt."""
+
+    speech: Path
+    model: str
+    output: Path
+    adapts: bool
+    overrides: Sequence[str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("--model", default="tiny", help="The model to measure, and to adapt.")
+    parser.add_argument("--output", type=Path, default=Path("runs/people"))
+    parser.add_argument("--parts", default=",".join(PARTS), help="Which, with commas between.")
+    parser.add_argument("--unadapted", action="store_true", help="Only as the model is.")
+    parser.add_argument("overrides", nargs="*", help="Changes to both recipes, key=value.")
+    options = parser.parse_intermixed_args()
+    names = options.parts.split(",")
+    if unknown := set(names) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    run = Run(options.speech, options.model, options.output, not options.unadapted, options.overrides)
+    measured = []
+    for name in names:
+        for row in PARTS[name](run):
+            measured.append(row)
+            print(row, flush=True)
+    run.output.mkdir(parents=True, exist_ok=True)
+    (run.output / "people.json").write_text(json.dumps([asdict(row) for row in measured], indent=1) + "\n")
+
+
+def digits(run: Run) -> Iterator[Measured]:
+    """Which of ten digits, answered freely and by the ten scores; adapted to three speakers, tested on the fourth."""
+    folder, clips = run.output / "digits", read_clips(run.speech, "fsdd")
+    tested = list(write_corpora(clips, folder))
+    write_jsonl(folder / "all.jsonl", [{key: c[key] for key in ("audio", "text", "speaker")} for c in clips])
+    asked = ("asr", DIGIT, DIGIT_LISTED)
+    answer(run.model, folder / "all.jsonl", asked, CHOICES, folder / "unadapted")
+    yield from pooled("digits", "unadapted", asked, CHOICES, [folder / "unadapted"])
+    if run.adapts:
+        for _, own in tested:
+            answer(adapt("digits", run.model, own, run.overrides), own / "test.jsonl", asked, CHOICES, own / "adapted")
+        yield from pooled("digits", "adapted", asked, CHOICES, [own / "adapted" for _, own in tested])
+
+
+def orders(run: Run) -> Iterator[Measured]:
+    """Slots of coffee orders; adapted to three quarters of the clips, tested on voices that these do not have."""
+    folder, lines = run.output / "orders", order_lines(read_clips(run.speech, "picovoice_s2i"))
+    write_jsonl(folder / "all.jsonl", lines)
+    answer(run.model, folder / "all.jsonl", ("sf",), GREEDY, folder / "unadapted")
+    yield from pooled("orders", "unadapted", ("sf",), GREEDY, [folder / "unadapted"])
+    if run.adapts:
+        folds = speaker_folds(lines, NUM_FOLDS)
+        tested = [folder / f"fold-{number}" for number in range(1, NUM_FOLDS + 1)]
+        for own, fold in zip(tested, folds, strict=True):
+            write_jsonl(own / "train.jsonl", [line for other in folds if other is not fold for line in other])
+            write_jsonl(own / "test.jsonl", fold)
+            answer(adapt("orders", run.model, own, run.overrides), own / "test.jsonl", ("sf",), GREEDY, own / "adapted")
+        yield from pooled("orders", "adapted", ("sf",), GREEDY, [own / "adapted" for own in tested])
+
+
+def wake(run: Run) -> Iterator[Measured]:
+    """Is this phrase said? Each clip is asked for its own and for a wrong one, so that guessing gives one half."""
+    yield from unadapted(run, "wake", wake_lines(read_clips(run.speech, "picovoice_wakeword")), WAKE_PHRASE)
+
+
+def speech(run: Run) -> Iterator[Measured]:
+    """Does anybody speak? Sounds and music against speech, as many clips of one as of the other."""
+    labelled = read_clips(run.speech, "esc10", "pyaudioanalysis")
+    yield from unadapted(run, "speech", speech_lines(labelled, read_clips(run.speech, *SPOKEN)), "sns")
+
+
+def unadapted(run: Run, part: str, lines: Sequence[Clip], task: str) -> Iterator[Measured]:
+    """One task asked of a model as it is."""
+    folder = run.output / part
+    write_jsonl(folder / "all.jsonl", lines)
+    answer(run.model, folder / "all.jsonl", (task,), CHOICES, folder / "unadapted")
+    yield from pooled(part, "unadapted", (task,), CHOICES, [folder / "unadapted"])
+
+
+PARTS = {"digits": digits, "orders": orders, "wake": wake, "speech": speech}
+
+
+def answer(
+    model: str | Path, corpus: Path, tasks: Sequence[str], ways: Mapping[str, DecodingOptions], output: Path
+) -> None:
+    """Answers a JSONL corpus in several ways, each into a folder of its own; clips are heard once for all of them."""
+    loaded = SpeechVerse.from_pretrained(model)
+    recogniser, _ = find_recogniser(loaded.model.config)
+    opened = Corpus.from_jsonl(corpus.stem, {"test": corpus})
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output) as features:
+        for way, decoding in ways.items():
+            evaluate(
+                loaded.model,
+                loaded.processor,
+                opened,
+                EvaluationSettings(
+                    tasks=asked(tasks, way), systems=("speechverse", "cascade-ctc"), limit=None, decoding=decoding
+                ),
+                output=output / way.replace(" ", "-"),
+                features=Path(features) / "heard",
+                recogniser=recogniser,
+                about_model=describe(loaded.model, str(model)),
+            )
+
+
+def asked(tasks: Sequence[str], way: str) -> tuple[str, ...]:
+    """The tasks that can be answered in a way: a free answer has no choices to score."""
+    return tuple(task for task in tasks if way in GREEDY or get_task(task).constraint)
+
+
+def pooled(
+    part: str, model: str, tasks: Sequence[str], ways: Mapping[str, DecodingOptions], folders: Sequence[Path]
+) -> Iterator[Measured]:
+    """Each task's headline metric over the answers of all folders together; of free transcripts, how many are right."""
+    for way in ways:
+        for task in map(get_task, asked(tasks, way)):
+            metric, read = (task.metrics[0], task.parse) if task.name != "asr" else ("accuracy", normalize_english)
+            for system in ("speechverse", "cascade-ctc"):
+                places = [folder / way.replace(" ", "-") for folder in folders]
+                found = [pair for place in places for pair in read_answers(place, system, task.name)]
+                if found:
+                    predictions, references = zip(*((read(a), read(r)) for a, r in found), strict=True)
+                    interval = bootstrap(metric, predictions, references)
+                    yield Measured(part, model, task.name, system, way, metric, *interval, len(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The corpora that the example of real people writes and measures on."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechverse.data import Corpus, render_for_evaluation
+from speechverse.tasks import get_task
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+CORPORA = runpy.run_path(str(EXAMPLES / "people" / "corpora.py"))
+ROTATE = runpy.run_path(str(EXAMPLES / "digits" / "rotate.py"))
+TASKS = EXAMPLES / "people" / "tasks.py"
+SIZES = {"c1": 5, "c2": 4, "c3": 3, "c4": 2, "c5": 1, "c6": 1}
+
+
+def clip(name: str, **about: Any) -> dict[str, Any]:
+    return {"id": name, "audio": f"{name}.wav", "duration": 1.0, "dataset": "made", **about}
+
+
+def written(folder: Path, lines: list[dict[str, Any]]) -> Corpus:
+    """A corpus of these lines, each with half a second of sound."""
+    for line in lines:
+        soundfile.write(folder / Path(line["audio"]).name, np.full(8000, 0.1, np.float32), 16_000)
+    ROTATE["write_jsonl"](folder / "test.jsonl", lines)
+    return Corpus.from_jsonl("made", {"test": folder / "test.jsonl"})
+
+
+def test_clips_of_a_manifest_are_found_from_anywhere(tmp_path: Path):
+    lines = [clip("a"), clip("b", dataset="other"), clip("c", dataset="third")]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = ROTATE["read_clips"](tmp_path, "made", "third")
+    assert [line["audio"] for line in found] == [str(tmp_path / "a.wav"), str(tmp_path / "c.wav")]
+
+
+def test_every_speaker_of_the_digits_is_left_out_once(tmp_path: Path):
+    clips = [clip(f"{who}{n}", speaker=who, text="one") for who in ("ann", "bob", "cid") for n in range(2)]
+    folders = dict(ROTATE["write_corpora"](clips, tmp_path))
+    assert list(folders) == ["ann", "bob", "cid"]
+    for who, folder in folders.items():
+        train, test = (
+            [json.loads(x) for x in (folder / f"{s}.jsonl").read_text().splitlines()] for s in ("train", "test")
+        )
+        assert {line["speaker"] for line in test} == {who}
+        assert {line["speaker"] for line in train} == set(folders) - {who}
+        assert len(train) + len(test) == len(clips)
+
+
+def test_digits_are_asked_with_ten_choices(tmp_path: Path):
+    corpus = written(tmp_path, [{"audio": "a.wav", "text": "seven"}, {"audio": "b.wav", "text": "zero"}])
+    for name in ("DIGIT", "DIGIT_LISTED"):
+        examples = render_for_evaluation(corpus, "test", get_task(f"{TASKS}:{name}"), wording="seen")
+        assert [example.reference for example in examples] == ["seven", "zero"]
+        assert all(len(example.choices or ()) == 10 for example in examples)
+
+
+def test_orders_keep_their_slots_under_names_of_small_letters(tmp_path: Path):
+    slots = {"coffeeDrink": "iced mocha", "size": "large"}
+    corpus = written(tmp_path, CORPORA["order_lines"]([clip("a", voice_cluster="c1", slots=slots)]))
+    (example,) = render_for_evaluation(corpus, "test", "sf", wording="seen")
+    assert example.reference == (("coffee_drink", "iced mocha"), ("size", "large"))
+    assert example.utterance.speaker == "c1"
+
+
+def test_no_voice_is_in_two_folds_and_the_folds_are_even():
+    lines = [{"id": f"{who}-{n}", "speaker": who} for who, size in SIZES.items() for n in range(size)]
+    folds = CORPORA["speaker_folds"](lines, 4)
+    assert [len(fold) for fold in sorted(folds, key=len)] == [3, 4, 4, 5]
+    assert sorted(line["id"] for fold in folds for line in fold) == sorted(line["id"] for line in lines)
+    voices = [voice for fold in folds for voice in {line["speaker"] for line in fold}]
+    assert len(voices) == len(set(voices))
+    assert CORPORA["speaker_folds"](lines, 4) == folds
+
+
+def test_more_folds_than_voices_are_refused():
+    with pytest.raises(ValueError, match="1 speakers cannot be kept apart in 2 folds"):
+        CORPORA["speaker_folds"]([{"speaker": "c1"}], 2)
+
+
+def test_each_wake_phrase_is_asked_for_once_rightly_and_once_wrongly(tmp_path: Path):
+    phrases = ("computer", "jarvis", "view glass")
+    clips = [clip(f"{p[:4]}{n}", text=p, voice_cluster="c1") for p in phrases for n in range(4)]
+    corpus = written(tmp_path, CORPORA["wake_lines"](clips))
+    examples = render_for_evaluation(corpus, "test", get_task(f"{TASKS}:WAKE_PHRASE"), wording="seen")
+    assert Counter(example.reference for example in examples) == {"yes": 12, "no": 12}
+    for example in examples:
+        keyword = example.utterance.labels["keyword"]
+        assert f"'{keyword}'" in example.instruction
+        assert (keyword == example.utterance.text) == (example.reference == "yes")
+    wrong = Counter(e.utterance.labels["keyword"] for e in examples if e.reference == "no")
+    assert wrong == dict.fromkeys(phrases, 4)
+
+
+def test_as_much_speech_as_other_sounds_from_each_data_set_in_turn(tmp_path: Path):
+    sounds = [clip(f"n{n}", label="non-speech") for n in range(5)] + [clip("s", label="speech")]
+    spoken = [clip(f"{name}{n}", dataset=name) for name in ("read", "told") for n in range(5)]
+    spoken += [clip("long", dataset="told", duration=9.0)]
+    lines = CORPORA["speech_lines"](sounds, spoken)
+    assert Counter(line["is_speech"] for line in lines) == {True: 5, False: 5}
+    assert Counter(line["source"] for line in lines[len(sounds) :]) == {"read": 2, "told": 2}
+    assert all(line["id"] != "long" for line in lines)
+    assert len(render_for_evaluation(written(tmp_path, lines), "test", "sns", wording="seen")) == 10
