@@ -75,7 +75,7 @@ def _planned(folder: Path, cache: str) -> Repeat:
     return repeat
 
 
-def _transformers_trainer(folder: Path) -> Repeat:
+def _transformers_trainer(folder: Path, cache: str) -> Repeat:
     """Transformers' Trainer over random batches, collating included; its set-up before the first step is not."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -90,7 +90,7 @@ def _transformers_trainer(folder: Path) -> Repeat:
         def _prepare_inputs(self, inputs: Any) -> Any:
             return inputs  # nothing to move on a CPU, and it cannot rebuild named tuples
 
-    stage, clock = _Stage(folder, "all"), Clock()
+    stage, clock = _Stage(folder, cache), Clock()
     batches = stage.random_batches()
     arguments: dict[str, Any] = {
         "output_dir": str(folder / "trainer"),
@@ -121,8 +121,11 @@ def _transformers_trainer(folder: Path) -> Repeat:
 
 _CACHED = Side("the batch plan, encoder outputs from the cache", partial(_planned, cache="all"))
 _HEARD = Side("the batch plan, frozen encoder at each step", partial(_planned, cache="none"))
-_RANDOM = Side("transformers' Trainer, random batches, cached", _transformers_trainer)
+_RANDOM = Side("transformers' Trainer, random batches, cached", partial(_transformers_trainer, cache="all"))
+_PLAIN = Side("transformers' Trainer, random batches", partial(_transformers_trainer, cache="none"))
 CLAIMS = (
     Claim("training with the feature cache against without it, same batches", _CACHED, _HEARD, "audio s/s"),
     Claim("the batch plan against random batches of the same mean size", _CACHED, _RANDOM, "audio s/s"),
+    Claim("the batch plan against random batches, without a cache in either", _HEARD, _PLAIN, "audio s/s"),
+    Claim("the cache and the batch plan together against neither", _CACHED, _PLAIN, "audio s/s"),
 )
