@@ -11,10 +11,10 @@ from transformers import AutoModelForCTC, PreTrainedTokenizerFast
 
 from speechverse.audio import Waveform, load, save
 from speechverse.data import Corpus
-from speechverse.foundations.encoder import body_config
 from speechverse.foundations.features import front_end
 from speechverse.foundations.lm_model import make_lm
-from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, TokenizerRecipe
+from speechverse.foundations.objectives import body_config
+from speechverse.foundations.recipe import EncoderRecipe, LmRecipe
 from speechverse.foundations.recipe import load_recipe as load_foundation_recipe
 from speechverse.foundations.saving import save_foundation
 from speechverse.foundations.world import world_tokenizer
@@ -36,8 +36,8 @@ def world(folder: Path) -> Corpus:
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """The world's, from fewer sentences."""
-    return world_tokenizer(TokenizerRecipe(sentences=2000))
+    """The tiny foundations' own."""
+    return world_tokenizer(encoder_recipe().tokenizer)
 
 
 def encoder_recipe() -> EncoderRecipe:
