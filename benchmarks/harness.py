@@ -6,6 +6,9 @@ import importlib.metadata
 import os
 import platform
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -42,13 +45,17 @@ class Side:
 
 @dataclass(frozen=True)
 class Claim:
-    """What is compared. A unit of "s" is time for one piece of work; any other is work in a second."""
+    """What is compared. A unit of "s" is time for one piece of work; any other is work in a second.
+
+    `lacks` says why this machine cannot measure it, or None.
+    """
 
     title: str
     ours: Side
     theirs: Side
     unit: str
     repetitions: int = 5
+    lacks: Callable[[], str | None] = lambda: None
 
 
 _prepared: list[Repeat] = []  # in a side's process
@@ -77,6 +84,24 @@ def peak_mb(status: str | None = None) -> float | None:
     return int(found[1]) / 1024 if found else None
 
 
+_TELL = "import atexit, sys; atexit.register(lambda: sys.stderr.write(open('/proc/self/status').read()))\n"
+
+
+def fresh_python(code: str) -> Repeat:
+    """A Python that runs `code` and ends, starting the interpreter included; what it prints is its output."""
+    command = [sys.executable, "-c", _TELL + code]
+
+    def repeat() -> Took:
+        began, before = time.perf_counter(), os.times()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds, after = time.perf_counter() - began, os.times()
+        processor = after.children_user + after.children_system - before.children_user - before.children_system
+        outputs = (done.stdout,) if done.stdout else ()
+        return Took(seconds, 1.0, {"CPU s": processor}, outputs, peak_mb(done.stderr))
+
+    return repeat
+
+
 def duel(claim: Claim, folder: Path) -> dict[str, Any]:
     """Runs both sides, ours first in every other round, after one round that is not counted.
 
@@ -85,7 +110,8 @@ def duel(claim: Claim, folder: Path) -> dict[str, Any]:
         folder: Of this run, for material that claims share.
 
     Returns:
-        Ready for JSON; `ratio` is our speed over theirs, round by round: median, min, max.
+        Ready for JSON; `ratio` is our speed over theirs, round by round: median, min, max. `beyond` is our time less
+        theirs in the same way, in seconds for one piece of work.
     """
     sides, spawn = (claim.ours, claim.theirs), get_context("spawn")
     with ProcessPoolExecutor(1, spawn) as ours, ProcessPoolExecutor(1, spawn) as theirs:
@@ -98,14 +124,21 @@ def duel(claim: Claim, folder: Path) -> dict[str, Any]:
         peaks = [pool.submit(peak_mb).result() for pool in pools]
     told = [_told(*row) for row in zip(sides, [samples[1:] for samples in took], peaks, strict=True)]
     ratios = [a / b for a, b in zip(told[0]["speeds"], told[1]["speeds"], strict=True)]
-    same = [a == b for a, b in zip(took[0][-1].outputs, took[1][-1].outputs, strict=True)]
+    beyond = [1 / a - 1 / b for a, b in zip(told[0]["speeds"], told[1]["speeds"], strict=True)]
+    answers = [samples[-1].outputs for samples in took]
+    same = [a == b for a, b in zip(*answers, strict=True)] if all(answers) else []
     return {
         "title": claim.title,
         "unit": claim.unit,
         "sides": told,
-        "ratio": {"median": median(ratios), "min": min(ratios), "max": max(ratios)},
+        "ratio": _spread(ratios),
+        "beyond": _spread(beyond),
         "same_outputs": sum(same) / len(same) if same else None,
     }
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"median": median(values), "min": min(values), "max": max(values)}
 
 
 def _told(side: Side, samples: list[Took], peak: float | None) -> dict[str, Any]:
@@ -124,6 +157,9 @@ def shown(result: dict[str, Any]) -> str:
         lines.append(f"  {side['label']:<48} {value:>16}  {memory}{facts}")
     rounds, same = len(result["sides"][0]["speeds"]), result["same_outputs"]
     agreement = "" if same is None else f"; same answers {same:.0%}"
+    if result["unit"] == "s":
+        beyond = result["beyond"]
+        agreement += f"; beyond it {beyond['median']:.3f} s ({beyond['min']:.3f} to {beyond['max']:.3f})"
     lines.append(
         f"  ratio {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}, {rounds} rounds){agreement}"
     )

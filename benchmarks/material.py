@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoModelForCTC, PreTrainedTokenizerFast
 
+from speechverse.audio import Waveform, load, save
 from speechverse.data import Corpus
-from speechverse.foundations.encoder import body_config
 from speechverse.foundations.features import front_end
 from speechverse.foundations.lm_model import make_lm
-from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, TokenizerRecipe
+from speechverse.foundations.objectives import body_config
+from speechverse.foundations.recipe import EncoderRecipe, LmRecipe
 from speechverse.foundations.recipe import load_recipe as load_foundation_recipe
 from speechverse.foundations.saving import save_foundation
 from speechverse.foundations.world import world_tokenizer
@@ -22,6 +24,7 @@ from speechverse.synth import SynthSpec, synthesize_corpus
 from speechverse.training.build import build_model
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import load_recipe, recipes_folder
+from speechverse.types import SAMPLING_RATE
 
 
 def world(folder: Path) -> Corpus:
@@ -33,8 +36,8 @@ def world(folder: Path) -> Corpus:
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """The world's, from fewer sentences."""
-    return world_tokenizer(TokenizerRecipe(sentences=2000))
+    """The tiny foundations' own."""
+    return world_tokenizer(encoder_recipe().tokenizer)
 
 
 def encoder_recipe() -> EncoderRecipe:
@@ -73,13 +76,32 @@ def _make_foundations(folder: Path) -> None:
     save_foundation(folder / "llm", make_lm(lm_shape, pieces), pieces, "random", {})
 
 
-def model(folder: Path) -> tuple[Any, Any]:
-    """The tiny model with its processor, as shipped; else one with fresh adapters."""
+def checkpoint(folder: Path) -> str:
+    """The tiny model's name; else the folder of one with fresh adapters, made when first asked for."""
     if _shipped("tiny", "tiny-encoder", "tiny-llm"):
-        made = SpeechVerseForConditionalGeneration.from_pretrained("tiny")
-    else:
+        return "tiny"
+    place = folder / "model"
+    if not (place / "config.json").exists():
         settings = recipe(folder)
         made = build_model(settings)
         assert settings.model is not None and settings.model.lora is not None
         made.add_lora(**settings.model.lora.model_dump())
+        made.save_pretrained(place)
+    return str(place)
+
+
+def model(folder: Path) -> tuple[Any, Any]:
+    """The tiny model with its processor, as shipped; else one with fresh adapters."""
+    made = SpeechVerseForConditionalGeneration.from_pretrained(checkpoint(folder))
     return made.eval(), made.processor()
+
+
+def clip(folder: Path, seconds: float) -> Path:
+    """A spoken clip of exactly that length: the world's nearest, cut or filled up with silence."""
+    place = folder / f"clip-{seconds:g}.wav"
+    if not place.exists():
+        spoken = [u for u in world(folder).utterances("train") if u.labels.get("is_speech")]
+        samples = load(min(spoken, key=lambda u: abs(u.duration - seconds)).audio).samples
+        size = round(seconds * SAMPLING_RATE)
+        save(place, Waveform(np.pad(samples[:size], (0, max(0, size - len(samples))))))
+    return place

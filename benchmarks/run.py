@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.harness import duel, machine, num_cores, shown
 
-NAMES = ("startup", "training", "speech", "decoding", "pretraining")
+NAMES = ("startup", "training", "speech", "decoding", "answering", "pretraining")
 
 
 def main() -> None:
@@ -41,6 +41,9 @@ def _measured(name: str) -> list[dict]:
     print(f"\n== {name}", flush=True)
     with tempfile.TemporaryDirectory(prefix="speechverse-bench-") as folder:
         for claim in import_module(f"benchmarks.{name}").CLAIMS:
+            if reason := claim.lacks():
+                print(f"{claim.title}\n  left out: {reason}", flush=True)
+                continue
             results.append(duel(claim, Path(folder)))
             print(shown(results[-1]), flush=True)
     print(f"({time.perf_counter() - began:.0f} s)", flush=True)

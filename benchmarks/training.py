@@ -1,6 +1,7 @@
 """Training adapters: the feature cache and the batch plan, each against doing without.
 
-Everything runs the tiny recipe's last stage: all eleven tasks; mixer, downsampler and LoRA learn.
+Everything runs the tiny recipe's last stage: all eleven tasks; mixer, downsampler and LoRA learn. Precision, attention
+and memory are in both sides what a run takes on this machine.
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ class _Stage:
         from benchmarks import material
         from speechverse.data import Collator, measured_by
         from speechverse.training.build import build_model, make_trainable
-        from speechverse.training.engine import Engine
+        from speechverse.training.engine import Engine, plain_attention_where_faster
+        from speechverse.training.memory import keep_freed_memory
         from speechverse.training.sources import Sources, open_cache
         from speechverse.training.stage import StageRun
 
         recipe = material.recipe(folder, f"data.cache={cache}", f"data.cache_folder={folder / 'features'}")
-        engine, sources, self.model = Engine.make(recipe), Sources(recipe), build_model(recipe)
+        keep_freed_memory()
+        engine, sources = Engine.make(recipe), Sources(recipe)
+        self.precision, self.model = engine.precision, build_model(recipe, engine.dtype)
+        plain_attention_where_faster(self.model.llm, engine.device, engine.precision)
         self.settings = recipe.curriculum[-1]
         trained = make_trainable(self.model, self.settings.train, recipe)
-        self.facts: dict[str, Any] = {"on": material.weights()}
+        self.facts: dict[str, Any] = {"on": material.weights(), "in": engine.precision}
         is_new, began = cache == "all" and not (folder / "features").exists(), time.perf_counter()
         outputs = open_cache(sources, self.model.encoder, folder, engine)
         if is_new:
@@ -75,7 +80,7 @@ def _planned(folder: Path, cache: str) -> Repeat:
     return repeat
 
 
-def _transformers_trainer(folder: Path) -> Repeat:
+def _transformers_trainer(folder: Path, cache: str) -> Repeat:
     """Transformers' Trainer over random batches, collating included; its set-up before the first step is not."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -90,7 +95,7 @@ def _transformers_trainer(folder: Path) -> Repeat:
         def _prepare_inputs(self, inputs: Any) -> Any:
             return inputs  # nothing to move on a CPU, and it cannot rebuild named tuples
 
-    stage, clock = _Stage(folder, "all"), Clock()
+    stage, clock = _Stage(folder, cache), Clock()
     batches = stage.random_batches()
     arguments: dict[str, Any] = {
         "output_dir": str(folder / "trainer"),
@@ -98,6 +103,7 @@ def _transformers_trainer(folder: Path) -> Repeat:
         "learning_rate": stage.settings.learning_rate,
         **dict.fromkeys(("logging_strategy", "save_strategy"), "no"),
         **dict.fromkeys(("use_cpu", "disable_tqdm"), True),
+        "bf16": stage.precision == "bf16",
         "report_to": "none",
         "remove_unused_columns": False,
     }
@@ -114,15 +120,19 @@ def _transformers_trainer(folder: Path) -> Repeat:
         )
         trainer.train()
         efficiency = mean(sum(batch.positions) / batch.padded_positions for batch in chosen)
-        return Took(clock.seconds, sum(e.utterance.duration for e in examples), {"padding efficiency": efficiency})
+        facts = {"padding efficiency": efficiency, "in": stage.precision}
+        return Took(clock.seconds, sum(e.utterance.duration for e in examples), facts)
 
     return repeat
 
 
 _CACHED = Side("the batch plan, encoder outputs from the cache", partial(_planned, cache="all"))
 _HEARD = Side("the batch plan, frozen encoder at each step", partial(_planned, cache="none"))
-_RANDOM = Side("transformers' Trainer, random batches, cached", _transformers_trainer)
+_RANDOM = Side("transformers' Trainer, random batches, cached", partial(_transformers_trainer, cache="all"))
+_PLAIN = Side("transformers' Trainer, random batches", partial(_transformers_trainer, cache="none"))
 CLAIMS = (
     Claim("training with the feature cache against without it, same batches", _CACHED, _HEARD, "audio s/s"),
     Claim("the batch plan against random batches of the same mean size", _CACHED, _RANDOM, "audio s/s"),
+    Claim("the batch plan against random batches, without a cache in either", _HEARD, _PLAIN, "audio s/s"),
+    Claim("the cache and the batch plan together against neither", _CACHED, _PLAIN, "audio s/s"),
 )

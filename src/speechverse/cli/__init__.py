@@ -10,9 +10,19 @@ from typing import NoReturn
 import typer
 
 from speechverse import __version__
-from speechverse.errors import SpeechverseError, UserError
+from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
 VERBS = ("quickstart", "synth", "card", "pretrain", "probe", "train", "evaluate", "ask", "info")
+EXTRAS = {
+    "quickstart": "train,eval,synth",
+    "synth": "synth",
+    "card": "eval",
+    "pretrain": "train,synth",
+    "probe": "eval",
+    "train": "train",
+    "evaluate": "eval",
+}
+"""What each verb needs beside the base install, as pip takes it."""
 
 EXAMPLES = """
 [bold]Start here[/bold]
@@ -64,9 +74,20 @@ def main() -> NoReturn:
         # The reader of our output went away (`| head`): no failure, and no message to nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except ModuleNotFoundError as error:
+        missing = _of_an_extra(error)
+        _fail(missing or error, status=2 if missing else 1)
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is ours, and is worded as such
         _fail(error, status=1)
     sys.exit(0)
+
+
+def _of_an_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """What to install for this verb, if it is a third party's module that is missing."""
+    verb = next((word for word in sys.argv[1:] if word in VERBS), None)
+    if verb not in EXTRAS or error.name is None or error.name.startswith("speechverse"):
+        return None
+    return MissingExtraError(f"`speechverse {verb}` finds no module '{error.name}': it", EXTRAS[verb])
 
 
 def _fail(error: BaseException, status: int) -> NoReturn:

@@ -32,13 +32,15 @@ def command(
       speechverse ask clip.wav "Which emotion does the voice convey?" --choices happy,sad,angry,neutral
     """
     from speechverse.audio import load
-    from speechverse.decoding import DecodingOptions
-    from speechverse.pipeline import SpeechVerse, checked_choices
 
     if scores and choices is None:
         raise UserError("--scores scores choices; name them with --choices a,b,c")
+    load(clip)  # a bad clip is told before the heavy libraries and a model are loaded
+
+    from speechverse.decoding import DecodingOptions
+    from speechverse.pipeline import SpeechVerse, checked_choices
+
     allowed = None if choices is None else checked_choices(choices.split(","))
-    load(clip)  # a bad clip is told before a model is loaded
     asked = SpeechVerse.from_pretrained(model, device)
     answer = asked.ask(clip, instruction, allowed, DecodingOptions(choice_mode="score" if scores else "constrain"))
     by_choice = dict(answer.choice_scores or {})
