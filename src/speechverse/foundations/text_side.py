@@ -11,8 +11,8 @@ from speechverse.foundations.renaming import RENAMED, other_names, renamed, with
 from speechverse.seeding import rng_for
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.language import Sentence, draw_sentence
+from speechverse.synth.language.sentence import Part
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF
-from speechverse.synth.voices import Part
 from speechverse.tasks import Ask, LabelSet, Task, all_tasks
 from speechverse.types import AudioRef, Example, Utterance
 
