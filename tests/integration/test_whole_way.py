@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-STAGES = ("align", "warm_up", "instruct")
+STAGES = ("align", "instruct")
 STEPS = [f"curriculum.{stage}.{key}" for stage in STAGES for key in ("steps=2", "warmup_steps=1")]
 
 

@@ -33,6 +33,7 @@ def two_steps(name: str, world: Path, *more: str) -> list[str]:
         "data.workers=0",
         *(["evaluation.split=dev"] if recipe.evaluation else []),
         "training.precision=fp32",
+        *(["model.downsampler.pass_through=false"] if name == "tiny" else []),  # these parts differ in width
         *more,
     ]
 
@@ -42,7 +43,7 @@ def test_a_recipe_takes_two_steps_a_stage(name: str, foundation: Callable[[str],
     encoder, llm = (foundation(kind) for kind in PARTS[name])
     changes = two_steps(name, world, f"model.encoder={encoder}", f"model.llm={llm}")
     summary = train(load_recipe(name, changes), tmp_path / "run")
-    assert [stage["steps"] for stage in summary["stages"]] == [2, 2, 2]
+    assert [stage["steps"] for stage in summary["stages"]] == [2] * len(load_recipe(name).curriculum)
     assert SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run").has_lora
 
 
