@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from speechverse.data import Corpus
 from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import CheckpointError
 from speechverse.hub import fingerprint, local_folder, resolve
+
+if TYPE_CHECKING:  # a checkpoint is described without the extra that reads corpora
+    from speechverse.data import Corpus
 
 RECIPE = "recipe.yaml"
 METRICS = "metrics.jsonl"
