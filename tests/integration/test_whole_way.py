@@ -72,7 +72,7 @@ def test_the_shipped_model_answers_when_none_is_named(world: Path) -> None:
     ("change", "said"),
     [
         ("curriculum.align.learnig_rate=1", "learning_rate"),
-        ("data.mixtures.asr.0.task=asd", "asr"),
+        ("data.mixtures.all.0.task=asd", "asr"),
         ("data.corpora.world.path=/nowhere/at/all", "/nowhere/at/all"),
     ],
 )
