@@ -20,13 +20,14 @@ from speechverse.training.memory import keep_freed_memory
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
-def left_by_a_block():
+def left_by_a_block(megabytes={_BLOCK_MB}):
     before = resident()
-    block = torch.ones({_BLOCK_MB} * 2**18)
+    block = torch.ones(megabytes * 2**18)
     del block
     return resident() - before
 
-print(left_by_a_block(), int(keep_freed_memory()), left_by_a_block(), left_by_a_block())
+# What is kept may have lost a few bytes to something small by then: a block that is to fit must be smaller.
+print(left_by_a_block(), int(keep_freed_memory()), left_by_a_block(), left_by_a_block({_BLOCK_MB} // 2))
 """
 
 
@@ -40,7 +41,7 @@ def test_freed_memory_stays_and_is_used_again() -> None:
     assert by_default < _BLOCK_MB / 4, "this C library keeps large blocks unasked; the setting is not needed"
     assert told == 1
     assert kept > _BLOCK_MB * 3 / 4
-    assert again < _BLOCK_MB / 4, "the next block took new memory beside what was kept"
+    assert again < _BLOCK_MB / 8, "the next block took new memory beside what was kept"
 
 
 def test_a_system_without_glibc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
