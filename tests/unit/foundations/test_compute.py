@@ -130,8 +130,10 @@ def test_the_llm_learns_the_same_on_another_device(tokenizer: PreTrainedTokenize
     torch.manual_seed(0)
     model = StreamedLm(make_lm(LmShape(width=16, heads=2, feed_forward=16), tokenizer)).eval()
     batch = batch._replace(noise=torch.zeros_like(batch.noise))
+    torch.manual_seed(1)  # blanks are drawn where they are used
     here = float(model.loss(batch)[0].detach())
     with pretending() as elsewhere:
+        torch.manual_seed(1)
         assert float(model.to(elsewhere).loss(batch)[0].detach()) == pytest.approx(here, rel=1e-5)
 
 
