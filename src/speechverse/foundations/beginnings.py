@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from speechverse.errors import RecipeError
+from speechverse.errors import CheckpointError, RecipeError
 from speechverse.hub import fingerprint, loading, local_folder, resolve
+from speechverse.models.llm import load_llm, load_tokenizer
 from speechverse.seeding import hash_seed
 
 SHARPNESS = 16.0
@@ -27,13 +28,18 @@ def begin_with(model: PreTrainedModel, name: str) -> None:
         name: A folder in the hub's format, a built-in or a hub id.
 
     Raises:
-        CheckpointError: If there is no such model, or it cannot be loaded.
+        CheckpointError: If there is no such model, or it lacks weights.
         RecipeError: If its weights are of another shape.
     """
     resolved = resolve(name)
     with loading("model to begin with", resolved):
-        old = type(model).from_pretrained(resolved.name, dtype=torch.float32).state_dict()
-    new = model.state_dict()
+        finished, info = type(model).from_pretrained(resolved.name, dtype=torch.float32, output_loading_info=True)
+    if info["missing_keys"]:
+        raise CheckpointError(
+            f"initial: '{name}' lacks weights that this run goes on with, such as '{min(info['missing_keys'])}'; "
+            "give a finished model, with its head where there is one"
+        )
+    old, new = finished.state_dict(), model.state_dict()
     other = [key for key in sorted(new.keys() | old.keys()) if _shape(new, key) != _shape(old, key)]
     if other:
         raise RecipeError(
@@ -65,16 +71,14 @@ def speak_embeddings(ctc: PreTrainedModel, name: str, tokenizer: PreTrainedToken
     """
     resolved, head = resolve(name), ctc.get_submodule("lm_head")
     assert isinstance(head, nn.Linear)
-    with loading("LLM", resolved):
-        llm: Any = AutoModel.from_pretrained(resolved.name, dtype=torch.float32)
-        pieces = PreTrainedTokenizerFast.from_pretrained(resolved.name)
+    llm: Any = load_llm(resolved, torch.float32)
     table = llm.get_input_embeddings().weight.detach().clone()
     if table.shape != head.weight.shape:
         raise RecipeError(
             f"ctc.embeddings: '{name}' has {table.shape[0]} embeddings of {table.shape[1]}, this encoder "
             f"{head.out_features} pieces and a width of {head.in_features}; set shape.hidden_size and tokenizer to fit"
         )
-    if pieces.get_vocab() != tokenizer.get_vocab():
+    if load_tokenizer(resolved).get_vocab() != tokenizer.get_vocab():
         raise RecipeError(f"ctc.embeddings: '{name}' has other pieces than the recipe's tokenizer; give them the same")
     generator = torch.Generator().manual_seed(hash_seed(0, "blank") % 2**63)
     table[tokenizer.pad_token_id] = torch.randn(table.shape[1], generator=generator)

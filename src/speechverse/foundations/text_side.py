@@ -13,7 +13,8 @@ from speechverse.synth.accents import ACCENTS
 from speechverse.synth.language import Sentence, draw_sentence
 from speechverse.synth.language.sentence import Part
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF
-from speechverse.tasks import Ask, LabelSet, Task, all_tasks
+from speechverse.tasks import Ask, LabelSet, Task, get_task
+from speechverse.tasks.registry import TASKS
 from speechverse.types import AudioRef, Example, Utterance
 
 TASK_WEIGHTS = {"asr": 1.5, "st": 3.5, "ic": 5.0, "sf": 4.0, "kwe": 2.0, "kws": 3.0, "sc": 0.6, "sns": 0.4}
@@ -48,7 +49,7 @@ class TextSide:
         self.labels = labels
         self.utterances = [self._utterance(rng_for(seed, part, index), part, index) for index in range(sentences)]
         self.keywords = tuple(word for u in self.utterances for word in u.labels.get("keywords", ()))
-        self.tasks = {task.name: task for task in all_tasks()}
+        self.tasks = {name: get_task(name) for name in TASKS}  # users' own tasks are asked of the users' own corpora
         self._questioned = [u for u in self.utterances if u.labels.get("questions")]
         self._by_task = {name: [u for u in self.utterances if task.applies_to(u)] for name, task in self.tasks.items()}
 

@@ -180,10 +180,10 @@ class Sources:
 
 def _refuse_unspellable(stage: StageSection, items: list[MixtureItem]) -> None:
     for task in (get_task(item.task) if isinstance(item.task, str) else item.task for item in items):
-        if task.group not in ("asr", "psp"):
+        if task.group != "asr" and not (task.group == "psp" and task.constraint):
             raise RecipeError(
                 f"curriculum.{stage.name}.objective: 'spell' learns transcripts and labels of how it is said (group "
-                f"psp), not '{task.name}' (group {task.group}); take it out of mixture '{stage.mixture}'"
+                f"psp, a closed set), not '{task.name}' (group {task.group}); take it out of mixture '{stage.mixture}'"
             )
 
 

@@ -12,7 +12,7 @@ from speechverse.audio import save
 from speechverse.audio.waveform import Waveform
 from speechverse.encoders import load_encoder
 from speechverse.encoders.ctc import load_ctc
-from speechverse.errors import RecipeError, UserError
+from speechverse.errors import CheckpointError, RecipeError, UserError
 from speechverse.foundations import encoder as encoder_module
 from speechverse.foundations.augment import Augmenter, reverberated, spec_augment, warped, with_noise
 from speechverse.foundations.beginnings import SHARPNESS
@@ -304,6 +304,12 @@ def test_a_run_goes_on_from_another_and_speaks_an_llms_embeddings(made: Path, ll
     card = (tmp_path / "later" / "encoder" / "README.md").read_text()
     assert "Begun with the weights of a finished run" in card and "embeddings of an LLM" in card
     assert not (tmp_path / "later" / "encoder-best-rq").exists()
+
+
+def test_a_run_does_not_begin_with_half_a_model(made: Path, llm: Path, tmp_path: Path) -> None:
+    headless = speaking(made.parent / "encoder-best-rq", llm)
+    with pytest.raises(CheckpointError, match=r"initial: .* lacks weights .* such as 'lm_head"):
+        make(headless, tmp_path / "headless")
 
 
 def test_embeddings_of_another_width_or_other_pieces_are_refused(made: Path, llm: Path, tmp_path: Path) -> None:
