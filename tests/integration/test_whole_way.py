@@ -50,7 +50,7 @@ def test_evaluation_puts_every_system_beside_the_model(world: Path, trained: Pat
     speechverse("evaluate", trained, "--corpus", world, "--limit", 4, "--output", report)
     results = json.loads((report / "results.json").read_text())
     systems = {score["system"] for score in results["scores"]}
-    assert systems == {"speechverse", "cascade-ctc", "cascade", "oracle", "majority"}
+    assert systems == {"speechverse", "cascade-ctc", "cascade", "oracle", "log-mel", "majority"}
     tasks = {score["task"] for score in results["scores"]}
     assert tasks == set("asr st ic sf kwe kws er asc ac sc sns".split())
     page = (report / "report.html").read_text()

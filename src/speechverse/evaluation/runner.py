@@ -28,7 +28,7 @@ from speechverse.evaluation.results import (
     Timing,
     save_results,
 )
-from speechverse.evaluation.systems import Parts, System, check_systems, make_systems
+from speechverse.evaluation.systems import OPEN_SET, Parts, System, check_systems, make_systems
 from speechverse.metrics import NORMALIZER_ID, UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task, get_task, task_names
 from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
@@ -37,7 +37,13 @@ logger = logging.getLogger(__name__)
 
 MAX_CONFUSION_LABELS = 64
 MAX_BAD_SHARE = 0.05
-MAJORITY_EXAMPLES = 2000
+TRAINING_EXAMPLES = 2000
+
+_WITHOUT_TRAINING = {
+    "majority": "majority: the corpus has no training split, so its answer is taken from the test split itself",
+    "log-mel": "log-mel: the corpus has no training split, so it is fitted on four fifths of the test split's speakers "
+    "and tested on the others, five times",
+}
 
 Watch = Callable[[int, int, str], None]
 """Told of progress: how many are done, how many there are, and what is being done."""
@@ -63,7 +69,7 @@ class EvaluationSettings:
 
     split: str = "test"
     tasks: tuple[str, ...] | Literal["all"] = "all"
-    systems: tuple[str, ...] = ("speechverse", "cascade-ctc", "cascade", "oracle", "majority")
+    systems: tuple[str, ...] = ("speechverse", "cascade-ctc", "cascade", "oracle", "log-mel", "majority")
     limit: int | None = 300
     wording: Literal["seen", "held_out"] = "seen"
     seed: int = 0
@@ -108,7 +114,7 @@ def evaluate(
         UserError: For an unknown task, system or split, or a corpus with more than 5 % of its clips unusable.
         CacheError: If `features` holds another encoder's outputs, or cannot be written to.
     """
-    parts = Parts(model, processor, settings.decoding, None, _training_answers(corpus, settings), recogniser)
+    parts = Parts(model, processor, settings.decoding, None, _training_examples(corpus, settings), recogniser)
     systems = make_systems(settings.systems, parts)
     run = _Run(settings, watch)
     asked = run.ask(corpus)
@@ -119,30 +125,29 @@ def evaluate(
     for task, examples in plan:
         for system in systems:
             run.measure(task, examples, system)
-    if "majority" in settings.systems and "train" not in corpus.splits:
-        run.notes.append(
-            "majority: the corpus has no training split, so its answer is taken from the test split itself"
-        )
+    if "train" not in corpus.splits:
+        run.notes += [note for name, note in _WITHOUT_TRAINING.items() if name in settings.systems]
     results = run.results(corpus, systems, dict(about_model or {}))
     if output is not None:
         save_results(output, results, run.records)
     return results
 
 
-def _training_answers(corpus: Corpus, settings: EvaluationSettings) -> Callable[[str], Sequence[str]]:
-    """Right answers of training examples, for the majority class."""
+def _training_examples(corpus: Corpus, settings: EvaluationSettings) -> Callable[[str], Sequence[Example]]:
+    """Examples of the training split, for the systems that know nothing but its answers."""
 
     @lru_cache
-    def of(task: str) -> tuple[str, ...]:
+    def of(task: str) -> tuple[Example, ...]:
         if "train" not in corpus.splits:
             return ()
         try:
-            examples = render_for_evaluation(
-                corpus, "train", task, wording="seen", limit=MAJORITY_EXAMPLES, seed=settings.seed
+            return tuple(
+                render_for_evaluation(
+                    corpus, "train", task, wording="seen", limit=TRAINING_EXAMPLES, seed=settings.seed
+                )
             )
         except CorpusError:  # the training split need not have every label that the test split has
             return ()
-        return tuple(example.target for example in examples)
 
     return of
 
@@ -283,7 +288,7 @@ class _Run:
         """Lets one system answer one task, and scores it."""
         if lack := system.missing(examples):
             self.total -= len(examples)
-            if system.name != "majority":
+            if lack != OPEN_SET:
                 self.notes.append(f"{task.name} by {system.name}: not measured: {lack}")
             return
         with self._timed(task, system, len(examples)) as progress:

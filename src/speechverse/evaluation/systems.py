@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from speechverse import audio
 from speechverse.decoding import DecodingOptions, answer
-from speechverse.errors import UserError, unknown_name
+from speechverse.errors import AudioError, UserError, unknown_name
+from speechverse.evaluation.log_mels import mean_log_mels
+from speechverse.evaluation.probes.linear import Outputs, fit_probe
+from speechverse.seeding import hash_seed
 from speechverse.tasks import OneOf, get_task
 from speechverse.types import Answer, Example, Utterance
 
+logger = logging.getLogger(__name__)
+
 Progress = Callable[[int], None]
+
+OPEN_SET = "its answers are no closed set"
+"""Why a system that knows no words cannot answer a task: nothing worth a note."""
+
+_FITTED_ON = 500  # training examples a task
+_NUM_FOLDS = 5
+_PENALTY = 1e-2
 
 
 class System(Protocol):
@@ -45,7 +62,7 @@ class Parts:
         processor: Its processor.
         options: How all systems decode.
         cache: Encoder outputs by utterance, if there are any.
-        training_answers: Name of a task to the right answers of its training examples.
+        training_examples: Name of a task to examples of the training split; none where there is no such split.
         recogniser: Makes the encoder's own CTC recogniser; raises a CheckpointError where the encoder has none.
     """
 
@@ -53,9 +70,10 @@ class Parts:
     processor: Any
     options: DecodingOptions
     cache: Any = None
-    training_answers: Callable[[str], Sequence[str]] = lambda task: ()
+    training_examples: Callable[[str], Sequence[Example]] = lambda task: ()
     recogniser: Callable[[], Any] | None = None
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
+    mean_log_mels: dict[str, np.ndarray] = field(default_factory=dict)
 
     def transcribed(
         self, kind: str, utterances: Sequence[Utterance], make: Callable[[Sequence[Utterance]], Sequence[str]]
@@ -166,9 +184,18 @@ class Oracle(Cascade):
         return [utterance.text or "" for utterance in utterances]
 
 
+class _WithoutWords:
+    """For closed sets only."""
+
+    def missing(self, examples: Sequence[Example]) -> str | None:
+        task = get_task(examples[0].task)
+        closed = isinstance(task.constraint_for(examples[0].choices), OneOf)
+        return None if closed else OPEN_SET
+
+
 @dataclass
-class Majority:
-    """The commonest right answer (of the training split where there is one), unheard; for closed sets."""
+class Majority(_WithoutWords):
+    """The commonest right answer (of the training split where there is one), unheard."""
 
     parts: Parts
     name: ClassVar[str] = "majority"
@@ -177,22 +204,85 @@ class Majority:
     )
     hears: ClassVar[bool] = False
 
-    def missing(self, examples: Sequence[Example]) -> str | None:
-        task = get_task(examples[0].task)
-        closed = isinstance(task.constraint_for(examples[0].choices), OneOf)
-        return None if closed else "its answers are no closed set"
-
     def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
-        targets = self.parts.training_answers(examples[0].task) or [example.target for example in examples]
-        counts = Counter(targets)
-        commonest = min(counts, key=lambda target: (-counts[target], target))
+        commonest = _commonest(self.parts.training_examples(examples[0].task) or examples)
         if progress:
             progress(len(examples))
         return [Answer(text=commonest) for _ in examples]
 
 
+@dataclass
+class LogMel(_WithoutWords):
+    """What a linear classifier tells from each clip's mean log-mels: no encoder, no words, no order."""
+
+    parts: Parts
+    name: ClassVar[str] = "log-mel"
+    title: ClassVar[str] = (
+        "a linear classifier on each clip's mean log-mels (fitted on the training split where there is one)"
+    )
+    hears: ClassVar[bool] = False  # it needs nothing of the encoder's
+
+    def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
+        training = self._readable(self.parts.training_examples(examples[0].task)[:_FITTED_ON])
+        told = [""] * len(examples)
+        for fitted, rows in [(training, range(len(examples)))] if training else _folds(examples):
+            tested = [examples[row] for row in rows]
+            for row, name in zip(rows, self._told(fitted, tested), strict=True):
+                told[row] = name
+            if progress:
+                progress(len(tested))
+        return [Answer(text=name) for name in told]
+
+    def _told(self, fitted: Sequence[Example], tested: Sequence[Example]) -> list[str]:
+        names = tuple(sorted({example.target for example in fitted}))
+        if len(names) < 2:
+            return [_commonest(fitted or tested)] * len(tested)
+        probe = fit_probe(self._cues(fitted), [example.target for example in fitted], Outputs(names), _PENALTY)
+        return [str(name) for name in probe.predict(self._cues(tested))]
+
+    def _cues(self, examples: Sequence[Example]) -> Tensor:
+        return torch.from_numpy(np.stack([self._hear(example.utterance) for example in examples])).float()
+
+    def _hear(self, utterance: Utterance) -> np.ndarray:
+        known = self.parts.mean_log_mels
+        if utterance.id not in known:
+            known[utterance.id] = mean_log_mels(audio.load(utterance.audio).samples)
+        return known[utterance.id]
+
+    def _readable(self, examples: Sequence[Example]) -> list[Example]:
+        """Training examples whose clips can be heard; those tested on have been tried before."""
+        readable = []
+        for example in examples:
+            try:
+                self._hear(example.utterance)
+            except AudioError as error:
+                logger.warning("clip %s is not fitted on: %s", example.utterance.id, error)
+                continue
+            readable.append(example)
+        return readable
+
+
+def _commonest(examples: Sequence[Example]) -> str:
+    counts = Counter(example.target for example in examples)
+    return min(counts, key=lambda target: (-counts[target], target))
+
+
+def _folds(examples: Sequence[Example]) -> list[tuple[list[Example], list[int]]]:
+    """What is fitted on and the rows tested, fold by fold, nobody who is tested among those fitted on."""
+    folds = [
+        hash_seed(0, "fold", example.utterance.speaker or example.utterance.id) % _NUM_FOLDS for example in examples
+    ]
+    return [
+        (
+            [example for example, own in zip(examples, folds, strict=True) if own != fold],
+            [row for row, own in enumerate(folds) if own == fold],
+        )
+        for fold in sorted(set(folds))
+    ]
+
+
 SYSTEMS: dict[str, Callable[[Parts], System]] = {
-    kind.name: kind for kind in (SpeechVerseSystem, CtcCascade, Cascade, Oracle, Majority)
+    kind.name: kind for kind in (SpeechVerseSystem, CtcCascade, Cascade, Oracle, LogMel, Majority)
 }
 
 

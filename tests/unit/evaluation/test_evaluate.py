@@ -21,7 +21,7 @@ from speechverse.metrics import METRICS
 from speechverse.types import AudioRef, Utterance
 
 SETTINGS = EvaluationSettings(num_resamples=50, decoding=DecodingOptions(max_new_tokens=8))
-SYSTEMS = ("speechverse", "cascade-ctc", "cascade", "oracle", "majority")
+SYSTEMS = ("speechverse", "cascade-ctc", "cascade", "oracle", "log-mel", "majority")
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,8 @@ def test_every_task_is_measured_by_every_system_that_can(evaluated):
             assert score.low <= score.value <= score.high
             assert results.score(report.name, system, "unparsed_rate") is not None
         open_set = report.name in ("asr", "st", "sf", "kwe")
-        assert (results.score(report.name, "majority") is None) == open_set
+        for without_words in ("log-mel", "majority"):
+            assert (results.score(report.name, without_words) is None) == open_set
 
 
 def test_constrained_answers_are_always_labels(evaluated):

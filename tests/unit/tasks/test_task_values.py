@@ -28,6 +28,9 @@ from task_check import validate_task
 
 MANY = LabelSet("intent", {f"intent_{i}": f"wants thing {i}" for i in range(40)} | {"play_music": "wants music"})
 
+KWS = dataclasses.replace(get_task("kws"), prompts=PromptSet(("Is '{keyword}' said?",)))
+"""Keyword search in one wording, so that what is asked for can be read off."""
+
 
 def ask(seed: int = 0, **how: object) -> Ask:
     how.setdefault("vocabulary", ("umbrella", "violin", "kitchens", "kitchen"))
@@ -132,7 +135,7 @@ def test_translation_asks_for_each_language_apart(speech) -> None:
 
 
 def test_keyword_search_asks_for_words_said_and_not_said(speech) -> None:
-    examples = [get_task("kws").render(speech(), ask(seed)) for seed in range(400)]
+    examples = [KWS.render(speech(), ask(seed)) for seed in range(400)]
     answers = Counter(example.target for example in examples)
     assert 160 < answers["yes"] < 240
     said = {example.instruction.split("'")[1] for example in examples if example.target == "yes"}
@@ -142,7 +145,7 @@ def test_keyword_search_asks_for_words_said_and_not_said(speech) -> None:
 
 
 def test_keyword_search_as_in_the_paper_and_without_keyword_labels(speech) -> None:
-    task = dataclasses.replace(get_task("kws"), positive_share=1.0)
+    task = dataclasses.replace(KWS, positive_share=1.0)
     utterance = speech(keywords=None)
     words = {task.render(utterance, ask(seed, vocabulary=("violin",))).instruction.split("'")[1] for seed in range(50)}
     assert words == {"play", "miles", "davis", "kitchen"}
@@ -153,7 +156,7 @@ def test_keyword_search_asks_for_words_of_one_kind_whatever_the_answer(speech) -
     vocabulary = ("Lamp", "living room", "kitchen", "garden")
     asked = {"yes": set(), "no": set()}
     for clip, seed in itertools.product(clips, range(200)):
-        example = get_task("kws").render(clip, dataclasses.replace(ask(seed), vocabulary=vocabulary))
+        example = KWS.render(clip, dataclasses.replace(ask(seed), vocabulary=vocabulary))
         asked[example.target].add(example.instruction.split("'")[1])
     assert asked == {"yes": {"lamp", "living room", "kitchen"}, "no": {"lamp", "living room", "kitchen", "garden"}}
 
@@ -171,7 +174,7 @@ def test_keyword_search_asks_for_words_of_one_kind_whatever_the_answer(speech) -
     ],
 )
 def test_keyword_search_does_not_mind_punctuation(speech, text: str, keywords: list[str] | None, asked: set) -> None:
-    task = dataclasses.replace(get_task("kws"), positive_share=1.0)
+    task = dataclasses.replace(KWS, positive_share=1.0)
     clip = speech(text=text, keywords=keywords)
     for vocabulary in (("violin",), tuple(keywords or ())):
         examples = [task.render(clip, ask(seed, vocabulary=vocabulary)) for seed in range(30)]
@@ -182,14 +185,14 @@ def test_keyword_search_does_not_mind_punctuation(speech, text: str, keywords: l
 
 
 def test_keyword_search_does_not_ask_in_vain_for_a_word_before_a_full_stop(speech) -> None:
-    task = dataclasses.replace(get_task("kws"), positive_share=0.0)
+    task = dataclasses.replace(KWS, positive_share=0.0)
     clip = speech(text="I have a cat.", keywords=["cat"])
     asked = [task.render(clip, ask(seed, vocabulary=("cat", "Cat,", "!", "violin."))) for seed in range(30)]
     assert all("'violin'" in example.instruction and example.target == "no" for example in asked)
 
 
 def test_keyword_search_of_a_text_of_punctuation_asks_for_a_word_not_said(speech) -> None:
-    task = dataclasses.replace(get_task("kws"), positive_share=1.0)
+    task = dataclasses.replace(KWS, positive_share=1.0)
     assert task.render(speech(text="...", keywords=None), ask(vocabulary=("violin",))).target == "no"
 
 
@@ -208,7 +211,7 @@ def test_keyword_search_reads_a_vocabulary_once(speech, monkeypatch: pytest.Monk
 
 
 def test_keyword_search_without_other_words_is_an_error(speech) -> None:
-    task = dataclasses.replace(get_task("kws"), positive_share=0.0)
+    task = dataclasses.replace(KWS, positive_share=0.0)
     with pytest.raises(TaskError, match="other keywords of the corpus"):
         task.render(speech(), ask(vocabulary=("kitchen",)))
 

@@ -35,9 +35,14 @@ def spelling_losses_of(model, labels, heard, choices) -> ExampleLosses:
     return spelling_losses(model, inputs, choices)
 
 
-def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Hundreds of tokens crowd the micro LLM's few dimensions; every place there is near to one.
+def spell_among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of tokens crowd the micro LLM's few dimensions; every place there is near to one."""
     monkeypatch.setattr(modeling_speechverse, "_NO_TOKEN", 0.9)
+    monkeypatch.setattr(modeling_speechverse, "_SHARPNESS", 30.0)
+
+
+def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    spell_among_crowded_tokens(monkeypatch)
     monkeypatch.setattr(model.llm, "forward", lambda *_, **__: pytest.fail("the LLM was run"))
     width, layers = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers
     end = model.config.end_id
@@ -74,7 +79,7 @@ def test_a_curriculum_may_begin_with_spelling(recipe: Callable[..., Recipe], tmp
 
 
 def test_positions_learn_to_lean_to_a_label_and_still_spell(model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modeling_speechverse, "_NO_TOKEN", 0.9)
+    spell_among_crowded_tokens(monkeypatch)
     width, layers, end = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers, model.config.end_id
     labels = torch.tensor([[9, 31, end], [88, end, IGNORED], [40, end, IGNORED]])
     choices = [None, Choices((88, 40, 41), 0), Choices((88, 40, 41), 1)]

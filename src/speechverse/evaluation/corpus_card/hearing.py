@@ -11,15 +11,12 @@ import numpy as np
 from speechverse.audio import load
 from speechverse.audio.waveform import active_level_db
 from speechverse.errors import AudioError
+from speechverse.evaluation.log_mels import mean_log_mels
 from speechverse.seeding import rng_for
 from speechverse.types import Utterance
 
 if TYPE_CHECKING:
-    from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
     from speechverse.evaluation.runner import Watch
-
-MEL_BINS = 80
-_SHORTEST = 400  # samples: one frame of the front end
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +50,12 @@ class Hearing:
 def hear(splits: Mapping[str, Sequence[Utterance]], num_clips: int, seed: int, watch: Watch) -> Hearing:
     """Listens to at most `num_clips` clips of every split, drawn by `seed`."""
     samples = {split: _sample(utterances, num_clips, seed, split) for split, utterances in splits.items()}
-    total, done, hearing, front_end = sum(map(len, samples.values())), 0, Hearing(), _front_end()
+    total, done, hearing = sum(map(len, samples.values())), 0, Hearing()
     for split, utterances in samples.items():
         hearing.heard[split] = []
         for utterance in utterances:
             try:
-                hearing.heard[split].append(_hear_one(utterance, front_end))
+                hearing.heard[split].append(_hear_one(utterance))
             except AudioError as error:
                 hearing.unreadable[utterance.id] = str(error)
             done += 1
@@ -72,19 +69,6 @@ def _sample(utterances: Sequence[Utterance], num_clips: int, seed: int, split: s
     return [utterances[row] for row in chosen]
 
 
-def _front_end() -> Wav2Vec2BertFrontEnd:
-    from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
-
-    from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
-
-    config = Wav2Vec2BertConfig(feature_projection_input_dim=MEL_BINS)
-    return Wav2Vec2BertFrontEnd(config, SeamlessM4TFeatureExtractor(stride=1))
-
-
-def _hear_one(utterance: Utterance, front_end: Wav2Vec2BertFrontEnd) -> Heard:
-    import torch
-
+def _hear_one(utterance: Utterance) -> Heard:
     samples = load(utterance.audio).samples
-    padded = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
-    mels = front_end.log_mel(torch.from_numpy(padded)).mean(dim=0).numpy()
-    return Heard(utterance, active_level_db(samples), mels)
+    return Heard(utterance, active_level_db(samples), mean_log_mels(samples))

@@ -26,7 +26,7 @@ from speechverse.files import write_text
 from speechverse.metrics import Metric, bootstrap
 from speechverse.metrics.classes import mean
 
-_OFFERABLE = tuple(name for name in SYSTEMS if name != "majority")
+_OFFERABLE = tuple(name for name in SYSTEMS if name not in ("log-mel", "majority"))
 
 
 @dataclass(frozen=True, slots=True)
