@@ -16,7 +16,7 @@ from speechverse.hub import fingerprint, loading, local_folder, resolve
 from speechverse.models.llm import load_llm, load_tokenizer
 from speechverse.seeding import hash_seed
 
-SHARPNESS = 16.0
+SHARPNESS = 20.0
 """Logit of a state that points where a piece's embedding does: enough for one of some thousand pieces to stand out."""
 
 

@@ -29,7 +29,8 @@ class Sample(NamedTuple):
         prompt: Ids of the template's rest: line break, instruction, end.
         target: Ids to write, the end included.
         blur: Upper bounds, 0 where the text is clean, of how far positions run into each other.
-        noise: And of the noise over them.
+        noise: And of what disturbs them.
+        strength: What a style weighs beside a piece.
     """
 
     stream: Stream
@@ -37,6 +38,7 @@ class Sample(NamedTuple):
     target: list[int]
     blur: float = 0.0
     noise: float = 0.0
+    strength: float = 0.7
 
     @property
     def cost(self) -> int:
@@ -71,9 +73,10 @@ class SampleMaker:
         stream = stretch(tokens, rng) if stretched else clean(tokens)
         stream = lay_over(stream, [self.ids(style)[0] for style in styles], rng)
         prompt, answer = self.ids("\n" + instruction), self.ids(target)
+        strength = rng.uniform(0.15, 0.8)
         if not stretched:
-            return Sample(stream, prompt, answer)
-        return Sample(stream, prompt, answer, rng.uniform(0.0, 0.4), rng.uniform(0.0, 0.6))
+            return Sample(stream, prompt, answer, strength=strength)
+        return Sample(stream, prompt, answer, rng.uniform(0.0, 0.5), rng.uniform(0.0, 2.0), strength)
 
     def ids(self, text: str) -> list[int]:
         """Ids of a text, the end token last."""
@@ -152,6 +155,7 @@ def collate(samples: Sequence[Sample], behind: int = 0) -> LmBatch:
         ids=_padded(read, 0),
         styles=_padded([[*front, *s.stream.styles, *[0] * len(s.prompt)] for s in samples], 0),
         mask=((places >= behind) & (places < lengths[:, None])).long(),
+        strength=torch.tensor([sample.strength for sample in samples])[:, None, None],
         blur=torch.tensor([sample.blur for sample in samples])[:, None, None],
         noise=torch.tensor([sample.noise for sample in samples])[:, None, None],
         said=places < said[:, None],

@@ -14,16 +14,17 @@ from speechverse.synth.language import Sentence, draw_sentence
 from speechverse.synth.language.sentence import Part
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF
 from speechverse.tasks import Ask, LabelSet, Task, get_task
+from speechverse.tasks.prompts import Wording
 from speechverse.tasks.registry import TASKS
 from speechverse.types import AudioRef, Example, Utterance
 
-TASK_WEIGHTS = {"asr": 1.5, "st": 3.5, "ic": 5.0, "sf": 4.0, "kwe": 2.0, "kws": 3.0, "sc": 0.6, "sns": 0.4}
+TASK_WEIGHTS = {"asr": 1.5, "st": 3.5, "ic": 5.0, "sf": 4.0, "kwe": 2.0, "kws": 3.0, "sc": 1.0, "sns": 0.4}
 """How often each task is asked, beside 1 for the others."""
 
 STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
 """Stratum → weight, of what the LLM reads."""
 
-SPOKEN_STRATA = {"grammar": 0.6, "free": 0.13, "names": 0.1, "numbers": 0.07, "random": 0.1}
+SPOKEN_STRATA = {"grammar": 0.5, "free": 0.16, "names": 0.12, "numbers": 0.08, "random": 0.14}
 """Stratum → weight, of what the encoder hears: much that no grammar tells, so that it learns sounds."""
 
 LISTED = (3, 6, 16)
@@ -84,10 +85,19 @@ class TextSide:
         question, answer = rng.choice(utterance.labels["questions"])
         return Question(utterance.text or "", question, answer, self.idle_styles(rng))
 
-    def ask(self, task: Task, utterance: Utterance, rng: random.Random) -> tuple[Example, Question]:
+    def ask(
+        self, task: Task, utterance: Utterance, rng: random.Random, wording: Wording = "seen"
+    ) -> tuple[Example, Question]:
         """A task's question about an utterance, and the styles that a listener would hear."""
         labels = self.labels.get(task.label_field) if task.label_field else None
-        ask = Ask(rng, labels=labels, vocabulary=self.keywords, max_listed=rng.choice(LISTED), describe=0.15)
+        ask = Ask(
+            rng,
+            wording,
+            labels=labels,
+            vocabulary=self.keywords,
+            max_listed=rng.choice(LISTED),
+            describe=0.15,
+        )
         example = task.render(utterance, ask)
         return example, self._question(task, example, rng)
 

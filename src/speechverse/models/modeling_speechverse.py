@@ -48,9 +48,9 @@ class SpeechVerseOutput(ModelOutput):
     lengths: Tensor | None = None
 
 
-_SHARPNESS = 30.0
+_SHARPNESS = 20.0
 """Of cosines as logits: enough for one of many thousand tokens to stand out."""
-_NO_TOKEN = 0.5
+_NO_TOKEN = 0.65
 """A position nearer to no token's embedding than this cosine spells none."""
 
 
