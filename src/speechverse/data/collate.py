@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Choices(NamedTuple):
-    """The answers an example allows, as their first tokens, and which of them is right."""
+    """The answers an example allows, each as the token that tells it from the others, and which of them is right."""
 
-    first_tokens: tuple[int, ...]
+    tokens: tuple[int, ...]
     right: int
 
 
@@ -90,8 +90,7 @@ class Collator:
     def _choices(self, example: Example) -> Choices | None:
         if example.choices is None or example.target not in example.choices:
             return None
-        first_tokens = tuple(self.processor.first_token(choice) for choice in example.choices)
-        return Choices(first_tokens, example.choices.index(example.target))
+        return Choices(self.processor.telling_tokens(example.choices), example.choices.index(example.target))
 
     def _hear(self, example: Example, skipped: dict[str, str]) -> Any:
         try:

@@ -5,6 +5,7 @@ Shape letters: B batch, P prompt positions, N target tokens, L layers, T frames,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -208,9 +209,14 @@ class SpeechVerseProcessor:
         suffix = self._target_suffix
         return [*self._target_prefix, *ids, *(suffix if self.end_token_id in suffix else [self.end_token_id])]
 
-    def first_token(self, text: str) -> int:
-        """The id an answer begins with, special tokens aside; the end's for an empty one."""
-        return next(iter(self._tokens(text)), self.end_token_id)
+    def telling_tokens(self, answers: Sequence[str]) -> tuple[int, ...]:
+        """Of each answer the first token that no other of them has, special tokens aside.
+
+        The first token of all where each of an answer's is also another's; the end's for an empty answer.
+        """
+        tokens = [self._tokens(answer) or [self.end_token_id] for answer in answers]
+        answers_with = Counter(token for of_one in tokens for token in set(of_one))
+        return tuple(next((t for t in of_one if answers_with[t] == 1), of_one[0]) for of_one in tokens)
 
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Text of generated ids (B, N), without special tokens."""

@@ -47,7 +47,7 @@ def spelling_losses(model: Any, inputs: Any, choices: Sequence[Choices | None]) 
     """What a micro-batch's audio positions say by the LLM's own embeddings, compared with its targets.
 
     A transcript's tokens are spelled along the positions (CTC; the blank is the filling token, ends are not spelled). A
-    label, which no single position says, is what all of them lean to: the one among the choices whose first token is
+    label, which no single position says, is what all of them lean to: the one among the choices whose telling token is
     nearest on average. The LLM is not run: this is cheap, and positions come to lie where it has learned to read.
 
     Args:
@@ -65,7 +65,7 @@ def spelling_losses(model: Any, inputs: Any, choices: Sequence[Choices | None]) 
         nll[spelled] = ctc_nll(output.logits[spelled], output.lengths[spelled], targets, config.pad_id)
     for row, among in enumerate(choices):
         if among is not None:
-            leaning = output.logits[row, : output.lengths[row], list(among.first_tokens)].float().mean(dim=0)
+            leaning = output.logits[row, : output.lengths[row], list(among.tokens)].float().mean(dim=0)
             nll[row] = -leaning.log_softmax(dim=0)[among.right]
     # A clip that could not be used is silence without labels; CTC would learn its silence.
     return ExampleLosses(nll * (num_tokens > 0), num_tokens)

@@ -105,8 +105,8 @@ class Processor:
         if num_samples > 30 * SAMPLING_RATE:
             raise AudioTooLongError(f"audio of {num_samples / SAMPLING_RATE:.1f} s is longer than 30 s")
 
-    def first_token(self, text):
-        return len(text.split()[0])
+    def telling_tokens(self, answers):
+        return tuple(len(text.split()[0]) for text in answers)
 
     def num_positions(self, instruction, target="", *, num_samples):
         return num_samples // 1280 + len(instruction.split()) + len(target.split())

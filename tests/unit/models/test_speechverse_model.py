@@ -258,3 +258,15 @@ def test_lora_can_join_later_as_an_identity(make_model, waveforms, instructions)
     )
     with pytest.raises(RecipeError, match="already"):
         model.add_lora()
+
+
+@every_llm
+def test_each_label_has_a_token_that_tells_it(llm, make_model) -> None:
+    processor = make_model(llm).processor()
+    ids = {text: processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("one sad", "one happy")}
+    shared = set(ids["one sad"]) & set(ids["one happy"])
+    assert ids["one sad"][0] in shared, "labels that begin alike"
+    sad, happy, empty = processor.telling_tokens(["one sad", "one happy", ""])
+    assert sad in set(ids["one sad"]) - shared and happy in set(ids["one happy"]) - shared
+    assert empty == processor.end_token_id
+    assert processor.telling_tokens(["sad", "sad"]) == (processor.telling_tokens(["sad"])[0],) * 2
