@@ -20,7 +20,7 @@ import numpy as np
 from speechverse.data.corpus import Corpus
 from speechverse.errors import CorpusError, RecipeError
 from speechverse.seeding import hash_seed, rng_for
-from speechverse.tasks import Ask, LabelSet, Task, get_task
+from speechverse.tasks import Ask, LabelSet, OneOf, Task, get_task
 from speechverse.types import Example, Utterance
 
 Rule = Literal["size", "sqrt"]
@@ -39,6 +39,7 @@ class MixtureItem:
         split: Which split.
         weight: How often it is drawn beside the others: a number, or the rule `size` or `sqrt` of its utterances.
         loss_weight: What its examples' loss counts beside the others'.
+        balanced: Whether every answer of a closed task is drawn equally often, however rare it is in the corpus.
     """
 
     corpus: Corpus
@@ -46,6 +47,7 @@ class MixtureItem:
     split: str = "train"
     weight: float | Rule = "size"
     loss_weight: float = 1.0
+    balanced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,16 @@ class Draw:
 
 @dataclass(frozen=True)
 class _Source:
-    """An item made ready: the utterances that its task applies to, and how many it does not."""
+    """An item made ready: the utterances that its task applies to, and how many it does not.
+
+    Attributes:
+        walks: Name → places among the utterances that are walked through together; one, or one for each answer.
+    """
 
     name: str
     task: Task
     utterances: list[Utterance]
+    walks: dict[str, np.ndarray]
     labels: LabelSet | None
     vocabulary: Sequence[str]
     left_out: int
@@ -113,14 +120,16 @@ class Mixture:
             yield Draw(item, utterance, cycle)
 
     def _item_draws(self, item: int, pass_index: int) -> np.ndarray:
-        """(N, 3) of item, utterance and cycle: the item's next stretch of its endless walk through its utterances."""
-        start, stop = (round(n * self.draws_per_pass * self.shares[item]) for n in (pass_index, pass_index + 1))
-        size = len(self.sources[item].utterances)
-        rows = []
-        for cycle in range(start // size, -(-stop // size)):
-            order = _permutation(size, self.seed, self.sources[item].name, cycle)
-            part = order[max(start - cycle * size, 0) : stop - cycle * size]
-            rows.append(np.stack([np.full(len(part), item), part, np.full(len(part), cycle)], axis=1))
+        """(N, 3) of item, utterance and cycle: the item's next stretch of its endless walks, which take turns."""
+        bounds = [round(n * self.draws_per_pass * self.shares[item]) for n in (pass_index, pass_index + 1)]
+        walks, rows = self.sources[item].walks, []
+        for number, (name, places) in enumerate(walks.items()):
+            start, stop = (-((number - bound) // len(walks)) for bound in bounds)
+            size = len(places)
+            for cycle in range(start // size, -(-stop // size)):
+                order = places[_permutation(size, self.seed, name, cycle)]
+                part = order[max(start - cycle * size, 0) : stop - cycle * size]
+                rows.append(np.stack([np.full(len(part), item), part, np.full(len(part), cycle)], axis=1))
         return np.concatenate(rows) if rows else np.empty((0, 3), dtype=np.int64)
 
     def example(self, draw: Draw) -> Example:
@@ -151,6 +160,8 @@ class Mixture:
         digest = hashlib.sha256(repr((self.seed, self.draws_per_pass, self.shares)).encode())
         for item, source in zip(self.items, self.sources, strict=True):
             digest.update(repr((source.name, source.task.version, item.loss_weight)).encode())
+            if item.balanced:
+                digest.update(b"balanced")
             for utterance in source.utterances:
                 digest.update(_identity(utterance))
         return digest.hexdigest()
@@ -186,7 +197,20 @@ def _source(item: MixtureItem, vocabulary: Sequence[str]) -> _Source:
     everyone = item.corpus.utterances(item.split)
     utterances = applicable(task, item.corpus, item.split)
     name = f"{item.corpus.name}/{item.split}/{task.name}"
-    return _Source(name, task, utterances, labels_for(task, item.corpus), vocabulary, len(everyone) - len(utterances))
+    walks = _by_answer(name, task, utterances) if item.balanced else {name: np.arange(len(utterances))}
+    left_out = len(everyone) - len(utterances)
+    return _Source(name, task, utterances, walks, labels_for(task, item.corpus), vocabulary, left_out)
+
+
+def _by_answer(name: str, task: Task, utterances: Sequence[Utterance]) -> dict[str, np.ndarray]:
+    if task.target is None or task.constraint is not OneOf:
+        raise RecipeError(
+            f"the mixture's {name}: only a closed task with one answer a clip can be balanced; leave 'balanced' out"
+        )
+    places: dict[str, list[int]] = {}
+    for place, utterance in enumerate(utterances):
+        places.setdefault(task.target(utterance), []).append(place)
+    return {f"{name}/{answer}": np.array(places[answer]) for answer in sorted(places)}
 
 
 def applicable(task: Task, corpus: Corpus, split: str) -> list[Utterance]:

@@ -96,6 +96,9 @@ class MixtureSection(Section):
         default=1.0, description="Share of the draws: a number, or from the number of utterances or its square root."
     )
     loss_weight: Annotated[float, Field(gt=0)] = Field(default=1.0, description="Weight of each of its target tokens.")
+    balanced: bool = Field(
+        default=False, description="Draw every answer of a closed task equally often, however rare it is in the corpus."
+    )
 
 
 class ValidationSection(Section):

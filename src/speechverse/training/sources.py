@@ -134,7 +134,7 @@ class Sources:
 
     def _mixture(self, stage: StageSection) -> Mixture:
         items = [
-            MixtureItem(self.corpus(item.corpus), item.task, item.split, item.weight, item.loss_weight)
+            MixtureItem(self.corpus(item.corpus), item.task, item.split, item.weight, item.loss_weight, item.balanced)
             for item in self.recipe.data.mixtures[stage.mixture]
         ]
         if stage.objective == "spell":

@@ -78,6 +78,25 @@ def test_utterances_without_the_label_are_counted(world):
         Mixture([MixtureItem(world, "st")])
 
 
+def test_a_balanced_item_draws_each_answer_as_often_and_each_clip_of_it_once_in_turn(world):
+    for number, utterance in enumerate(world.utterances("train")):
+        utterance.labels["num_speakers"] = 1 + (number % 10 == 0)
+    mixture = Mixture([MixtureItem(world, "sc", balanced=True)], pass_size=75)
+    draws = [draw for pass_index in range(8) for draw in mixture.draws(pass_index)]
+    assert len(draws) == 600
+    targets = Counter(mixture.example(draw).target for draw in draws)
+    assert targets == {"one": 300, "two": 300}
+    by_clip = Counter(draw.utterance for draw in draws)
+    assert {by_clip[clip] for clip in range(0, 300, 10)} == {10}, "thirty clips of two voices, ten times each"
+    assert {by_clip[clip] for clip in range(300) if clip % 10} == {1, 2}, "270 of one voice"
+    first = {draw.utterance for draw in draws if draw.cycle == 0}
+    assert first == set(range(300))
+    assert mixture.digest != Mixture([MixtureItem(world, "sc")], pass_size=75).digest
+    for task in ("asr", "kws"):
+        with pytest.raises(RecipeError, match=f"world/train/{task}: only a closed task"):
+            Mixture([MixtureItem(world, task, balanced=True)])
+
+
 def test_evaluation_asks_the_same_every_time(world):
     examples = render_for_evaluation(world, "train", "ic", wording="held_out")
     assert len(examples) == 300 and examples == render_for_evaluation(world, "train", "ic")
