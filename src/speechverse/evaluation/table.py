@@ -13,11 +13,11 @@ def results_table(results: Results) -> Table:
     """Headline scores with 95 % intervals; the best system of a row is bold, groups of a task are indented."""
     title = f"{results.model.get('name', 'model')} on {results.corpus['name']}, {results.corpus['split']}"
     table = Table(title=title, caption=results.guessing or None, caption_justify="left")
-    table.add_column("task")
-    table.add_column("metric")
+    table.add_column("task", overflow="fold")
+    table.add_column("metric", overflow="fold")
     table.add_column("n", justify="right")
     for system in results.systems:
-        table.add_column(system, justify="right")
+        table.add_column(system, justify="right", overflow="fold")
     for report in results.tasks:
         for part in dict.fromkeys(score.slice for score in results.scores if score.task == report.name):
             if part != WHOLE and not part.startswith("group"):

@@ -18,8 +18,20 @@ from speechverse.tasks.prompts import Wording
 from speechverse.tasks.registry import TASKS
 from speechverse.types import AudioRef, Example, Utterance
 
-TASK_WEIGHTS = {"asr": 1.5, "st": 3.5, "ic": 5.0, "sf": 4.0, "kwe": 2.0, "kws": 3.0, "sc": 1.0, "sns": 0.4}
-"""How often each task is asked, beside 1 for the others."""
+TASK_WEIGHTS = {
+    "asr": 1.5,
+    "st": 3.5,
+    "ic": 5.0,
+    "sf": 4.0,
+    "kwe": 3.0,
+    "kws": 3.0,
+    "er": 1.5,
+    "asc": 1.5,
+    "ac": 2.0,
+    "sc": 1.5,
+    "sns": 0.5,
+}
+"""How often each task is asked."""
 
 STRATA = {"grammar": 0.7, "free": 0.1, "names": 0.08, "numbers": 0.06, "random": 0.06}
 """Stratum → weight, of what the LLM reads."""
@@ -53,6 +65,7 @@ class TextSide:
         self.tasks = {name: get_task(name) for name in TASKS}  # users' own tasks are asked of the users' own corpora
         self._questioned = [u for u in self.utterances if u.labels.get("questions")]
         self._by_task = {name: [u for u in self.utterances if task.applies_to(u)] for name, task in self.tasks.items()}
+        self._by_style = {name: _by_label(some, _HEARD.get(name)) for name, some in self._by_task.items()}
 
     def _utterance(self, rng: random.Random, part: Part, index: int) -> Utterance:
         kind = rng.choices(("one", "two", "none"), (0.86, 0.08, 0.06))[0]
@@ -72,9 +85,8 @@ class TextSide:
             rng: Source of the draws.
             share_renamed: Share of questions whose labels, where they have descriptions, are called by words of these.
         """
-        names = list(self.tasks)
-        name = rng.choices(names, [TASK_WEIGHTS.get(name, 1.0) for name in names])[0]
-        utterance, task = rng.choice(self._by_task[name]), self.tasks[name]
+        name = rng.choices(list(TASK_WEIGHTS), list(TASK_WEIGHTS.values()))[0]
+        utterance, task = rng.choice(rng.choice(self._by_style[name])), self.tasks[name]
         if name in RENAMED and rng.random() < share_renamed:
             return self._ask_renamed(task, utterance, rng)
         return self.ask(task, utterance, rng)[1]
@@ -135,6 +147,14 @@ class TextSide:
     def held_out(self, task: Task, count: int) -> list[Utterance]:
         """The first utterances a task can be asked of."""
         return self._by_task[task.name][:count]
+
+
+def _by_label(utterances: Sequence[Utterance], field: str | None) -> list[list[Utterance]]:
+    """One list for each value of a label, so that none is rare where each is drawn as often; without a field, one."""
+    lists: dict[object, list[Utterance]] = {}
+    for utterance in utterances:
+        lists.setdefault(utterance.labels.get(field) if field else None, []).append(utterance)
+    return list(lists.values())
 
 
 def _draw(rng: random.Random, part: Part) -> Sentence:

@@ -6,6 +6,7 @@ E width of the LLM's embeddings, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -48,10 +49,15 @@ class SpeechVerseOutput(ModelOutput):
     lengths: Tensor | None = None
 
 
-_SHARPNESS = 20.0
-"""Of cosines as logits: enough for one of many thousand tokens to stand out."""
-_NO_TOKEN = 0.65
+_NO_TOKEN = 0.75
 """A position nearer to no token's embedding than this cosine spells none."""
+_ODDS_OF_NONE = 3.7
+"""Of spelling none where no token is near, against all tokens together."""
+
+
+def _sharpness(num_tokens: int) -> float:
+    """Logit of a cosine of 1: the more tokens there are, the more has to stand out from."""
+    return math.log(_ODDS_OF_NONE * num_tokens) / _NO_TOKEN
 
 
 class PartCount(NamedTuple):
@@ -343,7 +349,8 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         table_VE = self.llm.get_input_embeddings().weight
         cosines_BTV = F.normalize(audio_BTE, dim=-1) @ F.normalize(table_VE.to(audio_BTE.dtype), dim=-1).T
         blank = torch.tensor([self.config.pad_id], device=cosines_BTV.device)
-        return SpeechVerseOutput(logits=_SHARPNESS * cosines_BTV.index_fill(2, blank, _NO_TOKEN), lengths=lengths)
+        cosines_BTV = cosines_BTV.index_fill(2, blank, _NO_TOKEN)
+        return SpeechVerseOutput(logits=_sharpness(len(table_VE)) * cosines_BTV, lengths=lengths)
 
     @torch.no_grad()
     def generate(

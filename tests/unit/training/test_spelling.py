@@ -38,7 +38,7 @@ def spelling_losses_of(model, labels, heard, choices) -> ExampleLosses:
 def spell_among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of tokens crowd the micro LLM's few dimensions; every place there is near to one."""
     monkeypatch.setattr(modeling_speechverse, "_NO_TOKEN", 0.9)
-    monkeypatch.setattr(modeling_speechverse, "_SHARPNESS", 30.0)
+    monkeypatch.setattr(modeling_speechverse, "_sharpness", lambda num_tokens: 30.0)
 
 
 def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +61,15 @@ def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pyt
     output = model(targets, targets, encoder_output=heard, spelling=True)
     assert output.lengths.tolist() == [18, 15]
     assert greedy_ids(output.logits, output.lengths, model.config.pad_id) == [[9, 31, 31, 57], [88, 12]]
+
+
+@pytest.mark.parametrize("num_tokens", [300, 2200, 32_000, 256_000])
+def test_a_position_near_to_no_token_spells_none_and_one_at_a_token_that_one(num_tokens: int) -> None:
+    cosines = torch.zeros(2, num_tokens)
+    cosines[:, 0], cosines[1, 7] = modeling_speechverse._NO_TOKEN, 1.0
+    chances = (modeling_speechverse._sharpness(num_tokens) * cosines).softmax(dim=-1)
+    assert chances[0, 0] > 0.75
+    assert chances[1, 7] > 0.75
 
 
 def test_nothing_is_learnt_of_a_clip_that_could_not_be_used(model) -> None:
