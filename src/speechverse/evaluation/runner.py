@@ -28,7 +28,7 @@ from speechverse.evaluation.results import (
     Timing,
     save_results,
 )
-from speechverse.evaluation.systems import OPEN_SET, Parts, System, check_systems, make_systems
+from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
 from speechverse.metrics import NORMALIZER_ID, UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task, get_task, task_names
 from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
@@ -38,12 +38,6 @@ logger = logging.getLogger(__name__)
 MAX_CONFUSION_LABELS = 64
 MAX_BAD_SHARE = 0.05
 TRAINING_EXAMPLES = 2000
-
-_WITHOUT_TRAINING = {
-    "majority": "majority: the corpus has no training split, so its answer is taken from the test split itself",
-    "log-mel": "log-mel: the corpus has no training split, so it is fitted on four fifths of the test split's speakers "
-    "and tested on the others, five times",
-}
 
 Watch = Callable[[int, int, str], None]
 """Told of progress: how many are done, how many there are, and what is being done."""
@@ -126,7 +120,11 @@ def evaluate(
         for system in systems:
             run.measure(task, examples, system)
     if "train" not in corpus.splits:
-        run.notes += [note for name, note in _WITHOUT_TRAINING.items() if name in settings.systems]
+        run.notes += [
+            f"{system.name}: the corpus has no training split, so {system.without_training}"
+            for system in systems
+            if isinstance(system, WithoutWords)
+        ]
     results = run.results(corpus, systems, dict(about_model or {}))
     if output is not None:
         save_results(output, results, run.records)

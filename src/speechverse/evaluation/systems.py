@@ -19,7 +19,7 @@ from speechverse.evaluation.log_mels import mean_log_mels
 from speechverse.evaluation.probes.linear import Outputs, fit_probe
 from speechverse.seeding import hash_seed
 from speechverse.tasks import OneOf, get_task
-from speechverse.types import Answer, Example, Utterance
+from speechverse.types import Answer, AudioRef, Example, Utterance
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Parts:
     training_examples: Callable[[str], Sequence[Example]] = lambda task: ()
     recogniser: Callable[[], Any] | None = None
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
-    mean_log_mels: dict[str, np.ndarray] = field(default_factory=dict)
+    mean_log_mels: dict[AudioRef, np.ndarray] = field(default_factory=dict)
 
     def transcribed(
         self, kind: str, utterances: Sequence[Utterance], make: Callable[[Sequence[Utterance]], Sequence[str]]
@@ -184,8 +184,16 @@ class Oracle(Cascade):
         return [utterance.text or "" for utterance in utterances]
 
 
-class _WithoutWords:
-    """For closed sets only."""
+class WithoutWords:
+    """A system that knows no words, for closed sets only.
+
+    Attributes:
+        name: See `System`.
+        without_training: What it does where the corpus has no training split.
+    """
+
+    name: ClassVar[str]
+    without_training: ClassVar[str]
 
     def missing(self, examples: Sequence[Example]) -> str | None:
         task = get_task(examples[0].task)
@@ -194,7 +202,7 @@ class _WithoutWords:
 
 
 @dataclass
-class Majority(_WithoutWords):
+class Majority(WithoutWords):
     """The commonest right answer (of the training split where there is one), unheard."""
 
     parts: Parts
@@ -203,6 +211,7 @@ class Majority(_WithoutWords):
         "always the commonest right answer (of the training split where there is one), without listening"
     )
     hears: ClassVar[bool] = False
+    without_training: ClassVar[str] = "its answer is taken from the test split itself"
 
     def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
         commonest = _commonest(self.parts.training_examples(examples[0].task) or examples)
@@ -212,7 +221,7 @@ class Majority(_WithoutWords):
 
 
 @dataclass
-class LogMel(_WithoutWords):
+class LogMel(WithoutWords):
     """What a linear classifier tells from each clip's mean log-mels: no encoder, no words, no order."""
 
     parts: Parts
@@ -221,6 +230,9 @@ class LogMel(_WithoutWords):
         "a linear classifier on each clip's mean log-mels (fitted on the training split where there is one)"
     )
     hears: ClassVar[bool] = False  # it needs nothing of the encoder's
+    without_training: ClassVar[str] = (
+        "it is fitted on four fifths of the test split's speakers and tested on the others, five times"
+    )
 
     def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
         training = self._readable(self.parts.training_examples(examples[0].task)[:_FITTED_ON])
@@ -245,9 +257,9 @@ class LogMel(_WithoutWords):
 
     def _hear(self, utterance: Utterance) -> np.ndarray:
         known = self.parts.mean_log_mels
-        if utterance.id not in known:
-            known[utterance.id] = mean_log_mels(audio.load(utterance.audio).samples)
-        return known[utterance.id]
+        if utterance.audio not in known:  # ids need not differ between splits
+            known[utterance.audio] = mean_log_mels(audio.load(utterance.audio).samples)
+        return known[utterance.audio]
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         """Training examples whose clips can be heard; those tested on have been tried before."""

@@ -85,7 +85,7 @@ class TextSide:
             rng: Source of the draws.
             share_renamed: Share of questions whose labels, where they have descriptions, are called by words of these.
         """
-        name = rng.choices(list(TASK_WEIGHTS), list(TASK_WEIGHTS.values()))[0]
+        name = rng.choices(list(self.tasks), [TASK_WEIGHTS[name] for name in self.tasks])[0]
         utterance, task = rng.choice(rng.choice(self._by_style[name])), self.tasks[name]
         if name in RENAMED and rng.random() < share_renamed:
             return self._ask_renamed(task, utterance, rng)

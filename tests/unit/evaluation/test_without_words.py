@@ -20,7 +20,7 @@ SETTINGS = EvaluationSettings(tasks=("asc",), systems=("log-mel", "majority"), n
 
 
 def clips(folder: Path, number: int, told_by: str) -> list[Utterance]:
-    """Noise clips: loud ones are positive, or every clip of a voice is what that voice is."""
+    """Noise clips: loud ones are positive, or nothing but the voice's name tells."""
     draw, made = np.random.default_rng(len(folder.name)), []
     for index in range(number):
         positive, speaker = index % 2 == 0, f"{folder.name}-{index % 10}"
@@ -48,7 +48,7 @@ def test_only_what_the_sound_tells_is_told(folder, loaded, with_training, told_b
     results = evaluate(*loaded, Corpus("noises", {}, _sources=splits), SETTINGS)
     assert low <= results.score("asc", "log-mel").value <= high
     assert results.score("asc", "majority").value == 0.5
-    assert [note.split(":")[0] for note in results.notes] == ([] if with_training else ["majority", "log-mel"])
+    assert [note.split(":")[0] for note in results.notes] == ([] if with_training else ["log-mel", "majority"])
 
 
 def test_nobody_who_is_tested_is_fitted_on(folder, monkeypatch):
@@ -75,6 +75,13 @@ def test_a_training_clip_that_cannot_be_heard_is_left_out(folder, loaded, tmp_pa
     results = evaluate(*loaded, Corpus("noises", {}, _sources={"train": train, "test": test}), SETTINGS)
     assert results.score("asc", "log-mel").value > 0.99
     assert "train-3 is not fitted on" in caplog.text
+
+
+def test_clips_of_two_splits_may_have_the_same_ids(folder, loaded):
+    train, test = clips(folder("train"), 40, "level"), clips(folder("test"), 40, "level")
+    quiet_first = [replace(clip, id=train[number].id) for number, clip in enumerate(reversed(test))]
+    results = evaluate(*loaded, Corpus("noises", {}, _sources={"train": train, "test": quiet_first}), SETTINGS)
+    assert results.score("asc", "log-mel").value > 0.99
 
 
 def test_answers_of_one_kind_only_leave_nothing_to_fit(folder, loaded, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from collections import Counter
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_each_wake_phrase_is_asked_for_once_rightly_and_once_wrongly(tmp_path: P
     assert Counter(example.reference for example in examples) == {"yes": 12, "no": 12}
     for example in examples:
         keyword = example.utterance.labels["keyword"]
-        assert keyword in example.instruction
+        assert [p for p in phrases if re.search(rf"\b{p}\b", example.instruction)] == [keyword]
         assert (keyword == example.utterance.text) == (example.reference == "yes")
     wrong = Counter(e.utterance.labels["keyword"] for e in examples if e.reference == "no")
     assert wrong == dict.fromkeys(phrases, 4)
