@@ -21,6 +21,7 @@ SYNONYMS = {
 AC = Task(
     name="ac",
     title="Accent classification",
+    version=2,  # 1 asked in a tenth of the wordings
     group="psp",
     prompts=PromptSet.load("ac"),
     requires=("accent",),

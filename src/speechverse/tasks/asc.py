@@ -16,6 +16,7 @@ SYNONYMS = {
 ASC = Task(
     name="asc",
     title="Sentiment classification",
+    version=2,  # 1 asked in a tenth of the wordings
     group="psp",
     prompts=PromptSet.load("asc"),
     requires=("sentiment",),

@@ -17,6 +17,7 @@ SYNONYMS = {
 ER = Task(
     name="er",
     title="Emotion recognition",
+    version=2,  # 1 asked in a tenth of the wordings
     group="psp",
     prompts=PromptSet.load("er"),
     requires=("emotion",),

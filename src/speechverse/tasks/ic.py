@@ -9,6 +9,7 @@ from speechverse.tasks.task import OneOf, Task
 IC = Task(
     name="ic",
     title="Intent classification",
+    version=2,  # 1 asked in a tenth of the wordings
     group="slu",
     prompts=PromptSet.load("ic"),
     requires=("intent",),

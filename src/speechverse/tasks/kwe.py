@@ -9,6 +9,7 @@ from speechverse.tasks.task import Task
 KWE = Task(
     name="kwe",
     title="Keyword extraction",
+    version=2,  # 1 asked in a tenth of the wordings
     group="slu",
     prompts=PromptSet.load("kwe"),
     requires=("keywords",),

@@ -15,6 +15,7 @@ SYNONYMS = {
 SC = Task(
     name="sc",
     title="Speaker counting",
+    version=2,  # 1 asked in a tenth of the wordings
     group="psp",
     prompts=PromptSet.load("sc"),
     requires=("num_speakers",),

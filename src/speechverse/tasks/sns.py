@@ -15,6 +15,7 @@ SYNONYMS = {
 SNS = Task(
     name="sns",
     title="Speech detection",
+    version=2,  # 1 asked in a tenth of the wordings
     group="psp",
     prompts=PromptSet.load("sns"),
     requires=("is_speech",),

@@ -58,6 +58,7 @@ class Translation(Task):
 ST = Translation(
     name="st",
     title="Speech translation",
+    version=2,  # 1 asked in a tenth of the wordings
     group="slu",
     prompts=PromptSet.load("st"),
     requires=("translations",),
