@@ -8,7 +8,7 @@ from speechverse.tasks.task import Task
 ASR = Task(
     name="asr",
     title="Speech recognition",
-    version=2,  # 1 asked in a tenth of the wordings
+    version=3,  # 1 and 2 asked in fewer wordings
     group="asr",
     prompts=PromptSet.load("asr"),
     requires=("text",),

@@ -9,7 +9,7 @@ from speechverse.tasks.task import OneOf, Task
 IC = Task(
     name="ic",
     title="Intent classification",
-    version=2,  # 1 asked in a tenth of the wordings
+    version=3,  # 1 and 2 asked in fewer wordings
     group="slu",
     prompts=PromptSet.load("ic"),
     requires=("intent",),

@@ -9,7 +9,7 @@ from speechverse.tasks.task import Task
 KWE = Task(
     name="kwe",
     title="Keyword extraction",
-    version=2,  # 1 asked in a tenth of the wordings
+    version=3,  # 1 and 2 asked in fewer wordings
     group="slu",
     prompts=PromptSet.load("kwe"),
     requires=("keywords",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -67,6 +68,7 @@ class PromptSet:
         return cls(seen=tuple(sections["[seen]"]), held_out=tuple(sections["[held-out]"]))
 
 
+@lru_cache(maxsize=8192)  # every draw of a wording asks it of all of them
 def placeholders(template: str) -> tuple[str, ...]:
     """The names in braces in an instruction template."""
     return tuple(_PLACEHOLDER.findall(template))
