@@ -76,7 +76,7 @@ class SampleMaker:
         strength = rng.uniform(0.15, 0.8)
         if not stretched:
             return Sample(stream, prompt, answer, strength=strength)
-        return Sample(stream, prompt, answer, rng.uniform(0.0, 0.5), rng.uniform(0.0, 2.0), strength)
+        return Sample(stream, prompt, answer, rng.uniform(0.0, 0.5), rng.uniform(0.0, 2.2), strength)
 
     def ids(self, text: str) -> list[int]:
         """Ids of a text, the end token last."""

@@ -113,6 +113,9 @@ HALF_WORDS = 0.3
 """Share of disturbed positions that lean to a piece that is not said."""
 HALF = 0.8
 """The most that such a piece weighs beside the one that is said."""
+FEW_DIRECTIONS = 0.5
+"""Share of rows disturbed along a few directions: what voice and room leave beside the words of a clip is like that."""
+DIRECTIONS = 6
 
 
 class StreamedLm(nn.Module):
@@ -140,8 +143,17 @@ class StreamedLm(nn.Module):
         some = torch.rand_like(words[..., :2])
         other = torch.randint(1, self.lm.config.vocab_size, words.shape[:2], device=words.device)
         half = some[..., 1:] * HALF / HALF_WORDS * (some[..., 1:] < HALF_WORDS)
-        gaussian = EMBEDDING_STD * (0.3 + 0.9 * some[..., :1]) * noise * torch.randn_like(words)
+        gaussian = EMBEDDING_STD * (0.3 + 0.9 * some[..., :1]) * noise * self._beside(words)
         return gaussian + half * noise.clamp(max=1.0) * self._table(other)
+
+    def _beside(self, words: Tensor) -> Tensor:
+        """(B, S, D) of unit variance: isotropic in some rows, in the others along a few directions of the row's own."""
+        rows, positions, width = words.shape
+        weights = torch.rand(rows, 1, DIRECTIONS, device=words.device).square()
+        shares = functional.normalize(weights, dim=-1) * torch.randn(rows, positions, DIRECTIONS, device=words.device)
+        along = shares.to(words.dtype) @ torch.randn(rows, DIRECTIONS, width, device=words.device, dtype=words.dtype)
+        few = torch.rand_like(words[:, :1, :1]) < FEW_DIRECTIONS
+        return torch.where(few, along, torch.randn_like(words))
 
     def _table(self, ids: Tensor) -> Tensor:
         """Embeddings, but zeros for id 0: its row of the table is not zero, as the output head shares it."""
