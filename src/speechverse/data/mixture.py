@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -39,7 +39,8 @@ class MixtureItem:
         split: Which split.
         weight: How often it is drawn beside the others: a number, or the rule `size` or `sqrt` of its utterances.
         loss_weight: What its examples' loss counts beside the others'.
-        balanced: Whether every answer of a closed task is drawn equally often, however rare it is in the corpus.
+        balanced: Whether every answer of a closed task is drawn equally often, however rare it is in the corpus. A
+            label field has every value of it drawn equally often, in a closed task among the clips of an answer.
     """
 
     corpus: Corpus
@@ -47,7 +48,7 @@ class MixtureItem:
     split: str = "train"
     weight: float | Rule = "size"
     loss_weight: float = 1.0
-    balanced: bool = False
+    balanced: bool | str = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,14 @@ class _Source:
 
     Attributes:
         walks: Name → places among the utterances that are walked through together; one, or one for each answer.
+        turns: Names of walks in the order in which they take turns; one may have several turns in a round.
     """
 
     name: str
     task: Task
     utterances: list[Utterance]
     walks: dict[str, np.ndarray]
+    turns: list[str]
     labels: LabelSet | None
     vocabulary: Sequence[str]
     left_out: int
@@ -122,9 +125,10 @@ class Mixture:
     def _item_draws(self, item: int, pass_index: int) -> np.ndarray:
         """(N, 3) of item, utterance and cycle: the item's next stretch of its endless walks, which take turns."""
         bounds = [round(n * self.draws_per_pass * self.shares[item]) for n in (pass_index, pass_index + 1)]
-        walks, rows = self.sources[item].walks, []
-        for number, (name, places) in enumerate(walks.items()):
-            start, stop = (-((number - bound) // len(walks)) for bound in bounds)
+        turns, rows = self.sources[item].turns, []
+        for name, places in self.sources[item].walks.items():
+            own = [number for number, whose in enumerate(turns) if whose == name]
+            start, stop = (sum(-((number - bound) // len(turns)) for number in own) for bound in bounds)
             size = len(places)
             for cycle in range(start // size, -(-stop // size)):
                 order = places[_permutation(size, self.seed, name, cycle)]
@@ -161,7 +165,7 @@ class Mixture:
         for item, source in zip(self.items, self.sources, strict=True):
             digest.update(repr((source.name, source.task.version, item.loss_weight)).encode())
             if item.balanced:
-                digest.update(b"balanced")
+                digest.update(b"balanced" if item.balanced is True else f"balanced by {item.balanced}".encode())
             for utterance in source.utterances:
                 digest.update(_identity(utterance))
         return digest.hexdigest()
@@ -197,20 +201,45 @@ def _source(item: MixtureItem, vocabulary: Sequence[str]) -> _Source:
     everyone = item.corpus.utterances(item.split)
     utterances = applicable(task, item.corpus, item.split)
     name = f"{item.corpus.name}/{item.split}/{task.name}"
-    walks = _by_answer(name, task, utterances) if item.balanced else {name: np.arange(len(utterances))}
+    groups = _groups(name, task, utterances, item.balanced)
+    walks = {walk: np.array(places) for group in groups for walk, places in group.items()}
     left_out = len(everyone) - len(utterances)
-    return _Source(name, task, utterances, walks, labels_for(task, item.corpus), vocabulary, left_out)
+    labels = labels_for(task, item.corpus)
+    return _Source(name, task, utterances, walks, _turns(groups), labels, vocabulary, left_out)
 
 
-def _by_answer(name: str, task: Task, utterances: Sequence[Utterance]) -> dict[str, np.ndarray]:
-    if task.target is None or task.constraint is not OneOf:
+def _turns(groups: Sequence[Mapping[str, object]]) -> list[str]:
+    """The shortest round in which every group has as many turns, and in a group every walk."""
+    rounds = math.lcm(*map(len, groups))
+    return [list(group)[number % len(group)] for number in range(rounds) for group in groups]
+
+
+def _groups(name: str, task: Task, utterances: Sequence[Utterance], balanced: bool | str) -> list[dict[str, list[int]]]:
+    """Groups to be drawn from as often, each of walks to be drawn from as often: walk → places of its utterances."""
+    if not balanced:
+        return [{name: list(range(len(utterances)))}]
+    closed = task.target is not None and task.constraint is OneOf
+    if balanced is True and not closed:
         raise RecipeError(
             f"the mixture's {name}: only a closed task with one answer a clip can be balanced; leave 'balanced' out"
         )
-    places: dict[str, list[int]] = {}
+    groups: dict[str, dict[str, list[int]]] = {}
     for place, utterance in enumerate(utterances):
-        places.setdefault(task.target(utterance), []).append(place)
-    return {f"{name}/{answer}": np.array(places[answer]) for answer in sorted(places)}
+        answer = task.target(utterance) if task.target is not None and closed else ""
+        walk = "/".join(filter(None, (name, answer, _value(name, utterance, balanced))))
+        groups.setdefault(answer, {}).setdefault(walk, []).append(place)
+    return [dict(sorted(groups[answer].items())) for answer in sorted(groups)]
+
+
+def _value(name: str, utterance: Utterance, field: bool | str) -> str:
+    if isinstance(field, bool):
+        return ""
+    if field not in utterance.labels:
+        raise RecipeError(
+            f"the mixture's {name} cannot be balanced by '{field}': '{utterance.id}' has no such label, it has "
+            f"{', '.join(sorted(utterance.labels)) or 'none'}; give one that all clips have, or true for the answers"
+        )
+    return str(utterance.labels[field])
 
 
 def applicable(task: Task, corpus: Corpus, split: str) -> list[Utterance]:

@@ -97,6 +97,23 @@ def test_a_balanced_item_draws_each_answer_as_often_and_each_clip_of_it_once_in_
             Mixture([MixtureItem(world, task, balanced=True)])
 
 
+def test_an_item_can_be_balanced_by_a_field_of_labels(world):
+    for number, utterance in enumerate(world.utterances("train")):
+        utterance.labels["room"] = ("small", "small", "small", "large", "hall")[number % 5]
+    mixture = Mixture([MixtureItem(world, "asr", balanced="room")], pass_size=90)
+    rooms = [world.utterances("train")[draw.utterance].labels["room"] for draw in mixture.draws(0)]
+    assert Counter(rooms) == {"small": 30, "large": 30, "hall": 30}
+    assert mixture.digest != Mixture([MixtureItem(world, "asr", balanced="intent")], pass_size=90).digest
+    for number, utterance in enumerate(world.utterances("train")):
+        utterance.labels["num_speakers"] = 1 + (number % 5 == 4)
+    closed = Mixture([MixtureItem(world, "sc", balanced="room")], pass_size=90)
+    heard = [world.utterances("train")[draw.utterance].labels for n in range(2) for draw in closed.draws(n)]
+    drawn = Counter((labels["num_speakers"], labels["room"]) for labels in heard)
+    assert drawn == {(1, "small"): 45, (1, "large"): 45, (2, "hall"): 90}, "each answer as often, in it each room"
+    with pytest.raises(RecipeError, match=r"cannot be balanced by 'rom'.*room"):
+        Mixture([MixtureItem(world, "asr", balanced="rom")])
+
+
 def test_evaluation_asks_the_same_every_time(world):
     examples = render_for_evaluation(world, "train", "ic", wording="held_out")
     assert len(examples) == 300 and examples == render_for_evaluation(world, "train", "ic")
