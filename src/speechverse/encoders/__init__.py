@@ -1,6 +1,6 @@
 """One contract over transformers' speech encoders."""
 
-from speechverse.encoders.contract import EncoderOutput, FrontEnd, SpeechEncoder, length_mask
+from speechverse.encoders.contract import EncoderOutput, FrontEnd, SpeechEncoder, length_mask, mean_and_deviation
 from speechverse.encoders.loading import FAMILIES, encoder_from_config, load_encoder, load_front_end
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "length_mask",
     "load_encoder",
     "load_front_end",
+    "mean_and_deviation",
 ]

@@ -206,6 +206,19 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths[:, None]
 
 
+def mean_and_deviation(frames: Tensor, lengths: Tensor) -> Tensor:
+    """Mean and standard deviation over each row's true frames: (..., B, T, D) and (B,) → (..., B, 2 D).
+
+    What lies beyond a row's length counts nothing, even where it is no number.
+    """
+    mask_BT1 = length_mask(lengths, frames.shape[-2])[..., None]
+    count_B1 = lengths[:, None].clamp(min=1)
+    mean = frames.where(mask_BT1, 0.0).sum(dim=-2) / count_B1
+    apart = (frames - mean[..., None, :]).where(mask_BT1, 0.0)
+    variance = apart.square().sum(dim=-2) / count_B1
+    return torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)  # the root of 0 has no gradient
+
+
 def pad_rows(rows: Sequence[np.ndarray | Tensor], value: float = 0.0) -> tuple[Tensor, Tensor]:
     """Right-pads arrays of shape (S, ...) to the longest: float32 (B, S, ...) and their lengths (B,)."""
     lengths = torch.tensor([len(row) for row in rows])

@@ -21,6 +21,7 @@ from transformers import (
     Wav2Vec2BertConfig,
 )
 
+from speechverse.encoders import mean_and_deviation
 from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining, BestRqOutput
 from speechverse.encoders.conv_speech import ConvSpeechConfig
 from speechverse.encoders.ctc_loss import ctc_nll
@@ -103,7 +104,7 @@ class Objectives(nn.Module):
         with self.compute.autocast():
             output = self.ctc(features, attention_mask=mask, output_hidden_states=True)
             letter_logits = self.letters(output.hidden_states[layers.letters])
-        pooled = mean_and_deviation(output.hidden_states[layers.voice].float(), mask)
+        pooled = mean_and_deviation(output.hidden_states[layers.voice].float(), mask.sum(dim=1))
         named = [
             functional.cross_entropy(self.voice[field](pooled), labels.to(pooled.device), ignore_index=UNKNOWN)
             for field, labels in voice.items()
@@ -150,15 +151,6 @@ def body_config(shape: EncoderShape, tokenizer: PreTrainedTokenizerFast | None) 
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id if tokenizer else None,
     )
-
-
-def mean_and_deviation(states: Tensor, mask: Tensor) -> Tensor:
-    """Mean and standard deviation over true frames: (B, T, D), (B, T) → (B, 2 D)."""
-    weights = mask[..., None].to(states.dtype)
-    counts = weights.sum(dim=1).clamp(min=1)
-    mean = (states * weights).sum(dim=1) / counts
-    variance = ((states - mean[:, None]).square() * weights).sum(dim=1) / counts
-    return torch.cat([mean, (variance + 1e-5).sqrt()], dim=1)
 
 
 def ctc_loss(logits: Tensor, mask: Tensor, targets: Targets) -> Tensor:

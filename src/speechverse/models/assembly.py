@@ -20,6 +20,7 @@ _DOWNSAMPLER_DEFAULTS = {
     "activation": None,
     "inner_width": None,
     "scale_to_embeddings": False,
+    "clip_statistics": False,
     "pass_through": False,
 }
 
@@ -79,6 +80,7 @@ def settings_of(
         "strides": list(chosen["strides"]),
         "activation": chosen["activation"],
         "inner_width": chosen["inner_width"],
+        "clip_statistics": chosen["clip_statistics"],
         "embedding_scale": embedding_scale(llm) if chosen["scale_to_embeddings"] else 1.0,
         "lora": None if lora is None else adapters.complete(lora),
     }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "adapter.safetensors"
 LORA_FOLDER = "lora"
-_OWN_PARTS = ("mixer.", "downsampler.")
+_OWN_PARTS = ("mixer.", "downsampler.", "clip_statistics.")
 
 
 def checkpoint_folder(name_or_path: str | Path, revision: str | None = None) -> Path:

@@ -38,6 +38,7 @@ class SpeechVerseConfig(PreTrainedConfig):
         strides: One a block of the downsampler.
         activation: Between its blocks.
         inner_width: Between its blocks; None for the LLM's.
+        clip_statistics: Whether mean and deviation of the clip are told to each position (`ClipStatistics`).
         embedding_scale: What its output is multiplied with.
         lora: Settings of the LoRA adapters (rank, alpha, dropout, targets), or None.
         merged: Whether LoRA was merged into the LLM by `export`.
@@ -68,6 +69,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     strides: list[int] | tuple[int, ...] = DEFAULT_STRIDES
     activation: str | None = None
     inner_width: int | None = None
+    clip_statistics: bool = False
     embedding_scale: float = 1.0
     lora: dict[str, Any] | None = None
     merged: bool = False

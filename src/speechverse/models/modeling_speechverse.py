@@ -25,6 +25,7 @@ from speechverse.hub import resolve
 from speechverse.models import checkpoints
 from speechverse.models import lora as adapters
 from speechverse.models.assembly import find_foundation, identity_of, name_of, settings_of
+from speechverse.models.clip_statistics import ClipStatistics
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.downsampler import Downsampler
 from speechverse.models.layer_mixer import LayerMixer, LayerMixing
@@ -90,6 +91,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             config.inner_width,
             config.embedding_scale,
         )
+        self.clip_statistics: ClipStatistics | None = None
+        if config.clip_statistics:
+            self.clip_statistics = ClipStatistics(
+                config.num_encoder_layers, config.encoder_width, config.llm_width, config.layer_mixing
+            )
         self.llm = llm.requires_grad_(False).eval()
         self.llm.generation_config = greedy_generation(llm, config.start_id, config.end_id, config.pad_id)
         if config.lora is not None:
@@ -119,8 +125,8 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             llm: The same of the LLM.
             layer_mixing: See `LayerMixer`.
             downsampler: `strides` (one a block), `activation` (None or "gelu"), `inner_width`, `scale_to_embeddings`,
-                `pass_through` (begin by handing on the encoder's last layer, more or less: for an encoder that speaks
-                the LLM's embeddings).
+                `clip_statistics` (see `ClipStatistics`), `pass_through` (begin by handing on the encoder's last layer,
+                more or less: for an encoder that speaks the LLM's embeddings).
             lora: `rank`, `alpha`, `dropout`, `targets`; None for no adapters (see `add_lora`).
             prompt_template: Where `{audio}` and `{instruction}` go.
             max_audio_seconds: Longer audio will be refused.
@@ -147,10 +153,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         }
         settings = settings_of(encoder_module, llm_module, tokenizer, layer_mixing, downsampler, lora)
         model = cls(SpeechVerseConfig(**settings, **names), encoder_module, llm_module)
-        if (downsampler or {}).get("pass_through"):
-            model.mixer.favour_last()
-            model.downsampler.start_as_pass_through()
-        return model
+        return model._started(**(downsampler or {}))
 
     @classmethod
     def from_configs(
@@ -165,7 +168,13 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """Builds a model with random weights, to count or measure; under `torch.device("meta")` it takes no memory."""
         encoder, llm = encoder_from_config(encoder_config), llm_from_config(llm_config)
         settings = settings_of(encoder, llm, None, layer_mixing, downsampler, lora)
-        return cls(SpeechVerseConfig(**settings), encoder, llm)
+        return cls(SpeechVerseConfig(**settings), encoder, llm)._started(**(downsampler or {}))
+
+    def _started(self, pass_through: bool = False, **_: Any) -> SpeechVerseForConditionalGeneration:
+        if pass_through:
+            self.mixer.favour_last()
+            self.downsampler.start_as_pass_through()
+        return self
 
     @classmethod
     def from_pretrained(
@@ -261,7 +270,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """What a stage can train, by name."""
         parts = {
             "mixer": list(self.mixer.parameters()),
-            "downsampler": list(self.downsampler.parameters()),
+            "downsampler": [
+                p for module in (self.downsampler, self.clip_statistics) if module for p in module.parameters()
+            ],
             "encoder": list(self.encoder.parameters()),
         }
         return {**parts, "lora": adapters.parameters(self.llm)} if self.has_lora else parts
@@ -309,7 +320,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def embed_audio(self, encoder_output: EncoderOutput) -> tuple[Tensor, Tensor]:
         """Mixes layers and reduces frames: positions (B, T', E) for the LLM and their true lengths (B,)."""
         mixed_BTD = self.mixer(encoder_output.hidden_states)
-        return self.downsampler(mixed_BTD.to(self.downsampler.dtype), encoder_output.lengths)
+        positions_BTE, lengths = self.downsampler(mixed_BTD.to(self.downsampler.dtype), encoder_output.lengths)
+        if self.clip_statistics is not None:
+            told_BE = self.clip_statistics(encoder_output.hidden_states, encoder_output.lengths)
+            positions_BTE = positions_BTE + self.config.embedding_scale * told_BE[:, None]
+        return positions_BTE, lengths
 
     def forward(
         self,

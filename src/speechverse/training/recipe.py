@@ -36,6 +36,10 @@ class DownsamplerSection(Section):
         default=None, description="Width between the blocks; the LLM's, as in the paper, if none is said."
     )
     scale_to_embeddings: bool = Field(default=False, description="Scale the output to the LLM's embeddings.")
+    clip_statistics: bool = Field(
+        default=False,
+        description="Tell every position the clip's mean and deviation: emotion, accent and speakers show there.",
+    )
     pass_through: bool = Field(
         default=False,
         description="Begin by handing on the encoder's last layer: for an encoder that speaks the LLM's embeddings.",
@@ -96,8 +100,10 @@ class MixtureSection(Section):
         default=1.0, description="Share of the draws: a number, or from the number of utterances or its square root."
     )
     loss_weight: Annotated[float, Field(gt=0)] = Field(default=1.0, description="Weight of each of its target tokens.")
-    balanced: bool = Field(
-        default=False, description="Draw every answer of a closed task equally often, however rare it is in the corpus."
+    balanced: bool | str = Field(
+        default=False,
+        description="Draw every answer of a closed task equally often; a label field named here has each of its values "
+        "drawn equally often, among the clips of an answer where the task is closed.",
     )
 
 

@@ -8,6 +8,7 @@ from transformers import T5Config, Wav2Vec2BertConfig, WavLMConfig
 
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models.clip_statistics import ClipStatistics
 from speechverse.models.downsampler import Downsampler, downsampled_length
 from speechverse.models.layer_mixer import LayerMixer
 
@@ -46,6 +47,17 @@ def test_the_papers_trainable_parameters(encoder, mixing, strides, expected) -> 
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == expected
 
 
+def test_a_model_from_configs_starts_as_it_is_told() -> None:
+    encoder = Wav2Vec2BertConfig(**BEST_RQ | {"hidden_size": 64, "num_hidden_layers": 3, "intermediate_size": 64})
+    llm = T5Config(**FLAN_T5_XL | {"d_model": 64, "d_ff": 64, "num_layers": 1})
+    settings = {"strides": [2, 1], "activation": "gelu", "inner_width": 160}
+    for passing, expected in ((True, 0.6), (False, 1 / 3)):
+        model = SpeechVerseForConditionalGeneration.from_configs(
+            encoder, llm, layer_mixing="softmax", downsampler={**settings, "pass_through": passing}
+        )
+        assert model.mixer.shares()[-1] == pytest.approx(expected)
+
+
 def test_paper_mixing_starts_as_the_mean_and_has_no_softmax() -> None:
     hidden = torch.randn(5, 2, 7, 3)
     mixer = LayerMixer(5, "paper")
@@ -80,6 +92,37 @@ def test_downsampling_is_batch_invariant_and_its_lengths_are_true(strides: list[
         alone, count = downsampler(frames[row : row + 1, :length], lengths[row : row + 1])
         assert int(count[0]) == int(counts[row]) == downsampled_length(length, strides) == alone.shape[1]
         torch.testing.assert_close(positions[row, : counts[row]], alone[0])
+
+
+def test_clip_statistics_are_batch_invariant_and_say_nothing_at_first() -> None:
+    statistics = ClipStatistics(num_layers=2, input_width=6, output_width=8, layer_mixing="softmax")
+    states, lengths = torch.randn(2, 3, 23, 6), torch.tensor([23, 1, 12])
+    assert not statistics(states, lengths).any()
+    with torch.no_grad():
+        statistics.projection.weight.normal_()
+    states[:, 1, 1:], states[:, 2, 12:] = float("nan"), 1e4
+    together = statistics(states, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        alone = statistics(states[:, row : row + 1, :length], lengths[row : row + 1])
+        torch.testing.assert_close(together[row], alone[0])
+
+
+def test_clip_statistics_learn_what_no_frame_tells() -> None:
+    """One voice or two in turn: the same frames on average, apart by how much they differ."""
+    torch.manual_seed(0)
+    voices = torch.randn(2, 200, 1, 6)
+    two = torch.arange(200) % 2
+    turns = torch.where((torch.arange(20) < 10)[None, :, None] | (two == 0)[:, None, None], voices[0], voices[1])
+    states, lengths = (turns + 0.3 * torch.randn(200, 20, 6))[None], torch.full((200,), 20)
+    statistics = ClipStatistics(num_layers=1, input_width=6, output_width=2, layer_mixing="softmax")
+    optimizer = torch.optim.Adam(statistics.parameters(), lr=0.05)
+    for _ in range(100):
+        loss = torch.nn.functional.cross_entropy(statistics(states[:, :150], lengths[:150]), two[:150])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    right = statistics(states[:, 150:], lengths[150:]).argmax(dim=1) == two[150:]
+    assert right.float().mean() > 0.9
 
 
 def test_output_takes_the_scale_it_is_told() -> None:

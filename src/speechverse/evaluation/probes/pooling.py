@@ -13,7 +13,7 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
 
 from speechverse.audio import load
 from speechverse.batching import padded_batches
-from speechverse.encoders import SpeechEncoder, length_mask
+from speechverse.encoders import SpeechEncoder, mean_and_deviation
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
 from speechverse.types import Seconds, Utterance
 
@@ -47,21 +47,10 @@ def pool_layers(
     for rows in padded_batches(order, lambda row: utterances[row].duration, batch_seconds):
         waveforms = [load(utterances[row].audio).samples for row in rows]
         output = encoder(**{name: x.to(device) for name, x in encoder.prepare(waveforms).items()})
-        layers = _mean_and_deviation(output.hidden_states.float(), output.lengths).cpu()
+        layers = mean_and_deviation(output.hidden_states.float(), output.lengths).cpu()
         for place, row in enumerate(rows):
             mel_FM = mel_front_end.log_mel(torch.from_numpy(waveforms[place]))
-            mel_2M = _mean_and_deviation(mel_FM[None, None], torch.tensor([len(mel_FM)]))[0, 0]
+            mel_2M = mean_and_deviation(mel_FM[None, None], torch.tensor([len(mel_FM)]))[0, 0]
             pooled[row] = [mel_2M, *layers[:, place]]
         done(len(rows))
     return [torch.stack(layer) for layer in zip(*(pooled[row] for row in range(len(utterances))), strict=True)]
-
-
-def _mean_and_deviation(frames_LBTD: Tensor, lengths_B: Tensor) -> Tensor:
-    """(L, B, 2D) of (L, B, T, D); what lies beyond a row's length counts nothing."""
-    mask_BT1 = length_mask(lengths_B, frames_LBTD.shape[2])[..., None]
-    count_B1 = lengths_B[:, None].clamp(min=1)
-    # where, not a product: beyond the length anything may stand, even what is no number.
-    mean_LBD = frames_LBTD.where(mask_BT1, 0.0).sum(dim=2) / count_B1
-    apart_LBTD = (frames_LBTD - mean_LBD[:, :, None]).where(mask_BT1, 0.0)
-    deviation_LBD = (apart_LBTD.square().sum(dim=2) / count_B1).sqrt()
-    return torch.cat([mean_LBD, deviation_LBD], dim=-1)
