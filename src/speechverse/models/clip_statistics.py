@@ -36,15 +36,15 @@ class ClipStatistics(nn.Module):
         nn.init.zeros_(self.projection.weight)
         nn.init.zeros_(self.projection.bias)
 
-    def forward(self, hidden_states: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, prepared: Tensor, lengths: Tensor) -> Tensor:
         """What to add to each position.
 
         Args:
-            hidden_states: Shape (L, B, T, D).
+            prepared: Layers from `LayerMixer.prepare`, shape (L, B, T, D).
             lengths: True frames of each row, shape (B,).
 
         Returns:
             Shape (B, E).
         """
-        mixed_BTD = self.mixer(hidden_states).to(self.projection.weight.dtype)
+        mixed_BTD = self.mixer(prepared).to(self.projection.weight.dtype)
         return self.projection(GAIN * mean_and_deviation(mixed_BTD, lengths))

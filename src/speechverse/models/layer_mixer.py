@@ -47,28 +47,34 @@ class LayerMixer(nn.Module):
             self.weights.fill_(0.4 * self.num_layers / max(1, self.num_layers - 1))
             self.weights[-1] = 0.6 * self.num_layers
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        """Mixes layers.
+    def prepare(self, hidden_states: Tensor) -> Tensor:
+        """Layers as they can be mixed, once for all mixers of a mode.
 
         Args:
             hidden_states: Shape (L, B, T, D); for `last`, any number of layers of which the last is the encoder's.
 
         Returns:
-            Shape (B, T, D), in the precision of the weights.
+            Shape (L, B, T, D), in the precision of the weights; normalised for `softmax`, as they are for `last`.
         """
         if self.weights is None:
-            return hidden_states[-1]
+            return hidden_states
         if len(hidden_states) != self.num_layers:
             raise ValueError(f"got {len(hidden_states)} encoder layers to mix, expected {self.num_layers}")
         hidden_LBTD = hidden_states.to(self.weights.dtype)
-        if self.mode == "paper":
-            return torch.einsum("l,lbtd->btd", self.weights / self.num_layers, hidden_LBTD)
-        normalised_LBTD = F.layer_norm(hidden_LBTD, hidden_LBTD.shape[-1:])
-        return torch.einsum("l,lbtd->btd", self.weights.softmax(dim=0), normalised_LBTD)
+        return F.layer_norm(hidden_LBTD, hidden_LBTD.shape[-1:]) if self.mode == "softmax" else hidden_LBTD
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        """Mixes layers that `prepare` gave, (L, B, T, D), to (B, T, D)."""
+        if self.weights is None:
+            return prepared[-1]
+        # As a sum and no matrix product, for which autocast would cast all layers, forth and back.
+        return (self._effective().view(-1, 1, 1, 1) * prepared).sum(dim=0)
+
+    def _effective(self) -> Tensor:
+        return self.weights / self.num_layers if self.mode == "paper" else self.weights.softmax(dim=0)
 
     def shares(self) -> list[float]:
         """How much each layer counts: the effective weights, which sum to 1 for `softmax` only."""
         if self.weights is None:
             return [0.0] * (self.num_layers - 1) + [1.0]
-        effective = self.weights / self.num_layers if self.mode == "paper" else self.weights.softmax(dim=0)
-        return effective.tolist()
+        return self._effective().tolist()

@@ -319,10 +319,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
 
     def embed_audio(self, encoder_output: EncoderOutput) -> tuple[Tensor, Tensor]:
         """Mixes layers and reduces frames: positions (B, T', E) for the LLM and their true lengths (B,)."""
-        mixed_BTD = self.mixer(encoder_output.hidden_states)
+        prepared_LBTD = self.mixer.prepare(encoder_output.hidden_states)
+        mixed_BTD = self.mixer(prepared_LBTD)
         positions_BTE, lengths = self.downsampler(mixed_BTD.to(self.downsampler.dtype), encoder_output.lengths)
         if self.clip_statistics is not None:
-            told_BE = self.clip_statistics(encoder_output.hidden_states, encoder_output.lengths)
+            told_BE = self.clip_statistics(prepared_LBTD, encoder_output.lengths)
             positions_BTE = positions_BTE + self.config.embedding_scale * told_BE[:, None]
         return positions_BTE, lengths
 

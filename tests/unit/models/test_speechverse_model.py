@@ -158,7 +158,8 @@ def test_embedding_a_prompt_never_waits_for_the_device(llm, mixing, encoder_fold
     """On the meta device, where there are no values to wait for, everything that would ask for one fails."""
     configs = [transformers.AutoConfig.from_pretrained(folder) for folder in (encoder_folder, llm_folders[llm])]
     with torch.device("meta"):
-        model = SpeechVerseForConditionalGeneration.from_configs(*configs, layer_mixing=mixing)
+        downsampler = {"strides": [2, 2], "clip_statistics": True}
+        model = SpeechVerseForConditionalGeneration.from_configs(*configs, layer_mixing=mixing, downsampler=downsampler)
         output = EncoderOutput(torch.ones(3, 2, 9, 16), torch.ones(2, dtype=torch.long))
         embedded = model.embed_prompt(torch.ones(2, 7, dtype=torch.long), encoder_output=output)
         embedded.sum().backward()
