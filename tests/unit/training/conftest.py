@@ -93,6 +93,7 @@ def _utterances(folder: Path, prefix: str, number: int) -> list[Utterance]:
             "sentiment": "neutral",
             "accent": "british",
             "num_speakers": rng.choice([1, 2]),
+            "stratum": "grammar",
             "is_speech": True,
             "translations": {"de": "das licht", "fr": "la table"},
         }
