@@ -58,7 +58,7 @@ def _version(name: str) -> str:
 
 def checkpoint(name: str) -> dict[str, Any]:
     """The parts of a checkpoint, what they count, where they come from, and what it takes."""
-    from speechverse.evaluation.provenance import RECIPE, describe, find_recogniser
+    from speechverse.evaluation.provenance import LAYER_WEIGHTS, RECIPE, describe, find_recogniser
     from speechverse.hub import local_folder, resolve
     from speechverse.pipeline import SpeechVerse
 
@@ -68,7 +68,7 @@ def checkpoint(name: str) -> dict[str, Any]:
     recogniser, why_none = find_recogniser(model.config)
     return {
         **about,
-        "layer_weights": [round(weight, 4) for weight in about["layer_weights"]],
+        **{name: [round(weight, 4) for weight in about[name]] for name in LAYER_WEIGHTS if about[name]},
         "frames into the LLM": f"{_frame_rate(model):g} a second",
         "CTC head": "yes" if recogniser else f"no ({why_none})",
         "parameters": {

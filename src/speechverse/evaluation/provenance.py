@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # a checkpoint is described without the extra that reads corp
 
 RECIPE = "recipe.yaml"
 METRICS = "metrics.jsonl"
+LAYER_WEIGHTS = {"layer_weights": "for each position", "clip_layer_weights": "for the clip as a whole"}
+"""Weights of encoder layers, as `describe` names them → what they are mixed for."""
 
 
 def describe(model: Any, name: str | Path) -> dict[str, Any]:
@@ -37,6 +39,7 @@ def describe(model: Any, name: str | Path) -> dict[str, Any]:
         "lora": config.lora,
         "layer_mixing": config.layer_mixing,
         "layer_weights": model.mixer.shares(),
+        "clip_layer_weights": model.clip_statistics.mixer.shares() if model.clip_statistics else None,
         "max_audio_seconds": config.max_audio_seconds,
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from speechverse.encoders import mean_and_deviation
+from speechverse.errors import RecipeError
 from speechverse.models.layer_mixer import LayerMixer
 
 GAIN = 4.0
@@ -24,13 +25,21 @@ class ClipStatistics(nn.Module):
         num_layers: L.
         input_width: D.
         output_width: E.
-        layer_mixing: See `LayerMixer`.
+        layer_mixing: "softmax", for others mix layers as loud as they come (see `LayerMixer`), not as `GAIN` expects.
+
+    Raises:
+        RecipeError: If the layers are mixed in another way.
 
     Source: pooling by mean and deviation is x-vectors' (Snyder et al., ICASSP 2018); it is not in the paper.
     """
 
     def __init__(self, num_layers: int, input_width: int, output_width: int, layer_mixing: str) -> None:
         super().__init__()
+        if layer_mixing != "softmax":
+            raise RecipeError(
+                f"downsampler.clip_statistics: takes normalised layers, and layer_mixing '{layer_mixing}' has them as "
+                "they are; set layer_mixing: softmax, or clip_statistics: false"
+            )
         self.mixer = LayerMixer(num_layers, layer_mixing)
         self.projection = nn.Linear(2 * input_width, output_width)
         nn.init.zeros_(self.projection.weight)

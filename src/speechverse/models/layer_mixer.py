@@ -6,6 +6,7 @@ Shape letters: L layers, B batch, T frames, D width of the encoder.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import torch
@@ -18,7 +19,7 @@ LayerMixing = Literal["paper", "softmax", "last"]
 
 
 class LayerMixer(nn.Module):
-    """Mixes encoder layers.
+    """Mixes encoder layers, which `prepare` has made ready.
 
     - `paper`: (1/L) Σ w_l h_l, with w initialised to 1 and no softmax, as the paper prints it.
     - `softmax`: Σ softmax(w)_l LayerNorm(h_l), where no layer can win by its scale alone.
@@ -58,8 +59,6 @@ class LayerMixer(nn.Module):
         """
         if self.weights is None:
             return hidden_states
-        if len(hidden_states) != self.num_layers:
-            raise ValueError(f"got {len(hidden_states)} encoder layers to mix, expected {self.num_layers}")
         hidden_LBTD = hidden_states.to(self.weights.dtype)
         return F.layer_norm(hidden_LBTD, hidden_LBTD.shape[-1:]) if self.mode == "softmax" else hidden_LBTD
 
@@ -67,8 +66,10 @@ class LayerMixer(nn.Module):
         """Mixes layers that `prepare` gave, (L, B, T, D), to (B, T, D)."""
         if self.weights is None:
             return prepared[-1]
-        # As a sum and no matrix product, for which autocast would cast all layers, forth and back.
-        return (self._effective().view(-1, 1, 1, 1) * prepared).sum(dim=0)
+        if len(prepared) != self.num_layers:
+            raise ValueError(f"got {len(prepared)} encoder layers to mix, expected {self.num_layers}")
+        with _without_autocast(prepared.device.type):  # it would cast all layers, forth and back
+            return torch.einsum("l,lbtd->btd", self._effective(), prepared)
 
     def _effective(self) -> Tensor:
         return self.weights / self.num_layers if self.mode == "paper" else self.weights.softmax(dim=0)
@@ -78,3 +79,8 @@ class LayerMixer(nn.Module):
         if self.weights is None:
             return [0.0] * (self.num_layers - 1) + [1.0]
         return self._effective().tolist()
+
+
+def _without_autocast(device: str) -> AbstractContextManager[object]:
+    available = torch.amp.is_autocast_available(device)  # it is not on the meta device
+    return torch.autocast(device, enabled=False) if available else nullcontext()

@@ -318,7 +318,10 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         return self.encoder(**audio_inputs)
 
     def embed_audio(self, encoder_output: EncoderOutput) -> tuple[Tensor, Tensor]:
-        """Mixes layers and reduces frames: positions (B, T', E) for the LLM and their true lengths (B,)."""
+        """Mixes layers and reduces frames: positions (B, T', E) for the LLM and their true lengths (B,).
+
+        Where the model has clip statistics, each position carries its clip's.
+        """
         prepared_LBTD = self.mixer.prepare(encoder_output.hidden_states)
         mixed_BTD = self.mixer(prepared_LBTD)
         positions_BTE, lengths = self.downsampler(mixed_BTD.to(self.downsampler.dtype), encoder_output.lengths)

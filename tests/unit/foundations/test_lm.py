@@ -10,7 +10,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from speechverse.errors import RecipeError
 from speechverse.foundations.lm import pretrain_lm
 from speechverse.foundations.lm_data import SampleMaker, collate
-from speechverse.foundations.lm_model import EMBEDDING_STD, StreamedLm, make_lm
+from speechverse.foundations.lm_model import DIRECTIONS, EMBEDDING_STD, StreamedLm, make_lm
 from speechverse.foundations.recipe import LmData, LmRecipe, LmShape, PhaseSettings, TokenizerRecipe
 
 SHAPE = LmShape(width=16, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=16, max_positions=420)
@@ -120,3 +120,14 @@ def test_the_folder_loads_in_plain_transformers_and_answers(made: Path) -> None:
 def test_the_card_has_every_task(made: Path) -> None:
     card = (made / "README.md").read_text()
     assert all(f"| {task} |" in card for task in "asr st ic sf kwe kws er asc ac sc sns".split())
+
+
+def test_what_disturbs_half_of_the_rows_lies_in_few_directions(maker: SampleMaker) -> None:
+    """As loud in either kind of row; a trained model's voice and room lie in few directions beside the words."""
+    torch.manual_seed(0)
+    beside = StreamedLm(make_lm(SHAPE, maker.tokenizer))._beside(torch.zeros(200, 64, 32))
+    ranks = torch.linalg.matrix_rank(beside, rtol=1e-3)
+    few = ranks <= DIRECTIONS
+    assert 0.35 < few.float().mean() < 0.65 and bool((ranks[~few] == 32).all())
+    for rows in (few, ~few):
+        assert beside[rows].square().mean().item() == pytest.approx(1.0, abs=0.1)

@@ -100,7 +100,8 @@ def make_model(
     def make(llm: str = "t5", **options: object) -> SpeechVerseForConditionalGeneration:
         torch.manual_seed(3)
         lora = {"rank": 4, "alpha": 8, "targets": ["q", "v"] if llm == "t5" else ["q_proj", "v_proj"]}
-        downsampler = {"strides": [2, 1], "clip_statistics": True}
+        mixing = options.get("layer_mixing", "softmax")
+        downsampler = {"strides": [2, 1], "scale_to_embeddings": True, "clip_statistics": mixing == "softmax"}
         options = {"layer_mixing": "softmax", "downsampler": downsampler, "lora": lora, **options}
         model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, llm_folders[llm], **options)
         with torch.no_grad():

@@ -111,6 +111,12 @@ def test_clip_statistics_are_batch_invariant_and_say_nothing_at_first() -> None:
         torch.testing.assert_close(together[row], alone[0])
 
 
+@pytest.mark.parametrize("mixing", ["paper", "last"])
+def test_clip_statistics_of_layers_as_loud_as_they_come_are_refused(mixing: str) -> None:
+    with pytest.raises(RecipeError, match=rf"clip_statistics: .* '{mixing}' .* set layer_mixing: softmax"):
+        ClipStatistics(num_layers=2, input_width=6, output_width=8, layer_mixing=mixing)
+
+
 def test_clip_statistics_learn_what_no_frame_tells() -> None:
     """One voice or two in turn: the same frames on average, apart by how much they differ."""
     torch.manual_seed(0)

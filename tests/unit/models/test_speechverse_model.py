@@ -158,13 +158,26 @@ def test_embedding_a_prompt_never_waits_for_the_device(llm, mixing, encoder_fold
     """On the meta device, where there are no values to wait for, everything that would ask for one fails."""
     configs = [transformers.AutoConfig.from_pretrained(folder) for folder in (encoder_folder, llm_folders[llm])]
     with torch.device("meta"):
-        downsampler = {"strides": [2, 2], "clip_statistics": True}
+        downsampler = {"strides": [2, 2], "clip_statistics": mixing == "softmax"}
         model = SpeechVerseForConditionalGeneration.from_configs(*configs, layer_mixing=mixing, downsampler=downsampler)
         output = EncoderOutput(torch.ones(3, 2, 9, 16), torch.ones(2, dtype=torch.long))
         embedded = model.embed_prompt(torch.ones(2, 7, dtype=torch.long), encoder_output=output)
         embedded.sum().backward()
     assert embedded.shape == (2, 7, 24)
-    assert all(p.grad is not None for part in (model.mixer, model.downsampler) for p in part.parameters())
+    parts = [model.mixer, model.downsampler, *([model.clip_statistics] if model.clip_statistics else [])]
+    assert all(p.grad is not None for part in parts for p in part.parameters())
+
+
+def test_what_a_clip_tells_is_added_to_all_its_positions_in_the_embeddings_scale(make_model) -> None:
+    model = make_model("t5")
+    output = EncoderOutput(torch.randn(3, 1, 9, 16), torch.tensor([9]))
+    before, _ = model.embed_audio(output)
+    told = torch.randn(model.config.llm_width)
+    with torch.no_grad():
+        model.clip_statistics.projection.bias += told
+    after, _ = model.embed_audio(output)
+    assert model.config.embedding_scale != 1
+    torch.testing.assert_close(after - before, (model.config.embedding_scale * told).expand_as(before))
 
 
 def test_prompts_of_another_model_s_processor_are_refused(make_model, waveforms, instructions) -> None:

@@ -126,7 +126,8 @@ def recipe(foundation: Callable[[str], Path], world: Path) -> Callable[..., Reci
             "name": "micro",
             "model": {
                 "encoder": str(foundation("best-rq")), "llm": str(foundation("bart")), "layer_mixing": "softmax",
-                "downsampler": {"strides": [2, 1], "activation": "gelu", "scale_to_embeddings": True},
+                "downsampler": {"strides": [2, 1], "activation": "gelu", "scale_to_embeddings": True,
+                                "clip_statistics": True},
                 "lora": {"rank": 2, "alpha": 4, "dropout": 0.2},
             },
             "data": {
@@ -135,7 +136,7 @@ def recipe(foundation: Callable[[str], Path], world: Path) -> Callable[..., Reci
                     "asr": [{"corpus": "world", "task": "asr"}],
                     "all": [
                         {"corpus": "world", "task": "asr"},
-                        {"corpus": "world", "task": "er", "loss_weight": 3.0},
+                        {"corpus": "world", "task": "er", "loss_weight": 3.0, "balanced": "num_speakers"},
                         {"corpus": "world", "task": "ic"},
                     ],
                 },

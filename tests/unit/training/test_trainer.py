@@ -339,7 +339,7 @@ def test_two_processes_are_one(recipe: MakeRecipe, shared: dict[str, Path], tmp_
 def test_patience_ends_a_stage_and_hands_its_best_weights_on(
     recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path
 ):
-    stage = {"name": "only", "mixture": "asr", "train": ["downsampler"], "steps": 40, "learning_rate": 10.0,
+    stage = {"name": "only", "mixture": "asr", "train": ["downsampler"], "steps": 40, "learning_rate": 0.1,
              "schedule": "constant", "patience": 2}  # fmt: skip
     validation = {"split": "dev", "every": 1, "examples": 4, "decoded": 0}
     made = recipe(data={"cache_folder": str(shared["features"]), "validation": validation}, curriculum=[stage])

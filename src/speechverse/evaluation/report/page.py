@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from speechverse.evaluation.provenance import LAYER_WEIGHTS
 from speechverse.evaluation.report.curves import curves_section
 from speechverse.evaluation.report.document import html_document, page_header
 from speechverse.evaluation.report.examples import examples_section
@@ -93,14 +93,15 @@ def _count(number: int, noun: str) -> str:
 
 
 def _layers_section(results: Results) -> str:
-    weights: Sequence[float] | None = results.model.get("layer_weights")
-    if not weights or len(weights) < 2:
+    weights = {use: results.model.get(name) for name, use in LAYER_WEIGHTS.items()}
+    learned = {use: found for use, found in weights.items() if found and len(found) > 1}
+    if not learned:
         return ""
     mixing = escape(str(results.model.get("layer_mixing", "")))
     return (
         "<section><h2>Which encoder layers it listens to</h2>"
-        f'<p class="note">Learned weights of the layer mixer ({mixing}), from the lowest layer to the highest.</p>'
-        f'<div class="card">{layer_plot(weights)}</div></section>'
+        f'<p class="note">Learned weights of the layers ({mixing}), from the lowest to the highest.</p>'
+        f'<div class="card">{layer_plot(learned)}</div></section>'
     )
 
 
@@ -138,7 +139,7 @@ def _shared_work(results: Results) -> str:
 def _provenance(results: Results) -> str:
     facts = {
         "speechverse": results.version,
-        **{f"model {name}": value for name, value in results.model.items() if name != "layer_weights"},
+        **{f"model {name}": value for name, value in results.model.items() if name not in LAYER_WEIGHTS},
         "manifest": results.corpus.get("manifest_sha256"),
         "normaliser": results.normalizer,
         **{f"{name} signature": text for name, text in results.signatures.items()},

@@ -104,15 +104,21 @@ def score_plot(title: str, bars: Sequence[Bar], majority: float | None, own: str
     return draw(CARD_WIDTH, 0.5 + 0.27 * len(bars), title, paint)
 
 
-def layer_plot(weights: Sequence[float]) -> str:
-    """The share of each encoder layer in what the LLM hears."""
+def layer_plot(weights: Mapping[str, Sequence[float]]) -> str:
+    """The share of each encoder layer in what the LLM hears, by what it is heard for."""
+    layers, width = max(map(len, weights.values())), 0.7 / len(weights)
 
     def paint(axes: Axes) -> None:
-        axes.bar(range(1, len(weights) + 1), weights, color=ACCENT, width=0.7)
+        for number, (use, values) in enumerate(weights.items()):
+            beside = (number - (len(weights) - 1) / 2) * width
+            places = [layer + beside for layer in range(1, len(values) + 1)]
+            axes.bar(places, values, color=(ACCENT, SOFT)[number % 2], width=width, label=use)
         axes.axhline(0, color=LINE, linewidth=0.6)
         axes.set_xlabel("encoder layer")
         axes.set_ylabel("weight")
-        axes.set_xticks(range(1, len(weights) + 1, max(1, len(weights) // 8)))
+        axes.set_xticks(range(1, layers + 1, max(1, layers // 8)))
+        if len(weights) > 1:
+            axes.legend(frameon=False, labelcolor=INK, fontsize=8)
 
     return draw(5.2, 2.2, "learned weight of each encoder layer", paint)
 
