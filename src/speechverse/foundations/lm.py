@@ -14,14 +14,14 @@ from speechverse.foundations.beginnings import begin_with
 from speechverse.foundations.cards import lm_card
 from speechverse.foundations.compute import Compute
 from speechverse.foundations.lm_data import LmBatches, Sample, SampleMaker, collate
-from speechverse.foundations.lm_model import StreamedLm, make_lm
+from speechverse.foundations.lm_model import StreamedLm, new_lm
 from speechverse.foundations.phases import Numbers, Phase, made_of
 from speechverse.foundations.practice import Practice
 from speechverse.foundations.recipe import LmRecipe
 from speechverse.foundations.saving import save_foundation
 from speechverse.foundations.text_side import TextSide, world_words
 from speechverse.foundations.world import label_sets, world_tokenizer
-from speechverse.seeding import hash_seed, rng_for
+from speechverse.seeding import rng_for
 from speechverse.tasks import Task
 from speechverse.training.engine import plain_attention_where_faster
 from speechverse.training.memory import keep_freed_memory
@@ -53,7 +53,6 @@ def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
     """
     keep_freed_memory()
     with only_run_in(output):
-        torch.manual_seed(hash_seed(recipe.seed, "lm") % 2**63)
         tokenizer = world_tokenizer(recipe.tokenizer)
         labels = label_sets()
         train = TextSide(labels, "train", recipe.data.seed, recipe.data.sentences)
@@ -62,7 +61,7 @@ def pretrain_lm(recipe: LmRecipe, output: Path) -> Path:
         maker = SampleMaker(tokenizer, train, Practice(world_words(train.utterances), copying), recipe.data)
         batches = LmBatches(maker, recipe.data, recipe.shape.max_positions)
         compute = Compute.of(recipe.compute)
-        lm = make_lm(recipe.shape, tokenizer)
+        lm = new_lm(recipe, tokenizer)
         if recipe.initial is not None:
             begin_with(lm, recipe.initial)
         lm.get_input_embeddings().requires_grad_(not recipe.freeze_embeddings)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BlenderbotConfig, BlenderbotForConditionalGeneration, PreTrainedTokenizerFast
 
-from speechverse.foundations.recipe import LmShape
+from speechverse.foundations.recipe import LmRecipe, LmShape
+from speechverse.seeding import hash_seed
 
 EMBEDDING_STD = 0.2
 POSITION_STD = 0.07
@@ -51,6 +52,12 @@ def make_lm(shape: LmShape, tokenizer: PreTrainedTokenizerFast) -> BlenderbotFor
     model = BlenderbotForConditionalGeneration(config)
     _start_weights(model, shape)
     return model
+
+
+def new_lm(recipe: LmRecipe, tokenizer: PreTrainedTokenizerFast) -> BlenderbotForConditionalGeneration:
+    """The LLM as its recipe's run begins, the same for whoever asks; seeds torch's generator."""
+    torch.manual_seed(hash_seed(recipe.seed, "lm") % 2**63)
+    return make_lm(recipe.shape, tokenizer)
 
 
 @torch.no_grad()

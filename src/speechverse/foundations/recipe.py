@@ -203,8 +203,8 @@ class CtcPhase(PhaseSettings):
         voice: Weight of naming how and by whom it is said (emotion, accent, number of speakers, speech or not).
         voice_layer: The layer that this reads, counted from 1.
         embeddings: An LLM whose input embeddings are the head's weights and stay as they are, so that the last layer
-            speaks that LLM's language; named as `initial` is. It must be as wide as the encoder and have the recipe's
-            tokenizer. None: the head has weights of its own.
+            speaks that LLM's language; named as `initial` is, or by the recipe (`.yaml`) that makes it meanwhile. It
+            must be as wide as the encoder and have the recipe's tokenizer. None: the head has weights of its own.
     """
 
     self_supervised: float = 0.5
@@ -358,7 +358,7 @@ def _beside(folder: Path, section: AnySection) -> AnySection:
 
 
 def _is_in(folder: Path, name: str | Path | None) -> bool:
-    return isinstance(name, Path) or (name is not None and (folder / name).is_dir())
+    return isinstance(name, Path) or (name is not None and (folder / name).exists())
 
 
 def _worded(error: ValidationError, kind: type[BaseModel]) -> str:
