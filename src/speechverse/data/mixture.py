@@ -61,19 +61,38 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class _Walk:
+    """Utterances of an item that are walked through together.
+
+    Attributes:
+        name: Of its orders.
+        places: Among the item's utterances.
+        first: The first of the item's draws that is a step of this walk.
+        every: Draws from one of its steps to the next.
+    """
+
+    name: str
+    places: np.ndarray
+    first: int
+    every: int
+
+    def steps_before(self, draw: int) -> int:
+        """How many of the item's first `draw` draws are steps of this walk."""
+        return -((self.first - draw) // self.every)
+
+
+@dataclass(frozen=True)
 class _Source:
     """An item made ready: the utterances that its task applies to, and how many it does not.
 
     Attributes:
-        walks: Name → places among the utterances that are walked through together; one, or one for each answer.
-        turns: Names of walks in the order in which they take turns; one may have several turns in a round.
+        walks: One, or one for each answer, each value of a field, or both.
     """
 
     name: str
     task: Task
     utterances: list[Utterance]
-    walks: dict[str, np.ndarray]
-    turns: list[str]
+    walks: list[_Walk]
     labels: LabelSet | None
     vocabulary: Sequence[str]
     left_out: int
@@ -98,12 +117,14 @@ class Mixture:
         items: What is mixed.
         seed: Seed of every draw.
         temperature: Weights are raised to 1 / temperature: 1 leaves them, 2 takes the square root, large evens out.
+        reworded: Probability that words of an instruction are replaced by others of like meaning.
         pass_size: Draws in a pass; by default as many as the items have utterances, at most 100,000.
     """
 
     items: Sequence[MixtureItem]
     seed: int = 0
     temperature: float = 1.0
+    reworded: float = 0.0
     pass_size: int | None = None
     sources: list[_Source] = field(init=False, repr=False)
     shares: list[float] = field(init=False)
@@ -125,13 +146,12 @@ class Mixture:
     def _item_draws(self, item: int, pass_index: int) -> np.ndarray:
         """(N, 3) of item, utterance and cycle: the item's next stretch of its endless walks, which take turns."""
         bounds = [round(n * self.draws_per_pass * self.shares[item]) for n in (pass_index, pass_index + 1)]
-        turns, rows = self.sources[item].turns, []
-        for name, places in self.sources[item].walks.items():
-            own = [number for number, whose in enumerate(turns) if whose == name]
-            start, stop = (sum(-((number - bound) // len(turns)) for number in own) for bound in bounds)
-            size = len(places)
+        rows = []
+        for walk in self.sources[item].walks:
+            start, stop = map(walk.steps_before, bounds)
+            size = len(walk.places)
             for cycle in range(start // size, -(-stop // size)):
-                order = places[_permutation(size, self.seed, name, cycle)]
+                order = walk.places[_permutation(size, self.seed, walk.name, cycle)]
                 part = order[max(start - cycle * size, 0) : stop - cycle * size]
                 rows.append(np.stack([np.full(len(part), item), part, np.full(len(part), cycle)], axis=1))
         return np.concatenate(rows) if rows else np.empty((0, 3), dtype=np.int64)
@@ -141,7 +161,8 @@ class Mixture:
         source = self.sources[draw.item]
         utterance = source.utterances[draw.utterance]
         rng = rng_for(self.seed, "example", draw.cycle, source.name, utterance.id)
-        return source.task.render(utterance, Ask(rng, labels=source.labels, vocabulary=source.vocabulary))
+        ask = Ask(rng, labels=source.labels, vocabulary=source.vocabulary, reworded=self.reworded)
+        return source.task.render(utterance, ask)
 
     def loss_weight(self, draw: Draw) -> float:
         return self.items[draw.item].loss_weight
@@ -162,6 +183,8 @@ class Mixture:
     def digest(self) -> str:
         """Changes whenever other examples would be drawn, or in another order."""
         digest = hashlib.sha256(repr((self.seed, self.draws_per_pass, self.shares)).encode())
+        if self.reworded:
+            digest.update(f"reworded {self.reworded}".encode())
         for item, source in zip(self.items, self.sources, strict=True):
             digest.update(repr((source.name, source.task.version, item.loss_weight)).encode())
             if item.balanced:
@@ -201,23 +224,28 @@ def _source(item: MixtureItem, vocabulary: Sequence[str]) -> _Source:
     everyone = item.corpus.utterances(item.split)
     utterances = applicable(task, item.corpus, item.split)
     name = f"{item.corpus.name}/{item.split}/{task.name}"
-    groups = _groups(name, task, utterances, item.balanced)
-    walks = {walk: np.array(places) for group in groups for walk, places in group.items()}
+    walks = _walks(name, _groups(name, task, utterances, item.balanced))
     left_out = len(everyone) - len(utterances)
     labels = labels_for(task, item.corpus)
-    return _Source(name, task, utterances, walks, _turns(groups), labels, vocabulary, left_out)
+    return _Source(name, task, utterances, walks, labels, vocabulary, left_out)
 
 
-def _turns(groups: Sequence[Mapping[str, object]]) -> list[str]:
-    """The shortest round in which every group has as many turns, and in a group every walk."""
-    rounds = math.lcm(*map(len, groups))
-    return [list(group)[number % len(group)] for number in range(rounds) for group in groups]
+def _walks(name: str, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> list[_Walk]:
+    """Groups take turns, draw by draw, and at its turn each takes the next of its own walks."""
+    return [
+        _Walk("/".join(filter(None, (name, answer, value))), np.array(places), n + len(groups) * i, every)
+        for n, (answer, values) in enumerate(sorted(groups.items()))
+        for every in [len(groups) * len(values)]
+        for i, (value, places) in enumerate(sorted(values.items()))
+    ]
 
 
-def _groups(name: str, task: Task, utterances: Sequence[Utterance], balanced: bool | str) -> list[dict[str, list[int]]]:
-    """Groups to be drawn from as often, each of walks to be drawn from as often: walk → places of its utterances."""
+def _groups(
+    name: str, task: Task, utterances: Sequence[Utterance], balanced: bool | str
+) -> dict[str, dict[str, list[int]]]:
+    """Answer → value of the field → places of utterances; each answer is to be drawn as often, in it each value."""
     if not balanced:
-        return [{name: list(range(len(utterances)))}]
+        return {"": {"": list(range(len(utterances)))}}
     closed = task.target is not None and task.constraint is OneOf
     if balanced is True and not closed:
         raise RecipeError(
@@ -226,18 +254,17 @@ def _groups(name: str, task: Task, utterances: Sequence[Utterance], balanced: bo
     groups: dict[str, dict[str, list[int]]] = {}
     for place, utterance in enumerate(utterances):
         answer = task.target(utterance) if task.target is not None and closed else ""
-        walk = "/".join(filter(None, (name, answer, _value(name, utterance, balanced))))
-        groups.setdefault(answer, {}).setdefault(walk, []).append(place)
-    return [dict(sorted(groups[answer].items())) for answer in sorted(groups)]
+        value = "" if balanced is True else _value(name, utterance, balanced, closed)
+        groups.setdefault(answer, {}).setdefault(value, []).append(place)
+    return groups
 
 
-def _value(name: str, utterance: Utterance, field: bool | str) -> str:
-    if isinstance(field, bool):
-        return ""
+def _value(name: str, utterance: Utterance, field: str, closed: bool) -> str:
     if field not in utterance.labels:
         raise RecipeError(
             f"the mixture's {name} cannot be balanced by '{field}': '{utterance.id}' has no such label, it has "
-            f"{', '.join(sorted(utterance.labels)) or 'none'}; give one that all clips have, or true for the answers"
+            f"{', '.join(sorted(utterance.labels)) or 'none'}; give one that all clips have"
+            + (", or true for the answers" if closed else "")
         )
     return str(utterance.labels[field])
 

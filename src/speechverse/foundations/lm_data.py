@@ -60,8 +60,9 @@ class SampleMaker:
             said, instruction, target = self.practice.draw(rng, longest)
             styles: list[str] = self.text_side.idle_styles(rng)
         else:
-            free = rng.random() < self.data.questions
-            question = self.text_side.draw_free(rng) if free else self.text_side.draw(rng, self.data.renamed)
+            side, data = self.text_side, self.data
+            free = rng.random() < data.questions
+            question = side.draw_free(rng) if free else side.draw(rng, data.renamed, data.reworded)
             said, instruction, target, styles = question.said, question.instruction, question.target, question.styles
         return self.make(said, instruction, target, styles, rng, stretched)
 

@@ -288,6 +288,7 @@ class LmData(Strict):
         practice_falls_over: Steps from the one to the other.
         questions: Share, of what is no practice, of free questions about a sentence.
         renamed: Share of listed intents and slots that are called by words of their descriptions instead.
+        reworded: Share of the tasks' instructions with words replaced by others of like meaning.
         moved: Share of batches that start behind silence, so that all positions are met.
         moved_by: Longest such silence in positions.
         gate_examples: Examples a task in the gate.
@@ -303,6 +304,7 @@ class LmData(Strict):
     practice_falls_over: int = Field(default=1500, ge=1)
     questions: float = Field(default=0.1, ge=0, le=1)
     renamed: float = Field(default=0.4, ge=0, le=1)
+    reworded: float = Field(default=0.0, ge=0, le=1)
     moved: float = Field(default=0.08, ge=0, le=1)
     moved_by: int = Field(default=180, ge=0)
     gate_examples: int = Field(default=60, ge=1)

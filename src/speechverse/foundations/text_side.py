@@ -78,18 +78,19 @@ class TextSide:
         text = " ".join(sentence.text for sentence in sentences)
         return _spoken(index, text, {**labels, "is_speech": True})
 
-    def draw(self, rng: random.Random, share_renamed: float = 0.0) -> Question:
+    def draw(self, rng: random.Random, share_renamed: float = 0.0, share_reworded: float = 0.0) -> Question:
         """One question of any task, in a wording seen in training.
 
         Args:
             rng: Source of the draws.
             share_renamed: Share of questions whose labels, where they have descriptions, are called by words of these.
+            share_reworded: Share of questions some words of which are replaced by others of like meaning.
         """
         name = rng.choices(list(self.tasks), [TASK_WEIGHTS[name] for name in self.tasks])[0]
         utterance, task = rng.choice(rng.choice(self._by_style[name])), self.tasks[name]
         if name in RENAMED and rng.random() < share_renamed:
-            return self._ask_renamed(task, utterance, rng)
-        return self.ask(task, utterance, rng)[1]
+            return self._ask_renamed(task, utterance, rng, share_reworded)
+        return self.ask(task, utterance, rng, reworded=share_reworded)[1]
 
     def draw_free(self, rng: random.Random) -> Question:
         """A question that no task asks, about what stands in one sentence."""
@@ -98,7 +99,7 @@ class TextSide:
         return Question(utterance.text or "", question, answer, self.idle_styles(rng))
 
     def ask(
-        self, task: Task, utterance: Utterance, rng: random.Random, wording: Wording = "seen"
+        self, task: Task, utterance: Utterance, rng: random.Random, wording: Wording = "seen", reworded: float = 0.0
     ) -> tuple[Example, Question]:
         """A task's question about an utterance, and the styles that a listener would hear."""
         labels = self.labels.get(task.label_field) if task.label_field else None
@@ -109,15 +110,17 @@ class TextSide:
             vocabulary=self.keywords,
             max_listed=rng.choice(LISTED),
             describe=0.15,
+            reworded=reworded,
         )
         example = task.render(utterance, ask)
         return example, self._question(task, example, rng)
 
-    def _ask_renamed(self, task: Task, utterance: Utterance, rng: random.Random) -> Question:
+    def _ask_renamed(self, task: Task, utterance: Utterance, rng: random.Random, reworded: float) -> Question:
         """A listing question with other names, most often described: they can only be understood."""
         labels = self.labels[task.label_field or ""]
         names = other_names(labels, rng)
-        ask = Ask(rng, labels=renamed(labels, names), max_listed=rng.choice(LISTED), describe=0.6)
+        listed = rng.choice(LISTED)
+        ask = Ask(rng, labels=renamed(labels, names), max_listed=listed, describe=0.6, reworded=reworded)
         listing = [text for text in task.prompts.seen if "{labels}" in text]
         example = task.render(with_names(utterance, names), ask, template=rng.choice(listing))
         return self._question(task, example, rng)

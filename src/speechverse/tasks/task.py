@@ -13,6 +13,7 @@ from speechverse.metrics.types import UNPARSED
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
+from speechverse.tasks.rewording import reworded
 from speechverse.types import Example, Utterance
 
 
@@ -46,6 +47,7 @@ class Ask:
         describe: Probability that listed labels carry their descriptions.
         vocabulary: Keywords of the corpus for questions about words that are not said. Pass them as often as they
             occur: drawn evenly, rare words would give the answer "no" away.
+        reworded: Probability that words of the instruction are replaced by others of like meaning.
     """
 
     rng: random.Random
@@ -55,6 +57,7 @@ class Ask:
     max_listed: int = 16
     describe: float = 0.25
     vocabulary: Sequence[str] = ()
+    reworded: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +204,8 @@ class Task:
         listable = labels is not None and (ask.training or len(labels.names) <= ask.max_listed)
         if template is None:
             template = self._draw_template(ask, listable)
+        if ask.reworded and ask.rng.random() < ask.reworded:
+            template = reworded(template, ask.rng)
         values = dict(fields)
         if "labels" in placeholders(template):
             if labels is None:

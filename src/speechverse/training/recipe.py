@@ -141,6 +141,10 @@ class DataSection(Section):
         default=1.0,
         description="Mixture weights are raised to 1/temperature: 2 takes the square root, large evens them out.",
     )
+    reworded: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0,
+        description="Probability that words of an instruction are replaced by others of like meaning (English ones).",
+    )
     max_bad_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.01, description="Share of a JSONL file's clips that may be unreadable; they are skipped and counted."
     )
@@ -182,7 +186,8 @@ class TrainingSection(Section):
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     mixer_speedup: Annotated[float, Field(gt=0)] = Field(
-        default=1.0, description="Times the stage's learning rate: the rate of the layer weights."
+        default=1.0,
+        description="Times the stage's learning rate: the rate of the mixer (not of clip_statistics' own).",
     )
     log_every: PositiveInt = 10
     save_every: PositiveInt = 500

@@ -140,7 +140,8 @@ class Sources:
         if stage.objective == "spell":
             _refuse_unspellable(stage, items)
         seed = hash_seed(self.recipe.seed, stage.name)
-        return Mixture(items, seed=seed, temperature=self.recipe.data.temperature)
+        data = self.recipe.data
+        return Mixture(items, seed=seed, temperature=data.temperature, reworded=data.reworded)
 
     def validation_examples(self, stage: StageSection, length: Length, tell: bool) -> list[tuple[Example, float]]:
         """What a stage is validated on: its corpora and tasks in the validation split, with their loss weights.

@@ -114,6 +114,30 @@ def test_an_item_can_be_balanced_by_a_field_of_labels(world):
         Mixture([MixtureItem(world, "asr", balanced="rom")])
 
 
+def test_fields_of_many_values_are_balanced_at_once_and_over_passes(world):
+    """Three answers with 53, 59 and 61 values: a round of all of them would be half a million draws long."""
+    sizes = {"angry": 53, "happy": 59, "sad": 61}
+    for number, utterance in enumerate(world.utterances("train")):
+        emotion = list(sizes)[number % 3]
+        utterance.labels.update({"emotion": emotion, "intent": f"{(number // 3) % sizes[emotion]}"})
+    mixture = Mixture([MixtureItem(world, "er", balanced="intent")], pass_size=1001)
+    heard = [world.utterances("train")[draw.utterance].labels for n in range(7) for draw in mixture.draws(n)]
+    by_emotion = Counter(labels["emotion"] for labels in heard)
+    assert max(by_emotion.values()) - min(by_emotion.values()) <= 1
+    for emotion, size in sizes.items():
+        by_intent = Counter(labels["intent"] for labels in heard if labels["emotion"] == emotion)
+        assert len(by_intent) == size and max(by_intent.values()) - min(by_intent.values()) <= 1
+
+
+def test_values_that_would_read_alike_when_joined_stay_apart(world):
+    for number, utterance in enumerate(world.utterances("train")):
+        utterance.labels.update(
+            {"intent": ("music", "music/play")[number % 2], "room": ("play/loud", "loud")[number % 2]}
+        )
+    mixture = Mixture([MixtureItem(world, "ic", balanced="room")], pass_size=300)
+    assert {draw.utterance for draw in mixture.draws(0)} == set(range(300))
+
+
 def test_evaluation_asks_the_same_every_time(world):
     examples = render_for_evaluation(world, "train", "ic", wording="held_out")
     assert len(examples) == 300 and examples == render_for_evaluation(world, "train", "ic")

@@ -1,0 +1,72 @@
+"""Instructions reworded: placeholders stay, nothing held out comes within reach, and the draws repeat."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from speechverse.tasks import Ask, get_task
+from speechverse.tasks.prompts import placeholders
+from speechverse.tasks.registry import TASKS
+from speechverse.tasks.rewording import _pieces, reworded, synonyms
+from speechverse.types import Utterance
+
+TEMPLATE = "Determine the intent of the speaker. Choose one of: {labels}"
+
+
+def _many(template: str, count: int = 200) -> list[str]:
+    return [reworded(template, random.Random(seed)) for seed in range(count)]
+
+
+def _wordings() -> Iterator[tuple[str, str]]:
+    for name in TASKS:
+        for text in get_task(name).prompts.seen:
+            yield name, text
+
+
+def test_most_rewordings_are_new_and_none_loses_its_placeholder() -> None:
+    texts = _many(TEMPLATE)
+    assert len(set(texts)) > 100
+    assert all(placeholders(text) == ("labels",) and text.strip() == text and "  " not in text for text in texts)
+    assert any(text.startswith("Determine") for text in texts) and any("intent" not in text for text in texts)
+
+
+def test_the_beginning_of_a_sentence_stays_capital() -> None:
+    first = {text.split()[0] for text in _many("Determine it")}
+    assert {word[0].isupper() for word in first if word != "it"} == {True} and len(first) > 2
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_no_held_out_wording_can_come_of_a_seen_one(name: str) -> None:
+    """A rewording draws within groups: two wordings that are the same but for groups could become one another."""
+    prompts = get_task(name).prompts
+    seen = {_without_choices(text) for text in prompts.seen}
+    reached = [number for number, text in enumerate(prompts.held_out) if _without_choices(text) in seen]
+    assert not reached
+
+
+def _without_choices(template: str) -> tuple[str, ...]:
+    """A wording with every replaceable word by the name of its group."""
+    return tuple(min(p.text.lower(), *p.others) if p.others else p.text.lower() for p in _pieces(template))
+
+
+def test_nearly_every_wording_can_be_reworded() -> None:
+    stiff = [text for _, text in _wordings() if not any(piece.others for piece in _pieces(text))]
+    assert len(stiff) < 0.03 * len(list(_wordings()))
+
+
+def test_what_an_answer_is_checked_against_is_never_replaced() -> None:
+    assert not {"yes", "no", "none", "not", "positive", "negative", "neutral", "one", "two"} & set(synonyms())
+
+
+def test_asking_rewords_only_where_told_and_repeats_by_its_seed(speech: Callable[..., Utterance]) -> None:
+    task, template = get_task("asr"), get_task("asr").prompts.seen[0]
+
+    def asked(seed: int, share: float) -> str:
+        return task.render(speech(), Ask(random.Random(seed), reworded=share), template=template).instruction
+
+    assert {asked(seed, 0.0) for seed in range(20)} == {template}
+    assert len({asked(seed, 1.0) for seed in range(20)}) > 5
+    assert [asked(seed, 0.5) for seed in range(20)] == [asked(seed, 0.5) for seed in range(20)]
