@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart foundations foundations/first/encoder foundations/first/llm foundations/encoder foundations/llm test check bench setup clean
+.PHONY: quickstart foundations foundations/encoder foundations/llm foundations/adapter foundations-longer foundations/longer/encoder foundations/longer/llm test check bench setup clean
 
 setup: $(READY)
 
@@ -20,24 +20,31 @@ $(READY): pyproject.toml constraints.txt
 quickstart: $(READY)
 	$(BIN)/speechverse quickstart --output quickstart
 
-# The two frozen parts, side by side, in two rounds; stopped or killed, the same command goes on. In the second the
-# encoder learns to speak the embeddings of the first round's LLM.
+# The two frozen parts side by side, a core each, then the adapter on both; stopped or killed, the same command goes on.
 PRETRAIN := OMP_NUM_THREADS=1 $(BIN)/speechverse pretrain
 foundations: $(READY)
-	$(MAKE) -j2 foundations/first/encoder foundations/first/llm
 	$(MAKE) -j2 foundations/encoder foundations/llm
-
-foundations/first/encoder: $(READY)
-	$(PRETRAIN) encoder recipes/foundations/encoder-tiny.yaml --output foundations/work-first-encoder --into $@
-
-foundations/first/llm: $(READY)
-	$(PRETRAIN) lm recipes/foundations/lm-tiny.yaml --output foundations/work-first-llm --into $@
+	$(MAKE) foundations/adapter
 
 foundations/encoder: $(READY)
-	$(PRETRAIN) encoder recipes/foundations/encoder-tiny-second.yaml --output foundations/work-encoder --into $@
+	$(PRETRAIN) encoder recipes/foundations/encoder-tiny.yaml --output foundations/work-encoder --into $@
 
 foundations/llm: $(READY)
-	$(PRETRAIN) lm recipes/foundations/lm-tiny-second.yaml --output foundations/work-llm --into $@
+	$(PRETRAIN) lm recipes/foundations/lm-tiny.yaml --output foundations/work-llm --into $@
+
+foundations/adapter: $(READY)
+	$(BIN)/speechverse synth foundations/world --train 10000 --dev 200 --test 0 --seed 41
+	$(BIN)/speechverse train recipes/foundations/adapter-tiny.yaml --output $@ $(if $(wildcard foundations/adapter/last),--resume)
+
+# Both go on for twice as long and more: how the parts that ship were made, in several goes.
+foundations-longer: $(READY)
+	$(MAKE) -j2 foundations/longer/encoder foundations/longer/llm
+
+foundations/longer/encoder: $(READY)
+	$(PRETRAIN) encoder recipes/foundations/encoder-tiny-longer.yaml --output foundations/work-longer-encoder --into $@
+
+foundations/longer/llm: $(READY)
+	$(PRETRAIN) lm recipes/foundations/lm-tiny-longer.yaml --output foundations/work-longer-llm --into $@
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -6,6 +6,7 @@ import pytest
 
 from speechverse.errors import RecipeError
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, load_recipe
+from speechverse.training.recipe_files import load_recipe as training_recipe
 
 RECIPES = Path(__file__).parents[3] / "recipes" / "foundations"
 
@@ -18,6 +19,16 @@ def test_the_shipped_recipes_load_and_share_one_tokenizer() -> None:
     larger = load_recipe(RECIPES / "encoder-gpu.yaml", EncoderRecipe)
     assert larger.tokenizer == lm.tokenizer
     assert larger.data.seed not in (encoder.data.seed, lm.data.seed)
+
+
+def test_make_foundations_parts_are_made_for_each_other() -> None:
+    encoder = load_recipe(RECIPES / "encoder-tiny.yaml", EncoderRecipe)
+    lm = load_recipe(RECIPES / "lm-tiny.yaml", LmRecipe)
+    assert encoder.ctc is not None and Path(str(encoder.ctc.embeddings)) == RECIPES / "lm-tiny.yaml"
+    assert lm.freeze_embeddings and lm.initial is None
+    adapter = training_recipe(RECIPES / "adapter-tiny.yaml")
+    assert adapter.model is not None
+    assert (adapter.model.encoder, adapter.model.llm) == ("foundations/encoder", "foundations/llm")
 
 
 @pytest.mark.parametrize(
