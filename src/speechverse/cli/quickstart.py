@@ -28,7 +28,7 @@ QUESTIONS = (
 
 def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all that is made.")] = Path("quickstart"),
-    train_clips: Annotated[int, typer.Option(min=50, help="Clips of fresh speech to train on.")] = 3500,
+    train_clips: Annotated[int, typer.Option(min=50, help="Clips of fresh speech to train on.")] = 3300,
     limit: Annotated[int, typer.Option(min=1, help="Test examples a task.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of the fresh speech and of the training.")] = 1,
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the `tiny` recipe, key=value.")] = None,
