@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart foundations foundations/encoder foundations/llm foundations/adapter foundations-longer foundations/longer/encoder foundations/longer/llm test check bench setup clean
+.PHONY: quickstart foundations foundations/encoder foundations/llm foundations/world foundations/adapter foundations-longer foundations/longer/encoder foundations/longer/llm test check bench setup clean
 
 setup: $(READY)
 
@@ -20,10 +20,11 @@ $(READY): pyproject.toml constraints.txt
 quickstart: $(READY)
 	$(BIN)/speechverse quickstart --output quickstart
 
-# The two frozen parts side by side, a core each, then the adapter on both; stopped or killed, the same command goes on.
+# The two frozen parts side by side, a core each, and speech on the one that is free first; then the adapter on both.
+# Stopped or killed, the same command goes on.
 PRETRAIN := OMP_NUM_THREADS=1 $(BIN)/speechverse pretrain
 foundations: $(READY)
-	$(MAKE) -j2 foundations/encoder foundations/llm
+	$(MAKE) -j2 foundations/encoder foundations/llm foundations/world
 	$(MAKE) foundations/adapter
 
 foundations/encoder: $(READY)
@@ -32,8 +33,10 @@ foundations/encoder: $(READY)
 foundations/llm: $(READY)
 	$(PRETRAIN) lm recipes/foundations/lm-tiny.yaml --output foundations/work-llm --into $@
 
-foundations/adapter: $(READY)
-	$(BIN)/speechverse synth foundations/world --train 10000 --dev 200 --test 0 --seed 41
+foundations/world: $(READY)
+	$(BIN)/speechverse synth $@ --train 10000 --dev 200 --test 0 --seed 41
+
+foundations/adapter: $(READY) foundations/world
 	$(BIN)/speechverse train recipes/foundations/adapter-tiny.yaml --output $@ $(if $(wildcard foundations/adapter/last),--resume)
 
 # Both go on for twice as long and more: how the parts that ship were made, in several goes.
