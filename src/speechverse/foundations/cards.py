@@ -73,7 +73,7 @@ The body of a small speech encoder (`{model_type}`, {parameters:.2f} M parameter
 {frame_rate:g} frames a second), pre-trained with BEST-RQ alone on {heard} It has no head: it gives states to build on
 (an LLM's ears, a classifier, a CTC head to fine-tune), and transcribes nothing by itself. {loading}
 
-Recipe: `{recipe}`, seed {seed}: {steps} steps of BEST-RQ.
+Recipe: `{recipe}`, seed {seed}: {steps} steps of BEST-RQ.{begun}
 
 ## Held out
 
@@ -183,6 +183,7 @@ def body_card(
         **_body(recipe, model, own_hours),
         loading=_loading(model, "AutoModel"),
         steps=recipe.best_rq.steps,
+        begun=_begun(recipe),
         codes=recipe.objective.codebook_size,
         table=_last_look(history),
         probes=_probed(report.probes),
@@ -200,7 +201,9 @@ def best_rq_card(recipe: EncoderRecipe, model: PreTrainedModel, report: EncoderR
 
 
 def _body(recipe: EncoderRecipe, model: PreTrainedModel, own_hours: float | None) -> dict[str, Any]:
-    made = f"{recipe.data.utterances} clips of synthetic speech and noises. It has never\nheard a human voice."
+    made = f"{recipe.data.utterances} clips of synthetic speech and noises."
+    if recipe.initial is None:  # what it begins with may have been made of anything
+        made += " It has never\nheard a human voice."
     return {
         "front": _FRONT if own_hours is None else _OWN_FRONT,
         "heard": made if own_hours is None else f"{own_hours:.2f} hours of its maker's own audio.",
@@ -215,7 +218,7 @@ def _body(recipe: EncoderRecipe, model: PreTrainedModel, own_hours: float | None
     }
 
 
-def _begun(recipe: EncoderRecipe | LmRecipe, more: str) -> str:
+def _begun(recipe: EncoderRecipe | LmRecipe, more: str = "") -> str:
     begun = f"\nBegun with the weights of a finished run (`{digest(recipe.initial)}`)." if recipe.initial else ""
     return begun + more
 

@@ -67,14 +67,16 @@ class Crew:
             return stop
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        flags = gradients[0].new_tensor([float(stop)])
+        flags = gradients[0].new_tensor([stop, *(p.grad is not None for p in trained)])
         whole = torch.cat([flags, *(gradient.flatten() for gradient in gradients)])
         with _loss_told():
             torch.distributed.all_reduce(whole)
-        stop = bool(whole[0] > 0)
-        for parameter, mean in zip(trained, (whole[1:] / self.size).split([p.numel() for p in trained]), strict=True):
-            parameter.grad = mean.view_as(parameter)
-        return stop
+        stopping, *used = (whole[: len(flags)] > 0).tolist()
+        means = (whole[len(flags) :] / self.size).split([p.numel() for p in trained])
+        for parameter, mean, anywhere in zip(trained, means, used, strict=True):
+            # What nobody used stays without a gradient: by one of zeros, decay and momentum would move it.
+            parameter.grad = mean.view_as(parameter) if anywhere else None
+        return stopping
 
 
 ALONE = Crew()

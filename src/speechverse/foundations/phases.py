@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from speechverse.errors import CheckpointError, UserError
+from speechverse.errors import CheckpointError, SpeechverseError, UserError
+from speechverse.files import recover
 from speechverse.foundations.beginnings import digest
 from speechverse.foundations.crew import ALONE, Crew
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, PhaseSettings
@@ -146,6 +148,7 @@ class Phase:
         loss.backward()
         stopping = self.crew.average(self.module.parameters(), stop.requested)
         norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.max_grad_norm)
+        self._refuse_divergence(step, float(loss.detach()), float(norm))
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
@@ -156,6 +159,16 @@ class Phase:
                 step + 1, {**numbers, "seconds": time.perf_counter() - began, "rate": schedule.get_last_lr()[0]}
             )
         return stopping
+
+    def _refuse_divergence(self, step: int, loss: float, norm: float) -> None:
+        """Before anything of it gets into the weights, and so into the state."""
+        if math.isfinite(norm):  # the same for all who train together, as it is of their mean gradient
+            return
+        raise SpeechverseError(
+            f"phase '{self.name}', step {step + 1}: the gradient's norm is {norm:g} (loss {loss:g}), the run has "
+            "diverged; the last saved state is kept. Begin again in another --output with a lower learning_rate (now "
+            f"{self.settings.learning_rate:g}) or more warmup_steps; compute.precision fp32 rules out rounding"
+        )
 
     def _look(self, step: int, log: RunLog, progress: Progress) -> None:
         assert self.evaluate is not None
@@ -180,6 +193,9 @@ class Phase:
         return {name: tensor.clone() for name, tensor in by_storage.values()}
 
     def _restore(self, folder: Path, optimizer: Any, schedule: Any) -> int:
+        if self.crew.leads:
+            recover(folder)
+        self.crew.wait()
         if not folder.exists():
             return 0
         state = load_state(folder)

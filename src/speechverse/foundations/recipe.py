@@ -89,21 +89,27 @@ class ConvShape(Strict):
             raise ValueError(f"{size} frames have no middle; give an odd number")
         return size
 
+    @model_validator(mode="after")
+    def _halves_to_its_stride(self) -> ConvShape:
+        if self.mel_conv_width and self.stride not in (2, 4, 8, 16):
+            raise ValueError(f"mel_conv_width needs a stride of 2, 4, 8 or 16, not {self.stride}; or make it 0")
+        return self
+
 
 class ConformerShape(Strict):
     """The paper's Conformer (transformers' `Wav2Vec2BertModel`)."""
 
     body: Literal["conformer"]
-    hidden_size: int = 144
-    num_hidden_layers: int = 5
-    num_attention_heads: int = 4
-    intermediate_size: int = 576
-    conv_depthwise_kernel_size: int = 15
-    stride: int = 4
+    hidden_size: int = Field(default=144, ge=1)
+    num_hidden_layers: int = Field(default=5, ge=1)
+    num_attention_heads: int = Field(default=4, ge=1)
+    intermediate_size: int = Field(default=576, ge=1)
+    conv_depthwise_kernel_size: int = Field(default=15, ge=1)
+    stride: int = Field(default=4, ge=1)
     position_embeddings_type: Literal["relative_key", "relative", "rotary"] | None = "relative_key"
-    left_max_position_embeddings: int = 32
-    right_max_position_embeddings: int = 16
-    dropout: float = 0.05
+    left_max_position_embeddings: int = Field(default=32, ge=0)
+    right_max_position_embeddings: int = Field(default=16, ge=0)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
 
 
 EncoderShape = ConvShape | ConformerShape
@@ -114,11 +120,11 @@ _BODIES = ("conv", "conformer")
 class BestRqRecipe(Strict):
     """The self-supervised objective."""
 
-    num_codebooks: int = 16
-    codebook_size: int = 8192
-    code_width: int = 16
-    mask_ratio: float = 0.4
-    mask_span: int = 10
+    num_codebooks: int = Field(default=16, ge=1)
+    codebook_size: int = Field(default=8192, ge=2)
+    code_width: int = Field(default=16, ge=1)
+    mask_ratio: float = Field(default=0.4, gt=0, lt=1)
+    mask_span: int = Field(default=10, ge=1)
 
 
 class EncoderData(Strict):
@@ -207,15 +213,15 @@ class CtcPhase(PhaseSettings):
             must be as wide as the encoder and have the recipe's tokenizer. None: the head has weights of its own.
     """
 
-    self_supervised: float = 0.5
-    self_supervised_every: int = 4
+    self_supervised: float = Field(0.5, ge=0)
+    self_supervised_every: int = Field(4, ge=1)
     low_layers: int = 2
     low_rate: float = 0.3
-    letters: float = 0.5
+    letters: float = Field(0.5, ge=0)
     letters_layer: int = 3
     easy_steps: int = Field(0, ge=0)
     easy_seconds: float = Field(4.0, gt=0)
-    calm_from: int | None = None
+    calm_from: int | None = Field(None, ge=0)
     voice: float = Field(0.0, ge=0)
     voice_layer: int = 3
     embeddings: str | None = None
@@ -263,15 +269,15 @@ class EncoderRecipe(Strict):
 class LmShape(Strict):
     """A pre-layer-norm encoder-decoder."""
 
-    width: int = 160
-    encoder_layers: int = 3
-    decoder_layers: int = 2
-    heads: int = 4
-    feed_forward: int = 640
-    dropout: float = 0.0
-    max_positions: int = 640
-    matching_heads: float = 0.5
-    matching_layers: int = 2
+    width: int = Field(default=160, ge=1)
+    encoder_layers: int = Field(default=3, ge=1)
+    decoder_layers: int = Field(default=2, ge=1)
+    heads: int = Field(default=4, ge=1)
+    feed_forward: int = Field(default=640, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    max_positions: int = Field(default=640, ge=20)
+    matching_heads: float = Field(default=0.5, ge=0, le=1)
+    matching_layers: int = Field(default=2, ge=0)
 
 
 class LmData(Strict):
@@ -329,6 +335,15 @@ class LmRecipe(Strict):
     compute: ComputeSettings = ComputeSettings()
     training: PhaseSettings
 
+    @model_validator(mode="after")
+    def _reaches_the_longest_sample(self) -> LmRecipe:
+        if self.data.max_tokens > self.shape.max_positions:
+            raise ValueError(
+                f"data.max_tokens is {self.data.max_tokens}, but shape.max_positions gives only "
+                f"{self.shape.max_positions} positions; make the one smaller or the other larger"
+            )
+        return self
+
 
 AnyRecipe = TypeVar("AnyRecipe", EncoderRecipe, LmRecipe)
 AnySection = TypeVar("AnySection", bound=Strict)
@@ -343,7 +358,7 @@ def load_recipe(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
     """
     try:
         values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"cannot read the recipe '{path}': {error}") from error
     try:
         recipe = kind.model_validate(values)

@@ -37,6 +37,10 @@ def test_make_foundations_parts_are_made_for_each_other() -> None:
         ("training: {steps: 1, learnig_rate: 1.0}", "learning_rate"),
         ("training: {steps: -1, learning_rate: 1.0}", "training.steps"),
         ("training: {steps: 1, warmup_steps: 1, learning_rate: 1.0}\nnonsense: 1", "nonsense"),
+        (
+            "training: {steps: 1, warmup_steps: 1, learning_rate: 1.0}\nshape: {max_positions: 300}",
+            "max_tokens is 400.*300",
+        ),
         ("training: {steps: 9, warmup_steps: 10, learning_rate: 1.0}", "warmup_steps 10 is longer .* of 9 steps"),
     ],
 )
@@ -54,6 +58,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
         ("{body: conformer, hiden_size: 4}", r"did you mean 'shape\.hidden_size'"),
         ("{hidden_size: 4}", r"shape\.body: say which body the encoder has \(conv, conformer\)"),
         ("{body: conv, num_hidden_layers: 2}", r"ctc\.letters_layer is 3; the encoder has 2 layers"),
+        ("{body: conv, mel_conv_width: 128, stride: 5}", r"mel_conv_width needs a stride of 2, 4, 8 or 16, not 5"),
         ("{body: conv, conv_kernel_size: 10}", r"shape\.conv_kernel_size: .*give an odd number"),
     ],
 )
@@ -74,3 +79,16 @@ def test_the_other_kind_of_recipe_is_refused() -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="cannot read"):
         load_recipe(tmp_path / "none.yaml", LmRecipe)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "sound.wav").write_bytes(b"RIFF\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="cannot read the recipe"):
+        load_recipe(tmp_path / "sound.wav", LmRecipe)
+
+
+def test_a_loss_every_0_steps_is_refused(tmp_path: Path) -> None:
+    path, phase = tmp_path / "wrong.yaml", "{steps: 1, warmup_steps: 1, learning_rate: 1.0"
+    path.write_text(f"kind: encoder\nname: x\nbest_rq: {phase}}}\nctc: {phase}, self_supervised_every: 0}}\n")
+    with pytest.raises(RecipeError, match=r"ctc\.self_supervised_every: .*greater than or equal to 1"):
+        load_recipe(path, EncoderRecipe)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from speechverse.errors import CheckpointError, UserError
+from speechverse.errors import CheckpointError, SpeechverseError, UserError
 from speechverse.foundations.phases import Phase, made_of
 from speechverse.foundations.recipe import LmRecipe, LmShape, PhaseSettings, TokenizerRecipe
 from speechverse.foundations.tokenizer import train_tokenizer
@@ -101,3 +101,28 @@ def test_ctrl_c_saves_says_how_to_go_on_and_interrupts(
         make_phase(stop_at=step).run(tmp_path)
     assert f"after step {step + 1} of 12" in (said := capsys.readouterr().err) and "the same command goes on" in said
     assert load_state(tmp_path / "toy").info["step"] == step + 1
+
+
+def test_a_kill_between_the_two_renames_begins_nothing_anew(tmp_path: Path) -> None:
+    whole = make_phase()
+    whole.run(tmp_path / "whole")
+    with pytest.raises(Killed):
+        make_phase(kill_at=7).run(tmp_path / "killed")
+    os.replace(tmp_path / "killed/toy", tmp_path / "killed/.toy.old")
+    resumed, trained = make_phase(), []
+    loss = resumed.loss
+    resumed.loss = lambda step: trained.append(step) or loss(step)
+    resumed.run(tmp_path / "killed")
+    assert trained == list(range(4, 12))
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_a_run_that_diverges_ends_and_keeps_its_last_state(tmp_path: Path) -> None:
+    phase = make_phase()
+    loss = phase.loss
+    phase.loss = lambda step: (loss(step)[0] * (float("nan") if step == 6 else 1.0), {})
+    with pytest.raises(SpeechverseError, match=r"'toy', step 7: .*diverged.*lower learning_rate \(now 0\.1\)"):
+        phase.run(tmp_path)
+    kept = load_state(tmp_path / "toy")
+    assert kept.info["step"] == 4 and all(tensor.isfinite().all() for tensor in kept.tensors["model"].values())
+    assert all(parameter.isfinite().all() for parameter in phase.module.parameters())
