@@ -10,8 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from speechverse.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ASSETS = Path(__file__).parent / "assets" / "tiny"
 BUILT_IN = {"tiny": _ASSETS / "adapter", "tiny-encoder": _ASSETS / "encoder", "tiny-llm": _ASSETS / "llm"}
@@ -128,6 +132,21 @@ def weight_files(folder: Path) -> list[Path]:
             shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
             return [folder / shard for shard in sorted(set(shards))]
     raise CheckpointError(f"'{folder}' holds no weights (model.safetensors); give a folder in the model hub's format")
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        CheckpointError: If it cannot be read, such as a file that was cut short.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"'{file}' cannot be read ({error}); fetch or save the checkpoint anew") from error
 
 
 def fingerprint(folder: str | Path) -> str:

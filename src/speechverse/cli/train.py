@@ -50,8 +50,8 @@ def command(
     if resume and overwrite:
         raise UserError("--resume goes on with a run, --overwrite deletes it; give one of them")
     try:
-        import accelerate  # noqa: F401
         import lhotse  # noqa: F401
+        from accelerate import PartialState
     except ImportError:
         raise MissingExtraError("training", "train") from None
 
@@ -63,6 +63,8 @@ def command(
     loaded = load_recipe(recipe, overrides or [])
     folder = output or Path("runs") / loaded.name
     summary = train(loaded, folder, resume=resume, overwrite=overwrite)
+    if not PartialState().is_main_process:  # of several, one tells
+        return
     if as_json:
         typer.echo(json.dumps(summary, indent=1))
     else:

@@ -44,7 +44,9 @@ def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override
     if name is None:
         raise CheckpointError(f"the checkpoint names no {kind}; say which with {kind}=...")
     try:
-        resolved = resolve(name, getattr(config, f"{kind}_revision"), relative_to=None if override else folder)
+        # The revision is that of the name it was trained by, and means nothing in another repository.
+        revision = None if override else getattr(config, f"{kind}_revision")
+        resolved = resolve(name, revision, relative_to=None if override else folder)
     except CheckpointError as error:
         raise CheckpointError(
             f"the checkpoint's {kind} is not where it was: {error}; say where with {kind}=..."

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from speechverse.errors import CheckpointError
 from speechverse.files import whole_folder, write_text, written_aside
-from speechverse.hub import fingerprint, local_folder, quiet_transformers, resolve, weight_files
+from speechverse.hub import fingerprint, local_folder, quiet_transformers, read_weights, resolve, weight_files
 from speechverse.models import lora
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import load_tokenizer
@@ -75,8 +74,7 @@ def load_trained(model: SpeechVerseForConditionalGeneration, folder: Path) -> No
     Raises:
         CheckpointError: If the weights do not fit.
     """
-    with safe_open(folder / WEIGHTS, framework="pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys()}
+    weights = read_weights(folder / WEIGHTS)
     own = trained_state(model)
     for name in weights.keys() | own.keys():
         if name not in weights or name not in own or weights[name].shape != own[name].shape:

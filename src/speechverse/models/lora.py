@@ -11,12 +11,13 @@ from typing import Any
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer, cast_adapter_dtype
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
 from speechverse.files import written_aside
+from speechverse.hub import read_weights
 
 DEFAULTS: dict[str, Any] = {"rank": 16, "alpha": 32, "dropout": 0.05, "targets": None}
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -89,7 +90,7 @@ def load(llm: PreTrainedModel, folder: Path) -> None:
     """
     if not (folder / _WEIGHTS).is_file():
         raise CheckpointError(f"'{folder}' holds no LoRA weights ({_WEIGHTS}); the checkpoint is not whole")
-    weights = {name.removeprefix(_PEFT_PREFIX): tensor for name, tensor in load_file(folder / _WEIGHTS).items()}
+    weights = {name.removeprefix(_PEFT_PREFIX): tensor for name, tensor in read_weights(folder / _WEIGHTS).items()}
     expected = get_peft_model_state_dict(llm, adapter_name="default")
     if (
         wrong := {name: t.shape for name, t in weights.items()}.items()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel
 
 from speechverse.errors import RecipeError
 from speechverse.training.recipe import Recipe
 
+_PATIENCE = timedelta(hours=12)  # others wait while the first hears what is cached
 _BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
 
@@ -35,7 +37,8 @@ class Engine:
         # Autocast is our own, for accelerate's copies every output to fp32.
         encoder_trains = any("encoder" in stage.train for stage in recipe.curriculum)
         ddp = DistributedDataParallelKwargs(find_unused_parameters=encoder_trains)
-        accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[ddp])
+        group = InitProcessGroupKwargs(timeout=_PATIENCE)
+        accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[ddp, group])
         batches, processes = recipe.data.batch.micro_batches, accelerator.num_processes
         if batches % processes:
             raise RecipeError(

@@ -81,7 +81,7 @@ def load_state(folder: Path) -> State:
     try:
         tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         objects = {path.stem: torch.load(path, map_location="cpu") for path in sorted(folder.glob("*.pt"))}
-    except (OSError, ValueError) as error:
+    except Exception as error:  # torch and safetensors have no word in common for a broken file
         raise _not_whole(folder, error) from error
     return State(info, tensors, objects)
 

@@ -16,7 +16,10 @@ from speechverse.tasks import get_task
 from speechverse.training.engine import Engine
 from speechverse.training.loss import TaskSums, example_losses, loss_numbers, merge_sums
 from speechverse.training.recipe import Recipe
-from speechverse.types import Example
+from speechverse.types import AudioRef, Example
+
+_Key = tuple[AudioRef, str]
+"""Tells an example from that of another corpus, which may have the same id."""
 
 
 @dataclass(frozen=True)
@@ -46,37 +49,41 @@ class Validator:
         model.eval()
         with torch.no_grad(), engine.autocast():
             parts = engine.gather([self._losses(model, engine)])
-            unheard = frozenset[str]().union(*(skipped for _, skipped in parts))
+            unheard = frozenset[_Key]().union(*(skipped for _, skipped in parts))
             answers = engine.gather(self._answers(model, engine, unheard))
         model.train()
         sums = merge_sums(part for part, _ in parts)
         numbers = loss_numbers(sums) | _scores(answers) | ({"unreadable": len(unheard)} if unheard else {})
         return {f"validation/{name}": value for name, value in numbers.items()}
 
-    def _losses(self, model: Any, engine: Engine) -> tuple[dict[str, list[float]], list[str]]:
+    def _losses(self, model: Any, engine: Engine) -> tuple[dict[str, list[float]], list[_Key]]:
         """This process' sums by task, and the examples whose clip could not be heard."""
-        budget, weights = self.recipe.data.batch, {example.id: weight for example, weight in self.examples}
+        budget, weights = self.recipe.data.batch, {_key(example): weight for example, weight in self.examples}
         examples = [example for example, _ in self.examples]
         batches = pack(examples, self.length, budget.max_positions, budget.max_examples)
-        sums, skipped = TaskSums(), list[str]()
+        sums, skipped = TaskSums(), list[_Key]()
         for batch in _own(batches, engine):
-            collated = self.collator(batch.examples, [weights[example.id] for example in batch.examples])
+            collated = self.collator(batch.examples, [weights[_key(example)] for example in batch.examples])
             collated = collated.to(engine.device)
             losses = example_losses(model, collated, self.objective)
             sums.add(collated.tasks, collated.loss_weights, losses)
-            skipped += collated.skipped
+            skipped += [_key(example) for example in batch.examples if example.id in collated.skipped]
         return sums.read(), skipped
 
-    def _answers(self, model: Any, engine: Engine, unheard: Collection[str]) -> list[tuple[str, str, Example]]:
+    def _answers(self, model: Any, engine: Engine, unheard: Collection[_Key]) -> list[tuple[str, str, Example]]:
         by_task: dict[str, list[Example]] = defaultdict(list)
         for example, _ in self.examples:
             by_task[example.task].append(example)
         decoded = self.recipe.data.validation.decoded
-        chosen = [e for examples in by_task.values() for e in examples[:decoded] if e.id not in unheard]
+        chosen = [e for examples in by_task.values() for e in examples[:decoded] if _key(e) not in unheard]
         options = DecodingOptions(**self.recipe.decoding.model_dump())
         own = _own(chosen, engine)
         answers = answer(model, self.processor, own, options, cache=self.cache) if own else []
         return [(e.id, a.text, e) for e, a in zip(own, answers, strict=True)]
+
+
+def _key(example: Example) -> _Key:
+    return example.utterance.audio, example.id
 
 
 def told(numbers: Mapping[str, float]) -> str:

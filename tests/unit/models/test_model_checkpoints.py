@@ -14,7 +14,7 @@ from safetensors import safe_open
 from speechverse.encoders import encoder_from_config
 from speechverse.errors import CheckpointError
 from speechverse.hub import BUILT_IN, fingerprint, resolve
-from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor
+from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor, assembly
 from speechverse.models.modeling_speechverse import SpeechVerseConfig
 
 Model = SpeechVerseForConditionalGeneration
@@ -108,6 +108,16 @@ def test_the_wrong_llm_or_encoder_is_named(make_model, llm_folders, encoder_fold
     assert Model.from_pretrained(tmp_path / "checkpoint", encoder=moved).config.encoder == str(moved)
 
 
+def test_a_mirror_is_not_asked_for_the_revision_of_where_it_was(monkeypatch, tmp_path) -> None:
+    asked = []
+    monkeypatch.setattr(assembly, "resolve", lambda name, revision, **_: asked.append((name, revision)) or 1 / 0)
+    config = SpeechVerseConfig(encoder="org/encoder", encoder_revision="v2")
+    for override in (None, "mirror/encoder"):
+        with pytest.raises(ZeroDivisionError):
+            assembly.find_foundation("encoder", config, tmp_path, override)
+    assert asked == [("org/encoder", "v2"), ("mirror/encoder", None)]
+
+
 def test_foundations_that_are_gone_are_asked_for(make_model, tmp_path) -> None:
     make_model("t5").save_pretrained(tmp_path)
     config = SpeechVerseConfig.from_pretrained(tmp_path)
@@ -119,6 +129,12 @@ def test_foundations_that_are_gone_are_asked_for(make_model, tmp_path) -> None:
 
 def test_half_written_checkpoints_are_refused(make_model, tmp_path) -> None:
     make_model("t5").save_pretrained(tmp_path)
+    for name in ("lora/adapter_model.safetensors", "adapter.safetensors"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(CheckpointError, match=rf"{name}' cannot be read .*fetch or save the checkpoint anew"):
+            Model.from_pretrained(tmp_path)
+        (tmp_path / name).write_bytes(content)
     (tmp_path / "lora" / "adapter_model.safetensors").unlink()
     with pytest.raises(CheckpointError, match="not whole"):
         Model.from_pretrained(tmp_path)

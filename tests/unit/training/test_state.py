@@ -40,6 +40,16 @@ def test_what_is_half_written_is_never_taken_for_whole(tmp_path: Path):
         load_state(tmp_path / "other")
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.pt"])
+def test_a_file_cut_short_is_told(tmp_path: Path, file: str):
+    save_state(tmp_path / "s", info={}, tensors={"model": {"a": torch.randn(99)}}, objects={"optimizer": {"x": [1]}})
+    content = (tmp_path / "s" / file).read_bytes()
+    for length in (0, len(content) // 2):
+        (tmp_path / "s" / file).write_bytes(content[:length])
+        with pytest.raises(CheckpointError, match="no whole training state.*delete that folder"):
+            load_state(tmp_path / "s")
+
+
 def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     save_state(tmp_path / "s", info={"step": 1})
     real, calls = os.replace, []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import random
 import signal
 import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,16 +26,20 @@ from speechverse.data import Collator, LoadedStep, MixtureItem
 from speechverse.data.mixture import Mixture
 from speechverse.errors import CheckpointError, RecipeError, SpeechverseError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
-from speechverse.training import recipe_files
+from speechverse.tasks import Ask, get_task
+from speechverse.training import recipe_files, validation
 from speechverse.training import trainer as trainer_module
 from speechverse.training.build import build_model, make_trainable
 from speechverse.training.engine import Engine, resolve_precision
+from speechverse.training.loss import ExampleLosses
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import load_recipe, recipe_from
 from speechverse.training.sources import Sources
 from speechverse.training.stage import StageRun
 from speechverse.training.state import load_state
 from speechverse.training.trainer import Trainer, train
+from speechverse.training.validation import Validator
+from speechverse.types import Answer, AudioRef, Utterance
 
 MakeRecipe = Callable[..., Recipe]
 FilesUpTo = Callable[[int], AbstractContextManager[None]]
@@ -347,6 +353,31 @@ def test_patience_ends_a_stage_and_hands_its_best_weights_on(
     assert done["steps"] == done["kept_step"] + 2 < 40
     best, kept = weights(tmp_path / "run" / "best"), weights(tmp_path / "run")
     assert all(torch.equal(best[name], kept[name]) for name in kept)
+
+
+def test_two_corpora_may_share_ids_in_validation(recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch):
+    task, weighed, answered = get_task("asr"), {}, []
+    clips = [Utterance("0001", AudioRef(Path(name)), 1.0, text=name) for name in ("mine.wav", "yours.wav")]
+    examples = [task.render(clip, Ask(random.Random(0))) for clip in clips]
+
+    def collate(some: list, weights: list) -> SimpleNamespace:
+        weighed.update({example.utterance.text: weight for example, weight in zip(some, weights, strict=True)})
+        skipped = {ex.id: "no sound" for ex in some if ex.utterance.text == "mine.wav"}
+        batch = SimpleNamespace(tasks=["asr"], loss_weights=torch.ones(1), skipped=skipped)
+        batch.to = lambda device: batch
+        return batch
+
+    def answers(model: object, processor: object, asked: list, *_: object, **__: object) -> list[Answer]:
+        answered.extend(example.utterance.text for example in asked)
+        return [Answer(text=example.target) for example in asked]
+
+    monkeypatch.setattr(validation, "example_losses", lambda *_: ExampleLosses(torch.ones(1), torch.ones(1)))
+    monkeypatch.setattr(validation, "answer", answers)
+    made = recipe(data={"batch": {"max_positions": 10, "max_examples": 1}, "validation": {"decoded": 2}})
+    pairs = list(zip(examples, (1.0, 5.0), strict=True))
+    numbers = Validator(made, pairs, collate, None, lambda example: 9).measure(torch.nn.Linear(1, 1), Engine.make(made))
+    assert weighed == {"mine.wav": 1.0, "yours.wav": 5.0}
+    assert answered == ["yours.wav"] and numbers["validation/unreadable"] == 1
 
 
 def test_a_bad_clip_in_training_or_validation_is_counted_and_skipped(recipe: MakeRecipe, world: Path, tmp_path: Path):
