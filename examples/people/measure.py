@@ -153,7 +153,7 @@ def answer(
 ) -> None:
     """Answers a JSONL corpus in several ways, each into a folder of its own; clips are heard once for all of them."""
     loaded = SpeechVerse.from_pretrained(model)
-    recogniser, _ = find_recogniser(loaded.model.config)
+    recogniser, _ = find_recogniser(loaded.model)
     opened = Corpus.from_jsonl(corpus.stem, {"test": corpus})
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output) as features:

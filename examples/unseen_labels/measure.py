@@ -62,7 +62,7 @@ def measure(options: argparse.Namespace, corpus: Path) -> OfferedResults:
             settings,
             output=output,
             features=Path(features),
-            recogniser=find_recogniser(loaded.model.config)[0],
+            recogniser=find_recogniser(loaded.model)[0],
             about_model=describe(loaded.model, options.model),
             watch=watch,
         )

@@ -37,10 +37,11 @@ def command(
       speechverse card recordings.jsonl -o card.html --embed
     """
     from speechverse.cli.evaluate import open_corpus, progress
-    from speechverse.evaluation.corpus_card import CardSettings, make_card, write_card
+    from speechverse.evaluation.corpus_card import CardSettings, make_card, numbers_beside, write_card
 
     settings = CardSettings(clips, seed, samples, embed)
     page = output or (corpus / "card.html" if corpus.is_dir() else corpus.with_suffix(".card.html"))
+    numbers_beside(page)  # a name that cannot be is told before the work
     with progress(json) as watch:
         card = make_card(open_corpus(corpus, "all"), settings, watch)
     numbers = write_card(card, page, _again(corpus, settings))

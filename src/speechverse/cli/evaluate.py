@@ -34,7 +34,7 @@ def command(
     tasks: Annotated[
         str | None, typer.Option(help="Tasks, with commas between, or 'all' that have labels. By default all.")
     ] = None,
-    systems: Annotated[str | None, typer.Option(help="Systems, with commas between. By default all five.")] = None,
+    systems: Annotated[str | None, typer.Option(help="Systems, with commas between. By default all six.")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Utterances a task; 0 takes all. By default 300.")] = None,
     held_out: Annotated[
         bool | None, typer.Option("--held-out/--seen", help="Ask in instructions the model never saw, or seen ones.")
@@ -132,12 +132,15 @@ def run(
 
     from speechverse.evaluation import evaluate, results_table, write_report
     from speechverse.evaluation.provenance import describe, find_recogniser, training_log
+    from speechverse.evaluation.systems import CtcCascade
     from speechverse.pipeline import SpeechVerse
 
     loaded = SpeechVerse.from_pretrained(model, device)
-    recogniser, why_none = find_recogniser(loaded.model.config)
-    if recogniser is None and "cascade-ctc" in settings.systems and not quiet:
-        typer.echo(f"cascade-ctc is left out: {why_none}", err=True)
+    recogniser = None
+    if CtcCascade.name in settings.systems:  # else a second encoder would be loaded for nothing
+        recogniser, why_none = find_recogniser(loaded.model)
+        if recogniser is None and not quiet:
+            typer.echo(f"{CtcCascade.name} is left out: {why_none}", err=True)
 
     def measure(features: Path | None) -> Results:
         with progress(quiet) as watch:
@@ -159,8 +162,8 @@ def run(
         console = Console()
         console.print(results_table(results))
         for note in results.notes:
-            console.print(f"[dim]{note}[/dim]")
-        console.print(f"results {output / 'results.json'}\npage    {page}")
+            console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
+        typer.echo(f"results {output / 'results.json'}\npage    {page}")
     return results
 
 

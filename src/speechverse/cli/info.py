@@ -65,7 +65,7 @@ def checkpoint(name: str) -> dict[str, Any]:
     model = SpeechVerse.from_pretrained(name, "cpu").model
     about = describe(model, name)
     recipe = local_folder(resolve(name)) / RECIPE
-    recogniser, why_none = find_recogniser(model.config)
+    recogniser, why_none = find_recogniser(model)
     return {
         **about,
         **{name: [round(weight, 4) for weight in about[name]] for name in LAYER_WEIGHTS if about[name]},

@@ -51,6 +51,7 @@ def command(
     """
     from rich.console import Console
 
+    from speechverse.data import limited
     from speechverse.evaluation.probes import digit_clips
     from speechverse.evaluation.recognition import recognition_table
     from speechverse.files import write_text
@@ -58,7 +59,7 @@ def command(
     fitted, tested = _part(corpus, fit), _part(test_corpus or corpus, test)
     to_read = [*([tested] if tested.words else []), *(_to_read(path) for path in read or ())]
     people = digit_clips(_part(digits, None).utterances) if digits else []
-    clips = (fitted.utterances[: limit or None], tested.utterances, people)
+    clips = (list(limited(fitted.utterances, limit or None)), tested.utterances, people)
     console, about = Console(quiet=json), []
     for encoder in encoders:
         table = _probe(encoder, *clips, device, quiet=json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from speechverse.files import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 QUESTIONS = (
     "Transcribe the preceding audio.",
@@ -45,7 +47,7 @@ def command(
 
 
 class Quickstart:
-    """The five parts in their order; each leaves whole files behind and is passed over when they are there."""
+    """The four parts in their order; each leaves whole files behind and is passed over when they are there."""
 
     def __init__(
         self, console: Console, output: Path, train_clips: int, limit: int, seed: int, overrides: tuple[str, ...]
@@ -95,17 +97,18 @@ class Quickstart:
             evaluate_as_recipe(self.model, self.report)
 
     def ask(self) -> None:
+        from rich.text import Text
+
         from speechverse import SpeechVerse
         from speechverse.data import Corpus
 
         model = SpeechVerse.from_pretrained(self.model)
         for utterance in _askable(Corpus.open(self.test))[:3]:
-            self.console.print(
-                f"\n[bold]{utterance.audio.path}[/bold]  ({utterance.duration:.1f} s: “{utterance.text}”)"
-            )
+            said = f"  ({utterance.duration:.1f} s: “{utterance.text}”)"
+            self._print(Text.assemble("\n", (str(utterance.audio.path), "bold"), said))
             answers: Any = model.ask([utterance.audio] * len(QUESTIONS), list(QUESTIONS))
             for question, answer in zip(QUESTIONS, answers, strict=True):
-                self.console.print(f"  {question:<44} [green]{answer.text}[/green]")
+                self._print(Text.assemble(f"  {question:<44} ", (answer.text, "green")))
 
     @contextmanager
     def _timed(self, title: str) -> Iterator[None]:
@@ -120,9 +123,13 @@ class Quickstart:
     def _say_where(self) -> None:
         spent = ", ".join(f"{title} {seconds:.0f} s" for title, seconds in self.times.items())
         self.console.rule("[bold]done", align="left")
-        self.console.print(f"time    {spent}; together {sum(self.times.values()) / 60:.1f} min")
-        self.console.print(f"page    {(self.report / 'report.html').resolve()}")
-        self.console.print(f'ask     speechverse ask CLIP "What is being said?" --model {self.model}')
+        self._print(f"time    {spent}; together {sum(self.times.values()) / 60:.1f} min")
+        self._print(f"page    {(self.report / 'report.html').resolve()}")
+        self._print(f'ask     speechverse ask CLIP "What is being said?" --model {shlex.quote(str(self.model))}')
+
+    def _print(self, line: str | Text) -> None:
+        """As it is, and never folded: paths and commands are there to be copied."""
+        self.console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _askable(corpus: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from speechverse.data.labels import collect_labels
 from speechverse.data.loader import LoadedStep, PlanLoader
 from speechverse.data.mixture import Mixture, MixtureItem
 from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch, pack
-from speechverse.data.render import render_for_evaluation
+from speechverse.data.render import limited, render_for_evaluation
 
 __all__ = [
     "Batch",
@@ -27,6 +27,7 @@ __all__ = [
     "PlanLoader",
     "collect_labels",
     "encoder_fingerprint",
+    "limited",
     "measured_by",
     "pack",
     "render_for_evaluation",

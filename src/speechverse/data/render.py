@@ -38,7 +38,7 @@ def render_for_evaluation(
         CorpusError: If no utterance of the split has what the task asks for.
     """
     task = get_task(task) if isinstance(task, str) else task
-    utterances = _limited(applicable(task, corpus, split), limit, seed)
+    utterances = limited(applicable(task, corpus, split), limit, seed)
     labels, vocabulary = labels_for(task, corpus), corpus.keywords(split)
     return [
         task.render(
@@ -51,7 +51,8 @@ def render_for_evaluation(
     ]
 
 
-def _limited(utterances: Sequence[Utterance], limit: int | None, seed: int) -> Sequence[Utterance]:
+def limited(utterances: Sequence[Utterance], limit: int | None, seed: int = 0) -> Sequence[Utterance]:
+    """At most so many, chosen by hash and in their order: a manifest may come sorted by class."""
     if limit is None or limit >= len(utterances):
         return utterances
     places = sorted(range(len(utterances)), key=lambda place: hash_seed(seed, "limit", utterances[place].id))

@@ -95,26 +95,34 @@ def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
     return [row[row != blank].tolist() for row in rows]
 
 
-def load_ctc(name_or_path: str | Path) -> CtcRecogniser:
+def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRecogniser:
     """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer from one folder in the hub's format.
+
+    Args:
+        name_or_path: A built-in name, a local folder, or a hub id.
+        revision: The hub revision.
 
     Raises:
         CheckpointError: If there is no such model, head or tokenizer, or an adapter stands before the head.
     """
-    resolved = resolve(name_or_path)
+    resolved = resolve(name_or_path, revision)
     with loading("CTC model", resolved):
-        config = AutoConfig.from_pretrained(resolved.name)
+        config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
     _refuse_adapter(config, resolved.name)
     if getattr(config, "vocab_size", 0) is None:
         raise _headless(resolved.name)
     with loading("CTC model", resolved):
-        model, info = AutoModelForCTC.from_pretrained(resolved.name, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(resolved.name)
+        model, info = AutoModelForCTC.from_pretrained(
+            resolved.name, revision=resolved.revision, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
     name = next((name for name in _HEADS if hasattr(model, name)), None)
     if name is None or any(key.startswith(name) for key in info["missing_keys"]):
         raise _headless(resolved.name)
     head: Any = getattr(model, name)
-    return CtcRecogniser(load_encoder(resolved.name), head, tokenizer, blank=config.pad_token_id)
+    return CtcRecogniser(
+        load_encoder(resolved.name, revision=resolved.revision), head, tokenizer, blank=config.pad_token_id
+    )
 
 
 def _refuse_adapter(config: PreTrainedConfig, name: str) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechverse.encoders.ctc import load_ctc
+from speechverse.encoders.ctc import CtcRecogniser, load_ctc
 from speechverse.errors import CheckpointError
 from speechverse.hub import fingerprint, local_folder, resolve
 
@@ -56,17 +55,17 @@ def training_log(name: str | Path) -> Path | None:
     return next((place / METRICS for place in (folder, folder.parent) if (place / METRICS).is_file()), None)
 
 
-def find_recogniser(config: Any) -> tuple[Callable[[], Any] | None, str]:
-    """Makes the CTC recogniser of a loaded model's encoder.
+def find_recogniser(model: Any) -> tuple[CtcRecogniser | None, str]:
+    """Loads the CTC recogniser that stands on a loaded model's encoder, at its revision and on its device.
 
     Returns:
-        What makes it, or None with the reason why the encoder has none.
+        The recogniser, or None with the reason why the encoder has none.
     """
+    config = model.config
     try:
-        recogniser = load_ctc(config.encoder)
+        return load_ctc(config.encoder, revision=config.encoder_revision).to(model.device), ""
     except CheckpointError as error:
         return None, str(error)
-    return lambda: recogniser, ""
 
 
 def _checkpoint_fingerprint(folder: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from speechverse import __version__, audio
 from speechverse.data import Corpus, FeatureCache, render_for_evaluation
 from speechverse.decoding import DecodingOptions
+from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.errors import AudioError, CorpusError, UserError
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
@@ -86,7 +87,7 @@ def evaluate(
     *,
     output: Path | None = None,
     features: Path | None = None,
-    recogniser: Callable[[], Any] | None = None,
+    recogniser: CtcRecogniser | None = None,
     about_model: Mapping[str, Any] | None = None,
     watch: Watch = lambda done, total, what: None,
 ) -> Results:
@@ -100,7 +101,7 @@ def evaluate(
         output: Folder for `results.json` and `answers.jsonl`; None writes nothing.
         features: Folder for what the encoder hears, once for all tasks and systems, in its own precision; what is there
             already is not heard again. With None each clip is heard anew for every answer.
-        recogniser: Makes the CTC recogniser of the encoder, for `cascade-ctc`.
+        recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see `provenance.find_recogniser`).
         about_model: What the results say of the model (see `provenance.describe`).
         watch: Told of progress.
 

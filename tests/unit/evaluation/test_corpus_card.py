@@ -17,6 +17,7 @@ from speechverse.audio import Waveform, save
 from speechverse.cli import build_app
 from speechverse.data import Corpus, write_corpus
 from speechverse.evaluation.corpus_card import Card, CardSettings, make_card
+from speechverse.evaluation.corpus_card.fields import count_field, find_fields
 from speechverse.synth.language import inventory, overlap
 from speechverse.types import AudioRef, Utterance
 
@@ -93,7 +94,7 @@ def test_what_leaks_is_found_and_said(corpus_of: Callable[..., Path]) -> None:
 
 def test_one_split_is_measured_across_speakers(corpus_of: Callable[..., Path]) -> None:
     card = make_card(Corpus.open(corpus_of(splits=("test",))))
-    assert {ceiling.how for ceiling in card.ceilings} == {"5 folds, speakers apart"}
+    assert {ceiling.how for ceiling in card.ceilings} == {"5 groups of speakers, apart"}
     assert all(ceiling.clips <= 120 for ceiling in card.ceilings)
 
 
@@ -181,3 +182,24 @@ def test_sentences_of_the_spoken_world_are_compared_with_their_labels(
         card = make_card(write_corpus(folder, "world", {"train": clips(folder, "train", 8)}, labels))
         assert len([c for c in card.ceilings if c.measure == "accuracy"]) == 4 * broken
         assert len([fault for fault in card.faults if "words shared with name and description" in fault]) == broken
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ((0.5, float("inf"), 20.0), {"0.5", "inf", "20.0"}),
+        ((1700000000.0, 1700000029.0, 1700000059.0), {"1700000000 to 1700000010", "1700000020 to 1700000030"}),
+    ],
+)
+def test_numbers_without_end_or_close_together_are_still_told_apart(values: tuple, classes: set[str]) -> None:
+    some = [Utterance(str(value), AudioRef(Path("a.wav")), 1.0, labels={"measured": value}) for value in values]
+    (field,) = find_fields(some)
+    counts = count_field(field, {"test": some})
+    assert classes <= set(counts.counts) and sum(count["test"] for count in counts.counts.values()) == 3
+    assert counts.num_classes == 3
+
+
+def test_a_page_is_not_written_where_its_numbers_go(honest: Path, tmp_path: Path) -> None:
+    shown = CliRunner().invoke(build_app(), ["card", str(honest), "--output", str(tmp_path / "card.json")])
+    assert "give it another ending, such as .html" in str(shown.exception)
+    assert not list(tmp_path.iterdir())

@@ -14,8 +14,16 @@ from speechverse.audio import load
 from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import load_ctc
-from speechverse.errors import CacheError, CorpusError, UserError
-from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, load_results, results_table, write_report
+from speechverse.errors import CacheError, CheckpointError, CorpusError, UserError
+from speechverse.evaluation import (
+    EvaluationSettings,
+    evaluate,
+    load_answers,
+    load_results,
+    provenance,
+    results_table,
+    write_report,
+)
 from speechverse.evaluation.provenance import describe, find_recogniser, training_log
 from speechverse.metrics import METRICS
 from speechverse.types import AudioRef, Utterance
@@ -27,7 +35,7 @@ SYSTEMS = ("speechverse", "cascade-ctc", "cascade", "oracle", "log-mel", "majori
 @pytest.fixture(scope="session")
 def evaluated(tmp_path_factory, loaded, corpus, checkpoint):
     folder, watched = tmp_path_factory.mktemp("evaluated"), []
-    recogniser, _ = find_recogniser(loaded[0].config)
+    recogniser, _ = find_recogniser(loaded[0])
     results = evaluate(
         *loaded,
         corpus,
@@ -191,7 +199,7 @@ def test_the_table_has_a_row_for_every_task_and_group(evaluated):
 
 def test_hearing_once_changes_no_answer(evaluated, loaded, corpus, tmp_path):
     results, folder, _ = evaluated
-    recogniser, _ = find_recogniser(loaded[0].config)
+    recogniser, _ = find_recogniser(loaded[0])
     watched = []
     heard_once = evaluate(
         *loaded,
@@ -232,7 +240,7 @@ def test_every_clip_is_heard_once_and_transcribed_once(loaded, corpus, tmp_path,
     monkeypatch.setattr(type(model.encoder), "forward", forward)
     counted(Cascade), counted(CtcCascade)
     settings = replace(SETTINGS, systems=("speechverse", "cascade-ctc", "cascade"))
-    evaluate(model, processor, corpus, settings, features=tmp_path, recogniser=lambda: recogniser)
+    evaluate(model, processor, corpus, settings, features=tmp_path, recogniser=recogniser)
     assert len(heard) == 5
     assert len(transcribed) == 10 and set(transcribed.values()) == {1}
 
@@ -244,9 +252,7 @@ def test_a_cut_encoder_is_not_lent_to_the_ctc_head(loaded, corpus, tmp_path, mon
     monkeypatch.setattr(model.config, "encoder_layers", 1)
     monkeypatch.setattr(recogniser, "transcribe_features", lambda features: ["of another encoder"] * len(features))
     settings = replace(SETTINGS, tasks=("asr",), systems=("cascade-ctc",))
-    evaluate(
-        model, processor, corpus, settings, output=tmp_path, features=tmp_path / "f", recogniser=lambda: recogniser
-    )
+    evaluate(model, processor, corpus, settings, output=tmp_path, features=tmp_path / "f", recogniser=recogniser)
     answers = [record.answer for record in load_answers(tmp_path)]
     assert len(answers) == 4
     assert answers == expected[:4]
@@ -405,3 +411,16 @@ def test_results_of_another_schema_are_refused(tmp_path):
     (tmp_path / "results.json").write_text('{"schema": 99}')
     with pytest.raises(UserError, match="schema 99"):
         load_results(tmp_path)
+
+
+def test_the_recogniser_is_that_of_the_encoder_s_revision(loaded, monkeypatch):
+    asked = []
+
+    def load(name, *, revision):
+        asked.append((name, revision))
+        raise CheckpointError("no head")
+
+    monkeypatch.setattr(provenance, "load_ctc", load)
+    monkeypatch.setattr(loaded[0].config, "encoder_revision", "v2")
+    assert find_recogniser(loaded[0]) == (None, "no head")
+    assert asked == [(loaded[0].config.encoder, "v2")]

@@ -119,7 +119,7 @@ def test_everyone_chooses_and_everything_is_kept(loaded: Any, corpus: Corpus, tm
         OfferSettings(size=3, num_resamples=50),
         output=tmp_path,
         features=tmp_path / "features",
-        recogniser=find_recogniser(model.config)[0],
+        recogniser=find_recogniser(model)[0],
     )
     assert results.chance == pytest.approx(1 / 3)
     assert not results.notes and not results.skipped

@@ -11,7 +11,7 @@ import pytest
 
 from speechverse.audio import Waveform, save
 from speechverse.data import Corpus
-from speechverse.evaluation import EvaluationSettings, evaluate, load_answers
+from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, systems
 from speechverse.evaluation.systems import LogMel, Parts
 from speechverse.tasks import Ask, get_task
 from speechverse.types import AudioRef, Utterance
@@ -66,6 +66,39 @@ def test_nobody_who_is_tested_is_fitted_on(folder, monkeypatch):
     answers = LogMel(Parts(None, None, None)).answer(examples)
     assert [made.text for made in answers] == [example.target for example in examples]
     assert set().union(*asked) == {clip.speaker for clip in tested} and len(asked) > 1
+
+
+def test_a_pair_s_voices_are_both_kept_apart(folder, monkeypatch):
+    task, alone = get_task("asc"), clips(folder("test"), 40, "level")
+    pairs = [
+        replace(clip, id=f"{clip.id}+", speaker=f"{clip.speaker}+{other.speaker}")
+        for clip, other in zip(alone, reversed(alone), strict=True)
+    ]
+    examples = [task.render(clip, Ask(random.Random(0))) for clip in [*alone, *pairs]]
+
+    def told(self: LogMel, fitted, rows):
+        voices = [{name for ex in part for name in ex.utterance.speaker.split("+")} for part in (fitted, rows)]
+        assert voices[0] and voices[0].isdisjoint(voices[1])
+        return [example.target for example in rows]
+
+    monkeypatch.setattr(LogMel, "_told", told)
+    answers = LogMel(Parts(None, None, None)).answer(examples)
+    assert [made.text for made in answers] == [example.target for example in examples]
+
+
+def test_a_training_split_sorted_by_class_is_fitted_on_all_of_them(folder, monkeypatch):
+    task, train = get_task("asc"), sorted(clips(folder("train"), 40, "level"), key=lambda u: u.labels["sentiment"])
+    examples = [task.render(clip, Ask(random.Random(0))) for clip in train]
+    fitted_on: list[str] = []
+
+    def told(self: LogMel, fitted, rows):
+        fitted_on.extend(example.target for example in fitted)
+        return ["positive"] * len(rows)
+
+    monkeypatch.setattr(LogMel, "_told", told)
+    monkeypatch.setattr(systems, "_FITTED_ON", 20)
+    LogMel(Parts(None, None, None, training_examples=lambda name: examples)).answer(examples[:1])
+    assert len(fitted_on) == 20 and set(fitted_on) == {"positive", "negative"}
 
 
 def test_a_training_clip_that_cannot_be_heard_is_left_out(folder, loaded, tmp_path, caplog):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from speechverse.evaluation.corpus_card.card import Card, CardSettings, make_card, write_card
+from speechverse.evaluation.corpus_card.card import Card, CardSettings, make_card, numbers_beside, write_card
 
-__all__ = ["Card", "CardSettings", "make_card", "write_card"]
+__all__ = ["Card", "CardSettings", "make_card", "numbers_beside", "write_card"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechverse import __version__
 from speechverse.data import Corpus
-from speechverse.errors import CorpusError
+from speechverse.errors import CorpusError, UserError
 from speechverse.evaluation.corpus_card.ceilings import Ceiling, shortcut_ceilings
 from speechverse.evaluation.corpus_card.facts import Overlap, SplitFacts, overlaps, split_facts
 from speechverse.evaluation.corpus_card.fields import FieldCounts, count_field, find_fields
@@ -163,6 +163,18 @@ def make_card(
     )
 
 
+def numbers_beside(page: Path) -> Path:
+    """Where a card's numbers go: beside its page, under the same name.
+
+    Raises:
+        UserError: The page itself has that name.
+    """
+    numbers = page.with_suffix(".json")
+    if numbers == page:
+        raise UserError(f"the page cannot be '{page}', where its numbers go; give it another ending, such as .html")
+    return numbers
+
+
 def write_card(card: Card, page: Path, command: str) -> Path:
     """Writes the page and, beside it, its numbers as JSON of the same name.
 
@@ -176,13 +188,14 @@ def write_card(card: Card, page: Path, command: str) -> Path:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
+        UserError: The page has the name that its numbers take.
         DiskFullError: There is no room.
     """
     from speechverse.evaluation.corpus_card.page import card_page
 
     page = page.absolute()
+    numbers = numbers_beside(page)
     page.parent.mkdir(parents=True, exist_ok=True)
-    numbers = page.with_suffix(".json")
     write_text(page, card_page(card, page, command))
     write_text(numbers, json.dumps({**card.as_dict(), "command": command}, indent=1, ensure_ascii=False) + "\n")
     return numbers

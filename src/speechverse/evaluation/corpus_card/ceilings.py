@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechverse.errors import MissingExtraError
-from speechverse.evaluation.corpus_card.facts import TRAIN, speakers_of, words_of
+from speechverse.evaluation.corpus_card.facts import TRAIN, words_of
 from speechverse.evaluation.corpus_card.fields import shown
 from speechverse.evaluation.corpus_card.hearing import Heard
+from speechverse.evaluation.folds import NUM_FOLDS, speaker_folds
 from speechverse.metrics import bootstrap
-from speechverse.seeding import hash_seed
-from speechverse.types import Utterance
 
 if TYPE_CHECKING:
     from speechverse.evaluation.runner import Watch
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 NEAR_CHANCE = 0.10
 """How far above chance still counts as near it."""
 
-FOLDS = 5
 _TESTED_ON = ("dev", "validation", "test")
 _FEWEST = 10  # clips to test on; below it a number says nothing
 
@@ -141,23 +139,9 @@ def _parts(known: Mapping[str, Sequence[Heard]], seed: int) -> tuple[list[_Part]
         tested = next((split for split in _TESTED_ON if split in others), others[0])
         return [(known[TRAIN], known[tested])], f"fitted on {TRAIN} ({len(known[TRAIN])} clips), tested on {tested}"
     clips = [clip for split in known.values() for clip in split]
-    return _folds(clips, seed), f"{FOLDS} folds, speakers apart"
-
-
-def _folds(clips: Sequence[Heard], seed: int) -> list[_Part]:
-    """Folds by speaker: nobody who is tested, not even in a clip with somebody else, is fitted on."""
-    folds: dict[int, list[Heard]] = {}
-    for clip in clips:
-        folds.setdefault(hash_seed(seed, "fold", _voices(clip.utterance)[0]) % FOLDS, []).append(clip)
-    parts: list[_Part] = []
-    for tested in folds.values():
-        voices = {voice for clip in tested for voice in _voices(clip.utterance)}
-        parts.append(([clip for clip in clips if voices.isdisjoint(_voices(clip.utterance))], tested))
-    return parts
-
-
-def _voices(utterance: Utterance) -> tuple[str, ...]:
-    return speakers_of(utterance) or (f"clip {utterance.id}",)
+    folds = speaker_folds([clip.utterance for clip in clips], seed)
+    parts: list[_Part] = [([clips[row] for row in fitted], [clips[row] for row in tested]) for fitted, tested in folds]
+    return parts, f"{NUM_FOLDS} groups of speakers, apart"
 
 
 def _ceiling(shortcut: Shortcut, parts: Sequence[_Part], how: str, seed: int) -> Ceiling | str:

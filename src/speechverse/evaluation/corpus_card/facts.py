@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from speechverse.evaluation.folds import speakers_of
 from speechverse.types import Seconds, Utterance
 
 TRAIN = "train"
@@ -60,11 +61,6 @@ class Overlap:
 def words_of(text: str) -> list[str]:
     """The words of a text in lower case, without punctuation."""
     return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower())
-
-
-def speakers_of(utterance: Utterance) -> tuple[str, ...]:
-    """Who speaks; `anna+ben` are two."""
-    return tuple(utterance.speaker.split("+")) if utterance.speaker else ()
 
 
 def _sentences(utterance: Utterance) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class Field:
     def _bin(self, value: float) -> str:
         for low, high in zip(self.edges, self.edges[1:], strict=False):
             if value < high or high == self.edges[-1]:
-                return f"{low:g} to {high:g}"
+                return f"{low:.12g} to {high:.12g}"
         raise ValueError(f"no bin for {value}")
 
 
@@ -97,7 +98,7 @@ def find_fields(utterances: Iterable[Utterance]) -> list[Field]:
 def _field(name: str, values: set[Any]) -> Field:
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     measured = any(isinstance(value, float) for value in numbers) or len(numbers) > MAX_CLASSES
-    if len(numbers) < len(values) or not measured:
+    if len(numbers) < len(values) or not measured or not all(map(math.isfinite, numbers)):
         return Field(name, "class")
     return Field(name, "number", _edges(min(numbers), max(numbers)))
 

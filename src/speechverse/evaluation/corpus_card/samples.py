@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from speechverse.audio import load
-from speechverse.evaluation.corpus_card.facts import speakers_of
 from speechverse.evaluation.corpus_card.fields import Field
+from speechverse.evaluation.folds import speakers_of
 from speechverse.seeding import rng_for
 from speechverse.types import AudioRef, Utterance
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from speechverse import __version__
 from speechverse.data import Corpus, FeatureCache
 from speechverse.decoding import DecodingOptions
+from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.errors import CorpusError, UserError
 from speechverse.evaluation.offered.choosing import Choice, choose
 from speechverse.evaluation.offered.lists import Offer, offer_labels
@@ -106,7 +107,7 @@ def measure_offered(
     *,
     output: Path | None = None,
     features: Path | None = None,
-    recogniser: Callable[[], Any] | None = None,
+    recogniser: CtcRecogniser | None = None,
     about_model: Mapping[str, Any] | None = None,
     watch: Watch = lambda done, total, what: None,
 ) -> OfferedResults:
@@ -119,7 +120,7 @@ def measure_offered(
         settings: What is offered to whom.
         output: Folder for `results.json` and `answers.jsonl`; None writes nothing.
         features: Folder for what the encoder hears, once for all; with None each clip is heard anew for every answer.
-        recogniser: Makes the CTC recogniser of the encoder, for `cascade-ctc`.
+        recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see `provenance.find_recogniser`).
         about_model: What the results say of the model (see `provenance.describe`).
         watch: Told of progress.
 
