@@ -159,6 +159,7 @@ class FeatureCache:
         wanted = _within_limit(encoder, utterances)
         about = _own(folder, blank)
         if about["whole"] and not (cache := cls(folder, about))._pending(wanted):
+            cache._judge(utterances, max_bad_share)  # it may have been built with less asked of it
             tell(len(utterances))
             return cache
         with _writing(folder), only_run_in(folder, "building the feature cache", CacheError):

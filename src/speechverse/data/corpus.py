@@ -184,7 +184,7 @@ def write_corpus(
 
 
 def _loader(folder: Path, split: str, about: Mapping[str, Any]) -> Load:
-    return lambda: list(read_manifest(folder / f"{split}.jsonl.gz", folder, about["manifest_sha256"]))
+    return lambda: list(read_manifest(folder / f"{split}.jsonl.gz", folder, about.get("manifest_sha256")))
 
 
 def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> set[str]:

@@ -141,12 +141,16 @@ def _unique_id(entry: dict, audio: str, ids: Counter[str]) -> str:
     given = entry.get("id")
     start = entry.get("start") or 0
     name = str(given) if given is not None else Path(audio).with_suffix("").as_posix() + (f"@{start}" if start else "")
-    ids[name] += 1
-    if ids[name] == 1:
-        return name
-    if given is not None:
+    if given is not None and name in ids:
         raise ValueError(f"the id '{name}' occurs twice")
-    return f"{name}#{ids[name]}"
+    unique, number = name, ids[name]
+    while unique in ids:
+        number += 1
+        unique = f"{name}#{number}"
+    ids[name] = number or 1
+    if unique != name:
+        ids[unique] = 1
+    return unique
 
 
 def _part(entry: dict, path: Path, length: Seconds) -> tuple[AudioRef, Seconds]:

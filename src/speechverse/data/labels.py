@@ -118,9 +118,11 @@ def check_names(labels: Mapping[str, Any], inventory: Mapping[str, LabelSet]) ->
     """Refuses a label that is not in the inventory.
 
     Raises:
-        ValueError: If an utterance uses a name that its field's set lacks.
+        ValueError: If an utterance uses a name that its field's set lacks, or something that is no name.
     """
     for field, known in inventory.items():
         for name in names_used(labels, field):
+            if not isinstance(name, str):
+                raise ValueError(f"'{field}' has a set of names and should be one of them, not {name!r}")
             if name not in known.descriptions:
                 raise ValueError(unknown_name(f"{field} label", name, known.descriptions))

@@ -9,8 +9,8 @@ import json
 from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 
-_SOURCES = {
-    "speechverse.synth": ("render", "espeak", "sounds", "tones", "accents", "voices", "worker"),
+SOURCES = {
+    "speechverse.synth": ("render", "espeak", "scenes", "sounds", "tones", "accents", "voices", "worker"),
     "speechverse.audio": ("augment", "codecs", "decode", "encode", "waveform"),
 }
 """Package → its modules whose levels, rooms, codecs, noises or filters end up in the bytes."""
@@ -23,7 +23,7 @@ def making_digest() -> str:
     """sha256 over how a planned clip is made: code and constants (not comments or docstrings), and libraries."""
     code = [
         digest_of(resources.files(package).joinpath(f"{module}.py").read_text(encoding="utf-8"))
-        for package, modules in _SOURCES.items()
+        for package, modules in SOURCES.items()
         for module in modules
     ]
     return hashlib.sha256(json.dumps([code, [_version(name) for name in _LIBRARIES]]).encode()).hexdigest()

@@ -170,12 +170,11 @@ KWS = KeywordSearch(
     group="slu",
     prompts=PromptSet.load("kws"),
     requires=("text",),
-    parser=label_parser(
-        {"y": "yes", "true": "yes", "yes it is": "yes", "n": "no", "false": "no", "no it is not": "no"}
-    ),
+    parser=label_parser({"yes": ("y", "true", "yes it is"), "no": ("n", "false", "no it is not")}),
     labels=LabelSet("keyword_said", {"yes": "the word is said", "no": "the word is not said"}),
     constraint=OneOf,
     metrics=("balanced_accuracy", "accuracy"),
-    # 1 asked of unlabelled clips for any content word, which no clip was asked for in vain; 2, 3 in fewer wordings
-    version=4,
+    # 1 asked of unlabelled clips for any content word, which no clip was asked for in vain; 2, 3 in fewer wordings;
+    # 4 read "true" or "no, it is not" as nothing
+    version=5,
 )

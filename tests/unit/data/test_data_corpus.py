@@ -118,12 +118,30 @@ def test_jsonl_lines_become_utterances(jsonl, tmp_path):
         ({"audio": "a.wav", "text": 5}, "'text' should be a str"),
         ({"audio": "a.wav", "id": "x"}, "the id 'x' occurs twice"),
         ({"audio": "a.wav", "intent": "gret"}, "unknown intent label 'gret'; did you mean 'greet'"),
+        ({"audio": "a.wav", "rating": 3}, "'rating' has a set of names and should be one of them, not 3"),
     ],
 )
 def test_a_wrong_line_is_named_with_its_file_and_number(jsonl, line, complaint):
     path = jsonl({"audio": "a.wav", "id": "x"}, line)
     with pytest.raises(CorpusError, match=f"train.jsonl line 2: .*{complaint}"):
-        Corpus.from_jsonl("mine", {"train": path}, {"intent": ["greet"]})
+        Corpus.from_jsonl("mine", {"train": path}, {"intent": ["greet"], "rating": ["1", "3"]})
+
+
+def test_made_up_ids_avoid_each_other_and_those_given(jsonl):
+    path = jsonl({"audio": "a.wav", "id": "a#2"}, *[{"audio": "a.wav"}] * 3, {"audio": "a.wav", "id": "mine"})
+    utterances = Corpus.from_jsonl("mine", {"train": path}).utterances("train")
+    assert [utterance.id for utterance in utterances] == ["a#2", "a", "a#3", "a#4", "mine"]
+    taken = jsonl({"audio": "a.wav"}, {"audio": "a.wav"}, {"audio": "a.wav", "id": "a#2"})
+    with pytest.raises(CorpusError, match="line 3: the id 'a#2' occurs twice"):
+        Corpus.from_jsonl("mine", {"train": taken})
+
+
+def test_cuts_beside_a_description_without_hashes_are_read(corpus, tmp_path):
+    folder = tmp_path / "world"
+    written = write_corpus(folder, "world", {"train": corpus.utterances("train")})
+    description = json.loads((folder / "corpus.json").read_text())
+    (folder / "corpus.json").write_text(json.dumps({**description, "splits": {"train": {}}}))
+    assert Corpus.open(folder).utterances("train") == written.utterances("train")
 
 
 def test_bad_clips_are_counted_up_to_their_share(jsonl, tmp_path, caplog):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from filelock import FileLock
 
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError, DiskFullError, SpeechverseError, UserError
-from speechverse.synth import SynthSpec, synthesize_corpus, workers
+from speechverse.synth import SynthSpec, making, synthesize_corpus, workers
 from speechverse.synth.making import digest_of, making_digest
 from speechverse.synth.plan import plan_split
 from speechverse.synth.workers import Shard, run_shards
@@ -79,6 +81,15 @@ def test_clips_made_with_other_levels_rooms_or_codecs_are_made_again(
     assert making_digest() == making_digest()
     assert digest_of("LEVEL = -24.0") != digest_of("LEVEL = -20.0")
     assert digest_of('"""Levels."""\nLEVEL = -24.0  # dB') == digest_of("LEVEL = -24.0")
+
+
+def test_all_code_that_makes_sound_is_in_the_digest() -> None:
+    listed = {f"{package}.{module}" for package, modules in making.SOURCES.items() for module in modules}
+    without_sound = {"speechverse.synth.clip", "speechverse.audio.riff"}  # a clip's plan, and a check of files read
+    for name in sorted(listed):
+        source = Path(importlib.import_module(name).__file__).read_text()
+        used = set(re.findall(r"^from (speechverse\.(?:synth|audio)\.\w+) import", source, re.MULTILINE))
+        assert used <= listed | without_sound, name
 
 
 def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
