@@ -23,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in NAMES]:
         parser.error(f"there is no benchmark '{unknown[0]}'; there are {', '.join(NAMES)}")
-    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", CUDA_VISIBLE_DEVICES="")
     line, busy = machine(), os.getloadavg()[0] > 0.5 * num_cores()
     print(line + ("\nthe machine is busy with other work: the ratios are rough" if busy else ""), flush=True)
     measured = {name: _measured(name) for name in arguments.names or NAMES}
