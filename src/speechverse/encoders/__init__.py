@@ -1,6 +1,13 @@
 """One contract over transformers' speech encoders."""
 
-from speechverse.encoders.contract import EncoderOutput, FrontEnd, SpeechEncoder, length_mask, mean_and_deviation
+from speechverse.encoders.contract import (
+    EncoderOutput,
+    FrontEnd,
+    SpeechEncoder,
+    length_mask,
+    mean_and_deviation,
+    without_autocast,
+)
 from speechverse.encoders.loading import FAMILIES, encoder_from_config, load_encoder, load_front_end
 
 __all__ = [
@@ -13,4 +20,5 @@ __all__ = [
     "load_encoder",
     "load_front_end",
     "mean_and_deviation",
+    "without_autocast",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -226,3 +227,9 @@ def pad_rows(rows: Sequence[np.ndarray | Tensor], value: float = 0.0) -> tuple[T
     for target, row in zip(padded, rows, strict=True):
         target[: len(row)] = torch.as_tensor(row)
     return padded, lengths
+
+
+def without_autocast(device_type: str) -> AbstractContextManager[object]:
+    """Computes in the tensors' own precision within the block."""
+    available = torch.amp.is_autocast_available(device_type)  # it is not on the meta device
+    return torch.autocast(device_type, enabled=False) if available else nullcontext()

@@ -41,14 +41,16 @@ def ctc_nll(logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]], b
 class _ScoresOfChosen(torch.autograd.Function):
     """Log-probabilities (B, T, C + 1) of C units a row under logits (B, T, V), and of all other units together.
 
-    Written out because autograd would go over V five times. C is the longest row's; -1 fills up the others.
+    Written out because autograd would go over V five times. C is the longest row's, the blank first; -1 fills up the
+    others.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, chosen: Tensor) -> Tensor:
         """In fp32, whatever the logits are in."""
         log_probabilities = logits.log_softmax(dim=-1, dtype=torch.float32)
-        index = chosen.clamp(min=0)[:, None].expand(-1, logits.shape[1], -1)
+        # What fills up points at the row's blank: it must not point at a unit that counts among the others.
+        index = chosen.where(chosen >= 0, chosen[:, :1])[:, None].expand(-1, logits.shape[1], -1)
         scores = log_probabilities.gather(2, index).masked_fill(chosen[:, None] < 0, _NEVER)
         others = (1 - scores.exp().sum(dim=2, keepdim=True)).clamp(min=1e-20).log()
         ctx.save_for_backward(log_probabilities, index, others)

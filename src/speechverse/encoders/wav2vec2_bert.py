@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ _FRAME_LENGTH, _HOP_LENGTH, _FFT_LENGTH = 400, 160, 512
 _MEL_FLOOR = 1.192092955078125e-07
 _PREEMPHASIS = 0.97
 
+Count = TypeVar("Count", int, Tensor)
+
 
 class Wav2Vec2BertFrontEnd(FrontEnd):
     """Kaldi's log-mel filterbank, normalised per bin over each waveform, `stride` frames stacked into one."""
@@ -30,8 +32,8 @@ class Wav2Vec2BertFrontEnd(FrontEnd):
         self._window = torch.from_numpy(feature_extractor.window).float()
 
     def num_frames(self, num_samples: int) -> int:
-        """A last stack that is not full counts where it holds at least two true frames (the extractor's own rule)."""
-        return (_num_mel_frames(num_samples) + self.stride - min(self.stride, 2)) // self.stride
+        """Stacks that so many samples give."""
+        return stacked_frames(_num_mel_frames(num_samples), self.stride)
 
     def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
         size = int(frame_lengths.max())
@@ -62,6 +64,11 @@ def normalized(mel_FM: Tensor) -> Tensor:
     centred_FM = mel_FM - mel_FM.mean(dim=0)
     variance_M = centred_FM.square().sum(dim=0) / max(len(mel_FM) - 1, 1)
     return centred_FM / torch.sqrt(variance_M + 1e-7)
+
+
+def stacked_frames(mel_frames: Count, stride: int) -> Count:
+    """A last stack that is not full counts where it holds at least two true frames (the extractor's own rule)."""
+    return (mel_frames + stride - min(stride, 2)) // stride
 
 
 def _num_mel_frames(num_samples: int) -> int:

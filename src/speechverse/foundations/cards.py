@@ -67,7 +67,7 @@ Targets that CTC could not align (left out): {infeasible:.2%} of the training ut
 _BODY = """---
 {front}
 ---
-# {name}
+# {name}{stage}
 
 The body of a small speech encoder (`{model_type}`, {parameters:.2f} M parameters, {layers} layers of {width},
 {frame_rate:g} frames a second), pre-trained with BEST-RQ alone on {heard} It has no head: it gives states to build on
@@ -81,19 +81,6 @@ Recipe: `{recipe}`, seed {seed}: {steps} steps of BEST-RQ.{begun}
 
 `dev_accuracy` is the share of hidden frames whose code was named rightly, `dev_common_share` what naming the most
 common code each time would reach, `dev_code_perplexity` how many of the {codes} codes are effectively in use.
-
-## What a linear classifier tells from its layers
-
-{probes}
-"""
-
-_BEST_RQ = """---
-{front}
----
-# {name}: BEST-RQ alone
-
-The body of `{name}` ({parameters:.2f} M parameters) as {steps} steps of BEST-RQ left it, before CTC, without a head:
-kept to compare with. {loading}
 
 ## What a linear classifier tells from its layers
 
@@ -181,21 +168,12 @@ def body_card(
     """The card of a body that was made by BEST-RQ alone; arguments as of `encoder_card`."""
     return _BODY.format(
         **_body(recipe, model, own_hours),
+        stage=", before CTC" if recipe.ctc else "",
         loading=_loading(model, "AutoModel"),
         steps=recipe.best_rq.steps,
         begun=_begun(recipe),
         codes=recipe.objective.codebook_size,
         table=_last_look(history),
-        probes=_probed(report.probes),
-    )
-
-
-def best_rq_card(recipe: EncoderRecipe, model: PreTrainedModel, report: EncoderReport, own_hours: float | None) -> str:
-    """The card of the body before CTC."""
-    return _BEST_RQ.format(
-        **_body(recipe, model, own_hours),
-        steps=recipe.best_rq.steps,
-        loading=_loading(model, "AutoModel"),
         probes=_probed(report.probes),
     )
 

@@ -16,13 +16,12 @@ from transformers import PreTrainedTokenizerFast
 
 from speechverse.data import Corpus
 from speechverse.encoders import SpeechEncoder
-from speechverse.encoders.best_rq import BestRqOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.evaluation.recognition import recognition
 from speechverse.files import only_run_in
 from speechverse.foundations.augment import Augmenter, spec_augment
 from speechverse.foundations.beginnings import begin_with, speak_embeddings
-from speechverse.foundations.cards import best_rq_card, body_card, encoder_card
+from speechverse.foundations.cards import body_card, encoder_card
 from speechverse.foundations.compute import Compute
 from speechverse.foundations.crew import ALONE, Crew
 from speechverse.foundations.encoder_report import EncoderReport, as_saved, probed, recogniser_as_saved
@@ -36,7 +35,7 @@ from speechverse.foundations.features import (
     stacked,
     stacked_lengths,
 )
-from speechverse.foundations.objectives import Layers, Objectives
+from speechverse.foundations.objectives import Objectives
 from speechverse.foundations.own_audio import own_corpus
 from speechverse.foundations.phases import Numbers, Phase, made_of
 from speechverse.foundations.recipe import CtcPhase, EncoderRecipe
@@ -80,12 +79,11 @@ def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
         training = EncoderTraining(recipe, model, tokenizer, _make_corpus(recipe, output), output, crew)
         if crew.leads:
             crew.wait()
-        history = list(_run(training.best_rq_phase(), output))
+        looks = training.best_rq_phase().run(output)
         best_rq = as_saved(model.body, front_end(recipe.shape.stride)) if recipe.best_rq.steps else None
-        if recipe.ctc:
-            history += _run(training.ctc_phase(), output)
+        later = training.ctc_phase().run(output) if recipe.ctc else []
         if crew.leads:
-            _save(output, training, best_rq, history)
+            _save(output, training, best_rq, looks, later)
         crew.wait()
         return output / "encoder"
 
@@ -97,18 +95,28 @@ def _begin(model: Objectives, recipe: EncoderRecipe, tokenizer: PreTrainedTokeni
         speak_embeddings(model.ctc, recipe.ctc.embeddings, tokenizer)
 
 
-def _save(output: Path, training: EncoderTraining, best_rq: SpeechEncoder | None, history: list[Numbers]) -> None:
-    """Writes the folders; `best_rq` is the body before CTC, None where this run did not make one."""
+def _save(
+    output: Path, training: EncoderTraining, best_rq: SpeechEncoder | None, looks: list[Numbers], later: list[Numbers]
+) -> None:
+    """Writes the folders.
+
+    Args:
+        output: The run's folder.
+        training: The finished run.
+        best_rq: The body before CTC; None where this run did not make one.
+        looks: At the dev part, during BEST-RQ.
+        later: And during CTC.
+    """
     recipe, ctc, report = training.recipe, training.model.ctc, _report(training, best_rq)
     figures, hours, hears = report.figures(), training.own_hours, front_end(recipe.shape.stride)
-    probes = {"probes": figures["probes"]}
+    history, probes = looks + later, {"probes": figures["probes"]}
     if training.tokenizer is None:
         body = training.model.body
-        card = body_card(recipe, body, history, report, hours)
+        card = body_card(recipe, body, looks, report, hours)
         save_foundation(output / "encoder", body, None, card, {"history": history, **probes}, hears)
         return
     if best_rq is not None:
-        card = best_rq_card(recipe, best_rq.model, report, hours)
+        card = body_card(recipe, best_rq.model, looks, report, hours)
         save_foundation(output / "encoder-best-rq", best_rq.model, None, card, probes, hears)
     card = encoder_card(recipe, ctc, history, training.targets["train"].infeasible, report, hours)
     save_foundation(output / "encoder", ctc, training.tokenizer, card, {"history": history, **figures}, hears)
@@ -126,11 +134,6 @@ def _report(training: EncoderTraining, best_rq: SpeechEncoder | None) -> Encoder
         return EncoderReport([], [table for table in tables if table])
     heard = recognition(recogniser_as_saved(ctc, hears, training.tokenizer), corpus.utterances("dev"))
     return EncoderReport(heard, [table for table in tables if table])
-
-
-def _run(phase: Phase, output: Path) -> list[Numbers]:
-    phase.run(output)
-    return phase.history
 
 
 def _make_corpus(recipe: EncoderRecipe, output: Path) -> Corpus:
@@ -189,7 +192,7 @@ class EncoderTraining:
         def loss(step: int) -> tuple[Tensor, Numbers]:
             batch = stacked(self.augment(batches[step], self._generator("best_rq", "augment", step)), self.stride)
             output = self.model.named(batch, self._generator("best_rq", step))
-            return output.loss, _numbers(output)
+            return output.loss, output.numbers
 
         origin = self._made_of(later=("ctc",))
         return Phase(
@@ -200,7 +203,7 @@ class EncoderTraining:
             self.recipe.seed,
             origin,
             self._look_best_rq,
-            crew=self.crew,
+            self.crew,
         )
 
     def ctc_phase(self) -> Phase:
@@ -223,7 +226,7 @@ class EncoderTraining:
             total, numbers = self._ctc_loss(heard, settings)
             if settings.self_supervised and step % settings.self_supervised_every == 0:
                 output = self.model.named(batch, self._generator("ctc", step))
-                total, numbers = total + settings.self_supervised * output.loss, numbers | _numbers(output)
+                total, numbers = total + settings.self_supervised * output.loss, numbers | output.numbers
             return total, numbers
 
         origin = self._made_of()
@@ -235,7 +238,6 @@ class EncoderTraining:
             self.recipe.seed,
             origin,
             self._look_ctc,
-            self._parameter_groups(settings),
             self.crew,
         )
 
@@ -246,20 +248,10 @@ class EncoderTraining:
     def _ctc_loss(self, batch: SpeechBatch, settings: CtcPhase) -> tuple[Tensor, Numbers]:
         targets = self.targets["train"]
         pieces, letters = ([units[row] for row in batch.rows] for units in (targets.ids, targets.letters))
-        layers = Layers(settings.letters_layer, settings.voice_layer)
-        losses = self.model.ctc_losses(batch, pieces, letters, targets.voices(batch.rows), layers)
+        voices = targets.voices(batch.rows)
+        losses = self.model.ctc_losses(batch, pieces, letters, voices, settings.letters_layer, settings.voice_layer)
         total = losses["ctc"] + settings.letters * losses["letters"] + settings.voice * losses["voice"]
         return total, {name: float(loss.detach()) for name, loss in losses.items()}
-
-    def _parameter_groups(self, settings: CtcPhase) -> list[dict[str, Any]]:
-        low = self.model.low_parameters(settings.low_layers)
-        return [
-            {"params": [p for p in self.model.parameters() if p not in low]},
-            {
-                "params": [p for p in self.model.parameters() if p in low],
-                "lr": settings.low_rate * settings.learning_rate,
-            },
-        ]
 
     def _easy_batches(self, seconds: Seconds) -> SpeechBatches:
         needed = f"clean clips of one speaker of at most {seconds:g} s (ctc.easy_seconds, for ctc.easy_steps)"
@@ -277,7 +269,7 @@ class EncoderTraining:
     def _look_best_rq(self) -> Numbers:
         batches = self._dev_batches(range(len(self.stores["dev"])))
         outputs = [self.model.named(batch, self._generator("dev", n)) for n, batch in enumerate(batches)]
-        means = [_numbers(output) | {"best_rq": float(output.loss)} for output in outputs]
+        means = [output.numbers | {"best_rq": float(output.loss)} for output in outputs]
         return {f"dev_{name}": sum(mean[name] for mean in means) / len(means) for name in means[0]}
 
     def _look_ctc(self) -> Numbers:
@@ -294,11 +286,3 @@ class EncoderTraining:
             heard |= zip(batch.rows, self.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True)
         wer = score(["wer"], [heard[row] for row in rows], [targets.texts[row] for row in rows])["wer"]
         return {"dev_wer": wer, **self._look_best_rq()}
-
-
-def _numbers(output: BestRqOutput) -> Numbers:
-    return {
-        "accuracy": output.accuracy,
-        "common_share": output.common_share,
-        "code_perplexity": output.code_perplexity,
-    }

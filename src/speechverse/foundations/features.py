@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
 
 from speechverse.batching import padded_batches
-from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
+from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd, stacked_frames
 from speechverse.errors import UserError
 from speechverse.files import whole_folder, write_text
 from speechverse.foundations.compute import Compute
@@ -184,7 +184,7 @@ def stacked(batch: MelBatch, stride: int) -> SpeechBatch:
 
 def stacked_lengths(mel_frames: Tensor, stride: int) -> Tensor:
     """Stacked frames of so many mel frames."""
-    return torch.div(mel_frames + stride - min(stride, 2), stride, rounding_mode="floor").clamp(min=1)
+    return stacked_frames(mel_frames, stride).clamp(min=1)
 
 
 class SpeechBatches:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from speechverse.encoders.conv_speech import ConvSpeechConfig
 from speechverse.encoders.ctc_loss import ctc_nll
 from speechverse.foundations.compute import ON_CPU, Compute
 from speechverse.foundations.features import MEL_BINS, SpeechBatch
-from speechverse.foundations.recipe import BestRqRecipe, ConformerShape, EncoderShape
+from speechverse.foundations.recipe import ConformerShape, EncoderShape
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 UNKNOWN = -100
@@ -36,20 +36,13 @@ UNKNOWN = -100
 Targets = Sequence[Sequence[int]]
 
 
-class Layers(NamedTuple):
-    """Which layer each helping head reads, counted from 1."""
-
-    letters: int
-    voice: int
-
-
 class Objectives(nn.Module):
     """The body, the CTC head, the BEST-RQ heads, a head over letters, and heads over how and by whom it is said."""
 
     def __init__(
         self,
         shape: EncoderShape,
-        objective: BestRqRecipe,
+        objective: BestRqConfig,
         tokenizer: PreTrainedTokenizerFast | None,
         voice: Mapping[str, int],
         compute: Compute = ON_CPU,
@@ -74,7 +67,7 @@ class Objectives(nn.Module):
         if tokenizer is not None:
             self.letters = nn.Linear(shape.hidden_size, 1 + len(LETTERS))
             self.voice = nn.ModuleDict({field: nn.Linear(2 * shape.hidden_size, size) for field, size in voice.items()})
-        self.best_rq = BestRqForPreTraining(body, BestRqConfig(**objective.model_dump()))
+        self.best_rq = BestRqForPreTraining(body, objective)
         self.to(compute.device)
 
     @property
@@ -89,7 +82,13 @@ class Objectives(nn.Module):
             return self.best_rq(features, mask, generator)
 
     def ctc_losses(
-        self, batch: SpeechBatch, pieces: Targets, spelled: Targets, voice: Mapping[str, Tensor], layers: Layers
+        self,
+        batch: SpeechBatch,
+        pieces: Targets,
+        spelled: Targets,
+        voice: Mapping[str, Tensor],
+        letters_layer: int,
+        voice_layer: int,
     ) -> dict[str, Tensor]:
         """Losses of one pass: `ctc` a piece from the top, `letters` a letter and `voice` a clip from layers below.
 
@@ -98,13 +97,14 @@ class Objectives(nn.Module):
             pieces: Of each row.
             spelled: Letters of each row.
             voice: Field → (B,) class of each row, or `UNKNOWN`.
-            layers: Where the helping heads read.
+            letters_layer: The layer that the head over letters reads, counted from 1.
+            voice_layer: The layer that the heads over the voice read.
         """
         features, mask = self.compute.padded(batch.features, batch.mask)
         with self.compute.autocast():
             output = self.ctc(features, attention_mask=mask, output_hidden_states=True)
-            letter_logits = self.letters(output.hidden_states[layers.letters])
-        pooled = mean_and_deviation(output.hidden_states[layers.voice].float(), mask.sum(dim=1))
+            letter_logits = self.letters(output.hidden_states[letters_layer])
+        pooled = mean_and_deviation(output.hidden_states[voice_layer].float(), mask.sum(dim=1))
         named = [
             functional.cross_entropy(self.voice[field](pooled), labels.to(pooled.device), ignore_index=UNKNOWN)
             for field, labels in voice.items()
@@ -115,12 +115,6 @@ class Objectives(nn.Module):
             "letters": ctc_loss(letter_logits, mask, spelled),
             "voice": torch.stack(named).mean() if named else output.logits.new_zeros(()),
         }
-
-    def low_parameters(self, layers: int) -> set[nn.Parameter]:
-        """Those of the input projection and of the bottom layers, where voice and tone are kept."""
-        body = self.ctc.base_model
-        low = [body.feature_projection, *body.encoder.layers[:layers]]
-        return {parameter for module in low for parameter in module.parameters()}
 
 
 def _start_conformer(body: nn.Module) -> None:

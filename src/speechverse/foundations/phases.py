@@ -79,7 +79,6 @@ class Phase:
         seed: Seeds dropout, step by step.
         made_of: All that the weights follow from (see `made_of`); a state made of anything else is refused.
         evaluate: Numbers on held-out material, looked at every `evaluate_every` steps and at the end.
-        groups: Parameters with their own rates; the module's parameters where None.
         crew: Who trains together: each computes `loss` on its share of the batch.
     """
 
@@ -89,13 +88,15 @@ class Phase:
     settings: PhaseSettings
     seed: int
     made_of: dict[str, Any]
-    evaluate: Callable[[], Numbers] | None = None
-    groups: Iterable[dict[str, Any]] | None = None
+    evaluate: Callable[[], Numbers]
     crew: Crew = ALONE
     history: list[Numbers] = field(default_factory=list)
 
-    def run(self, folder: Path) -> None:
+    def run(self, folder: Path) -> list[Numbers]:
         """Trains, or goes on from the state in `folder/<name>`; a finished phase is only loaded.
+
+        Returns:
+            The looks at held-out material, in their order.
 
         Raises:
             KeyboardInterrupt: If it was asked to stop; it has then saved and said how to go on.
@@ -103,15 +104,11 @@ class Phase:
             CheckpointError: If the state's weights are not this module's.
         """
         state_folder = folder / self.name
-        optimizer = make_optimizer(
-            self.groups or self.module.parameters(), self.settings.learning_rate, self.settings.weight_decay
-        )
-        schedule = make_schedule(
-            optimizer, "cosine", self.settings.warmup_steps, self.settings.steps, self.settings.cycles
-        )
+        optimizer = make_optimizer(self.module.parameters(), self.settings.learning_rate, self.settings.weight_decay)
+        schedule = make_schedule(optimizer, "cosine", self.settings.warmup_steps, self.settings.steps)
         done = self._restore(state_folder, optimizer, schedule)
         if done >= self.settings.steps:
-            return
+            return self.history
         with (
             self._log(folder, done) as log,
             Progress(self.name, self.settings.steps, done, quiet=not self.crew.leads) as progress,
@@ -121,7 +118,7 @@ class Phase:
                 # Read once: a stop that comes later must not leave without a state.
                 stopping = self._train_step(step, optimizer, schedule, log, progress, stop)
                 last = step + 1 == self.settings.steps
-                if self.evaluate and log and (last or (step + 1) % self.settings.evaluate_every == 0):
+                if log and (last or (step + 1) % self.settings.evaluate_every == 0):
                     self._look(step + 1, log, progress)
                 if self.crew.leads and (last or stopping or (step + 1) % self.settings.save_every == 0):
                     self._save(state_folder, step + 1, optimizer, schedule)
@@ -131,6 +128,7 @@ class Phase:
                         "saved; the same command goes on from there"
                     )
                     raise KeyboardInterrupt
+        return self.history
 
     def _log(self, folder: Path, done: int) -> AbstractContextManager[RunLog | None]:
         if not self.crew.leads:
@@ -171,7 +169,6 @@ class Phase:
         )
 
     def _look(self, step: int, log: RunLog, progress: Progress) -> None:
-        assert self.evaluate is not None
         self.module.eval()
         with torch.inference_mode():
             numbers = self.evaluate()

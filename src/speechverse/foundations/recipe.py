@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from speechverse.encoders.best_rq import BestRqConfig
 from speechverse.errors import RecipeError, unknown_name
+from speechverse.training.recipe_files import read_values
 
 
 class Strict(BaseModel):
@@ -21,12 +22,11 @@ class Strict(BaseModel):
 
 
 class PhaseSettings(Strict):
-    """How one phase is trained; in each of its `cycles` the rate falls from its peak to 0."""
+    """How one phase is trained; the rate falls from its peak to 0."""
 
     steps: int = Field(ge=0)
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(default=200, ge=0)
-    cycles: int = Field(default=1, ge=1)
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     log_every: int = Field(default=20, ge=1)
@@ -117,16 +117,6 @@ _BODIES = ("conv", "conformer")
 """Which of the two a recipe's error is in; pydantic puts it into the error's place, the file does not have it there."""
 
 
-class BestRqRecipe(Strict):
-    """The self-supervised objective."""
-
-    num_codebooks: int = Field(default=16, ge=1)
-    codebook_size: int = Field(default=8192, ge=2)
-    code_width: int = Field(default=16, ge=1)
-    mask_ratio: float = Field(default=0.4, gt=0, lt=1)
-    mask_span: int = Field(default=10, ge=1)
-
-
 class EncoderData(Strict):
     """What the encoder hears: made speech, or the user's own audio.
 
@@ -198,8 +188,6 @@ class CtcPhase(PhaseSettings):
     Attributes:
         self_supervised: Weight of the BEST-RQ loss that stays beside CTC (0: CTC alone).
         self_supervised_every: Steps between those losses.
-        low_layers: Bottom layers (and the feature projection) that learn slower.
-        low_rate: Their share of the learning rate.
         letters: Weight of a second CTC loss, over letters, which are aligned sooner than pieces.
         letters_layer: The layer that it reads, counted from 1.
         easy_steps: First steps, on short clean clips of one speaker, not augmented, while alignment is sought.
@@ -215,8 +203,6 @@ class CtcPhase(PhaseSettings):
 
     self_supervised: float = Field(0.5, ge=0)
     self_supervised_every: int = Field(4, ge=1)
-    low_layers: int = 2
-    low_rate: float = 0.3
     letters: float = Field(0.5, ge=0)
     letters_layer: int = 3
     easy_steps: int = Field(0, ge=0)
@@ -241,7 +227,7 @@ class EncoderRecipe(Strict):
     initial: str | None = None
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     shape: EncoderShape = Field(ConvShape(), discriminator="body")
-    objective: BestRqRecipe = BestRqRecipe()
+    objective: BestRqConfig = BestRqConfig()
     data: EncoderData = EncoderData()
     augment: Augmentation = Augmentation()
     compute: ComputeSettings = ComputeSettings()
@@ -255,7 +241,7 @@ class EncoderRecipe(Strict):
         if self.data.audio is not None:
             raise ValueError("ctc learns from transcripts, data.audio has none; take ctc out, or give data.corpus")
         layers = self.shape.num_hidden_layers
-        for name in ("letters_layer", "low_layers", "voice_layer"):
+        for name in ("letters_layer", "voice_layer"):
             if not 0 <= getattr(self.ctc, name) <= layers:
                 raise ValueError(f"ctc.{name} is {getattr(self.ctc, name)}; the encoder has {layers} layers")
         return self
@@ -357,11 +343,7 @@ def load_recipe(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
         RecipeError: Naming the file, the key and what is allowed.
     """
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"cannot read the recipe '{path}': {error}") from error
-    try:
-        recipe = kind.model_validate(values)
+        recipe = kind.model_validate(read_values(path))
     except ValidationError as error:
         raise RecipeError(f"recipe '{path}': {_worded(error, kind)}") from error
     return _beside(path.parent, recipe)

@@ -15,7 +15,7 @@ from speechverse.models.configuration_speechverse import DEFAULT_STRIDES, Speech
 from speechverse.models.layer_mixer import LayerMixing
 from speechverse.models.llm import embedding_scale, llm_facts
 
-_DOWNSAMPLER_DEFAULTS = {
+_DOWNSAMPLER_DEFAULTS: dict[str, Any] = {
     "strides": DEFAULT_STRIDES,
     "activation": None,
     "inner_width": None,
@@ -70,10 +70,7 @@ def settings_of(
     lora: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The fields of `SpeechVerseConfig` that follow from the parts and from what the user asked for."""
-    for key in downsampler or {}:
-        if key not in _DOWNSAMPLER_DEFAULTS:
-            raise RecipeError(unknown_name("downsampler setting", key, _DOWNSAMPLER_DEFAULTS))
-    chosen = {**_DOWNSAMPLER_DEFAULTS, **(downsampler or {})}
+    chosen = _complete("downsampler", downsampler or {}, _DOWNSAMPLER_DEFAULTS)
     return {
         "encoder_width": encoder.width,
         "num_encoder_layers": encoder.num_layers,
@@ -84,8 +81,16 @@ def settings_of(
         "inner_width": chosen["inner_width"],
         "clip_statistics": chosen["clip_statistics"],
         "embedding_scale": embedding_scale(llm) if chosen["scale_to_embeddings"] else 1.0,
-        "lora": None if lora is None else adapters.complete(lora),
+        "lora": None if lora is None else _complete("LoRA", lora, adapters.DEFAULTS),
     }
+
+
+def _complete(kind: str, settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Fills what is not said with the defaults; an unknown key is a `RecipeError`."""
+    for key in settings:
+        if key not in defaults:
+            raise RecipeError(unknown_name(f"{kind} setting", key, defaults))
+    return {**defaults, **settings}
 
 
 def identity_of(kind: str, name: str | Path, found: Resolved) -> dict[str, str | None]:

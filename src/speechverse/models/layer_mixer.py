@@ -6,13 +6,13 @@ Shape letters: L layers, B batch, T frames, D width of the encoder.
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speechverse.encoders import without_autocast
 from speechverse.errors import RecipeError, unknown_name
 
 LayerMixing = Literal["paper", "softmax", "last"]
@@ -68,7 +68,7 @@ class LayerMixer(nn.Module):
             return prepared[-1]
         if len(prepared) != self.num_layers:
             raise ValueError(f"got {len(prepared)} encoder layers to mix, expected {self.num_layers}")
-        with _without_autocast(prepared.device.type):  # it would cast all layers, forth and back
+        with without_autocast(prepared.device.type):  # it would cast all layers, forth and back
             return torch.einsum("l,lbtd->btd", self._effective(), prepared)
 
     def _effective(self) -> Tensor:
@@ -79,8 +79,3 @@ class LayerMixer(nn.Module):
         if self.weights is None:
             return [0.0] * (self.num_layers - 1) + [1.0]
         return self._effective().tolist()
-
-
-def _without_autocast(device: str) -> AbstractContextManager[object]:
-    available = torch.amp.is_autocast_available(device)  # it is not on the meta device
-    return torch.autocast(device, enabled=False) if available else nullcontext()

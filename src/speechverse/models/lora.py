@@ -15,25 +15,13 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from speechverse.errors import CheckpointError, RecipeError, unknown_name
+from speechverse.errors import CheckpointError, RecipeError
 from speechverse.files import written_aside
 from speechverse.hub import read_weights
 
 DEFAULTS: dict[str, Any] = {"rank": 16, "alpha": 32, "dropout": 0.05, "targets": None}
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _PEFT_PREFIX = "base_model.model."
-
-
-def complete(settings: dict[str, Any]) -> dict[str, Any]:
-    """Fills what is not said with the defaults.
-
-    Raises:
-        RecipeError: If a key is unknown.
-    """
-    for key in settings:
-        if key not in DEFAULTS:
-            raise RecipeError(unknown_name("LoRA setting", key, DEFAULTS))
-    return {**DEFAULTS, **settings}
 
 
 def add(llm: PreTrainedModel, settings: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from speechverse.errors import RecipeError, SpeechverseError
 from speechverse.models import SpeechVerseForConditionalGeneration, lora
 from speechverse.models.llm import llm_from_config
 from speechverse.seeding import hash_seed
-from speechverse.training.recipe import ModelSection, Part, Recipe
+from speechverse.training.recipe import Part, Recipe
 
 
 def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVerseForConditionalGeneration:
@@ -32,18 +32,12 @@ def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVer
         _refuse_other_lora(model, recipe)
     else:
         assert recipe.model is not None  # `Recipe.check` has seen to it
-        model = SpeechVerseForConditionalGeneration.from_foundations(**model_arguments(recipe.model), dtype=dtype)
+        # Without LoRA: the stage that first trains it makes it, so that the stages before have none.
+        settings = recipe.model.model_dump(exclude={"lora"})
+        model = SpeechVerseForConditionalGeneration.from_foundations(**settings, dtype=dtype)
     if not model.has_lora and any("lora" in stage.train for stage in recipe.curriculum):
         _check_lora(model, recipe)
     return model
-
-
-def model_arguments(section: ModelSection) -> dict[str, Any]:
-    """The recipe's `model` as the arguments of `SpeechVerseForConditionalGeneration.from_foundations`.
-
-    LoRA is left out: the stage that first trains it makes it (`add_lora`), so that the stages before have none.
-    """
-    return section.model_dump(exclude={"lora"})
 
 
 def make_trainable(

@@ -17,7 +17,6 @@ def make_optimizer(
     params: Iterable[Parameter] | Iterable[dict[str, Any]],
     learning_rate: float,
     weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999),
 ) -> torch.optim.AdamW:
     """AdamW that decays matrices only: norms, biases and layer weights (one dimension) are left alone.
 
@@ -25,26 +24,22 @@ def make_optimizer(
         params: Parameters, or groups `{"params": ..., "lr": ...}` as torch takes them. Frozen ones are left out.
         learning_rate: The peak rate; a group's own "lr" wins.
         weight_decay: Decoupled decay of the matrices.
-        betas: Adam's two averaging constants.
     """
     items: list[Any] = list(params)
     groups = items if items and isinstance(items[0], dict) else [{"params": items}]
     split = [half for group in groups for half in _split_by_decay(group, weight_decay)]
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for g in split for p in g["params"])
-    return torch.optim.AdamW(split, lr=learning_rate, betas=betas, fused=fused)
+    return torch.optim.AdamW(split, lr=learning_rate, fused=fused)
 
 
 def _split_by_decay(group: dict[str, Any], weight_decay: float) -> list[dict[str, Any]]:
     trained = [p for p in group["params"] if p.requires_grad]
-    halves = (
-        ([p for p in trained if p.ndim > 1], group.get("weight_decay", weight_decay)),
-        ([p for p in trained if p.ndim <= 1], 0.0),
-    )
+    halves = (([p for p in trained if p.ndim > 1], weight_decay), ([p for p in trained if p.ndim <= 1], 0.0))
     return [{**group, "params": params, "weight_decay": decay} for params, decay in halves if params]
 
 
 def make_schedule(
-    optimizer: torch.optim.Optimizer, kind: ScheduleKind, warmup_steps: int, total_steps: int, cycles: int = 1
+    optimizer: torch.optim.Optimizer, kind: ScheduleKind, warmup_steps: int, total_steps: int
 ) -> LambdaLR:
     """Linear warm-up to the peak rate, then `kind`; call `.step()` once after each optimiser step.
 
@@ -54,12 +49,11 @@ def make_schedule(
             1/sqrt(step) (the schedule the paper's encoder was pre-trained with).
         warmup_steps: Steps until the peak.
         total_steps: Steps in all.
-        cycles: How often "linear" and "cosine" fall, from the peak rate each time (SGDR, arXiv 1608.03983).
     """
-    return LambdaLR(optimizer, lambda step: _rate(kind, step, warmup_steps, total_steps, cycles))
+    return LambdaLR(optimizer, lambda step: _rate(kind, step, warmup_steps, total_steps))
 
 
-def _rate(kind: ScheduleKind, step: int, warmup: int, total: int, cycles: int) -> float:
+def _rate(kind: ScheduleKind, step: int, warmup: int, total: int) -> float:
     """The share of the peak rate for the step with this index, counted from 0."""
     if step < warmup:
         return (step + 1) / warmup
@@ -69,5 +63,5 @@ def _rate(kind: ScheduleKind, step: int, warmup: int, total: int, cycles: int) -
         return math.sqrt(max(warmup, 1) / (step + 1))
     if step >= total:
         return 0.0
-    left = 1.0 - cycles * (step - warmup) / max(1, total - warmup) % 1.0
+    left = 1.0 - (step - warmup) / max(1, total - warmup)
     return left if kind == "linear" else 0.5 * (1.0 - math.cos(math.pi * left))

@@ -84,16 +84,26 @@ def _find(name: str, beside: Path) -> Path:
 def _read(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in heirs:
         raise RecipeError(f"'{path}' inherits from itself through 'base:'")
+    values = read_values(path)
+    base = values.get("base")
+    if not isinstance(base, str):
+        return values
+    return _merge(_read(_find(base, path.parent), (*heirs, path.resolve())), values)
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Keys and values of a recipe's file, without what it inherits.
+
+    Raises:
+        RecipeError: If it cannot be read, is not YAML, or holds anything else.
+    """
     try:
         values = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"cannot read the recipe '{path}': {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"the recipe '{path}' must be keys and values, as in the built-in 'tiny'")
-    base = values.get("base")
-    if not isinstance(base, str):
-        return values
-    return _merge(_read(_find(base, path.parent), (*heirs, path.resolve())), values)
+    return values
 
 
 def _merge(base: Any, heir: Any) -> Any:

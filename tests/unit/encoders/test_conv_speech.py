@@ -61,6 +61,25 @@ def test_it_learns_a_batch_by_ctc(options: dict) -> None:
     assert losses[0] > 2.0 and losses[-1] < 0.1
 
 
+@pytest.mark.parametrize("blank", [0, 5])
+def test_its_loss_is_torch_s_in_value_and_gradient(blank: int) -> None:
+    model, frames, mask = small(pad_token_id=blank), torch.randn(4, 12, 20), torch.ones(4, 12)
+    mask[1, 8:] = 0
+    labels = torch.tensor([[1, 2, 3, 3], [4, -100, -100, -100], [-100] * 4, [6, 7, 8, -100]])
+    output = model(frames, attention_mask=mask, labels=labels)
+    whole = torch.nn.functional.ctc_loss(
+        output.logits.log_softmax(dim=-1).transpose(0, 1),
+        labels.clamp(min=0),
+        mask.sum(dim=1).long(),
+        (labels >= 0).sum(dim=1),
+        blank=blank,
+        zero_infinity=True,
+    )
+    found, expected = (torch.autograd.grad(loss, output.logits, retain_graph=True)[0] for loss in (output.loss, whole))
+    torch.testing.assert_close(output.loss, whole)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
+
+
 def test_dropout_works_in_training_only() -> None:
     model = small(hidden_dropout=0.5)
     frames = torch.randn(1, 12, 20)

@@ -12,6 +12,7 @@ from transformers import AutoFeatureExtractor, AutoModel, AutoModelForCTC, PreTr
 from speechverse.audio import save
 from speechverse.audio.waveform import Waveform
 from speechverse.encoders import load_encoder
+from speechverse.encoders.best_rq import BestRqConfig
 from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import CheckpointError, RecipeError, UserError
 from speechverse.foundations import encoder as encoder_module
@@ -21,10 +22,9 @@ from speechverse.foundations.encoder import pretrain_encoder
 from speechverse.foundations.features import MelBatch, SpeechBatch, SpeechBatches, front_end, stacked
 from speechverse.foundations.lm import pretrain_lm
 from speechverse.foundations.lm_model import make_lm
-from speechverse.foundations.objectives import UNKNOWN, Layers, Objectives, ctc_loss, frames_needed, spell
+from speechverse.foundations.objectives import UNKNOWN, Objectives, ctc_loss, frames_needed, spell
 from speechverse.foundations.recipe import (
     Augmentation,
-    BestRqRecipe,
     ConformerShape,
     ConvShape,
     CtcPhase,
@@ -45,7 +45,7 @@ SHAPE = ConvShape(hidden_size=16, num_hidden_layers=2, intermediate_size=16)
 CONFORMER = ConformerShape(
     body="conformer", hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
 )
-OBJECTIVE = BestRqRecipe(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3)
+OBJECTIVE = BestRqConfig(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3)
 
 
 def speech_batch(lengths: list[int]) -> SpeechBatch:
@@ -67,16 +67,16 @@ def test_all_objectives_share_one_body(shape: EncoderShape, tokenizer: PreTraine
     model = Objectives(shape, OBJECTIVE, tokenizer, {"accent": 2})
     assert model.best_rq.body is model.ctc.base_model
     voice = {"accent": torch.tensor([1, UNKNOWN])}
-    losses = model.ctc_losses(speech_batch([12, 9]), [[5, 6], [7]], [[1, 2], [3]], voice, Layers(1, 1))
+    losses = model.ctc_losses(speech_batch([12, 9]), [[5, 6], [7]], [[1, 2], [3]], voice, 1, 1)
     torch.stack(list(losses.values())).sum().backward()
-    low = model.low_parameters(1)
-    assert 0 < len(low) < len(list(model.ctc.base_model.parameters()))
+    body = model.ctc.base_model
+    low = [*body.feature_projection.parameters(), *body.encoder.layers[0].parameters()]
     assert all(parameter.grad is not None for parameter in low)
 
 
 def test_a_clip_without_its_label_teaches_no_voice(tokenizer: PreTrainedTokenizerFast) -> None:
     model = Objectives(SHAPE, OBJECTIVE, tokenizer, {"accent": 2})
-    losses = model.ctc_losses(speech_batch([12]), [[5]], [[1]], {"accent": torch.tensor([UNKNOWN])}, Layers(1, 1))
+    losses = model.ctc_losses(speech_batch([12]), [[5]], [[1]], {"accent": torch.tensor([UNKNOWN])}, 1, 1)
     assert losses["voice"] == 0
 
 
@@ -232,7 +232,7 @@ RECIPE = EncoderRecipe(
     objective=OBJECTIVE,
     data=EncoderData(workers=1, batch_seconds=6),
     best_rq=PhaseSettings(**TWO_STEPS),
-    ctc=CtcPhase(**TWO_STEPS, self_supervised_every=2, low_layers=1, letters_layer=1, voice=0.3, voice_layer=1),
+    ctc=CtcPhase(**TWO_STEPS, self_supervised_every=2, letters_layer=1, voice=0.3, voice_layer=1),
 )
 
 

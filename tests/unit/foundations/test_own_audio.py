@@ -12,15 +12,15 @@ from transformers import AutoFeatureExtractor, AutoModel
 import speechverse.models  # noqa: F401 - transformers learns of the encoder
 from speechverse.audio import load, save
 from speechverse.audio.waveform import Waveform
-from speechverse.cli.pretrain import Part, command
+from speechverse.cli.pretrain import command
 from speechverse.encoders import load_encoder
+from speechverse.encoders.best_rq import BestRqConfig
 from speechverse.errors import CorpusError, RecipeError, UserError
 from speechverse.foundations.encoder import pretrain_encoder
 from speechverse.foundations.features import make_features
 from speechverse.foundations.listening import cut, samples_of
 from speechverse.foundations.own_audio import own_corpus
 from speechverse.foundations.recipe import (
-    BestRqRecipe,
     ConvShape,
     CtcPhase,
     EncoderData,
@@ -60,7 +60,7 @@ def recipe(data: EncoderData, **settings: object) -> EncoderRecipe:
             "name": "micro",
             "tokenizer": TokenizerRecipe(vocab_size=500, sentences=100),
             "shape": ConvShape(hidden_size=16, num_hidden_layers=2, intermediate_size=16),
-            "objective": BestRqRecipe(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3),
+            "objective": BestRqConfig(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3),
             "data": data,
             "best_rq": PHASE,
             **settings,
@@ -88,17 +88,17 @@ def test_a_folder_becomes_an_encoder_that_plain_transformers_loads(folder: Path,
 
 
 def test_the_same_command_goes_on_and_other_audio_is_refused(folder: Path, tmp_path: Path) -> None:
-    command(Part.ENCODER, write_recipe(tmp_path), output=tmp_path / "run", audio=folder)
-    command(Part.ENCODER, write_recipe(tmp_path), output=tmp_path / "run", audio=folder)
+    command("encoder", write_recipe(tmp_path), output=tmp_path / "run", audio=folder)
+    command("encoder", write_recipe(tmp_path), output=tmp_path / "run", audio=folder)
     assert load_state(tmp_path / "run" / "best_rq").info["step"] == 2
     moved = folder.rename(tmp_path / "moved")
-    command(Part.ENCODER, write_recipe(tmp_path), output=tmp_path / "run", audio=moved)
+    command("encoder", write_recipe(tmp_path), output=tmp_path / "run", audio=moved)
     noise(moved / "new.flac", 1.0)
     with pytest.raises(UserError, match=r"begun with other audio \(4 recordings.*5 recordings.*--output"):
-        command(Part.ENCODER, write_recipe(tmp_path), output=tmp_path / "run", audio=moved)
+        command("encoder", write_recipe(tmp_path), output=tmp_path / "run", audio=moved)
     (tmp_path / "run" / "audio.json").unlink()
     with pytest.raises(UserError, match="another recipe .the audio 4 recordings"):
-        command(Part.ENCODER, write_recipe(tmp_path), output=tmp_path / "run", audio=moved)
+        command("encoder", write_recipe(tmp_path), output=tmp_path / "run", audio=moved)
 
 
 def write_recipe(folder: Path) -> Path:
@@ -110,12 +110,12 @@ def write_recipe(folder: Path) -> Path:
 
 
 def ctc() -> CtcPhase:
-    return CtcPhase(**PHASE.model_dump(), low_layers=1, letters_layer=1, voice_layer=1)
+    return CtcPhase(**PHASE.model_dump(), letters_layer=1, voice_layer=1)
 
 
 def test_only_the_encoder_is_made_of_audio(folder: Path) -> None:
     with pytest.raises(UserError, match="--audio is for the encoder"):
-        command(Part.LM, RECIPES / "lm-tiny.yaml", audio=folder)
+        command("lm", RECIPES / "lm-tiny.yaml", audio=folder)
 
 
 def test_a_long_file_is_cut_into_windows_that_hold_all_of_it(tmp_path: Path) -> None:

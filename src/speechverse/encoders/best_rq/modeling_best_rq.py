@@ -6,10 +6,10 @@ M hidden frames of the batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
@@ -18,9 +18,8 @@ from speechverse.encoders.best_rq.masking import mask_with_noise, perplexity, sp
 from speechverse.encoders.best_rq.quantizer import RandomProjectionQuantizer
 
 
-@dataclass(frozen=True)
-class BestRqConfig:
-    """The objective's settings; the defaults are the paper's (App. A.1), the noise BEST-RQ's own.
+class BestRqConfig(BaseModel):
+    """The objective's settings; the defaults are the paper's (App. A.1).
 
     Attributes:
         num_codebooks: Independent codebooks, each with its own softmax head.
@@ -28,17 +27,15 @@ class BestRqConfig:
         code_width: Width of a code.
         mask_ratio: Share of frames hidden.
         mask_span: Stacked frames in a hidden span.
-        noise_std: Of the noise that hides them.
-        seed: Draws the projection and the codebooks.
     """
 
-    num_codebooks: int = 16
-    codebook_size: int = 8192
-    code_width: int = 16
-    mask_ratio: float = 0.4
-    mask_span: int = 10
-    noise_std: float = 0.1
-    seed: int = 0
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_codebooks: int = Field(default=16, ge=1)
+    codebook_size: int = Field(default=8192, ge=2)
+    code_width: int = Field(default=16, ge=1)
+    mask_ratio: float = Field(default=0.4, gt=0, lt=1)
+    mask_span: int = Field(default=10, ge=1)
 
 
 class BestRqOutput(NamedTuple):
@@ -56,6 +53,15 @@ class BestRqOutput(NamedTuple):
     common_share: float
     code_perplexity: float
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What to watch, by name."""
+        return {
+            "accuracy": self.accuracy,
+            "common_share": self.common_share,
+            "code_perplexity": self.code_perplexity,
+        }
+
 
 class BestRqForPreTraining(nn.Module):
     """A speech body over stacked frames, with N softmax heads over the codes of what was hidden from it."""
@@ -66,7 +72,7 @@ class BestRqForPreTraining(nn.Module):
         self.body = body
         frame_width = body.config.feature_projection_input_dim
         self.quantizer = RandomProjectionQuantizer(
-            frame_width, config.num_codebooks, config.codebook_size, config.code_width, config.seed
+            frame_width, config.num_codebooks, config.codebook_size, config.code_width
         )
         self.heads = nn.Linear(body.config.hidden_size, config.num_codebooks * config.codebook_size)
 
@@ -83,7 +89,7 @@ class BestRqForPreTraining(nn.Module):
         lengths = attention_mask.sum(dim=1)
         hidden = span_mask(lengths, self.config.mask_ratio, self.config.mask_span, generator)
         hidden = functional.pad(hidden, (0, input_features.shape[1] - hidden.shape[1]))
-        masked = mask_with_noise(input_features, hidden, self.config.noise_std, generator)
+        masked = mask_with_noise(input_features, hidden, generator=generator)
         states = self.body(masked, attention_mask=attention_mask).last_hidden_state
         return self.score(states[hidden], self.quantizer(input_features[hidden]))
 

@@ -5,12 +5,11 @@ Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame, N codeboo
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from speechverse.encoders.contract import without_autocast
 
 
 class RandomProjectionQuantizer(nn.Module):
@@ -25,14 +24,9 @@ class RandomProjectionQuantizer(nn.Module):
     codebooks: Tensor
 
     def __init__(
-        self,
-        frame_width: int,
-        num_codebooks: int = 16,
-        codebook_size: int = 8192,
-        code_width: int = 16,
-        seed: int = 0,
+        self, frame_width: int, num_codebooks: int, codebook_size: int, code_width: int, seed: int = 0
     ) -> None:
-        """Draws the projection (N, F, C) and the codebooks (N, K, C) from `seed`; the defaults are the paper's."""
+        """Draws the projection (N, F, C) and the codebooks (N, K, C) from `seed`."""
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         bound = (6.0 / (frame_width + code_width)) ** 0.5
@@ -61,16 +55,10 @@ class RandomProjectionQuantizer(nn.Module):
             codes are normalised.
         """
         flat = frames.reshape(-1, frames.shape[-1])
-        with _full_precision(flat.device.type):
+        # bf16 does not tell near codes apart, and the targets must not depend on it.
+        with without_autocast(flat.device.type):
             codes = [
                 (flat @ projection @ codebook.T).argmax(dim=-1)
                 for projection, codebook in zip(self.projection, self.codebooks, strict=True)
             ]
         return torch.stack(codes, dim=-1).reshape(*frames.shape[:-1], self.num_codebooks)
-
-
-def _full_precision(device_type: str) -> AbstractContextManager[Any]:
-    """No autocast: bf16 does not tell near codes apart, and the targets must not depend on it."""
-    if not torch.amp.is_autocast_available(device_type):
-        return nullcontext()
-    return torch.autocast(device_type, enabled=False)

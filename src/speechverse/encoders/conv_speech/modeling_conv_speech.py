@@ -21,6 +21,7 @@ from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 from transformers.utils import can_return_tuple
 
 from speechverse.encoders.conv_speech.configuration_conv_speech import ConvSpeechConfig
+from speechverse.encoders.ctc_loss import ctc_nll
 
 
 class FeatureProjection(nn.Module):
@@ -199,12 +200,6 @@ class ConvSpeechForCTC(ConvSpeechPreTrainedModel):
     def _loss(self, logits: Tensor, attention_mask: Tensor | None, labels: Tensor) -> Tensor:
         rows, frames = logits.shape[:2]
         lengths = torch.full((rows,), frames) if attention_mask is None else attention_mask.sum(dim=1).long()
-        return functional.ctc_loss(
-            logits.float().log_softmax(dim=-1).transpose(0, 1),
-            labels.clamp(min=0),
-            lengths,
-            (labels >= 0).sum(dim=1),
-            blank=self.config.pad_token_id,
-            reduction="mean",
-            zero_infinity=True,
-        )
+        targets = [row[row >= 0].tolist() for row in labels]
+        sizes = (labels >= 0).sum(dim=1).clamp(min=1)
+        return (ctc_nll(logits, lengths, targets, self.config.pad_token_id) / sizes).mean()
