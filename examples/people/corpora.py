@@ -1,16 +1,42 @@
-"""From clips of a manifest to lines of plain JSONL corpora (docs/data.md): orders, wake phrases, speech or not."""
+"""From clips of a manifest to plain JSONL corpora (docs/data.md): digits, orders, wake phrases, speech or not."""
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
+from pathlib import Path
 from typing import Any
 
 Clip = dict[str, Any]
 NUM_DEALS = 8000
+
+
+def read_clips(speech: Path, *datasets: str) -> list[Clip]:
+    """The manifest's clips of some data sets, their audio as absolute paths."""
+    clips = [json.loads(line) for line in (speech / "manifest.jsonl").read_text().splitlines()]
+    return [c | {"audio": str((speech / c["audio"]).resolve())} for c in clips if c["dataset"] in datasets]
+
+
+def write_jsonl(path: Path, lines: Sequence[Clip]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def digit_lines(clips: Sequence[Clip]) -> list[Clip]:
+    """Digits with their speakers."""
+    return [{key: clip[key] for key in ("audio", "text", "speaker")} for clip in clips]
+
+
+def write_rotations(lines: Sequence[Clip], output: Path) -> Iterator[Path]:
+    """For each speaker a folder in which that one is `test.jsonl` and the others are `train.jsonl`."""
+    for speaker in sorted({line["speaker"] for line in lines}):
+        write_jsonl(output / speaker / "train.jsonl", [line for line in lines if line["speaker"] != speaker])
+        write_jsonl(output / speaker / "test.jsonl", [line for line in lines if line["speaker"] == speaker])
+        yield output / speaker
 
 
 def order_lines(clips: Sequence[Clip]) -> list[Clip]:

@@ -13,16 +13,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "digits"))
-
-from corpora import Clip, order_lines, speaker_folds, speech_lines, wake_lines
-from rotate import adapt, read_answers, read_clips, write_corpora, write_jsonl
+from corpora import (
+    Clip,
+    digit_lines,
+    order_lines,
+    read_clips,
+    speaker_folds,
+    speech_lines,
+    wake_lines,
+    write_jsonl,
+    write_rotations,
+)
 
 from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
@@ -32,6 +40,7 @@ from speechverse.metrics import bootstrap, normalize_english
 from speechverse.pipeline import SpeechVerse
 from speechverse.tasks import get_task
 
+RECIPES = Path(__file__).parents[2] / "recipes"
 OWN_TASKS = Path(__file__).with_name("tasks.py")
 DIGIT, DIGIT_LISTED, WAKE_PHRASE = (f"{OWN_TASKS}:{name}" for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE"))
 NUM_FOLDS = 4
@@ -98,16 +107,16 @@ def main() -> None:
 
 def digits(run: Run) -> Iterator[Measured]:
     """Which of ten digits, answered freely and by the ten scores; adapted to three speakers, tested on the fourth."""
-    folder, clips = run.output / "digits", read_clips(run.speech, "fsdd")
-    tested = list(write_corpora(clips, folder))
-    write_jsonl(folder / "all.jsonl", [{key: c[key] for key in ("audio", "text", "speaker")} for c in clips])
+    folder, lines = run.output / "digits", digit_lines(read_clips(run.speech, "fsdd"))
+    tested = list(write_rotations(lines, folder))
+    write_jsonl(folder / "all.jsonl", lines)
     asked = ("asr", DIGIT, DIGIT_LISTED)
     answer(run.model, folder / "all.jsonl", asked, CHOICES, folder / "unadapted")
     yield from pooled("digits", "unadapted", asked, CHOICES, [folder / "unadapted"])
     if run.adapts:
-        for _, own in tested:
+        for own in tested:
             answer(adapt("digits", run.model, own, run.overrides), own / "test.jsonl", asked, CHOICES, own / "adapted")
-        yield from pooled("digits", "adapted", asked, CHOICES, [own / "adapted" for _, own in tested])
+        yield from pooled("digits", "adapted", asked, CHOICES, [own / "adapted" for own in tested])
 
 
 def orders(run: Run) -> Iterator[Measured]:
@@ -172,9 +181,29 @@ def answer(
             )
 
 
+def adapt(name: str, initial: str, folder: Path, overrides: Sequence[str]) -> Path:
+    """Trains the recipe of that name on its one corpus, of the same name, in the folder; goes on where it stopped.
+
+    Returns:
+        The adapted model's folder.
+    """
+    corpus = f"data.corpora.{name}.jsonl"
+    files = [f"{corpus}.{split}={(folder / f'{split}.jsonl').resolve()}" for split in ("train", "test")]
+    train = [sys.executable, "-m", "speechverse", "train", str(RECIPES / f"{name}.yaml"), f"initial={initial}"]
+    command = [*train, *files, *overrides, "--output", str(folder / "model"), "--resume"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder / "model"
+
+
 def asked(tasks: Sequence[str], way: str) -> tuple[str, ...]:
     """The tasks that can be answered in a way: a free answer has no choices to score."""
     return tuple(task for task in tasks if way in GREEDY or get_task(task).constraint)
+
+
+def read_answers(folder: Path, system: str, task: str) -> list[tuple[str, str]]:
+    """(answer, reference) of each example of a task."""
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    return [(row["answer"], row["reference"]) for row in rows if (row["system"], row["task"]) == (system, task)]
 
 
 def pooled(

@@ -5,7 +5,9 @@ Importing this package is cheap; `speechverse.SpeechVerse` loads torch and trans
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from speechverse.lazy import loader_of
 
 __version__ = "0.1.0"
 __all__ = ["SpeechVerse", "__version__"]
@@ -13,10 +15,4 @@ __all__ = ["SpeechVerse", "__version__"]
 if TYPE_CHECKING:
     from speechverse.pipeline import SpeechVerse
 
-
-def __getattr__(name: str) -> Any:
-    if name == "SpeechVerse":
-        from speechverse.pipeline import SpeechVerse
-
-        return SpeechVerse
-    raise AttributeError(f"module 'speechverse' has no attribute '{name}'")
+__getattr__ = loader_of(__name__, {"SpeechVerse": "pipeline"})

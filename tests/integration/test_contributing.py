@@ -26,7 +26,7 @@ def test_the_twelfth_task_of_the_tutorial_works(tmp_path: Path, monkeypatch: pyt
     prompts = tmp_path / "qst.txt"
     prompts.write_text(block("text"))
     (tmp_path / "qst.py").write_text(block("python").replace('load("qst")', f'load("{prompts}")'))
-    task = load_user_task("qst.py:QST", relative_to=tmp_path)
+    task = load_user_task(f"{tmp_path}/qst.py:QST")
     for asks in (True, False):
         utterance = Utterance("u", AudioRef(Path("u.wav")), 1.0, "are you there", labels={"is_question": asks})
         assert {example.target for example in validate_task(task, utterance)} == {"yes" if asks else "no"}

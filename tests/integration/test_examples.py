@@ -19,9 +19,11 @@ def test_digits_of_real_people_are_rotated_over_their_speakers(real_speech: Path
     kept = [clip for clip in kept if clip["audio"].endswith(("_0.flac", "_1.flac", "_2.flac"))]
     speech = copied(real_speech, kept, tmp_path / "speech")
     short = ("curriculum.0.steps=2", "curriculum.0.warmup_steps=1", "data.validation.every=2")
-    printed = ran(EXAMPLES / "digits" / "rotate.py", speech, "--output", tmp_path / "digits", *short)
-    lines = [line.split() for line in printed.splitlines() if line.startswith("all")]
-    assert [line[1] for line in lines] == ["before", "ctc", "after"]
+    printed = ran(EXAMPLES / "people" / "measure.py", speech, "--parts", "digits", "--output", tmp_path / "out", *short)
+    lines = [line.split() for line in printed.splitlines()]
+    assert {(line[1], line[3]) for line in lines} == {
+        (model, system) for model in ("unadapted", "adapted") for system in ("speechverse", "cascade-ctc")
+    }
     assert all(line[-1] == f"n={len(kept)}" for line in lines)
 
 

@@ -1,45 +1,43 @@
-"""Evaluation: systems side by side under the same tasks, numbers with intervals, and a page to read them on."""
+"""Evaluation: systems side by side under the same tasks, numbers with intervals, and a page to read them on.
+
+Names are looked up when first asked for: describing a checkpoint does not need what evaluating needs.
+"""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from speechverse.lazy import loader_of
 
 if TYPE_CHECKING:
-    from speechverse.evaluation.report import write_report
-    from speechverse.evaluation.results import AnswerRecord, Results, Score, load_answers, load_results
-    from speechverse.evaluation.runner import EvaluationSettings, evaluate
-    from speechverse.evaluation.systems import SYSTEMS, Parts, System, make_systems
-    from speechverse.evaluation.table import results_table
-
-__all__ = [
-    "SYSTEMS",
-    "AnswerRecord",
-    "EvaluationSettings",
-    "Parts",
-    "Results",
-    "Score",
-    "System",
-    "evaluate",
-    "load_answers",
-    "load_results",
-    "make_systems",
-    "results_table",
-    "write_report",
-]
+    from speechverse.evaluation.report import write_report as write_report
+    from speechverse.evaluation.results import AnswerRecord as AnswerRecord
+    from speechverse.evaluation.results import Results as Results
+    from speechverse.evaluation.results import Score as Score
+    from speechverse.evaluation.results import load_answers as load_answers
+    from speechverse.evaluation.results import load_results as load_results
+    from speechverse.evaluation.runner import EvaluationSettings as EvaluationSettings
+    from speechverse.evaluation.runner import evaluate as evaluate
+    from speechverse.evaluation.systems import SYSTEMS as SYSTEMS
+    from speechverse.evaluation.systems import Parts as Parts
+    from speechverse.evaluation.systems import System as System
+    from speechverse.evaluation.systems import make_systems as make_systems
+    from speechverse.evaluation.table import results_table as results_table
 
 _HOMES = {
-    "report": ("write_report",),
-    "results": ("AnswerRecord", "Results", "Score", "load_answers", "load_results"),
-    "runner": ("EvaluationSettings", "evaluate"),
-    "systems": ("SYSTEMS", "Parts", "System", "make_systems"),
-    "table": ("results_table",),
+    "SYSTEMS": "systems",
+    "AnswerRecord": "results",
+    "EvaluationSettings": "runner",
+    "Parts": "systems",
+    "Results": "results",
+    "Score": "results",
+    "System": "systems",
+    "evaluate": "runner",
+    "load_answers": "results",
+    "load_results": "results",
+    "make_systems": "systems",
+    "results_table": "table",
+    "write_report": "report",
 }
-
-
-def __getattr__(name: str) -> Any:
-    """Loads what is asked for, so that describing a checkpoint does not need what evaluating needs."""
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+__all__ = list(_HOMES)
+__getattr__ = loader_of(__name__, _HOMES)

@@ -88,6 +88,10 @@ class AnswerRecord:
     transcript: str | None = None
     choice_scores: Mapping[str, float] | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """As it is written: without what is not there."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
@@ -146,12 +150,17 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]) -> None:
-    """Writes both files; `results.json` comes last, so where it is, all is."""
+def save_results(folder: Path, results: Any, answers: Iterable[Mapping[str, Any]]) -> None:
+    """Writes both files; `results.json` comes last, so where it is, all is.
+
+    Args:
+        folder: Where to.
+        results: A dataclass.
+        answers: Each a line.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULTS).unlink(missing_ok=True)
-    lines = "".join(json.dumps(_bare(asdict(record)), ensure_ascii=False) + "\n" for record in answers)
-    write_text(folder / ANSWERS, lines)
+    write_text(folder / ANSWERS, "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers))
     write_text(folder / RESULTS, json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n")
 
 
@@ -177,8 +186,3 @@ def load_answers(folder: Path) -> list[AnswerRecord]:
     """Reads `answers.jsonl`."""
     with (folder / ANSWERS).open(encoding="utf-8") as lines:
         return [AnswerRecord(**json.loads(line)) for line in lines]
-
-
-def _bare(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is not there."""
-    return {name: value for name, value in record.items() if value is not None}

@@ -114,7 +114,9 @@ def evaluate(
     run = _Run(settings, watch)
     asked = run.ask(corpus)
     if features is not None and any(system.hears for system in systems):
-        parts.cache = run.hear(model.encoder, _audible(asked, processor), features)
+        started = time.perf_counter()
+        parts.cache = hear(model.encoder, _audible(asked, processor), features, watch)
+        run.hearing_seconds = round(time.perf_counter() - started, 3)
     plan = run.plan(corpus, asked, ExampleCheck(processor, parts.cache))
     run.total = sum(len(examples) for _, examples in plan) * len(systems)
     for task, examples in plan:
@@ -128,7 +130,7 @@ def evaluate(
         ]
     results = run.results(corpus, systems, dict(about_model or {}))
     if output is not None:
-        save_results(output, results, run.records)
+        save_results(output, results, [record.as_dict() for record in run.records])
     return results
 
 
@@ -156,6 +158,20 @@ def _audible(asked: Asked, processor: Any) -> list[Utterance]:
     found = {example.utterance.id: example.utterance for _, examples in asked for example in examples}
     limit = processor.max_audio_seconds
     return [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
+
+
+def hear(encoder: Any, utterances: Sequence[Utterance], folder: Path, watch: Watch) -> FeatureCache:
+    """Encoder outputs of all clips in the encoder's own precision; how many may be unreadable is judged afterwards."""
+    dtype, done = encoder.model.dtype, 0
+    what = f"encoder outputs, {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        watch(done, len(utterances), what)
+
+    progress(0)
+    return FeatureCache.build(encoder, utterances, folder, dtype=dtype, max_bad_share=1.0, progress=progress)
 
 
 class ExampleCheck:
@@ -232,21 +248,6 @@ class _Run:
         if not asked:
             raise CorpusError(f"split '{settings.split}' of corpus '{corpus.name}' has labels for none of the tasks")
         return asked
-
-    def hear(self, encoder: Any, utterances: Sequence[Utterance], folder: Path) -> FeatureCache:
-        """Encoder outputs of all clips; how many may be unreadable is judged task by task, not here."""
-        dtype, started, done = encoder.model.dtype, time.perf_counter(), 0
-        what = f"encoder outputs, {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
-
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            self.watch(done, len(utterances), what)
-
-        progress(0)
-        cache = FeatureCache.build(encoder, utterances, folder, dtype=dtype, max_bad_share=1.0, progress=progress)
-        self.hearing_seconds = round(time.perf_counter() - started, 3)
-        return cache
 
     def plan(self, corpus: Corpus, asked: Asked, check: ExampleCheck) -> Asked:
         """The examples without clips that cannot be used; those are counted."""

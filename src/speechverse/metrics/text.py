@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +15,12 @@ if TYPE_CHECKING:
 
 def word_errors(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """Word errors and true words of each example after normalising both sides, shape (N, 2)."""
-    import numpy as np
-
-    true = [normalize_english(text) for text in references]
-    said = [normalize_english(_text(prediction)) for prediction in predictions]
-    output = import_eval("jiwer").process_words(true, said)
-    errors = [sum(_num_errors(chunk) for chunk in alignment) for alignment in output.alignments]
-    return np.column_stack([errors, [len(text.split()) for text in true]]).astype(np.float64)
+    return _errors("process_words", str.split, predictions, references)
 
 
 def character_errors(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """Errors in letters and spaces, and their true number, of each example after normalising both sides: (N, 2)."""
-    import numpy as np
-
-    true = [normalize_english(text) for text in references]
-    said = [normalize_english(_text(prediction)) for prediction in predictions]
-    output = import_eval("jiwer").process_characters(true, said)
-    errors = [sum(_num_errors(chunk) for chunk in alignment) for alignment in output.alignments]
-    return np.column_stack([errors, [len(text) for text in true]]).astype(np.float64)
+    return _errors("process_characters", list, predictions, references)
 
 
 def error_rate(sums: np.ndarray) -> np.ndarray:
@@ -87,6 +75,19 @@ def _bleu() -> Any:
 
 def _text(prediction: Any) -> str:
     return "" if prediction is UNPARSED else prediction
+
+
+def _errors(
+    process: str, units: Callable[[str], list[str]], predictions: Sequence[Any], references: Sequence[Any]
+) -> np.ndarray:
+    """Errors by jiwer's function of that name, and the number of true units of the text."""
+    import numpy as np
+
+    true = [normalize_english(text) for text in references]
+    said = [normalize_english(_text(prediction)) for prediction in predictions]
+    output = getattr(import_eval("jiwer"), process)(true, said)
+    errors = [sum(_num_errors(chunk) for chunk in alignment) for alignment in output.alignments]
+    return np.column_stack([errors, [len(units(text)) for text in true]]).astype(np.float64)
 
 
 def _num_errors(chunk: Any) -> int:

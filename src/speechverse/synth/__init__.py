@@ -5,8 +5,9 @@ Names are looked up when first asked for: a worker process imports this package 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from speechverse.lazy import loader_of
 
 if TYPE_CHECKING:
     from speechverse.synth.corpus import Source as Source
@@ -28,19 +29,5 @@ _HOMES = {
     "test_set_spec": "frozen",
     "verify_test_set": "frozen",
 }
-__all__ = [
-    "Source",
-    "SynthReport",
-    "SynthSpec",
-    "read_lines",
-    "speak",
-    "synthesize_corpus",
-    "test_set_spec",
-    "verify_test_set",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'speechverse.synth' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"speechverse.synth.{_HOMES[name]}"), name)
+__all__ = list(_HOMES)
+__getattr__ = loader_of(__name__, _HOMES)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from dataclasses import dataclass
 
 from speechverse.errors import UserError, unknown_name
 from speechverse.synth.accents import get_accent
@@ -33,36 +32,13 @@ SENTIMENTS = {
 SENTIMENT_OF = {"happy": "positive", "sad": "negative", "angry": "negative", "neutral": "neutral"}
 """Emotion → sentiment: the valence of the style, not of the words."""
 
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """Centres of a speaking style: rate in words a minute, the rest in the units of `Prosody` and `Manner`."""
-
-    rate: float
-    pitch: float
-    pitch_range: float
-    word_gap: float
-    roughness: float
-    dynamics: float
-    effort: float
-    lilt: float
-    breath: float
-
-
 _STYLES = {
-    "happy": Style(
-        rate=178, pitch=76, pitch_range=92, word_gap=0, roughness=0, dynamics=0.2, effort=0.6, lilt=0.65, breath=0
-    ),
-    "sad": Style(
-        rate=140, pitch=32, pitch_range=10, word_gap=3, roughness=0, dynamics=-0.3, effort=-1.2, lilt=0, breath=0.3
-    ),
-    "angry": Style(
-        rate=200, pitch=42, pitch_range=75, word_gap=0, roughness=0.75, dynamics=0.5, effort=1.2, lilt=0, breath=0
-    ),
-    "neutral": Style(
-        rate=162, pitch=48, pitch_range=30, word_gap=0, roughness=0, dynamics=0, effort=0, lilt=0, breath=0
-    ),
+    "happy": (Prosody(rate=178, pitch=76, pitch_range=92), Manner(dynamics=0.2, effort=0.6, lilt=0.65)),
+    "sad": (Prosody(rate=140, pitch=32, pitch_range=10, word_gap=3), Manner(dynamics=-0.3, effort=-1.2, breath=0.3)),
+    "angry": (Prosody(rate=200, pitch=42, pitch_range=75), Manner(roughness=0.75, dynamics=0.5, effort=1.2)),
+    "neutral": (Prosody(rate=162, pitch=48, pitch_range=30), Manner()),
 }
+"""Emotion → the centres of its style."""
 
 
 def draw_style(emotion: str, rng: random.Random) -> tuple[Prosody, Manner]:
@@ -73,19 +49,19 @@ def draw_style(emotion: str, rng: random.Random) -> tuple[Prosody, Manner]:
     """
     if emotion not in _STYLES:
         raise UserError(unknown_name("emotion", emotion, _STYLES))
-    style = _STYLES[emotion]
+    usual_prosody, usual_manner = _STYLES[emotion]
     prosody = Prosody(
-        rate=_draw(rng, style.rate, 12, 100, 260),
-        pitch=_draw(rng, style.pitch, 6, 5, 95),
-        pitch_range=_draw(rng, style.pitch_range, 9, 0, 99),
-        word_gap=_draw(rng, style.word_gap, 0.8, 0, 8),
+        rate=_draw(rng, usual_prosody.rate, 12, 100, 260),
+        pitch=_draw(rng, usual_prosody.pitch, 6, 5, 95),
+        pitch_range=_draw(rng, usual_prosody.pitch_range, 9, 0, 99),
+        word_gap=_draw(rng, usual_prosody.word_gap, 0.8, 0, 8),
     )
     manner = Manner(
-        roughness=_depth(rng, style.roughness, 0.12),
-        dynamics=rng.gauss(style.dynamics, 0.1),
-        effort=rng.gauss(style.effort, 0.6),
-        lilt=_depth(rng, style.lilt, 0.12),
-        breath=_depth(rng, style.breath, 0.08),
+        roughness=_depth(rng, usual_manner.roughness, 0.12),
+        dynamics=rng.gauss(usual_manner.dynamics, 0.1),
+        effort=rng.gauss(usual_manner.effort, 0.6),
+        lilt=_depth(rng, usual_manner.lilt, 0.12),
+        breath=_depth(rng, usual_manner.breath, 0.08),
     )
     return prosody, manner
 

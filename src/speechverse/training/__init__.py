@@ -1,22 +1,19 @@
-"""Training: the strict recipe, the curriculum, one trainer, checkpoints."""
+"""Training: the strict recipe, the curriculum, one trainer, checkpoints.
+
+Names are looked up when first asked for: reading a recipe does not need what training needs.
+"""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from speechverse.lazy import loader_of
 
 if TYPE_CHECKING:
-    from speechverse.training.recipe import Recipe
-    from speechverse.training.recipe_files import load_recipe
-    from speechverse.training.trainer import train
-
-__all__ = ["Recipe", "load_recipe", "train"]
+    from speechverse.training.recipe import Recipe as Recipe
+    from speechverse.training.recipe_files import load_recipe as load_recipe
+    from speechverse.training.trainer import train as train
 
 _HOMES = {"Recipe": "recipe", "load_recipe": "recipe_files", "train": "trainer"}
-
-
-def __getattr__(name: str) -> Any:
-    """Loads what is asked for, so that reading a recipe does not need what training needs."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+__all__ = list(_HOMES)
+__getattr__ = loader_of(__name__, _HOMES)

@@ -18,7 +18,6 @@ from speechverse.tasks import get_task, registry
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 CORPORA = runpy.run_path(str(EXAMPLES / "people" / "corpora.py"))
-ROTATE = runpy.run_path(str(EXAMPLES / "digits" / "rotate.py"))
 TASKS = EXAMPLES / "people" / "tasks.py"
 SIZES = {"c1": 5, "c2": 4, "c3": 3, "c4": 2, "c5": 1, "c6": 1}
 
@@ -36,20 +35,20 @@ def written(folder: Path, lines: list[dict[str, Any]]) -> Corpus:
     """A corpus of these lines, each with half a second of sound."""
     for line in lines:
         soundfile.write(folder / Path(line["audio"]).name, np.full(8000, 0.1, np.float32), 16_000)
-    ROTATE["write_jsonl"](folder / "test.jsonl", lines)
+    CORPORA["write_jsonl"](folder / "test.jsonl", lines)
     return Corpus.from_jsonl("made", {"test": folder / "test.jsonl"})
 
 
 def test_clips_of_a_manifest_are_found_from_anywhere(tmp_path: Path):
     lines = [clip("a"), clip("b", dataset="other"), clip("c", dataset="third")]
     (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    found = ROTATE["read_clips"](tmp_path, "made", "third")
+    found = CORPORA["read_clips"](tmp_path, "made", "third")
     assert [line["audio"] for line in found] == [str(tmp_path / "a.wav"), str(tmp_path / "c.wav")]
 
 
 def test_every_speaker_of_the_digits_is_left_out_once(tmp_path: Path):
     clips = [clip(f"{who}{n}", speaker=who, text="one") for who in ("ann", "bob", "cid") for n in range(2)]
-    folders = dict(ROTATE["write_corpora"](clips, tmp_path))
+    folders = {folder.name: folder for folder in CORPORA["write_rotations"](CORPORA["digit_lines"](clips), tmp_path)}
     assert list(folders) == ["ann", "bob", "cid"]
     for who, folder in folders.items():
         train, test = (

@@ -29,9 +29,9 @@ def test_a_request_is_drawn_before_it_is_parsed() -> None:
     world = grammar.load()
     ours, theirs = random.Random(5), random.Random(5)
     for intent in world.seen_intents:
-        drawn = world.draw(intent, ours)
-        assert world.parse(drawn) == world.speak(intent, theirs)
-        assert drawn.say() == world.parse(drawn).text
+        drawn, again = world.draw(intent, ours), world.draw(intent, theirs)
+        assert (drawn.say(), drawn.translations) == (again.say(), again.translations)
+        assert world.parse(drawn) == world.parse(again)
 
 
 def test_a_wording_is_the_same_choice_in_every_language() -> None:

@@ -95,9 +95,8 @@ def test_only_a_spec_with_held_out_strata_brings_their_labels():
 
 
 @pytest.mark.usefixtures("small_world")
-def test_words_of_held_out_parts_are_told_only_when_asked_for():
+def test_words_of_held_out_parts_are_not_told():
     assert not {"quagga", "spurtle"} & set(words())
-    assert {"quagga", "spurtle"} <= set(words(held_out=True))
     assert not grammar.load().names_held_back & set(words())
 
 

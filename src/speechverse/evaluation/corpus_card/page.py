@@ -10,7 +10,17 @@ from speechverse.evaluation.corpus_card.card import Card
 from speechverse.evaluation.corpus_card.ceilings import NEAR_CHANCE, Ceiling
 from speechverse.evaluation.corpus_card.fields import FieldCounts
 from speechverse.evaluation.corpus_card.players import samples_section
-from speechverse.evaluation.report.document import html_document, page_header
+from speechverse.evaluation.report.document import (
+    bullets,
+    details,
+    fact_list,
+    framed,
+    html_document,
+    page_header,
+    section,
+    table,
+    text_row,
+)
 from speechverse.evaluation.report.plots import histogram_plot
 
 _ROWS = 12
@@ -52,8 +62,7 @@ def _header(card: Card) -> str:
 def _faults(card: Card) -> str:
     if not card.faults:
         return ""
-    listed = "".join(f"<li>{escape(fault)}</li>" for fault in card.faults)
-    return f'<section class="flag"><h3>Not as it should be</h3><ul>{listed}</ul></section>'
+    return f'<section class="flag"><h3>Not as it should be</h3><ul>{bullets(card.faults)}</ul></section>'
 
 
 def _splits_section(card: Card) -> str:
@@ -77,10 +86,8 @@ def _splits_section(card: Card) -> str:
         ]
         for split, f in card.splits.items()
     ]  # fmt: skip
-    return (
-        '<section><h2>Splits</h2><p class="note">Sentences and words are counted once each, in lower case and without '
-        f"punctuation.</p>{_table(heads, rows)}{_overlaps(card)}</section>"
-    )
+    note = "Sentences and words are counted once each, in lower case and without punctuation."
+    return section("Splits", table(heads, map(text_row, rows)) + _overlaps(card), note)
 
 
 def _overlaps(card: Card) -> str:
@@ -100,19 +107,16 @@ def _ceilings_section(card: Card, command: str) -> str:
     if not card.ceilings and not card.notes:
         return ""
     heads = ("guessed", "from", "score", "95 % interval", "limit", "", "chance", "majority", "clips", "how")
-    rows = "".join(_ceiling_row(ceiling) for ceiling in card.ceilings)
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    table = f'<div class="scroll"><table class="ceilings"><tr>{head}</tr>{rows}</table></div>' if rows else ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in card.notes)
-    listed = f'<ul class="note">{notes}</ul>' if notes else ""
-    return (
-        "<section><h2>What can be guessed without listening</h2>"
-        '<p class="note">Low is good. Logistic regression guesses a label from one cue only, and is scored by UAR '
+    shown = table(heads, map(_ceiling_row, card.ceilings), "ceilings") if card.ceilings else ""
+    listed = f'<ul class="note">{bullets(card.notes)}</ul>' if card.notes else ""
+    note = (
+        "Low is good. Logistic regression guesses a label from one cue only, and is scored by UAR "
         "(recall averaged over classes); word overlap picks the label that shares most words with the sentence, and is "
         f"scored by accuracy. “Near chance” is at most {NEAR_CHANCE:.2f} over it. Majority is the accuracy of "
         f"always naming the commonest class. At most {card.settings.clips:,} clips of each split were listened to. "
-        f"Measured again with <code>{escape(command)}</code>.</p>{table}{listed}</section>"
+        f"Measured again with <code>{escape(command)}</code>."
     )
+    return section("What can be guessed without listening", shown + listed, note)
 
 
 def _ceiling_row(ceiling: Ceiling) -> str:
@@ -132,11 +136,9 @@ def _ceiling_row(ceiling: Ceiling) -> str:
 def _fields_section(card: Card) -> str:
     cards = "".join(_field_card(field, list(card.splits)) for field in card.fields)
     if not cards:
-        return '<section><h2>Labels</h2><p class="note">The clips have no labels beside their text.</p></section>'
-    return (
-        '<section><h2>Labels</h2><p class="note">Clips of each class and split; a bar is the share of the '
-        f'field\'s largest class in that split.</p><div class="cards columns">{cards}</div></section>'
-    )
+        return section("Labels", "", "The clips have no labels beside their text.")
+    note = "Clips of each class and split; a bar is the share of the field's largest class in that split."
+    return section("Labels", f'<div class="cards columns">{cards}</div>', note)
 
 
 def _field_card(field: FieldCounts, splits: Sequence[str]) -> str:
@@ -144,21 +146,17 @@ def _field_card(field: FieldCounts, splits: Sequence[str]) -> str:
     rows = [_count_row(name, counts, largest) for name, counts in field.counts.items()]
     without = "".join(f"<td>{field.unlabelled[split]:,}</td>" for split in splits)
     last = f'<tr class="soft"><td>without</td>{without}</tr>' if any(field.unlabelled.values()) else ""
-    head = "<tr><th></th>" + "".join(f"<th>{escape(split)}</th>" for split in splits) + "</tr>"
+    heads = ("", *splits)
+    first = table(heads, (*rows[:_ROWS], last), "counts")
     count = f"{field.num_classes:,} {'bins' if field.kind == 'number' else 'classes'}"
-    return (
-        f'<div class="card"><h3>{escape(field.name)}</h3><p class="soft">{count}</p>'
-        f'<div class="scroll"><table class="counts">{head}{"".join(rows[:_ROWS])}{last}</table></div>'
-        f"{_folded(head, rows[_ROWS:], field.num_classes - _ROWS)}</div>"
-    )
+    return framed(field.name, first + _folded(heads, rows[_ROWS:], field.num_classes - _ROWS), count)
 
 
-def _folded(head: str, rows: Sequence[str], count: int) -> str:
+def _folded(heads: Sequence[str], rows: Sequence[str], count: int) -> str:
     if not rows:
         return ""
     told = f'<p class="soft">and {count - _MAX_FOLDED:,} rarer ones</p>' if count > _MAX_FOLDED else ""
-    table = f'<table class="counts">{head}{"".join(rows[:_MAX_FOLDED])}</table>'
-    return f'<details><summary>{count:,} more</summary><div class="scroll tall">{table}</div>{told}</details>'
+    return details(f"{count:,} more", table(heads, rows[:_MAX_FOLDED], "counts", "scroll tall") + told)
 
 
 def _count_row(name: str, counts: Mapping[str, int], largest: Mapping[str, int]) -> str:
@@ -174,23 +172,11 @@ def _spreads_section(card: Card) -> str:
     if card.levels:
         plot = histogram_plot("dBFS", card.levels, "levels of clips")
         plots.append(("Level", "of the sounding parts of the clips listened to", plot))
-    cards = "".join(
-        f'<div class="card"><h3>{title}</h3><p class="soft">{note}</p>{plot}</div>' for title, note, plot in plots
-    )
-    return f'<section><h2>Lengths and levels</h2><div class="cards wide">{cards}</div></section>'
+    cards = "".join(framed(title, plot, note) for title, note, plot in plots)
+    return section("Lengths and levels", f'<div class="cards wide">{cards}</div>')
 
 
 def _making_section(card: Card, command: str) -> str:
     facts = {**{name: value for name, value in card.description.items() if name != "spec"}, "card made by": command}
     facts |= {f"spec: {name}": value for name, value in (card.description.get("spec") or {}).items()}
-    listed = "".join(
-        f"<dt>{escape(name.replace('_', ' '))}</dt><dd><code>{escape(str(value))}</code></dd>"
-        for name, value in facts.items()
-    )
-    return f"<section><h2>How it was made</h2><dl>{listed}</dl></section>"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+    return section("How it was made", fact_list((name.replace("_", " "), value) for name, value in facts.items()))

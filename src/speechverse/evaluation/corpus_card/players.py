@@ -8,6 +8,7 @@ from pathlib import Path
 from speechverse.evaluation.corpus_card.card import Card
 from speechverse.evaluation.corpus_card.fields import shown
 from speechverse.evaluation.corpus_card.samples import audio_source
+from speechverse.evaluation.report.document import details, framed, section
 from speechverse.types import Utterance
 
 _NOT_TOLD = ("keywords", "translations", "slots", "intent", "is_speech")
@@ -21,23 +22,15 @@ def samples_section(card: Card, page: Path) -> str:
         if not classes:
             continue
         cards = "".join(
-            f'<div class="card"><h3>{escape(name)}</h3>'
-            f"{''.join(_player(clip, field.name, page, card.settings.embed) for clip in classes[name])}</div>"
+            framed(name, "".join(_player(clip, field.name, page, card.settings.embed) for clip in classes[name]))
             for name in field.counts
             if classes.get(name)
         )
-        opened = "" if blocks else " open"
         names = ", ".join(list(field.counts)[:6]) + (", …" if len(field.counts) > 6 else "")
-        blocks.append(
-            f'<details{opened}><summary>{escape(field.name)} <span class="soft">{escape(names)}</span></summary>'
-            f'<div class="cards narrow">{cards}</div></details>'
-        )
-    if not blocks:
-        return ""
-    return (
-        '<section><h2>Listen</h2><p class="note">Do the clips sound like what they are called? Drawn by chance, of '
-        f"other speakers where there are such.</p>{''.join(blocks)}</section>"
-    )
+        summary = f'{escape(field.name)} <span class="soft">{escape(names)}</span>'
+        blocks.append(details(summary, f'<div class="cards narrow">{cards}</div>', is_open=not blocks))
+    note = "Do the clips sound like what they are called? Drawn by chance, of other speakers where there are such."
+    return section("Listen", "".join(blocks), note) if blocks else ""
 
 
 def _player(clip: Utterance, field: str, page: Path, embed: bool) -> str:

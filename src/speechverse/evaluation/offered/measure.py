@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,19 +12,19 @@ from typing import Any
 import numpy as np
 
 from speechverse import __version__
-from speechverse.data import Corpus, FeatureCache
+from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.errors import CorpusError, UserError
 from speechverse.evaluation.offered.choosing import Choice, choose
 from speechverse.evaluation.offered.lists import Offer, offer_labels
 from speechverse.evaluation.provenance import describe_split
-from speechverse.evaluation.results import ANSWERS, RESULTS
-from speechverse.evaluation.runner import ExampleCheck, Watch
+from speechverse.evaluation.results import save_results
+from speechverse.evaluation.runner import ExampleCheck, Watch, hear
 from speechverse.evaluation.systems import SYSTEMS, Parts, check_systems, make_systems
-from speechverse.files import write_text
 from speechverse.metrics import Metric, bootstrap
 from speechverse.metrics.classes import mean
+from speechverse.types import Utterance
 
 _OFFERABLE = tuple(name for name in SYSTEMS if name not in ("log-mel", "majority"))
 
@@ -131,7 +130,7 @@ def measure_offered(
     offers = offer_labels(corpus, settings.split, settings.size, settings.limit, settings.seed)
     parts = Parts(model, processor, DecodingOptions(), recogniser=recogniser)
     if features is not None and any(SYSTEMS[name](parts).hears for name in settings.systems):
-        parts.cache = _hear(model.encoder, processor, offers, features, watch)
+        parts.cache = hear(model.encoder, _audible(offers, processor), features, watch)
     offers, skipped = _usable(offers, ExampleCheck(processor, parts.cache))
     if not offers:
         raise CorpusError(f"split '{settings.split}' of corpus '{corpus.name}': no clip can be asked about: {skipped}")
@@ -149,21 +148,14 @@ def measure_offered(
         version=__version__,
     )
     if output is not None:
-        _save(output, results, choices)
+        save_results(output, results, [choice.record() for choice in choices])
     return results
 
 
-def _hear(encoder: Any, processor: Any, offers: Sequence[Offer], folder: Path, watch: Watch) -> FeatureCache:
+def _audible(offers: Sequence[Offer], processor: Any) -> list[Utterance]:
+    """Every clip that is not too long to be heard, once."""
     clips = {offer.example.utterance.id: offer.example.utterance for offer in offers}
-    short = [clip for clip in clips.values() if clip.duration <= processor.max_audio_seconds]
-    done = 0
-
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        watch(done, len(short), "encoder outputs")
-
-    return FeatureCache.build(encoder, short, folder, dtype=encoder.model.dtype, max_bad_share=1.0, progress=progress)
+    return [clip for clip in clips.values() if clip.duration <= processor.max_audio_seconds]
 
 
 def _usable(offers: Sequence[Offer], check: ExampleCheck) -> tuple[list[Offer], dict[str, int]]:
@@ -194,11 +186,3 @@ def _scores(choices: Sequence[Choice], settings: OfferSettings) -> list[ChoiceSc
         interval = bootstrap(_ACCURACY, credits, right, num_samples=settings.num_resamples, seed=settings.seed)
         scores.append(ChoiceScore(*row, *interval, len(made), len(set(right))))
     return scores
-
-
-def _save(folder: Path, results: OfferedResults, choices: Sequence[Choice]) -> None:
-    """Writes both files; `results.json` comes last, so where it is, all is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESULTS).unlink(missing_ok=True)
-    write_text(folder / ANSWERS, "".join(json.dumps(choice.record(), ensure_ascii=False) + "\n" for choice in choices))
-    write_text(folder / RESULTS, json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n")

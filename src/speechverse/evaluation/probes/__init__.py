@@ -49,15 +49,13 @@ def probe_encoder(
     """
     if not fit or not test:
         raise CorpusError("a probe needs clips to fit on and clips of other voices to test on; one of the two is empty")
-    clips = [*fit, *test, *digits]
-    rows = dict(enumerate(clips))
-    ends = (len(fit), len(fit) + len(test))
-    parts = [{row: clip for row, clip in rows.items() if _part_of(row, ends) == part} for part in range(3)]
-    questions, skipped = ask_everything(*parts)
+    questions, skipped = ask_everything(
+        dict(enumerate(fit)), dict(enumerate(test, len(fit))), dict(enumerate(digits, len(fit) + len(test)))
+    )
     if not questions:
         told = "; ".join(f"{key}: {reason}" for key, reason in skipped.items())
         raise CorpusError(f"nothing can be probed with these clips ({told})")
-    layers = pool_layers(encoder, clips, batch_seconds, done)
+    layers = pool_layers(encoder, [*fit, *test, *digits], batch_seconds, done)
     return ProbeTable(name, tuple(_column(question, layers) for question in questions), skipped)
 
 
@@ -74,10 +72,6 @@ def digit_clips(utterances: Sequence[Utterance]) -> list[Utterance]:
             "(lines with `speaker` and a `text` from 'zero' to 'nine')"
         )
     return found
-
-
-def _part_of(row: int, ends: tuple[int, int]) -> int:
-    return sum(row >= end for end in ends)
 
 
 def _column(question: Question, layers: Sequence[Tensor]) -> ProbeColumn:

@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
 
 from speechverse.audio import load
 from speechverse.batching import padded_batches
 from speechverse.encoders import SpeechEncoder, mean_and_deviation
-from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd
+from speechverse.evaluation.log_mels import log_mels
 from speechverse.types import Seconds, Utterance
 
 
@@ -41,7 +40,6 @@ def pool_layers(
         AudioError: If a clip cannot be read, or is too long or too short for the encoder.
     """
     device = next(encoder.parameters()).device
-    mel_front_end = Wav2Vec2BertFrontEnd(Wav2Vec2BertConfig(), SeamlessM4TFeatureExtractor())
     pooled: dict[int, list[Tensor]] = {}
     order = sorted(range(len(utterances)), key=lambda row: utterances[row].duration)
     for rows in padded_batches(order, lambda row: utterances[row].duration, batch_seconds):
@@ -49,7 +47,7 @@ def pool_layers(
         output = encoder(**{name: x.to(device) for name, x in encoder.prepare(waveforms).items()})
         layers = mean_and_deviation(output.hidden_states.float(), output.lengths).cpu()
         for place, row in enumerate(rows):
-            mel_FM = mel_front_end.log_mel(torch.from_numpy(waveforms[place]))
+            mel_FM = log_mels(waveforms[place])
             mel_2M = mean_and_deviation(mel_FM[None, None], torch.tensor([len(mel_FM)]))[0, 0]
             pooled[row] = [mel_2M, *layers[:, place]]
         done(len(rows))

@@ -42,11 +42,6 @@ class ProbeColumn:
         """The layer, counted from 1, that tells most (log-mel not among them)."""
         return max(range(1, len(self.scores)), key=lambda layer: self.scores[layer].value)
 
-    @property
-    def best(self) -> Interval:
-        """The score of that layer."""
-        return self.scores[self.best_layer]
-
 
 @dataclass(frozen=True)
 class ProbeTable:
@@ -61,9 +56,6 @@ class ProbeTable:
     encoder: str
     columns: tuple[ProbeColumn, ...]
     skipped: Mapping[str, str]
-
-    def __getitem__(self, name: str) -> ProbeColumn:
-        return next(column for column in self.columns if column.name == name)
 
     @property
     def layers(self) -> tuple[str, ...]:

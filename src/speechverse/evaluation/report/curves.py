@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from speechverse.evaluation.report.document import framed, section
 from speechverse.evaluation.report.plots import curve_plot
 from speechverse.metrics import METRICS
 
@@ -28,13 +29,10 @@ def curves_section(metrics_file: Path | None) -> str:
         return ""
     starts = {stage: next(run)["step"] for stage, run in groupby(records, key=lambda r: r.get("stage")) if stage}
     cards = "".join(
-        f'<div class="card"><h3>{escape(name)}</h3>{curve_plot(escape(name, quote=True), curves, starts)}</div>'
-        for name, curves in plots.items()
+        framed(name, curve_plot(escape(name, quote=True), curves, starts)) for name, curves in plots.items()
     )
-    return (
-        '<section><h2>How it was trained</h2><p class="note">Stages begin at the dashed lines; scores are taken on '
-        f'validation clips, few of them.</p><div class="cards wide">{cards}</div></section>'
-    )
+    note = "Stages begin at the dashed lines; scores are taken on validation clips, few of them."
+    return section("How it was trained", f'<div class="cards wide">{cards}</div>', note)
 
 
 def _is_score(name: str) -> bool:

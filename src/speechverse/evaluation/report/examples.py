@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from speechverse.evaluation.report.document import details, section
 from speechverse.evaluation.results import AnswerRecord, Results
 from speechverse.metrics import get_metric
 
@@ -25,13 +26,9 @@ def examples_section(results: Results, answers: Sequence[AnswerRecord], own: str
         if not made:
             continue
         listed = "".join(_example(by_example[record.task, record.example], own) for record in wrong[:NUM_WORST])
-        blocks.append(
-            f"<details><summary>{escape(report.title)}: {len(wrong)} of {len(made)} not perfect</summary>"
-            f"{listed or '<p class=soft>none</p>'}</details>"
-        )
-    if not blocks:
-        return ""
-    return f"<section><h2>Worst answers</h2>{''.join(blocks)}</section>"
+        summary = f"{escape(report.title)}: {len(wrong)} of {len(made)} not perfect"
+        blocks.append(details(summary, listed or "<p class=soft>none</p>"))
+    return section("Worst answers", "".join(blocks)) if blocks else ""
 
 
 def _example(records: Sequence[AnswerRecord], own: str) -> str:

@@ -7,12 +7,22 @@ from pathlib import Path
 
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
 from speechverse.evaluation.report.curves import curves_section
-from speechverse.evaluation.report.document import html_document, page_header
+from speechverse.evaluation.report.document import (
+    bullets,
+    details,
+    fact_list,
+    html_document,
+    page_header,
+    section,
+    table,
+    text_row,
+)
 from speechverse.evaluation.report.examples import examples_section
 from speechverse.evaluation.report.plots import layer_plot
 from speechverse.evaluation.report.scores import confusion_section, scores_section, slices_section
 from speechverse.evaluation.results import Results, load_answers, load_results
 from speechverse.files import write_text
+from speechverse.metrics import get_metric
 
 OWN = "speechverse"
 REPORT = "report.html"
@@ -67,7 +77,7 @@ def summary(results: Results) -> str:
         rivals = [score for name in CASCADES if (score := results.score(report.name, name))]
         if own is None or not rivals:
             continue
-        sign = 1 if higher_is_better(report.metrics[0]) else -1
+        sign = 1 if get_metric(report.metrics[0]).higher_is_better else -1
         rival = max(rivals, key=lambda score: sign * score.value)
         compared += 1
         ahead += sign * own.value > sign * rival.value
@@ -81,13 +91,6 @@ def summary(results: Results) -> str:
     )
 
 
-def higher_is_better(metric: str) -> bool:
-    """The direction of progress of a metric by name."""
-    from speechverse.metrics import get_metric
-
-    return get_metric(metric).higher_is_better
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -98,34 +101,26 @@ def _layers_section(results: Results) -> str:
     if not learned:
         return ""
     mixing = escape(str(results.model.get("layer_mixing", "")))
-    return (
-        "<section><h2>Which encoder layers it listens to</h2>"
-        f'<p class="note">Learned weights of the layers ({mixing}), from the lowest to the highest.</p>'
-        f'<div class="card">{layer_plot(learned)}</div></section>'
-    )
+    note = f"Learned weights of the layers ({mixing}), from the lowest to the highest."
+    return section("Which encoder layers it listens to", f'<div class="card">{layer_plot(learned)}</div>', note)
 
 
 def _method_section(results: Results) -> str:
-    timings = "".join(
-        f"<tr><td>{escape(t.task)}</td><td>{escape(t.system)}</td><td>{t.num_answers}</td><td>{t.seconds:.1f}</td></tr>"
-        for t in results.timings
-    )
+    timings = [text_row((t.task, t.system, t.num_answers, f"{t.seconds:.1f}")) for t in results.timings]
     skipped = [
         f"{report.name}: {count} left out, {reason}"
         for report in results.tasks
         for reason, count in report.skipped.items()
     ]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in [*skipped, *results.notes]) or "<li>nothing left out</li>"
+    notes = bullets([*skipped, *results.notes] or ["nothing left out"])
     systems = "".join(f"<dt>{escape(name)}</dt><dd>{escape(title)}</dd>" for name, title in results.systems.items())
-    return (
-        "<section><h2>How this was measured</h2>"
-        f"<details open><summary>Systems</summary><dl>{systems}</dl></details>"
-        f"<details open><summary>Left out</summary><ul>{notes}</ul></details>"
-        f"<details><summary>Settings and fingerprints</summary><dl>{_provenance(results)}</dl></details>"
-        "<details><summary>Time</summary>"
-        f'<p class="note">{_shared_work(results)}</p>'
-        f'<div class="scroll"><table><tr><th>task</th><th>system</th><th>answers</th><th>seconds</th></tr>{timings}'
-        "</table></div></details></section>"
+    times = f'<p class="note">{_shared_work(results)}</p>{table(("task", "system", "answers", "seconds"), timings)}'
+    return section(
+        "How this was measured",
+        details("Systems", f"<dl>{systems}</dl>", is_open=True)
+        + details("Left out", f"<ul>{notes}</ul>", is_open=True)
+        + details("Settings and fingerprints", _provenance(results))
+        + details("Time", times),
     )
 
 
@@ -146,8 +141,4 @@ def _provenance(results: Results) -> str:
         **{name: value for name, value in results.settings.items() if name != "decoding"},
         **results.settings.get("decoding", {}),
     }
-    return "".join(
-        f"<dt>{escape(name)}</dt><dd><code>{escape(str(value))}</code></dd>"
-        for name, value in facts.items()
-        if value is not None
-    )
+    return fact_list((name, value) for name, value in facts.items() if value is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speechverse.errors import MissingExtraError
@@ -61,6 +61,14 @@ def _plain(axes: Axes) -> None:
     axes.yaxis.label.set_color(SOFT)
 
 
+def _name(axes: Axes, across: str, up: str, legends: Collection[str]) -> None:
+    """Says what the axes are, and where several things are drawn, which is which."""
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    if len(legends) > 1:
+        axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+
+
 def _for_page(svg: str, label: str, width: float) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -114,11 +122,8 @@ def layer_plot(weights: Mapping[str, Sequence[float]]) -> str:
             places = [layer + beside for layer in range(1, len(values) + 1)]
             axes.bar(places, values, color=(ACCENT, SOFT)[number % 2], width=width, label=use)
         axes.axhline(0, color=LINE, linewidth=0.6)
-        axes.set_xlabel("encoder layer")
-        axes.set_ylabel("weight")
         axes.set_xticks(range(1, layers + 1, max(1, layers // 8)))
-        if len(weights) > 1:
-            axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+        _name(axes, "encoder layer", "weight", weights)
 
     return draw(5.2, 2.2, "learned weight of each encoder layer", paint)
 
@@ -143,10 +148,8 @@ def curve_plot(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], s
             axes.text(
                 start, 1.0, f" {stage}", color=SOFT, va="bottom", fontsize=8, transform=axes.get_xaxis_transform()
             )
-        axes.set_xlabel("step")
         axes.grid(axis="y", color=LINE, linewidth=0.5)
-        if len(curves) > 1:
-            axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+        _name(axes, "step", "", curves)
 
     return draw(5.2, 2.4, f"{name} over training steps", paint)
 
@@ -171,11 +174,8 @@ def histogram_plot(unit: str, values: Mapping[str, Sequence[float]], label: str)
             shares = [100 / len(group)] * len(group)
             axes.hist(group, edges, weights=shares, histtype="stepfilled", color=colour, alpha=0.13)
             axes.hist(group, edges, weights=shares, histtype="step", color=colour, linewidth=1.4, label=legend)
-        axes.set_xlabel(unit)
-        axes.set_ylabel("% of clips")
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         axes.set_axisbelow(True)
-        if len(values) > 1:
-            axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+        _name(axes, unit, "% of clips", values)
 
     return draw(5.2, 2.4, label, paint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from speechverse.evaluation.report.document import details, framed, section, table, text_row
 from speechverse.evaluation.report.plots import Bar, score_plot
 from speechverse.evaluation.results import WHOLE, Confusion, Results, Score, TaskReport
 from speechverse.metrics import get_metric
@@ -16,12 +17,11 @@ def scores_section(results: Results, own: str) -> str:
     """A card for each task, and the same numbers as a table."""
     cards = "".join(_card(results, report, own) for report in results.tasks)
     guessing = f'<p class="note">{escape(results.guessing)}</p>' if results.guessing else ""
-    return (
-        "<section><h2>Scores</h2>"
-        '<p class="note">Dots are scores, bars their 95 % bootstrap intervals over examples; n is the number of '
-        "examples. The dashed line answers with the commonest class, without listening.</p>"
-        f'<div class="cards">{cards}</div>{guessing}'
-        f"<details><summary>All numbers</summary>{_table(results)}</details></section>"
+    return section(
+        "Scores",
+        f'<div class="cards">{cards}</div>{guessing}{details("All numbers", _table(results))}',
+        "Dots are scores, bars their 95 % bootstrap intervals over examples; n is the number of examples. "
+        "The dashed line answers with the commonest class, without listening.",
     )
 
 
@@ -45,18 +45,17 @@ def _card(results: Results, report: TaskReport, own: str) -> str:
     line = f"{metric.label}{unit}, {arrow} · n = {report.num_examples}"
     if majority is not None:
         line += f" · majority {majority:.1f}"
-    return f'<div class="card"><h3>{escape(report.title)}</h3><p class="soft">{escape(line)}</p>{plot}</div>'
+    return framed(report.title, plot, escape(line))
 
 
 def _table(results: Results) -> str:
     systems = list(results.systems)
-    head = "".join(f"<th>{escape(name)}</th>" for name in systems)
     rows = [
         _row(f"{report.name} {get_metric(name).label}", [results.score(report.name, s, name) for s in systems], name)
         for report in results.tasks
         for name in (*report.metrics, "unparsed_rate")
     ]
-    return f'<div class="scroll"><table><tr><th>task and metric</th>{head}</tr>{"".join(rows)}</table></div>'
+    return table(["task and metric", *systems], rows)
 
 
 def _row(name: str, scores: list[Score | None], metric_name: str) -> str:
@@ -88,38 +87,28 @@ def slices_section(results: Results) -> str:
             scores = [results.score(report.name, system, metric, part) for system in systems]
             num = next(score.num_examples for score in scores if score)
             rows.append(_row(f"{part} (n = {num})", scores, metric))
-        head = "".join(f"<th>{escape(name)}</th>" for name in systems)
-        blocks.append(
-            f"<details><summary>{escape(report.title)}: {escape(get_metric(metric).label)}</summary>"
-            f'<div class="scroll"><table><tr><th>part</th>{head}</tr>{"".join(rows)}</table></div></details>'
-        )
-    if not blocks:
-        return ""
-    return f"<section><h2>Parts reported apart</h2>{''.join(blocks)}</section>"
+        summary = f"{escape(report.title)}: {escape(get_metric(metric).label)}"
+        blocks.append(details(summary, table(["part", *systems], rows)))
+    return section("Parts reported apart", "".join(blocks)) if blocks else ""
 
 
 def confusion_section(results: Results, own: str) -> str:
     """The model's confusions: a matrix for small sets of labels, the commonest mistakes for large ones."""
     titles = {report.name: report.title for report in results.tasks}
     cards = "".join(
-        f'<div class="card"><h3>{escape(titles[confusion.task])}</h3>'
-        f"{_matrix(confusion) if len(confusion.labels) <= MAX_MATRIX else _pairs(confusion)}</div>"
+        framed(titles[confusion.task], (_matrix if len(confusion.labels) <= MAX_MATRIX else _pairs)(confusion))
         for confusion in results.confusions
         if confusion.system == own
     )
     if not cards:
         return ""
-    return (
-        "<section><h2>What it takes for what</h2>"
-        '<p class="note">Rows are the truth, columns the answers, in clips; shades are shares of the row.</p>'
-        f'<div class="cards wide">{cards}</div></section>'
-    )
+    note = "Rows are the truth, columns the answers, in clips; shades are shares of the row."
+    return section("What it takes for what", f'<div class="cards wide">{cards}</div>', note)
 
 
 def _matrix(confusion: Confusion) -> str:
     columns = [*confusion.labels, "unreadable"]
     used = [i for i, name in enumerate(columns) if i < len(confusion.labels) or any(row[i] for row in confusion.counts)]
-    head = "".join(f"<th>{escape(columns[index])}</th>" for index in used)
     rows = []
     for label, counts in zip(confusion.labels, confusion.counts, strict=True):
         total = max(1, sum(counts))
@@ -128,7 +117,7 @@ def _matrix(confusion: Confusion) -> str:
             for index in used
         )
         rows.append(f"<tr><td>{escape(label)}</td>{cells}</tr>")
-    return f'<div class="scroll"><table class="confusion"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
+    return table(["", *(columns[index] for index in used)], rows, "confusion")
 
 
 def _pairs(confusion: Confusion) -> str:
@@ -140,13 +129,8 @@ def _pairs(confusion: Confusion) -> str:
         if count and columns[index] != truth
     ]
     mistakes.sort(key=lambda mistake: -mistake[0])
-    rows = "".join(
-        f"<tr><td>{escape(truth)}</td><td>{escape(made)}</td><td>{count}</td></tr>"
-        for count, truth, made in mistakes[:MAX_PAIRS]
-    )
-    if not rows:
+    if not mistakes:
         return '<p class="soft">no mistakes</p>'
+    rows = [text_row((truth, made, count)) for count, truth, made in mistakes[:MAX_PAIRS]]
     left = f"<p class='soft'>and {len(mistakes) - MAX_PAIRS} rarer pairs</p>" if len(mistakes) > MAX_PAIRS else ""
-    return (
-        f'<div class="scroll"><table><tr><th>truth</th><th>answered</th><th>clips</th></tr>{rows}</table></div>{left}'
-    )
+    return table(("truth", "answered", "clips"), rows) + left

@@ -21,9 +21,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, NamedTuple
 
-from speechverse.errors import SpeechverseError
+from speechverse.seeding import hash_seed
 from speechverse.synth.language import quantities, strata
-from speechverse.synth.language.held_back import names_held_back
 from speechverse.synth.language.loading import LANGUAGES, SLOT, DataFiles, Triple, read_files, triple
 from speechverse.synth.language.wording import Value, Wording, choose_wording
 
@@ -31,6 +30,7 @@ Names = Literal["seen", "all", "held_back"]
 """Which values of open slots a request may hold: "held_back" needs at least one that training never draws."""
 
 _NOTHING: Triple = ("", "", "")
+_ONE_IN = 6  # names of open lists is held back
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,6 @@ class Domain:
     held_out: bool
 
 
-class Spoken(NamedTuple):
-    """A request as it is said."""
-
-    text: str
-    slots: tuple[tuple[str, str], ...]
-    keywords: tuple[str, ...]
-    translations: dict[str, str]
-
-
 class Drawn(NamedTuple):
     """A request that is drawn: all that chance decides of it.
 
@@ -108,6 +99,11 @@ class Drawn(NamedTuple):
         """The whole request in a language, counted as in `Triple`."""
         request = self.wording.say(language, self.values)
         return " ".join(f"{self.opener[language]} {request} {self.closer[language]}".split())
+
+    @property
+    def translations(self) -> dict[str, str]:
+        """The whole request by language code, but for English."""
+        return {code: self.say(language) for language, code in enumerate(LANGUAGES) if code != "en"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,35 +171,20 @@ class World:
         named = [name for pair in itertools.pairwise(words) if pair in phrases for name in phrases[pair]]
         return any(f" {name} " in f" {text} " for name in named)
 
-    @functools.cached_property
-    def seen_slots(self) -> frozenset[str]:
-        """Slots that seen intents use; those of held-out intents alone are held out with them."""
-        return frozenset(slots_of(self.seen_intents))
-
     def _can_name(self, template: Triple) -> bool:
         return any(self.slots[name].held_back for name in SLOT.findall(template[0]))
 
-    def speak(self, intent: Intent, rng: random.Random, names: Names = "seen") -> Spoken:
-        """Says a request of an intent in one of its wordings.
+    def draw(self, intent: Intent, rng: random.Random, names: Names = "seen") -> Drawn:
+        """Draws a request of an intent, and works out nothing of it: of many drawn, few are said.
 
         Args:
             intent: For names "held_back" one of `naming_intents`.
             rng: Where chance comes from.
             names: Which values of open slots it may hold.
         """
-        return self.parse(self.draw(intent, rng, names))
-
-    def draw(self, intent: Intent, rng: random.Random, names: Names = "seen") -> Drawn:
-        """Draws a request as `speak` does, and works out nothing of it: of many drawn, few are said."""
         wording, values = self._wording(intent, rng, names)
         opener, closer = rng.choice(self.openers), rng.choice(self.closers)
         return Drawn(wording, values, opener, _NOTHING if opener[0] and closer[0] else closer)
-
-    def parse(self, drawn: Drawn) -> Spoken:
-        """What a request says, with its slots, keywords and translations."""
-        slots, keywords = self._labels(drawn)
-        texts = [drawn.say(language) for language in range(len(LANGUAGES))]
-        return Spoken(texts[0], slots, keywords, dict(zip(LANGUAGES[1:], texts[1:], strict=True)))
 
     def _wording(self, intent: Intent, rng: random.Random, names: Names) -> tuple[Wording, dict[str, Value]]:
         while True:
@@ -217,8 +198,8 @@ class World:
                     name: self.slots[name].choose("held_back" if name == rare else "all", rng) for name in wording.slots
                 }
 
-    def _labels(self, drawn: Drawn) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-        """Slots with their values, and keywords, in spoken order."""
+    def parse(self, drawn: Drawn) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        """A request's slots with their values, and its keywords, in spoken order."""
         slots: list[tuple[str, str]] = []
         keywords: list[str] = []
         for name, is_slot in drawn.wording.marks:
@@ -229,13 +210,11 @@ class World:
                 keywords.append(said)
         return tuple(slots), tuple(dict.fromkeys(keywords))[: strata.MAX_KEYWORDS]
 
-    def words(self, held_out: bool = False) -> set[str]:
-        """Every English word that requests can say; with `held_out` those of held-out parts too."""
-        intents = self.intents if held_out else self.seen_intents
-        slots = self.slots if held_out else self.seen_slots
-        lines = [*_said_in(intents), *(phrase[0] for phrase in (*self.openers, *self.closers))]
-        for name in slots:
-            lines += [value.said[0] for value in (self.slots[name].values if held_out else self.slots[name].seen)]
+    def words(self) -> set[str]:
+        """Every English word that requests can say, but for those of held-out parts."""
+        lines = [*_said_in(self.seen_intents), *(phrase[0] for phrase in (*self.openers, *self.closers))]
+        for name in slots_of(self.seen_intents):
+            lines += [value.said[0] for value in self.slots[name].seen]
         return set(re.findall(r"[a-z']+", " ".join(lines)))
 
 
@@ -246,11 +225,7 @@ def load() -> World:
 
 
 def read(folder: Traversable) -> World:
-    """Reads a grammar from a folder of data files.
-
-    Raises:
-        SpeechverseError: A fault in a file; see `loading.read_files`.
-    """
+    """Reads a grammar from a folder of data files."""
     files = read_files(folder)
     domains = {
         name: Domain(name, entry["description"], entry.get("held_out", False)) for name, entry in files.domains.items()
@@ -263,7 +238,7 @@ def read(folder: Traversable) -> World:
     used = [slots[name] for name in slots_of(seen)]
     plain += [value.said[0] for slot in used if not slot.is_open for value in slot.values]
     names = {value.value: value.said[0] for slot in used if slot.is_open for value in slot.values}
-    held_back = names_held_back({**names, **{name: name for name in strata.open_names()}}, plain)
+    held_back = _names_held_back({**names, **{name: name for name in strata.open_names()}}, plain)
     return World(
         intents,
         {name: _parted(slot, held_back) for name, slot in slots.items()},
@@ -302,11 +277,30 @@ def _value(said: Triple) -> Value:
     return Value((english, *said[1:]), marked[1] if marked else english)
 
 
+def _names_held_back(names: Mapping[str, str], plain_lines: Iterable[str]) -> frozenset[str]:
+    """About one in six names of open lists, by a hash of the name alone.
+
+    A name that is said elsewhere (in a template, a closed list, inside a longer name that is not held back) would be
+    heard in training all the same, and so is never held back.
+
+    Args:
+        names: Every name of every open list → how it is said.
+        plain_lines: All else that training can say.
+    """
+    held = {name for name in names if hash_seed(0, "held back", name) % _ONE_IN == 0}
+    lines = [*plain_lines, *(said for name, said in names.items() if name not in held)]
+    while True:
+        heard = " , ".join(["", *lines, ""])
+        leaks = {name for name in held if f" {name} " in heard}
+        if not leaks:
+            return frozenset(held)
+        held -= leaks
+        lines = [names[name] for name in leaks]
+
+
 def _parted(slot: Slot, held_back: frozenset[str]) -> Slot:
     kept = tuple(value for value in slot.values if slot.is_open and value.value in held_back)
     seen = tuple(value for value in slot.values if value not in kept)
-    if not seen:
-        raise SpeechverseError(f"slot '{slot.name}' is too short to be open: all its values are held back; list more")
     return dataclasses.replace(slot, seen=seen, held_back=kept)
 
 

@@ -89,7 +89,7 @@ def word_overlap(
     for index in range(draws):
         rng = rng_for(seed, "overlap", intents, index)
         intent = rng.choice(pool)
-        said = world.speak(intent, rng, "seen" if intents == "seen" else "all").text
+        said = world.draw(intent, rng, "seen" if intents == "seen" else "all").say()
         others = [other for other in pool if other is not intent]
         listed = (intent, *draw_wrong(rng, others, rest, _NUM_LABELS - 1))
         right += credit(shared_words(said, [texts[label.name] for label in listed]), 0)

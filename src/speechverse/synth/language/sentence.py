@@ -146,19 +146,14 @@ def inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
     }
 
 
-def words(held_out: bool = False) -> tuple[str, ...]:
-    """Every English word of the grammar and of the other strata, in order of the alphabet.
-
-    Args:
-        held_out: Whether words that only held-out parts say are among them.
-    """
-    return _words(grammar.load(), held_out)
+def words() -> tuple[str, ...]:
+    """Every English word of the grammar and of the other strata but for those held out, in order of the alphabet."""
+    return _words(grammar.load())
 
 
 @functools.cache
-def _words(world: grammar.World, held_out: bool) -> tuple[str, ...]:
-    without: frozenset[str] = frozenset() if held_out else world.names_held_back
-    return tuple(sorted(world.words(held_out) | stratum_words(without)))
+def _words(world: grammar.World) -> tuple[str, ...]:
+    return tuple(sorted(world.words() | stratum_words(world.names_held_back)))
 
 
 def _draft(part: Part, rng: random.Random, stratum: str) -> Draft:
@@ -183,10 +178,8 @@ def _request(rng: random.Random, stratum: str) -> Draft:
 
 
 def _finished(world: grammar.World, stratum: str, intent: grammar.Intent, drawn: grammar.Drawn) -> Sentence:
-    spoken = world.parse(drawn)
-    return Sentence(
-        spoken.text, stratum, intent.name, intent.domain, spoken.slots, spoken.keywords, spoken.translations
-    )
+    slots, keywords = world.parse(drawn)
+    return Sentence(drawn.say(), stratum, intent.name, intent.domain, slots, keywords, drawn.translations)
 
 
 def _pool(world: grammar.World, stratum: str) -> tuple[tuple[grammar.Intent, ...], grammar.Names]:

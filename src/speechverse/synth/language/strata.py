@@ -155,6 +155,6 @@ def plain_lines() -> tuple[str, ...]:
     return (*lines, "an")
 
 
-def stratum_words(without: frozenset[str] = frozenset()) -> set[str]:
+def stratum_words(without: frozenset[str]) -> set[str]:
     """Every word that the rules can say without the names given."""
     return {word for line in (*plain_lines(), *(open_names() - without)) for word in line.split() if word != ","}
