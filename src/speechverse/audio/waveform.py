@@ -9,6 +9,10 @@ import numpy as np
 from speechverse.types import SAMPLING_RATE, Seconds
 
 _WINDOW = 400  # 25 ms
+_PAUSE_DB = 30.0  # under the loudest window
+_SILENT_DB = -65.0  # below full scale
+_QUIET_DB = 45.0  # under the loudest 10 ms
+_MARGIN: Seconds = 0.01
 
 
 class Waveform(NamedTuple):
@@ -51,35 +55,33 @@ def window_levels_db(samples: np.ndarray, window: int = _WINDOW) -> np.ndarray:
     return 10.0 * np.log10(np.mean(frames**2, axis=1) + 1e-20)
 
 
-def active_level_db(samples: np.ndarray, floor_db: float = 30.0) -> float:
-    """Level of the sounding windows only: those at most `floor_db` under the loudest one; pauses do not count."""
+def active_level_db(samples: np.ndarray) -> float:
+    """Level of the sounding windows only: those at most 30 dB under the loudest one; pauses do not count."""
     levels = window_levels_db(samples)
-    active = levels[levels >= levels.max() - floor_db]
+    active = levels[levels >= levels.max() - _PAUSE_DB]
     return 10.0 * float(np.log10(np.mean(10.0 ** (active / 10.0))))
 
 
-def is_silent(waveform: Waveform, threshold_db: float = -65.0) -> bool:
-    """Whether nothing in the clip rises above the threshold (dB below full scale, in windows of 25 ms)."""
-    return bool(window_levels_db(waveform.samples).max() < threshold_db)
+def is_silent(waveform: Waveform) -> bool:
+    """Whether nothing in the clip rises above -65 dB below full scale, in windows of 25 ms."""
+    return bool(window_levels_db(waveform.samples).max() < _SILENT_DB)
 
 
-def trim_silence(samples: np.ndarray, sampling_rate: int, floor_db: float = 45.0, margin: Seconds = 0.01) -> np.ndarray:
-    """Cuts off what is quiet at both ends.
+def trim_silence(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Cuts off what is quiet at both ends: 45 dB under the loudest 10 ms; a hundredth of a second of it is kept.
 
     Args:
         samples: (T,).
         sampling_rate: Hz.
-        floor_db: Quiet is what lies this far under the loudest 10 ms.
-        margin: Kept at each end, in seconds.
 
     Returns:
         A view of `samples`; all of it if nothing sounds.
     """
     window = sampling_rate // 100
     levels = window_levels_db(samples, window)
-    sounding = np.flatnonzero(levels > max(float(levels.max()) - floor_db, -100.0))
+    sounding = np.flatnonzero(levels > max(float(levels.max()) - _QUIET_DB, -100.0))
     if len(sounding) == 0:
         return samples
-    kept = int(margin * sampling_rate)
+    kept = int(_MARGIN * sampling_rate)
     first, last = int(sounding[0]) * window, int(sounding[-1] + 1) * window
     return samples[max(0, first - kept) : last + kept]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -109,15 +108,6 @@ def _of_recipe(model: str) -> tuple[Corpus, dict[str, Any], dict[str, Any]]:
     return corpus, section, recipe.decoding.model_dump()
 
 
-def evaluate_as_recipe(model: Path, output: Path) -> Results:
-    """Evaluates a run as its own recipe says, with progress and a table on the terminal."""
-    from speechverse.decoding import DecodingOptions
-    from speechverse.evaluation import EvaluationSettings
-
-    corpus, asked, decoding = _of_recipe(str(model))
-    return run(str(model), corpus, EvaluationSettings(**asked, decoding=DecodingOptions(**decoding)), output)
-
-
 def run(
     model: str,
     corpus: Corpus,
@@ -200,22 +190,16 @@ def _with_room(
 
 @contextmanager
 def _features_folder(output: Path, cache: CacheMode, encoder: SpeechEncoder) -> Iterator[Path | None]:
-    """Where encoder outputs are kept: beside the results, as a system's own temporary folder is often memory."""
-    if cache == "none":
-        yield None
-    elif cache == "keep":
-        yield output / "features"
-    else:
-        with _temporary_folder(output, encoder) as folder:
-            yield folder
+    """Where encoder outputs are kept: beside the results, as a system's own temporary folder is often memory.
 
-
-@contextmanager
-def _temporary_folder(output: Path, encoder: SpeechEncoder) -> Iterator[Path]:
-    """One folder by a fixed name, so that what a killed run left is gone on with, not left lying beside another."""
+    The temporary one has a fixed name, so that what a killed run left is gone on with, not left lying beside another.
+    """
     from speechverse.data.cache import encoder_fingerprint
     from speechverse.files import only_run_in
 
+    if cache != "temporary":
+        yield output / "features" if cache == "keep" else None
+        return
     folder = output / ".features"
     with ExitStack() as held:
         try:
@@ -224,37 +208,18 @@ def _temporary_folder(output: Path, encoder: SpeechEncoder) -> Iterator[Path]:
             raise UserError(
                 f"cannot write to the output folder '{output}' ({error}); choose another with --output"
             ) from error
-        try:
-            own = folder / encoder_fingerprint(encoder, encoder.model.dtype)[:16]
-            _remove_others(folder, own)
-            yield own
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_others(folder: Path, own: Path) -> None:
-    """Removes what runs of other encoders left when they were killed."""
-    for other in folder.iterdir():
-        if other.is_dir() and other != own:
-            shutil.rmtree(other, ignore_errors=True)
+        held.callback(shutil.rmtree, folder, ignore_errors=True)
+        own = folder / encoder_fingerprint(encoder, encoder.model.dtype)[:16]
+        for other in folder.iterdir():  # left by killed runs of other encoders
+            if other.is_dir() and other != own:
+                shutil.rmtree(other, ignore_errors=True)
+        yield own
 
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Watch]:
-    """What long work tells its progress to: a bar on a terminal, a line now and then elsewhere; both on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    """What long work of several parts tells its progress to."""
+    from speechverse.training.logs import Progress
 
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown, last = sys.stderr.isatty() and not quiet, ""
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bars:
-        bar = bars.add_task("loading", total=None)
-
-        def watch(done: int, total: int, what: str) -> None:
-            nonlocal last
-            bars.update(bar, completed=done, total=total, description=what)
-            if not quiet and not shown and what != last:
-                typer.echo(f"{what} ({done} of {total})", err=True)
-            last = what
-
-        yield watch
+    with Progress("loading", 1, quiet=quiet) as shown:
+        yield shown.watch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
@@ -66,23 +67,17 @@ def checkpoint(name: str) -> dict[str, Any]:
     about = describe(model, name)
     recipe = local_folder(resolve(name)) / RECIPE
     recogniser, why_none = find_recogniser(model)
+    frame_rate = model.encoder.frame_rate / math.prod(model.config.strides)
     return {
         **about,
         **{name: [round(weight, 4) for weight in about[name]] for name in LAYER_WEIGHTS if about[name]},
-        "frames into the LLM": f"{_frame_rate(model):g} a second",
+        "frames into the LLM": f"{frame_rate:g} a second",
         "CTC head": "yes" if recogniser else f"no ({why_none})",
         "parameters": {
             part.part: {"total": part.total, "trained": part.trainable} for part in model.parameter_report()
         },
         "recipe": recipe.read_text(encoding="utf-8") if recipe.is_file() else None,
     }
-
-
-def _frame_rate(model: Any) -> float:
-    rate = model.encoder.frame_rate
-    for stride in model.config.strides:
-        rate /= stride
-    return rate
 
 
 def _show(told: dict[str, Any]) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from speechverse.errors import UserError
 
 
-class Part(StrEnum):
-    """What can be made."""
-
-    ENCODER = "encoder"
-    LM = "lm"
-
-
 def command(
-    part: Annotated[Part, typer.Argument(help="What to make: the speech encoder or the small LLM.")],
+    part: Annotated[
+        Literal["encoder", "lm"], typer.Argument(help="What to make: the speech encoder or the small LLM.")
+    ],
     recipe: Annotated[Path, typer.Argument(help="A YAML file, such as recipes/foundations/encoder-tiny.yaml.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The run's folder; runs/<name of the recipe> by default.")
@@ -53,7 +47,7 @@ def command(
     from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, load_recipe
     from speechverse.foundations.saving import copy_folder
 
-    if part is Part.ENCODER:
+    if part == "encoder":
         encoder = load_recipe(recipe, EncoderRecipe)
         if audio is not None:
             encoder = encoder.on_audio(audio)

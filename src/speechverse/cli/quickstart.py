@@ -91,10 +91,10 @@ class Quickstart:
         train(load_recipe("tiny", changes), self.model, resume=True)
 
     def evaluate(self) -> None:
-        from speechverse.cli.evaluate import evaluate_as_recipe
+        from speechverse.cli import evaluate
 
         if not (self.report / "report.html").exists():
-            evaluate_as_recipe(self.model, self.report)
+            evaluate.command(str(self.model), output=self.report)
 
     def ask(self) -> None:
         from rich.text import Text

@@ -8,7 +8,7 @@ from speechverse.data.corpus import Corpus, write_corpus
 from speechverse.data.labels import collect_labels
 from speechverse.data.loader import LoadedStep, PlanLoader
 from speechverse.data.mixture import Mixture, MixtureItem
-from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch, pack
+from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch
 from speechverse.data.render import limited, render_for_evaluation
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "encoder_fingerprint",
     "limited",
     "measured_by",
-    "pack",
     "render_for_evaluation",
     "write_corpus",
 ]

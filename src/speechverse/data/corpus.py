@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from speechverse.data.jsonl import JsonlReader
+from speechverse.data.jsonl import length_or_fault, read_jsonl
 from speechverse.data.labels import as_label_sets, collect_labels
 from speechverse.data.manifest import read_json, read_manifest, write_manifest
 from speechverse.errors import CorpusError, unknown_name
@@ -132,15 +133,15 @@ class Corpus:
             CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
         """
         given = as_label_sets(labels or {})
-        reader = JsonlReader(given, max_bad_share)
-        contents = {split: reader.read(Path(path)) for split, path in paths.items()}
-        everyone = [utterance for content in contents.values() for utterance in content.utterances]
+        length_of = cache(length_or_fault)
+        read = {split: read_jsonl(Path(path), given, max_bad_share, length_of) for split, path in paths.items()}
+        everyone = [utterance for utterances, _ in read.values() for utterance in utterances]
         return cls(
             name,
             {**collect_labels(everyone), **given},
             {"source": {split: str(path) for split, path in paths.items()}},
-            {split: content.skipped for split, content in contents.items() if content.skipped},
-            {split: content.utterances for split, content in contents.items()},
+            {split: skipped for split, (_, skipped) in read.items() if skipped},
+            {split: utterances for split, (utterances, _) in read.items()},
         )
 
 
@@ -174,7 +175,7 @@ def write_corpus(
         if not re.fullmatch(r"[a-z0-9_-]+", split):
             raise CorpusError(f"split '{split}': use lower-case letters, digits, '-' and '_'")
         utterances = list(utterances)
-        about[split] = asdict(write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen))
+        about[split] = write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen)
         everyone += utterances
     sets = collect_labels(everyone) if labels is None else as_label_sets(labels)
     described = {field: dict(known.descriptions) for field, known in sets.items()}

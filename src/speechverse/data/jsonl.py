@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,81 +27,77 @@ def allowed_bad(share: float, total: int) -> int:
     return max(1, int(share * total)) if share > 0 else 0
 
 
-@dataclass(frozen=True, slots=True)
-class JsonlContent:
-    """What a JSONL file gave: its utterances, and the clips that could not be used, id to reason."""
-
-    utterances: list[Utterance]
-    skipped: dict[str, str]
+LengthOf = Callable[[Path], Seconds | AudioError]
 
 
-@dataclass
-class JsonlReader:
-    """Reads plain JSONL files into utterances, counting the clips it cannot use.
+def length_or_fault(path: Path) -> Seconds | AudioError:
+    """Length of an audio file, or what is wrong with it."""
+    try:
+        return duration_of(path)
+    except AudioError as error:
+        return error
 
-    Attributes:
+
+def read_jsonl(
+    path: Path, labels: Mapping[str, LabelSet], max_bad_share: float, length_of: LengthOf
+) -> tuple[list[Utterance], dict[str, str]]:
+    """Reads one file.
+
+    Args:
+        path: The file.
         labels: Label sets that every line must keep to, by field.
-        max_bad_share: The share of unreadable clips above which a file is refused.
+        max_bad_share: The share of unreadable clips above which the file is refused.
+        length_of: `length_or_fault`, remembered for files that many lines are parts of.
+
+    Returns:
+        The utterances, and the clips that cannot be used, id to reason.
+
+    Raises:
+        CorpusError: If a line is wrong or its audio missing (with the line's number), or too many clips are bad.
     """
+    utterances: list[Utterance] = []
+    skipped: dict[str, str] = {}
+    ids: Counter[str] = Counter()
+    for number, entry in entries(path):
+        try:
+            audio = _typed(entry, "audio", str)
+            if audio is None:
+                raise ValueError("has no 'audio', the path of the sound file")
+            name = _unique_id(entry, audio, ids)
+            utterances.append(_utterance(name, entry, path.parent / audio, labels, length_of))
+        except ValueError as error:
+            raise CorpusError(f"{path} line {number}: {error}") from None
+        except AudioError as error:
+            skipped[name] = str(error)
+    _judge(path, len(utterances), skipped, max_bad_share)
+    return utterances, skipped
 
-    labels: Mapping[str, LabelSet] = field(default_factory=dict)
-    max_bad_share: float = 0.01
-    _lengths: dict[Path, Seconds | AudioError] = field(default_factory=dict)
 
-    def read(self, path: Path) -> JsonlContent:
-        """Reads one file.
+def _utterance(name: str, entry: dict, path: Path, labels: Mapping[str, LabelSet], length_of: LengthOf) -> Utterance:
+    """Raises ValueError where the line is wrong, and AudioError where the clip cannot be used."""
+    found = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
+    check_names(found, labels)
+    if not path.is_file():
+        raise ValueError(f"the audio file {path} is missing (paths are relative to the JSONL's folder)")
+    length = length_of(path)
+    if isinstance(length, AudioError):
+        raise length
+    ref, duration = _part(entry, path, length)
+    said = {key: _typed(entry, key, str) for key in ("text", "speaker", "language")}
+    return Utterance(name, ref, duration, labels=found, **said)
 
-        Raises:
-            CorpusError: If a line is wrong or its audio missing (with the line's number), or too many clips are bad.
-        """
-        utterances: list[Utterance] = []
-        skipped: dict[str, str] = {}
-        ids: Counter[str] = Counter()
-        for number, entry in entries(path):
-            try:
-                self._add(entry, path.parent, ids, utterances, skipped)
-            except ValueError as error:
-                raise CorpusError(f"{path} line {number}: {error}") from None
-        self._judge(path, len(utterances), skipped)
-        return JsonlContent(utterances, skipped)
 
-    def _add(self, entry: dict, root: Path, ids: Counter[str], utterances: list, skipped: dict) -> None:
-        audio = _typed(entry, "audio", str)
-        if audio is None:
-            raise ValueError("has no 'audio', the path of the sound file")
-        name = _unique_id(entry, audio, ids)
-        labels = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
-        check_names(labels, self.labels)
-        path = root / audio
-        if not path.is_file():
-            raise ValueError(f"the audio file {path} is missing (paths are relative to the JSONL's folder)")
-        length = self._length(path)
-        if isinstance(length, AudioError):
-            skipped[name] = str(length)
-            return
-        ref, duration = _part(entry, path, length)
-        said = {key: _typed(entry, key, str) for key in ("text", "speaker", "language")}
-        utterances.append(Utterance(name, ref, duration, labels=labels, **said))
-
-    def _length(self, path: Path) -> Seconds | AudioError:
-        if path not in self._lengths:
-            try:
-                self._lengths[path] = duration_of(path)
-            except AudioError as error:
-                self._lengths[path] = error
-        return self._lengths[path]
-
-    def _judge(self, path: Path, good: int, skipped: dict[str, str]) -> None:
-        total = good + len(skipped)
-        if total == 0:
-            raise CorpusError(f"{path} holds no utterances")
-        if not skipped:
-            return
-        first, reason = next(iter(skipped.items()))
-        told = f"{path}: {len(skipped)} of {total} clips cannot be read (first: '{first}': {reason})"
-        if good == 0 or len(skipped) > allowed_bad(self.max_bad_share, total):
-            raise CorpusError(f"{told}; more than {self.max_bad_share:.1%} are refused: mend them or take them out")
-        log.warning("%s; they are left out", told)
+def _judge(path: Path, good: int, skipped: Mapping[str, str], max_bad_share: float) -> None:
+    total = good + len(skipped)
+    if total == 0:
+        raise CorpusError(f"{path} holds no utterances")
+    if not skipped:
+        return
+    first, reason = next(iter(skipped.items()))
+    told = f"{path}: {len(skipped)} of {total} clips cannot be read (first: '{first}': {reason})"
+    if good == 0 or len(skipped) > allowed_bad(max_bad_share, total):
+        raise CorpusError(f"{told}; more than {max_bad_share:.1%} are refused: mend them or take them out")
+    log.warning("%s; they are left out", told)
 
 
 def entries(path: Path) -> Iterator[tuple[int, dict]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
 
 from speechverse.errors import unknown_name
 from speechverse.tasks import LabelSet
@@ -13,58 +15,24 @@ INVENTORY_FIELDS = ("intent", "domain", "slots", "emotion", "sentiment", "accent
 """Fields with a set of names, which `collect_labels` gathers (for `slots`: the names of the slots)."""
 
 
-def _string(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a non-empty string")
-    return value
+def _as_pairs(value: Any) -> Any:
+    return [list(pair) for pair in value.items()] if isinstance(value, Mapping) else value
 
 
-def _strings(value: Any) -> list[str]:
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError("a list of strings")
-    return list(value)
-
-
-def _slots(value: Any) -> list[list[str]]:
-    pairs = list(value.items()) if isinstance(value, Mapping) else value
-    if not isinstance(pairs, list | tuple):
-        raise ValueError('an object {"name": "value"} or a list of [name, value] pairs')
-    for pair in pairs:
-        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
-            raise ValueError('an object {"name": "value"} or a list of [name, value] pairs')
-    return [[name, text] for name, text in pairs]
-
-
-def _translations(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
-        raise ValueError('an object {"de": "text", ...}')
-    return dict(value)
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("a whole number, 0 or more")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-_CHECKS: dict[str, Callable[[Any], Any]] = {
-    "intent": _string,
-    "domain": _string,
-    "emotion": _string,
-    "sentiment": _string,
-    "accent": _string,
-    "slots": _slots,
-    "keywords": _strings,
-    "translations": _translations,
-    "num_speakers": _count,
-    "is_speech": _flag,
+_NAME = TypeAdapter(Annotated[str, Field(pattern=r"\S")])
+_PAIR = Annotated[list[str], Field(min_length=2, max_length=2)]
+_KINDS: dict[str, tuple[TypeAdapter, str]] = {
+    **dict.fromkeys(("intent", "domain", "emotion", "sentiment", "accent"), (_NAME, "a non-empty string")),
+    "slots": (
+        TypeAdapter(Annotated[list[_PAIR], BeforeValidator(_as_pairs)]),
+        'an object {"name": "value"} or a list of [name, value] pairs',
+    ),
+    "keywords": (TypeAdapter(list[str]), "a list of strings"),
+    "translations": (TypeAdapter(dict[str, str]), 'an object {"de": "text", ...}'),
+    "num_speakers": (TypeAdapter(Annotated[StrictInt, Field(ge=0)]), "a whole number, 0 or more"),
+    "is_speech": (TypeAdapter(StrictBool), "true or false"),
 }
+"""Label field to what it holds, as a type and in words."""
 
 
 def normalise_labels(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,13 +43,17 @@ def normalise_labels(raw: Mapping[str, Any]) -> dict[str, Any]:
     """
     labels = {}
     for name, value in raw.items():
-        if value is None:
-            continue
-        try:
-            labels[name] = _CHECKS[name](value) if name in _CHECKS else value
-        except ValueError as error:
-            raise ValueError(f"'{name}' should be {error}, not {value!r}") from None
+        if value is not None:
+            labels[name] = _checked(name, value) if name in _KINDS else value
     return labels
+
+
+def _checked(name: str, value: Any) -> Any:
+    kind, in_words = _KINDS[name]
+    try:
+        return kind.validate_python(value)
+    except ValidationError:
+        raise ValueError(f"'{name}' should be {in_words}, not {value!r}") from None
 
 
 def names_used(labels: Mapping[str, Any], field: str) -> list[str]:

@@ -18,6 +18,8 @@ from speechverse.errors import CorpusError, RecipeError
 
 log = logging.getLogger(__name__)
 
+_PREFETCH = 4  # micro-batches that each worker keeps ready
+
 
 @dataclass(frozen=True)
 class LoadedStep:
@@ -64,7 +66,6 @@ class PlanLoader:
         rank: This process's number.
         world_size: How many processes there are.
         num_workers: Worker processes that load and collate ahead; 0 does it in this one.
-        prefetch: Micro-batches that each worker keeps ready.
         max_bad_share: The share of utterances whose audio may fail; above it training stops.
         skipped: Utterances whose audio failed, by id, with the reason.
     """
@@ -74,7 +75,6 @@ class PlanLoader:
     rank: int = 0
     world_size: int = 1
     num_workers: int = 0
-    prefetch: int = 4
     max_bad_share: float = 0.01
     skipped: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -119,7 +119,7 @@ class PlanLoader:
             sampler=sampler,
             batch_size=None,
             num_workers=self.num_workers,
-            prefetch_factor=self.prefetch if self.num_workers else None,
+            prefetch_factor=_PREFETCH if self.num_workers else None,
         )
 
     def _count_skipped(self, batch: Batch) -> None:

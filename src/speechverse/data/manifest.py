@@ -8,7 +8,6 @@ import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,6 @@ from speechverse.data.labels import normalise_labels
 from speechverse.errors import CorpusError
 from speechverse.files import written_aside
 from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
-
-
-@dataclass(frozen=True, slots=True)
-class SplitSummary:
-    """What a written split holds; `manifest_sha256` is over the uncompressed manifest."""
-
-    num_utterances: int
-    hours: float
-    manifest_sha256: str
 
 
 def _header(path: Path) -> tuple[int, int]:
@@ -121,8 +111,11 @@ def _only_source(cut: MonoCut) -> AudioSource:
     return recording.sources[0]
 
 
-def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, seen: set[str]) -> SplitSummary:
+def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, seen: set[str]) -> dict[str, Any]:
     """Writes one split as gzipped cuts, aside and then renamed; the same utterances give the same bytes.
+
+    Returns:
+        What `corpus.json` says of the split; the hash is over the uncompressed manifest.
 
     Raises:
         CorpusError: If an id occurs twice.
@@ -142,7 +135,8 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, se
             digest.update(line)
             out.write(line)
             count, seconds = count + 1, seconds + cut.duration
-    return SplitSummary(count, round(seconds / 3600, 4), digest.hexdigest())
+    hours = round(seconds / 3600, 4)
+    return {"num_utterances": count, "hours": hours, "manifest_sha256": digest.hexdigest()}
 
 
 def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterator[Utterance]:

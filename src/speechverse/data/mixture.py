@@ -94,19 +94,8 @@ class _Source:
     utterances: list[Utterance]
     walks: list[_Walk]
     labels: LabelSet | None
-    vocabulary: Sequence[str]
+    vocabulary: tuple[str, ...]
     left_out: int
-
-
-@dataclass(frozen=True)
-class MixtureRow:
-    """One line of a mixture's table: how many utterances an item has, how many lack its label, its share of draws."""
-
-    name: str
-    num_utterances: int
-    left_out: int
-    share: float
-    loss_weight: float
 
 
 @dataclass
@@ -172,13 +161,6 @@ class Mixture:
         """Utterances of all items together; one that two tasks ask counts twice."""
         return sum(len(source.utterances) for source in self.sources)
 
-    def table(self) -> list[MixtureRow]:
-        """What is drawn from and what was left out, one row an item, for logs."""
-        return [
-            MixtureRow(source.name, len(source.utterances), source.left_out, share, item.loss_weight)
-            for item, source, share in zip(self.items, self.sources, self.shares, strict=True)
-        ]
-
     @cached_property
     def digest(self) -> str:
         """Changes whenever other examples would be drawn, or in another order."""
@@ -219,7 +201,7 @@ def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:
     return sources
 
 
-def _source(item: MixtureItem, vocabulary: Sequence[str]) -> _Source:
+def _source(item: MixtureItem, vocabulary: tuple[str, ...]) -> _Source:
     task = get_task(item.task) if isinstance(item.task, str) else item.task
     everyone = item.corpus.utterances(item.split)
     utterances = applicable(task, item.corpus, item.split)

@@ -17,7 +17,6 @@ from lhotse.dataset import DynamicBucketingSampler
 from lhotse.dataset.sampling.base import SamplingConstraint
 from lhotse.dataset.sampling.dynamic_bucketing import estimate_duration_buckets
 
-from speechverse.batching import padded_batches
 from speechverse.data.mixture import Mixture
 from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, CorpusError, RecipeError
 from speechverse.types import Example
@@ -28,6 +27,7 @@ Length = Callable[[Example], int]
 """LLM positions an example takes; raises AudioError for a clip that the model cannot take."""
 
 _NUM_FOR_BUCKETS = 2_000
+_BUFFER_SIZE = 5_000  # examples held in the buckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,13 @@ class PlanReport:
     """What one pass has drawn so far, with what is held ready, and what of it was left out.
 
     Attributes:
-        drawn: Examples drawn.
-        left_out: Examples that do not fit the budget or the model, by id, with the reason.
+        drawn: Examples drawn, each as often as it was.
+        draws_left_out: Those of them that do not fit the budget or the model.
+        left_out: The reason, by the example's id.
     """
 
     drawn: int = 0
+    draws_left_out: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -149,7 +151,6 @@ class BatchPlan:
         max_examples: Most examples in a micro-batch.
         micro_batches: Micro-batches in a global step, over all processes: accumulation times processes.
         num_buckets: Buckets of like length.
-        buffer_size: Examples held in the buckets.
         report: What the present pass left out.
     """
 
@@ -159,11 +160,10 @@ class BatchPlan:
     max_examples: int = 256
     micro_batches: int = 1
     num_buckets: int = 10
-    buffer_size: int = 5_000
     report: PlanReport = field(default_factory=PlanReport, init=False)
 
     def __post_init__(self) -> None:
-        for name in ("max_positions", "max_examples", "micro_batches", "num_buckets", "buffer_size"):
+        for name in ("max_positions", "max_examples", "micro_batches", "num_buckets"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"the batch plan's {name} is at least 1, not {getattr(self, name)}")
         self.state = PlanState()
@@ -208,7 +208,7 @@ class BatchPlan:
     @property
     def digest(self) -> str:
         """Changes whenever the plan would."""
-        settings = (self.max_positions, self.max_examples, self.micro_batches, self.num_buckets, self.buffer_size)
+        settings = (self.max_positions, self.max_examples, self.micro_batches, self.num_buckets, _BUFFER_SIZE)
         return hashlib.sha256(repr((self.mixture.digest, settings)).encode()).hexdigest()
 
     def _walk(self, pass_index: int, skip: int) -> Iterator[tuple[int, int, MicroBatch]]:
@@ -226,7 +226,7 @@ class BatchPlan:
             constraint=_Positions(self.max_positions, self.max_examples, self._bucket_bounds()),
             duration_bins=self._bucket_bounds()[:-1],
             shuffle=True,
-            buffer_size=self.buffer_size,
+            buffer_size=_BUFFER_SIZE,
             world_size=1,
             rank=0,
             seed=self.mixture.seed,
@@ -236,7 +236,7 @@ class BatchPlan:
         for candidates in sampler:
             yield from _within(list(candidates), self.max_positions)
         _tell(report)
-        if len(report.left_out) == report.drawn:
+        if report.draws_left_out == report.drawn:
             raise CorpusError(f"no example of pass {pass_index} fits in {self.max_positions} positions")
 
     def _candidates(self, pass_index: int, report: PlanReport) -> Iterator[_Candidate]:
@@ -246,6 +246,7 @@ class BatchPlan:
             try:
                 positions = self._fitting(example)
             except AudioError as error:
+                report.draws_left_out += 1
                 report.left_out[example.id] = str(error)
                 continue
             yield _Candidate(example.id, example, self.mixture.loss_weight(draw), positions)
@@ -276,7 +277,7 @@ class BatchPlan:
 def _tell(report: PlanReport) -> None:
     if report.left_out:
         first, reason = next(iter(report.left_out.items()))
-        told = f"{len(report.left_out)} of {report.drawn} examples do not fit and are left out"
+        told = f"{report.draws_left_out} of {report.drawn} examples do not fit and are left out"
         log.warning("%s (first: '%s': %s)", told, first, reason)
 
 
@@ -294,18 +295,3 @@ def _micro_batch(candidates: Sequence[_Candidate]) -> MicroBatch:
         tuple(candidate.loss_weight for candidate in candidates),
         tuple(candidate.positions for candidate in candidates),
     )
-
-
-def pack(examples: Sequence[Example], length: Length, max_positions: int, max_examples: int = 256) -> list[MicroBatch]:
-    """Fixed batches of given examples, shortest first, within a budget: for validation and evaluation.
-
-    Raises:
-        AudioTooLongError: If one example alone is over the budget or the model's limit.
-    """
-    sized = sorted(((length(example), place) for place, example in enumerate(examples)))
-    if sized and sized[-1][0] > max_positions:
-        worst = examples[sized[-1][1]]
-        raise AudioTooLongError(f"'{worst.id}' takes {sized[-1][0]} positions, {max_positions} fit in a batch")
-    candidates = [_Candidate(examples[place].id, examples[place], 1.0, positions) for positions, place in sized]
-    batches = padded_batches(candidates, lambda candidate: candidate.positions, max_positions, max_examples)
-    return [_micro_batch(batch) for batch in batches]

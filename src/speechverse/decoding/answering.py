@@ -118,17 +118,14 @@ def _generate(
     options: DecodingOptions,
     automaton_of: Callable[[OneOf | SlotList], TokenAutomaton],
 ) -> list[Answer]:
-    free = options.choice_mode == "free"
-    automata = [None if free or q.constraint is None else automaton_of(q.constraint) for q in questions]
-    guard = LoopGuard(
-        [automaton is None for automaton in automata],
-        processor.end_token_id,
-        processor.tokenizer.pad_token_id,
-        options.num_beams,
-    )
+    """Answers to one of `pack`'s batches: all constrained, or all free."""
+    is_free = options.choice_mode == "free"
+    automata = [automaton_of(q.constraint) for q in questions if q.constraint is not None and not is_free]
+    guard = LoopGuard(processor.end_token_id, processor.tokenizer.pad_token_id, options.num_beams)
+    constraint = ConstraintLogitsProcessor(automata, options.num_beams)
     tokens = model.generate(
         **inputs_of(processor, questions).to(model.device),
-        logits_processor=LogitsProcessorList([guard, ConstraintLogitsProcessor(automata, options.num_beams)]),
+        logits_processor=LogitsProcessorList([constraint if automata else guard]),
         max_new_tokens=_room(automata, options),
         num_beams=options.num_beams,
         do_sample=False,
@@ -138,14 +135,13 @@ def _generate(
     return _worded(processor, tokens, automata)
 
 
-def _room(automata: Sequence[TokenAutomaton | None], options: DecodingOptions) -> int:
+def _room(automata: Sequence[TokenAutomaton], options: DecodingOptions) -> int:
     """New tokens a batch may take: labels are never cut, whatever the option says."""
-    return max(
-        automaton.max_length if isinstance(automaton, LabelTrie) else options.max_new_tokens for automaton in automata
-    )
+    longest = options.max_new_tokens
+    return max((a.max_length if isinstance(a, LabelTrie) else longest for a in automata), default=longest)
 
 
-def _worded(processor: Any, tokens: Tensor, automata: Sequence[TokenAutomaton | None]) -> list[Answer]:
+def _worded(processor: Any, tokens: Tensor, automata: Sequence[TokenAutomaton]) -> list[Answer]:
     texts = processor.decode(tokens)
     for index, automaton in enumerate(automata):
         if isinstance(automaton, LabelTrie):

@@ -7,9 +7,8 @@ never taught, and their probabilities mean nothing. A state is a plain value, so
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,27 +18,6 @@ from speechverse.errors import UserError
 ROOT = 0
 MAX_SLOTS = 12
 MAX_VALUE_TOKENS = 24
-
-
-class TokenAutomaton(Protocol):
-    """What may come next, given what came."""
-
-    start: Any
-
-    def allowed(self, state: Any) -> Tensor:
-        """Ids of the tokens that may follow, shape (N,), long."""
-
-    def advance(self, state: Any, token: int) -> Hashable | None:
-        """The state after one more token, or None where the token was not allowed."""
-
-
-class TargetTokenizer(Protocol):
-    """The part of the processor that automata stand on."""
-
-    tokenizer: Any
-
-    def encode_target(self, text: str) -> list[int]:
-        """Tokens of a target as in training, with the token that ends an answer."""
 
 
 class LabelTrie:
@@ -64,7 +42,7 @@ class LabelTrie:
                 raise UserError(f"the tokenizer spells '{twin}' and '{label}' with the same tokens; rename one of them")
 
     @classmethod
-    def of(cls, labels: Iterable[str], processor: TargetTokenizer) -> LabelTrie:
+    def of(cls, labels: Iterable[str], processor: Any) -> LabelTrie:
         """The trie of some labels, each in the tokenizer's own pieces."""
         return cls({label: processor.encode_target(label) for label in labels})
 
@@ -117,7 +95,7 @@ class SlotListAutomaton:
 
     start = SlotState("first", ROOT, 0)
 
-    def __init__(self, labels: Sequence[str], processor: TargetTokenizer) -> None:
+    def __init__(self, labels: Sequence[str], processor: Any) -> None:
         none = processor.encode_target("none")
         self.end = none[-1]
         spelt = {label: self._spell(label, processor) for label in labels}
@@ -125,10 +103,17 @@ class SlotListAutomaton:
             "first": LabelTrie({label: head for label, (head, _) in spelt.items()} | {"none;": none}),
             "next": LabelTrie({label: tail for label, (_, tail) in spelt.items()} | {"end;": [self.end]}),
         }
-        self.kinds = _value_tokens(processor.tokenizer, exclude={self.end})
+        self.kinds = _value_kinds(processor.tokenizer, exclude={self.end})
+        self.before_value = self._ids("inner", "closing", "space")
+        self.after_space = self._ids("inner", "closing")
+        self.in_value = self._ids("inner", "closing", "space", "bare_closing")
+        self.after_longest = self._ids("bare_closing")
+
+    def _ids(self, *kinds: str) -> Tensor:
+        return torch.tensor([token for token, kind in self.kinds.items() if kind in kinds], dtype=torch.long)
 
     @staticmethod
-    def _spell(label: str, processor: TargetTokenizer) -> tuple[list[int], list[int]]:
+    def _spell(label: str, processor: Any) -> tuple[list[int], list[int]]:
         """Pieces of `label =`, opening a list and following a slot."""
         head = processor.encode_target(f"{label} =")[:-1]
         slot, both = (
@@ -148,29 +133,20 @@ class SlotListAutomaton:
             return torch.tensor([self.end])
         if part in self.tries:
             return self.tries[part].allowed(node)
-        if part == "value" and node >= MAX_VALUE_TOKENS:
-            return self.kinds.bare_closing.ids
-        return self._value_sets[part, node > 0]
-
-    @cached_property
-    def _value_sets(self) -> dict[tuple[str, bool], Tensor]:
-        kinds = self.kinds
-        begun = torch.cat([kinds.inner.ids, kinds.closing.ids])
-        return {
-            ("blank", False): torch.cat([begun, kinds.space.ids]),
-            ("blank", True): begun,
-            ("value", True): torch.cat([begun, kinds.space.ids, kinds.bare_closing.ids]),
-        }
+        if part == "value":
+            return self.in_value if node < MAX_VALUE_TOKENS else self.after_longest
+        return self.after_space if node else self.before_value
 
     def advance(self, state: SlotState, token: int) -> SlotState | None:
         part, node, num_slots = state
         if part in self.tries:
             return self._advance_label(state, token)
-        if token in self.kinds.inner.known:
+        kind = self.kinds.get(token)
+        if kind == "inner":
             return SlotState("value", node + 1, num_slots) if node < MAX_VALUE_TOKENS else None
-        if token in self.kinds.space.known:
+        if kind == "space":
             return SlotState(part, node + 1, num_slots) if (part == "value" or node == 0) else None
-        if token in self.kinds.closing.known or (part == "value" and token in self.kinds.bare_closing.known):
+        if kind == "closing" or (kind == "bare_closing" and part == "value"):
             return SlotState("next", ROOT, num_slots + 1)
         return None
 
@@ -184,32 +160,21 @@ class SlotListAutomaton:
         return None
 
 
-class Pieces(NamedTuple):
-    """One kind of vocabulary pieces: as ids (N,), and to look them up."""
-
-    ids: Tensor
-    known: frozenset[int]
+TokenAutomaton = LabelTrie | SlotListAutomaton
+"""What may come next (`allowed`), given what came (`start`, `advance`)."""
 
 
-class ValueTokens(NamedTuple):
-    """The vocabulary as a free slot value sees it: letters, white space, letters that end in `;`, and `;` alone."""
-
-    inner: Pieces
-    space: Pieces
-    closing: Pieces
-    bare_closing: Pieces
-
-
-def _value_tokens(tokenizer: Any, exclude: set[int]) -> ValueTokens:
-    groups: dict[str, list[int]] = {kind: [] for kind in ValueTokens._fields}
+def _value_kinds(tokenizer: Any, exclude: set[int]) -> dict[int, str]:
+    """The part that each token can play in a slot's value; those that can play none are left out."""
     special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder) | exclude
+    kinds = {}
     for token in range(len(tokenizer)):
         kind = None if token in special else _value_kind(_surface(tokenizer.convert_ids_to_tokens(token)))
         if kind:
-            groups[kind].append(token)
-    if not groups["bare_closing"]:
+            kinds[token] = kind
+    if "bare_closing" not in kinds.values():
         raise UserError("the tokenizer cannot write ';', which ends a slot; answer this task with choice_mode='free'")
-    return ValueTokens(*(Pieces(torch.tensor(ids, dtype=torch.long), frozenset(ids)) for ids in groups.values()))
+    return kinds
 
 
 def _surface(piece: str) -> str:
@@ -219,7 +184,7 @@ def _surface(piece: str) -> str:
 
 
 def _value_kind(text: str) -> str | None:
-    """Which part a piece can play in a value; None for one that would break the format."""
+    """What a piece is in a value: letters, white space, letters that end in `;`, `;` alone; None if it breaks it."""
     if not text or "=" in text or ";" in text[:-1]:
         return None
     if text.endswith(";"):

@@ -28,11 +28,11 @@ class ConstraintLogitsProcessor(LogitsProcessor):
     where a decoder-only LLM is given `inputs_embeds`.
 
     Args:
-        automata: One for each example of the batch; None leaves a row free.
+        automata: One for each example of the batch.
         num_beams: Rows of `input_ids` to each example.
     """
 
-    def __init__(self, automata: Sequence[TokenAutomaton | None], num_beams: int = 1) -> None:
+    def __init__(self, automata: Sequence[TokenAutomaton], num_beams: int = 1) -> None:
         self.automata = automata
         self.num_beams = num_beams
         self.prefix_length: int | None = None
@@ -47,8 +47,6 @@ class ConstraintLogitsProcessor(LogitsProcessor):
         for row, tokens in enumerate(input_ids[:, self.prefix_length :].tolist()):
             example = row // self.num_beams
             automaton = self.automata[example]
-            if automaton is None:
-                continue
             state = states[example, tuple(tokens)] = self._state(automaton, example, tokens)
             if state is not DONE:
                 mask[row] = True
@@ -63,7 +61,7 @@ class ConstraintLogitsProcessor(LogitsProcessor):
         before = self.states[example, tuple(tokens[:-1])]
         if before is DONE or before is None:
             return before
-        state = automaton.advance(before, tokens[-1])
+        state: Any = automaton.advance(before, tokens[-1])
         return DONE if state is not None and not len(automaton.allowed(state)) else state
 
 
@@ -78,14 +76,12 @@ class LoopGuard(LogitsProcessor):
     Short true repeats ("nine nine nine") stay. `ended` holds the examples that were stopped.
 
     Args:
-        free: For each example whether the guard watches it; constrained answers end by themselves.
         end_token_id: The token that ends an answer.
         pad_token_id: What follows in a row that has ended.
         num_beams: Rows of `input_ids` to each example.
     """
 
-    def __init__(self, free: Sequence[bool], end_token_id: int, pad_token_id: int, num_beams: int = 1) -> None:
-        self.free = free
+    def __init__(self, end_token_id: int, pad_token_id: int, num_beams: int = 1) -> None:
         self.end_token_id = end_token_id
         self.after_end = {end_token_id, pad_token_id}
         self.num_beams = num_beams
@@ -97,7 +93,7 @@ class LoopGuard(LogitsProcessor):
             return scores
         for row, tokens in enumerate(input_ids[:, -MAX_PERIOD * MIN_REPEATS :].tolist()):
             example = row // self.num_beams
-            if self.free[example] and tokens[-1] not in self.after_end and is_loop(tokens):
+            if tokens[-1] not in self.after_end and is_loop(tokens):
                 self.ended.add(example)
                 scores[row] = -torch.inf
                 scores[row, self.end_token_id] = 0.0

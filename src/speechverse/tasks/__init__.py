@@ -9,7 +9,7 @@ from speechverse.metrics.types import UNPARSED
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Prediction, parse_keywords, parse_label, parse_slots, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording
-from speechverse.tasks.registry import all_tasks, get_task, load_user_task, task_names
+from speechverse.tasks.registry import get_task, load_user_task, task_names
 from speechverse.tasks.task import Ask, ConstraintSpec, OneOf, SlotList, Task
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "SlotList",
     "Task",
     "Wording",
-    "all_tasks",
     "get_task",
     "load_user_task",
     "parse_keywords",

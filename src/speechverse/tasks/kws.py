@@ -44,7 +44,7 @@ class KeywordSearch(Task):
         return "yes" if is_said(fields["keyword"], _words(utterance.text)) else "no"
 
 
-def said_keywords(utterance: Utterance, vocabulary: Sequence[str] = ()) -> Sequence[str]:
+def said_keywords(utterance: Utterance, vocabulary: tuple[str, ...] = ()) -> Sequence[str]:
     """The utterance's keywords that its text holds; without them the vocabulary's; then its content words, or any."""
     words = _words(utterance.text)
     labelled = map(_plain, utterance.labels.get("keywords") or ())
@@ -56,13 +56,12 @@ def said_keywords(utterance: Utterance, vocabulary: Sequence[str] = ()) -> Seque
     )
 
 
-def _known(words: Sequence[str], vocabulary: Sequence[str]) -> list[str]:
+def _known(words: Sequence[str], vocabulary: tuple[str, ...]) -> list[str]:
     """Keywords of other utterances that are said here: words not said are drawn from the same.
 
     There may be none; the caller then falls back to content words, which are of another kind than words not said.
     """
-    # What is no tuple may change, so it is read anew.
-    known = _known_once(_Identity(vocabulary)) if isinstance(vocabulary, tuple) else _Known.of(vocabulary)
+    known = _known_once(_Identity(vocabulary))
     spans = (
         " ".join(words[start:end])
         for start in range(len(words))

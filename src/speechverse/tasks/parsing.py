@@ -6,6 +6,7 @@ Parsing is apart from scoring, so that a fault of form shows as `unparsed_rate` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from speechverse.metrics.types import UNPARSED, Unparsed
@@ -50,11 +51,7 @@ def parse_label(
 
 def label_parser(synonyms: Mapping[str, Sequence[str]]) -> Parser:
     """`parse_label` that also reads these other words for labels."""
-
-    def parse(text: str, choices: Sequence[str] | None = None) -> Prediction:
-        return parse_label(text, choices, synonyms)
-
-    return parse
+    return partial(parse_label, synonyms=synonyms)
 
 
 def parse_keywords(text: str, choices: Sequence[str] | None = None) -> Prediction:

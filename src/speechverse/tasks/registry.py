@@ -33,18 +33,17 @@ def task_names() -> tuple[str, ...]:
     return (*TASKS, *_user_tasks)
 
 
-def get_task(name: str, relative_to: Path | None = None) -> Task:
+def get_task(name: str) -> Task:
     """The task of that name, or of a user's file.
 
     Args:
         name: A name such as "ic", or a user's own `path/to/file.py:NAME`.
-        relative_to: The folder a relative path starts from; None is the working directory.
 
     Raises:
         TaskError: If there is no such task; it names the nearest one.
     """
     if ":" in name:
-        return load_user_task(name, relative_to)
+        return load_user_task(name)
     if name in _user_tasks:
         return _user_tasks[name][1]
     if name not in TASKS:
@@ -55,23 +54,17 @@ def get_task(name: str, relative_to: Path | None = None) -> Task:
     return task
 
 
-def all_tasks() -> tuple[Task, ...]:
-    """Every known task."""
-    return tuple(get_task(name) for name in task_names())
-
-
-def load_user_task(spec: str, relative_to: Path | None = None) -> Task:
+def load_user_task(spec: str) -> Task:
     """Load a task from a Python file and make it known by its name; `get_task(task.name)` finds it from then on.
 
     Args:
         spec: `path/to/file.py:NAME`, the file and the variable that holds the Task.
-        relative_to: The folder a relative path starts from; None is the working directory.
 
     Raises:
         TaskError: If the file, or a Task of that name in it, is not there, or another task has the task's name.
     """
     path_part, _, attribute = spec.rpartition(":")
-    path = ((relative_to or Path()) / Path(path_part).expanduser()).resolve()
+    path = Path(path_part).expanduser().resolve()
     if path.suffix != ".py" or not path.is_file():
         raise TaskError(f"no Python file '{path}'; a task of your own is given as path/to/file.py:NAME")
     module = _run_file(path)

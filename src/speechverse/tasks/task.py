@@ -46,7 +46,7 @@ class Ask:
         max_listed: The most labels an instruction lists.
         describe: Probability that listed labels carry their descriptions.
         vocabulary: Keywords of the corpus for questions about words that are not said. Pass them as often as they
-            occur: drawn evenly, rare words would give the answer "no" away.
+            occur: drawn evenly, rare words would give the answer "no" away. A tuple, for it is read only once.
         reworded: Probability that words of the instruction are replaced by others of like meaning.
     """
 
@@ -56,7 +56,7 @@ class Ask:
     training: bool = True
     max_listed: int = 16
     describe: float = 0.25
-    vocabulary: Sequence[str] = ()
+    vocabulary: tuple[str, ...] = ()
     reworded: float = 0.0
 
 

@@ -121,9 +121,22 @@ class Progress:
         self.done += steps
         if numbers:
             self._numbers = "  ".join(f"{name} {_short(value)}" for name, value in numbers.items())
+        self._show()
+
+    def watch(self, done: int, total: int, what: str) -> None:
+        """Sets how far work of several parts is; a new part is told at once, and its pace measured anew."""
+        begins = what != self.title
+        if begins:
+            self.title, self._first, self._start = what, done, time.monotonic()
+        self.done, self.total = done, total
+        self._show(at_once=begins)
+
+    def _show(self, at_once: bool = False) -> None:
         if self._bars is not None and self._bar is not None:
-            self._bars.update(self._bar, completed=self.done, numbers=self._numbers)
-        elif time.monotonic() - self._last >= self.every:
+            self._bars.update(
+                self._bar, description=self.title, total=self.total, completed=self.done, numbers=self._numbers
+            )
+        elif at_once or time.monotonic() - self._last >= self.every:
             self._print_line()
 
     def say(self, text: str) -> None:
@@ -138,8 +151,8 @@ class Progress:
         if self.quiet:
             return
         pace = (self.done - self._first) / max(self._last - self._start, 1e-9)
-        left = f"  left {_clock((self.total - self.done) / pace)}" if pace > 0 else ""
-        say(f"{self.title} {self.done}/{self.total}  {self._numbers}{left}")
+        left = f"left {_clock((self.total - self.done) / pace)}" if pace > 0 else ""
+        say("  ".join(filter(None, (f"{self.title} {self.done}/{self.total}", self._numbers, left))))
 
     def __enter__(self) -> Progress:
         if self._bars is not None:

@@ -196,16 +196,17 @@ def _open(name: str, section: CorpusSection, max_bad_share: float) -> Corpus:
 
 
 def _mixture_lines(mixture: Mixture) -> list[str]:
-    return [
-        f"  {row.name:<28} {row.num_utterances:>8,} clips  {row.share:6.1%} of the draws  loss × {row.loss_weight:g}"
-        + (f"  ({row.left_out:,} clips lack its label)" if row.left_out else "")
-        for row in mixture.table()
-    ]
+    lines = []
+    for item, source, share in zip(mixture.items, mixture.sources, mixture.shares, strict=True):
+        drawn = f"{len(source.utterances):>8,} clips  {share:6.1%} of the draws"
+        lacking = f"  ({source.left_out:,} clips lack its label)" if source.left_out else ""
+        lines.append(f"  {source.name:<28} {drawn}  loss × {item.loss_weight:g}{lacking}")
+    return lines
 
 
 def left_out(loader: PlanLoader) -> dict[str, float]:
     """How many clips could not be read in a stage, and how many draws of its last pass fit neither model nor batch."""
-    return {"unreadable_clips": len(loader.skipped), "draws_left_out": len(loader.plan.report.left_out)}
+    return {"unreadable_clips": len(loader.skipped), "draws_left_out": loader.plan.report.draws_left_out}
 
 
 def _fits(example: Example, length: Length, budget: int) -> bool:

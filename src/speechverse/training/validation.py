@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from speechverse.data import Collator, pack
+from speechverse.batching import padded_batches
+from speechverse.data import Collator
 from speechverse.data.plan import Length
 from speechverse.decoding import DecodingOptions, answer
 from speechverse.tasks import get_task
@@ -59,15 +60,17 @@ class Validator:
     def _losses(self, model: Any, engine: Engine) -> tuple[dict[str, list[float]], list[_Key]]:
         """This process' sums by task, and the examples whose clip could not be heard."""
         budget, weights = self.recipe.data.batch, {_key(example): weight for example, weight in self.examples}
-        examples = [example for example, _ in self.examples]
-        batches = pack(examples, self.length, budget.max_positions, budget.max_examples)
+        lengths = {place: self.length(example) for place, (example, _) in enumerate(self.examples)}
+        by_length = sorted(lengths, key=lengths.__getitem__)
+        batches = padded_batches(by_length, lengths.__getitem__, budget.max_positions, budget.max_examples)
         sums, skipped = TaskSums(), list[_Key]()
-        for batch in _own(batches, engine):
-            collated = self.collator(batch.examples, [weights[_key(example)] for example in batch.examples])
+        for batch in _own(list(batches), engine):
+            examples = [self.examples[place][0] for place in batch]
+            collated = self.collator(examples, [weights[_key(example)] for example in examples])
             collated = collated.to(engine.device)
             losses = example_losses(model, collated, self.objective)
             sums.add(collated.tasks, collated.loss_weights, losses)
-            skipped += [_key(example) for example in batch.examples if example.id in collated.skipped]
+            skipped += [_key(example) for example in examples if example.id in collated.skipped]
         return sums.read(), skipped
 
     def _answers(self, model: Any, engine: Engine, unheard: Collection[_Key]) -> list[tuple[str, str, Example]]:

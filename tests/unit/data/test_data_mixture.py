@@ -70,10 +70,12 @@ def test_what_an_utterance_is_asked_depends_on_its_name_and_cycle_alone(world, t
 
 
 def test_utterances_without_the_label_are_counted(world):
-    [row] = Mixture([MixtureItem(world, "ic", loss_weight=2.0)]).table()
-    assert (row.name, row.num_utterances, row.left_out, row.loss_weight) == ("world/train/ic", 300, 0, 2.0)
+    mixture = Mixture([MixtureItem(world, "ic", loss_weight=2.0)])
+    [source] = mixture.sources
+    assert (source.name, len(source.utterances), source.left_out) == ("world/train/ic", 300, 0)
+    assert mixture.loss_weight(next(mixture.draws(0))) == 2.0
     world.utterances("train")[0].labels.pop("intent")
-    assert Mixture([MixtureItem(world, "ic")]).table()[0].left_out == 1
+    assert Mixture([MixtureItem(world, "ic")]).sources[0].left_out == 1
     with pytest.raises(CorpusError, match=r"none of its 300 utterances fits task 'st'.*translation"):
         Mixture([MixtureItem(world, "st")])
 

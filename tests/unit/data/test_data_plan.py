@@ -7,8 +7,8 @@ import json
 import pytest
 from noise_corpus import Processor, in_memory, utterances
 
-from speechverse.data import BatchPlan, Collator, Mixture, MixtureItem, PlanLoader, measured_by, pack
-from speechverse.errors import AudioTooLongError, CheckpointError, CorpusError, RecipeError
+from speechverse.data import BatchPlan, Collator, Mixture, MixtureItem, PlanLoader, measured_by
+from speechverse.errors import CheckpointError, CorpusError, RecipeError
 
 LENGTH = measured_by(Processor())
 
@@ -110,14 +110,17 @@ def test_clips_beyond_the_models_limits_are_left_out(tmp_path):
     assert "too short" in tight.report.left_out["u1/asr"]
 
 
-def test_pack_makes_fixed_batches_of_everything(world):
-    examples = [example for step in first(plan(world).steps(), 4) for example in step.micro_batches[0].examples]
-    batches = pack(examples, LENGTH, 300, max_examples=8)
-    assert sorted(e.id for b in batches for e in b.examples) == sorted(e.id for e in examples)
-    assert all(batch.padded_positions <= 300 and len(batch.examples) <= 8 for batch in batches)
-    with pytest.raises(AudioTooLongError, match="10 fit in a batch"):
-        pack(examples, LENGTH, 10)
-    assert pack([], LENGTH, 10) == []
+def test_a_clip_left_out_at_every_draw_is_counted_at_every_draw(tmp_path, caplog):
+    made = utterances(tmp_path, 10)
+    made[0] = dataclasses.replace(made[0], duration=31.0)
+    thrice = BatchPlan(Mixture([MixtureItem(in_memory(made), "asr")], pass_size=30), LENGTH, 1000)
+    steps = thrice.steps()
+    next(steps)
+    assert (thrice.report.drawn, thrice.report.draws_left_out, list(thrice.report.left_out)) == (30, 3, ["u0/asr"])
+    thrice.length = lambda example: 1001
+    with pytest.raises(CorpusError, match="no example of pass 1 fits"):
+        first(steps, 30)
+    assert "3 of 30 examples do not fit" in caplog.text
 
 
 def loader(corpus, *, micro_batches=2, **settings) -> PlanLoader:

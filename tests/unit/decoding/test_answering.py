@@ -146,8 +146,8 @@ def test_loops_are_ended_and_short_repeats_are_not():
     nine = [5, 5, 5, 5, 5]
     assert not is_loop(list(range(30)) + nine)
     assert is_loop([1, 2] + [7, 8, 9] * 8)
-    guard = LoopGuard([True, False, True], end_token_id=1, pad_token_id=0)
-    rows = torch.tensor([[3] * 30, [3] * 30, [3] * 10 + [1] + [0] * 19])
+    guard = LoopGuard(end_token_id=1, pad_token_id=0)
+    rows = torch.tensor([[3] * 30, [*range(25), *nine], [3] * 10 + [1] + [0] * 19])
     scores = guard(rows, torch.zeros(3, 6))
     assert scores[0].tolist() == [-torch.inf, 0, -torch.inf, -torch.inf, -torch.inf, -torch.inf]
     assert scores[1:].eq(0).all()

@@ -90,7 +90,7 @@ def test_rows_of_a_batch_keep_to_their_own_automata(text_sides, generate, kind):
     side = text_sides[kind]
     tries = [LabelTrie.of(labels, side) for labels in (("yes", "no"), LABELS)]
     for beams in (1, 2):
-        constraint = ConstraintLogitsProcessor([tries[0], None, tries[1]], beams)
+        constraint = ConstraintLogitsProcessor([tries[0], SlotListAutomaton(SLOTS, side), tries[1]], beams)
         tokens = generate(
             kind, 3, 3, num_beams=beams, logits_processor=LogitsProcessorList([constraint]), max_new_tokens=20
         ).tolist()
