@@ -39,7 +39,7 @@ foundations/world: $(READY)
 foundations/adapter: $(READY) foundations/world
 	$(BIN)/speechverse train recipes/foundations/adapter-tiny.yaml --output $@ $(if $(wildcard foundations/adapter/last),--resume)
 
-# Both go on for twice as long and more: how the parts that ship were made, in several goes.
+# Both go on for about twice as long: how the parts that ship were made, in several goes.
 foundations-longer: $(READY)
 	$(MAKE) -j2 foundations/longer/encoder foundations/longer/llm
 

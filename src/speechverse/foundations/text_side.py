@@ -62,7 +62,8 @@ class TextSide:
         self.labels = labels
         self.utterances = [self._utterance(rng_for(seed, part, index), part, index) for index in range(sentences)]
         self.keywords = tuple(word for u in self.utterances for word in u.labels.get("keywords", ()))
-        self.tasks = {name: get_task(name) for name in TASKS}  # users' own tasks are asked of the users' own corpora
+        # Users' own tasks, and new ones without a weight here, are asked of corpora that have their labels.
+        self.tasks = {name: get_task(name) for name in TASKS if name in TASK_WEIGHTS}
         self._questioned = [u for u in self.utterances if u.labels.get("questions")]
         self._by_task = {name: [u for u in self.utterances if task.applies_to(u)] for name, task in self.tasks.items()}
         self._by_style = {name: _by_label(some, _HEARD.get(name)) for name, some in self._by_task.items()}

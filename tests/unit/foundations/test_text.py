@@ -5,12 +5,14 @@ import re
 
 import pytest
 
+from speechverse.foundations import text_side
 from speechverse.foundations.lm_data import WINDOW, LmBatches, SampleMaker, collate
 from speechverse.foundations.practice import Practice
 from speechverse.foundations.recipe import LmData
 from speechverse.foundations.renaming import other_names, renamed, with_names
 from speechverse.foundations.stretching import clean, lay_over, stretch
 from speechverse.foundations.text_side import TextSide
+from speechverse.foundations.world import label_sets
 
 WORDS = ["lamp", "door", "tea", "rain", "song", "blue"]
 
@@ -51,6 +53,13 @@ def test_practice_is_dense_and_varied() -> None:
     drawn = exercises()
     assert len({instruction.split()[0] for _, instruction, _ in drawn}) > 8
     assert any(len(target.split()) > 3 and set(target.split()) <= {"yes", "no"} for *_, target in drawn)
+
+
+def test_a_task_added_to_the_package_is_asked_once_it_has_a_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(text_side.TASKS, "qst", "speechverse.tasks.sns:SNS")
+    side = TextSide(label_sets(), "train", 0, 40)
+    asked = {side.draw(random.Random(seed)).instruction for seed in range(40)}
+    assert "qst" not in side.tasks and len(asked) > 20
 
 
 def test_stretching_keeps_the_order_of_words_and_adds_only_blanks() -> None:

@@ -1,4 +1,4 @@
-"""Shortcut ceilings: how well a label can be guessed from what should not tell it (DESIGN section 7)."""
+"""Shortcut ceilings: how well a label can be guessed from what should not tell it."""
 
 from __future__ import annotations
 
