@@ -32,7 +32,7 @@ def command(
         list[Path] | None,
         typer.Option(help="What CTC heads transcribe too: a corpus folder, or a JSONL with `text`. May be repeated."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Clips to fit on, at most; 0 takes all.")] = 4000,
+    limit: Annotated[int, typer.Option(min=0, help="Clips to fit on, at most, chosen by hash; 0 takes all.")] = 4000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")] = Path("probes.json"),
     json: Annotated[bool, typer.Option("--json", help="Print the JSON instead of tables, and no progress.")] = False,

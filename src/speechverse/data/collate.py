@@ -36,14 +36,14 @@ class Batch:
         examples: The examples, one a row.
         loss_weights: What each row's loss counts, shape (B,).
         choices: Of each row, None where the answer is free.
-        skipped: Rows whose audio could not be used, by example id, with the reason; nothing of them is learnt.
+        skipped: Rows whose audio could not be used, by number, with the reason; nothing of them is learnt.
     """
 
     inputs: Any
     examples: tuple[Example, ...]
     loss_weights: Tensor
     choices: tuple[Choices | None, ...]
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[int, str] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -72,8 +72,8 @@ class Collator:
 
     def __call__(self, examples: Sequence[Example], loss_weights: Sequence[float] | None = None) -> Batch:
         """Loads and collates examples, with their targets as labels."""
-        skipped: dict[str, str] = {}
-        heard = [self._hear(example, skipped) for example in examples]
+        skipped: dict[int, str] = {}
+        heard = [self._hear(row, example, skipped) for row, example in enumerate(examples)]
         inputs = self.processor(
             [example.instruction for example in examples],
             audio=heard if self.cache is None else None,
@@ -81,10 +81,9 @@ class Collator:
             targets=[example.target for example in examples],
         )
         weights = torch.tensor(list(loss_weights) if loss_weights is not None else [1.0] * len(examples))
-        for row, example in enumerate(examples):
-            if example.id in skipped:
-                inputs["labels"][row] = IGNORED
-                weights[row] = 0.0
+        for row in skipped:
+            inputs["labels"][row] = IGNORED
+            weights[row] = 0.0
         return Batch(inputs, tuple(examples), weights, tuple(map(self._choices, examples)), skipped)
 
     def _choices(self, example: Example) -> Choices | None:
@@ -92,7 +91,7 @@ class Collator:
             return None
         return Choices(self.processor.telling_tokens(example.choices), example.choices.index(example.target))
 
-    def _hear(self, example: Example, skipped: dict[str, str]) -> Any:
+    def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> Any:
         try:
             if self.cache is not None:
                 return self.cache[example.utterance]
@@ -100,7 +99,7 @@ class Collator:
             _refuse_misfit(self.processor, len(samples))
             return samples
         except AudioError as error:
-            skipped[example.id] = str(error)
+            skipped[row] = str(error)
             return self._silence(round(example.utterance.duration * SAMPLING_RATE))
 
     def _silence(self, num_samples: int) -> Any:

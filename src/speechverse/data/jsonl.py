@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,14 @@ def read_jsonl(
     """
     utterances: list[Utterance] = []
     skipped: dict[str, str] = {}
-    ids: Counter[str] = Counter()
-    for number, entry in entries(path):
+    lines = list(entries(path))
+    ids = _Ids({str(entry["id"]) for _, entry in lines if entry.get("id") is not None})
+    for number, entry in lines:
         try:
             audio = _typed(entry, "audio", str)
             if audio is None:
                 raise ValueError("has no 'audio', the path of the sound file")
-            name = _unique_id(entry, audio, ids)
+            name = ids.of(entry, audio)
             utterances.append(_utterance(name, entry, path.parent / audio, labels, length_of))
         except ValueError as error:
             raise CorpusError(f"{path} line {number}: {error}") from None
@@ -131,21 +133,26 @@ def _typed(entry: dict, key: str, kind: type) -> Any:
     return value
 
 
-def _unique_id(entry: dict, audio: str, ids: Counter[str]) -> str:
-    """The line's own id, which must be new; else one made of the audio's path and start, numbered if it recurs."""
-    given = entry.get("id")
-    start = entry.get("start") or 0
-    name = str(given) if given is not None else Path(audio).with_suffix("").as_posix() + (f"@{start}" if start else "")
-    if given is not None and name in ids:
-        raise ValueError(f"the id '{name}' occurs twice")
-    unique, number = name, ids[name]
-    while unique in ids:
-        number += 1
-        unique = f"{name}#{number}"
-    ids[name] = number or 1
-    if unique != name:
-        ids[unique] = 1
-    return unique
+@dataclass
+class _Ids:
+    """Ids of a file's lines: those given must be new, those made up avoid them."""
+
+    given: Set[str]
+    used: set[str] = field(default_factory=set)
+    numbers: Counter[str] = field(default_factory=Counter)
+
+    def of(self, entry: dict, audio: str) -> str:
+        """The line's own id; else one made of the audio's path and start, numbered where that is taken."""
+        own, start = entry.get("id"), entry.get("start") or 0
+        made_up = Path(audio).with_suffix("").as_posix() + (f"@{start}" if start else "")
+        name = unique = made_up if own is None else str(own)
+        if own is not None and name in self.used:
+            raise ValueError(f"the id '{name}' occurs twice")
+        while own is None and (unique in self.used or unique in self.given):
+            self.numbers[name] = max(1, self.numbers[name]) + 1
+            unique = f"{name}#{self.numbers[name]}"
+        self.used.add(unique)
+        return unique
 
 
 def _part(entry: dict, path: Path, length: Seconds) -> tuple[AudioRef, Seconds]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
 
 from speechverse.errors import unknown_name
 from speechverse.tasks import LabelSet
@@ -19,16 +28,22 @@ def _as_pairs(value: Any) -> Any:
     return [list(pair) for pair in value.items()] if isinstance(value, Mapping) else value
 
 
-_NAME = TypeAdapter(Annotated[str, Field(pattern=r"\S")])
-_PAIR = Annotated[list[str], Field(min_length=2, max_length=2)]
+def _said(value: str) -> str:
+    if not value.strip():
+        raise ValueError("empty")
+    return value
+
+
+_NAME = TypeAdapter(Annotated[StrictStr, AfterValidator(_said)])
+_PAIR = Annotated[list[StrictStr], Field(min_length=2, max_length=2)]
 _KINDS: dict[str, tuple[TypeAdapter, str]] = {
     **dict.fromkeys(("intent", "domain", "emotion", "sentiment", "accent"), (_NAME, "a non-empty string")),
     "slots": (
         TypeAdapter(Annotated[list[_PAIR], BeforeValidator(_as_pairs)]),
         'an object {"name": "value"} or a list of [name, value] pairs',
     ),
-    "keywords": (TypeAdapter(list[str]), "a list of strings"),
-    "translations": (TypeAdapter(dict[str, str]), 'an object {"de": "text", ...}'),
+    "keywords": (TypeAdapter(list[StrictStr]), "a list of strings"),
+    "translations": (TypeAdapter(dict[StrictStr, StrictStr]), 'an object {"de": "text", ...}'),
     "num_speakers": (TypeAdapter(Annotated[StrictInt, Field(ge=0)]), "a whole number, 0 or more"),
     "is_speech": (TypeAdapter(StrictBool), "true or false"),
 }

@@ -123,11 +123,11 @@ class PlanLoader:
         )
 
     def _count_skipped(self, batch: Batch) -> None:
-        ids = {example.id: example.utterance.id for example in batch.examples}
-        for name, reason in batch.skipped.items():
-            if ids[name] not in self.skipped:
-                log.warning("'%s' cannot be used and is left out: %s", ids[name], reason)
-                self.skipped[ids[name]] = reason
+        for row, reason in batch.skipped.items():
+            name = batch.examples[row].utterance.id
+            if name not in self.skipped:
+                log.warning("'%s' cannot be used and is left out: %s", name, reason)
+                self.skipped[name] = reason
         if len(self.skipped) > allowed_bad(self.max_bad_share, self.plan.mixture.num_utterances):
             raise CorpusError(
                 f"{len(self.skipped)} clips cannot be used, more than {self.max_bad_share:.1%} of the data are refused "

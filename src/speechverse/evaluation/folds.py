@@ -20,17 +20,14 @@ def speaker_folds(utterances: Sequence[Utterance], seed: int) -> list[tuple[list
     """Several times the rows to fit on and the rows to test; each row is tested once.
 
     The speakers are dealt into groups. Clips whose voices are of the same groups are tested together, and fitted on is
-    every clip without a voice of these groups: nobody who is tested, not even beside somebody else, is fitted on. A
-    clip without a speaker counts as a speaker of its own.
+    every clip without any of their voices: nobody who is tested, not even beside somebody else, is fitted on. That may
+    be no clip at all, where one voice is in all. A clip without a speaker counts as a speaker of its own.
     """
-    groups = [
-        frozenset(hash_seed(seed, "fold", voice) % NUM_FOLDS for voice in speakers_of(utterance) or (utterance.id,))
-        for utterance in utterances
-    ]
-    return [
-        (
-            [row for row, own in enumerate(groups) if own.isdisjoint(tested)],
-            [row for row, own in enumerate(groups) if own == tested],
-        )
-        for tested in dict.fromkeys(groups)
-    ]
+    voices = [speakers_of(utterance) or (utterance.id,) for utterance in utterances]
+    groups = [frozenset(hash_seed(seed, "fold", voice) % NUM_FOLDS for voice in own) for own in voices]
+    folds = []
+    for group in dict.fromkeys(groups):
+        tested = [row for row, own in enumerate(groups) if own == group]
+        heard = {voice for row in tested for voice in voices[row]}
+        folds.append(([row for row, own in enumerate(voices) if heard.isdisjoint(own)], tested))
+    return folds

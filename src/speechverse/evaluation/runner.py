@@ -6,7 +6,7 @@ import datetime
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -115,7 +115,7 @@ def evaluate(
     asked = run.ask(corpus)
     if features is not None and any(system.hears for system in systems):
         started = time.perf_counter()
-        parts.cache = hear(model.encoder, _audible(asked, processor), features, watch)
+        parts.cache = hear(model, processor, (example for _, some in asked for example in some), features, watch)
         run.hearing_seconds = round(time.perf_counter() - started, 3)
     plan = run.plan(corpus, asked, ExampleCheck(processor, parts.cache))
     run.total = sum(len(examples) for _, examples in plan) * len(systems)
@@ -153,16 +153,15 @@ def _training_examples(corpus: Corpus, settings: EvaluationSettings) -> Callable
     return of
 
 
-def _audible(asked: Asked, processor: Any) -> list[Utterance]:
-    """Every clip that is asked about and can be heard as far as is known before it is, once."""
-    found = {example.utterance.id: example.utterance for _, examples in asked for example in examples}
+def hear(model: Any, processor: Any, examples: Iterable[Example], folder: Path, watch: Watch) -> FeatureCache:
+    """Encoder outputs of every clip that can be heard as far as is known before it is, in the encoder's own precision.
+
+    How many may be unreadable is judged afterwards.
+    """
+    found = {example.utterance.id: example.utterance for example in examples}
     limit = processor.max_audio_seconds
-    return [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
-
-
-def hear(encoder: Any, utterances: Sequence[Utterance], folder: Path, watch: Watch) -> FeatureCache:
-    """Encoder outputs of all clips in the encoder's own precision; how many may be unreadable is judged afterwards."""
-    dtype, done = encoder.model.dtype, 0
+    utterances = [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
+    encoder, dtype, done = model.encoder, model.encoder.model.dtype, 0
     what = f"encoder outputs, {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
 
     def progress(count: int) -> None:

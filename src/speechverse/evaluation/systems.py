@@ -236,20 +236,20 @@ class LogMel(WithoutWords):
     )
 
     def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
-        training = self._readable(_some(self.parts.training_examples(examples[0].task)))
+        training = self._readable(_fittable(self.parts.training_examples(examples[0].task)))
         told = [""] * len(examples)
         for fitted, rows in [(training, range(len(examples)))] if training else _folds(examples):
             tested = [examples[row] for row in rows]
-            for row, name in zip(rows, self._told(fitted, tested), strict=True):
+            for row, name in zip(rows, self._told(fitted, tested, _commonest(training or examples)), strict=True):
                 told[row] = name
             if progress:
                 progress(len(tested))
         return [Answer(text=name) for name in told]
 
-    def _told(self, fitted: Sequence[Example], tested: Sequence[Example]) -> list[str]:
+    def _told(self, fitted: Sequence[Example], tested: Sequence[Example], commonest: str) -> list[str]:
         names = tuple(sorted({example.target for example in fitted}))
-        if len(names) < 2:
-            return [_commonest(fitted or tested)] * len(tested)
+        if len(names) < 2:  # nothing to fit on; what only the tested clips tell must not be told
+            return [commonest] * len(tested)
         probe = fit_probe(self._cues(fitted), [example.target for example in fitted], Outputs(names), _PENALTY)
         return [str(name) for name in probe.predict(self._cues(tested))]
 
@@ -280,8 +280,10 @@ def _commonest(examples: Sequence[Example]) -> str:
     return min(counts, key=lambda target: (-counts[target], target))
 
 
-def _some(examples: Sequence[Example]) -> list[Example]:
+def _fittable(examples: Sequence[Example]) -> Sequence[Example]:
     """As many as are fitted on, chosen by hash: a manifest may come sorted by class."""
+    if len(examples) <= _FITTED_ON:
+        return examples
     return sorted(examples, key=lambda example: hash_seed(0, "fitted", example.id))[:_FITTED_ON]
 
 

@@ -45,7 +45,7 @@ def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override
         raise CheckpointError(f"the checkpoint names no {kind}; say which with {kind}=...")
     try:
         # The revision is that of the name it was trained by, and means nothing in another repository.
-        revision = None if override else getattr(config, f"{kind}_revision")
+        revision = getattr(config, f"{kind}_revision") if name == getattr(config, kind) else None
         resolved = resolve(name, revision, relative_to=None if override else folder)
     except CheckpointError as error:
         raise CheckpointError(

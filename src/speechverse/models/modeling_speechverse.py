@@ -208,6 +208,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         found_llm = find_foundation("llm", config, location, llm)
         config.update({"encoder": name_of(encoder or config.encoder, found_encoder)})
         config.update({"llm": name_of(llm or config.llm, found_llm)})
+        config.update({"encoder_revision": found_encoder.revision, "llm_revision": found_llm.revision})
         encoder_module = load_encoder(
             found_encoder.name, revision=found_encoder.revision, num_hidden_layers=config.encoder_layers, dtype=dtype
         )

@@ -102,7 +102,7 @@ def read_values(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"cannot read the recipe '{path}': {error}") from error
     if not isinstance(values, dict):
-        raise RecipeError(f"the recipe '{path}' must be keys and values, as in the built-in 'tiny'")
+        raise RecipeError(f"the recipe '{path}' must be keys and values (`name: mine`)")
     return values
 
 

@@ -9,9 +9,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -81,7 +83,7 @@ def load_state(folder: Path) -> State:
     try:
         tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         objects = {path.stem: torch.load(path, map_location="cpu") for path in sorted(folder.glob("*.pt"))}
-    except Exception as error:  # torch and safetensors have no word in common for a broken file
+    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError, SafetensorError) as error:
         raise _not_whole(folder, error) from error
     return State(info, tensors, objects)
 
@@ -100,7 +102,9 @@ def load_info(folder: Path) -> dict[str, Any]:
 
 
 def _not_whole(folder: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"'{folder}' holds no whole training state ({error}); delete that folder to begin again")
+    return CheckpointError(
+        f"'{folder}' holds no whole training state ({error or type(error).__name__}); delete that folder to begin again"
+    )
 
 
 class Interrupt:

@@ -193,7 +193,9 @@ class Trainer:
             run_log.scalars(at.total, numbers, stage=stage.name)
         progress.say(f"{stage.name} {at.step}: " + told(numbers))
         loss = numbers["validation/loss"]
-        if at.best_loss is not None and not (loss < at.best_loss or math.isnan(at.best_loss)):
+        if at.best_loss is not None and not (
+            loss < at.best_loss or (math.isnan(at.best_loss) and not math.isnan(loss))
+        ):
             at.stale += 1
             return numbers
         at.best_loss, at.best_total, at.stale = loss, at.total, 0

@@ -17,10 +17,7 @@ from speechverse.tasks import get_task
 from speechverse.training.engine import Engine
 from speechverse.training.loss import TaskSums, example_losses, loss_numbers, merge_sums
 from speechverse.training.recipe import Recipe
-from speechverse.types import AudioRef, Example
-
-_Key = tuple[AudioRef, str]
-"""Tells an example from that of another corpus, which may have the same id."""
+from speechverse.types import Example
 
 
 @dataclass(frozen=True)
@@ -50,43 +47,38 @@ class Validator:
         model.eval()
         with torch.no_grad(), engine.autocast():
             parts = engine.gather([self._losses(model, engine)])
-            unheard = frozenset[_Key]().union(*(skipped for _, skipped in parts))
+            unheard = frozenset[int]().union(*(skipped for _, skipped in parts))
             answers = engine.gather(self._answers(model, engine, unheard))
         model.train()
         sums = merge_sums(part for part, _ in parts)
         numbers = loss_numbers(sums) | _scores(answers) | ({"unreadable": len(unheard)} if unheard else {})
         return {f"validation/{name}": value for name, value in numbers.items()}
 
-    def _losses(self, model: Any, engine: Engine) -> tuple[dict[str, list[float]], list[_Key]]:
-        """This process' sums by task, and the examples whose clip could not be heard."""
-        budget, weights = self.recipe.data.batch, {_key(example): weight for example, weight in self.examples}
+    def _losses(self, model: Any, engine: Engine) -> tuple[dict[str, list[float]], list[int]]:
+        """This process' sums by task, and the places of examples whose clip could not be heard."""
+        budget = self.recipe.data.batch
         lengths = {place: self.length(example) for place, (example, _) in enumerate(self.examples)}
         by_length = sorted(lengths, key=lengths.__getitem__)
         batches = padded_batches(by_length, lengths.__getitem__, budget.max_positions, budget.max_examples)
-        sums, skipped = TaskSums(), list[_Key]()
+        sums, skipped = TaskSums(), list[int]()
         for batch in _own(list(batches), engine):
-            examples = [self.examples[place][0] for place in batch]
-            collated = self.collator(examples, [weights[_key(example)] for example in examples])
-            collated = collated.to(engine.device)
+            examples, weights = zip(*(self.examples[place] for place in batch), strict=True)
+            collated = self.collator(examples, weights).to(engine.device)
             losses = example_losses(model, collated, self.objective)
             sums.add(collated.tasks, collated.loss_weights, losses)
-            skipped += [_key(example) for example in examples if example.id in collated.skipped]
+            skipped += [batch[row] for row in collated.skipped]
         return sums.read(), skipped
 
-    def _answers(self, model: Any, engine: Engine, unheard: Collection[_Key]) -> list[tuple[str, str, Example]]:
-        by_task: dict[str, list[Example]] = defaultdict(list)
-        for example, _ in self.examples:
-            by_task[example.task].append(example)
+    def _answers(self, model: Any, engine: Engine, unheard: Collection[int]) -> list[tuple[str, str, Example]]:
+        by_task: dict[str, list[int]] = defaultdict(list)
+        for place, (example, _) in enumerate(self.examples):
+            by_task[example.task].append(place)
         decoded = self.recipe.data.validation.decoded
-        chosen = [e for examples in by_task.values() for e in examples[:decoded] if _key(e) not in unheard]
+        chosen = [self.examples[p][0] for places in by_task.values() for p in places[:decoded] if p not in unheard]
         options = DecodingOptions(**self.recipe.decoding.model_dump())
         own = _own(chosen, engine)
         answers = answer(model, self.processor, own, options, cache=self.cache) if own else []
         return [(e.id, a.text, e) for e, a in zip(own, answers, strict=True)]
-
-
-def _key(example: Example) -> _Key:
-    return example.utterance.audio, example.id
 
 
 def told(numbers: Mapping[str, float]) -> str:

@@ -171,7 +171,7 @@ def test_a_bad_clip_becomes_silence_without_labels_and_is_counted(corpus, caplog
     assert rows and list(forgiving.skipped) == [bad.id] and caplog.text.count(f"'{bad.id}' cannot be used") == 1
     for batch, row in rows:
         assert batch.inputs["sums"][row] == 0 and batch.loss_weights[row] == 0
-        assert (batch.inputs["labels"][row] == -100).all() and set(batch.skipped) >= {batch.examples[row].id}
+        assert (batch.inputs["labels"][row] == -100).all() and row in batch.skipped
     corpus.utterances("train")[6].audio.path.unlink()
     with pytest.raises(CorpusError, match=r"2 clips cannot be used, more than 1.0% of the data"):
         first(iter(forgiving), 40)

@@ -56,7 +56,7 @@ def test_nobody_who_is_tested_is_fitted_on(folder, monkeypatch):
     examples = [task.render(clip, Ask(random.Random(0))) for clip in tested]
     asked: list[set[str]] = []
 
-    def told(self: LogMel, fitted, rows):
+    def told(self: LogMel, fitted, rows, commonest):
         voices = [{example.utterance.speaker for example in part} for part in (fitted, rows)]
         asked.append(voices[1])
         assert voices[0] and voices[0].isdisjoint(voices[1])
@@ -76,7 +76,7 @@ def test_a_pair_s_voices_are_both_kept_apart(folder, monkeypatch):
     ]
     examples = [task.render(clip, Ask(random.Random(0))) for clip in [*alone, *pairs]]
 
-    def told(self: LogMel, fitted, rows):
+    def told(self: LogMel, fitted, rows, commonest):
         voices = [{name for ex in part for name in ex.utterance.speaker.split("+")} for part in (fitted, rows)]
         assert voices[0] and voices[0].isdisjoint(voices[1])
         return [example.target for example in rows]
@@ -86,12 +86,22 @@ def test_a_pair_s_voices_are_both_kept_apart(folder, monkeypatch):
     assert [made.text for made in answers] == [example.target for example in examples]
 
 
+def test_a_voice_in_all_clips_leaves_nothing_to_fit_on(folder):
+    task, alone = get_task("asc"), clips(folder("test"), 40, "level")
+    examples = [
+        task.render(replace(clip, speaker=f"agent+{number}"), Ask(random.Random(0)))
+        for number, clip in enumerate(alone)
+    ]
+    answers = LogMel(Parts(None, None, None)).answer(examples)
+    assert {made.text for made in answers} == {"negative"}, "as often as the other, so the first by name"
+
+
 def test_a_training_split_sorted_by_class_is_fitted_on_all_of_them(folder, monkeypatch):
     task, train = get_task("asc"), sorted(clips(folder("train"), 40, "level"), key=lambda u: u.labels["sentiment"])
     examples = [task.render(clip, Ask(random.Random(0))) for clip in train]
     fitted_on: list[str] = []
 
-    def told(self: LogMel, fitted, rows):
+    def told(self: LogMel, fitted, rows, commonest):
         fitted_on.extend(example.target for example in fitted)
         return ["positive"] * len(rows)
 

@@ -105,7 +105,11 @@ def test_the_wrong_llm_or_encoder_is_named(make_model, llm_folders, encoder_fold
     with pytest.raises(CheckpointError, match="wrong speech encoder"):
         Model.from_pretrained(tmp_path / "checkpoint", encoder=other)
     moved = shutil.copytree(encoder_folder, tmp_path / "moved")
-    assert Model.from_pretrained(tmp_path / "checkpoint", encoder=moved).config.encoder == str(moved)
+    config = SpeechVerseConfig.from_pretrained(tmp_path / "checkpoint")
+    config.encoder_revision = "v2"
+    config.save_pretrained(tmp_path / "checkpoint")
+    found = Model.from_pretrained(tmp_path / "checkpoint", encoder=moved).config
+    assert (found.encoder, found.encoder_revision) == (str(moved), None)
 
 
 def test_a_mirror_is_not_asked_for_the_revision_of_where_it_was(monkeypatch, tmp_path) -> None:

@@ -362,8 +362,8 @@ def test_two_corpora_may_share_ids_in_validation(recipe: MakeRecipe, monkeypatch
 
     def collate(some: list, weights: list) -> SimpleNamespace:
         weighed.update({example.utterance.text: weight for example, weight in zip(some, weights, strict=True)})
-        skipped = {ex.id: "no sound" for ex in some if ex.utterance.text == "mine.wav"}
-        batch = SimpleNamespace(tasks=["asr"], loss_weights=torch.ones(1), skipped=skipped)
+        skipped = {row: "no sound" for row, ex in enumerate(some) if ex.utterance.text == "mine.wav"}
+        batch = SimpleNamespace(tasks=["asr"] * 2, loss_weights=torch.ones(2), skipped=skipped)
         batch.to = lambda device: batch
         return batch
 
@@ -371,9 +371,9 @@ def test_two_corpora_may_share_ids_in_validation(recipe: MakeRecipe, monkeypatch
         answered.extend(example.utterance.text for example in asked)
         return [Answer(text=example.target) for example in asked]
 
-    monkeypatch.setattr(validation, "example_losses", lambda *_: ExampleLosses(torch.ones(1), torch.ones(1)))
+    monkeypatch.setattr(validation, "example_losses", lambda *_: ExampleLosses(torch.ones(2), torch.ones(2)))
     monkeypatch.setattr(validation, "answer", answers)
-    made = recipe(data={"batch": {"max_positions": 10, "max_examples": 1}, "validation": {"decoded": 2}})
+    made = recipe(data={"batch": {"max_positions": 20, "max_examples": 2}, "validation": {"decoded": 2}})
     pairs = list(zip(examples, (1.0, 5.0), strict=True))
     numbers = Validator(made, pairs, collate, None, lambda example: 9).measure(torch.nn.Linear(1, 1), Engine.make(made))
     assert weighed == {"mine.wav": 1.0, "yours.wav": 5.0}

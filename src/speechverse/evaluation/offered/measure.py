@@ -24,7 +24,6 @@ from speechverse.evaluation.runner import ExampleCheck, Watch, hear
 from speechverse.evaluation.systems import SYSTEMS, Parts, check_systems, make_systems
 from speechverse.metrics import Metric, bootstrap
 from speechverse.metrics.classes import mean
-from speechverse.types import Utterance
 
 _OFFERABLE = tuple(name for name in SYSTEMS if name not in ("log-mel", "majority"))
 
@@ -130,7 +129,7 @@ def measure_offered(
     offers = offer_labels(corpus, settings.split, settings.size, settings.limit, settings.seed)
     parts = Parts(model, processor, DecodingOptions(), recogniser=recogniser)
     if features is not None and any(SYSTEMS[name](parts).hears for name in settings.systems):
-        parts.cache = hear(model.encoder, _audible(offers, processor), features, watch)
+        parts.cache = hear(model, processor, (offer.example for offer in offers), features, watch)
     offers, skipped = _usable(offers, ExampleCheck(processor, parts.cache))
     if not offers:
         raise CorpusError(f"split '{settings.split}' of corpus '{corpus.name}': no clip can be asked about: {skipped}")
@@ -150,12 +149,6 @@ def measure_offered(
     if output is not None:
         save_results(output, results, [choice.record() for choice in choices])
     return results
-
-
-def _audible(offers: Sequence[Offer], processor: Any) -> list[Utterance]:
-    """Every clip that is not too long to be heard, once."""
-    clips = {offer.example.utterance.id: offer.example.utterance for offer in offers}
-    return [clip for clip in clips.values() if clip.duration <= processor.max_audio_seconds]
 
 
 def _usable(offers: Sequence[Offer], check: ExampleCheck) -> tuple[list[Offer], dict[str, int]]:
