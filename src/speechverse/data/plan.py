@@ -200,8 +200,8 @@ class BatchPlan:
         """
         if state.get("digest") != self.digest:
             raise CheckpointError(
-                "the checkpoint was made with other data or batch settings (corpora, tasks or their versions, weights, seed "
-                "or budget), "
+                "the checkpoint was made with other data or batch settings (corpora, tasks or their versions, weights, "
+                "seed or budget), "
                 "so its place in the data cannot be found again; resume with the same ones or begin a new run"
             )
         self.state = PlanState(state["pass"], state["micro_batches"], state["steps"])
