@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart foundations foundations/encoder foundations/llm foundations/world foundations/adapter foundations-longer foundations/longer/encoder foundations/longer/llm test check bench setup clean
+.PHONY: quickstart foundations foundations/words foundations/speech foundations/encoder foundations/llm foundations/world foundations/adapter foundations-longer foundations/longer/encoder foundations/longer/llm test check bench setup clean
 
 setup: $(READY)
 
@@ -20,12 +20,19 @@ $(READY): pyproject.toml constraints.txt
 quickstart: $(READY)
 	$(BIN)/speechverse quickstart --output quickstart
 
-# The two frozen parts side by side, a core each, and speech on the one that is free first; then the adapter on both.
-# Stopped or killed, the same command goes on.
+# The LLM's first steps, in which its embeddings find their places, beside the making of speech; then both frozen parts on
+# these embeddings, a core each; then the adapter on both. Stopped or killed, the same command goes on.
 PRETRAIN := OMP_NUM_THREADS=1 $(BIN)/speechverse pretrain
 foundations: $(READY)
-	$(MAKE) -j2 foundations/encoder foundations/llm foundations/world
+	$(MAKE) -j2 foundations/words foundations/speech foundations/world
+	$(MAKE) -j2 foundations/encoder foundations/llm
 	$(MAKE) foundations/adapter
+
+foundations/words: $(READY)
+	$(PRETRAIN) lm recipes/foundations/lm-tiny-words.yaml --output foundations/work-words --into $@
+
+foundations/speech: $(READY)
+	$(PRETRAIN) encoder recipes/foundations/encoder-tiny.yaml --output foundations/work-encoder --prepare
 
 foundations/encoder: $(READY)
 	$(PRETRAIN) encoder recipes/foundations/encoder-tiny.yaml --output foundations/work-encoder --into $@

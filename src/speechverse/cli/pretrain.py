@@ -27,6 +27,9 @@ def command(
     into: Annotated[
         Path | None, typer.Option("--into", help="Also copy the finished folder here (an older one is replaced).")
     ] = None,
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Only make the encoder's speech and features; the same command trains.")
+    ] = False,
     processes: Annotated[
         int, typer.Option(min=1, help="Processes that share each batch of the encoder's: one a core or a GPU.")
     ] = 1,
@@ -42,7 +45,7 @@ def command(
     On two cores: speechverse pretrain encoder recipes/foundations/encoder-tiny.yaml --processes 2
     """
     from speechverse.foundations.crew import Crew, hiring
-    from speechverse.foundations.encoder import pretrain_encoder
+    from speechverse.foundations.encoder import prepare_encoder, pretrain_encoder
     from speechverse.foundations.lm import pretrain_lm
     from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, load_recipe
     from speechverse.foundations.saving import copy_folder
@@ -51,9 +54,15 @@ def command(
         encoder = load_recipe(recipe, EncoderRecipe)
         if audio is not None:
             encoder = encoder.on_audio(audio)
+        folder = output or Path("runs") / encoder.name
+        if prepare:
+            typer.echo(f"made {prepare_encoder(encoder, folder)}")
+            return
         with hiring(processes):
-            made = pretrain_encoder(encoder, output or Path("runs") / encoder.name)
+            made = pretrain_encoder(encoder, folder)
     else:
+        if prepare:
+            raise UserError("--prepare is for the encoder; the LLM reads text that is drawn as it trains")
         if processes > 1:
             raise UserError("--processes shares the encoder's batches; the small LLM trains in one process")
         if audio is not None:

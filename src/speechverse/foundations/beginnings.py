@@ -5,8 +5,6 @@ Shapes: V pieces, D width.
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,9 +12,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from speechverse.errors import CheckpointError, RecipeError
-from speechverse.foundations.lm_model import new_lm
-from speechverse.foundations.recipe import LmRecipe, load_recipe
-from speechverse.foundations.world import world_tokenizer
 from speechverse.hub import fingerprint, loading, local_folder, resolve
 from speechverse.models.llm import load_llm, load_tokenizer
 from speechverse.seeding import hash_seed
@@ -67,17 +62,16 @@ def speak_embeddings(ctc: PreTrainedModel, name: str, tokenizer: PreTrainedToken
 
     Args:
         ctc: The encoder with its head.
-        name: Of the LLM: a folder in the hub's format, a built-in or a hub id; or a recipe of one that is still to be
-            made, which keeps the embeddings that it begins with.
+        name: Of the LLM: a folder in the hub's format, a built-in or a hub id.
         tokenizer: The pieces of the head; the padding piece is the blank.
 
     Raises:
         CheckpointError: If there is no such LLM.
-        RecipeError: If it has other pieces, is not as wide as the encoder, or would not keep its embeddings.
+        RecipeError: If it has other pieces, or is not as wide as the encoder.
     """
     head = ctc.get_submodule("lm_head")
     assert isinstance(head, nn.Linear)
-    table, theirs = _table_to_be(name) if _is_recipe(name) else _table_of(name)
+    table, theirs = _table_of(name)
     if table.shape != head.weight.shape:
         raise RecipeError(
             f"ctc.embeddings: '{name}' has {table.shape[0]} embeddings of {table.shape[1]}, this encoder "
@@ -103,26 +97,6 @@ def _table_of(name: str) -> tuple[Tensor, PreTrainedTokenizerBase]:
     return llm.get_input_embeddings().weight.detach().clone(), load_tokenizer(resolved)
 
 
-def _table_to_be(name: str) -> tuple[Tensor, PreTrainedTokenizerBase]:
-    """(V, D) input embeddings that a recipe's LLM begins with and keeps, and its pieces: both can be made at once."""
-    recipe = load_recipe(Path(name), LmRecipe)
-    if not recipe.freeze_embeddings or recipe.initial is not None:
-        raise RecipeError(
-            f"ctc.embeddings: the LLM of '{name}' would not keep the embeddings it draws; set freeze_embeddings: true "
-            "there and no initial, or name the folder of a finished LLM"
-        )
-    pieces = world_tokenizer(recipe.tokenizer)
-    with torch.random.fork_rng(devices=[]):
-        return new_lm(recipe, pieces).get_input_embeddings().weight.detach().clone(), pieces
-
-
-def _is_recipe(name: str) -> bool:
-    return Path(name).suffix == ".yaml"
-
-
 def digest(name: str) -> str:
     """Tells one beginning from another, whatever it is called."""
-    if _is_recipe(name):
-        recipe = load_recipe(Path(name), LmRecipe)  # its pieces are told by the tokenizer's own digest
-        return hashlib.sha256(repr((recipe.seed, recipe.shape)).encode()).hexdigest()[:16]
     return fingerprint(local_folder(resolve(name)))[:16]

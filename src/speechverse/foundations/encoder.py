@@ -50,6 +50,8 @@ from speechverse.training.logs import Progress
 from speechverse.training.memory import keep_freed_memory
 from speechverse.types import Seconds
 
+_PARTS = ("train", "dev")
+
 
 def pretrain_encoder(recipe: EncoderRecipe, output: Path) -> Path:
     """Makes the encoder, or goes on making it.
@@ -154,6 +156,23 @@ def _make_corpus(recipe: EncoderRecipe, output: Path) -> Corpus:
     return Corpus.open(output / "corpus")
 
 
+def prepare_encoder(recipe: EncoderRecipe, output: Path) -> Path:
+    """Makes what the encoder will hear, speech and features, and trains nothing; the run itself goes on from there.
+
+    Returns:
+        The corpus' folder.
+    """
+    with only_run_in(output):
+        corpus = _make_corpus(recipe, output)
+        for part in _PARTS:
+            _features(corpus, part, recipe, output)
+    return output / "corpus"
+
+
+def _features(corpus: Corpus, part: str, recipe: EncoderRecipe, output: Path) -> FeatureStore:
+    return make_features(list(corpus.utterances(part)), output / "features" / part, recipe.data.workers)
+
+
 class EncoderTraining:
     """Both phases over one corpus."""
 
@@ -171,12 +190,11 @@ class EncoderTraining:
         self.stride = recipe.shape.stride
         self.stores: dict[str, FeatureStore] = {}
         self.targets: dict[str, Supervision] = {}
-        for part in ("train", "dev"):
-            utterances = list(corpus.utterances(part))
-            store = make_features(utterances, output / "features" / part, recipe.data.workers)
+        for part in _PARTS:
+            store = _features(corpus, part, recipe, output)
             lengths = stacked_lengths(torch.tensor(store.lengths), self.stride).tolist()
             self.stores[part] = store.serve(model.compute)
-            self.targets[part] = Supervision(utterances, lengths, tokenizer, recipe.augment.tempo)
+            self.targets[part] = Supervision(list(corpus.utterances(part)), lengths, tokenizer, recipe.augment.tempo)
         self.augment = Augmenter(recipe.augment, self.stores["train"], self.targets["train"].silent)
         calm = recipe.augment.model_copy(update={"room_share": 0.0, "noise_share": 0.0})
         self.calm_augment = Augmenter(calm, self.stores["train"], [])

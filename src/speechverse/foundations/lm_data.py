@@ -53,16 +53,23 @@ class SampleMaker:
     ) -> None:
         self.tokenizer, self.text_side, self.practice, self.data = tokenizer, text_side, practice, data
 
-    def draw(self, rng: random.Random, practice_share: float, longest: int = 14) -> Sample:
-        """One sample; half or so of them stretched. Practice strings have at most `longest` words."""
-        stretched = rng.random() < self.data.stretched
+    def draw(self, rng: random.Random, practice_share: float, longest: int = 14, hardness: float = 1.0) -> Sample:
+        """One sample.
+
+        Args:
+            rng: Source of the draws.
+            practice_share: Share of practice.
+            longest: Most words of a practice string.
+            hardness: What the shares of stretched text and of reworded instructions are multiplied by.
+        """
+        stretched = rng.random() < hardness * self.data.stretched
         if rng.random() < practice_share:
             said, instruction, target = self.practice.draw(rng, longest)
             styles: list[str] = self.text_side.idle_styles(rng)
         else:
             side, data = self.text_side, self.data
             free = rng.random() < data.questions
-            question = side.draw_free(rng) if free else side.draw(rng, data.renamed, data.reworded)
+            question = side.draw_free(rng) if free else side.draw(rng, data.renamed, hardness * data.reworded)
             said, instruction, target, styles = question.said, question.instruction, question.target, question.styles
         return self.make(said, instruction, target, styles, rng, stretched)
 
@@ -110,13 +117,18 @@ class LmBatches:
         """Short strings first: they are cheap, and what is learned on them carries over."""
         return 5 + round(9 * min(1.0, step / self.data.practice_falls_over))
 
+    def hardness(self, step: int) -> float:
+        """Text as it is written and instructions as they are worded first: copying is learned much sooner on them."""
+        return min(1.0, step / self.data.hardens_over) if self.data.hardens_over else 1.0
+
     def _draw_window(self, window: int) -> list[list[Sample]]:
         rng = rng_for(self.data.seed, "window", window)
         step = window * WINDOW
-        share, longest, budget = self.practice_share(step), self.longest(step), WINDOW * self.data.batch_tokens
+        share, longest, hardness = self.practice_share(step), self.longest(step), self.hardness(step)
+        budget = WINDOW * self.data.batch_tokens
         samples: list[Sample] = []
         while budget > 0:
-            sample = self.maker.draw(rng, share, longest)
+            sample = self.maker.draw(rng, share, longest, hardness)
             if sample.cost <= self.data.max_tokens:  # a longer one is drawn again
                 samples.append(sample)
                 budget -= sample.cost

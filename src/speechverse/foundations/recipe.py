@@ -197,8 +197,8 @@ class CtcPhase(PhaseSettings):
         voice: Weight of naming how and by whom it is said (emotion, accent, number of speakers, speech or not).
         voice_layer: The layer that this reads, counted from 1.
         embeddings: An LLM whose input embeddings are the head's weights and stay as they are, so that the last layer
-            speaks that LLM's language; named as `initial` is, or by the recipe (`.yaml`) that makes it meanwhile. It
-            must be as wide as the encoder and have the recipe's tokenizer. None: the head has weights of its own.
+            speaks that LLM's language; named as `initial` is. It must be as wide as the encoder and have the recipe's
+            tokenizer. None: the head has weights of its own.
     """
 
     self_supervised: float = Field(0.5, ge=0)
@@ -281,6 +281,7 @@ class LmData(Strict):
         questions: Share, of what is no practice, of free questions about a sentence.
         renamed: Share of listed intents and slots that are called by words of their descriptions instead.
         reworded: Share of the tasks' instructions with words replaced by others of like meaning.
+        hardens_over: Steps over which `stretched` and `reworded` grow from none to their shares (0: from the first).
         moved: Share of batches that start behind silence, so that all positions are met.
         moved_by: Longest such silence in positions.
         gate_examples: Examples a task in the gate.
@@ -297,6 +298,7 @@ class LmData(Strict):
     questions: float = Field(default=0.1, ge=0, le=1)
     renamed: float = Field(default=0.4, ge=0, le=1)
     reworded: float = Field(default=0.0, ge=0, le=1)
+    hardens_over: int = Field(default=0, ge=0)
     moved: float = Field(default=0.08, ge=0, le=1)
     moved_by: int = Field(default=180, ge=0)
     gate_examples: int = Field(default=60, ge=1)

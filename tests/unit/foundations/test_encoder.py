@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForCTC, PreTrainedTokenizerFast
 
 from speechverse.audio import save
@@ -18,7 +17,7 @@ from speechverse.errors import CheckpointError, RecipeError, UserError
 from speechverse.foundations import encoder as encoder_module
 from speechverse.foundations.augment import Augmenter, reverberated, spec_augment, warped, with_noise
 from speechverse.foundations.beginnings import SHARPNESS
-from speechverse.foundations.encoder import pretrain_encoder
+from speechverse.foundations.encoder import prepare_encoder, pretrain_encoder
 from speechverse.foundations.features import MelBatch, SpeechBatch, SpeechBatches, front_end, stacked
 from speechverse.foundations.lm import pretrain_lm
 from speechverse.foundations.lm_model import make_lm
@@ -36,7 +35,6 @@ from speechverse.foundations.recipe import (
     LmShape,
     PhaseSettings,
     TokenizerRecipe,
-    load_recipe,
 )
 from speechverse.foundations.world import world_tokenizer
 from speechverse.types import AudioRef, Utterance
@@ -311,34 +309,34 @@ def test_a_run_goes_on_from_another_and_speaks_an_llms_embeddings(made: Path, ll
     assert not (tmp_path / "later" / "encoder-best-rq").exists()
 
 
-def lm_recipe(path: Path, **changes: object) -> Path:
-    """The recipe of an LLM that begins with other pieces' embeddings than any other test's, and keeps them."""
-    values = LmRecipe(
+def test_both_parts_go_on_from_an_llms_first_steps_with_its_embeddings_kept(
+    made: Path, llm: Path, tmp_path: Path
+) -> None:
+    goes_on = LmRecipe(
         kind="lm",
-        name="meanwhile",
-        seed=7,
+        name="later",
+        initial=str(llm),
         freeze_embeddings=True,
         tokenizer=RECIPE.tokenizer,
         shape=LmShape(width=SHAPE.hidden_size, encoder_layers=1, decoder_layers=1, heads=2, feed_forward=16),
         data=LmData(sentences=200, batch_tokens=400, gate_examples=1),
-        training=PhaseSettings(steps=1, learning_rate=1e-3, warmup_steps=0),
+        training=PhaseSettings(steps=2, learning_rate=1e-3, warmup_steps=0),
     )
-    path.write_text(yaml.safe_dump(values.model_copy(update=changes).model_dump(mode="json")))
-    return path
-
-
-def test_encoder_and_llm_can_be_made_at_once_for_their_embeddings_are_known(made: Path, tmp_path: Path) -> None:
-    told = lm_recipe(tmp_path / "lm.yaml")
-    encoder = AutoModelForCTC.from_pretrained(make(speaking(made, told), tmp_path / "encoder"))
-    finished = AutoModel.from_pretrained(pretrain_lm(load_recipe(told, LmRecipe), tmp_path / "lm"))
+    finished = AutoModel.from_pretrained(pretrain_lm(goes_on, tmp_path / "lm"))
+    encoder = AutoModelForCTC.from_pretrained(make(speaking(made, llm), tmp_path / "encoder"))
     table, head = finished.get_input_embeddings().weight, encoder.lm_head.weight
     assert torch.nn.functional.cosine_similarity(table[1:], head[1:], dim=-1).min() > 0.9999
 
 
-def test_embeddings_that_would_not_stay_are_refused(made: Path, tmp_path: Path) -> None:
-    moving = lm_recipe(tmp_path / "lm.yaml", freeze_embeddings=False)
-    with pytest.raises(RecipeError, match=r"would not keep the embeddings it draws; set freeze_embeddings: true"):
-        make(speaking(made, moving), tmp_path / "moving")
+def test_speech_made_ahead_is_what_the_run_hears(made: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder_module, "_make_corpus", lambda recipe, output: NoiseCorpus(output))
+        prepare_encoder(RECIPE, tmp_path)
+    assert not (tmp_path / "best_rq").exists() and not (tmp_path / "encoder").exists()
+    ahead = (tmp_path / "features/train/mels.f16").stat()
+    made_at_once = (made / "model.safetensors").read_bytes()
+    assert (make(RECIPE, tmp_path) / "model.safetensors").read_bytes() == made_at_once
+    assert (tmp_path / "features/train/mels.f16").stat().st_mtime_ns == ahead.st_mtime_ns
 
 
 def test_a_run_does_not_begin_with_half_a_model(made: Path, llm: Path, tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ def test_the_shipped_recipes_load_and_share_one_tokenizer() -> None:
 def test_make_foundations_parts_are_made_for_each_other() -> None:
     encoder = load_recipe(RECIPES / "encoder-tiny.yaml", EncoderRecipe)
     lm = load_recipe(RECIPES / "lm-tiny.yaml", LmRecipe)
-    assert encoder.ctc is not None and Path(str(encoder.ctc.embeddings)) == RECIPES / "lm-tiny.yaml"
-    assert lm.freeze_embeddings and lm.initial is None
+    words = load_recipe(RECIPES / "lm-tiny-words.yaml", LmRecipe)
+    assert encoder.ctc is not None and encoder.ctc.embeddings == lm.initial == "../../foundations/words"
+    assert lm.freeze_embeddings and (words.shape, words.tokenizer) == (lm.shape, lm.tokenizer)
     adapter = training_recipe(RECIPES / "adapter-tiny.yaml")
     assert adapter.model is not None
     assert (adapter.model.encoder, adapter.model.llm) == ("foundations/encoder", "foundations/llm")

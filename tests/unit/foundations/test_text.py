@@ -107,6 +107,15 @@ def test_batches_repeat_fit_the_budget_and_change_with_the_step(maker: SampleMak
     assert first.practice_share(0) > first.practice_share(10_000)
 
 
+def test_text_is_as_written_at_first_and_stretched_later(maker: SampleMaker) -> None:
+    batches = LmBatches(maker, LmData(batch_tokens=300, stretched=1.0, hardens_over=2 * WINDOW), 640)
+    disturbed = [
+        sum(bool((batches[step].noise > 0).any()) for step in range(start, start + WINDOW))
+        for start in (0, WINDOW, 2 * WINDOW)
+    ]
+    assert 0 == disturbed[0] < disturbed[1] < disturbed[2]
+
+
 def test_prompt_follows_the_stream_and_is_never_blurred(maker: SampleMaker) -> None:
     rng = random.Random(0)
     samples = [maker.make(said, "Repeat.", said, [], rng, stretched=True) for said in ("lamp", "tea rain song")]
