@@ -56,6 +56,10 @@ def command(
             encoder = encoder.on_audio(audio)
         folder = output or Path("runs") / encoder.name
         if prepare:
+            if into is not None or processes > 1:
+                raise UserError(
+                    "--prepare trains nothing, so there is nothing to share or to copy; leave out --processes and --into (data.workers in the recipe says how many make speech)"
+                )
             typer.echo(f"made {prepare_encoder(encoder, folder)}")
             return
         with hiring(processes):
