@@ -57,9 +57,7 @@ def command(
         folder = output or Path("runs") / encoder.name
         if prepare:
             if into is not None or processes > 1:
-                raise UserError(
-                    "--prepare trains nothing, so there is nothing to share or to copy; leave out --processes and --into (data.workers in the recipe says how many make speech)"
-                )
+                raise UserError("--prepare trains nothing: leave out --processes and --into")
             typer.echo(f"made {prepare_encoder(encoder, folder)}")
             return
         with hiring(processes):

@@ -118,6 +118,15 @@ def test_only_the_encoder_is_made_of_audio(folder: Path) -> None:
         command("lm", RECIPES / "lm-tiny.yaml", audio=folder)
 
 
+def test_making_speech_ahead_takes_no_option_that_it_would_not_heed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--prepare is for the encoder"):
+        command("lm", RECIPES / "lm-tiny.yaml", prepare=True)
+    for option in ({"processes": 2}, {"into": tmp_path / "there"}):
+        with pytest.raises(UserError, match="leave out --processes and --into"):
+            command("encoder", RECIPES / "encoder-tiny.yaml", tmp_path / "run", prepare=True, **option)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_long_file_is_cut_into_windows_that_hold_all_of_it(tmp_path: Path) -> None:
     noise(tmp_path / "audio" / "long.flac", 21.0)
     corpus = own_corpus(data(tmp_path / "audio"), tmp_path, with_words=False)
