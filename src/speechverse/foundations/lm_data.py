@@ -60,7 +60,7 @@ class SampleMaker:
             rng: Source of the draws.
             practice_share: Share of practice.
             longest: Most words of a practice string.
-            hardness: What the shares of stretched text and of reworded instructions are multiplied by.
+            hardness: 0 to 1: how much of all wordings, of rewording, and of what makes text look like frames.
         """
         stretched = rng.random() < hardness * self.data.stretched
         if rng.random() < practice_share:
@@ -69,14 +69,21 @@ class SampleMaker:
         else:
             side, data = self.text_side, self.data
             free = rng.random() < data.questions
-            question = side.draw_free(rng) if free else side.draw(rng, data.renamed, hardness * data.reworded)
-            said, instruction, target, styles = question.said, question.instruction, question.target, question.styles
-        return self.make(said, instruction, target, styles, rng, stretched)
+            drawn = side.draw_free(rng) if free else side.draw(rng, data.renamed, hardness * data.reworded, hardness)
+            said, instruction, target, styles = drawn
+        return self.make(said, instruction, target, styles, rng, stretched, hardness)
 
     def make(
-        self, said: str, instruction: str, target: str, styles: Sequence[str], rng: random.Random, stretched: bool
+        self,
+        said: str,
+        instruction: str,
+        target: str,
+        styles: Sequence[str],
+        rng: random.Random,
+        stretched: bool,
+        hardness: float = 1.0,
     ) -> Sample:
-        """Tokens of a question, its stream stretched or not, its styles laid over it."""
+        """Tokens of a question, its stream stretched and disturbed or not, its styles laid over it."""
         tokens = self.ids(said)[:-1]
         stream = stretch(tokens, rng) if stretched else clean(tokens)
         stream = lay_over(stream, [self.ids(style)[0] for style in styles], rng)
@@ -84,7 +91,8 @@ class SampleMaker:
         strength = rng.uniform(0.15, 0.8)
         if not stretched:
             return Sample(stream, prompt, answer, strength=strength)
-        return Sample(stream, prompt, answer, rng.uniform(0.0, 0.5), rng.uniform(0.0, 2.2), strength)
+        blur, noise = hardness * rng.uniform(0.0, 0.5), hardness * rng.uniform(0.0, 2.2)
+        return Sample(stream, prompt, answer, blur, noise, strength)
 
     def ids(self, text: str) -> list[int]:
         """Ids of a text, the end token last."""
@@ -118,8 +126,9 @@ class LmBatches:
         return 5 + round(9 * min(1.0, step / self.data.practice_falls_over))
 
     def hardness(self, step: int) -> float:
-        """Text as it is written and instructions as they are worded first: copying is learned much sooner on them."""
-        return min(1.0, step / self.data.hardens_over) if self.data.hardens_over else 1.0
+        """Text as it is written and few wordings first: copying is learned much sooner on them."""
+        done = min(1.0, step / self.data.hardens_over) if self.data.hardens_over else 1.0
+        return self.data.hardness_at_start + done * (1.0 - self.data.hardness_at_start)
 
     def _draw_window(self, window: int) -> list[list[Sample]]:
         rng = rng_for(self.data.seed, "window", window)

@@ -19,10 +19,10 @@ from speechverse.errors import CheckpointError, SpeechverseError, UserError
 from speechverse.files import recover
 from speechverse.foundations.beginnings import digest
 from speechverse.foundations.crew import ALONE, Crew
+from speechverse.foundations.descent import Descent
 from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, PhaseSettings
 from speechverse.seeding import hash_seed
 from speechverse.training.logs import Progress, RunLog
-from speechverse.training.optim import make_optimizer, make_schedule
 from speechverse.training.state import interruptible, load_state, save_state
 
 Numbers = dict[str, float]
@@ -104,9 +104,8 @@ class Phase:
             CheckpointError: If the state's weights are not this module's.
         """
         state_folder = folder / self.name
-        optimizer = make_optimizer(self.module.parameters(), self.settings.learning_rate, self.settings.weight_decay)
-        schedule = make_schedule(optimizer, "cosine", self.settings.warmup_steps, self.settings.steps)
-        done = self._restore(state_folder, optimizer, schedule)
+        descent = Descent(self.module, self.settings)
+        done = self._restore(state_folder, descent)
         if done >= self.settings.steps:
             return self.history
         with (
@@ -116,12 +115,12 @@ class Phase:
         ):
             for step in range(done, self.settings.steps):
                 # Read once: a stop that comes later must not leave without a state.
-                stopping = self._train_step(step, optimizer, schedule, log, progress, stop)
+                stopping = self._train_step(step, descent, log, progress, stop)
                 last = step + 1 == self.settings.steps
                 if log and (last or (step + 1) % self.settings.evaluate_every == 0):
                     self._look(step + 1, log, progress)
                 if self.crew.leads and (last or stopping or (step + 1) % self.settings.save_every == 0):
-                    self._save(state_folder, step + 1, optimizer, schedule)
+                    self._save(state_folder, step + 1, descent)
                 if stopping:
                     progress.say(
                         f"stopped in phase '{self.name}' after step {step + 1} of {self.settings.steps}, which is "
@@ -135,9 +134,7 @@ class Phase:
             return nullcontext()
         return RunLog(folder / "logs" / self.name, resumed_at=done or None)
 
-    def _train_step(
-        self, step: int, optimizer: Any, schedule: Any, log: RunLog | None, progress: Progress, stop: Any
-    ) -> bool:
+    def _train_step(self, step: int, descent: Descent, log: RunLog | None, progress: Progress, stop: Any) -> bool:
         """One step; returns whether anyone was asked to stop."""
         began = time.perf_counter()
         torch.manual_seed(hash_seed(self.seed, self.name, step, self.crew.rank) % 2**63)
@@ -147,15 +144,11 @@ class Phase:
         stopping = self.crew.average(self.module.parameters(), stop.requested)
         norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.max_grad_norm)
         self._refuse_divergence(step, float(loss.detach()), float(norm))
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
+        descent.step()
         numbers = {"loss": float(loss.detach()), "grad_norm": float(norm), **numbers}
         progress.advance(1, **numbers)
         if log and (step + 1) % self.settings.log_every == 0:
-            log.scalars(
-                step + 1, {**numbers, "seconds": time.perf_counter() - began, "rate": schedule.get_last_lr()[0]}
-            )
+            log.scalars(step + 1, {**numbers, "seconds": time.perf_counter() - began, "rate": descent.rate})
         return stopping
 
     def _refuse_divergence(self, step: int, loss: float, norm: float) -> None:
@@ -176,12 +169,12 @@ class Phase:
         log.scalars(step, numbers, on="held-out")
         progress.say(f"{self.name} {step}: " + "  ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
 
-    def _save(self, folder: Path, step: int, optimizer: Any, schedule: Any) -> None:
+    def _save(self, folder: Path, step: int, descent: Descent) -> None:
         save_state(
             folder,
             info={"phase": self.name, "step": step, "made_of": self.made_of, "history": self.history},
             tensors={"model": self._tensors()},
-            objects={"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()},
+            objects=descent.state(),
         )
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -189,7 +182,7 @@ class Phase:
         by_storage = {tensor.data_ptr(): (name, tensor) for name, tensor in self.module.state_dict().items()}
         return {name: tensor.clone() for name, tensor in by_storage.values()}
 
-    def _restore(self, folder: Path, optimizer: Any, schedule: Any) -> int:
+    def _restore(self, folder: Path, descent: Descent) -> int:
         if self.crew.leads:
             recover(folder)
         self.crew.wait()
@@ -201,8 +194,7 @@ class Phase:
         self.history = list(state.info["history"])
         done = int(state.info["step"])
         if done < self.settings.steps:
-            optimizer.load_state_dict(state.objects["optimizer"])
-            schedule.load_state_dict(state.objects["schedule"])
+            descent.load(state.objects)
         return done
 
     def _refuse_another_recipe(self, folder: Path, then: dict[str, Any]) -> None:

@@ -22,10 +22,16 @@ class Strict(BaseModel):
 
 
 class PhaseSettings(Strict):
-    """How one phase is trained; the rate falls from its peak to 0."""
+    """How one phase is trained; the rates fall from their peaks to 0.
+
+    Attributes:
+        learning_rate: AdamW's peak.
+        muon_rate: Muon's, for the matrices of linear layers that are no table of words; None: AdamW for all weights.
+    """
 
     steps: int = Field(ge=0)
     learning_rate: float = Field(gt=0)
+    muon_rate: float | None = Field(default=None, gt=0)
     warmup_steps: int = Field(default=200, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
@@ -281,7 +287,10 @@ class LmData(Strict):
         questions: Share, of what is no practice, of free questions about a sentence.
         renamed: Share of listed intents and slots that are called by words of their descriptions instead.
         reworded: Share of the tasks' instructions with words replaced by others of like meaning.
-        hardens_over: Steps over which `stretched` and `reworded` grow from none to their shares (0: from the first).
+        hardens_over: Steps over which what is read grows hard (0: hard from the first): from text as it is written
+            and each task's plainest wordings to the shares `stretched` and `reworded`, the whole disturbance of what
+            is stretched, and all wordings.
+        hardness_at_start: How much of all that is there at the first step.
         moved: Share of batches that start behind silence, so that all positions are met.
         moved_by: Longest such silence in positions.
         gate_examples: Examples a task in the gate.
@@ -299,6 +308,7 @@ class LmData(Strict):
     renamed: float = Field(default=0.4, ge=0, le=1)
     reworded: float = Field(default=0.0, ge=0, le=1)
     hardens_over: int = Field(default=0, ge=0)
+    hardness_at_start: float = Field(default=0.0, ge=0, le=1)
     moved: float = Field(default=0.08, ge=0, le=1)
     moved_by: int = Field(default=180, ge=0)
     gate_examples: int = Field(default=60, ge=1)

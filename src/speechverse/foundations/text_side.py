@@ -41,6 +41,9 @@ SPOKEN_STRATA = {"grammar": 0.5, "free": 0.16, "names": 0.12, "numbers": 0.08, "
 
 LISTED = (3, 6, 16)
 """Labels an instruction lists at most, one of these: short lists are cheap and more of them can be read."""
+PLAINEST = 15
+"""Wordings of a task that an LLM meets from its first step."""
+
 _HEARD = {"er": "emotion", "asc": "sentiment", "ac": "accent", "sc": "num_speakers"}
 _COUNTS = {1: "one", 2: "two"}
 
@@ -79,19 +82,23 @@ class TextSide:
         text = " ".join(sentence.text for sentence in sentences)
         return _spoken(index, text, {**labels, "is_speech": True})
 
-    def draw(self, rng: random.Random, share_renamed: float = 0.0, share_reworded: float = 0.0) -> Question:
+    def draw(
+        self, rng: random.Random, share_renamed: float = 0.0, share_reworded: float = 0.0, share_wordings: float = 1.0
+    ) -> Question:
         """One question of any task, in a wording seen in training.
 
         Args:
             rng: Source of the draws.
             share_renamed: Share of questions whose labels, where they have descriptions, are called by words of these.
             share_reworded: Share of questions some words of which are replaced by others of like meaning.
+            share_wordings: Share of the task's wordings to draw from (see `first_of`).
         """
         name = rng.choices(list(self.tasks), [TASK_WEIGHTS[name] for name in self.tasks])[0]
         utterance, task = rng.choice(rng.choice(self._by_style[name])), self.tasks[name]
+        wordings = first_of(task.prompts.seen, share_wordings)
         if name in RENAMED and rng.random() < share_renamed:
-            return self._ask_renamed(task, utterance, rng, share_reworded)
-        return self.ask(task, utterance, rng, reworded=share_reworded)[1]
+            return self._ask_renamed(task, utterance, rng, share_reworded, wordings)
+        return self.ask(task, utterance, rng, reworded=share_reworded, template=rng.choice(wordings))[1]
 
     def draw_free(self, rng: random.Random) -> Question:
         """A question that no task asks, about what stands in one sentence."""
@@ -100,7 +107,13 @@ class TextSide:
         return Question(utterance.text or "", question, answer, self.idle_styles(rng))
 
     def ask(
-        self, task: Task, utterance: Utterance, rng: random.Random, wording: Wording = "seen", reworded: float = 0.0
+        self,
+        task: Task,
+        utterance: Utterance,
+        rng: random.Random,
+        wording: Wording = "seen",
+        reworded: float = 0.0,
+        template: str | None = None,
     ) -> tuple[Example, Question]:
         """A task's question about an utterance, and the styles that a listener would hear."""
         labels = self.labels.get(task.label_field) if task.label_field else None
@@ -113,16 +126,18 @@ class TextSide:
             describe=0.15,
             reworded=reworded,
         )
-        example = task.render(utterance, ask)
+        example = task.render(utterance, ask, template=template)
         return example, self._question(task, example, rng)
 
-    def _ask_renamed(self, task: Task, utterance: Utterance, rng: random.Random, reworded: float) -> Question:
+    def _ask_renamed(
+        self, task: Task, utterance: Utterance, rng: random.Random, reworded: float, wordings: Sequence[str]
+    ) -> Question:
         """A listing question with other names, most often described: they can only be understood."""
         labels = self.labels[task.label_field or ""]
         names = other_names(labels, rng)
         listed = rng.choice(LISTED)
         ask = Ask(rng, labels=renamed(labels, names), max_listed=listed, describe=0.6, reworded=reworded)
-        listing = [text for text in task.prompts.seen if "{labels}" in text]
+        listing = [text for text in wordings if "{labels}" in text]
         example = task.render(with_names(utterance, names), ask, template=rng.choice(listing))
         return self._question(task, example, rng)
 
@@ -172,6 +187,11 @@ def _spoken(index: int, text: str, labels: Mapping[str, object]) -> Utterance:
 
 def _silent(index: int) -> Utterance:
     return Utterance(f"text-{index}", AudioRef(Path()), 0.0, "", labels={"is_speech": False})
+
+
+def first_of(wordings: Sequence[str], share: float) -> Sequence[str]:
+    """The first wordings of a prompt file, which are its plainest: `share` of them, but never fewer than `PLAINEST`."""
+    return wordings[: max(PLAINEST, round(share * len(wordings)))]
 
 
 def world_words(utterances: Sequence[Utterance]) -> list[str]:

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from speechverse.errors import CheckpointError, SpeechverseError, UserError
+from speechverse.foundations.descent import Descent
 from speechverse.foundations.phases import Phase, made_of
 from speechverse.foundations.recipe import LmRecipe, LmShape, PhaseSettings, TokenizerRecipe
 from speechverse.foundations.tokenizer import train_tokenizer
@@ -45,18 +46,35 @@ def weights(phase: Phase) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in phase.module.parameters()])
 
 
-def test_killed_and_resumed_is_the_run_that_was_never_stopped(tmp_path: Path) -> None:
-    whole = make_phase()
+@pytest.mark.parametrize("muon_rate", [None, 0.1])
+def test_killed_and_resumed_is_the_run_that_was_never_stopped(tmp_path: Path, muon_rate: float | None) -> None:
+    settings = SETTINGS.model_copy(update={"muon_rate": muon_rate})
+    whole = make_phase(settings=settings)
     whole.run(tmp_path / "whole")
     with pytest.raises(Killed):
-        make_phase(kill_at=7).run(tmp_path / "killed")
-    resumed = make_phase()
+        make_phase(kill_at=7, settings=settings).run(tmp_path / "killed")
+    resumed = make_phase(settings=settings)
     resumed.run(tmp_path / "killed")
     assert torch.equal(weights(whole), weights(resumed))
     assert whole.history == resumed.history
     assert [entry["step"] for entry in whole.history] == [5, 10, 12]
     steps = [json.loads(line) for line in (tmp_path / "killed/logs/toy/metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in steps if "loss" in line] == list(range(1, 13))
+
+
+def test_muon_moves_the_matrices_inside_and_adamw_the_rest() -> None:
+    words, inside, frozen = nn.Embedding(5, 3), nn.Linear(3, 3), nn.Linear(3, 3).requires_grad_(False)
+    head = nn.Linear(3, 5, bias=False)
+    head.weight = words.weight
+    module = nn.Sequential(words, inside, frozen, head)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e-9, "muon_rate": 0.1, "warmup_steps": 0})
+    descent = Descent(module, settings)
+    module(torch.tensor([1, 2])).square().sum().backward()
+    descent.step()
+    moved = {name for name, value in module.state_dict().items() if (value - before[name]).abs().max() > 1e-6}
+    assert moved == {"1.weight"}
+    assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def test_a_finished_phase_is_loaded_not_trained(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from speechverse.foundations import text_side
+from speechverse.foundations import text_side as text_side_of_world
 from speechverse.foundations.lm_data import WINDOW, LmBatches, SampleMaker, collate
 from speechverse.foundations.practice import Practice
 from speechverse.foundations.recipe import LmData
@@ -56,7 +56,7 @@ def test_practice_is_dense_and_varied() -> None:
 
 
 def test_a_task_added_to_the_package_is_asked_once_it_has_a_weight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(text_side.TASKS, "qst", "speechverse.tasks.sns:SNS")
+    monkeypatch.setitem(text_side_of_world.TASKS, "qst", "speechverse.tasks.sns:SNS")
     side = TextSide(label_sets(), "train", 0, 40)
     asked = {side.draw(random.Random(seed)).instruction for seed in range(40)}
     assert "qst" not in side.tasks and len(asked) > 20
@@ -114,6 +114,23 @@ def test_text_is_as_written_at_first_and_stretched_later(maker: SampleMaker) -> 
         for start in (0, WINDOW, 2 * WINDOW)
     ]
     assert 0 == disturbed[0] < disturbed[1] < disturbed[2]
+
+
+def test_few_wordings_come_first_and_all_of_them_later(text_side: TextSide) -> None:
+    seen = text_side.tasks["asr"].prompts.seen
+    instructions = {
+        share: {text_side.draw(random.Random(seed), share_wordings=share).instruction for seed in range(600)}
+        for share in (0.0, 1.0)
+    }
+    plainest = set(seen[: text_side_of_world.PLAINEST])
+    assert instructions[0.0] & set(seen) <= plainest and instructions[0.0] & plainest
+    assert instructions[1.0] & set(seen) - plainest
+
+
+def test_hardness_grows_from_where_it_starts(maker: SampleMaker) -> None:
+    batches = LmBatches(maker, LmData(hardens_over=100, hardness_at_start=0.2), 640)
+    assert [batches.hardness(step) for step in (0, 50, 100, 200)] == pytest.approx([0.2, 0.6, 1.0, 1.0])
+    assert LmBatches(maker, LmData(), 640).hardness(0) == 1.0
 
 
 def test_prompt_follows_the_stream_and_is_never_blurred(maker: SampleMaker) -> None:
