@@ -17,7 +17,7 @@ def test_the_shipped_recipes_load_and_share_one_tokenizer() -> None:
     assert encoder.tokenizer == lm.tokenizer
     assert encoder.data.seed != lm.data.seed
     larger = load_recipe(RECIPES / "encoder-gpu.yaml", EncoderRecipe)
-    assert larger.tokenizer == lm.tokenizer
+    assert larger.tokenizer == lm.tokenizer == load_recipe(RECIPES / "lm-gpu.yaml", LmRecipe).tokenizer
     assert larger.data.seed not in (encoder.data.seed, lm.data.seed)
 
 
