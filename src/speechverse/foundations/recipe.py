@@ -313,6 +313,14 @@ class LmData(Strict):
     moved_by: int = Field(default=180, ge=0)
     gate_examples: int = Field(default=60, ge=1)
 
+    @model_validator(mode="after")
+    def _hardens_from_where_it_starts(self) -> LmData:
+        if self.hardness_at_start and not self.hardens_over:
+            raise ValueError(
+                f"hardness_at_start {self.hardness_at_start:g} says nothing without hardens_over; set both, or neither"
+            )
+        return self
+
 
 class LmRecipe(Strict):
     """`speechverse pretrain lm`.

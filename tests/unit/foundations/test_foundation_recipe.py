@@ -42,6 +42,10 @@ def test_make_foundations_parts_are_made_for_each_other() -> None:
             "training: {steps: 1, warmup_steps: 1, learning_rate: 1.0}\nshape: {max_positions: 300}",
             "max_tokens is 400.*300",
         ),
+        (
+            "training: {steps: 1, warmup_steps: 1, learning_rate: 1.0}\ndata: {hardness_at_start: 0.2}",
+            "hardness_at_start 0.2 says nothing without hardens_over",
+        ),
         ("training: {steps: 9, warmup_steps: 10, learning_rate: 1.0}", "warmup_steps 10 is longer .* of 9 steps"),
     ],
 )

@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from speechverse.foundations import text_side as text_side_of_world
+from speechverse.foundations import text_side
 from speechverse.foundations.lm_data import WINDOW, LmBatches, SampleMaker, collate
 from speechverse.foundations.practice import Practice
 from speechverse.foundations.recipe import LmData
 from speechverse.foundations.renaming import other_names, renamed, with_names
 from speechverse.foundations.stretching import clean, lay_over, stretch
-from speechverse.foundations.text_side import TextSide
+from speechverse.foundations.text_side import PLAINEST, TextSide
 from speechverse.foundations.world import label_sets
 
 WORDS = ["lamp", "door", "tea", "rain", "song", "blue"]
@@ -56,7 +56,7 @@ def test_practice_is_dense_and_varied() -> None:
 
 
 def test_a_task_added_to_the_package_is_asked_once_it_has_a_weight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(text_side_of_world.TASKS, "qst", "speechverse.tasks.sns:SNS")
+    monkeypatch.setitem(text_side.TASKS, "qst", "speechverse.tasks.sns:SNS")
     side = TextSide(label_sets(), "train", 0, 40)
     asked = {side.draw(random.Random(seed)).instruction for seed in range(40)}
     assert "qst" not in side.tasks and len(asked) > 20
@@ -116,15 +116,16 @@ def test_text_is_as_written_at_first_and_stretched_later(maker: SampleMaker) -> 
     assert 0 == disturbed[0] < disturbed[1] < disturbed[2]
 
 
-def test_few_wordings_come_first_and_all_of_them_later(text_side: TextSide) -> None:
-    seen = text_side.tasks["asr"].prompts.seen
-    instructions = {
-        share: {text_side.draw(random.Random(seed), share_wordings=share).instruction for seed in range(600)}
-        for share in (0.0, 1.0)
+def test_few_wordings_and_faint_disturbance_come_first(maker: SampleMaker) -> None:
+    later = {tuple(maker.ids("\n" + text)) for text in maker.text_side.tasks["asr"].prompts.seen[PLAINEST:]}
+    drawn = {
+        hardness: [maker.draw(random.Random(seed), 0.0, hardness=hardness) for seed in range(600)]
+        for hardness in (0.0, 0.1, 1.0)
     }
-    plainest = set(seen[: text_side_of_world.PLAINEST])
-    assert instructions[0.0] & set(seen) <= plainest and instructions[0.0] & plainest
-    assert instructions[1.0] & set(seen) - plainest
+    assert not later & {tuple(sample.prompt) for sample in drawn[0.0]}
+    assert later & {tuple(sample.prompt) for sample in drawn[1.0]}
+    strongest = {hardness: max(sample.noise for sample in some) for hardness, some in drawn.items()}
+    assert strongest[0.0] == 0 < strongest[0.1] < 0.3 < 1.5 < strongest[1.0]
 
 
 def test_hardness_grows_from_where_it_starts(maker: SampleMaker) -> None:
