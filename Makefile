@@ -21,11 +21,12 @@ quickstart: $(READY)
 	$(BIN)/speechverse quickstart --output quickstart
 
 # The LLM's first steps, in which its embeddings find their places, beside the making of speech; then both frozen parts on
-# these embeddings, a core each; then the adapter on both. Stopped or killed, the same command goes on.
+# these embeddings, a core each, and the adapter's speech when the LLM is done; then the adapter on both. Stopped or
+# killed, the same command goes on.
 PRETRAIN := OMP_NUM_THREADS=1 $(BIN)/speechverse pretrain
 foundations: $(READY)
-	$(MAKE) -j2 foundations/words foundations/speech foundations/world
-	$(MAKE) -j2 foundations/encoder foundations/llm
+	$(MAKE) -j2 foundations/words foundations/speech
+	$(MAKE) -j2 foundations/encoder foundations/llm foundations/world
 	$(MAKE) foundations/adapter
 
 foundations/words: $(READY)
@@ -41,7 +42,7 @@ foundations/llm: $(READY)
 	$(PRETRAIN) lm recipes/foundations/lm-tiny.yaml --output foundations/work-llm --into $@
 
 foundations/world: $(READY)
-	$(BIN)/speechverse synth $@ --train 10000 --dev 200 --test 0 --seed 41
+	$(BIN)/speechverse synth $@ --train 10000 --dev 200 --test 0 --seed 41 --workers 1
 
 foundations/adapter: $(READY) foundations/world
 	$(BIN)/speechverse train recipes/foundations/adapter-tiny.yaml --output $@ $(if $(wildcard foundations/adapter/last),--resume)
