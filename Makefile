@@ -41,6 +41,7 @@ foundations/encoder: $(READY)
 foundations/llm: $(READY)
 	$(PRETRAIN) lm recipes/foundations/lm-tiny.yaml --output foundations/work-llm --into $@
 
+# One process: the other core is the encoder's.
 foundations/world: $(READY)
 	$(BIN)/speechverse synth $@ --train 10000 --dev 200 --test 0 --seed 41 --workers 1
 
