@@ -48,8 +48,8 @@ class WhisperFrontEnd(FrontEnd):
         if self.window == "full":
             return self._most_frames
         seconds = num_samples / SAMPLING_RATE + _TRAILING_SILENCE
-        fitting = next((size for size in WINDOW_SECONDS if size >= seconds), self.max_seconds)
-        return min(round(fitting * self.frame_rate), self._most_frames)
+        fitting = next((size for size in WINDOW_SECONDS if size >= seconds), None)
+        return min(round(fitting * self.frame_rate), self._most_frames) if fitting else self._most_frames
 
     def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
         windows_B = torch.tensor([self.window_frames(len(waveform)) for waveform in waveforms])

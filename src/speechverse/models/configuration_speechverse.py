@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from transformers import PreTrainedConfig
 
@@ -52,7 +52,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     encoder: str | None = None
     encoder_revision: str | None = None
     encoder_layers: int | None = None
-    encoder_window: str = "fit"
+    encoder_window: Literal["fit", "full"] = "fit"
     encoder_fingerprint: str | None = None
     encoder_width: int = 0
     num_encoder_layers: int = 0
