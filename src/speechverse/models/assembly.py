@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from speechverse.encoders import SpeechEncoder
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
-from speechverse.hub import BUILT_IN, Resolved, fingerprint, local_folder, resolve
+from speechverse.hub import Resolved, fingerprint, local_folder, resolve
 from speechverse.models import lora as adapters
 from speechverse.models.configuration_speechverse import DEFAULT_STRIDES, SpeechVerseConfig
 from speechverse.models.layer_mixer import LayerMixing
@@ -93,14 +93,10 @@ def _complete(kind: str, settings: dict[str, Any], defaults: dict[str, Any]) -> 
     return {**defaults, **settings}
 
 
-def identity_of(kind: str, name: str | Path, found: Resolved) -> dict[str, str | None]:
+def identity_of(kind: str, found: Resolved) -> dict[str, str | None]:
     """How a checkpoint will name a foundation and know it again."""
     return {
-        kind: name_of(name, found),
+        kind: found.known_as,
         f"{kind}_revision": found.revision,
         f"{kind}_fingerprint": fingerprint(local_folder(found)),
     }
-
-
-def name_of(name: str | Path | None, found: Resolved) -> str:
-    return str(name) if str(name) in BUILT_IN else found.name

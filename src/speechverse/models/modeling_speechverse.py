@@ -24,7 +24,7 @@ from speechverse.errors import CheckpointError, RecipeError, unknown_name
 from speechverse.hub import resolve
 from speechverse.models import checkpoints
 from speechverse.models import lora as adapters
-from speechverse.models.assembly import find_foundation, identity_of, name_of, settings_of
+from speechverse.models.assembly import find_foundation, identity_of, settings_of
 from speechverse.models.clip_statistics import ClipStatistics
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.downsampler import Downsampler
@@ -145,8 +145,8 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         )
         llm_module, tokenizer = load_llm(found["llm"], dtype), load_tokenizer(found["llm"])
         names = {
-            **identity_of("encoder", encoder, found["encoder"]),
-            **identity_of("llm", llm, found["llm"]),
+            **identity_of("encoder", found["encoder"]),
+            **identity_of("llm", found["llm"]),
             "encoder_layers": encoder_layers,
             "prompt_template": prompt_template,
             "max_audio_seconds": max_audio_seconds,
@@ -206,8 +206,8 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         config = SpeechVerseConfig.from_pretrained(location)
         found_encoder = find_foundation("encoder", config, location, encoder)
         found_llm = find_foundation("llm", config, location, llm)
-        config.update({"encoder": name_of(encoder or config.encoder, found_encoder)})
-        config.update({"llm": name_of(llm or config.llm, found_llm)})
+        config.update({"encoder": found_encoder.known_as})
+        config.update({"llm": found_llm.known_as})
         config.update({"encoder_revision": found_encoder.revision, "llm_revision": found_llm.revision})
         encoder_module = load_encoder(
             found_encoder.name, revision=found_encoder.revision, num_hidden_layers=config.encoder_layers, dtype=dtype

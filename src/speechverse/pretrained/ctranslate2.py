@@ -252,7 +252,9 @@ def _config(variables: _Variables, tokens: dict[str, int]) -> dict[str, Any]:
 
 def _token(tokens: dict[str, int], name: str) -> int:
     if name not in tokens:
-        raise CheckpointError(f"the tokenizer beside this {WEIGHTS} has no {name}, so it is not Whisper's; fetch it anew")
+        raise CheckpointError(
+            f"the tokenizer beside this {WEIGHTS} has no {name}, so it is not Whisper's; fetch it anew"
+        )
     return tokens[name]
 
 
@@ -306,10 +308,11 @@ def _write_tokenizer(source: Path, folder: Path, config: dict[str, Any]) -> None
     """The tokenizer as it is; without one the encoder can be used, and the decoder cannot write."""
     if not (source / "tokenizer.json").is_file():
         return
-    write_text(folder / "tokenizer.json", (source / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer = _read_json(source / "tokenizer.json")
+    _mend_merges(tokenizer["model"])
+    write_text(folder / "tokenizer.json", json.dumps(tokenizer, ensure_ascii=False))
     end = "<|endoftext|>"
-    added = _read_json(source / "tokenizer.json")["added_tokens"]
-    special = [token["content"] for token in added if token["special"] and token["content"] != end]
+    special = [token["content"] for token in tokenizer["added_tokens"] if token["special"] and token["content"] != end]
     settings = {
         "tokenizer_class": "WhisperTokenizer",
         "processor_class": "WhisperProcessor",
@@ -320,6 +323,22 @@ def _write_tokenizer(source: Path, folder: Path, config: dict[str, Any]) -> None
         "model_max_length": config["max_target_positions"],
     }
     _write_json(folder / "tokenizer_config.json", settings)
+
+
+def _mend_merges(model: dict[str, Any]) -> None:
+    """Puts back the first merge, which some converters took for a heading: text would be spelled otherwise.
+
+    Tokens were numbered in the order of their merges, so the first of them are known by their numbers.
+    """
+    merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+    by_number = {number: token for token, number in model["vocab"].items()}
+    joined = ["".join(merge) for merge in merges[:1]]
+    if joined == [by_number.get(_SINGLE_BYTES + 1)] and len(first := by_number[_SINGLE_BYTES]) == 2:
+        model["merges"] = [list(first), *merges]
+
+
+_SINGLE_BYTES = 256
+"""Tokens that stand for one byte each, before the first that is merged."""
 
 
 def _read_json(file: Path) -> Any:

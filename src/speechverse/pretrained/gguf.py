@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import tempfile
@@ -10,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechverse.errors import CheckpointError, MissingExtraError
+from speechverse.errors import CheckpointError
 from speechverse.files import write_text
+from speechverse.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +41,6 @@ def write_llm_folder(source: Path, folder: Path) -> None:
 
     Raises:
         CheckpointError: If the file is broken or its architecture is not known to transformers.
-        MissingExtraError: If the package `gguf` is not installed.
     """
     _open(source)
     # Alone in a folder: transformers prefers a tokenizer.json that lies beside the file.
@@ -53,7 +54,7 @@ def _open(source: Path) -> Any:
     try:
         from gguf import GGUFReader
     except ImportError as error:
-        raise MissingExtraError("reading a .gguf file", "gguf") from error
+        raise CheckpointError(f"reading '{source}' needs the package gguf: pip install gguf") from error
     try:
         return GGUFReader(source)
     except (ValueError, OSError, IndexError, KeyError, UnicodeDecodeError) as error:
@@ -68,10 +69,9 @@ def _pre_tokenizer_name(source: Path) -> str | None:
 @contextlib.contextmanager
 def _told(source: Path) -> Iterator[None]:
     """Words what transformers raises in the block."""
-    from speechverse.hub import quiet_transformers
-
     try:
-        with quiet_transformers():
+        # Its bar over the tensors does not ask whether bars are wanted.
+        with quiet_transformers(), contextlib.redirect_stderr(io.StringIO()):
             yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, IndexError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
