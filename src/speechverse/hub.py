@@ -8,11 +8,21 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechverse.errors import CheckpointError
+from speechverse.pretrained import (
+    KNOWN,
+    converted,
+    convertible,
+    file_hash,
+    get_part,
+    offline,
+    part_named,
+    source_fingerprint,
+)
+from speechverse.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,36 +48,59 @@ class Resolved:
         name: An absolute folder, or a hub id.
         revision: The hub revision asked for; None for folders.
         is_local: Whether `name` is a folder.
+        known_as: How a checkpoint names it: a built-in's or known part's name, the hub id, or where its files lie.
     """
 
     name: str
     revision: str | None
     is_local: bool
+    known_as: str
 
 
 def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: Path | None = None) -> Resolved:
-    """Finds what a name means: a built-in, a folder beside `relative_to` or the working folder, or a hub id.
+    """Finds what a name means: a built-in, a known part, a folder or file, or a hub id.
+
+    Folders and files are looked for beside `relative_to` and in the working folder. A known part that is not here is
+    fetched; a GGUF file or a CTranslate2 folder is converted, once.
 
     Raises:
-        CheckpointError: If a built-in is not installed, or a path does not exist and cannot be a hub id.
+        CheckpointError: If a built-in is not installed, a path does not exist and cannot be a hub id, or a file or
+            folder of another format is broken.
+        PartError: If a known part cannot be fetched.
     """
     text = str(name_or_path)
     if text in BUILT_IN:
-        return _existing(BUILT_IN[text], f"the built-in '{text}' is not part of this installation")
+        folder = _existing(BUILT_IN[text], f"the built-in '{text}' is not part of this installation")
+        return Resolved(str(folder), None, is_local=True, known_as=text)
+    if text in KNOWN:
+        return Resolved(str(get_part(part_named(text))), None, is_local=True, known_as=text)
     path = Path(text).expanduser()
     for base in (relative_to, Path.cwd()):
-        if base is not None and (base / path).is_dir():
-            return Resolved(str((base / path).resolve()), None, is_local=True)
-    if path.is_absolute() or text.startswith((".", "~")) or not _HUB_ID.fullmatch(text):
-        return _existing(path, f"there is no folder '{text}'")
-    return Resolved(text, revision, is_local=False)
+        if base is not None and (found := _on_disk((base / path).resolve())):
+            return found
+    if path.is_absolute() or text.startswith((".", "~")) or path.suffix == ".gguf" or not _HUB_ID.fullmatch(text):
+        raise CheckpointError(_no_such(f"there is no folder '{text}'"))
+    return Resolved(text, revision, is_local=False, known_as=text)
 
 
-def _existing(folder: Path, complaint: str) -> Resolved:
+def _on_disk(path: Path) -> Resolved | None:
+    if layout := convertible(path):
+        return Resolved(str(converted(path, layout)), None, is_local=True, known_as=str(path))
+    return Resolved(str(path), None, is_local=True, known_as=str(path)) if path.is_dir() else None
+
+
+def _existing(folder: Path, complaint: str) -> Path:
     if not folder.is_dir():
-        names = ", ".join(BUILT_IN)
-        raise CheckpointError(f"{complaint}; give a folder in the model hub's format, a hub id, or one of: {names}")
-    return Resolved(str(folder), None, is_local=True)
+        raise CheckpointError(_no_such(complaint))
+    return folder
+
+
+def _no_such(complaint: str) -> str:
+    names = ", ".join((*BUILT_IN, *KNOWN))
+    return (
+        f"{complaint}; give a folder in the model hub's format, a .gguf file, a CTranslate2 folder of Whisper, "
+        f"a hub id, or one of: {names}"
+    )
 
 
 @contextmanager
@@ -80,29 +113,17 @@ def loading(what: str, resolved: Resolved) -> Iterator[None]:
         with quiet_transformers():
             yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        advice = (
-            "check that the folder is whole and in the model hub's format"
-            if resolved.is_local
-            else "it is no local folder, so it was looked for on the model hub: check the name and the connection"
-        )
+        if resolved.is_local:
+            advice = "check that the folder is whole and in the model hub's format"
+        elif offline():
+            advice = (
+                "it is no local folder, and the model hub is out of bounds (--offline, SPEECHVERSE_OFFLINE or "
+                "HF_HUB_OFFLINE): check the name, or fetch it once with the network"
+            )
+        else:
+            advice = "it is no local folder, so it was looked for on the model hub: check the name and the connection"
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"cannot load the {what} '{resolved.name}': {reason}; {advice}") from error
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keeps transformers' progress bars and reports off the screen within the block."""
-    from transformers.utils import logging
-
-    verbosity, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if had_bars:
-            logging.enable_progress_bar()
 
 
 def local_folder(resolved: Resolved) -> Path:
@@ -152,6 +173,9 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 def fingerprint(folder: str | Path) -> str:
     """What a hub-format folder holds, as one hash: configuration, preprocessing and weights, whatever its name.
 
+    A folder that was converted from another format, and not altered since, is known by the file it was made from: the
+    same on every machine, whatever wrote the bytes.
+
     Returns:
         SHA-256, in hexadecimal.
 
@@ -161,22 +185,17 @@ def fingerprint(folder: str | Path) -> str:
     folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"'{folder}' holds no config.json; give a folder in the model hub's format")
+    if by_source := source_fingerprint(folder):
+        return by_source
     digest = hashlib.sha256()
     for name in ("config.json", "preprocessor_config.json"):
         if (folder / name).is_file():
             digest.update(f"{name}\n{_canonical(folder / name)}\n".encode())
     for file in weight_files(folder):
-        status = file.stat()
-        digest.update(f"{file.name}\n{_file_hash(file, status.st_size, status.st_mtime_ns)}\n".encode())
+        digest.update(f"{file.name}\n{file_hash(file)}\n".encode())
     return digest.hexdigest()
 
 
 def _canonical(file: Path) -> str:
     content = json.loads(file.read_text(encoding="utf-8"))
     return json.dumps({key: value for key, value in content.items() if key not in VOLATILE_KEYS}, sort_keys=True)
-
-
-@lru_cache(maxsize=64)
-def _file_hash(file: Path, size: int, modified_ns: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

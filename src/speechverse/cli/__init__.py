@@ -12,7 +12,7 @@ import typer
 from speechverse import __version__
 from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
-VERBS = ("quickstart", "synth", "card", "pretrain", "probe", "train", "evaluate", "ask", "info")
+VERBS = ("quickstart", "synth", "card", "pretrain", "probe", "train", "evaluate", "ask", "info", "pretrained")
 EXTRAS = {
     "quickstart": "train,eval,synth",
     "synth": "synth",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from speechverse.cli.offline import Offline
 from speechverse.errors import UserError
 
 
@@ -22,6 +23,7 @@ def command(
         typer.Option("--scores", help="Answer by scoring every choice (mean log-probability a token), and show it."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Ask about a clip.
 

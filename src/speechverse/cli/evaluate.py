@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from speechverse.cli.offline import Offline
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def command(
         ),
     ] = "temporary",
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, and no progress.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Evaluate a model on labelled clips, with cascades, an oracle and the majority class beside it.
 

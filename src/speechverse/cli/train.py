@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from speechverse.cli.offline import Offline
+
 
 def _print_schema(wanted: bool) -> None:
     if wanted:
@@ -30,6 +32,7 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last whole checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    offline: Offline = False,
     schema: Annotated[
         bool,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from speechverse.encoders import SpeechEncoder
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
-from speechverse.hub import BUILT_IN, Resolved, fingerprint, local_folder, resolve
+from speechverse.hub import Resolved, fingerprint, local_folder, resolve
 from speechverse.models import lora as adapters
 from speechverse.models.configuration_speechverse import DEFAULT_STRIDES, SpeechVerseConfig
 from speechverse.models.layer_mixer import LayerMixing
 from speechverse.models.llm import embedding_scale, llm_facts
+
+log = logging.getLogger(__name__)
 
 _DOWNSAMPLER_DEFAULTS: dict[str, Any] = {
     "strides": DEFAULT_STRIDES,
@@ -25,7 +28,9 @@ _DOWNSAMPLER_DEFAULTS: dict[str, Any] = {
 }
 
 
-def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override: str | Path | None) -> Resolved:
+def find_foundation(
+    kind: str, config: SpeechVerseConfig, folder: Path, override: str | Path | None, allow_other: bool = False
+) -> Resolved:
     """Finds the encoder or LLM a checkpoint stands on, and makes sure it is the same one.
 
     Args:
@@ -33,6 +38,7 @@ def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override
         config: The checkpoint's.
         folder: The checkpoint's.
         override: Where the user says it lies now, if not where it lay in training.
+        allow_other: Take another one than it was trained with, and only warn.
 
     Returns:
         Where it is.
@@ -54,10 +60,16 @@ def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override
     found, expected = fingerprint(local_folder(resolved)), getattr(config, f"{kind}_fingerprint")
     if expected is not None and found != expected:
         what = {"encoder": "speech encoder", "llm": "LLM"}[kind]
-        raise CheckpointError(
+        wrong = (
             f"wrong {what}: the checkpoint was trained with fingerprint {expected[:12]}, but '{resolved.name}' has "
-            f"{found[:12]}; give the {what} it was trained with ({kind}=..., it was '{getattr(config, kind)}')"
+            f"{found[:12]}"
         )
+        if not allow_other:
+            raise CheckpointError(
+                f"{wrong}; give the {what} it was trained with ({kind}=..., it was '{getattr(config, kind)}'), or take "
+                "this one all the same with allow_other_parts=True, if other answers are what you want to measure"
+            )
+        log.warning("%s; taken because you asked for it, so the answers will be others", wrong)
     return resolved
 
 
@@ -93,14 +105,10 @@ def _complete(kind: str, settings: dict[str, Any], defaults: dict[str, Any]) -> 
     return {**defaults, **settings}
 
 
-def identity_of(kind: str, name: str | Path, found: Resolved) -> dict[str, str | None]:
+def identity_of(kind: str, found: Resolved) -> dict[str, str | None]:
     """How a checkpoint will name a foundation and know it again."""
     return {
-        kind: name_of(name, found),
+        kind: found.known_as,
         f"{kind}_revision": found.revision,
         f"{kind}_fingerprint": fingerprint(local_folder(found)),
     }
-
-
-def name_of(name: str | Path | None, found: Resolved) -> str:
-    return str(name) if str(name) in BUILT_IN else found.name

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from speechverse.errors import CheckpointError
 from speechverse.files import whole_folder, write_text, written_aside
-from speechverse.hub import fingerprint, local_folder, quiet_transformers, read_weights, resolve, weight_files
+from speechverse.hub import fingerprint, local_folder, read_weights, resolve, weight_files
 from speechverse.models import lora
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import load_tokenizer
+from speechverse.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from speechverse.models.modeling_speechverse import SpeechVerseForConditionalGeneration

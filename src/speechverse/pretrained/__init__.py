@@ -1,0 +1,24 @@
+"""Where frozen parts come from: known parts by name, GGUF files and CTranslate2 folders, all checked by hash."""
+
+from speechverse.pretrained.convert import converted, convertible
+from speechverse.pretrained.fetch import get_part, is_here, part_named
+from speechverse.pretrained.packages import PartError
+from speechverse.pretrained.places import cache_folder, go_offline, offline
+from speechverse.pretrained.record import file_hash, source_fingerprint
+from speechverse.pretrained.table import KNOWN, Part
+
+__all__ = [
+    "KNOWN",
+    "Part",
+    "PartError",
+    "cache_folder",
+    "converted",
+    "convertible",
+    "file_hash",
+    "get_part",
+    "go_offline",
+    "is_here",
+    "offline",
+    "part_named",
+    "source_fingerprint",
+]

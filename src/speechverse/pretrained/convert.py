@@ -1,0 +1,99 @@
+"""From files as they are handed round to folders that load, each converted once and kept in the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from speechverse.errors import CheckpointError
+from speechverse.files import whole_folder
+from speechverse.pretrained import ctranslate2, gguf
+from speechverse.pretrained.places import cache_folder
+from speechverse.pretrained.record import file_hash, is_whole, write_record
+from speechverse.pretrained.table import Layout, published_hash
+
+_LOCK_PATIENCE = 3600.0
+"""Seconds to wait for another run that fetches or converts the same part."""
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Waits for other runs that make the same folder; the system frees the lock when a process ends, however."""
+    from filelock import FileLock, Timeout
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=_LOCK_PATIENCE)
+    except Timeout:
+        raise CheckpointError(f"another run has been making '{folder}' for an hour; end it and try again") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha256: str) -> None:
+    """Makes a folder from the files of a part; it is whole or absent.
+
+    Args:
+        layout: What the files are.
+        source: The folder that holds them; for a GGUF, the file.
+        folder: Where the result goes.
+        name: The known part's name, if it is one.
+        sha256: Of the weights, as published.
+
+    Raises:
+        CheckpointError: If the files are broken or of an unknown kind.
+        DiskFullError: If there is no room.
+    """
+    with whole_folder(folder) as scratch:
+        if layout == "ctranslate2":
+            ctranslate2.write_whisper_folder(source, scratch)
+        elif layout == "gguf":
+            gguf.write_llm_folder(source, scratch)
+        else:
+            shutil.copytree(source, scratch, dirs_exist_ok=True)
+        _readable_as_usual(scratch)
+        write_record(scratch, name, sha256)
+
+
+def _readable_as_usual(folder: Path) -> None:
+    """Gives every file the mode that the user's own would have; safetensors writes files nobody else can read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(0o666 & ~mask)
+
+
+def convertible(path: Path) -> Layout | None:
+    """What a user's own file or folder would be converted from; None if it is taken as it is."""
+    if path.is_dir():
+        return "ctranslate2" if ctranslate2.is_ctranslate2(path) else None
+    return "gguf" if gguf.is_gguf(path) else None
+
+
+def converted(path: Path, layout: Layout) -> Path:
+    """The folder made from a user's own GGUF file or CTranslate2 folder, converted now if it is not yet.
+
+    Args:
+        path: See `convertible`.
+        layout: What it is.
+
+    Returns:
+        A folder in the cache, named by the hash of the weights.
+
+    Raises:
+        CheckpointError: If it is broken or of an unknown kind.
+    """
+    weights = path / ctranslate2.WEIGHTS if layout == "ctranslate2" else path
+    sha256 = file_hash(weights)
+    folder = cache_folder() / "converted" / sha256
+    with one_at_a_time(folder):
+        if not is_whole(folder, published_hash(sha256)):
+            convert(layout, path, folder, name=None, sha256=published_hash(sha256))
+    return folder

