@@ -81,7 +81,7 @@ class Example:
 
 
 Ended = Literal["end", "length", "positions", "loop"]
-"""Why an answer ended: by itself, at the limit of new tokens, at the LLM's last position, or as it turned in circles."""
+"""Why an answer ended: by itself, at its limit of new tokens, at the LLM's last position, or turning in circles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,9 +88,9 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerBase, num_embeddings: int, na
     if beyond:
         size, first = max(beyond.values()) + 1, min(beyond, key=beyond.__getitem__)
         raise CheckpointError(
-            f"the tokenizer of the LLM '{name}' has ids up to {size - 1:,} ({size:,} pieces), but the LLM has embeddings "
-            f"for {num_embeddings:,} only; the first without one is '{first}'. Add rows for them "
-            "(llm.resize_token_embeddings) and save the LLM anew, or use the tokenizer it was trained with"
+            f"the tokenizer of the LLM '{name}' gives {size} ids (up to {size - 1}), but the LLM has embeddings for "
+            f"{num_embeddings} only; the first piece without one is '{first}'. Add rows to the LLM "
+            "(llm.resize_token_embeddings) and save it anew, or use the tokenizer it was trained with"
         )
 
 

@@ -1,8 +1,8 @@
-"""Text of others as plain text: what a user, a corpus or a recogniser writes never becomes one of the LLM's control signs.
+"""Text of others as plain text: what a user, a corpus or a recogniser writes never becomes a control sign of the LLM.
 
 A control sign (`<|im_end|>`, `</s>`, `<pad>`) means something only where the prompt's own template writes it. So the
-tokenizer here knows the signs by secret names alone: the template's are renamed, all other text is spelt in pieces, even
-where it looks like a sign. Text without signs is cut into the very pieces that the tokenizer itself would choose.
+tokenizer here knows the signs by secret names alone: the template's are renamed, all other text is spelt in pieces,
+even where it looks like a sign. Text without signs is cut into the very pieces that the tokenizer itself would choose.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class PlainText:
 
 
 def control_signs(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
-    """Control sign to id; added words and white space, of which text is made too, are none, nor are single characters."""
+    """Control sign to id; added words, white space and single characters, of which text is made too, are none."""
     named = set(tokenizer.all_special_tokens)
     added = {token.content: (number, token.special) for number, token in tokenizer.added_tokens_decoder.items()}
     found = {

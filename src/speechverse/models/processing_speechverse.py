@@ -200,7 +200,7 @@ class SpeechVerseProcessor:
         return [*before, *middle, *after]
 
     def _layout(self) -> tuple[str, str]:
-        """The prompt before and after the audio, as `PlainText.ids` reads it, with a mark where the instruction goes."""
+        """The prompt before and after the audio, as `PlainText.ids` reads it, a mark for the instruction in it."""
         template = self.config.prompt_template
         text = template.replace("{audio}", self._audio).replace("{instruction}", self._instruction)
         if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
