@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Seconds = float
 """A duration or a point in time, in seconds."""
@@ -83,6 +83,9 @@ class Example:
 Ended = Literal["end", "length", "positions", "loop"]
 """Why an answer ended: by itself, at its limit of new tokens, at the LLM's last position, or turning in circles."""
 
+CUT: frozenset[Ended] = frozenset(get_args(Ended)) - {"end"}
+"""What ends an answer from outside, so that something may be missing of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -106,5 +109,5 @@ class Answer:
 
     @property
     def cut(self) -> bool:
-        """Whether it was ended by anything but itself, so that something may be missing."""
-        return self.ended != "end"
+        """Whether it was ended by anything but itself."""
+        return self.ended in CUT

@@ -5,6 +5,7 @@ from transformers.models.auto import AutoModel
 
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.modeling_speechverse import SpeechVerseForConditionalGeneration
+from speechverse.models.plain_text import PlainText
 from speechverse.models.processing_speechverse import Lengths, SpeechVerseBatch, SpeechVerseProcessor
 
 AutoConfig.register(SpeechVerseConfig.model_type, SpeechVerseConfig)
@@ -14,6 +15,7 @@ AutoProcessor.register(SpeechVerseConfig, SpeechVerseProcessor)
 
 __all__ = [
     "Lengths",
+    "PlainText",
     "SpeechVerseBatch",
     "SpeechVerseConfig",
     "SpeechVerseForConditionalGeneration",
