@@ -17,9 +17,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, UserError
 
 _MARKUP = re.compile(r"\s*(<.+>|\[.+\]|\{.+\}|\|.+\|)\s*", re.DOTALL)
+_HALF = re.compile("[\ud800-\udfff]")
 _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 
@@ -56,9 +57,15 @@ class PlainText:
         return re.sub("|".join(map(re.escape, longest_first)), lambda found: self._names[found[0]], text)
 
     def ids(self, text: str) -> list[int]:
-        """Ids of a text without the tokenizer's own beginning and end; no control sign but those of `template`."""
+        """Ids of a text without the tokenizer's own beginning and end; no control sign but those of `template`.
+
+        Raises:
+            UserError: If the text holds half a character (a lone surrogate), which no tokenizer takes.
+        """
         if not text:
             return []
+        if _HALF.search(text):
+            raise UserError(f"{text!r} holds half a character (a lone surrogate); write the text in UTF-8")
         if self._backend is not None:
             return self._backend.encode(text, add_special_tokens=False).ids
         parts = re.split(f"({re.escape('<|' + self._secret)}[0-9]+[|]>)", text)

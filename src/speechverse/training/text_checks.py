@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,10 @@ from speechverse.training.sources import Sources
 from speechverse.types import SAMPLING_RATE, Example
 
 MAX_UNSPELT_SHARE = 0.05
-"""Of the targets of a corpus and task, the share in which the LLM's tokenizer may have no pieces for some signs."""
+"""Of a corpus and task, the share of targets with letters or digits that the LLM's tokenizer may have no pieces for.
+
+Other signs (a dash, a quotation mark) are told of only.
+"""
 
 LOOKED_AT = 2000
 """Targets of a corpus and task that are looked at, chosen by hash; a smaller set is looked at whole."""
@@ -50,25 +54,29 @@ class Faults:
         if self.unspelt:
             example, signs = self.unspelt[0]
             said.append(
-                f"{len(self.unspelt):,} of {self.count:,} targets hold signs that the LLM's tokenizer cannot spell, such "
-                f"as {signs!r} in {example.target!r} ({example.utterance.id}): they are learnt as unknown"
+                f"{len(self.unspelt):,} of {self.count:,} targets hold what the LLM's tokenizer cannot spell, such as "
+                f"{signs!r} in {example.target!r} ({example.utterance.id}); it is learnt as unknown"
             )
         if self.unread:
             instruction, signs = next(iter(self.unread.items()))
             said.append(f"the LLM's tokenizer cannot spell {signs!r} of instructions such as {instruction!r}")
         if self.too_long:
             said.append(
-                f"{self.too_long:,} of {self.count:,} examples are longer than the model hears or the LLM reads and are "
-                "left out"
+                f"{self.too_long:,} of {self.count:,} examples are longer than the model hears or the LLM reads, and "
+                "are left out"
             )
         return [f"  {self.name}: {line}" for line in said]
 
     def refuse_unspellable(self) -> None:
-        """Raises RecipeError if more targets than `MAX_UNSPELT_SHARE` cannot be spelt."""
-        if len(self.unspelt) > MAX_UNSPELT_SHARE * self.count:
+        """Raises RecipeError if more targets than `MAX_UNSPELT_SHARE` have letters or digits that cannot be spelt."""
+        worst = [found for found in self.unspelt if any(unicodedata.category(sign)[0] in "LMN" for sign in found[1])]
+        if len(worst) > MAX_UNSPELT_SHARE * self.count:
+            example, signs = worst[0]
             raise RecipeError(
-                f"{self.lines()[0].strip()}. At most {MAX_UNSPELT_SHARE:.0%} of them may be such: take an LLM that "
-                "knows the language and script, or other targets"
+                f"{self.name}: the LLM's tokenizer cannot spell letters or digits of {len(worst):,} of {self.count:,} "
+                f"targets, such as {signs!r} in {example.target!r} ({example.utterance.id}); at most "
+                f"{MAX_UNSPELT_SHARE:.0%} may be such. Take an LLM that knows the language and its script, or leave "
+                "these clips out"
             )
 
 
@@ -121,8 +129,12 @@ def _some(items: Sequence[object]) -> Iterable[int]:
 def _check_validation(
     recipe: Recipe, sources: Sources, stage: StageSection, processor: SpeechVerseProcessor, length: Length, tell: bool
 ) -> None:
-    """Says how many validation answers the LLM's positions will hold to fewer tokens than they may have."""
+    """Says which validation targets cannot be spelt, and how many answers the LLM's positions will hold short."""
     examples = [example for example, _ in sources.validation_examples(stage, length, tell=False)]
+    faults = Faults(f"validation of stage '{stage.name}'")
+    faults.look_at(examples, processor, None)
+    for line in faults.lines():
+        say(line, tell)
     wanted, held = recipe.decoding.max_new_tokens, 0
     for example in examples if recipe.data.validation.decoded else ():
         seconds = example.utterance.duration

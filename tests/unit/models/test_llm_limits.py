@@ -1,0 +1,96 @@
+"""What an LLM cannot take is told when it is loaded, or before it is asked: ids without embeddings, too many positions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from microscopic import bart, byte_level, decoder_only, t5
+from speechverse.errors import AudioTooLongError, CheckpointError
+from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor
+from speechverse.models.llm import position_limits
+
+SOUND = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
+
+
+def save(folder, llm, **names):
+    tokenizer = byte_level([], ["<pad>", "</s>", "<s>"], bos_token="<s>", **names)
+    llm(len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+@pytest.mark.parametrize("llm", [decoder_only, t5, bart])
+def test_a_padding_token_behind_the_embeddings_is_refused_with_both_sizes(llm, encoder_folder, tmp_path) -> None:
+    tokenizer = save(tmp_path / "llm", llm)
+    size = len(tokenizer)
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(tmp_path / "llm")
+    with pytest.raises(CheckpointError, match=rf"gives {size + 1} ids .* embeddings for {size} only; .*'\[PAD\]'"):
+        SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm")
+
+
+def test_a_checkpoint_whose_tokenizer_grew_is_refused(make_model, llm_folders, encoder_folder, tmp_path) -> None:
+    make_model("llama").save_pretrained(tmp_path / "model")
+    shutil.copytree(llm_folders["llama"], tmp_path / "llm")
+    grown = transformers.AutoTokenizer.from_pretrained(tmp_path / "llm")
+    grown.add_tokens([f"<new {number}>" for number in range(6)])  # five rows of the table are free
+    grown.save_pretrained(tmp_path / "llm")
+    file = tmp_path / "model" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"llm": str(tmp_path / "llm"), "llm_fingerprint": None}))
+    with pytest.raises(CheckpointError, match="embeddings for"):
+        SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "model")
+    with pytest.raises(CheckpointError, match="embeddings for"):
+        SpeechVerseProcessor.from_pretrained(tmp_path / "model")
+
+
+def test_a_table_with_rows_to_spare_is_served(encoder_folder, tmp_path) -> None:
+    save(tmp_path / "llm", lambda size: decoder_only(size + 59))
+    model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm")
+    assert model(**model.processor()(["what is said"], audio=[SOUND], targets=["tea"])).loss.isfinite()
+
+
+def test_a_padding_id_that_is_no_row_is_not_taken(encoder_folder, tmp_path) -> None:
+    tokenizer = save(tmp_path / "llm", lambda size: decoder_only(size, pad_token_id=None))
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path / "llm")
+    file = tmp_path / "llm" / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"pad_token_id": -1}))
+    model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm")
+    assert model.config.pad_id == tokenizer.eos_token_id
+    model(**model.processor()(["what", "what is said"], audio=[SOUND] * 2, targets=["tea", "no"]))
+
+
+@pytest.mark.parametrize(
+    ("config", "limits"),
+    [
+        (transformers.GPT2Config(n_positions=96), (96, None)),
+        (transformers.OPTConfig(max_position_embeddings=96), (96, None)),
+        (transformers.GPTJConfig(n_positions=96), (96, None)),
+        (transformers.BloomConfig(), (None, None)),
+        (transformers.BartConfig(max_position_embeddings=96), (96, None)),
+        (transformers.LEDConfig(max_encoder_position_embeddings=512, max_decoder_position_embeddings=96), (512, 96)),
+        (transformers.T5Config(n_positions=96), (None, None)),
+    ],
+)
+def test_positions_are_found_under_every_familys_name(config, limits) -> None:
+    assert position_limits(config) == limits
+
+
+@pytest.mark.parametrize("llm", ["bart", "llama"])
+def test_prompt_and_answer_are_held_to_the_positions_together_where_they_share_them(llm, make_model) -> None:
+    model = make_model(llm)
+    processor, limit = model.processor(), model.config.llm_max_positions
+    prompt, _ = processor.lengths("what is said", num_samples=16_000)
+    room = processor.room(prompt)
+    assert room == (limit if llm == "bart" else limit - prompt)
+    fitting, too_long = "\t" * (room - 1), "\t" * room  # one token each, and the end
+    with torch.no_grad():
+        assert model(**processor(["what is said"], audio=[SOUND], targets=[fitting])).loss.isfinite()
+    with pytest.raises(AudioTooLongError, match=f"more than the {limit}"):
+        processor(["what is said"], audio=[SOUND], targets=[too_long])
