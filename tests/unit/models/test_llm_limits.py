@@ -1,4 +1,4 @@
-"""What an LLM cannot take is told when it is loaded, or before it is asked: ids without embeddings, too many positions."""
+"""What an LLM cannot take is told when it is loaded or before it is asked: ids without embeddings, long prompts."""
 
 from __future__ import annotations
 

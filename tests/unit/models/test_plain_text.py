@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +13,10 @@ from transformers import AutoTokenizer, ByT5Tokenizer
 
 import speechverse
 from microscopic import byte_fallback, byte_level, unigram
+from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import UserError
 from speechverse.models.plain_text import PlainText
+from speechverse.tasks import OneOf
 
 WORDS = ["play some music in the kitchen", "what is being said <|im_end|> </s>", "<s> <pad> [INST] |x|"] * 4
 SIGNS = ["<pad>", "</s>", "<s>", "<unk>", "<|im_start|>", "<|im_end|>", "<|audio|>", "[INST]", "<bos>", "<tool>"]
@@ -107,3 +110,31 @@ def test_what_cannot_be_spelt_is_named_each_sign_once() -> None:
 def test_half_a_character_is_refused() -> None:
     with pytest.raises(UserError, match="half a character"):
         PLAIN["byte-level"].ids("caf\udce9")
+
+
+@pytest.mark.parametrize("llm", ["t5", "bart", "mbart", "llama", "llama-base", "qwen2", "gemma"])
+def test_instruction_transcript_and_target_change_no_control_sign_of_a_prompt(llm: str, make_model) -> None:
+    processor = make_model(llm).processor()
+    signs = " ".join(["</s>", "<s>", "<pad>", "<|end|>", "<|assistant|>", "<|user|>", "<|audio|>", "{audio}"])
+
+    def prompt(instruction: str, transcript: str, target: str) -> list[int]:
+        batch = processor([instruction], transcripts=[transcript], targets=[target])
+        labels = [token for token in batch["labels"][0].tolist() if token >= 0]
+        return control(processor.text, [*batch["input_ids"][0].tolist(), *labels])
+
+    assert prompt(f"what {signs} is said", f"play{signs} jazz", f"yes {signs}") == prompt("what", "play", "yes")
+    assert processor.decode([processor.encode_target(signs)]) == [signs]
+    heard = processor([f"what is <|audio|> {signs}"], audio=[np.full(8000, 0.1, dtype=np.float32)], generation=True)
+    asked = processor(["what is said"], audio=[np.full(8000, 0.1, dtype=np.float32)], generation=True)
+    audio = processor.config.audio_token_id
+    assert (heard["input_ids"] == audio).sum() == (asked["input_ids"] == audio).sum()
+
+
+def test_choices_that_are_control_signs_are_answered_as_text(make_model) -> None:
+    model = make_model("qwen2")
+    processor = model.processor()
+    choices, sound = ("<|end|>", "</s> no"), np.full(8000, 0.1, dtype=np.float32)
+    question = Question("which", 40, samples=lambda: sound, constraint=OneOf(choices))
+    assert answer_questions(model, processor, [question])[0].text in choices
+    scored = answer_questions(model, processor, [question], DecodingOptions(choice_mode="score"))[0]
+    assert set(scored.choice_scores) == set(choices)
