@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -19,6 +21,9 @@ from transformers import (
 
 from speechverse.errors import CheckpointError, RecipeError
 from speechverse.hub import Resolved, loading
+from speechverse.models.plain_text import control_signs, unknown_ids
+
+logger = logging.getLogger(__name__)
 
 OVERFLOWS_IN_FP16 = {"t5", "mt5", "umt5", "longt5", "switch_transformers"}
 """Trained in bfloat16: their activations leave float16's range (transformers#9295, #4287)."""
@@ -74,24 +79,50 @@ def load_tokenizer(resolved: Resolved) -> PreTrainedTokenizerBase:
 def load_llm_and_tokenizer(resolved: Resolved, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Loads both, and sees to it that they fit: see `load_llm` and `check_vocabulary`."""
     tokenizer, llm = load_tokenizer(resolved), load_llm(resolved, dtype)
-    check_vocabulary(tokenizer, llm.get_input_embeddings().weight.shape[0], str(resolved.name))
+    num_embeddings = llm.get_input_embeddings().weight.shape[0]
+    idle = check_vocabulary(tokenizer, num_embeddings, str(resolved.name), {end_of_turn_id(tokenizer)})
+    if idle:
+        logger.warning(
+            "the tokenizer of the LLM '%s' gives %d ids, the LLM has embeddings for %d; it is never given %s",
+            resolved.name,
+            max(tokenizer.get_vocab().values()) + 1,
+            num_embeddings,
+            ", ".join(f"'{sign}'" for sign in idle),
+        )
     return llm, tokenizer
 
 
-def check_vocabulary(tokenizer: PreTrainedTokenizerBase, num_embeddings: int, name: str) -> None:
-    """Whether the LLM has an embedding for every id its tokenizer gives; a table with more rows than that is padded.
+def check_vocabulary(
+    tokenizer: PreTrainedTokenizerBase, num_embeddings: int, name: str, used: Collection[int] = ()
+) -> list[str]:
+    """Whether the LLM has an embedding for every id that it may be given; more rows than ids are but padding.
+
+    Args:
+        tokenizer: The LLM's.
+        num_embeddings: Rows of the LLM's table.
+        name: The LLM's.
+        used: Control signs that prompts or answers hold. Others, such as padding, no text can bring.
+
+    Returns:
+        The control signs that have no embedding and need none.
 
     Raises:
-        CheckpointError: If not, with both sizes.
+        CheckpointError: If an embedding is missing, with both sizes.
     """
     beyond = {piece: number for piece, number in tokenizer.get_vocab().items() if number >= num_embeddings}
-    if beyond:
-        size, first = max(beyond.values()) + 1, min(beyond, key=beyond.__getitem__)
+    if not beyond:
+        return []
+    idle = control_signs(tokenizer).items() - {(piece, number) for piece, number in beyond.items() if number in used}
+    unknown = unknown_ids(tokenizer)
+    needed = {p: number for p, number in beyond.items() if (p, number) not in idle or number in unknown}
+    if needed:
+        size, first = max(beyond.values()) + 1, min(needed, key=needed.__getitem__)
         raise CheckpointError(
             f"the tokenizer of the LLM '{name}' gives {size} ids (up to {size - 1}), but the LLM has embeddings for "
-            f"{num_embeddings} only; the first piece without one is '{first}'. Add rows to the LLM "
-            "(llm.resize_token_embeddings) and save it anew, or use the tokenizer it was trained with"
+            f"{num_embeddings} only; there is none for '{first}'. Add rows to the LLM (llm.resize_token_embeddings) "
+            "and save it anew, or use the tokenizer it was trained with"
         )
+    return sorted(beyond)
 
 
 def position_limits(config: PreTrainedConfig) -> tuple[int | None, int | None]:

@@ -39,7 +39,7 @@ class PlainText:
         self._names = {sign: self.mark(str(number)) for number, sign in enumerate(sorted(self.signs))}
         self._by_name = {name: self.signs[sign] for sign, name in self._names.items()}
         self._backend = _renamed(tokenizer, self._names) if hasattr(tokenizer, "backend_tokenizer") else None
-        self._unknown = _unknown_ids(tokenizer)
+        self._unknown = unknown_ids(tokenizer)
         self._hidden = set(tokenizer.all_special_ids) | {
             token for token, added in tokenizer.added_tokens_decoder.items() if added.special
         }
@@ -139,15 +139,13 @@ def _rename_pieces(model: dict[str, Any], names: Mapping[str, str]) -> None:
         model["merges"] = [pair for pair in pairs if names.keys().isdisjoint([*pair, "".join(pair)])]
 
 
-def _unknown_ids(tokenizer: Any) -> set[int]:
-    """The ids that stand for what cannot be spelt, whether the tokenizer names them or only its model does."""
-    found = {tokenizer.unk_token_id}
-    if hasattr(tokenizer, "backend_tokenizer"):
-        model = tokenizer.backend_tokenizer.model
-        found.add(getattr(model, "unk_id", None))
-        if unknown := getattr(model, "unk_token", None):
-            found.add(tokenizer.convert_tokens_to_ids(unknown))
-    return found - {None}
+def unknown_ids(tokenizer: Any) -> set[int]:
+    """The ids that stand for what cannot be spelt: what the model behind the tokenizer gives, whatever is named so."""
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        return {tokenizer.unk_token_id} - {None}
+    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    unknown = model.get("unk_token")
+    return {model.get("unk_id"), None if unknown is None else tokenizer.convert_tokens_to_ids(unknown)} - {None}
 
 
 def _piece(tokenizer: PreTrainedTokenizerBase, token: int) -> str:

@@ -71,7 +71,6 @@ class SpeechVerseProcessor:
     """
 
     def __init__(self, config: SpeechVerseConfig, tokenizer: PreTrainedTokenizerBase, front_end: FrontEnd) -> None:
-        check_vocabulary(tokenizer, config.audio_token_id, str(config.llm))
         self.config = config
         self.tokenizer = tokenizer
         self.front_end = front_end
@@ -81,6 +80,8 @@ class SpeechVerseProcessor:
         self._prefix, self._suffix = _special_tokens(tokenizer, "text")
         self._target_prefix, self._target_suffix = _special_tokens(tokenizer, "text_target")
         self._remembered: dict[str, list[int]] = {}
+        used = {*self._prompt("", []), *self.encode_target(""), *self._target_prefix}
+        check_vocabulary(tokenizer, config.audio_token_id, str(config.llm), used)
 
     @classmethod
     def from_config(cls, config: SpeechVerseConfig, relative_to: Path | None = None) -> SpeechVerseProcessor:

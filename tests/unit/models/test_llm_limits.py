@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -26,20 +27,52 @@ def save(folder, llm, **names):
 
 
 @pytest.mark.parametrize("llm", [decoder_only, t5, bart])
-def test_a_padding_token_behind_the_embeddings_is_refused_with_both_sizes(llm, encoder_folder, tmp_path) -> None:
+def test_a_word_or_an_end_token_behind_the_embeddings_is_refused_with_both_sizes(llm, encoder_folder, tmp_path) -> None:
+    for name, grow in (
+        ("end", lambda tokenizer: tokenizer.add_special_tokens({"eos_token": "[END]"})),
+        ("word", lambda tokenizer: tokenizer.add_tokens(["kubernetes"])),
+    ):
+        tokenizer = save(tmp_path / name, llm)
+        size = len(tokenizer)
+        grow(tokenizer)
+        tokenizer.save_pretrained(tmp_path / name)
+        with pytest.raises(CheckpointError, match=rf"gives {size + 1} ids .* embeddings for {size} only; .*none for"):
+            SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / name)
+
+
+def test_a_sign_of_the_chat_template_without_an_embedding_is_refused(encoder_folder, tmp_path) -> None:
+    tokenizer = save(tmp_path / "llm", decoder_only)
+    tokenizer.add_tokens(["<|user|>"], special_tokens=True)
+    tokenizer.chat_template = "{% for m in messages %}<|user|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
+    tokenizer.save_pretrained(tmp_path / "llm")
+    model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm")
+    with pytest.raises(CheckpointError, match=r"none for '<\|user\|>'"):
+        model.processor()
+
+
+@pytest.mark.parametrize("llm", [decoder_only, t5, bart])
+def test_a_padding_token_behind_the_embeddings_is_served_and_both_sizes_told(
+    llm, encoder_folder, tmp_path, caplog
+) -> None:
     tokenizer = save(tmp_path / "llm", llm)
-    size = len(tokenizer)
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(tmp_path / "llm")
-    with pytest.raises(CheckpointError, match=rf"gives {size + 1} ids .* embeddings for {size} only; .*'\[PAD\]'"):
-        SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm")
+    with caplog.at_level(logging.WARNING):
+        model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm").eval()
+    size = len(tokenizer)
+    assert f"gives {size} ids, the LLM has embeddings for {size - 1}; it is never given '[PAD]'" in caplog.text
+    instructions, sounds = ["what", "what is [PAD] said"], [SOUND, SOUND[:9000]]
+    batch = model.processor()(instructions, audio=sounds, targets=["tea", "[PAD] and no more"])
+    assert model(**batch).loss.isfinite()
+    asked = model.processor()(instructions, audio=sounds, generation=True)
+    assert len(model.processor().decode(model.generate(**asked, max_new_tokens=4))) == 2
 
 
 def test_a_checkpoint_whose_tokenizer_grew_is_refused(make_model, llm_folders, encoder_folder, tmp_path) -> None:
     make_model("llama").save_pretrained(tmp_path / "model")
     shutil.copytree(llm_folders["llama"], tmp_path / "llm")
     grown = transformers.AutoTokenizer.from_pretrained(tmp_path / "llm")
-    grown.add_tokens([f"<new {number}>" for number in range(6)])  # five rows of the table are free
+    grown.add_tokens([f"new{number}" for number in range(6)])  # five rows of the table are free
     grown.save_pretrained(tmp_path / "llm")
     file = tmp_path / "model" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"llm": str(tmp_path / "llm"), "llm_fingerprint": None}))
