@@ -83,6 +83,8 @@ def answer_questions(
         for batch in pack(questions, options):
             asked = [questions[index] for index in batch]
             if options.choice_mode == "score" and asked[0].is_scored:
+                for question in asked:
+                    automaton_of(question.constraint)  # it refuses choices that are spelt alike
                 made = rank_choices(model, processor, asked, options)
             else:
                 made = _generate(model, processor, asked, options, automaton_of)

@@ -38,8 +38,9 @@ class PlainText:
         self._secret = secrets.token_hex(8)
         self._names = {sign: self.mark(str(number)) for number, sign in enumerate(sorted(self.signs))}
         self._by_name = {name: self.signs[sign] for sign, name in self._names.items()}
-        self._backend = _renamed(tokenizer, self._names) if hasattr(tokenizer, "backend_tokenizer") else None
-        self._unknown = unknown_ids(tokenizer)
+        spec = _spec(tokenizer)  # of a large vocabulary it takes a second
+        self._unknown = unknown_ids(tokenizer, spec)
+        self._backend = None if spec is None else _renamed(tokenizer, spec, self._names)
         self._hidden = set(tokenizer.all_special_ids) | {
             token for token, added in tokenizer.added_tokens_decoder.items() if added.special
         }
@@ -109,9 +110,13 @@ def control_signs(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     return {sign: number for sign, number in found.items() if len(sign.strip()) > 1 and not _BYTE.fullmatch(sign)}
 
 
-def _renamed(tokenizer: Any, names: Mapping[str, str]) -> Tokenizer:
+def _spec(tokenizer: Any) -> dict[str, Any] | None:
+    """What a fast tokenizer is made of; None of one written in Python."""
+    return json.loads(tokenizer.backend_tokenizer.to_str()) if hasattr(tokenizer, "backend_tokenizer") else None
+
+
+def _renamed(tokenizer: Any, spec: dict[str, Any], names: Mapping[str, str]) -> Tokenizer:
     """The tokenizer with its control signs under other names, in what it was given (added) and what it learned."""
-    spec = json.loads(tokenizer.backend_tokenizer.to_str())
     spec["post_processor"] = spec["truncation"] = spec["padding"] = None
     # A byte that text falls back on is a piece, whoever wrote it down as an added token.
     spec["added_tokens"] = [token for token in spec["added_tokens"] if not _BYTE.fullmatch(token["content"])]
@@ -139,11 +144,12 @@ def _rename_pieces(model: dict[str, Any], names: Mapping[str, str]) -> None:
         model["merges"] = [pair for pair in pairs if names.keys().isdisjoint([*pair, "".join(pair)])]
 
 
-def unknown_ids(tokenizer: Any) -> set[int]:
+def unknown_ids(tokenizer: Any, spec: Mapping[str, Any] | None = None) -> set[int]:
     """The ids that stand for what cannot be spelt: what the model behind the tokenizer gives, whatever is named so."""
-    if not hasattr(tokenizer, "backend_tokenizer"):
+    spec = spec or _spec(tokenizer)
+    if spec is None:
         return {tokenizer.unk_token_id} - {None}
-    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    model = spec["model"]
     unknown = model.get("unk_token")
     return {model.get("unk_id"), None if unknown is None else tokenizer.convert_tokens_to_ids(unknown)} - {None}
 
