@@ -48,11 +48,11 @@ def _generated(folder: Path) -> Repeat:
     """The networks alone, on tensors made before, with what transformers' `generate` does about them."""
     from benchmarks import material
     from speechverse.audio import load
-    from speechverse.decoding import DecodingOptions
+    from speechverse.decoding.questions import default_limit
 
     model, processor = material.model(folder)
     inputs = processor([_INSTRUCTION], audio=[load(material.clip(folder, SECONDS)).samples], generation=True)
-    longest = DecodingOptions().max_new_tokens
+    longest = default_limit(SECONDS)
 
     def repeat() -> Took:
         began = time.perf_counter()

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, get_args, overload
 
 import torch
 
 from speechverse.audio import AudioSource, Waveform, is_silent, load
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import AudioTooLongError, UserError
-from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models import Lengths, SpeechVerseForConditionalGeneration
 from speechverse.tasks import OneOf
 from speechverse.types import Answer, AudioRef
 
 logger = logging.getLogger(__name__)
+
+OnError = Literal["raise", "skip"]
+"""What a list gives in which one sound or instruction cannot be asked about: nothing, or the answers to the others."""
 
 
 class SpeechVerse:
@@ -55,6 +59,9 @@ class SpeechVerse:
         instruction: str,
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
+        *,
+        max_new_tokens: int | None = None,
+        on_error: OnError = "raise",
     ) -> Answer: ...
 
     @overload
@@ -64,6 +71,9 @@ class SpeechVerse:
         instruction: str | list[str],
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
+        *,
+        max_new_tokens: int | None = None,
+        on_error: OnError = "raise",
     ) -> list[Answer]: ...
 
     @overload
@@ -73,6 +83,9 @@ class SpeechVerse:
         instruction: list[str],
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
+        *,
+        max_new_tokens: int | None = None,
+        on_error: OnError = "raise",
     ) -> list[Answer]: ...
 
     def ask(
@@ -81,16 +94,24 @@ class SpeechVerse:
         instruction: str | list[str],
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
+        *,
+        max_new_tokens: int | None = None,
+        on_error: OnError = "raise",
     ) -> Answer | list[Answer]:
         """Asks one thing, or many in batches; a single sound or instruction is shared by all of a list.
 
-        Silent audio is answered like any other, with a warning in the log that names it.
+        Silent audio is answered like any other, with a warning in the log that names it. `Answer.cut` says whether an
+        answer ended before its own end.
 
         Args:
             audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate), or a list of such.
             instruction: What to do with it, in words.
             choices: The answers allowed; None leaves the answer free.
             options: How answers are made.
+            max_new_tokens: The most tokens an answer may have, instead of the options'; by default it grows with the
+                audio (see `decoding.default_limit`).
+            on_error: Of a list, whether one that cannot be asked ends all ("raise"; the error says which it is), or
+                has an empty answer whose `error` says why, beside the answers to the others ("skip").
 
         Returns:
             One answer, or a list of them in the order asked if a list was given.
@@ -100,15 +121,46 @@ class SpeechVerse:
             AudioTooLongError: If it is longer than the model hears; nothing is ever cut.
             UserError: If lists differ in length, or an instruction or the choices are empty.
         """
+        if on_error not in get_args(OnError):
+            raise UserError(f"on_error is '{on_error}'; allowed are {', '.join(get_args(OnError))}")
+        options = options or DecodingOptions()
+        if max_new_tokens is not None:
+            options = replace(options, max_new_tokens=max_new_tokens)
         sounds, instructions = _paired(audio, instruction)
-        constraint = None if choices is None else OneOf(checked_choices(choices))
-        waveforms = {id(sound): self._heard(sound) for sound in sounds}
-        questions = [
-            self._question(waveforms[id(sound)], text, constraint)
-            for sound, text in zip(sounds, instructions, strict=True)
-        ]
-        answers = answer_questions(self.model, self.processor, questions, options or DecodingOptions())
+        constraint = None if choices is None else OneOf(self._spellable(checked_choices(choices)))
+        questions, failed = self._questions(sounds, instructions, constraint, on_error)
+        made = answer_questions(self.model, self.processor, list(questions.values()), options)
+        by_place = failed | dict(zip(questions, made, strict=True))
+        answers = [by_place[place] for place in range(len(sounds))]
         return answers if isinstance(audio, list) or isinstance(instruction, list) else answers[0]
+
+    def _questions(
+        self, sounds: Sequence[AudioSource], instructions: Sequence[str], constraint: OneOf | None, on_error: OnError
+    ) -> tuple[dict[int, Question], dict[int, Answer]]:
+        """By place in the list, what is asked, and what cannot be."""
+        heard: dict[int, Waveform] = {}
+        questions, failed = dict[int, Question](), dict[int, Answer]()
+        for place, (sound, text) in enumerate(zip(sounds, instructions, strict=True)):
+            try:
+                if id(sound) not in heard:
+                    heard[id(sound)] = self._heard(sound)
+                questions[place] = self._question(heard[id(sound)], text, constraint)
+            except UserError as error:
+                if on_error == "raise":
+                    if len(sounds) > 1:
+                        error.args = (f"number {place + 1} of {len(sounds)} (index {place}), {_named(sound)}: {error}",)
+                    raise
+                failed[place] = Answer("", error=str(error))
+        return questions, failed
+
+    def _spellable(self, choices: tuple[str, ...]) -> tuple[str, ...]:
+        for choice in choices:
+            if unspelt := self.processor.text.unspelt(choice):
+                raise UserError(
+                    f"the LLM's tokenizer cannot spell '{unspelt}' of the choice '{choice}', so it could not be told "
+                    "from others; give choices in a language and script that the LLM knows"
+                )
+        return choices
 
     def _heard(self, sound: AudioSource) -> Waveform:
         waveform, limit = load(sound), self.processor.max_audio_seconds
@@ -117,6 +169,7 @@ class SpeechVerse:
                 f"{_named(sound)} is {waveform.duration:.1f} s long; this model hears at most {limit:g} s and "
                 "cuts nothing off: divide it into shorter clips"
             )
+        self.processor.check_length(len(waveform.samples))
         if is_silent(waveform):
             logger.warning("%s is silent: the answer says nothing of any speech", _named(sound))
         return waveform
@@ -124,8 +177,22 @@ class SpeechVerse:
     def _question(self, waveform: Waveform, instruction: str, constraint: OneOf | None) -> Question:
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
-        length = self.processor.num_positions(instruction, num_samples=len(waveform.samples))
-        return Question(instruction, length, samples=partial(getattr, waveform, "samples"), constraint=constraint)
+        if unspelt := self.processor.text.unspelt(instruction):
+            logger.warning(
+                "the LLM's tokenizer cannot spell '%s' of the instruction: the model does not see it", unspelt
+            )
+        prompt, end = self.processor.lengths(instruction, num_samples=len(waveform.samples))
+        longest = max(
+            (len(self.processor.encode_target(choice)) for choice in getattr(constraint, "choices", ())), default=end
+        )
+        self.processor.check_room(Lengths(prompt, longest))
+        return Question(
+            instruction,
+            prompt + end,
+            samples=partial(getattr, waveform, "samples"),
+            constraint=constraint,
+            seconds=waveform.duration,
+        )
 
 
 def pick_device(name: str | None) -> torch.device:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 Seconds = float
 """A duration or a point in time, in seconds."""
@@ -80,12 +80,22 @@ class Example:
     group: str = ""
 
 
+Ended = Literal["end", "length", "positions", "loop"]
+"""Why an answer ended: by itself, at its limit of new tokens, at the LLM's last position, or turning in circles."""
+
+CUT: frozenset[Ended] = frozenset(get_args(Ended)) - {"end"}
+"""What ends an answer from outside, so that something may be missing of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a system said to one example.
 
     Attributes:
         text: The answer, as generated or chosen.
+        ended: Why it ends where it does; what is chosen, not generated, ended by itself.
+        limit: The most tokens it could have had, where it was generated.
+        error: Why there is no answer, where whoever asked wanted the others all the same.
         choice_scores: Log-probability of each choice, where the answer was chosen by scoring.
         transcript: The transcript a cascade stood on, if there was one.
     """
@@ -93,3 +103,11 @@ class Answer:
     text: str
     choice_scores: Mapping[str, float] | None = None
     transcript: str | None = None
+    ended: Ended = "end"
+    limit: int | None = None
+    error: str | None = None
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was ended by anything but itself."""
+        return self.ended in CUT

@@ -11,6 +11,12 @@ import typer
 from speechverse.cli.offline import Offline
 from speechverse.errors import UserError
 
+_WHY_CUT = {
+    "length": "the answer is cut: it has all the {} tokens it may have; --max-new-tokens allows more",
+    "positions": "the answer is cut at {} tokens: with it the LLM's positions are used up; use a shorter clip",
+    "loop": "the answer turned in circles and was ended",
+}
+
 
 def command(
     clip: Annotated[Path, typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...")],
@@ -22,6 +28,10 @@ def command(
         bool,
         typer.Option("--scores", help="Answer by scoring every choice (mean log-probability a token), and show it."),
     ] = False,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="The most tokens of an answer; by default 8 for each second of audio, and 32."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     offline: Offline = False,
 ) -> None:
@@ -44,11 +54,21 @@ def command(
 
     allowed = None if choices is None else checked_choices(choices.split(","))
     asked = SpeechVerse.from_pretrained(model, device)
-    answer = asked.ask(clip, instruction, allowed, DecodingOptions(choice_mode="score" if scores else "constrain"))
+    options = DecodingOptions(max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain")
+    answer = asked.ask(clip, instruction, allowed, options)
+    if answer.cut:
+        typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
     by_choice = dict(answer.choice_scores or {})
     if json:
         scored = {"choice_scores": by_choice} if by_choice else {}
-        told = {"answer": answer.text, **scored, "clip": str(clip), "instruction": instruction, "model": model}
+        told = {
+            "answer": answer.text,
+            "ended": answer.ended,
+            **scored,
+            "clip": str(clip),
+            "instruction": instruction,
+            "model": model,
+        }
         typer.echo(json_format.dumps(told, ensure_ascii=False))
         return
     typer.echo(answer.text)

@@ -41,6 +41,10 @@ def command(
     ] = None,
     choices: Annotated[str | None, typer.Option(help="How closed sets are answered: constrain, score, free.")] = None,
     scoring: Annotated[str | None, typer.Option(help="What '--choices score' compares: raw, length, prior.")] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="The most tokens of a free answer. By default 8 for each second of audio, and 32."),
+    ] = None,
     beams: Annotated[int | None, typer.Option(min=1, help="Beams; 1 is greedy.")] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of utterances and instructions, and of the bootstrap.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")] = None,
@@ -69,7 +73,7 @@ def command(
     from speechverse.decoding import DecodingOptions
     from speechverse.evaluation import EvaluationSettings
 
-    decoding = _given(num_beams=beams, choice_mode=choices, choice_scoring=scoring)
+    decoding = _given(max_new_tokens=max_new_tokens, num_beams=beams, choice_mode=choices, choice_scoring=scoring)
     asked = _given(
         split=split,
         tasks=tasks if tasks in (None, "all") else _listed(tasks),

@@ -13,7 +13,7 @@ from torch import Tensor
 from speechverse.audio import load
 from speechverse.data.cache import FeatureCache
 from speechverse.data.plan import Length
-from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.errors import AudioError
 from speechverse.types import IGNORED, SAMPLING_RATE, Example
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Collator:
             if self.cache is not None:
                 return self.cache[example.utterance]
             samples = load(example.utterance.audio).samples
-            _refuse_misfit(self.processor, len(samples))
+            self.processor.check_length(len(samples))
             return samples
         except AudioError as error:
             skipped[row] = str(error)
@@ -114,20 +114,12 @@ def measured_by(processor: SpeechVerseProcessor) -> Length:
 
     The function raises AudioError for a clip the model, its encoder or its LLM cannot take.
     """
-    limit = processor.config.llm_max_positions or float("inf")
 
     def length(example: Example) -> int:
         num_samples = round(example.utterance.duration * SAMPLING_RATE)
-        _refuse_misfit(processor, num_samples)
-        positions = processor.num_positions(example.instruction, example.target, num_samples=num_samples)
-        if positions > limit:
-            raise AudioTooLongError(f"{positions} positions are more than the {limit} the LLM can read")
-        return positions
+        processor.check_length(num_samples)
+        lengths = processor.lengths(example.instruction, example.target, num_samples=num_samples)
+        processor.check_room(lengths)
+        return sum(lengths)
 
     return length
-
-
-def _refuse_misfit(processor: SpeechVerseProcessor, num_samples: int) -> None:
-    processor.check_length(num_samples)
-    if processor.front_end.num_frames(num_samples) < 1:
-        raise AudioError(f"{num_samples} samples are too short for the encoder to give a frame")

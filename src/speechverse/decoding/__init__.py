@@ -5,7 +5,7 @@ from __future__ import annotations
 from speechverse.decoding.answering import answer, answer_questions
 from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
-from speechverse.decoding.questions import DecodingOptions, Question
+from speechverse.decoding.questions import DecodingOptions, Question, default_limit
 
 __all__ = [
     "ConstraintLogitsProcessor",
@@ -17,4 +17,5 @@ __all__ = [
     "TokenAutomaton",
     "answer",
     "answer_questions",
+    "default_limit",
 ]

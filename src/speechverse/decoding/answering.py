@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import LogitsProcessorList
+from transformers import LogitsProcessorList, StoppingCriteriaList
 
 from speechverse import audio
 from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
-from speechverse.decoding.questions import DEFAULTS, DecodingOptions, Question, inputs_of, pack
+from speechverse.decoding.lengths import Ending, LengthLimit, Limit, end_tokens, ending
+from speechverse.decoding.questions import DEFAULTS, DecodingOptions, Question, default_limit, inputs_of, pack
 from speechverse.decoding.scoring import rank_choices
+from speechverse.models import Lengths
 from speechverse.tasks import OneOf, SlotList, get_task
 from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
-
-logger = logging.getLogger(__name__)
 
 
 def answer(
@@ -59,6 +57,7 @@ def _question(processor: Any, example: Example, cache: Any, transcripts: Mapping
     return Question(
         instruction=example.instruction,
         num_positions=processor.num_positions(example.instruction, **length),
+        seconds=utterance.duration,
         samples=partial(_load, utterance),
         features=None if cache is None else partial(cache.__getitem__, utterance),
         transcript=transcript,
@@ -84,6 +83,8 @@ def answer_questions(
         for batch in pack(questions, options):
             asked = [questions[index] for index in batch]
             if options.choice_mode == "score" and asked[0].is_scored:
+                for question in asked:
+                    automaton_of(question.constraint)  # it refuses choices that are spelt alike
                 made = rank_choices(model, processor, asked, options)
             else:
                 made = _generate(model, processor, asked, options, automaton_of)
@@ -121,29 +122,63 @@ def _generate(
     """Answers to one of `pack`'s batches: all constrained, or all free."""
     is_free = options.choice_mode == "free"
     automata = [automaton_of(q.constraint) for q in questions if q.constraint is not None and not is_free]
-    guard = LoopGuard(processor.end_token_id, processor.tokenizer.pad_token_id, options.num_beams)
+    inputs = inputs_of(processor, questions)
+    prompts = inputs["attention_mask"].sum(dim=1).tolist()
+    limits = _limits(processor, questions, options, automata, prompts)
+    if len(questions) > 1 and _overflows(processor, prompts, limits):
+        half = len(questions) // 2
+        parts = (questions[:half], questions[half:])
+        return [made for part in parts for made in _generate(model, processor, part, options, automaton_of)]
+    guard = LoopGuard(processor.end_token_id, processor.config.pad_id, options.num_beams)
     constraint = ConstraintLogitsProcessor(automata, options.num_beams)
     tokens = model.generate(
-        **inputs_of(processor, questions).to(model.device),
+        **inputs.to(model.device),
         logits_processor=LogitsProcessorList([constraint if automata else guard]),
-        max_new_tokens=_room(automata, options),
+        stopping_criteria=StoppingCriteriaList(
+            [LengthLimit([limit.tokens for limit in limits], model.num_start_tokens)]
+        ),
+        max_new_tokens=max(limit.tokens for limit in limits),
         num_beams=options.num_beams,
         do_sample=False,
     )
-    if guard.ended:
-        logger.info("%d of %d answers turned in circles and were ended", len(guard.ended), len(questions))
-    return _worded(processor, tokens, automata)
+    ends = end_tokens(model, processor)
+    endings = [
+        ending(row, limit, ends, n in guard.ended)
+        for n, (row, limit) in enumerate(zip(tokens.tolist(), limits, strict=True))
+    ]
+    return _worded(processor, endings, automata)
 
 
-def _room(automata: Sequence[TokenAutomaton], options: DecodingOptions) -> int:
-    """New tokens a batch may take: labels are never cut, whatever the option says."""
-    longest = options.max_new_tokens
-    return max((a.max_length if isinstance(a, LabelTrie) else longest for a in automata), default=longest)
+def _limits(
+    processor: Any,
+    questions: Sequence[Question],
+    options: DecodingOptions,
+    automata: Sequence[TokenAutomaton],
+    prompts: Sequence[int],
+) -> list[Limit]:
+    """Of each answer: labels are never cut, whatever the options say, and nothing goes beyond the LLM's positions."""
+    limits = []
+    for number, (question, prompt) in enumerate(zip(questions, prompts, strict=True)):
+        automaton = automata[number] if automata else None
+        if isinstance(automaton, LabelTrie):
+            processor.check_room(Lengths(prompt, automaton.max_length))
+            limits.append(Limit(automaton.max_length, "length"))
+            continue
+        seconds = processor.max_audio_seconds if question.seconds is None else question.seconds
+        wanted, room = options.max_new_tokens or default_limit(seconds), processor.room(prompt)
+        limits.append(Limit(wanted, "length") if room is None or wanted <= room else Limit(room, "positions"))
+    return limits
 
 
-def _worded(processor: Any, tokens: Tensor, automata: Sequence[TokenAutomaton]) -> list[Answer]:
-    texts = processor.decode(tokens)
+def _overflows(processor: Any, prompts: Sequence[int], limits: Sequence[Limit]) -> bool:
+    """Whether a row that has ended would be carried beyond the LLM's positions while others of its batch go on."""
+    room = processor.room(max(prompts))
+    return room is not None and max(limit.tokens for limit in limits) > room
+
+
+def _worded(processor: Any, endings: Sequence[Ending], automata: Sequence[TokenAutomaton]) -> list[Answer]:
+    texts = processor.decode([end.tokens for end in endings])
     for index, automaton in enumerate(automata):
         if isinstance(automaton, LabelTrie):
-            texts[index] = automaton.label_of(tokens[index].tolist()) or texts[index]
-    return [Answer(text=text.strip()) for text in texts]
+            texts[index] = automaton.label_of(endings[index].tokens) or texts[index]
+    return [Answer(text.strip(), ended=end.reason, limit=end.limit) for text, end in zip(texts, endings, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,7 +24,7 @@ class DecodingOptions:
     """How answers are made.
 
     Attributes:
-        max_new_tokens: Longest free answer.
+        max_new_tokens: Longest free answer; None lets it grow with the audio (`default_limit`).
         num_beams: 1 is greedy.
         choice_mode: Closed sets by `constrain`ed generation, by `score`-ing every choice, or `free`ly. Slot lists,
             which cannot be scored, are constrained in both the first modes.
@@ -33,7 +34,7 @@ class DecodingOptions:
         max_batch: Examples in a batch.
     """
 
-    max_new_tokens: int = 128
+    max_new_tokens: int | None = None
     num_beams: int = 1
     choice_mode: ChoiceMode = "constrain"
     choice_scoring: ChoiceScoring = "length"
@@ -42,14 +43,23 @@ class DecodingOptions:
 
     def __post_init__(self) -> None:
         for name in ("max_new_tokens", "num_beams", "batch_positions", "max_batch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"decoding option {name} is {getattr(self, name)}; it must be at least 1")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"decoding option {name} is {value}; it must be at least 1")
         for name, allowed in (("choice_mode", get_args(ChoiceMode)), ("choice_scoring", get_args(ChoiceScoring))):
             if getattr(self, name) not in allowed:
                 raise UserError(f"decoding option {name} is '{getattr(self, name)}'; allowed are {', '.join(allowed)}")
 
 
 DEFAULTS = DecodingOptions()
+
+TOKENS_A_SECOND = 8
+TOKENS_BESIDE = 32
+
+
+def default_limit(seconds: float) -> int:
+    """Tokens that an answer to so much audio may have: more than a fast speaker's words take, and some beside."""
+    return TOKENS_BESIDE + math.ceil(TOKENS_A_SECOND * seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class Question:
         features: Loads cached encoder output, (L, T, D).
         transcript: Text that stands where the sound would.
         constraint: What answers are allowed; None leaves them free.
+        seconds: Length of the sound, by which the limit of its answer grows; None takes the longest the model hears.
     """
 
     instruction: str
@@ -71,6 +82,7 @@ class Question:
     features: Callable[[], Tensor] | None = None
     transcript: str | None = None
     constraint: OneOf | SlotList | None = None
+    seconds: float | None = None
 
     @property
     def is_scored(self) -> bool:

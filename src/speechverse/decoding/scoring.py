@@ -6,6 +6,7 @@ B prompts, P prompt positions, E width of the LLM, C prompts times choices, N ta
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from speechverse.decoding.questions import DecodingOptions, Question, inputs_of
+from speechverse.models import Lengths
 from speechverse.types import SAMPLING_RATE, Answer
 
 EMPTY_SECONDS = 1.0
@@ -73,6 +75,9 @@ def log_probs(
         processor: Its processor.
         questions: All with a `OneOf` constraint.
         options: `batch_positions` bounds how many choices go together.
+
+    Raises:
+        AudioTooLongError: If a prompt and a choice together are more than the LLM can read.
     """
     batch = inputs_of(processor, questions).to(model.device)
     read = _read_by_encoder if model.config.is_encoder_decoder else _read_by_decoder
@@ -82,6 +87,9 @@ def log_probs(
         for row, question in enumerate(questions)
         for choice in getattr(question.constraint, "choices", ())
     ]
+    prompts = batch["attention_mask"].sum(dim=1).tolist()
+    for candidate in candidates:
+        processor.check_room(Lengths(prompts[candidate.row], len(candidate.tokens)))
     longest = batch["input_ids"].shape[1] + max(len(candidate.tokens) for candidate in candidates)
     scores: list[dict[str, float]] = [{} for _ in questions]
     room = max(1, options.batch_positions // longest)
@@ -118,6 +126,7 @@ def _read_by_decoder(model: Any, batch: Any) -> Scorer:
     """Reads prompts (padded on the left) into the key-value cache; every choice goes on from there."""
     llm, mask_BP = model.llm, batch["attention_mask"]
     positions_BP = (mask_BP.cumsum(dim=1) - 1).clamp(min=0)
+    last = (model.config.llm_max_positions or sys.maxsize) - 1
     prompt = llm(
         inputs_embeds=_embedded(model, batch), attention_mask=mask_BP, position_ids=positions_BP, use_cache=True
     )
@@ -130,7 +139,8 @@ def _read_by_decoder(model: Any, batch: Any) -> Scorer:
         logits_CNV = llm(
             input_ids=tokens_CN[:, :-1],
             attention_mask=torch.cat([mask_BP[rows], torch.ones_like(tokens_CN[:, :-1])], dim=1),
-            position_ids=positions_BP[rows, -1:] + steps,
+            # Behind a shorter choice there is padding, which need not lie within the LLM's positions.
+            position_ids=(positions_BP[rows, -1:] + steps).clamp(max=last),
             past_key_values=cache,
             use_cache=True,
         ).logits

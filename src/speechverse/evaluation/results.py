@@ -10,6 +10,7 @@ from typing import Any
 
 from speechverse.errors import UserError
 from speechverse.files import write_text
+from speechverse.types import Ended
 
 SCHEMA = 1
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
@@ -74,7 +75,10 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRecord:
-    """One answer of one system; `score` is the headline metric on this example alone."""
+    """One answer of one system; `score` is the headline metric on this example alone.
+
+    `cut` says that it did not come to its own end, `ended` why (see `types.Ended`).
+    """
 
     example: str
     task: str
@@ -85,6 +89,8 @@ class AnswerRecord:
     answer: str
     unparsed: bool
     score: float
+    cut: bool = False
+    ended: Ended = "end"
     transcript: str | None = None
     choice_scores: Mapping[str, float] | None = None
 

@@ -17,7 +17,7 @@ from speechverse import __version__, audio
 from speechverse.data import Corpus, FeatureCache, render_for_evaluation
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
-from speechverse.errors import AudioError, CorpusError, UserError
+from speechverse.errors import AudioError, AudioTooLongError, CorpusError, UserError
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
     WHOLE,
@@ -31,14 +31,21 @@ from speechverse.evaluation.results import (
 )
 from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
 from speechverse.metrics import NORMALIZER_ID, UNPARSED, bootstrap, get_metric
+from speechverse.models import Lengths, PlainText
 from speechverse.tasks import OneOf, Task, get_task, task_names
-from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
+from speechverse.types import SAMPLING_RATE, Answer, Ended, Example, Utterance
 
 logger = logging.getLogger(__name__)
 
 MAX_CONFUSION_LABELS = 64
 MAX_BAD_SHARE = 0.05
 TRAINING_EXAMPLES = 2000
+
+WHY_CUT: dict[Ended, str] = {
+    "length": "at the most tokens they may have (--max-new-tokens)",
+    "positions": "where the LLM's positions end",
+    "loop": "as they turned in circles",
+}
 
 Watch = Callable[[int, int, str], None]
 """Told of progress: how many are done, how many there are, and what is being done."""
@@ -118,6 +125,7 @@ def evaluate(
         parts.cache = hear(model, processor, (example for _, some in asked for example in some), features, watch)
         run.hearing_seconds = round(time.perf_counter() - started, 3)
     plan = run.plan(corpus, asked, ExampleCheck(processor, parts.cache))
+    run.notes += [note for task, some in plan if (note := unspelt_note(processor.text, task.name, some))]
     run.total = sum(len(examples) for _, examples in plan) * len(systems)
     for task, examples in plan:
         for system in systems:
@@ -205,11 +213,28 @@ class ExampleCheck:
             self.cache[utterance]  # raises, saying why it is not there
 
     def _prompt(self, example: Example) -> str | None:
-        limit = self.processor.config.llm_max_positions
-        num_samples = round(example.utterance.duration * SAMPLING_RATE)
-        if limit and self.processor.num_positions(example.instruction, num_samples=num_samples) > limit:
-            return f"longer than the LLM's {limit} positions"
+        """Whether prompt and answer fit; a free answer needs room to begin, a choice for the longest there is."""
+        processor, num_samples = self.processor, round(example.utterance.duration * SAMPLING_RATE)
+        prompt, end = processor.lengths(example.instruction, num_samples=num_samples)
+        closed = isinstance(get_task(example.task).constraint_for(example.choices), OneOf)
+        answers = [len(processor.encode_target(choice)) for choice in example.choices or ()] if closed else []
+        try:
+            processor.check_room(Lengths(prompt, max(answers, default=end)))
+        except AudioTooLongError:
+            return f"longer than the LLM's {processor.config.llm_max_positions} positions"
         return None
+
+
+def unspelt_note(text: PlainText, task: str, examples: Sequence[Example]) -> str | None:
+    """That true answers hold what the LLM has no pieces for, so that no answer of its can equal them."""
+    unspelt = {example.id: signs for example in examples if (signs := text.unspelt(example.target))}
+    if not unspelt:
+        return None
+    first = next(iter(unspelt))
+    return (
+        f"{task}: {len(unspelt)} of {len(examples)} true answers hold what the LLM's tokenizer cannot spell, such as "
+        f"'{unspelt[first]}' in {first}"
+    )
 
 
 @dataclass
@@ -294,6 +319,7 @@ class _Run:
             answers = system.answer(examples, progress)
         predictions = [task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)]
         self._score(task, system.name, examples, predictions)
+        self._count_cut(task, system.name, answers)
         self._confuse(task, system.name, examples, predictions)
         self._record(task, system.name, examples, answers, predictions)
 
@@ -308,6 +334,17 @@ class _Run:
                     seed=self.settings.seed,
                 )
                 self.scores.append(Score(task.name, system, part, name, *interval, len(rows)))
+
+    def _count_cut(self, task: Task, system: str, answers: Sequence[Answer]) -> None:
+        """What did not come to its own end, as a score of its own and, if there is any, a note."""
+        endings = [made.ended for made in answers]
+        draws = {"num_samples": self.settings.num_resamples, "seed": self.settings.seed}
+        interval = bootstrap("cut_rate", endings, endings, **draws)
+        self.scores.append(Score(task.name, system, WHOLE, "cut_rate", *interval, len(answers)))
+        cut = Counter(ended for ended in endings if ended != "end")
+        if cut:
+            reasons = ", ".join(f"{count} {WHY_CUT[ended]}" for ended, count in cut.items())
+            self.notes.append(f"{task.name} by {system}: {cut.total()} of {len(answers)} answers are cut: {reasons}")
 
     def _confuse(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
         labels = examples[0].choices or ()
@@ -338,6 +375,8 @@ class _Run:
                     reference=example.target,
                     answer=made.text,
                     unparsed=prediction is UNPARSED,
+                    cut=made.cut,
+                    ended=made.ended,
                     score=float(score),
                     transcript=made.transcript,
                     choice_scores=made.choice_scores,

@@ -21,7 +21,7 @@ from speechverse.evaluation.log_mels import mean_log_mels
 from speechverse.evaluation.probes.linear import Outputs, fit_probe
 from speechverse.seeding import hash_seed
 from speechverse.tasks import OneOf, get_task
-from speechverse.types import Answer, AudioRef, Example, Utterance
+from speechverse.types import Answer, AudioRef, Ended, Example, Utterance
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Parts:
         cache: Encoder outputs by utterance, if there are any.
         training_examples: Name of a task to examples of the training split; none where there is no such split.
         recogniser: The encoder's own CTC recogniser; None where it has none.
+        endings: Why each of the model's own transcripts ended, by utterance.
     """
 
     model: Any
@@ -74,6 +75,7 @@ class Parts:
     training_examples: Callable[[str], Sequence[Example]] = lambda task: ()
     recogniser: CtcRecogniser | None = None
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
+    endings: dict[str, Ended] = field(default_factory=dict)
     mean_log_mels: dict[AudioRef, np.ndarray] = field(default_factory=dict)
 
     def transcribed(
@@ -126,7 +128,9 @@ class Cascade:
         """What was said, one text for each utterance."""
         instruction = get_task("asr").prompts.seen[0]
         examples = [Example(f"{u.id}/transcript", u, "asr", instruction, "", "") for u in utterances]
-        return [made.text for made in SpeechVerseSystem(self.parts).answer(examples)]
+        made = SpeechVerseSystem(self.parts).answer(examples)
+        self.parts.endings |= {u.id: answered.ended for u, answered in zip(utterances, made, strict=True)}
+        return [answered.text for answered in made]
 
     def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
         parts = self.parts
@@ -135,7 +139,11 @@ class Cascade:
         if examples and examples[0].task == "asr" and self.answers_with_transcript:
             if progress:
                 progress(len(examples))
-            return [Answer(text=text, transcript=text) for text in heard]
+            ended = self.parts.endings if self.name == Cascade.name else {}  # only this one's is generated
+            return [
+                Answer(text=text, transcript=text, ended=ended.get(example.utterance.id, "end"))
+                for example, text in zip(examples, heard, strict=True)
+            ]
         with parts.model.without_lora():
             answers = answer(
                 parts.model, parts.processor, examples, parts.options, transcripts=transcripts, progress=progress

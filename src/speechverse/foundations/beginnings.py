@@ -5,15 +5,13 @@ Shapes: V pieces, D width.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from speechverse.errors import CheckpointError, RecipeError
 from speechverse.hub import fingerprint, loading, local_folder, resolve
-from speechverse.models.llm import load_llm, load_tokenizer
+from speechverse.models.llm import load_llm_and_tokenizer
 from speechverse.seeding import hash_seed
 
 SHARPNESS = 20.0
@@ -92,9 +90,8 @@ def speak_embeddings(ctc: PreTrainedModel, name: str, tokenizer: PreTrainedToken
 
 def _table_of(name: str) -> tuple[Tensor, PreTrainedTokenizerBase]:
     """(V, D) input embeddings of an LLM that is there, and its pieces."""
-    resolved = resolve(name)
-    llm: Any = load_llm(resolved, torch.float32)
-    return llm.get_input_embeddings().weight.detach().clone(), load_tokenizer(resolved)
+    llm, tokenizer = load_llm_and_tokenizer(resolve(name), torch.float32)
+    return llm.get_input_embeddings().weight.detach().clone(), tokenizer
 
 
 def digest(name: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from speechverse.metrics.normalize import NORMALIZER_ID, normalize_english
-from speechverse.metrics.registry import METRICS, bootstrap, get_metric, score
+from speechverse.metrics.registry import FAULTS_OF_FORM, METRICS, bootstrap, get_metric, score
 from speechverse.metrics.types import UNPARSED, Interval, Metric, Unparsed
 
 __all__ = [
+    "FAULTS_OF_FORM",
     "METRICS",
     "NORMALIZER_ID",
     "UNPARSED",

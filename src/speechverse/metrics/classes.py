@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechverse.metrics.types import UNPARSED
+from speechverse.types import CUT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,11 @@ def hits(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
 def unparsed(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """Whether each answer could not be read, and a one to count it by, shape (N, 2)."""
     return _with_count([float(p is UNPARSED) for p in predictions])
+
+
+def cut(endings: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """Whether each answer was cut, of which `endings` say why it ended (`types.Ended`), and a one to count it by."""
+    return _with_count([float(ended in CUT) for ended in endings])
 
 
 def set_f1(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:

@@ -30,9 +30,13 @@ METRICS: dict[str, Metric] = {
         Metric("slu_f1", "SLU-F1", slots.slu_confusion, slots.f1),
         Metric("sd_f1", "SD-F1", slots.label_confusion, slots.f1),
         Metric("unparsed_rate", "unparsed", classes.unparsed, classes.mean, higher_is_better=False),
+        Metric("cut_rate", "cut", classes.cut, classes.mean, higher_is_better=False),
     )
 }
 """`balanced_accuracy` and `uar` are one number under the two names its fields know it by."""
+
+FAULTS_OF_FORM = ("unparsed_rate", "cut_rate")
+"""What is counted of every task beside its own metrics."""
 
 
 def get_metric(name: str) -> Metric:

@@ -3,9 +3,10 @@
 from transformers import AutoConfig, AutoModelForSpeechSeq2Seq, AutoProcessor
 from transformers.models.auto import AutoModel
 
-from speechverse.models.configuration_speechverse import AUDIO_PLACEHOLDER, SpeechVerseConfig
+from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.modeling_speechverse import SpeechVerseForConditionalGeneration
-from speechverse.models.processing_speechverse import SpeechVerseBatch, SpeechVerseProcessor
+from speechverse.models.plain_text import PlainText
+from speechverse.models.processing_speechverse import Lengths, SpeechVerseBatch, SpeechVerseProcessor
 
 AutoConfig.register(SpeechVerseConfig.model_type, SpeechVerseConfig)
 AutoModel.register(SpeechVerseConfig, SpeechVerseForConditionalGeneration)
@@ -13,7 +14,8 @@ AutoModelForSpeechSeq2Seq.register(SpeechVerseConfig, SpeechVerseForConditionalG
 AutoProcessor.register(SpeechVerseConfig, SpeechVerseProcessor)
 
 __all__ = [
-    "AUDIO_PLACEHOLDER",
+    "Lengths",
+    "PlainText",
     "SpeechVerseBatch",
     "SpeechVerseConfig",
     "SpeechVerseForConditionalGeneration",

@@ -9,7 +9,6 @@ from transformers import PreTrainedConfig
 from speechverse.errors import RecipeError
 from speechverse.models.downsampler import downsampled_length
 
-AUDIO_PLACEHOLDER = "<|audio|>"
 DEFAULT_STRIDES = (2, 2)
 
 
@@ -30,6 +29,7 @@ class SpeechVerseConfig(PreTrainedConfig):
         llm_fingerprint: What its folder held when the model was made.
         llm_width: E, the width of its embeddings.
         llm_max_positions: The longest input it can read, if there is such a limit.
+        llm_max_answer: The longest answer its decoder can write, where that is another limit (encoder-decoder LLMs).
         is_encoder_decoder: Whether the LLM reads the prompt with an encoder of its own.
         start_id: Token its decoder starts from (encoder-decoder LLMs).
         end_id: Token that ends an answer: end of sequence, or of the turn.
@@ -63,6 +63,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     llm_fingerprint: str | None = None
     llm_width: int = 0
     llm_max_positions: int | None = None
+    llm_max_answer: int | None = None
     is_encoder_decoder: bool = False
     start_id: int | None = None
     end_id: int | None = None
@@ -88,6 +89,11 @@ class SpeechVerseConfig(PreTrainedConfig):
                     f"the prompt template is {self.prompt_template!r}; "
                     "it must hold {audio} and {instruction} once each"
                 )
+
+    @property
+    def max_answer_positions(self) -> int | None:
+        """Positions of the LLM's own decoder; None where they have no limit."""
+        return self.llm_max_positions if self.llm_max_answer is None else self.llm_max_answer
 
     def num_audio_positions(self, num_frames: int) -> int:
         """LLM positions that so many encoder frames take."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -19,9 +21,16 @@ from transformers import (
 
 from speechverse.errors import CheckpointError, RecipeError
 from speechverse.hub import Resolved, loading
+from speechverse.models.plain_text import control_signs, unknown_ids
+
+logger = logging.getLogger(__name__)
 
 OVERFLOWS_IN_FP16 = {"t5", "mt5", "umt5", "longt5", "switch_transformers"}
 """Trained in bfloat16: their activations leave float16's range (transformers#9295, #4287)."""
+
+
+ENDLESS = OVERFLOWS_IN_FP16
+"""The T5 family again: positions are relative, so an old configuration's `n_positions` is no limit."""
 
 
 def check_precision(llm_config: PreTrainedConfig, dtype: torch.dtype) -> None:
@@ -67,6 +76,68 @@ def load_tokenizer(resolved: Resolved) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
 
 
+def load_llm_and_tokenizer(resolved: Resolved, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Loads both, and sees to it that they fit: see `load_llm` and `check_vocabulary`."""
+    tokenizer, llm = load_tokenizer(resolved), load_llm(resolved, dtype)
+    num_embeddings = llm.get_input_embeddings().weight.shape[0]
+    idle = check_vocabulary(tokenizer, num_embeddings, str(resolved.name), {end_of_turn_id(tokenizer)})
+    if idle:
+        logger.warning(
+            "the tokenizer of the LLM '%s' gives %d ids, the LLM has embeddings for %d; it is never given %s",
+            resolved.name,
+            max(tokenizer.get_vocab().values()) + 1,
+            num_embeddings,
+            ", ".join(f"'{sign}'" for sign in idle),
+        )
+    return llm, tokenizer
+
+
+def check_vocabulary(
+    tokenizer: PreTrainedTokenizerBase, num_embeddings: int, name: str, used: Collection[int] = ()
+) -> list[str]:
+    """Whether the LLM has an embedding for every id that it may be given; more rows than ids are but padding.
+
+    Args:
+        tokenizer: The LLM's.
+        num_embeddings: Rows of the LLM's table.
+        name: The LLM's.
+        used: Control signs that prompts or answers hold. Others, such as padding, no text can bring.
+
+    Returns:
+        The control signs that have no embedding and need none.
+
+    Raises:
+        CheckpointError: If an embedding is missing, with both sizes.
+    """
+    beyond = {piece: number for piece, number in tokenizer.get_vocab().items() if number >= num_embeddings}
+    if not beyond:
+        return []
+    idle = control_signs(tokenizer).items() - {(piece, number) for piece, number in beyond.items() if number in used}
+    unknown = unknown_ids(tokenizer)
+    needed = {p: number for p, number in beyond.items() if (p, number) not in idle or number in unknown}
+    if needed:
+        size, first = max(beyond.values()) + 1, min(needed, key=needed.__getitem__)
+        raise CheckpointError(
+            f"the tokenizer of the LLM '{name}' gives {size} ids (up to {size - 1}), but the LLM has embeddings for "
+            f"{num_embeddings} only; there is none for '{first}'. Add rows to the LLM (llm.resize_token_embeddings) "
+            "and save it anew, or use the tokenizer it was trained with"
+        )
+    return sorted(beyond)
+
+
+def position_limits(config: PreTrainedConfig) -> tuple[int | None, int | None]:
+    """The longest input an LLM reads, and the longest answer its decoder writes where that is another limit."""
+    read = _first_known(config, "max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
+    write = _first_known(config, "max_decoder_position_embeddings") if config.is_encoder_decoder else None
+    relative = config.model_type in ENDLESS  # their n_positions bounds nothing
+    return (None if relative else read), write
+
+
+def _first_known(config: PreTrainedConfig, *names: str) -> int | None:
+    values = (getattr(config, name, None) for name in names)
+    return next((value for value in values if isinstance(value, int) and value > 0), None)
+
+
 def embed_tokens(llm: PreTrainedModel, input_ids: Tensor) -> Tensor:
     """What the LLM itself would make of ids before its first layer, and takes as `inputs_embeds`.
 
@@ -91,18 +162,21 @@ def llm_facts(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -
     """What `SpeechVerseConfig` keeps of an LLM, so that the processor needs no weights."""
     config, generation = llm.config, llm.generation_config
     end = end_of_turn_id(tokenizer) if tokenizer is not None else _first(generation.eos_token_id, config)
+    num_embeddings, width = llm.get_input_embeddings().weight.shape
     pads = (getattr(tokenizer, "pad_token_id", None), generation.pad_token_id, end, 0)
+    read, write = position_limits(config)
     start = generation.decoder_start_token_id
     if config.is_encoder_decoder and start is None:
         start = getattr(config, "decoder_start_token_id", None)
     return {
-        "llm_width": llm.get_input_embeddings().weight.shape[1],
-        "llm_max_positions": getattr(config, "max_position_embeddings", None),
+        "llm_width": width,
+        "llm_max_positions": read,
+        "llm_max_answer": write,
         "is_encoder_decoder": config.is_encoder_decoder,
         "start_id": start,
         "end_id": end,
-        "pad_id": next(pad for pad in pads if pad is not None),
-        "audio_token_id": llm.get_input_embeddings().weight.shape[0],
+        "pad_id": next(pad for pad in pads if pad is not None and 0 <= pad < num_embeddings),
+        "audio_token_id": num_embeddings,
     }
 
 

@@ -29,7 +29,7 @@ from speechverse.models.clip_statistics import ClipStatistics
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.downsampler import Downsampler
 from speechverse.models.layer_mixer import LayerMixer, LayerMixing
-from speechverse.models.llm import embed_tokens, greedy_generation, llm_from_config, load_llm, load_tokenizer
+from speechverse.models.llm import embed_tokens, greedy_generation, llm_from_config, load_llm_and_tokenizer
 from speechverse.models.processing_speechverse import SpeechVerseProcessor
 from speechverse.types import IGNORED
 
@@ -151,7 +151,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             window=encoder_window,
             dtype=dtype,
         )
-        llm_module, tokenizer = load_llm(found["llm"], dtype), load_tokenizer(found["llm"])
+        llm_module, tokenizer = load_llm_and_tokenizer(found["llm"], dtype)
         names = {
             **identity_of("encoder", found["encoder"]),
             **identity_of("llm", found["llm"]),
@@ -226,7 +226,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             window=config.encoder_window,
             dtype=dtype,
         )
-        model = cls(config, encoder_module, load_llm(found_llm, dtype))
+        model = cls(config, encoder_module, load_llm_and_tokenizer(found_llm, dtype)[0])
         checkpoints.load_trained(model, location)
         return model.eval()
 

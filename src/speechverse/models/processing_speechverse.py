@@ -16,10 +16,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from speechverse.encoders import EncoderOutput, FrontEnd, load_front_end
-from speechverse.errors import AudioTooLongError, UserError
+from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
 from speechverse.hub import local_folder, resolve
-from speechverse.models.configuration_speechverse import AUDIO_PLACEHOLDER, SpeechVerseConfig
-from speechverse.models.llm import load_tokenizer
+from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.llm import check_vocabulary, load_tokenizer
+from speechverse.models.plain_text import PlainText
 from speechverse.types import IGNORED, SAMPLING_RATE
 
 _MAX_REMEMBERED = 50_000
@@ -30,6 +31,13 @@ class Row(NamedTuple):
 
     prompt: list[int]
     target: list[int]
+
+
+class Lengths(NamedTuple):
+    """LLM positions of an example: its prompt with the audio (or transcript), and its answer with the end token."""
+
+    prompt: int
+    answer: int
 
 
 class SpeechVerseBatch(dict[str, Any]):
@@ -52,16 +60,28 @@ class SpeechVerseProcessor:
     """Text and audio on their way into a SpeechVerse model.
 
     The audio placeholder of the prompt template is expanded to exactly as many positions as the downsampler will give;
-    rows are packed before they are padded, on the side the LLM wants.
+    rows are packed before they are padded, on the side the LLM wants. Instructions, transcripts and targets are plain
+    text whatever they hold (`PlainText`); only the LLM's own template writes its control signs.
+
+    Attributes:
+        config: The model's.
+        tokenizer: The LLM's.
+        front_end: The encoder's.
+        text: Spells text in the tokenizer's pieces.
     """
 
     def __init__(self, config: SpeechVerseConfig, tokenizer: PreTrainedTokenizerBase, front_end: FrontEnd) -> None:
         self.config = config
         self.tokenizer = tokenizer
         self.front_end = front_end
+        self.text = PlainText(tokenizer)
+        self._audio, self._instruction = self.text.mark("audio"), self.text.mark("instruction")
+        self._before, self._after = self._layout()
         self._prefix, self._suffix = _special_tokens(tokenizer, "text")
         self._target_prefix, self._target_suffix = _special_tokens(tokenizer, "text_target")
         self._remembered: dict[str, list[int]] = {}
+        used = {*self._prompt("", []), *self.encode_target(""), *self._target_prefix}
+        check_vocabulary(tokenizer, config.audio_token_id, str(config.llm), used)
 
     @classmethod
     def from_config(cls, config: SpeechVerseConfig, relative_to: Path | None = None) -> SpeechVerseProcessor:
@@ -135,7 +155,8 @@ class SpeechVerseProcessor:
         answers = [[]] * len(instructions) if targets is None else [self.encode_target(text) for text in targets]
         prompts = [self._prompt(text, middle) for text, middle in zip(instructions, middles, strict=True)]
         rows = [Row(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
-        self._check_positions(rows)
+        for row in rows:
+            self.check_room(Lengths(len(row.prompt), max(1, len(row.target))))
         inputs.update(self._padded(rows, generation=generation, labelled=targets is not None))
         return inputs
 
@@ -160,38 +181,50 @@ class SpeechVerseProcessor:
         return batch, [[self.config.audio_token_id] * n for n in positions]
 
     def check_length(self, num_samples: int) -> None:
-        """Raises `AudioTooLongError`, naming the limit, if audio is longer than the model accepts."""
+        """Whether the model can hear audio of so many samples.
+
+        Raises:
+            AudioTooLongError: If it is longer than the model accepts; the limit is named.
+            AudioError: If it is too short for the encoder.
+        """
         seconds = num_samples / SAMPLING_RATE
         if seconds > self.max_audio_seconds:
             raise AudioTooLongError(
                 f"audio of {seconds:.1f} s is longer than the {self.max_audio_seconds:g} s this model accepts; "
                 "cut it into shorter pieces"
             )
+        if self.front_end.num_frames(num_samples) < 1:
+            raise AudioError(f"audio of {num_samples} samples is too short for the encoder to give a single frame")
 
     def _prompt(self, instruction: str, middle: list[int]) -> list[int]:
         before, after = self._around(instruction)
         return [*before, *middle, *after]
 
-    def _around(self, instruction: str) -> tuple[list[int], list[int]]:
-        """The ids before and after the audio, special tokens included."""
-        if AUDIO_PLACEHOLDER in instruction:
-            raise UserError(
-                f"an instruction holds '{AUDIO_PLACEHOLDER}', which is reserved for the audio; leave it out"
-            )
-        head, tail = self.config.prompt_template.split("{audio}")
-        text = (
-            head.replace("{instruction}", instruction) + AUDIO_PLACEHOLDER + tail.replace("{instruction}", instruction)
-        )
+    def _layout(self) -> tuple[str, str]:
+        """The prompt before and after the audio, as `PlainText.ids` reads it, a mark for the instruction in it."""
+        template = self.config.prompt_template
+        text = template.replace("{audio}", self._audio).replace("{instruction}", self._instruction)
         if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
             system = self.config.system_prompt
             turns = [{"role": "system", "content": system}] if system is not None else []
             turns.append({"role": "user", "content": text})
             text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-            before, _, after = text.partition(AUDIO_PLACEHOLDER)
-            return self._tokens(before), self._tokens(after)
-        before, _, after = text.partition(AUDIO_PLACEHOLDER)
-        suffix = self._suffix if self.config.is_encoder_decoder else []
-        return [*self._prefix, *self._tokens(before)], [*self._tokens(after), *suffix]
+        if text.count(self._audio) != 1 or text.count(self._instruction) != 1:
+            raise CheckpointError(
+                f"the chat template of the LLM '{self.config.llm}' does not write a user's turn exactly once, so the "
+                "audio has no place in it; use another LLM, or mend its template"
+            )
+        before, _, after = self.text.template(text).partition(self._audio)
+        return before, after
+
+    def _around(self, instruction: str) -> tuple[list[int], list[int]]:
+        """The ids before and after the audio, special tokens included."""
+        before, after = (
+            self._tokens(part.replace(self._instruction, instruction)) for part in (self._before, self._after)
+        )
+        if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
+            return before, after
+        return [*self._prefix, *before], [*after, *(self._suffix if self.config.is_encoder_decoder else [])]
 
     def _tokens(self, text: str) -> list[int]:
         """Ids without special tokens; the same few instructions come again and again, so they are remembered."""
@@ -199,8 +232,7 @@ class SpeechVerseProcessor:
         if ids is None:
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
-            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
-            self._remembered[text] = ids
+            ids = self._remembered[text] = self.text.ids(text)
         return ids
 
     def encode_target(self, text: str) -> list[int]:
@@ -221,36 +253,54 @@ class SpeechVerseProcessor:
         return tuple(next((t for t in of_one if answers_with[t] == 1), of_one[0]) for of_one in tokens)
 
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
-        """Text of generated ids (B, N), without special tokens."""
-        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return [text.strip() for text in texts]
+        """Text of generated ids (B, N), each row up to its end token, without special tokens."""
+        rows = ids.tolist() if isinstance(ids, Tensor) else [list(row) for row in ids]
+        end = self.end_token_id
+        return [
+            text.strip() for text in self.text.decode([row[: row.index(end)] if end in row else row for row in rows])
+        ]
 
-    def num_positions(
+    def lengths(
         self,
         instruction: str,
         target: str = "",
         *,
         num_samples: int = 0,
         transcript: str | None = None,
-    ) -> int:
-        """LLM positions an example costs: prompt with audio (or transcript), and target with its end token."""
+    ) -> Lengths:
+        """LLM positions an example costs; without a target, its answer is the end token alone."""
         before, after = self._around(instruction)
         if transcript is not None:
             middle = len(self._tokens(transcript))
         else:
             middle = self.config.num_audio_positions(self.front_end.num_frames(num_samples))
-        return len(before) + middle + len(after) + len(self.encode_target(target))
+        return Lengths(len(before) + middle + len(after), len(self.encode_target(target)))
 
-    def _check_positions(self, rows: Sequence[Row]) -> None:
+    def num_positions(self, instruction: str, target: str = "", **heard: Any) -> int:
+        """`lengths`, prompt and answer together."""
+        return sum(self.lengths(instruction, target, **heard))
+
+    def room(self, prompt: int) -> int | None:
+        """Tokens that an answer to a prompt of so many positions may have; None where the LLM has no limit."""
+        if self.config.is_encoder_decoder:
+            return self.config.max_answer_positions
         limit = self.config.llm_max_positions
-        if limit is None:
-            return
-        separate = self.config.is_encoder_decoder
-        longest = max(max(len(r.prompt), len(r.target)) if separate else len(r.prompt) + len(r.target) for r in rows)
-        if longest > limit:
+        return None if limit is None else max(0, limit - prompt)
+
+    def check_room(self, lengths: Lengths) -> None:
+        """Whether prompt and answer fit into the positions that the LLM has.
+
+        Raises:
+            AudioTooLongError: If not, with both numbers.
+        """
+        limit, room = self.config.llm_max_positions, self.room(lengths.prompt)
+        over = limit if limit is not None and lengths.prompt > limit else None
+        if room is not None and lengths.answer > room and over is None:
+            over = room if self.config.is_encoder_decoder else limit
+        if over is not None:
             raise AudioTooLongError(
-                f"audio and text take {longest} positions, more than the {limit} this LLM can read; use shorter audio, "
-                "a shorter instruction or larger downsampler strides"
+                f"audio and text take {lengths.prompt} positions and the answer {lengths.answer}, more than the {over} "
+                "this LLM can read; use shorter audio, a shorter instruction or answer, or larger downsampler strides"
             )
 
     def _padded(self, rows: Sequence[Row], *, generation: bool, labelled: bool) -> dict[str, Tensor]:

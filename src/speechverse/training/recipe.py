@@ -216,7 +216,9 @@ class TrainingSection(Section):
 class DecodingSection(Section):
     """How answers are made, in validation and by `speechverse evaluate`."""
 
-    max_new_tokens: PositiveInt = 128
+    max_new_tokens: PositiveInt | None = Field(
+        default=None, description="The most tokens of a free answer; null lets it grow: 8 a second of audio, and 32."
+    )
     num_beams: PositiveInt = 1
     choice_mode: Literal["constrain", "score", "free"] = "constrain"
     choice_scoring: Literal["raw", "length", "prior"] = "length"

@@ -56,7 +56,7 @@ class Sources:
             RecipeError: If the evaluation's split or one of its tasks cannot be had.
         """
         for stage in self.recipe.curriculum:
-            self._mixture(stage)
+            self.mixture(stage)
             if self.recipe.data.validation.every:
                 for item in self.recipe.data.mixtures[stage.mixture]:
                     self._validation_of(item)
@@ -120,7 +120,7 @@ class Sources:
             engine: The processes that share the work.
         """
         data = self.recipe.data
-        mixture = self._mixture(stage)
+        mixture = self.mixture(stage)
         say("\n".join(_mixture_lines(mixture)), engine.main)
         plan = BatchPlan(mixture, length, **data.batch.model_dump())
         return PlanLoader(
@@ -132,7 +132,8 @@ class Sources:
             max_bad_share=data.max_bad_share,
         )
 
-    def _mixture(self, stage: StageSection) -> Mixture:
+    def mixture(self, stage: StageSection) -> Mixture:
+        """What a stage draws its examples from."""
         items = [
             MixtureItem(self.corpus(item.corpus), item.task, item.split, item.weight, item.loss_weight, item.balanced)
             for item in self.recipe.data.mixtures[stage.mixture]

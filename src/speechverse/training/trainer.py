@@ -24,6 +24,7 @@ from speechverse.training.recipe_files import RECIPE_FILE
 from speechverse.training.sources import Sources, left_out, open_cache
 from speechverse.training.stage import StageRun, Window
 from speechverse.training.state import Interrupt, State, interruptible
+from speechverse.training.text_checks import check_texts
 from speechverse.training.validation import Validator, told
 
 
@@ -83,6 +84,7 @@ class Trainer:
         self.model.to(engine.device)
         self.processor = self.model.processor()
         self.length = measured_by(self.processor)
+        check_texts(recipe, self.sources, self.processor, self.length, engine.main)
         self.cache = open_cache(self.sources, self.model.encoder, folder.path, engine)
         self.collator = Collator(self.processor, self.cache)
 

@@ -17,7 +17,9 @@ from speechverse.tasks import get_task
 from speechverse.training.engine import Engine
 from speechverse.training.loss import TaskSums, example_losses, loss_numbers, merge_sums
 from speechverse.training.recipe import Recipe
-from speechverse.types import Example
+from speechverse.types import Answer, Example
+
+Answered = tuple[Example, Answer]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Validator:
             skipped += [batch[row] for row in collated.skipped]
         return sums.read(), skipped
 
-    def _answers(self, model: Any, engine: Engine, unheard: Collection[int]) -> list[tuple[str, str, Example]]:
+    def _answers(self, model: Any, engine: Engine, unheard: Collection[int]) -> list[Answered]:
         by_task: dict[str, list[int]] = defaultdict(list)
         for place, (example, _) in enumerate(self.examples):
             by_task[example.task].append(place)
@@ -78,14 +80,16 @@ class Validator:
         options = DecodingOptions(**self.recipe.decoding.model_dump())
         own = _own(chosen, engine)
         answers = answer(model, self.processor, own, options, cache=self.cache) if own else []
-        return [(e.id, a.text, e) for e, a in zip(own, answers, strict=True)]
+        return list(zip(own, answers, strict=True))
 
 
 def told(numbers: Mapping[str, float]) -> str:
-    """The loss and each task's headline metric, on a line."""
+    """The loss, each task's headline metric and, where there are any, the share of its answers that were cut."""
     shown = {name.removeprefix("validation/"): value for name, value in numbers.items()}
     metrics = [
-        f"{name} {value:.2f}" for name, value in shown.items() if not name.startswith(("loss/", "unparsed_rate/"))
+        f"{name} {value:.2f}"
+        for name, value in shown.items()
+        if not name.startswith(("loss/", "unparsed_rate/")) and (value or not name.startswith("cut_rate/"))
     ]
     return "validation " + "  ".join(metrics)
 
@@ -94,16 +98,17 @@ def _own(items: Sequence[Any], engine: Engine) -> Sequence[Any]:
     return items[engine.rank :: engine.world_size]
 
 
-def _scores(answered: Sequence[tuple[str, str, Example]]) -> dict[str, float]:
-    """Each task's headline metric and the share of its answers that could not be parsed."""
-    by_task: dict[str, list[tuple[str, str, Example]]] = defaultdict(list)
-    for item in sorted(answered, key=lambda item: item[0]):
-        by_task[item[2].task].append(item)
+def _scores(answered: Sequence[Answered]) -> dict[str, float]:
+    """Each task's headline metric and the shares of its answers that could not be parsed, or were cut."""
+    by_task: dict[str, list[Answered]] = defaultdict(list)
+    for item in sorted(answered, key=lambda item: item[0].id):
+        by_task[item[0].task].append(item)
     scores = {}
     for name, items in sorted(by_task.items()):
         task = get_task(name)
-        predictions = [task.parse(text, example.choices) for _, text, example in items]
-        made = task.score(predictions, [example.reference for _, _, example in items])
+        predictions = [task.parse(made.text, example.choices) for example, made in items]
+        made = task.score(predictions, [example.reference for example, _ in items])
         for metric in (task.metrics[0], "unparsed_rate"):
             scores[f"{metric}/{name}"] = made[metric]
+        scores[f"cut_rate/{name}"] = sum(answer.cut for _, answer in items) / len(items)
     return scores

@@ -12,7 +12,7 @@ import torch
 
 from speechverse.data import Corpus, collect_labels
 from speechverse.encoders import EncoderOutput
-from speechverse.errors import AudioTooLongError
+from speechverse.errors import AudioError, AudioTooLongError
 from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
 
 WORDS = "play turn on off the kitchen light music radio alarm weather today tomorrow jazz table".split()
@@ -99,17 +99,23 @@ class Processor:
     """Words for tokens; labels are the lengths of the target's words."""
 
     front_end = FrontEnd()
-    config = SimpleNamespace(llm_max_positions=1024)
+    max_positions = 1024
 
     def check_length(self, num_samples):
         if num_samples > 30 * SAMPLING_RATE:
             raise AudioTooLongError(f"audio of {num_samples / SAMPLING_RATE:.1f} s is longer than 30 s")
+        if self.front_end.num_frames(num_samples) < 1:
+            raise AudioError("too short for the encoder to give a frame")
 
     def telling_tokens(self, answers):
         return tuple(len(text.split()[0]) for text in answers)
 
-    def num_positions(self, instruction, target="", *, num_samples):
-        return num_samples // 1280 + len(instruction.split()) + len(target.split())
+    def lengths(self, instruction, target="", *, num_samples):
+        return num_samples // 1280 + len(instruction.split()), len(target.split())
+
+    def check_room(self, lengths):
+        if sum(lengths) > self.max_positions:
+            raise AudioTooLongError(f"{sum(lengths)} positions are more than the {self.max_positions} the LLM can read")
 
     def __call__(self, instructions, *, targets, audio=None, features=None):
         heard = [torch.as_tensor(item).float().flatten() for item in (audio or features)]

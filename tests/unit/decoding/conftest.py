@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from microscopic import bart, byte_level, decoder_only, save_conformer, t5
+from microscopic import bart, byte_fallback, byte_level, decoder_only, save_conformer, t5, unigram
 from speechverse.models import SpeechVerseForConditionalGeneration
 
 TEXTS = [
@@ -21,41 +20,6 @@ TEXTS = [
     "play some music by miles davis in the kitchen",
     "set the alarm for nine",
 ] * 4
-
-
-def unigram() -> PreTrainedTokenizerFast:
-    """As T5's: Unigram pieces, words joined to the space before them."""
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    special = ["<pad>", "</s>", "<unk>"]
-    trainer = trainers.UnigramTrainer(
-        vocab_size=120, special_tokens=special, unk_token="<unk>", initial_alphabet=list("abcdefghijklmnopqrstuvwxyz=;")
-    )
-    tokenizer.train_from_iterator(TEXTS, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
-
-
-def byte_fallback() -> PreTrainedTokenizerFast:
-    """As Llama 2's: BPE over characters with bytes to fall back on, spaces as a character."""
-    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=special,
-        initial_alphabet=list("abcdefghijklmnopqrstuvwxyz_=;▁"),
-        limit_alphabet=30,
-        show_progress=False,
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
-    tokenizer.train_from_iterator(TEXTS, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
-    )
 
 
 class TextSide:
@@ -74,8 +38,12 @@ class TextSide:
 
 @pytest.fixture(scope="session")
 def text_sides() -> dict[str, TextSide]:
-    made = {"t5": unigram, "bart": lambda: byte_level(TEXTS, SPECIAL, bos_token="<s>"), "llama": byte_fallback}
-    return {kind: TextSide(make()) for kind, make in made.items()}
+    made = {
+        "t5": unigram(TEXTS),
+        "bart": byte_level(TEXTS, SPECIAL, bos_token="<s>"),
+        "llama": byte_fallback(TEXTS),
+    }
+    return {kind: TextSide(tokenizer) for kind, tokenizer in made.items()}
 
 
 SPECIAL = ("<s>", "<pad>", "</s>")

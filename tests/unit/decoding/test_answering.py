@@ -152,3 +152,11 @@ def test_loops_are_ended_and_short_repeats_are_not():
     assert scores[0].tolist() == [-torch.inf, 0, -torch.inf, -torch.inf, -torch.inf, -torch.inf]
     assert scores[1:].eq(0).all()
     assert guard.ended == {0}
+
+
+@pytest.mark.parametrize("mode", ["constrain", "score"])
+def test_choices_that_are_spelt_alike_are_refused_however_they_are_answered(speech_models, sounds, mode):
+    model, processor = speech_models["t5"]
+    questions = asked(processor, sounds[:1], [OneOf(("да", "не"))])  # both are unknown
+    with pytest.raises(UserError, match="spells 'да' and 'не' with the same tokens"):
+        answer_questions(model, processor, questions, DecodingOptions(choice_mode=mode))

@@ -225,8 +225,6 @@ def test_wrong_batches_are_refused(make_model, waveforms) -> None:
         processor(["a"], audio=waveforms[:1], transcripts=["b"])
     with pytest.raises(UserError, match="2 instructions but 1 audio"):
         processor(["a", "b"], audio=waveforms[:1])
-    with pytest.raises(UserError, match="reserved"):
-        processor(["say <|audio|>"], audio=waveforms[:1])
     with pytest.raises(UserError, match="leave them out"):
         processor(["a"], audio=waveforms[:1], targets=["b"], generation=True)
 

@@ -35,13 +35,18 @@ def clip(noise, tmp_path_factory):
     return save(tmp_path_factory.mktemp("clips") / "noise.wav", Waveform(noise))
 
 
-def run(module, *arguments):
+def run_apart(module, *arguments):
+    """What a verb says, standard output and standard error apart."""
     app = typer.Typer()
     app.command()(__import__(f"speechverse.cli.{module}", fromlist=["command"]).command)
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return result.output
+    return result
+
+
+def run(module, *arguments):
+    return run_apart(module, *arguments).output
 
 
 def test_every_way_to_give_a_sound_gives_the_same_answer(model, clip):
@@ -140,3 +145,73 @@ def test_evaluate_on_the_command_line(checkpoint, clip, tmp_path):
     assert "report.html" in run(*common, "--output", tmp_path / "out")
     with pytest.raises(UserError, match="there is no corpus"):
         run("evaluate", checkpoint, "--corpus", tmp_path / "none")
+
+
+@pytest.fixture
+def five(clip, tmp_path):
+    """Five clips of which the fourth is too short for the encoder."""
+    short = save(tmp_path / "short.wav", Waveform(np.full(40, 0.1, dtype=np.float32)))
+    return [clip, clip, clip, short, clip]
+
+
+def test_of_five_clips_the_bad_one_is_named_by_place_and_path(model, five, tmp_path):
+    with pytest.raises(AudioError, match=r"number 4 of 5 \(index 3\), .*short\.wav.*too short"):
+        model.ask(five, "what is said", options=SHORT)
+    with pytest.raises(AudioError, match=r"number 2 of 2 \(index 1\), .*gone\.wav"):
+        model.ask([five[0], tmp_path / "gone.wav"], "what is said", options=SHORT)
+    with pytest.raises(UserError, match=r"number 2 of 2 \(index 1\).*instruction is empty"):
+        model.ask(five[0], ["what is said", " "], options=SHORT)
+
+
+def test_the_good_clips_are_answered_where_bad_ones_are_skipped(model, five):
+    answers = model.ask(five, "what is said", options=SHORT, on_error="skip")
+    assert [answer.error is None for answer in answers] == [True, True, True, False, True]
+    assert answers[3].text == "" and "too short" in answers[3].error
+    assert answers[0] == model.ask(five[0], "what is said", options=SHORT)
+    assert "too short" in model.ask([five[3]], "what is said", options=SHORT, on_error="skip")[0].error
+    assert "too short" in model.ask(five[3], "what is said", options=SHORT, on_error="skip").error
+    with pytest.raises(UserError, match="on_error is 'ignore'; allowed are raise, skip"):
+        model.ask(five, "what is said", on_error="ignore")
+
+
+def test_a_cut_answer_says_so(model, clip, checkpoint):
+    answer = model.ask(clip, "what is said", max_new_tokens=1)
+    assert (answer.ended, answer.limit, answer.cut) == ("length", 1, True)
+    assert not model.ask(clip, "is it loud", CHOICES, max_new_tokens=1).cut
+    told = run_apart("ask", clip, "what is said", "--model", checkpoint, "--max-new-tokens", 1)
+    assert "note: the answer is cut: it has all the 1 tokens" in told.stderr and "note" not in told.stdout
+    told = run_apart("ask", clip, "what is said", "--model", checkpoint, "--max-new-tokens", 1, "--json")
+    assert json.loads(told.stdout)["ended"] == "length"
+    assert run_apart("ask", clip, "is it loud", "--choices", "yes,no", "--model", checkpoint).stderr == ""
+
+
+def test_evaluate_counts_cut_answers_by_task_and_takes_the_limit(checkpoint, clip, tmp_path):
+    manifest = tmp_path / "mine.jsonl"
+    manifest.write_text(json.dumps({"audio": str(clip), "text": "play jazz", "emotion": "sad"}) + "\n")
+    common = ("evaluate", checkpoint, "--corpus", manifest, "--tasks", "asr,er", "--output", tmp_path / "out")
+    told = json.loads(run(*common, "--systems", "speechverse,cascade,oracle", "--max-new-tokens", 1, "--json"))
+    assert told["settings"]["decoding"]["max_new_tokens"] == 1
+    cut = {(s["task"], s["system"]): s["value"] for s in told["scores"] if s["metric"] == "cut_rate"}
+    assert {cut["asr", system] for system in ("speechverse", "cascade", "oracle")} == {1.0}
+    assert {cut["er", system] for system in ("speechverse", "cascade", "oracle")} == {0.0}
+    note = "asr by cascade: 1 of 1 answers are cut: 1 at the most tokens they may have (--max-new-tokens)"
+    assert note in told["notes"]
+    records = [json.loads(line) for line in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()]
+    assert {(r["task"], r["cut"], r["ended"]) for r in records} == {("asr", True, "length"), ("er", False, "end")}
+    assert "cut" in run(*common, "--systems", "speechverse", "--max-new-tokens", 1)
+    assert "cut</td>" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_what_the_tokenizer_cannot_spell_is_told(clip, caplog, tmp_path):
+    tiny = SpeechVerse.from_pretrained("tiny", "cpu")
+    with pytest.raises(UserError, match="cannot spell 'да' of the choice 'да'"):
+        tiny.ask(clip, "is it loud", ["да", "нет"])
+    with caplog.at_level(logging.WARNING):
+        tiny.ask(clip, "Что is said", options=SHORT)
+    assert "cannot spell 'Что' of the instruction" in caplog.text
+    manifest = tmp_path / "mine.jsonl"
+    manifest.write_text(json.dumps({"audio": str(clip), "text": "привет", "id": "hi"}) + "\n")
+    common = ("--corpus", manifest, "--tasks", "asr", "--systems", "speechverse", "--output", tmp_path / "out")
+    told = json.loads(run("evaluate", "tiny", *common, "--json"))
+    wanted = "asr: 1 of 1 true answers hold what the LLM's tokenizer cannot spell, such as 'привет' in hi/asr"
+    assert wanted in told["notes"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from speechverse.evaluation.report.document import framed, section
 from speechverse.evaluation.report.plots import curve_plot
-from speechverse.metrics import METRICS
+from speechverse.metrics import FAULTS_OF_FORM, METRICS
 
 MAX_POINTS = 400
 VALIDATION = "validation/"
@@ -38,7 +38,7 @@ def curves_section(metrics_file: Path | None) -> str:
 def _is_score(name: str) -> bool:
     """Names such as `validation/wer/asr`."""
     metric = name.removeprefix(VALIDATION).partition("/")[0]
-    return name.startswith(VALIDATION) and metric in METRICS and metric != "unparsed_rate"
+    return name.startswith(VALIDATION) and metric in METRICS and metric not in FAULTS_OF_FORM
 
 
 def _read(path: Path) -> list[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from html import escape
 from speechverse.evaluation.report.document import details, framed, section, table, text_row
 from speechverse.evaluation.report.plots import Bar, score_plot
 from speechverse.evaluation.results import WHOLE, Confusion, Results, Score, TaskReport
-from speechverse.metrics import get_metric
+from speechverse.metrics import FAULTS_OF_FORM, get_metric
 
 MAX_MATRIX = 12
 MAX_PAIRS = 15
@@ -53,7 +53,7 @@ def _table(results: Results) -> str:
     rows = [
         _row(f"{report.name} {get_metric(name).label}", [results.score(report.name, s, name) for s in systems], name)
         for report in results.tasks
-        for name in (*report.metrics, "unparsed_rate")
+        for name in (*report.metrics, *FAULTS_OF_FORM)
     ]
     return table(["task and metric", *systems], rows)
 
@@ -69,7 +69,7 @@ def _row(name: str, scores: list[Score | None], metric_name: str) -> str:
             cells.append('<td class="soft">–</td>')
             continue
         value, low, high = (metric.shown(number) for number in (score.value, score.low, score.high))
-        mark = ' class="best"' if sign * score.value == best and metric_name != "unparsed_rate" else ""
+        mark = ' class="best"' if sign * score.value == best and metric_name not in FAULTS_OF_FORM else ""
         cells.append(f"<td{mark}>{value:.1f}<small>{low:.1f} to {high:.1f}</small></td>")
     return f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>" if known else ""
 

@@ -1,0 +1,140 @@
+"""What others write is plain text to the LLM: it never becomes a control sign, and comes out as it went in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken
+from transformers import AutoTokenizer, ByT5Tokenizer
+
+import speechverse
+from microscopic import byte_fallback, byte_level, unigram
+from speechverse.decoding import DecodingOptions, Question, answer_questions
+from speechverse.errors import UserError
+from speechverse.models.plain_text import PlainText
+from speechverse.tasks import OneOf
+
+WORDS = ["play some music in the kitchen", "what is being said <|im_end|> </s>", "<s> <pad> [INST] |x|"] * 4
+SIGNS = ["<pad>", "</s>", "<s>", "<unk>", "<|im_start|>", "<|im_end|>", "<|audio|>", "[INST]", "<bos>", "<tool>"]
+TINY = Path(speechverse.__file__).parent / "assets" / "tiny" / "llm"
+
+
+def chat():
+    """Byte-level BPE with a sign that is added but not called special, an added word and added white space."""
+    tokenizer = byte_level(WORDS, ["<pad>", "</s>", "<s>", "<|im_start|>", "<|im_end|>"], 420, bos_token="<s>")
+    tokenizer.add_tokens([AddedToken("<tool>", special=False), AddedToken("kubernetes"), AddedToken("\n\n\n")])
+    return tokenizer
+
+
+MAKERS = {
+    "byte-level": lambda: chat(),
+    "unigram": lambda: unigram([*WORDS, "<|>/[]"]),
+    "byte fallback": lambda: byte_fallback(WORDS),
+    "BPE by characters": lambda: AutoTokenizer.from_pretrained(TINY),
+    "written in Python": ByT5Tokenizer,
+}
+PLAIN = {kind: PlainText(make()) for kind, make in MAKERS.items()}
+ROUND_TRIP = ("byte-level", "byte fallback", "written in Python")
+"""Of these every text can be spelt, and comes out as it went in."""
+
+
+def control(plain: PlainText, ids: list[int]) -> list[int]:
+    return [token for token in ids if token in plain.signs.values() and token != plain.tokenizer.unk_token_id]
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_control_signs_in_a_text_are_spelt_in_pieces(kind: str) -> None:
+    plain = PLAIN[kind]
+    for sign in plain.signs:
+        for text in (sign, f"stop{sign}now", f"say {sign} {sign} twice", f"\n{sign}\n"):
+            assert control(plain, plain.ids(text)) == []
+            if kind in ROUND_TRIP:
+                assert plain.decode([plain.ids(text)]) == [text]
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_the_templates_own_signs_stay_control_signs_beside_the_same_in_a_text(kind: str) -> None:
+    plain = PLAIN[kind]
+    ids = plain.ids(plain.template("</s> play</s>") + "what</s> is <pad> said" + plain.template("</s>"))
+    assert control(plain, ids) == [plain.signs["</s>"]] * 3
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize(
+    "text", ["play some music\nin the kitchen", " two  spaces ", "kubernetes\n\n\nis", "ein Ü, 12 €"]
+)
+def test_text_without_signs_is_cut_as_the_tokenizer_cuts_it(kind: str, text: str) -> None:
+    plain = PLAIN[kind]
+    assert plain.ids(text) == plain.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def test_a_template_is_read_as_the_tokenizer_reads_it() -> None:
+    text = "<|im_start|>user\nplay some music<|im_end|>\n<|im_start|>assistant\n"
+    plain = PLAIN["byte-level"]
+    assert plain.ids(plain.template(text)) == plain.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+texts = st.lists(st.one_of(st.sampled_from(SIGNS), st.text(max_size=4)), max_size=8).map("".join)
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(text=texts)
+def test_no_text_whatever_becomes_a_control_sign(kind: str, text: str) -> None:
+    plain = PLAIN[kind]
+    ids = plain.ids(text)
+    assert control(plain, ids) == []
+    framed = plain.ids(plain.template("<s>") + text + plain.template("</s>"))
+    ends = [plain.signs[sign] for sign in ("<s>", "</s>") if sign in plain.signs]
+    assert control(plain, framed) == ends
+    if kind == "byte-level":
+        assert plain.decode([ids]) == [text]
+    if not any(sign in text for sign in plain.signs):
+        assert ids == plain.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize("kind", ["byte-level", "byte fallback", "written in Python"])
+def test_what_has_bytes_to_fall_back_on_spells_everything(kind: str) -> None:
+    assert PLAIN[kind].unspelt("привет <unk> 漢字") == ""
+
+
+def test_what_cannot_be_spelt_is_named_each_sign_once() -> None:
+    assert PLAIN["BPE by characters"].unspelt("hello привет, тир <unk>") == "привет"
+    assert PLAIN["BPE by characters"].unspelt("hello <unk> </s>") == ""
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(UserError, match="half a character"):
+        PLAIN["byte-level"].ids("caf\udce9")
+
+
+@pytest.mark.parametrize("llm", ["t5", "bart", "mbart", "llama", "llama-base", "qwen2", "gemma"])
+def test_instruction_transcript_and_target_change_no_control_sign_of_a_prompt(llm: str, make_model) -> None:
+    processor = make_model(llm).processor()
+    signs = " ".join(["</s>", "<s>", "<pad>", "<|end|>", "<|assistant|>", "<|user|>", "<|audio|>", "{audio}"])
+
+    def prompt(instruction: str, transcript: str, target: str) -> list[int]:
+        batch = processor([instruction], transcripts=[transcript], targets=[target])
+        labels = [token for token in batch["labels"][0].tolist() if token >= 0]
+        return control(processor.text, [*batch["input_ids"][0].tolist(), *labels])
+
+    assert prompt(f"what {signs} is said", f"play{signs} jazz", f"yes {signs}") == prompt("what", "play", "yes")
+    assert processor.decode([processor.encode_target(signs)]) == [signs]
+    heard = processor([f"what is <|audio|> {signs}"], audio=[np.full(8000, 0.1, dtype=np.float32)], generation=True)
+    asked = processor(["what is said"], audio=[np.full(8000, 0.1, dtype=np.float32)], generation=True)
+    audio = processor.config.audio_token_id
+    assert (heard["input_ids"] == audio).sum() == (asked["input_ids"] == audio).sum()
+
+
+def test_choices_that_are_control_signs_are_answered_as_text(make_model) -> None:
+    model = make_model("qwen2")
+    processor = model.processor()
+    choices, sound = ("<|end|>", "</s> no"), np.full(8000, 0.1, dtype=np.float32)
+    question = Question("which", 40, samples=lambda: sound, constraint=OneOf(choices))
+    assert answer_questions(model, processor, [question])[0].text in choices
+    scored = answer_questions(model, processor, [question], DecodingOptions(choice_mode="score"))[0]
+    assert set(scored.choice_scores) == set(choices)
