@@ -89,6 +89,11 @@ class Askable:
         return self.only.get(utterance.id) or task.variants(utterance)
 
 
+def _naming(task: Task, reason: str) -> str:
+    named = f"task '{task.name}'"
+    return reason if named in reason else f"{named}: {reason}"
+
+
 def labels_for(task: Task, corpus: Corpus) -> LabelSet | None:
     """The corpus's own label set for a task's field, if it has one."""
     return corpus.labels.get(task.label_field) if task.label_field else None
@@ -114,7 +119,7 @@ def askable(task: Task, corpus: Corpus, split: str, vocabulary: tuple[str, ...] 
         faults = task.faults(utterance, ask)
         for variant, reason in faults.items():
             name = f"{utterance.id}/{variant}" if variant else utterance.id
-            left_out.refused[name] = Refused(utterance.place, f"task '{task.name}': {reason}")
+            left_out.refused[name] = Refused(utterance.place, _naming(task, reason))
         variants = tuple(variant for variant in task.variants(utterance) if variant not in faults)
         if faults and variants:
             only[utterance.id] = variants

@@ -117,7 +117,7 @@ class Task:
     def missing(self, utterance: Utterance) -> str | None:
         """What the utterance lacks for this task, in words, or None if it has everything."""
         if self.speech_only and not has_speech(utterance):
-            return "it has no speech" if "is_speech" in utterance.labels else EMPTY_TEXT
+            return "it has no speech" if utterance.labels.get("is_speech") is not None else EMPTY_TEXT
         for name in self.requires:
             if name == "text" and not (utterance.text or "").strip():
                 return "it has no text" if utterance.text is None else EMPTY_TEXT

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from noise_corpus import in_memory, utterances
 
-from speechverse.data import Mixture, MixtureItem, render_for_evaluation
+from speechverse.data import Mixture, MixtureItem, collect_labels, render_for_evaluation
 from speechverse.errors import CorpusError, RecipeError
 from speechverse.types import AudioRef
 
@@ -136,6 +136,7 @@ def test_values_that_would_read_alike_when_joined_stay_apart(world):
         utterance.labels.update(
             {"intent": ("music", "music/play")[number % 2], "room": ("play/loud", "loud")[number % 2]}
         )
+    world.labels = collect_labels(world.utterances("train"))
     mixture = Mixture([MixtureItem(world, "ic", balanced="room")], pass_size=300)
     assert {draw.utterance for draw in mixture.draws(0)} == set(range(300))
 
