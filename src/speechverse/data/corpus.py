@@ -177,7 +177,9 @@ def write_corpus(
         utterances = list(utterances)
         about[split] = write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen)
         everyone += utterances
-    sets = collect_labels(everyone) if labels is None else as_label_sets(labels, f"the labels given for corpus '{name}'")
+    sets = (
+        collect_labels(everyone) if labels is None else as_label_sets(labels, f"the labels given for corpus '{name}'")
+    )
     described = {field: dict(known.descriptions) for field, known in sets.items()}
     description = {"name": name, "format": FORMAT, "splits": about, "labels": described, **(extra or {})}
     write_text(folder / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False) + "\n")

@@ -79,7 +79,9 @@ def from_cut(cut: Any, folder: Path, origin: Origin | None = None) -> Utterance:
             f"'{getattr(cut, 'id', '?')}': expected a MonoCut with a recording and at most one supervision"
         )
     if not (cut.start >= 0 and cut.duration > 0):
-        raise ValueError(f"cut '{cut.id}' starts at {cut.start} s and is {cut.duration} s long; that is no stretch of audio")
+        raise ValueError(
+            f"cut '{cut.id}' starts at {cut.start} s and is {cut.duration} s long; that is no stretch of audio"
+        )
     source = _only_source(cut)
     whole = cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-4
     told = cut.supervisions[0] if cut.supervisions else SupervisionSegment("", "", 0, 0)

@@ -16,7 +16,6 @@ from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
 from speechverse.tasks.rewording import reworded
 from speechverse.types import Example, Utterance
 
-
 EMPTY_TEXT = "its text is empty, so nobody speaks"
 
 
