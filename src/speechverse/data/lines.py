@@ -125,7 +125,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_half_characters(entry: dict[str, Any]) -> None:
-    """Escapes such as a lone `\\ud83d`: no text file and no tokenizer takes them."""
+    """Escapes of one half of a surrogate pair: no text file and no tokenizer takes them."""
     try:
         json.dumps(entry, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
