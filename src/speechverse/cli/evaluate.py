@@ -182,7 +182,7 @@ def _show(results: Results, output: Path, page: Path) -> None:
     console.print(results_table(results))
     if (left_out := not_measured_table(results)) is not None:
         console.print(left_out)
-    for note in results.notes:
+    for note in (*results.left_out, *results.notes):
         console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
     typer.echo(f"results {output / 'results.json'}\npage    {page}")
 

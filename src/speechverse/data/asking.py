@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +12,6 @@ from speechverse.errors import CorpusError
 from speechverse.seeding import rng_for
 from speechverse.tasks import Ask, LabelSet, Task
 from speechverse.types import Utterance
-
-log = logging.getLogger(__name__)
 
 
 class Refused(NamedTuple):
@@ -38,11 +35,6 @@ class LeftOut:
     lacking: Counter[str] = field(default_factory=Counter)
     refused: dict[str, Refused] = field(default_factory=dict)
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many by reason; places and details are in `refused`."""
-        return {**self.lacking, **({UNUSABLE: len(self.refused)} if self.refused else {})}
-
     def __str__(self) -> str:
         lacking = [f"{count:,} × {reason}" for reason, count in self.lacking.most_common()]
         return "; ".join(filter(None, [*lacking, self.refused_told]))
@@ -52,8 +44,10 @@ class LeftOut:
         """How many labels cannot be used, and the first of them with its file and line; empty if all can."""
         if not self.refused:
             return ""
-        first = next(iter(self.refused.values()))
-        return f"{len(self.refused):,} × {UNUSABLE} (first: {first.place}: {first.reason})"
+        count, first = len(self.refused), next(iter(self.refused.values()))
+        if count > 1 and len({refused.reason for refused in self.refused.values()}) == 1:
+            return f"{count:,} × {first.reason} (first: {first.place})"
+        return f"{count:,} × {UNUSABLE} (first: {first.place}: {first.reason})"
 
 
 UNUSABLE = "its label cannot be used"
@@ -129,7 +123,7 @@ def askable(task: Task, corpus: Corpus, split: str, vocabulary: tuple[str, ...] 
 
 
 def applicable(task: Task, corpus: Corpus, split: str, vocabulary: tuple[str, ...] | None = None) -> Askable:
-    """As `askable`, for a task that must be asked of some; labels that it cannot use are logged.
+    """As `askable`, for a task that must be asked of some.
 
     Raises:
         CorpusError: If it can be asked of none, with what is missing or wrong.
@@ -137,6 +131,4 @@ def applicable(task: Task, corpus: Corpus, split: str, vocabulary: tuple[str, ..
     found = askable(task, corpus, split, vocabulary)
     if not found.utterances:
         raise NothingToAskError(corpus.name, split, task.name, found.left_out)
-    if found.left_out.refused:
-        log.warning("corpus '%s', split '%s': not asked: %s", corpus.name, split, found.left_out.refused_told)
     return found

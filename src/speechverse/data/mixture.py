@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -183,6 +183,15 @@ class Mixture:
             for utterance in source.utterances:
                 digest.update(_identity(utterance))
         return digest.hexdigest()
+
+
+def examples_digest(weighted: Iterable[tuple[Example, float]]) -> str:
+    """Changes whenever other examples, asked otherwise or weighed otherwise, would be."""
+    digest = hashlib.sha256()
+    for example, weight in weighted:
+        digest.update(_identity(example.utterance))
+        digest.update(repr((example.id, example.instruction, example.target, example.choices, weight)).encode())
+    return digest.hexdigest()
 
 
 def _identity(utterance: Utterance) -> bytes:

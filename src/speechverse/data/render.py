@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,8 @@ from speechverse.data.corpus import Corpus
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.tasks import Ask, Task, get_task
 from speechverse.types import Example, Utterance
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,11 @@ def render_for_evaluation(
     limit: int | None = None,
     seed: int = 0,
 ) -> list[Example]:
-    """The examples of `render_split` alone."""
-    return render_split(corpus, split, task, wording=wording, limit=limit, seed=seed).examples
+    """The examples of `render_split` alone; labels that the task cannot use are logged."""
+    rendered = render_split(corpus, split, task, wording=wording, limit=limit, seed=seed)
+    if told := rendered.left_out.refused_told:
+        log.warning("corpus '%s', split '%s': not asked: %s", corpus.name, split, told)
+    return rendered.examples
 
 
 def limited(utterances: Sequence[Utterance], limit: int | None, seed: int = 0) -> Sequence[Utterance]:

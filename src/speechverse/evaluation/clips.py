@@ -61,9 +61,7 @@ class ExampleCheck:
         limit = self.processor.max_audio_seconds
         if utterance.duration > limit:
             return f"longer than {limit:g} s"
-        try:
-            self.processor.front_end.num_frames(round(utterance.duration * SAMPLING_RATE))
-        except AudioError:
+        if self.processor.front_end.num_frames(round(utterance.duration * SAMPLING_RATE)) < 1:
             return "too short for the encoder"
         try:
             self._try(utterance)

@@ -147,6 +147,15 @@ class Results:
         return next((s for s in self.scores if (s.task, s.system, s.slice, s.metric) == wanted), None)
 
     @property
+    def left_out(self) -> list[str]:
+        """What of the tasks that were measured was left out, a line for each task and reason."""
+        return [
+            f"{report.name}: {count:,} left out, {reason}"
+            for report in self.tasks
+            for reason, count in report.skipped.items()
+        ]
+
+    @property
     def guessing(self) -> str:
         """Which systems can only guess at which tasks, in a sentence; empty if none of them was measured."""
         readers = [name for name in READERS if name in self.systems]
