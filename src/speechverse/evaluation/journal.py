@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -56,7 +56,6 @@ class Journal:
     kept: dict[str, Kept] = field(default_factory=dict)
     num_found: int = 0
     used: set[str] = field(default_factory=set)
-    _file: IO[str] | None = None
 
     def __post_init__(self) -> None:
         if self.path is not None and self.path.exists():
@@ -79,21 +78,13 @@ class Journal:
             DiskFullError: If there is no room; those kept before are whole.
         """
         new = {key: Kept(made, seconds / len(keys)) for key, made in zip(keys, answers, strict=True)}
+        if self.path is not None:
+            with full_disk_told(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self.path.open("a", encoding="utf-8") as file:
+                    # The empty line ends half a line that a killed run, or a full disk, may have left.
+                    file.write("\n" + "".join(_line(key, kept) for key, kept in new.items()))
         self.kept |= new
-        if self.path is None:
-            return
-        with full_disk_told(self.path):
-            file = self._file = self._file or self._opened(self.path)
-            file.write("".join(_line(key, kept) for key, kept in new.items()))
-            file.flush()
-
-    @staticmethod
-    def _opened(path: Path) -> IO[str]:
-        """For adding, on a line of its own: a killed run may have left half of one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8")
-        file.write("\n")
-        return file
 
     @property
     def note(self) -> str:
@@ -113,11 +104,7 @@ def answers_kept(folder: Path | None) -> Iterator[Journal]:
         folder: Of the results; None keeps nothing.
     """
     journal = Journal(folder / JOURNAL if folder else None)
-    try:
-        yield journal
-    finally:
-        if journal._file is not None:
-            journal._file.close()
+    yield journal
     if journal.path is not None:
         journal.path.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -122,6 +123,26 @@ def test_answers_survive_a_full_disk_while_results_are_written(loaded, corpus, t
     assert not asked and load_results(tmp_path).scores
 
 
+def test_a_disk_that_fills_while_answers_come_keeps_those_that_were_whole(checkpoint, corpus, tmp_path, asked, capsys):
+    from speechverse.cli.evaluate import run
+
+    before, limit = resource.getrlimit(resource.RLIMIT_FSIZE), 700
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(DiskFullError, match="give the same command again"):
+            run(str(checkpoint), corpus, SETTINGS, tmp_path, "cpu", quiet=True, cache="none")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    told = capsys.readouterr().err
+    in_all, kept = len(asked), int(told.split(" answers made so far are kept")[0].split()[-1])
+    assert 0 < kept < in_all
+    asked.clear()
+    run(str(checkpoint), corpus, SETTINGS, tmp_path, "cpu", quiet=True, cache="none")
+    assert load_results(tmp_path).scores and any(
+        " answers of a run that did not end" in n for n in load_results(tmp_path).notes
+    )
+
+
 def test_half_a_line_of_a_killed_run_is_no_answer(loaded, corpus, tmp_path, asked, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, "er", KeyboardInterrupt())
@@ -189,7 +210,7 @@ def test_a_run_killed_outright_goes_on_from_its_answers(checkpoint, corpus, tmp_
     ]
     (tmp_path / "it.jsonl").write_text("\n".join(map(json.dumps, clips)))
     command = [sys.executable, "-m", "speechverse", "evaluate", str(checkpoint), "--corpus", str(tmp_path / "it.jsonl")]
-    command += ["--systems", "speechverse,cascade", "--tasks", "asr,er", "--output", str(tmp_path / "out")]
+    command += ["--systems", "speechverse,oracle", "--tasks", "er", "--output", str(tmp_path / "out")]
     command += ["--device", "cpu"]
     running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     kept, deadline = tmp_path / "out" / JOURNAL, time.monotonic() + 120
