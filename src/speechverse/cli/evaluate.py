@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -161,6 +162,7 @@ def _answers_kept(output: Path, quiet: bool) -> Iterator[Journal]:
     """The answers made so far, kept until results and page are written; says so when they are not."""
     from speechverse.evaluation.journal import answers_kept
 
+    _check_writable(output)
     with answers_kept(output) as journal:
         if journal.num_found and not quiet:
             typer.echo(f"going on: {journal.num_found:,} answers of a run that did not end are in '{output}'", err=True)
@@ -171,6 +173,18 @@ def _answers_kept(output: Path, quiet: bool) -> Iterator[Journal]:
                 told = f"{len(journal.kept):,} answers made so far are kept in '{journal.path}'"
                 typer.echo(f"{told}; the same command goes on from them", err=True)
             raise
+
+
+def _check_writable(output: Path) -> None:
+    """Refuses a folder before hours of answering that nothing could be written to afterwards."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the output folder '{output}' ({error}); choose another with --output"
+        ) from error
 
 
 def _show(results: Results, output: Path, page: Path) -> None:
@@ -232,12 +246,7 @@ def _features_folder(output: Path, cache: CacheMode, encoder: SpeechEncoder) -> 
         return
     folder = output / ".features"
     with ExitStack() as held:
-        try:
-            held.enter_context(only_run_in(folder, "keeping encoder outputs in"))
-        except OSError as error:
-            raise UserError(
-                f"cannot write to the output folder '{output}' ({error}); choose another with --output"
-            ) from error
+        held.enter_context(only_run_in(folder, "keeping encoder outputs in"))
         held.callback(shutil.rmtree, folder, ignore_errors=True)
         own = folder / encoder_fingerprint(encoder, encoder.model.dtype)[:16]
         for other in folder.iterdir():  # left by killed runs of other encoders

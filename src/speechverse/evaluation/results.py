@@ -210,6 +210,8 @@ def load_results(folder: Path) -> Results:
         raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"no evaluation results in {folder}: {error}; run `speechverse evaluate` first") from error
+    if not isinstance(raw, dict):
+        raise UserError(f"{folder / RESULTS} holds no evaluation results; run `speechverse evaluate` anew")
     if raw.get("schema") != SCHEMA:
         raise UserError(f"{folder / RESULTS} has schema {raw.get('schema')}; this version reads {SCHEMA}")
     kinds = {

@@ -43,6 +43,7 @@ class Sources:
 
     recipe: Recipe
     _corpora: dict[str, Corpus] = field(default_factory=dict)
+    _mixtures: dict[str, Mixture] = field(default_factory=dict)
 
     def check(self, tell: bool = True) -> None:
         """Opens all that any stage or the evaluation will ask for, so that a mistake is told before hours of training.
@@ -133,6 +134,12 @@ class Sources:
         )
 
     def _mixture(self, stage: StageSection) -> Mixture:
+        """A stage's mixture, made once: every label of every clip is tried for it."""
+        if stage.name not in self._mixtures:
+            self._mixtures[stage.name] = self._made_mixture(stage)
+        return self._mixtures[stage.name]
+
+    def _made_mixture(self, stage: StageSection) -> Mixture:
         items = [
             MixtureItem(self.corpus(item.corpus), item.task, item.split, item.weight, item.loss_weight, item.balanced)
             for item in self.recipe.data.mixtures[stage.mixture]

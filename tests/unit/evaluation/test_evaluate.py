@@ -332,8 +332,9 @@ def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(checkpoint,
 
     settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="choose another with --output"):
-        run(str(checkpoint), corpus, settings, tmp_path / "file" / "out", "cpu", quiet=True)
+    for mode in ("temporary", "none", "keep"):
+        with pytest.raises(UserError, match="choose another with --output"):
+            run(str(checkpoint), corpus, settings, tmp_path / "file" / "out", "cpu", quiet=True, cache=mode)
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
     with pytest.raises(CacheError, match="0.0 GB are free .* --cache none"):
         run(str(checkpoint), corpus, settings, tmp_path / "full", "cpu", quiet=True, cache="keep")
