@@ -42,7 +42,7 @@ def _is_score(name: str) -> bool:
 
 
 def _read(path: Path) -> list[Mapping[str, Any]]:
-    records = []
+    records: list[Mapping[str, Any]] = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
