@@ -43,6 +43,7 @@ class Sources:
 
     recipe: Recipe
     _corpora: dict[str, Corpus] = field(default_factory=dict)
+    _mixtures: dict[str, Mixture] = field(default_factory=dict)
 
     def check(self, tell: bool = True) -> None:
         """Opens all that any stage or the evaluation will ask for, so that a mistake is told before hours of training.
@@ -133,7 +134,12 @@ class Sources:
         )
 
     def mixture(self, stage: StageSection) -> Mixture:
-        """What a stage draws its examples from."""
+        """A stage's mixture, made once: every label of every clip is tried for it."""
+        if stage.name not in self._mixtures:
+            self._mixtures[stage.name] = self._made_mixture(stage)
+        return self._mixtures[stage.name]
+
+    def _made_mixture(self, stage: StageSection) -> Mixture:
         items = [
             MixtureItem(self.corpus(item.corpus), item.task, item.split, item.weight, item.loss_weight, item.balanced)
             for item in self.recipe.data.mixtures[stage.mixture]
@@ -200,7 +206,8 @@ def _mixture_lines(mixture: Mixture) -> list[str]:
     lines = []
     for item, source, share in zip(mixture.items, mixture.sources, mixture.shares, strict=True):
         drawn = f"{len(source.utterances):>8,} clips  {share:6.1%} of the draws"
-        lacking = f"  ({source.left_out:,} clips lack its label)" if source.left_out else ""
+        left_out = str(source.left_out)
+        lacking = f"  (not asked: {left_out})" if left_out else ""
         lines.append(f"  {source.name:<28} {drawn}  loss × {item.loss_weight:g}{lacking}")
     return lines
 

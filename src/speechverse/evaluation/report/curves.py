@@ -42,12 +42,14 @@ def _is_score(name: str) -> bool:
 
 
 def _read(path: Path) -> list[Mapping[str, Any]]:
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    records: list[Mapping[str, Any]] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:  # the half line that a killed run may leave last
             continue
+        if isinstance(record, dict) and "step" in record:
+            records.append(record)
     return records
 
 
