@@ -23,7 +23,8 @@ WHOLE = "all"
 class Score:
     """One number: a metric of one system on one slice of one task, with its 95 % bootstrap interval.
 
-    `slice` is `all`, or a part scored apart, such as `group: de` or `stratum: names`.
+    `slice` is `all`, or a part scored apart, such as `group: de` or `stratum: names`. `normalizer` is the id of the
+    text normaliser both sides went through, with counts where languages differ; empty for metrics without one.
     """
 
     task: str
@@ -34,6 +35,7 @@ class Score:
     low: float
     high: float
     num_examples: int
+    normalizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Results:
         timings: What each system took for each task.
         hearing_seconds: Wall time of hearing all clips beforehand; None where each answer's time holds its own hearing.
         notes: What was left out, and why.
-        normalizer: Id of the text normaliser under the WER.
+        normalizer: Ids of all text normalisers under the scores; each score names its own.
         signatures: Metric to the tools and settings it was computed with.
     """
 

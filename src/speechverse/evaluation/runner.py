@@ -30,7 +30,7 @@ from speechverse.evaluation.results import (
     save_results,
 )
 from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
-from speechverse.metrics import NORMALIZER_ID, UNPARSED, bootstrap, get_metric
+from speechverse.metrics import UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task, get_task, task_names
 from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
 
@@ -268,6 +268,7 @@ class _Run:
                 )
             )
             plan.append((task, usable))
+            self.notes += filter(None, [_language_note(task, usable)])
         return plan
 
     @contextmanager
@@ -299,15 +300,19 @@ class _Run:
 
     def _score(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
         for part, rows in _slices(examples).items():
+            references = [examples[row].reference for row in rows]
+            languages = [task.language_of(examples[row]) for row in rows]
             for name in task.all_metrics if part == WHOLE else task.metrics[:1]:
                 interval = bootstrap(
                     name,
                     [predictions[row] for row in rows],
-                    [examples[row].reference for row in rows],
+                    references,
                     num_samples=self.settings.num_resamples,
                     seed=self.settings.seed,
+                    languages=languages,
                 )
-                self.scores.append(Score(task.name, system, part, name, *interval, len(rows)))
+                normalizer = get_metric(name).normalizers(references, languages)
+                self.scores.append(Score(task.name, system, part, name, *interval, len(rows), normalizer))
 
     def _confuse(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
         labels = examples[0].choices or ()
@@ -326,7 +331,8 @@ class _Run:
         predictions: Sequence[Any],
     ) -> None:
         metric = get_metric(task.metrics[0])
-        alone = metric.finish(metric.checked_statistics(predictions, [example.reference for example in examples]))
+        references, languages = zip(*((ex.reference, task.language_of(ex)) for ex in examples), strict=True)
+        alone = metric.finish(metric.checked_statistics(predictions, references, languages))
         for example, made, prediction, score in zip(examples, answers, predictions, alone, strict=True):
             self.records.append(
                 AnswerRecord(
@@ -358,11 +364,27 @@ class _Run:
             hearing_seconds=self.hearing_seconds,
             confusions=self.confusions,
             notes=self.notes,
-            normalizer=NORMALIZER_ID,
+            normalizer=", ".join(sorted({name for score in self.scores for name in _ids(score.normalizer)})),
             signatures={name: text for name in sorted(metrics) if (text := get_metric(name).signature())},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,
         )
+
+
+def _ids(normalizers: str) -> list[str]:
+    """The ids in `Score.normalizer`, without their counts."""
+    return [part.split()[0] for part in normalizers.split(", ") if part]
+
+
+def _language_note(task: Task, examples: Sequence[Example]) -> str | None:
+    """Says that a language was taken for granted, where a score goes by it."""
+    unknown = sum(task.language_of(example) is None for example in examples)
+    if not unknown or not any(get_metric(name).by_language for name in task.metrics):
+        return None
+    return (
+        f"{task.name}: {unknown} of {len(examples)} examples name no language; what is in Latin letters was compared "
+        "by the rules for English (give the corpus's lines a `language` if it is another)"
+    )
 
 
 def _refuse_if_bad(corpus: Corpus, split: str, num_examples: int, skipped: Counter[str]) -> None:

@@ -103,7 +103,8 @@ def _scores(answered: Sequence[tuple[str, str, Example]]) -> dict[str, float]:
     for name, items in sorted(by_task.items()):
         task = get_task(name)
         predictions = [task.parse(text, example.choices) for _, text, example in items]
-        made = task.score(predictions, [example.reference for _, _, example in items])
+        examples = [example for _, _, example in items]
+        made = task.score(predictions, [e.reference for e in examples], [task.language_of(e) for e in examples])
         for metric in (task.metrics[0], "unparsed_rate"):
             scores[f"{metric}/{name}"] = made[metric]
     return scores
