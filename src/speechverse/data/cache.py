@@ -70,6 +70,7 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
         "num_layers": _num_layers(encoder),
         "config": {k: v for k, v in encoder.model.config.to_dict().items() if k not in VOLATILE_KEYS},
         "front_end": encoder.front_end.feature_extractor.to_dict(),
+        "window": encoder.front_end.window,
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for name, weight in sorted(encoder.model.state_dict().items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from speechverse.errors import AudioError, AudioTooLongError
 from speechverse.types import SAMPLING_RATE
+
+Window = Literal["fit", "full"]
+"""Of an encoder with a fixed window: one that fits the clip, or the whole of its training."""
 
 
 class EncoderOutput(NamedTuple):
@@ -39,11 +42,13 @@ class FrontEnd(ABC):
         family: The model type it serves, in transformers' words.
         frame_rate: Encoder frames per second.
         max_seconds: The longest audio the encoder can take, if there is such a limit.
+        window: For families that hear a fixed window; the others hear the clip as it is.
     """
 
     family: str
     frame_rate: float
     max_seconds: float | None = None
+    window: Window = "fit"
 
     def __init__(self, config: PreTrainedConfig, feature_extractor: Any) -> None:
         self.config = config

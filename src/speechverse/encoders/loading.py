@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoFeatureExtractor, PreTrainedConfig
 
-from speechverse.encoders.contract import FrontEnd, SpeechEncoder
+from speechverse.encoders.contract import FrontEnd, SpeechEncoder, Window
 from speechverse.encoders.parakeet import ParakeetEncoder
 from speechverse.encoders.wav2vec2 import Wav2Vec2Encoder
 from speechverse.encoders.wav2vec2_bert import ConvSpeechEncoder, Wav2Vec2BertEncoder
@@ -36,6 +36,7 @@ def load_encoder(
     *,
     revision: str | None = None,
     num_hidden_layers: int | None = None,
+    window: Window = "fit",
     dtype: torch.dtype = torch.float32,
 ) -> SpeechEncoder:
     """Loads a frozen encoder.
@@ -44,6 +45,7 @@ def load_encoder(
         name_or_path: A built-in name, a local folder in the hub's format, or a hub id; heads trained on it are ignored.
         revision: The hub revision.
         num_hidden_layers: Keep only so many layers, counted from the input.
+        window: What an encoder with a fixed window hears a clip in: one that fits it, or the full one.
         dtype: Precision of the weights.
 
     Raises:
@@ -64,7 +66,7 @@ def load_encoder(
         )
     if missing := set(info["missing_keys"]) - {"masked_spec_embed"}:
         raise CheckpointError(f"the encoder '{resolved.name}' lacks weights, such as '{min(missing)}'; it is not whole")
-    return family(model, _front_end(resolved, family, config))
+    return family(model, _front_end(resolved, family, config, window))
 
 
 def encoder_from_config(config: PreTrainedConfig, feature_extractor: Any = None) -> SpeechEncoder:
@@ -76,11 +78,11 @@ def encoder_from_config(config: PreTrainedConfig, feature_extractor: Any = None)
     return family(model(config), family.front_end_class(config, extractor))
 
 
-def load_front_end(name_or_path: str | Path, revision: str | None = None) -> FrontEnd:
+def load_front_end(name_or_path: str | Path, revision: str | None = None, window: Window = "fit") -> FrontEnd:
     """Loads what makes an encoder's inputs, without its weights."""
     resolved = resolve(name_or_path, revision)
     family, config = _family_and_config(resolved)
-    return _front_end(resolved, family, config)
+    return _front_end(resolved, family, config, window)
 
 
 def _family_of(config: PreTrainedConfig) -> type[SpeechEncoder]:
@@ -99,10 +101,12 @@ def _family_and_config(resolved: Resolved) -> tuple[type[SpeechEncoder], PreTrai
     return family, config
 
 
-def _front_end(resolved: Resolved, family: type[SpeechEncoder], config: PreTrainedConfig) -> FrontEnd:
+def _front_end(resolved: Resolved, family: type[SpeechEncoder], config: PreTrainedConfig, window: Window) -> FrontEnd:
     with loading("feature extractor of", resolved):
         extractor = AutoFeatureExtractor.from_pretrained(resolved.name, revision=resolved.revision)
-    return family.front_end_class(config, extractor)
+    front_end = family.front_end_class(config, extractor)
+    front_end.window = window
+    return front_end
 
 
 def _truncate(config: PreTrainedConfig, num_hidden_layers: int | None) -> None:

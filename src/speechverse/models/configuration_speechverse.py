@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from transformers import PreTrainedConfig
 
@@ -20,6 +20,7 @@ class SpeechVerseConfig(PreTrainedConfig):
         encoder: Name, hub id or folder of the speech encoder; a folder may be relative to the checkpoint's.
         encoder_revision: Its hub revision.
         encoder_layers: How many of its layers are kept; None for all.
+        encoder_window: What an encoder with a fixed window hears a clip in: "fit" or "full".
         encoder_fingerprint: What the folder held when the model was made (`speechverse.hub.fingerprint`).
         encoder_width: D, the width of its hidden states.
         num_encoder_layers: L, the layers to mix.
@@ -51,6 +52,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     encoder: str | None = None
     encoder_revision: str | None = None
     encoder_layers: int | None = None
+    encoder_window: Literal["fit", "full"] = "fit"
     encoder_fingerprint: str | None = None
     encoder_width: int = 0
     num_encoder_layers: int = 0

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
-from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config, load_encoder
+from speechverse.encoders import EncoderOutput, SpeechEncoder, Window, encoder_from_config, load_encoder
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
 from speechverse.hub import resolve
 from speechverse.models import checkpoints
@@ -116,6 +116,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         encoder_revision: str | None = None,
         llm_revision: str | None = None,
         encoder_layers: int | None = None,
+        encoder_window: Window = "fit",
         dtype: torch.dtype = torch.float32,
     ) -> SpeechVerseForConditionalGeneration:
         """Joins a pretrained encoder and a pretrained LLM with fresh learnable parts.
@@ -133,6 +134,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             encoder_revision: Hub revision of the encoder.
             llm_revision: Hub revision of the LLM.
             encoder_layers: Keep only so many encoder layers.
+            encoder_window: What an encoder with a fixed window (Whisper's) hears a clip in: "fit" or "full".
             dtype: Precision of the frozen parts; what is trained stays in fp32.
 
         Raises:
@@ -141,13 +143,18 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """
         found = {"encoder": resolve(encoder, encoder_revision), "llm": resolve(llm, llm_revision)}
         encoder_module = load_encoder(
-            found["encoder"].name, revision=encoder_revision, num_hidden_layers=encoder_layers, dtype=dtype
+            found["encoder"].name,
+            revision=encoder_revision,
+            num_hidden_layers=encoder_layers,
+            window=encoder_window,
+            dtype=dtype,
         )
         llm_module, tokenizer = load_llm(found["llm"], dtype), load_tokenizer(found["llm"])
         names = {
             **identity_of("encoder", encoder, found["encoder"]),
             **identity_of("llm", llm, found["llm"]),
             "encoder_layers": encoder_layers,
+            "encoder_window": encoder_window,
             "prompt_template": prompt_template,
             "max_audio_seconds": max_audio_seconds,
         }
@@ -210,7 +217,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         config.update({"llm": name_of(llm or config.llm, found_llm)})
         config.update({"encoder_revision": found_encoder.revision, "llm_revision": found_llm.revision})
         encoder_module = load_encoder(
-            found_encoder.name, revision=found_encoder.revision, num_hidden_layers=config.encoder_layers, dtype=dtype
+            found_encoder.name,
+            revision=found_encoder.revision,
+            num_hidden_layers=config.encoder_layers,
+            window=config.encoder_window,
+            dtype=dtype,
         )
         model = cls(config, encoder_module, load_llm(found_llm, dtype))
         checkpoints.load_trained(model, location)
@@ -339,7 +350,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         audio_inputs: dict[str, Tensor] | None = None,
         encoder_output: EncoderOutput | None = None,
         decoder_input_ids: Tensor | None = None,
-        spelling: bool = False,
+        spelling: Tensor | None = None,
     ) -> SpeechVerseOutput:
         """Reads a batch the processor made.
 
@@ -350,11 +361,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             audio_inputs: What the encoder takes.
             encoder_output: What the encoder gave before, instead.
             decoder_input_ids: What the LLM's decoder reads, where it has one, shape (B, N).
-            spelling: Score instead, without running the LLM, how near each audio position lies to each token's
-                embedding; the filling token's score is that of no token.
+            spelling: Score instead, without running the LLM, how near each audio position lies to the embeddings of
+                these C tokens, shape (C,): logits (B, T', C); the filling token's score is that of no token.
         """
-        if spelling:
-            return self._spell(audio_inputs, encoder_output)
+        if spelling is not None:
+            return self._spell(spelling, audio_inputs, encoder_output)
         decoder = {} if decoder_input_ids is None else {"decoder_input_ids": decoder_input_ids}
         inputs_embeds = self.embed_prompt(input_ids, audio_inputs, encoder_output)
         outputs = self.llm(inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False, **decoder)
@@ -363,14 +374,15 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             loss = F.cross_entropy(outputs.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
         return SpeechVerseOutput(loss=loss, logits=outputs.logits)
 
-    def _spell(self, audio_inputs: dict[str, Tensor] | None, encoder_output: EncoderOutput | None) -> SpeechVerseOutput:
+    def _spell(
+        self, tokens_C: Tensor, audio_inputs: dict[str, Tensor] | None, encoder_output: EncoderOutput | None
+    ) -> SpeechVerseOutput:
         encoder_output = encoder_output or self.encode(audio_inputs or {})
         audio_BTE, lengths = self.embed_audio(encoder_output)
-        table_VE = self.llm.get_input_embeddings().weight
-        cosines_BTV = F.normalize(audio_BTE, dim=-1) @ F.normalize(table_VE.to(audio_BTE.dtype), dim=-1).T
-        blank = torch.tensor([self.config.pad_id], device=cosines_BTV.device)
-        cosines_BTV = cosines_BTV.index_fill(2, blank, _NO_TOKEN)
-        return SpeechVerseOutput(logits=_sharpness(len(table_VE)) * cosines_BTV, lengths=lengths)
+        table_CE = self.llm.get_input_embeddings().weight[tokens_C].to(audio_BTE.dtype)
+        cosines_BTC = F.normalize(audio_BTE, dim=-1) @ F.normalize(table_CE, dim=-1).T
+        cosines_BTC = cosines_BTC.masked_fill(tokens_C == self.config.pad_id, _NO_TOKEN)
+        return SpeechVerseOutput(logits=_sharpness(len(tokens_C)) * cosines_BTC, lengths=lengths)
 
     @torch.no_grad()
     def generate(

@@ -13,7 +13,11 @@ from torch.nn import functional as F
 
 from speechverse.data import Batch, Choices
 from speechverse.encoders.ctc_loss import ctc_nll
+from speechverse.seeding import rng_for
 from speechverse.types import IGNORED
+
+_MOST_CANDIDATES = 8192
+"""Tokens that spelling is scored against at most; over the 49,152 of SmolLM2 a step would take five times as long."""
 
 
 class ExampleLosses(NamedTuple):
@@ -56,19 +60,37 @@ def spelling_losses(model: Any, inputs: Any, choices: Sequence[Choices | None]) 
         choices: Of each row, None where a transcript is to be spelled.
     """
     config = getattr(model, "module", model).config
-    heard = {name: inputs[name] for name in ("audio_inputs", "encoder_output") if name in inputs}
-    output = model(inputs["input_ids"], inputs["attention_mask"], spelling=True, **heard)
     unspelled = (IGNORED, config.end_id, config.pad_id)
+    targets = [[t for t in row if t not in unspelled] for row in inputs["labels"].tolist()]
+    asked = [among.tokens if among else targets[row] for row, among in enumerate(choices)]
+    tokens = _candidates(asked, config.pad_id, config.audio_token_id)
+    place = {token: index for index, token in enumerate(tokens)}
+    heard = {name: inputs[name] for name in ("audio_inputs", "encoder_output") if name in inputs}
+    candidates = torch.tensor(tokens, device=inputs["input_ids"].device)
+    output = model(inputs["input_ids"], inputs["attention_mask"], spelling=candidates, **heard)
     num_tokens, nll = num_target_tokens(inputs["labels"]), output.logits.new_zeros(len(choices), dtype=torch.float32)
     if spelled := [row for row, among in enumerate(choices) if among is None]:
-        targets = [[t for t in row if t not in unspelled] for row in inputs["labels"][spelled].tolist()]
-        nll[spelled] = ctc_nll(output.logits[spelled], output.lengths[spelled], targets, config.pad_id)
+        units = [[place[token] for token in targets[row]] for row in spelled]
+        nll[spelled] = ctc_nll(output.logits[spelled], output.lengths[spelled], units, place[config.pad_id])
     for row, among in enumerate(choices):
         if among is not None:
-            leaning = output.logits[row, : output.lengths[row], list(among.tokens)].float().mean(dim=0)
+            among_them = [place[token] for token in among.tokens]
+            leaning = output.logits[row, : output.lengths[row], among_them].float().mean(dim=0)
             nll[row] = -leaning.log_softmax(dim=0)[among.right]
     # A clip that could not be used is silence without labels; CTC would learn its silence.
     return ExampleLosses(nll * (num_tokens > 0), num_tokens)
+
+
+def _candidates(asked: Sequence[Sequence[int]], blank: int, vocabulary: int) -> list[int]:
+    """The tokens a micro-batch is scored against: its own, the blank, and others of the whole vocabulary.
+
+    All of a small vocabulary; of a large one so many others as a step can afford, drawn anew for each micro-batch.
+    """
+    if vocabulary <= _MOST_CANDIDATES:
+        return list(range(vocabulary))
+    own = {blank, *(token for tokens in asked for token in tokens)}
+    drawn = rng_for(0, *asked).sample(range(vocabulary), max(0, _MOST_CANDIDATES - len(own)))
+    return sorted(own.union(drawn))
 
 
 def num_target_tokens(labels: Tensor) -> Tensor:

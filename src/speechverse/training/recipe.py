@@ -64,6 +64,10 @@ class ModelSection(Section):
     encoder: str = Field(description="Speech encoder: a built-in name, a local folder or a hub name.")
     llm: str = Field(description="LLM: a built-in name, a local folder or a hub name.")
     encoder_revision: str | None = None
+    encoder_window: Literal["fit", "full"] = Field(
+        default="fit",
+        description="What Whisper hears a clip in: a window that fits it (cost follows length), or the full 30 s.",
+    )
     llm_revision: str | None = None
     layer_mixing: Literal["paper", "softmax", "last"]
     downsampler: DownsamplerSection

@@ -46,13 +46,13 @@ def _conv_speech() -> tuple[object, object]:
     return ConvSpeechConfig(**sizes, vocab_size=12, pad_token_id=0), transformers.SeamlessM4TFeatureExtractor(stride=4)
 
 
-def _whisper() -> tuple[object, object]:
+def _whisper(seconds: int) -> tuple[object, object]:
     config = transformers.WhisperConfig(
         d_model=16, encoder_layers=3, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
-        encoder_ffn_dim=24, decoder_ffn_dim=24, max_source_positions=100, num_mel_bins=80, vocab_size=60,
+        encoder_ffn_dim=24, decoder_ffn_dim=24, max_source_positions=50 * seconds, num_mel_bins=80, vocab_size=60,
         encoder_layerdrop=0.5, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
     )  # fmt: skip
-    return config, transformers.WhisperFeatureExtractor(chunk_length=2)
+    return config, transformers.WhisperFeatureExtractor(chunk_length=seconds)
 
 
 def _parakeet() -> tuple[object, object]:
@@ -74,7 +74,8 @@ _FAMILIES: dict[str, tuple[Callable[[], tuple[object, object]], str]] = {
     "w2v-bert": (lambda: _conformer(2), "Wav2Vec2BertModel"),
     "best-rq": (lambda: _conformer(4), "Wav2Vec2BertForCTC"),
     "conv-speech": (_conv_speech, "ConvSpeechForCTC"),
-    "whisper": (_whisper, "WhisperForConditionalGeneration"),
+    "whisper": (lambda: _whisper(2), "WhisperForConditionalGeneration"),
+    "whisper-long": (lambda: _whisper(9), "WhisperForConditionalGeneration"),
     "parakeet": (_parakeet, "ParakeetForCTC"),
 }
 

@@ -110,6 +110,38 @@ def test_whisper_refuses_audio_beyond_its_window(encoder_folders: dict[str, Path
         encoder.prepare([np.zeros(40000, dtype=np.float32)])
 
 
+def test_whisper_pads_a_clip_to_the_window_that_fits_it(encoder_folders: dict[str, Path]) -> None:
+    clips = [np.ones(size, dtype=np.float32) for size in (8000, 16000 * 3, 16000 * 7)]
+    fitting = load_front_end(encoder_folders["whisper-long"]).prepare(clips)
+    assert fitting["window_lengths"].tolist() == [100, 200, 400]  # 2, 4 and 8 s: some silence is left behind the clip
+    full = load_front_end(encoder_folders["whisper-long"], window="full").prepare(clips)
+    assert full["window_lengths"].tolist() == [450, 450, 450]
+    assert fitting["frame_lengths"].tolist() == full["frame_lengths"].tolist() == [25, 150, 350]
+
+
+def test_a_clip_in_whispers_own_window_gives_what_another_window_would_not(encoder_folders: dict[str, Path]) -> None:
+    folder, rng = encoder_folders["whisper-long"], np.random.default_rng(1)
+    clips = [(0.1 * rng.standard_normal(size)).astype(np.float32) for size in (9000, 100_000, 30_000, 9500)]
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    features = extractor(clips, sampling_rate=16000, return_tensors="pt")
+    with torch.no_grad():
+        expected = transformers.AutoModel.from_pretrained(folder).eval().encoder(**features).last_hidden_state
+    full = encode(load_encoder(folder, window="full"), clips).hidden_states[-1]
+    torch.testing.assert_close(full, expected[:, : full.shape[1]], atol=1e-4, rtol=1e-3)
+    fitting = encode(load_encoder(folder), clips).hidden_states[-1]
+    assert (fitting[0, :28] - full[0, :28]).abs().max() > 1e-3
+
+
+def test_clips_of_unlike_windows_do_not_change_each_other(encoder_folders: dict[str, Path]) -> None:
+    encoder, rng = load_encoder(encoder_folders["whisper-long"]), np.random.default_rng(1)
+    clips = [(0.1 * rng.standard_normal(size)).astype(np.float32) for size in (9000, 100_000, 30_000, 9500)]
+    batch = encode(encoder, clips)
+    for row, clip in enumerate(clips):
+        alone = encode(encoder, [clip])
+        together = batch.hidden_states[:, row, : int(batch.lengths[row])]
+        torch.testing.assert_close(together, alone.hidden_states[:, 0], atol=2e-5, rtol=1e-4)
+
+
 def test_too_short_or_stereo_audio_is_refused(encoder_folders: dict[str, Path]) -> None:
     encoder = load_encoder(encoder_folders["best-rq"])
     with pytest.raises(AudioError, match="too short"):

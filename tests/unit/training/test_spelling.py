@@ -13,7 +13,7 @@ from speechverse.encoders import EncoderOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseForConditionalGeneration, modeling_speechverse
-from speechverse.training import train
+from speechverse.training import loss, train
 from speechverse.training.loss import ExampleLosses, spelling_losses
 from speechverse.training.recipe import Recipe
 from speechverse.types import IGNORED
@@ -58,7 +58,8 @@ def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pyt
         optimizer.zero_grad()
     assert losses.nll.max() < 0.5
     assert losses.num_tokens.tolist() == [5, 3]
-    output = model(targets, targets, encoder_output=heard, spelling=True)
+    every = torch.arange(model.config.audio_token_id)
+    output = model(targets, targets, encoder_output=heard, spelling=every)
     assert output.lengths.tolist() == [18, 15]
     assert greedy_ids(output.logits, output.lengths, model.config.pad_id) == [[9, 31, 31, 57], [88, 12]]
 
@@ -70,6 +71,19 @@ def test_a_position_near_to_no_token_spells_none_and_one_at_a_token_that_one(num
     chances = (modeling_speechverse._sharpness(num_tokens) * cosines).softmax(dim=-1)
     assert chances[0, 0] > 0.75
     assert chances[1, 7] > 0.75
+
+
+def test_of_a_large_vocabulary_a_step_sees_its_own_tokens_and_some_others(model, monkeypatch) -> None:
+    monkeypatch.setattr(loss, "_MOST_CANDIDATES", 50)
+    seen = []
+    original = model.forward
+    monkeypatch.setattr(model, "forward", lambda *a, **k: seen.append(k["spelling"].tolist()) or original(*a, **k))
+    width, layers, end = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers, model.config.end_id
+    heard = EncoderOutput(torch.randn(layers, 1, 20, width), torch.tensor([20]))
+    for labels in ([9, 31, end], [9, 31, end], [9, 32, end]):
+        assert spelling_losses_of(model, torch.tensor([labels]), heard, [None]).nll > 0
+    assert all({9, model.config.pad_id} <= set(tokens) and 45 <= len(tokens) <= 50 for tokens in seen)
+    assert seen[0] == seen[1] != seen[2]  # a resumed run meets the same ones
 
 
 def test_nothing_is_learnt_of_a_clip_that_could_not_be_used(model) -> None:
