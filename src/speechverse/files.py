@@ -22,6 +22,39 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+_SIGNATURES = {
+    b"\x1f\x8b": "is compressed with gzip: unpack it first (gunzip)",
+    b"BZh": "is compressed with bzip2: unpack it first (bunzip2)",
+    b"\xfd7zXZ\x00": "is compressed with xz: unpack it first (unxz)",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd: unpack it first (unzstd)",
+    b"PK\x03\x04": "is a zip archive: unpack it first (unzip)",
+    b"PAR1": "is a Parquet table: write its rows as text first",
+    b"\xff\xfe": "is UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)",
+    b"\xfe\xff": "is UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)",
+}
+"""How files begin that are often given where text is wanted, and what to do."""
+
+
+def read_text(path: Path) -> str:
+    """A file's text, which must be UTF-8; a byte order mark is left out.
+
+    Raises:
+        OSError: If it cannot be opened.
+        ValueError: If it is something else; says what, as the rest of a sentence about the file.
+    """
+    raw = path.read_bytes()
+    for signature, cause in _SIGNATURES.items():
+        if raw.startswith(signature):
+            raise ValueError(cause)
+    if raw[:100].count(0) >= len(raw[:100]) / 3 > 0:
+        raise ValueError("is no text, or UTF-16 or UTF-32 without a mark: save it as UTF-8")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8") from None
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a small file, whole or not at all.
 

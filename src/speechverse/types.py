@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Seconds = float
 """A duration or a point in time, in seconds."""
@@ -32,6 +32,16 @@ class AudioRef:
     duration: Seconds | None = None
 
 
+class Origin(NamedTuple):
+    """The line of a file that something was read from; lines count from 1."""
+
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path} line {self.line}"
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """One labelled stretch of audio; it knows nothing of tasks.
@@ -44,6 +54,7 @@ class Utterance:
         speaker: Who speaks, if known.
         language: BCP-47 code of the speech, if known.
         labels: Everything else known of it, by label field (`intent`, `slots`, `emotion`, ...; see docs/data.md).
+        origin: Where it was read, for people; it is no part of what the utterance is.
     """
 
     id: str
@@ -53,6 +64,12 @@ class Utterance:
     speaker: str | None = None
     language: str | None = None
     labels: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def place(self) -> str:
+        """Where to look for it: file and line, or its id."""
+        return str(self.origin) if self.origin else f"clip '{self.id}'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import json as json_format
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.encoders import SpeechEncoder
     from speechverse.evaluation import EvaluationSettings, Results
-    from speechverse.evaluation.runner import Watch
+    from speechverse.evaluation.clips import Watch
+    from speechverse.evaluation.journal import Journal
 
 CacheMode = Literal["temporary", "keep", "none"]
 
@@ -85,7 +85,9 @@ def command(
     settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
     results = run(model, opened, settings, output, device=device, quiet=json, cache=cache)
     if json:
-        typer.echo(json_format.dumps({"output": str(output), **asdict(results)}))
+        from speechverse.evaluation.results import as_plain
+
+        typer.echo(json_format.dumps({"output": str(output), **as_plain(results)}))
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -118,9 +120,7 @@ def run(
     cache: CacheMode = "temporary",
 ) -> Results:
     """Loads, evaluates, writes results and page, prints the table."""
-    from rich.console import Console
-
-    from speechverse.evaluation import evaluate, results_table, write_report
+    from speechverse.evaluation import evaluate, write_report
     from speechverse.evaluation.provenance import describe, find_recogniser, training_log
     from speechverse.evaluation.systems import CtcCascade
     from speechverse.pipeline import SpeechVerse
@@ -132,29 +132,59 @@ def run(
         if recogniser is None and not quiet:
             typer.echo(f"{CtcCascade.name} is left out: {why_none}", err=True)
 
-    def measure(features: Path | None) -> Results:
-        with progress(quiet) as watch:
-            return evaluate(
-                loaded.model,
-                loaded.processor,
-                corpus,
-                settings,
-                output=output,
-                features=features,
-                recogniser=recogniser,
-                about_model=describe(loaded.model, model),
-                watch=watch,
-            )
+    with _answers_kept(output, quiet) as journal:
 
-    results = _with_room(measure, output, cache, loaded.model.encoder)
-    page = write_report(output, training_log(model))
+        def measure(features: Path | None) -> Results:
+            with progress(quiet) as watch:
+                return evaluate(
+                    loaded.model,
+                    loaded.processor,
+                    corpus,
+                    settings,
+                    output=output,
+                    features=features,
+                    recogniser=recogniser,
+                    about_model=describe(loaded.model, model),
+                    watch=watch,
+                    journal=journal,
+                )
+
+        results = _with_room(measure, output, cache, loaded.model.encoder)
+        page = write_report(output, training_log(model))
     if not quiet:
-        console = Console()
-        console.print(results_table(results))
-        for note in results.notes:
-            console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
-        typer.echo(f"results {output / 'results.json'}\npage    {page}")
+        _show(results, output, page)
     return results
+
+
+@contextmanager
+def _answers_kept(output: Path, quiet: bool) -> Iterator[Journal]:
+    """The answers made so far, kept until results and page are written; says so when they are not."""
+    from speechverse.evaluation.journal import answers_kept
+
+    with answers_kept(output) as journal:
+        if journal.num_found and not quiet:
+            typer.echo(f"going on: {journal.num_found:,} answers of a run that did not end are in '{output}'", err=True)
+        try:
+            yield journal
+        except BaseException:
+            if journal.kept:
+                told = f"{len(journal.kept):,} answers made so far are kept in '{journal.path}'"
+                typer.echo(f"{told}; the same command goes on from them", err=True)
+            raise
+
+
+def _show(results: Results, output: Path, page: Path) -> None:
+    from rich.console import Console
+
+    from speechverse.evaluation import not_measured_table, results_table
+
+    console = Console()
+    console.print(results_table(results))
+    if (left_out := not_measured_table(results)) is not None:
+        console.print(left_out)
+    for note in (*results.left_out, *results.notes):
+        console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
+    typer.echo(f"results {output / 'results.json'}\npage    {page}")
 
 
 def open_corpus(path: Path, split: str) -> Corpus:

@@ -9,7 +9,7 @@ from speechverse.data.labels import collect_labels
 from speechverse.data.loader import LoadedStep, PlanLoader
 from speechverse.data.mixture import Mixture, MixtureItem
 from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch
-from speechverse.data.render import limited, render_for_evaluation
+from speechverse.data.render import Rendered, limited, render_for_evaluation, render_split
 
 __all__ = [
     "Batch",
@@ -25,10 +25,12 @@ __all__ = [
     "Mixture",
     "MixtureItem",
     "PlanLoader",
+    "Rendered",
     "collect_labels",
     "encoder_fingerprint",
     "limited",
     "measured_by",
     "render_for_evaluation",
+    "render_split",
     "write_corpus",
 ]

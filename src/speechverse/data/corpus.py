@@ -103,7 +103,7 @@ class Corpus:
         if description.get("format") != FORMAT:
             raise CorpusError(f"{folder} has corpus format {description.get('format')}; this version reads {FORMAT}")
         try:
-            name, labels = description["name"], as_label_sets(description["labels"])
+            name, labels = description["name"], as_label_sets(description["labels"], str(folder / DESCRIPTION))
             sources: dict[str, Load | list[Utterance]] = {
                 split: _loader(folder, split, about) for split, about in description["splits"].items()
             }
@@ -132,7 +132,7 @@ class Corpus:
         Raises:
             CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
         """
-        given = as_label_sets(labels or {})
+        given = as_label_sets(labels or {}, f"the labels given for corpus '{name}'")
         length_of = cache(length_or_fault)
         read = {split: read_jsonl(Path(path), given, max_bad_share, length_of) for split, path in paths.items()}
         everyone = [utterance for utterances, _ in read.values() for utterance in utterances]
@@ -177,7 +177,9 @@ def write_corpus(
         utterances = list(utterances)
         about[split] = write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen)
         everyone += utterances
-    sets = collect_labels(everyone) if labels is None else as_label_sets(labels)
+    sets = (
+        collect_labels(everyone) if labels is None else as_label_sets(labels, f"the labels given for corpus '{name}'")
+    )
     described = {field: dict(known.descriptions) for field, known in sets.items()}
     description = {"name": name, "format": FORMAT, "splits": about, "labels": described, **(extra or {})}
     write_text(folder / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False) + "\n")

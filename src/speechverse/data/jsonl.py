@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from speechverse.audio import duration_of
 from speechverse.data.labels import check_names, normalise_labels
+from speechverse.data.lines import Lines
 from speechverse.errors import AudioError, CorpusError
 from speechverse.tasks import LabelSet
-from speechverse.types import AudioRef, Seconds, Utterance
+from speechverse.types import AudioRef, Origin, Seconds, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -56,37 +56,59 @@ def read_jsonl(
     Raises:
         CorpusError: If a line is wrong or its audio missing (with the line's number), or too many clips are bad.
     """
-    utterances: list[Utterance] = []
-    skipped: dict[str, str] = {}
-    lines = list(entries(path))
-    ids = _Ids({str(entry["id"]) for _, entry in lines if entry.get("id") is not None})
-    for number, entry in lines:
+    lines = Lines.read(path)
+    ids = _Ids({str(entry["id"]) for _, entry in lines.objects if entry.get("id") is not None})
+    read: dict[str, Utterance | AudioError] = {}
+
+    def use(number: int, entry: dict[str, Any]) -> None:
+        audio = _typed(entry, "audio", str)
+        if not audio:
+            raise ValueError("has no 'audio', the path of the sound file")
+        name = ids.of(entry, audio)
         try:
-            audio = _typed(entry, "audio", str)
-            if audio is None:
-                raise ValueError("has no 'audio', the path of the sound file")
-            name = ids.of(entry, audio)
-            utterances.append(_utterance(name, entry, path.parent / audio, labels, length_of))
-        except ValueError as error:
-            raise CorpusError(f"{path} line {number}: {error}") from None
+            read[name] = _utterance(name, entry, path.parent / audio, labels, length_of, Origin(path, number))
         except AudioError as error:
-            skipped[name] = str(error)
+            read[name] = error
+
+    lines.each(use)
+    if len(lines.faults) == 1:
+        raise CorpusError(f"{path} line {lines.faults[0][0]}: {lines.faults[0][1]}")
+    if lines.faults:
+        raise lines.refusal("are wrong")
+    utterances = [found for found in read.values() if isinstance(found, Utterance)]
+    skipped = {name: str(found) for name, found in read.items() if isinstance(found, AudioError)}
     _judge(path, len(utterances), skipped, max_bad_share)
     return utterances, skipped
 
 
-def _utterance(name: str, entry: dict, path: Path, labels: Mapping[str, LabelSet], length_of: LengthOf) -> Utterance:
+def _utterance(
+    name: str,
+    entry: dict[str, Any],
+    path: Path,
+    labels: Mapping[str, LabelSet],
+    length_of: LengthOf,
+    origin: Origin,
+) -> Utterance:
     """Raises ValueError where the line is wrong, and AudioError where the clip cannot be used."""
     found = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
     check_names(found, labels)
-    if not path.is_file():
-        raise ValueError(f"the audio file {path} is missing (paths are relative to the JSONL's folder)")
+    start, duration = (_seconds(entry, key) for key in ("start", "duration"))
+    said = {key: _typed(entry, key, str) for key in ("text", "speaker", "language")}
+    _check_there(path)
     length = length_of(path)
     if isinstance(length, AudioError):
         raise length
-    ref, duration = _part(entry, path, length)
-    said = {key: _typed(entry, key, str) for key in ("text", "speaker", "language")}
-    return Utterance(name, ref, duration, labels=found, **said)
+    ref, duration = _part(start or 0.0, duration, path, length)
+    return Utterance(name, ref, duration, labels=found, origin=origin, **said)
+
+
+def _check_there(path: Path) -> None:
+    try:
+        there = path.is_file()
+    except OSError as error:  # a name longer than the system takes, a folder that is not ours
+        raise ValueError(f"the audio file {path} cannot be opened: {error.strerror}") from None
+    if not there:
+        raise ValueError(f"the audio file {path} is missing (paths are relative to the JSONL's folder)")
 
 
 def _judge(path: Path, good: int, skipped: Mapping[str, str], max_bad_share: float) -> None:
@@ -100,30 +122,6 @@ def _judge(path: Path, good: int, skipped: Mapping[str, str], max_bad_share: flo
     if good == 0 or len(skipped) > allowed_bad(max_bad_share, total):
         raise CorpusError(f"{told}; more than {max_bad_share:.1%} are refused: mend them or take them out")
     log.warning("%s; they are left out", told)
-
-
-def entries(path: Path) -> Iterator[tuple[int, dict]]:
-    """Every line's number, from 1, and object; empty lines are passed over.
-
-    Raises:
-        CorpusError: If the file is missing, no text, or a line is no JSON object.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError:
-        raise CorpusError(f"the JSONL file {path} is missing") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"the JSONL file {path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise CorpusError(f"{path} line {number}: not JSON: {error}") from None
-        if not isinstance(entry, dict):
-            raise CorpusError(f"{path} line {number}: should be one JSON object, not {line[:40]!r}")
-        yield number, entry
 
 
 def _typed(entry: dict, key: str, kind: type) -> Any:
@@ -144,6 +142,8 @@ class _Ids:
     def of(self, entry: dict, audio: str) -> str:
         """The line's own id; else one made of the audio's path and start, numbered where that is taken."""
         own, start = entry.get("id"), entry.get("start") or 0
+        if own is not None and (isinstance(own, bool) or not isinstance(own, str | int) or not str(own).strip()):
+            raise ValueError(f"'id' should be a name or a whole number, not {own!r}")
         made_up = Path(audio).with_suffix("").as_posix() + (f"@{start}" if start else "")
         name = unique = made_up if own is None else str(own)
         if own is not None and name in self.used:
@@ -155,9 +155,7 @@ class _Ids:
         return unique
 
 
-def _part(entry: dict, path: Path, length: Seconds) -> tuple[AudioRef, Seconds]:
-    start, duration = (_seconds(entry, key) for key in ("start", "duration"))
-    begin = start or 0.0
+def _part(begin: Seconds, duration: Seconds | None, path: Path, length: Seconds) -> tuple[AudioRef, Seconds]:
     if duration == 0 or begin >= length or begin + (duration or 0.0) > length + _SLACK:
         raise ValueError(f"start {begin:g} s and duration {duration} do not fit the {length:.2f} s of {path}")
     if duration is None:

@@ -16,9 +16,11 @@ from pydantic import (
     ValidationError,
 )
 
-from speechverse.errors import unknown_name
+from speechverse.errors import CorpusError, TaskError, unknown_name
 from speechverse.tasks import LabelSet
+from speechverse.tasks.labels import label_key
 from speechverse.types import Utterance
+from speechverse.yaml_files import UNQUOTED
 
 INVENTORY_FIELDS = ("intent", "domain", "slots", "emotion", "sentiment", "accent")
 """Fields with a set of names, which `collect_labels` gathers (for `slots`: the names of the slots)."""
@@ -28,19 +30,24 @@ def _as_pairs(value: Any) -> Any:
     return [list(pair) for pair in value.items()] if isinstance(value, Mapping) else value
 
 
-def _said(value: str) -> str:
-    if not value.strip():
-        raise ValueError("empty")
+def _named(value: str) -> str:
+    if not label_key(value):
+        raise ValueError("nameless")
     return value
 
 
-_NAME = TypeAdapter(Annotated[StrictStr, AfterValidator(_said)])
-_PAIR = Annotated[list[StrictStr], Field(min_length=2, max_length=2)]
+def _named_pair(pair: list[str]) -> list[str]:
+    _named(pair[0])
+    return pair
+
+
+_NAME = TypeAdapter(Annotated[StrictStr, AfterValidator(_named)])
+_PAIR = Annotated[list[StrictStr], Field(min_length=2, max_length=2), AfterValidator(_named_pair)]
 _KINDS: dict[str, tuple[TypeAdapter, str]] = {
-    **dict.fromkeys(("intent", "domain", "emotion", "sentiment", "accent"), (_NAME, "a non-empty string")),
+    **dict.fromkeys(("intent", "domain", "emotion", "sentiment", "accent"), (_NAME, "a string with a letter or digit")),
     "slots": (
         TypeAdapter(Annotated[list[_PAIR], BeforeValidator(_as_pairs)]),
-        'an object {"name": "value"} or a list of [name, value] pairs',
+        'an object {"name": "value"} or a list of [name, value] pairs, each name with a letter or digit',
     ),
     "keywords": (TypeAdapter(list[StrictStr]), "a list of strings"),
     "translations": (TypeAdapter(dict[StrictStr, StrictStr]), 'an object {"de": "text", ...}'),
@@ -80,25 +87,70 @@ def names_used(labels: Mapping[str, Any], field: str) -> list[str]:
 
 
 def collect_labels(utterances: Iterable[Utterance]) -> dict[str, LabelSet]:
-    """Gathers every label name in use, sorted, with empty descriptions."""
-    found: dict[str, set[str]] = {}
-    for utterance in utterances:
+    """Gathers every label name in use, sorted, with empty descriptions.
+
+    Raises:
+        CorpusError: If two names read alike in an answer; says where each is first used.
+    """
+    return gather_names((utterance.labels, utterance.place) for utterance in utterances)
+
+
+def gather_names(labelled: Iterable[tuple[Mapping[str, Any], str]]) -> dict[str, LabelSet]:
+    """As `collect_labels`, from labels and the place they stand at."""
+    found: dict[str, dict[str, str]] = {}
+    for labels, place in labelled:
         for field in INVENTORY_FIELDS:
-            if names := names_used(utterance.labels, field):
-                found.setdefault(field, set()).update(names)
+            for name in names_used(labels, field):
+                found.setdefault(field, {}).setdefault(name, place)
+    for field, places in found.items():
+        _refuse_alike(field, places)
     return {field: LabelSet(field, dict.fromkeys(sorted(names), "")) for field, names in sorted(found.items())}
 
 
-def as_label_sets(labels: Mapping[str, Any]) -> dict[str, LabelSet]:
-    """Label sets from what a user or a file writes: field to names, or to names with descriptions."""
+def _refuse_alike(field: str, places: Mapping[str, str]) -> None:
+    seen: dict[str, str] = {}
+    for name, place in places.items():
+        other = seen.setdefault(label_key(name), name)
+        if other != name:
+            raise CorpusError(
+                f"labels '{other}' ({places[other]}) and '{name}' ({place}) of '{field}' read alike in an answer, "
+                "whose case and punctuation do not count; write them one way, or give one another name"
+            )
+
+
+def as_label_sets(labels: Mapping[str, Any], place: str) -> dict[str, LabelSet]:
+    """Label sets from what a user or a file writes: field to names, or to names with descriptions.
+
+    Args:
+        labels: What is written.
+        place: Where, for errors.
+
+    Raises:
+        CorpusError: If it is something else, a name has no letter or digit, or two read alike in an answer.
+    """
     sets = {}
     for field, names in labels.items():
         if isinstance(names, LabelSet):
             sets[field] = names
-        else:
-            described = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names, "")
+            continue
+        if not _is_label_set(names):
+            raise CorpusError(
+                f"{place}: '{field}' should be names with descriptions (name: text) or a list of names, all of them "
+                f"text, not {str(names)[:60]}; {UNQUOTED}"
+            )
+        described = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names, "")
+        try:
             sets[field] = LabelSet(field, described)
+        except TaskError as error:
+            raise CorpusError(f"{place}: {error}") from None
     return sets
+
+
+def _is_label_set(names: Any) -> bool:
+    if not isinstance(names, Mapping | list | tuple):
+        return False
+    texts = [*names, *names.values()] if isinstance(names, Mapping) else names
+    return all(isinstance(text, str) for text in texts)
 
 
 def check_names(labels: Mapping[str, Any], inventory: Mapping[str, LabelSet]) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from lhotse.serialization import deserialize_item
 
 from speechverse.audio import duration_of
 from speechverse.data.labels import normalise_labels
+from speechverse.data.lines import parse_object
 from speechverse.errors import CorpusError
-from speechverse.files import written_aside
-from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
+from speechverse.files import read_text, written_aside
+from speechverse.types import SAMPLING_RATE, AudioRef, Origin, Utterance
 
 
 def _header(path: Path) -> tuple[int, int]:
@@ -65,7 +67,7 @@ def to_cut(utterance: Utterance, folder: Path) -> MonoCut:
     )
 
 
-def from_cut(cut: Any, folder: Path) -> Utterance:
+def from_cut(cut: Any, folder: Path, origin: Origin | None = None) -> Utterance:
     """The utterance of a lhotse cut with at most one supervision.
 
     Raises:
@@ -75,6 +77,10 @@ def from_cut(cut: Any, folder: Path) -> Utterance:
     if not isinstance(cut, MonoCut) or cut.recording is None or len(cut.supervisions) > 1:
         raise ValueError(
             f"'{getattr(cut, 'id', '?')}': expected a MonoCut with a recording and at most one supervision"
+        )
+    if not (cut.start >= 0 and cut.duration > 0):
+        raise ValueError(
+            f"cut '{cut.id}' starts at {cut.start} s and is {cut.duration} s long; that is no stretch of audio"
         )
     source = _only_source(cut)
     whole = cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-4
@@ -87,6 +93,7 @@ def from_cut(cut: Any, folder: Path) -> Utterance:
         speaker=told.speaker,
         language=told.language,
         labels=normalise_labels(told.custom or {}),
+        origin=origin,
     )
 
 
@@ -156,8 +163,8 @@ def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterat
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                utterance = from_cut(deserialize_item(json.loads(line)), folder)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+                utterance = from_cut(deserialize_item(parse_object(line)), folder, Origin(path, number))
+        except Exception as error:  # lhotse raises what it happens to meet, assertions too
             raise CorpusError(f"{path} line {number}: not a cut this can read: {error}") from error
         if not os.path.exists(utterance.audio.path):
             raise CorpusError(f"{path} line {number}: the audio file {utterance.audio.path} is missing")
@@ -173,7 +180,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             yield from enumerate(lines, start=1)
     except FileNotFoundError:
         raise CorpusError(f"the manifest {path} is missing") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise CorpusError(f"the manifest {path} cannot be read: {error}") from error
 
 
@@ -184,10 +191,10 @@ def read_json(path: Path) -> Mapping[str, Any]:
         CorpusError: If it is missing or no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError:
         raise CorpusError(f"{path} is missing: {path.parent} is not a corpus folder, or was not finished") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CorpusError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise CorpusError(f"{path} should hold one JSON object")

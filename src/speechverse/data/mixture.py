@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from speechverse.data.asking import Askable, LeftOut, applicable, labels_for
 from speechverse.data.corpus import Corpus
-from speechverse.errors import CorpusError, RecipeError
+from speechverse.errors import RecipeError
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.tasks import Ask, LabelSet, OneOf, Task, get_task
 from speechverse.types import Example, Utterance
@@ -83,7 +84,7 @@ class _Walk:
 
 @dataclass(frozen=True)
 class _Source:
-    """An item made ready: the utterances that its task applies to, and how many it does not.
+    """An item made ready: what its task can be asked of.
 
     Attributes:
         walks: One, or one for each answer, each value of a field, or both.
@@ -91,11 +92,18 @@ class _Source:
 
     name: str
     task: Task
-    utterances: list[Utterance]
+    askable: Askable
     walks: list[_Walk]
     labels: LabelSet | None
     vocabulary: tuple[str, ...]
-    left_out: int
+
+    @property
+    def utterances(self) -> list[Utterance]:
+        return self.askable.utterances
+
+    @property
+    def left_out(self) -> LeftOut:
+        return self.askable.left_out
 
 
 @dataclass
@@ -151,7 +159,8 @@ class Mixture:
         utterance = source.utterances[draw.utterance]
         rng = rng_for(self.seed, "example", draw.cycle, source.name, utterance.id)
         ask = Ask(rng, labels=source.labels, vocabulary=source.vocabulary, reworded=self.reworded)
-        return source.task.render(utterance, ask)
+        only = source.askable.only.get(utterance.id)
+        return source.task.render(utterance, ask, rng.choice(only) if only else None)
 
     def loss_weight(self, draw: Draw) -> float:
         return self.items[draw.item].loss_weight
@@ -174,6 +183,15 @@ class Mixture:
             for utterance in source.utterances:
                 digest.update(_identity(utterance))
         return digest.hexdigest()
+
+
+def examples_digest(weighted: Iterable[tuple[Example, float]]) -> str:
+    """Changes whenever other examples, asked otherwise or weighed otherwise, would be."""
+    digest = hashlib.sha256()
+    for example, weight in weighted:
+        digest.update(_identity(example.utterance))
+        digest.update(repr((example.id, example.instruction, example.target, example.choices, weight)).encode())
+    return digest.hexdigest()
 
 
 def _identity(utterance: Utterance) -> bytes:
@@ -203,13 +221,10 @@ def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:
 
 def _source(item: MixtureItem, vocabulary: tuple[str, ...]) -> _Source:
     task = get_task(item.task) if isinstance(item.task, str) else item.task
-    everyone = item.corpus.utterances(item.split)
-    utterances = applicable(task, item.corpus, item.split)
+    found = applicable(task, item.corpus, item.split, vocabulary)
     name = f"{item.corpus.name}/{item.split}/{task.name}"
-    walks = _walks(name, _groups(name, task, utterances, item.balanced))
-    left_out = len(everyone) - len(utterances)
-    labels = labels_for(task, item.corpus)
-    return _Source(name, task, utterances, walks, labels, vocabulary, left_out)
+    walks = _walks(name, _groups(name, task, found.utterances, item.balanced))
+    return _Source(name, task, found, walks, labels_for(task, item.corpus), vocabulary)
 
 
 def _walks(name: str, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> list[_Walk]:
@@ -249,28 +264,6 @@ def _value(name: str, utterance: Utterance, field: str, closed: bool) -> str:
             + (", or true for the answers" if closed else "")
         )
     return str(utterance.labels[field])
-
-
-def applicable(task: Task, corpus: Corpus, split: str) -> list[Utterance]:
-    """The utterances of a split that carry what a task asks for.
-
-    Raises:
-        CorpusError: If none does, with what is missing.
-    """
-    everyone = corpus.utterances(split)
-    utterances = [utterance for utterance in everyone if task.applies_to(utterance)]
-    if not utterances:
-        lacks = f"; the first lacks {task.missing(everyone[0])}" if everyone else ""
-        raise CorpusError(
-            f"corpus '{corpus.name}', split '{split}': none of its {len(everyone)} utterances fits task "
-            f"'{task.name}'{lacks}. Choose another task or add the labels"
-        )
-    return utterances
-
-
-def labels_for(task: Task, corpus: Corpus) -> LabelSet | None:
-    """The corpus's own label set for a task's field, if it has one."""
-    return corpus.labels.get(task.label_field) if task.label_field else None
 
 
 def _shares(items: Sequence[MixtureItem], sizes: Sequence[int], temperature: float) -> list[float]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
+from speechverse.data.asking import LeftOut, applicable, labels_for
 from speechverse.data.corpus import Corpus
-from speechverse.data.mixture import applicable, labels_for
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.tasks import Ask, Task, get_task
 from speechverse.types import Example, Utterance
 
+log = logging.getLogger(__name__)
 
-def render_for_evaluation(
+
+@dataclass(frozen=True)
+class Rendered:
+    """A split asked one task: the examples, in the manifest's order, and what of the split is not asked."""
+
+    examples: list[Example]
+    left_out: LeftOut
+
+
+def render_split(
     corpus: Corpus,
     split: str,
     task: Task | str,
@@ -20,7 +32,7 @@ def render_for_evaluation(
     wording: Literal["seen", "held_out"] = "held_out",
     limit: int | None = None,
     seed: int = 0,
-) -> list[Example]:
+) -> Rendered:
     """Renders a split for a task; each example depends on seed, task and utterance alone.
 
     Args:
@@ -32,23 +44,40 @@ def render_for_evaluation(
         seed: Seed of the choice and of every draw.
 
     Returns:
-        The examples in the manifest's order; a task that asks several things of one clip gives one example each.
+        The examples; a task that asks several things of one clip gives one example each.
 
     Raises:
         CorpusError: If no utterance of the split has what the task asks for.
     """
     task = get_task(task) if isinstance(task, str) else task
-    utterances = limited(applicable(task, corpus, split), limit, seed)
     labels, vocabulary = labels_for(task, corpus), corpus.keywords(split)
-    return [
+    found = applicable(task, corpus, split, vocabulary)
+    examples = [
         task.render(
             utterance,
             Ask(rng_for(seed, task.name, utterance.id), wording, labels, training=False, vocabulary=vocabulary),
             variant,
         )
-        for utterance in utterances
-        for variant in task.variants(utterance)
+        for utterance in limited(found.utterances, limit, seed)
+        for variant in found.variants(task, utterance)
     ]
+    return Rendered(examples, found.left_out)
+
+
+def render_for_evaluation(
+    corpus: Corpus,
+    split: str,
+    task: Task | str,
+    *,
+    wording: Literal["seen", "held_out"] = "held_out",
+    limit: int | None = None,
+    seed: int = 0,
+) -> list[Example]:
+    """The examples of `render_split` alone; labels that the task cannot use are logged."""
+    rendered = render_split(corpus, split, task, wording=wording, limit=limit, seed=seed)
+    if told := rendered.left_out.refused_told:
+        log.warning("corpus '%s', split '%s': not asked: %s", corpus.name, split, told)
+    return rendered.examples
 
 
 def limited(utterances: Sequence[Utterance], limit: int | None, seed: int = 0) -> Sequence[Utterance]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from speechverse.evaluation.systems import Parts as Parts
     from speechverse.evaluation.systems import System as System
     from speechverse.evaluation.systems import make_systems as make_systems
+    from speechverse.evaluation.table import not_measured_table as not_measured_table
     from speechverse.evaluation.table import results_table as results_table
 
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "load_answers": "results",
     "load_results": "results",
     "make_systems": "systems",
+    "not_measured_table": "table",
     "results_table": "table",
     "write_report": "report",
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from speechverse.errors import UserError
-from speechverse.files import write_text
+from speechverse.files import full_disk_told, write_text
 
 SCHEMA = 1
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
@@ -42,7 +42,8 @@ class Score:
 class TaskReport:
     """A task as it was evaluated; `metrics` starts with the headline, `skipped` counts clips left out by reason.
 
-    `about_the_voice` says that no transcript tells its answer.
+    `about_the_voice` says that no transcript tells its answer; `not_asked` counts the clips of the split that lack what
+    the task asks for, by what they lack.
     """
 
     name: str
@@ -52,6 +53,16 @@ class TaskReport:
     num_examples: int
     skipped: Mapping[str, int]
     about_the_voice: bool = False
+    not_asked: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NotMeasured:
+    """A task that was to be evaluated and could not be, and why."""
+
+    name: str
+    title: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,7 @@ class Results:
         timings: What each system took for each task.
         hearing_seconds: Wall time of hearing all clips beforehand; None where each answer's time holds its own hearing.
         notes: What was left out, and why.
+        not_measured: Tasks that could not be evaluated.
         normalizer: Ids of all text normalisers under the scores; each score names its own.
         signatures: Metric to the tools and settings it was computed with.
     """
@@ -128,12 +140,22 @@ class Results:
     created: str = ""
     version: str = ""
     schema: int = SCHEMA
+    not_measured: Sequence[NotMeasured] = ()
 
     def score(self, task: str, system: str, metric: str | None = None, slice: str = WHOLE) -> Score | None:
         """One number (the task's headline metric if none is named), or None where it was not measured."""
         metric = metric or next(report.metrics[0] for report in self.tasks if report.name == task)
         wanted = (task, system, slice, metric)
         return next((s for s in self.scores if (s.task, s.system, s.slice, s.metric) == wanted), None)
+
+    @property
+    def left_out(self) -> list[str]:
+        """What of the tasks that were measured was left out, a line for each task and reason."""
+        return [
+            f"{report.name}: {count:,} left out, {reason}"
+            for report in self.tasks
+            for reason, count in report.skipped.items()
+        ]
 
     @property
     def guessing(self) -> str:
@@ -160,10 +182,24 @@ def save_results(folder: Path, results: Any, answers: Iterable[Mapping[str, Any]
         results: A dataclass.
         answers: Each a line.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(as_plain(answer), ensure_ascii=False) + "\n" for answer in answers)
+    content = json.dumps(as_plain(results), indent=1, ensure_ascii=False) + "\n"
+    with full_disk_told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULTS).unlink(missing_ok=True)
-    write_text(folder / ANSWERS, "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers))
-    write_text(folder / RESULTS, json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / ANSWERS, lines)
+    write_text(folder / RESULTS, content)
+
+
+def as_plain(value: Any) -> Any:
+    """What JSON can hold of dataclasses, mappings of any kind and sequences; keys become strings."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {member.name: as_plain(getattr(value, member.name)) for member in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(item) for item in value]
+    return value
 
 
 def load_results(folder: Path) -> Results:
@@ -178,9 +214,15 @@ def load_results(folder: Path) -> Results:
         raise UserError(f"no evaluation results in {folder}: {error}; run `speechverse evaluate` first") from error
     if raw.get("schema") != SCHEMA:
         raise UserError(f"{folder / RESULTS} has schema {raw.get('schema')}; this version reads {SCHEMA}")
-    kinds = {"tasks": TaskReport, "scores": Score, "timings": Timing, "confusions": Confusion}
+    kinds = {
+        "tasks": TaskReport,
+        "scores": Score,
+        "timings": Timing,
+        "confusions": Confusion,
+        "not_measured": NotMeasured,
+    }
     for name, kind in kinds.items():
-        raw[name] = [kind(**entry) for entry in raw[name]]
+        raw[name] = [kind(**entry) for entry in raw.get(name, ())]
     return Results(**raw)
 
 

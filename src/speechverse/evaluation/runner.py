@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from speechverse import __version__, audio
-from speechverse.data import Corpus, FeatureCache, render_for_evaluation
+from speechverse import __version__
+from speechverse.data import Corpus, Rendered, render_for_evaluation, render_split
+from speechverse.data.asking import UNUSABLE
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
-from speechverse.errors import AudioError, CorpusError, UserError
+from speechverse.errors import CorpusError, TaskError, UserError
+from speechverse.evaluation.clips import ExampleCheck, Watch, hear, why_too_bad
+from speechverse.evaluation.journal import AnswerKeys, Journal, answer_kept, answers_kept, at_once
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
     WHOLE,
     AnswerRecord,
     Confusion,
+    NotMeasured,
     Results,
     Score,
     TaskReport,
@@ -32,19 +35,19 @@ from speechverse.evaluation.results import (
 from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
 from speechverse.metrics import UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task, get_task, task_names
-from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
-
-logger = logging.getLogger(__name__)
+from speechverse.types import Answer, Example
 
 MAX_CONFUSION_LABELS = 64
-MAX_BAD_SHARE = 0.05
 TRAINING_EXAMPLES = 2000
 
-Watch = Callable[[int, int, str], None]
-"""Told of progress: how many are done, how many there are, and what is being done."""
-
-Asked = list[tuple[Task, list[Example]]]
+Asked = list[tuple[Task, Rendered]]
 """What a split is asked, task by task."""
+
+Planned = list[tuple[Task, list[Example]]]
+"""The same without what cannot be used."""
+
+Cell = tuple[Task, list[Example], System]
+"""What one system is asked of one task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,11 @@ def evaluate(
     recogniser: CtcRecogniser | None = None,
     about_model: Mapping[str, Any] | None = None,
     watch: Watch = lambda done, total, what: None,
+    journal: Journal | None = None,
 ) -> Results:
     """Evaluates a model and the systems beside it.
+
+    A task that cannot be measured on this split is left out, with its reason in the results.
 
     Args:
         model: The SpeechVerse model.
@@ -104,24 +110,41 @@ def evaluate(
         recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see `provenance.find_recogniser`).
         about_model: What the results say of the model (see `provenance.describe`).
         watch: Told of progress.
+        journal: Where answers are kept as they come; by default in `output`, until the results are written.
 
     Raises:
-        UserError: For an unknown task, system or split, or a corpus with more than 5 % of its clips unusable.
+        UserError: For an unknown task, system or split, or a split that no task can be measured on.
         CacheError: If `features` holds another encoder's outputs, or cannot be written to.
     """
+    if journal is None:
+        with answers_kept(output) as own:
+            return evaluate(
+                model,
+                processor,
+                corpus,
+                settings,
+                output=output,
+                features=features,
+                recogniser=recogniser,
+                about_model=about_model,
+                watch=watch,
+                journal=own,
+            )
     parts = Parts(model, processor, settings.decoding, None, _training_examples(corpus, settings), recogniser)
     systems = make_systems(settings.systems, parts)
-    run = _Run(settings, watch)
+    keys = AnswerKeys.of(model, about_model or {}, settings.decoding) if journal.path else None
+    run = _Run(settings, watch, journal, keys, at_once(model, settings.decoding))
     asked = run.ask(corpus)
-    if features is not None and any(system.hears for system in systems):
+    unheard = list(run.unanswered(asked, [system for system in systems if system.hears]))
+    if features is not None and unheard:
         started = time.perf_counter()
-        parts.cache = hear(model, processor, (example for _, some in asked for example in some), features, watch)
+        parts.cache = hear(model, processor, unheard, features, watch)
         run.hearing_seconds = round(time.perf_counter() - started, 3)
     plan = run.plan(corpus, asked, ExampleCheck(processor, parts.cache))
-    run.total = sum(len(examples) for _, examples in plan) * len(systems)
-    for task, examples in plan:
-        for system in systems:
-            run.measure(task, examples, system)
+    cells = [(task, examples, system) for task, examples in plan for system in systems]
+    run.recall(parts, cells)
+    for cell in run.measurable(cells):
+        run.measure(*cell)
     if "train" not in corpus.splits:
         run.notes += [
             f"{system.name}: the corpus has no training split, so {system.without_training}"
@@ -153,109 +176,73 @@ def _training_examples(corpus: Corpus, settings: EvaluationSettings) -> Callable
     return of
 
 
-def hear(model: Any, processor: Any, examples: Iterable[Example], folder: Path, watch: Watch) -> FeatureCache:
-    """Encoder outputs of every clip that can be heard as far as is known before it is, in the encoder's own precision.
-
-    How many may be unreadable is judged afterwards.
-    """
-    found = {example.utterance.id: example.utterance for example in examples}
-    limit = processor.max_audio_seconds
-    utterances = [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
-    encoder, dtype, done = model.encoder, model.encoder.model.dtype, 0
-    what = f"encoder outputs, {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
-
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        watch(done, len(utterances), what)
-
-    progress(0)
-    return FeatureCache.build(encoder, utterances, folder, dtype=dtype, max_bad_share=1.0, progress=progress)
-
-
-class ExampleCheck:
-    """Says why an example cannot be asked; each clip is tried once, before any system hears it."""
-
-    def __init__(self, processor: Any, cache: FeatureCache | None) -> None:
-        self.processor = processor
-        self.cache = cache
-        self.clips: dict[str, str | None] = {}
-
-    def __call__(self, example: Example) -> str | None:
-        utterance = example.utterance
-        if utterance.id not in self.clips:
-            self.clips[utterance.id] = self._clip(utterance)
-        return self.clips[utterance.id] or self._prompt(example)
-
-    def _clip(self, utterance: Utterance) -> str | None:
-        limit = self.processor.max_audio_seconds
-        if utterance.duration > limit:
-            return f"longer than {limit:g} s"
-        try:
-            self._try(utterance)
-        except AudioError as error:
-            logger.warning("clip %s is left out: %s", utterance.id, error)
-            return "unreadable"
-        return None
-
-    def _try(self, utterance: Utterance) -> None:
-        if self.cache is None:
-            audio.load(utterance.audio)
-        elif utterance not in self.cache:
-            self.cache[utterance]  # raises, saying why it is not there
-
-    def _prompt(self, example: Example) -> str | None:
-        limit = self.processor.config.llm_max_positions
-        num_samples = round(example.utterance.duration * SAMPLING_RATE)
-        if limit and self.processor.num_positions(example.instruction, num_samples=num_samples) > limit:
-            return f"longer than the LLM's {limit} positions"
-        return None
-
-
 @dataclass
 class _Run:
     """One evaluation on its way: what has been found so far."""
 
     settings: EvaluationSettings
     watch: Watch
+    journal: Journal
+    keys: AnswerKeys | None
+    at_once: int
     reports: list[TaskReport] = field(default_factory=list)
+    not_measured: list[NotMeasured] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
     confusions: list[Confusion] = field(default_factory=list)
     records: list[AnswerRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     hearing_seconds: float | None = None
-    done: int = 0
-    total: int = 0
+    part: int = 0
+    parts: int = 0
 
     def ask(self, corpus: Corpus) -> Asked:
-        """The examples of each task."""
+        """The examples of each task that can be asked."""
         settings, asked = self.settings, []
         corpus.utterances(settings.split)
         names = task_names() if settings.tasks == "all" else settings.tasks
         for task in map(get_task, dict.fromkeys(names)):
             try:
-                examples = render_for_evaluation(
+                rendered = render_split(
                     corpus, settings.split, task, wording=settings.wording, limit=settings.limit, seed=settings.seed
                 )
-            except CorpusError as error:
-                if settings.tasks != "all":
-                    raise
-                self.notes.append(f"{task.name}: not evaluated: {error}")
+            except (CorpusError, TaskError) as error:
+                self._leave_out(task, getattr(error, "reason", str(error)))
                 continue
-            asked.append((task, examples))
-        if not asked:
-            raise CorpusError(f"split '{settings.split}' of corpus '{corpus.name}' has labels for none of the tasks")
+            asked.append((task, rendered))
         return asked
 
-    def plan(self, corpus: Corpus, asked: Asked, check: ExampleCheck) -> Asked:
-        """The examples without clips that cannot be used; those are counted."""
+    def _leave_out(self, task: Task, reason: str) -> None:
+        self.not_measured.append(NotMeasured(task.name, task.title, reason))
+
+    def unanswered(self, asked: Asked, systems: Sequence[System]) -> Iterator[Example]:
+        """The examples that one at least of these systems has not answered yet."""
+        for _, rendered in asked:
+            for example in rendered.examples:
+                if not all(self._is_answered(system, example) for system in systems):
+                    yield example
+
+    def _is_answered(self, system: System, example: Example) -> bool:
+        return self.keys is not None and self.keys.are_kept(self.journal, system, example)
+
+    def plan(self, corpus: Corpus, asked: Asked, check: ExampleCheck) -> Planned:
+        """The examples without clips that cannot be used; those are counted.
+
+        Raises:
+            CorpusError: If no task is left.
+        """
         plan = []
-        for task, examples in asked:
+        for task, rendered in asked:
+            examples, left_out = rendered.examples, rendered.left_out
             reasons = [check(example) for example in examples]
             usable = [example for example, reason in zip(examples, reasons, strict=True) if reason is None]
             skipped = Counter(reason for reason in reasons if reason)
-            _refuse_if_bad(corpus, self.settings.split, len(examples), skipped)
+            if too_bad := why_too_bad(len(examples), skipped):
+                self._leave_out(task, too_bad)
+                continue
+            if left_out.refused:
+                skipped[UNUSABLE] += len(left_out.refused)
+                self.notes.append(f"{task.name}: not asked: {left_out.refused_told}")
             self.reports.append(
                 TaskReport(
                     task.name,
@@ -263,36 +250,70 @@ class _Run:
                     task.version,
                     task.metrics,
                     len(usable),
-                    skipped,
+                    dict(skipped),
                     about_the_voice=task.is_about_the_voice,
+                    not_asked=dict(left_out.lacking),
                 )
             )
             plan.append((task, usable))
             self.notes += filter(None, [_language_note(task, usable)])
+        if not plan:
+            reasons_told = "\n  ".join(f"{left.name}: {left.reason}" for left in self.not_measured)
+            raise CorpusError(
+                f"split '{self.settings.split}' of corpus '{corpus.name}': no task can be measured; mend the corpus "
+                f"or name others with --tasks\n  {reasons_told}"
+            )
+        self.notes += _not_asked(self.reports, len(corpus.utterances(self.settings.split)))
         return plan
+
+    def recall(self, parts: Parts, cells: Sequence[Cell]) -> None:
+        """Gives the systems the transcripts that their kept answers stood on, and notes what is kept."""
+        if self.keys is None or not self.journal.num_found:
+            return
+        for _, examples, system in cells:
+            for example in examples:
+                kept = self.journal.get(self.keys(system, example))
+                if kept and kept.answer.transcript is not None:
+                    known = parts.transcripts.setdefault(system.name, {})
+                    known[example.utterance.id] = kept.answer.transcript
+        self.notes.append(self.journal.note)
+
+    def measurable(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The tasks with the systems that can answer them; what others lack is noted."""
+        able = []
+        for task, examples, system in cells:
+            lack = system.missing(examples)
+            if lack is None:
+                able.append((task, examples, system))
+            elif lack != OPEN_SET:
+                self.notes.append(f"{task.name} by {system.name}: not measured: {lack}")
+        self.parts = len(able)
+        return able
 
     @contextmanager
     def _timed(self, task: Task, system: System, num_answers: int) -> Iterator[Callable[[int], None]]:
-        what, before, started = f"{task.name} · {system.name}", self.done, time.perf_counter()
+        """Gives what to tell of answers made or found."""
+        self.part, done, started = self.part + 1, 0, time.perf_counter()
+        what = f"{task.name} · {system.name} (part {self.part} of {self.parts})"
 
         def progress(count: int) -> None:
-            self.done += count
-            self.watch(self.done, self.total, what)
+            nonlocal done
+            done += count
+            self.watch(done, num_answers, what)
 
-        self.watch(self.done, self.total, what)
+        progress(0)
         yield progress
-        self.done = before + num_answers
         self.timings.append(Timing(task.name, system.name, round(time.perf_counter() - started, 3), num_answers))
 
     def measure(self, task: Task, examples: Sequence[Example], system: System) -> None:
         """Lets one system answer one task, and scores it."""
-        if lack := system.missing(examples):
-            self.total -= len(examples)
-            if lack != OPEN_SET:
-                self.notes.append(f"{task.name} by {system.name}: not measured: {lack}")
-            return
         with self._timed(task, system, len(examples)) as progress:
-            answers = system.answer(examples, progress)
+            if self.keys is None:
+                answers, before = system.answer(examples, progress), 0.0
+            else:
+                how = progress, self.at_once
+                answers, before = answer_kept(self.journal, self.keys, system, examples, *how)
+        self.timings[-1] = replace(self.timings[-1], seconds=round(self.timings[-1].seconds + before, 3))
         predictions = [task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)]
         self._score(task, system.name, examples, predictions)
         self._confuse(task, system.name, examples, predictions)
@@ -368,6 +389,7 @@ class _Run:
             signatures={name: text for name in sorted(metrics) if (text := get_metric(name).signature())},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,
+            not_measured=self.not_measured,
         )
 
 
@@ -387,14 +409,16 @@ def _language_note(task: Task, examples: Sequence[Example]) -> str | None:
     )
 
 
-def _refuse_if_bad(corpus: Corpus, split: str, num_examples: int, skipped: Counter[str]) -> None:
-    bad = skipped["unreadable"]
-    if bad > MAX_BAD_SHARE * num_examples or sum(skipped.values()) == num_examples:
-        counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
-        raise CorpusError(
-            f"split '{split}' of corpus '{corpus.name}': of {num_examples} examples {counts}; at most "
-            f"{MAX_BAD_SHARE:.0%} may be unreadable and some must be left; mend the corpus (the log names the clips)"
-        )
+def _not_asked(reports: Sequence[TaskReport], num_clips: int) -> list[str]:
+    """Clips that lack what a task asks for, tasks that lack it of as many together."""
+    tasks: dict[tuple[str, int], list[str]] = {}
+    for report in reports:
+        for reason, count in report.not_asked.items():
+            tasks.setdefault((reason, count), []).append(report.name)
+    return [
+        f"{', '.join(names)}: not asked of {count:,} of {num_clips:,} clips: {reason}"
+        for (reason, count), names in tasks.items()
+    ]
 
 
 def _slices_of(example: Example) -> tuple[str, ...]:

@@ -30,6 +30,18 @@ def results_table(results: Results) -> Table:
     return table
 
 
+def not_measured_table(results: Results) -> Table | None:
+    """The tasks that could not be measured, and why; None if all could."""
+    if not results.not_measured:
+        return None
+    table = Table(title="not measured", title_justify="left")
+    table.add_column("task", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for left in results.not_measured:
+        table.add_row(left.name, Text(left.reason))
+    return table
+
+
 def _cells(scores: list[Score | None]) -> list[Text]:
     known = [score for score in scores if score]
     metric = get_metric(known[0].metric)

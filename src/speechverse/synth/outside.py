@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
-from speechverse.data.jsonl import entries
-from speechverse.data.labels import INVENTORY_FIELDS, as_label_sets, check_names, names_used, normalise_labels
+from speechverse.data.labels import as_label_sets, check_names, gather_names, normalise_labels
+from speechverse.data.lines import Lines
 from speechverse.errors import CorpusError, UserError, unknown_name
 from speechverse.seeding import rng_for
 from speechverse.synth.accents import ACCENTS
@@ -29,12 +27,12 @@ from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, SENTIMENTS
 from speechverse.synth.voices import Speaker, get_speaker, speakers
 from speechverse.tasks import LabelSet
 from speechverse.tasks.st import LANGUAGES
+from speechverse.types import Origin
+from speechverse.yaml_files import read_yaml
 
 _OWN_KEYS = ("id", "text", "split", "language", "voice")
 _OF_AUDIO = ("audio", "start", "duration", "speaker")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
-_SHOWN = 5
-"""Faulty lines that an error tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,7 @@ class _Line:
     speaker: Speaker
     emotion: str
     accent: str | None
+    place: str
 
 
 def read_lines(
@@ -85,7 +84,7 @@ def read_lines(
     given = _label_sets(Path(labels)) if labels is not None else {}
     reader = _Reader(path, name, seed, _part(split), _checked_renames(text_key, renames or {}), given)
     lines = reader.read()
-    inventory = _inventory(lines, given)
+    inventory = _inventory(lines, given, str(labels))
     spec = _spec(name, seed, lines)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     record = {key: value for key, value in spec.as_dict().items() if key != "strata"}
@@ -121,13 +120,13 @@ def _clip(spec: SynthSpec, line: _Line) -> Clip:
     return dataclasses.replace(clip, labels={**clip.labels, **line.labels})
 
 
-def _inventory(lines: Sequence[_Line], given: Mapping[str, LabelSet]) -> dict[str, dict[str, str]]:
-    """What the lines use, what was given, and the spoken world's own for what it adds."""
-    found = {key: {name for line in lines for name in names_used(line.checked, key)} for key in INVENTORY_FIELDS}
-    sets = {**as_label_sets({key: sorted(names) for key, names in found.items() if names}), **given}
+def _inventory(lines: Sequence[_Line], given: Mapping[str, LabelSet], given_in: str) -> dict[str, dict[str, str]]:
+    """What the lines use, what was given (and where), and the spoken world's own for what it adds."""
+    sets = {**gather_names((line.checked, line.place) for line in lines), **given}
     for key, descriptions in {"emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}.items():
         used = sets[key].descriptions if key in sets else {}
-        sets[key] = LabelSet(key, {**descriptions, **used}).described_by(LabelSet(key, descriptions))
+        (joined,) = as_label_sets({key: {**descriptions, **used}}, given_in).values()
+        sets[key] = joined.described_by(LabelSet(key, descriptions))
     return {key: dict(known.descriptions) for key, known in sets.items()}
 
 
@@ -144,27 +143,18 @@ class _Reader:
     seen: set[str] = field(default_factory=set)
 
     def read(self) -> list[_Line]:
-        lines: list[_Line] = []
-        faults: list[str] = []
-        keys: set[str] = set()
-        for number, entry in entries(self.path):
-            keys.update(entry)
-            try:
-                lines.append(self._line(number, entry))
-            except (ValueError, UserError) as error:
-                faults.append(f"line {number}: {error}")
-        if not keys:
+        read: list[_Line] = []
+        lines = Lines.read(self.path)
+        lines.each(lambda number, entry: read.append(self._line(number, entry)))
+        if not lines.total:
             raise CorpusError(f"{self.path} holds no lines to speak: write one JSON object a line, with a 'text'")
+        keys = {key for _, entry in lines.objects for key in entry}
         for foreign in self.renames:
             if foreign not in keys:
                 raise UserError(f"{self.path}: no line has '{foreign}': {unknown_name('key', foreign, keys)}")
-        if faults:
-            more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-            raise CorpusError(
-                f"{self.path}: {len(faults)} of {len(faults) + len(lines)} lines cannot be spoken; nothing was made. "
-                "Mend them or take them out:\n  " + "\n  ".join(faults[:_SHOWN]) + more
-            )
-        return lines
+        if lines.faults:
+            raise lines.refusal("cannot be spoken; nothing was made")
+        return read
 
     def _line(self, number: int, entry: Mapping[str, Any]) -> _Line:
         entry = self._renamed(entry)
@@ -181,7 +171,7 @@ class _Reader:
         check_names(checked, self.given)
         clip_id = self._id(number, entry.get("id"))
         how = _how(checked, _string(entry, "voice"), part, language, rng_for(self.seed, clip_id, "how"))
-        return _Line(clip_id, text, part, language, labels, checked, *how)
+        return _Line(clip_id, text, part, language, labels, checked, *how, str(Origin(self.path, number)))
 
     def _renamed(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         renamed: dict[str, Any] = {}
@@ -282,14 +272,9 @@ def _checked_renames(text_key: str, renames: Mapping[str, str]) -> dict[str, str
 def _label_sets(path: Path) -> dict[str, LabelSet]:
     """Label sets from a YAML file."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise UserError(f"the label sets in '{path}' cannot be read: {error}") from error
-    if not isinstance(content, dict) or not all(_is_label_set(names) for names in content.values()):
+    if not isinstance(content, dict) or not all(content.values()):
         raise UserError(f"'{path}' should hold, for each label field, its names with descriptions (name: text)")
-    return as_label_sets(content)
-
-
-def _is_label_set(names: Any) -> bool:
-    texts = [*names, *names.values()] if isinstance(names, dict) else names
-    return isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
+    return as_label_sets(content, f"'{path}'")

@@ -33,6 +33,14 @@ class KeywordSearch(Task):
 
     positive_share: float = 0.5
 
+    def faults(self, utterance: Utterance, ask: Ask) -> dict[str, str]:
+        """Whether there is a word to ask for in vain, too: where none is, the answer would always be yes."""
+        try:
+            draw_unsaid(ask.rng, utterance, ask.vocabulary)
+        except TaskError as error:
+            return {"": str(error)}
+        return {}
+
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
         """The word asked for."""
         if ask.rng.random() < self.positive_share and (said := said_keywords(utterance, ask.vocabulary)):
@@ -107,8 +115,10 @@ def draw_unsaid(rng: random.Random, utterance: Utterance, vocabulary: Sequence[s
     Raises:
         TaskError: If the vocabulary has none.
     """
+    if not vocabulary:
+        raise TaskError("no clip has 'keywords', which words not said are drawn from")
     words = _words(utterance.text)
-    for _ in range(NUM_TRIES if vocabulary else 0):
+    for _ in range(NUM_TRIES):
         keyword = _plain(rng.choice(vocabulary))
         if not is_confusable(keyword, words):
             return keyword

@@ -45,8 +45,7 @@ class Translation(Task):
         """The name of the language asked for."""
         if variant not in self.languages:
             raise TaskError(
-                f"utterance '{utterance.id}': {unknown_name('language', variant, self.languages)}; "
-                "give the task its name: dataclasses.replace(task, languages={...})"
+                f"'translations' of utterance '{utterance.id}': {unknown_name('language', variant, self.languages)}"
             )
         return {"language": self.languages[variant]}
 

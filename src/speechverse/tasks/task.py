@@ -16,6 +16,8 @@ from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
 from speechverse.tasks.rewording import reworded
 from speechverse.types import Example, Utterance
 
+EMPTY_TEXT = "its text is empty, so nobody speaks"
+
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
@@ -114,10 +116,10 @@ class Task:
     def missing(self, utterance: Utterance) -> str | None:
         """What the utterance lacks for this task, in words, or None if it has everything."""
         if self.speech_only and not has_speech(utterance):
-            return "it has no speech"
+            return "it has no speech" if utterance.labels.get("is_speech") is not None else EMPTY_TEXT
         for name in self.requires:
-            if name == "text" and not utterance.text:
-                return "it has no text"
+            if name == "text" and not (utterance.text or "").strip():
+                return "it has no text" if utterance.text is None else EMPTY_TEXT
             if name != "text" and utterance.labels.get(name) is None:
                 return f"it has no label '{name}'"
         return None
@@ -129,6 +131,21 @@ class Task:
     def variants(self, utterance: Utterance) -> tuple[str, ...]:
         """The questions this task can ask of the utterance, scored apart; most have one, named ""."""
         return ("",)
+
+    def faults(self, utterance: Utterance, ask: Ask) -> dict[str, str]:
+        """Questions that an utterance's labels cannot answer although they are there: variant to reason.
+
+        What it lacks altogether is for `missing` to say.
+        """
+        found = {}
+        for variant in self.variants(utterance):
+            try:
+                labels = self.label_set(ask.labels)
+                fields = self.fields(utterance, ask, variant)
+                self._right_answer(utterance, fields, variant, labels.names if labels else None)
+            except TaskError as error:
+                found[variant] = str(error)
+        return found
 
     # What is asked and answered
 
@@ -186,7 +203,7 @@ class Task:
     def _right_answer(
         self, utterance: Utterance, fields: Mapping[str, str], variant: str, choices: tuple[str, ...] | None
     ) -> tuple[str, Prediction]:
-        target = self.answer(utterance, fields, variant)
+        target = self._answer_told(utterance, fields, variant)
         reference = self.parse(target, choices)
         outside = choices and self.constraint and not _names_in(reference) <= set(choices)
         if reference is UNPARSED or outside:
@@ -197,6 +214,19 @@ class Task:
         if self.constraint is OneOf and isinstance(reference, str):
             target = reference
         return target, reference
+
+    def _answer_told(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
+        """The right answer; a target of a user's own may raise anything at a label it did not expect."""
+        try:
+            target = self.answer(utterance, fields, variant)
+        except TaskError:
+            raise
+        except Exception as error:
+            kind = type(error).__name__
+            raise TaskError(f"task '{self.name}' cannot use the labels of '{utterance.id}': {kind}: {error}") from error
+        if not isinstance(target, str):
+            raise TaskError(f"task '{self.name}' answers utterance '{utterance.id}' with {target!r}, which is no text")
+        return target
 
     def _instruction(
         self, ask: Ask, fields: Mapping[str, str], labels: LabelSet | None, reference: Prediction, template: str | None
@@ -269,7 +299,7 @@ class Task:
 
 def has_speech(utterance: Utterance) -> bool:
     """Whether somebody speaks; where it is not labelled, an empty text means nobody does."""
-    return bool(utterance.labels.get("is_speech", utterance.text != ""))
+    return bool(utterance.labels.get("is_speech", utterance.text is None or utterance.text.strip() != ""))
 
 
 def _names_in(reference: Prediction) -> set[str]:

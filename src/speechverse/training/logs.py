@@ -128,6 +128,8 @@ class Progress:
         begins = what != self.title
         if begins:
             self.title, self._first, self._start = what, done, time.monotonic()
+            if self._bars is not None and self._bar is not None:  # else the pace of one part foretells another's end
+                self._bars.reset(self._bar, total=total, completed=done, description=what)
         self.done, self.total = done, total
         self._show(at_once=begins)
 

@@ -22,9 +22,9 @@ ONE_START = (
 
 
 class Section(BaseModel):
-    """A part of a recipe: unknown keys are errors, values are taken as they stand (no "3" for 3)."""
+    """A part of a recipe: unknown keys are errors, values are taken as they stand (no "3" for 3), no NaN."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class DownsamplerSection(Section):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.metadata
 import json
 import platform
-import re
 import subprocess
 import types
 import typing
@@ -21,19 +21,11 @@ import speechverse
 from speechverse.errors import RecipeError, unknown_name
 from speechverse.files import write_text
 from speechverse.training.recipe import ONE_START, Recipe
+from speechverse.yaml_files import UNQUOTED, parse_yaml, read_yaml
 
 RECIPE_FILE = "recipe.yaml"
 ENVIRONMENT_FILE = "environment.json"
 _VERSIONS_OF = ("torch", "transformers", "peft", "accelerate", "lhotse", "numpy", "tokenizers")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with 1e-3 a number, as YAML 1.2 has it (YAML 1.1 wants 1.0e-3 and reads a string otherwise)."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
 
 
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -71,8 +63,9 @@ def recipes_folder() -> Path:
 
 def _find(name: str, beside: Path) -> Path:
     path = beside / name
-    if path.is_file():
-        return path
+    with contextlib.suppress(OSError):  # a name longer than the system takes
+        if path.is_file():
+            return path
     built_in = {path.stem: path for path in recipes_folder().glob("*.yaml")}
     if name in built_in:
         return built_in[name]
@@ -98,8 +91,8 @@ def read_values(path: Path) -> dict[str, Any]:
         RecipeError: If it cannot be read, is not YAML, or holds anything else.
     """
     try:
-        values = yaml.load(path.read_text(), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise RecipeError(f"cannot read the recipe '{path}': {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"the recipe '{path}' must be keys and values (`name: mine`)")
@@ -118,8 +111,8 @@ def _override(values: dict[str, Any], text: str) -> None:
     if not equals or not dotted:
         raise RecipeError(f"override '{text}': write it as key=value, e.g. training.precision=fp32")
     try:
-        parsed = yaml.load(value, _Loader)
-    except yaml.YAMLError as error:
+        parsed = parse_yaml(value)
+    except ValueError as error:
         raise RecipeError(f"override '{text}': the value is not YAML ({error})") from error
     *path, last = dotted.split(".")
     at: Any = values
@@ -173,7 +166,8 @@ def _worded(error: Any, values: dict[str, Any]) -> str:
         return f"{where}: is missing"
     message = error["msg"].removeprefix("Value error, ")
     given = "" if isinstance(error["input"], (dict, list)) else f", got {error['input']!r}"
-    return f"{where}: {message[:1].lower()}{message[1:]}{given}"
+    hint = f" ({UNQUOTED})" if isinstance(error["input"], bool) and error["type"] == "string_type" else ""
+    return f"{where}: {message[:1].lower()}{message[1:]}{given}{hint}"
 
 
 def _dotted(loc: Iterable[str | int], values: Any) -> str:

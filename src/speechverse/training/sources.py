@@ -199,7 +199,8 @@ def _mixture_lines(mixture: Mixture) -> list[str]:
     lines = []
     for item, source, share in zip(mixture.items, mixture.sources, mixture.shares, strict=True):
         drawn = f"{len(source.utterances):>8,} clips  {share:6.1%} of the draws"
-        lacking = f"  ({source.left_out:,} clips lack its label)" if source.left_out else ""
+        left_out = str(source.left_out)
+        lacking = f"  (not asked: {left_out})" if left_out else ""
         lines.append(f"  {source.name:<28} {drawn}  loss × {item.loss_weight:g}{lacking}")
     return lines
 

@@ -141,7 +141,7 @@ class Trainer:
                         progress.say(f"no better validation loss in {at.stale} validations: the stage ends")
                         break
                 if not last:
-                    self._save_if_due(run, loader, stop)
+                    self._save_if_due(run, loader, validator, stop)
         run.end()
         return numbers | left_out(loader)
 
@@ -169,7 +169,11 @@ class Trainer:
         if self.recipe.data.validation.every is None:
             return None
         examples = self.sources.validation_examples(stage, self.length, self.engine.main)
-        return Validator(self.recipe, examples, self.collator, self.processor, self.length, self.cache, stage.objective)
+        how = self.collator, self.processor, self.length, self.cache, stage.objective
+        validator = Validator(self.recipe, examples, *how)
+        if self.resumed and self.position.step:
+            validator.check_same(self.resumed.info.get("validation"))
+        return validator
 
     def _tell(self, run: StageRun, run_log: RunLog | None, progress: Progress) -> dict[str, float]:
         numbers = run.numbers()
@@ -203,12 +207,13 @@ class Trainer:
             self.folder.save_best(self.model)
         return numbers
 
-    def _save_if_due(self, run: StageRun, loader: PlanLoader, stop: Interrupt) -> None:
+    def _save_if_due(self, run: StageRun, loader: PlanLoader, validator: Validator | None, stop: Interrupt) -> None:
         stopping = self._should_stop(stop)
         if stopping or self.position.step % self.recipe.training.save_every == 0:
             run.check_finite()
             with run.window.paused():
-                self._save({"plan": loader.state_dict(), "window": run.window_state()}, run.state())
+                progress = {"plan": loader.state_dict(), "window": run.window_state()}
+                self._save(progress | {"validation": validator.digest if validator else None}, run.state())
         if stopping:
             self._leave()
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from speechverse.batching import padded_batches
 from speechverse.data import Collator
+from speechverse.data.mixture import examples_digest
 from speechverse.data.plan import Length
 from speechverse.decoding import DecodingOptions, answer
+from speechverse.errors import CheckpointError
 from speechverse.tasks import get_task
 from speechverse.training.engine import Engine
 from speechverse.training.loss import TaskSums, example_losses, loss_numbers, merge_sums
@@ -41,6 +44,26 @@ class Validator:
     length: Length
     cache: Any = None
     objective: str = "answer"
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes whenever something else would be measured."""
+        return examples_digest(self.examples)
+
+    def check_same(self, digest: str | None) -> None:
+        """Refuses to go on from a checkpoint that was validated on something else.
+
+        Args:
+            digest: The checkpoint's; None for one that says nothing of it.
+
+        Raises:
+            CheckpointError: If it differs: its best loss would be compared with those of other clips.
+        """
+        if digest not in (None, self.digest):
+            raise CheckpointError(
+                "the checkpoint was made with other validation data (clips, texts, labels or tasks), so its best loss "
+                "cannot be compared any more; resume with the same data or begin a new run"
+            )
 
     def measure(self, model: Any, engine: Engine) -> dict[str, float]:
         """Losses and metrics as `validation/loss[/<task>]` and `validation/<metric>/<task>`, alike on every process."""

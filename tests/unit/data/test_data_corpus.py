@@ -117,6 +117,15 @@ def test_jsonl_lines_become_utterances(jsonl, tmp_path):
         ({"audio": "a.wav", "num_speakers": "two"}, "'num_speakers' should be a whole number"),
         ({"audio": "a.wav", "text": 5}, "'text' should be a str"),
         ({"audio": "a.wav", "id": "x"}, "the id 'x' occurs twice"),
+        ({"audio": "a.wav", "id": True}, "'id' should be a name or a whole number"),
+        ({"audio": "a.wav", "id": ""}, "'id' should be a name or a whole number"),
+        ({"audio": "n" * 300 + ".wav"}, "cannot be opened"),
+        ({"audio": "a.wav", "intent": "?!"}, "'intent' should be a string with a letter or digit"),
+        ({"audio": "a.wav", "slots": [["", "kitchen"]]}, "each name with a letter or digit"),
+        ('{"audio": "a.wav", "text": "one", "text": "two"}', "has the key 'text' twice"),
+        ('{"audio": "a.wav", "slots": {"room": "a", "room": "b"}}', "has the key 'room' twice"),
+        ('{"audio": "a.wav", "text": "\\ud83d"}', "holds half a character"),
+        ("[" * 100_000, "nested too deeply"),
         ({"audio": "a.wav", "intent": "gret"}, "unknown intent label 'gret'; did you mean 'greet'"),
         ({"audio": "a.wav", "rating": 3}, "'rating' has a set of names and should be one of them, not 3"),
     ],
@@ -125,6 +134,84 @@ def test_a_wrong_line_is_named_with_its_file_and_number(jsonl, line, complaint):
     path = jsonl({"audio": "a.wav", "id": "x"}, line)
     with pytest.raises(CorpusError, match=f"train.jsonl line 2: .*{complaint}"):
         Corpus.from_jsonl("mine", {"train": path}, {"intent": ["greet"], "rating": ["1", "3"]})
+
+
+NO_NUMBERS = ("NaN", "Infinity", "-Infinity", "-1", '"1"', "true", "1e999", "1" + "0" * 400, "[1]", "{}")
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("key", ["start", "duration", "num_speakers"])
+def test_what_is_no_number_is_refused_with_its_line_in_every_field_of_numbers(jsonl, key, value):
+    path = jsonl({"audio": "a.wav"}, f'{{"audio": "a.wav", "{key}": {value}}}')
+    with pytest.raises(CorpusError, match="train.jsonl line 2: "):
+        Corpus.from_jsonl("mine", {"train": path})
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000])
+def test_no_label_of_one_s_own_may_be_what_json_has_no_number_for(jsonl, value):
+    path = jsonl({"audio": "a.wav"}, f'{{"audio": "a.wav", "loudness": {value}}}')
+    with pytest.raises(CorpusError, match="train.jsonl line 2: .* number"):
+        Corpus.from_jsonl("mine", {"train": path})
+
+
+def test_all_wrong_lines_are_told_at_once(jsonl):
+    wrong = [{"audio": "a.wav", "start": -number} for number in range(1, 8)]
+    with pytest.raises(CorpusError) as told:
+        Corpus.from_jsonl("mine", {"train": jsonl({"audio": "a.wav"}, *wrong, "{oops")})
+    assert "train.jsonl: 8 of 9 lines are wrong" in str(told.value)
+    assert "line 2: 'start' should be" in str(told.value) and "and 3 more" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (gzip.compress(b'{"audio": "a.wav"}'), "is compressed with gzip: unpack it first"),
+        ('{"audio": "a.wav"}'.encode("utf-16"), "is UTF-16: save it as UTF-8"),
+        ('{"audio": "a.wav"}'.encode("utf-16-le"), "is no text, or UTF-16 or UTF-32 without a mark"),
+        ('\n{"audio": "a.wav", "text": "schön"}'.encode("latin-1"), "is not UTF-8: byte 0xf6 in line 2"),
+        (b'[{"audio": "a.wav"},\n {"audio": "b.wav"}]', "is a JSON array, not lines"),
+        (b'{\n "audio": "a.wav"\n}', "is one JSON object over many lines"),
+        (b"audio,text\na.wav,hello\n", "looks like a CSV table .it begins 'audio,text'."),
+        (b"", "holds no utterances"),
+    ],
+)
+def test_a_file_that_is_no_json_lines_says_what_it_is(tmp_path, content, cause):
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=f"mine.jsonl {cause}"):
+        Corpus.from_jsonl("mine", {"train": path})
+
+
+def test_a_byte_order_mark_before_utf_8_is_no_fault(jsonl, tmp_path):
+    path = jsonl({"audio": "a.wav"})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(Corpus.from_jsonl("mine", {"train": path}).utterances("train")) == 1
+
+
+def test_labels_that_read_alike_are_named_with_the_lines_that_use_them(jsonl):
+    path = jsonl(*({"audio": "a.wav", "intent": name} for name in ("Play it", "stop", "play_it")))
+    with pytest.raises(CorpusError, match=r"'Play it' \(.*train.jsonl line 1\) and 'play_it' \(.*line 3\) of 'intent'"):
+        Corpus.from_jsonl("mine", {"train": path})
+    with pytest.raises(
+        CorpusError, match="the labels given for corpus 'mine': labels 'A b' and 'a-b' of 'intent' read"
+    ):
+        Corpus.from_jsonl("mine", {"train": path}, {"intent": ["A b", "a-b"]})
+
+
+def test_a_folder_s_labels_that_read_alike_name_their_file(corpus, tmp_path):
+    about = tmp_path / "world" / "corpus.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"labels": {"intent": ["a b", "A b"]}}))
+    with pytest.raises(CorpusError, match="world/corpus.json: labels 'a b' and 'A b'"):
+        Corpus.open(tmp_path / "world")
+
+
+def test_a_cut_that_is_no_stretch_of_time_is_refused(jsonl, tmp_path):
+    for key in ("start", "duration"):
+        line = json.dumps(lhotse_cut([0]).to_dict() | {key: float("nan")})
+        with pytest.raises(CorpusError, match="line 1: .*NaN is no number"):
+            next(read_manifest(jsonl(line), tmp_path))
+    with pytest.raises(CorpusError, match="line 1: .*no stretch of audio"):
+        next(read_manifest(jsonl(lhotse_cut([0]).to_dict() | {"duration": 0.0}), tmp_path))
 
 
 def test_made_up_ids_avoid_each_other_and_those_given(jsonl):

@@ -164,7 +164,9 @@ def test_files_and_options_that_cannot_be(tmp_path: Path, write: Write) -> None:
         read_lines(path, split="tset")
     with pytest.raises(UserError, match="give a --name"):
         read_lines(path, name="a/b")
-    with pytest.raises(UserError, match="'Play it' and 'play_it' of 'intent' read alike"):
+    with pytest.raises(
+        UserError, match=r"'Play it' \(.*mine.jsonl line 1\) and 'play_it' \(.*line 2\) of 'intent' read alike"
+    ):
         read_lines(write({"text": "a", "intent": "Play it"}, {"text": "b", "intent": "play_it"}))
 
 

@@ -96,7 +96,7 @@ def test_labels_are_brought_to_their_canonical_word(speech) -> None:
         ("asr", {"text": None}, "no text"),
         ("ic", {"intent": None}, "no label 'intent'"),
         ("er", {"is_speech": False}, "no speech"),
-        ("er", {"is_speech": None, "text": ""}, "no speech"),
+        ("er", {"is_speech": None, "text": ""}, "its text is empty"),
         ("st", {"translations": {}}, "'translations' is empty"),
         ("sns", {"is_speech": None}, "no label 'is_speech'"),
     ],

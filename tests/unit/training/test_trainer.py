@@ -486,6 +486,30 @@ def test_a_checkpoint_of_other_data_is_refused(
         train(recipe, tmp_path / "run", resume=True)
 
 
+def test_a_changed_validation_line_is_noticed_on_resume_as_a_changed_training_line_is(
+    recipe: MakeRecipe, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    files = {"train": [f"a{n}.wav" for n in range(6)], "dev": ["b0.wav", "b1.wav"]}
+
+    def write(split: str, text: str) -> None:
+        lines = [{"audio": str(world / "audio" / name), "text": text} for name in files[split]]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    write("train", "play some jazz"), write("dev", "turn on the light")
+    corpora = {"mine": {"jsonl": {split: str(tmp_path / f"{split}.jsonl") for split in files}}}
+    data = {"corpora": corpora, "mixtures": {"asr": [{"corpus": "mine", "task": "asr"}]}, "cache": "none"}
+    stage = {"name": "only", "mixture": "asr", "train": ["mixer"], "steps": 4, "learning_rate": 1e-3}
+    made = recipe(data=data, curriculum=[stage])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 2)
+        train(made, tmp_path / "run")
+    write("dev", "turn off the light")
+    with pytest.raises(CheckpointError, match="other validation data"):
+        train(made, tmp_path / "run", resume=True)
+    write("dev", "turn on the light")
+    assert train(made, tmp_path / "run", resume=True)["steps"] == 4
+
+
 def test_a_stage_lets_go_of_its_optimiser(recipe: MakeRecipe):
     bench = Bench(recipe(data={"cache": "none"}))
     bench.run.step(0, bench.loaded(2))

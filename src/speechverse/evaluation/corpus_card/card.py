@@ -21,7 +21,7 @@ from speechverse.files import write_text
 from speechverse.types import Seconds
 
 if TYPE_CHECKING:
-    from speechverse.evaluation.runner import Watch
+    from speechverse.evaluation.clips import Watch
 
 FORMAT = 1
 

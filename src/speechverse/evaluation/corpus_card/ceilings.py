@@ -16,7 +16,7 @@ from speechverse.evaluation.folds import NUM_FOLDS, speaker_folds
 from speechverse.metrics import bootstrap
 
 if TYPE_CHECKING:
-    from speechverse.evaluation.runner import Watch
+    from speechverse.evaluation.clips import Watch
 
 NEAR_CHANCE = 0.10
 """How far above chance still counts as near it."""

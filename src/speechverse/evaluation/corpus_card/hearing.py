@@ -16,7 +16,7 @@ from speechverse.seeding import rng_for
 from speechverse.types import Utterance
 
 if TYPE_CHECKING:
-    from speechverse.evaluation.runner import Watch
+    from speechverse.evaluation.clips import Watch
 
 
 @dataclass(frozen=True, slots=True)

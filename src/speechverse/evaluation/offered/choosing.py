@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from speechverse.decoding import DecodingOptions
+from speechverse.evaluation.clips import Watch
 from speechverse.evaluation.offered.lists import TASK, Offer
-from speechverse.evaluation.runner import Watch
 from speechverse.evaluation.systems import Parts, System, make_systems
 from speechverse.synth.language.overlap import credit, shared_words
 from speechverse.synth.language.word_vectors import world_vectors

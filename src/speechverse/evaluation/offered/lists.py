@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from speechverse.data import Corpus
-from speechverse.data.mixture import applicable, labels_for
+from speechverse.data.asking import applicable, labels_for
 from speechverse.errors import CorpusError
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.synth.language import grammar
@@ -61,7 +61,7 @@ def offer_labels(corpus: Corpus, split: str, size: int, limit: int | None = None
         CorpusError: If no clip has an intent, or the corpus has fewer intents than a list.
     """
     task = get_task(TASK)
-    clips = applicable(task, corpus, split)
+    clips = applicable(task, corpus, split).utterances
     labels = labels_for(task, corpus)
     if labels is None or len(labels.names) < size:
         known = len(labels.names) if labels else 0

@@ -16,11 +16,11 @@ from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.errors import CorpusError, UserError
+from speechverse.evaluation.clips import ExampleCheck, Watch, hear
 from speechverse.evaluation.offered.choosing import Choice, choose
 from speechverse.evaluation.offered.lists import Offer, offer_labels
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import save_results
-from speechverse.evaluation.runner import ExampleCheck, Watch, hear
 from speechverse.evaluation.systems import SYSTEMS, Parts, check_systems, make_systems
 from speechverse.metrics import Metric, bootstrap
 from speechverse.metrics.classes import mean

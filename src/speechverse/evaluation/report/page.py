@@ -107,12 +107,7 @@ def _layers_section(results: Results) -> str:
 
 def _method_section(results: Results) -> str:
     timings = [text_row((t.task, t.system, t.num_answers, f"{t.seconds:.1f}")) for t in results.timings]
-    skipped = [
-        f"{report.name}: {count} left out, {reason}"
-        for report in results.tasks
-        for reason, count in report.skipped.items()
-    ]
-    notes = bullets([*skipped, *results.notes] or ["nothing left out"])
+    notes = bullets([*results.left_out, *results.notes] or ["nothing left out"])
     systems = "".join(f"<dt>{escape(name)}</dt><dd>{escape(title)}</dd>" for name, title in results.systems.items())
     times = f'<p class="note">{_shared_work(results)}</p>{table(("task", "system", "answers", "seconds"), timings)}'
     return section(

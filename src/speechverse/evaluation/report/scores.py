@@ -19,10 +19,18 @@ def scores_section(results: Results, own: str) -> str:
     guessing = f'<p class="note">{escape(results.guessing)}</p>' if results.guessing else ""
     return section(
         "Scores",
-        f'<div class="cards">{cards}</div>{guessing}{details("All numbers", _table(results))}',
+        f'<div class="cards">{cards}</div>{guessing}{_not_measured(results)}{details("All numbers", _table(results))}',
         "Dots are scores, bars their 95 % bootstrap intervals over examples; n is the number of examples. "
         "The dashed line answers with the commonest class, without listening.",
     )
+
+
+def _not_measured(results: Results) -> str:
+    """A row for each task that could not be measured."""
+    if not results.not_measured:
+        return ""
+    rows = [text_row((f"{left.title} ({left.name})", left.reason)) for left in results.not_measured]
+    return framed("Not measured", table(("task", "why"), rows))
 
 
 def _card(results: Results, report: TaskReport, own: str) -> str:

@@ -1,0 +1,93 @@
+"""The clips of an evaluation: heard once for all tasks and systems, and which of them cannot be asked about."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from speechverse import audio
+from speechverse.data import FeatureCache
+from speechverse.data.cache import entry_key
+from speechverse.errors import AudioError
+from speechverse.types import SAMPLING_RATE, Example, Utterance
+
+logger = logging.getLogger(__name__)
+
+MAX_BAD_SHARE = 0.05
+
+Watch = Callable[[int, int, str], None]
+"""Told of progress: how many are done, how many there are, and what is being done. What is another thing takes another
+time: each part (a system answering a task) counts from nothing again, and no time is foretold for the parts to come."""
+
+
+def hear(model: Any, processor: Any, examples: Iterable[Example], folder: Path, watch: Watch) -> FeatureCache:
+    """Encoder outputs of every clip that can be heard as far as is known before it is, in the encoder's own precision.
+
+    How many may be unreadable is judged afterwards.
+    """
+    found = {example.utterance.id: example.utterance for example in examples}
+    limit = processor.max_audio_seconds
+    utterances = [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
+    encoder, dtype, done = model.encoder, model.encoder.model.dtype, 0
+    what = f"encoder outputs, {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        watch(done, len(utterances), what)
+
+    progress(0)
+    return FeatureCache.build(encoder, utterances, folder, dtype=dtype, max_bad_share=1.0, progress=progress)
+
+
+class ExampleCheck:
+    """Says why an example cannot be asked; each clip is tried once, before any system hears it."""
+
+    def __init__(self, processor: Any, cache: FeatureCache | None) -> None:
+        self.processor = processor
+        self.cache = cache
+        self.clips: dict[str, str | None] = {}
+
+    def __call__(self, example: Example) -> str | None:
+        utterance = example.utterance
+        if utterance.id not in self.clips:
+            self.clips[utterance.id] = self._clip(utterance)
+        return self.clips[utterance.id] or self._prompt(example)
+
+    def _clip(self, utterance: Utterance) -> str | None:
+        limit = self.processor.max_audio_seconds
+        if utterance.duration > limit:
+            return f"longer than {limit:g} s"
+        if self.processor.front_end.num_frames(round(utterance.duration * SAMPLING_RATE)) < 1:
+            return "too short for the encoder"
+        try:
+            self._try(utterance)
+        except AudioError as error:
+            logger.warning("clip %s is left out: %s", utterance.id, error)
+            return "unreadable"
+        return None
+
+    def _try(self, utterance: Utterance) -> None:
+        if self.cache is not None and utterance in self.cache:
+            return
+        if self.cache is not None and (reason := self.cache.failed.get(entry_key(utterance))):
+            raise AudioError(reason)
+        audio.load(utterance.audio)  # what was answered before is not heard again
+
+    def _prompt(self, example: Example) -> str | None:
+        limit = self.processor.config.llm_max_positions
+        num_samples = round(example.utterance.duration * SAMPLING_RATE)
+        if limit and self.processor.num_positions(example.instruction, num_samples=num_samples) > limit:
+            return f"longer than the LLM's {limit} positions"
+        return None
+
+
+def why_too_bad(num_examples: int, skipped: Counter[str]) -> str | None:
+    """Why a task is not measured of whose examples too many cannot be used; None if enough can."""
+    if skipped["unreadable"] <= MAX_BAD_SHARE * num_examples and skipped.total() < num_examples:
+        return None
+    counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items() if count)
+    return f"of {num_examples} examples {counts}; at most {MAX_BAD_SHARE:.0%} may be unreadable and some must be left"

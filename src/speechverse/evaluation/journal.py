@@ -1,0 +1,230 @@
+"""Answers kept as they come: an evaluation that is stopped, however it is stopped, goes on from them.
+
+Each answer is kept under a hash of all that it depends on (model, recording, instruction, choices, decoding). One that
+was made otherwise has another hash and is never taken for it, so nobody need say whether a journal is stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import torch
+
+from speechverse import __version__
+from speechverse.data.cache import entry_key
+from speechverse.decoding import DecodingOptions
+from speechverse.errors import AudioError
+from speechverse.evaluation.systems import System, WithoutWords
+from speechverse.files import full_disk_told
+from speechverse.tasks import get_task
+from speechverse.types import Answer, Example, Seconds
+
+JOURNAL = "answers.unfinished.jsonl"
+_FINGERPRINTS = ("fingerprint", "encoder_fingerprint", "llm_fingerprint")
+_NO_MATTER = ("batch_positions", "max_batch")
+"""Decoding options that change no answer."""
+_AT_ONCE_ON_CPU = 16
+"""Examples whose answers are lost when a process is killed; a processor gains little from more at once."""
+
+
+class Kept(NamedTuple):
+    """An answer, and the wall time it took."""
+
+    answer: Answer
+    seconds: Seconds
+
+
+@dataclass
+class Journal:
+    """A file of answers, read when it is opened and added to as they come.
+
+    Attributes:
+        path: The file; None keeps nothing.
+        kept: Answers by key: those found, and those added since.
+        num_found: How many were found.
+        used: Keys of those found that were asked for.
+    """
+
+    path: Path | None
+    kept: dict[str, Kept] = field(default_factory=dict)
+    num_found: int = 0
+    used: set[str] = field(default_factory=set)
+    _file: IO[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.path is not None and self.path.exists():
+            self.kept = dict(_entries(self.path))
+            self.num_found = len(self.kept)
+            self._found = frozenset(self.kept)
+        else:
+            self._found = frozenset()
+
+    def get(self, key: str) -> Kept | None:
+        """The answer of that key, if it is kept."""
+        if key in self._found:
+            self.used.add(key)
+        return self.kept.get(key)
+
+    def add(self, keys: Sequence[str], answers: Sequence[Answer], seconds: Seconds) -> None:
+        """Keeps answers that took so long together.
+
+        Raises:
+            DiskFullError: If there is no room; those kept before are whole.
+        """
+        new = {key: Kept(made, seconds / len(keys)) for key, made in zip(keys, answers, strict=True)}
+        self.kept |= new
+        if self.path is None:
+            return
+        with full_disk_told(self.path):
+            file = self._file = self._file or self._opened(self.path)
+            file.write("".join(_line(key, kept) for key, kept in new.items()))
+            file.flush()
+
+    @staticmethod
+    def _opened(path: Path) -> IO[str]:
+        """For adding, on a line of its own: a killed run may have left half of one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+        file.write("\n")
+        return file
+
+    @property
+    def note(self) -> str:
+        """What of an earlier run's answers is used and what not, in words; empty if there was no such run."""
+        if not self.num_found:
+            return ""
+        other = self.num_found - len(self.used)
+        unused = f"; {other:,} others were made otherwise (model, clips, instructions or decoding) and are not"
+        return f"{len(self.used):,} answers of a run that did not end are used{unused if other else ''}"
+
+
+@contextmanager
+def answers_kept(folder: Path | None) -> Iterator[Journal]:
+    """The journal in a folder; it is removed when the block ends without an error, for then all is written.
+
+    Args:
+        folder: Of the results; None keeps nothing.
+    """
+    journal = Journal(folder / JOURNAL if folder else None)
+    try:
+        yield journal
+    finally:
+        if journal._file is not None:
+            journal._file.close()
+    if journal.path is not None:
+        journal.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class AnswerKeys:
+    """Names an answer by all that it depends on."""
+
+    common: str
+
+    @classmethod
+    def of(cls, model: Any, about_model: Mapping[str, Any], decoding: DecodingOptions) -> AnswerKeys:
+        """Keys of one model's answers.
+
+        Args:
+            model: The model.
+            about_model: Its fingerprints, as `provenance.describe` gives them; without them its weights are hashed.
+            decoding: How answers are made.
+        """
+        known = {name: about_model.get(name) for name in _FINGERPRINTS}
+        identity = known if known["fingerprint"] else _weights(model)
+        options = {name: value for name, value in asdict(decoding).items() if name not in _NO_MATTER}
+        return cls(_hash(__version__, identity, str(model.dtype), model.device.type, options))
+
+    def __call__(self, system: System, example: Example) -> str:
+        """The key of one system's answer to one example.
+
+        Raises:
+            AudioError: If the clip's file is missing.
+        """
+        utterance, task = example.utterance, get_task(example.task)
+        read = None if system.hears else utterance.text
+        asked = (system.name, task.name, task.version, example.instruction, example.choices)
+        return _hash(self.common, *asked, entry_key(utterance), read)
+
+    def are_kept(self, journal: Journal, system: System, example: Example) -> bool:
+        """Whether a system's answer is there already."""
+        try:
+            return self(system, example) in journal.kept
+        except AudioError:
+            return False
+
+
+def answer_kept(
+    journal: Journal,
+    keys: AnswerKeys,
+    system: System,
+    examples: Sequence[Example],
+    progress: Callable[[int], None],
+    at_once: int,
+) -> tuple[list[Answer], Seconds]:
+    """A system's answers to the examples of a task, those already kept taken from the journal.
+
+    Args:
+        journal: Where answers are kept.
+        keys: Of these answers.
+        system: Who answers.
+        examples: What is asked.
+        progress: Told of answers made or found.
+        at_once: Examples after which answers are kept.
+
+    Returns:
+        One answer for each example, in order, and the wall time that those found had taken.
+    """
+    if isinstance(system, WithoutWords):  # its answers depend on all examples together, and take no time
+        return system.answer(examples, progress), 0.0
+    names = [keys(system, example) for example in examples]
+    found = [kept.seconds for name in names if (kept := journal.get(name))]
+    progress(len(found))
+    pending = [place for place, name in enumerate(names) if name not in journal.kept]
+    pending.sort(key=lambda place: -examples[place].utterance.duration)  # like with like: batches waste less
+    for start in range(0, len(pending), at_once):
+        places, began = pending[start : start + at_once], time.perf_counter()
+        made = system.answer([examples[place] for place in places], progress)
+        journal.add([names[place] for place in places], made, time.perf_counter() - began)
+    return [journal.kept[name].answer for name in names], sum(found)
+
+
+def at_once(model: Any, decoding: DecodingOptions) -> int:
+    """After how many examples answers are kept: as many as go through the model together."""
+    return min(decoding.max_batch, _AT_ONCE_ON_CPU) if model.device.type == "cpu" else decoding.max_batch
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Kept]]:
+    known = {member.name for member in fields(Answer)}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+            made = Answer(**{name: value for name, value in entry["answer"].items() if name in known})
+            yield entry["key"], Kept(made, float(entry["seconds"]))
+        except (ValueError, KeyError, TypeError, AttributeError):  # the half line that a killed run may leave
+            continue
+
+
+def _line(key: str, kept: Kept) -> str:
+    answer = {name: value for name, value in asdict(kept.answer).items() if value is not None}
+    return json.dumps({"key": key, "seconds": round(kept.seconds, 4), "answer": answer}) + "\n"
+
+
+def _weights(model: Any) -> str:
+    digest = hashlib.sha256(repr(model.config.to_dict()).encode())
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
+        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _hash(*parts: Any) -> str:
+    told = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:32]

@@ -1,0 +1,293 @@
+"""An evaluation that is stopped, however it is stopped, and goes on; tasks that cannot be measured beside others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from speechverse.data import Corpus
+from speechverse.decoding import DecodingOptions
+from speechverse.errors import CorpusError, DiskFullError
+from speechverse.evaluation import (
+    EvaluationSettings,
+    evaluate,
+    load_answers,
+    load_results,
+    not_measured_table,
+    write_report,
+)
+from speechverse.evaluation import journal as journals
+from speechverse.evaluation.journal import JOURNAL
+from speechverse.evaluation.systems import Cascade, SpeechVerseSystem
+from speechverse.types import AudioRef, Origin, Utterance
+
+SETTINGS = EvaluationSettings(
+    tasks=("asr", "er"),
+    systems=("speechverse", "cascade", "majority"),
+    num_resamples=50,
+    decoding=DecodingOptions(max_new_tokens=8),
+)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of all examples that the model or a cascade was asked, two at a time."""
+    asked: list[str] = []
+    monkeypatch.setattr(journals, "_AT_ONCE_ON_CPU", 2)
+    for kind in (SpeechVerseSystem, Cascade):
+
+        def answer(self: Any, examples: Any, progress: Any = None, made: Any = kind.answer) -> Any:
+            asked.extend(f"{self.name}: {example.id}" for example in examples)
+            return made(self, examples, progress)
+
+        monkeypatch.setattr(kind, "answer", answer)
+    return asked
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, task: str, error: BaseException) -> None:
+    """Raises when a cascade is asked of a task."""
+    made = Cascade.answer
+
+    def answer(self: Any, examples: Any, progress: Any = None) -> Any:
+        if examples[0].task == task:
+            raise error
+        return made(self, examples, progress)
+
+    monkeypatch.setattr(Cascade, "answer", answer)
+
+
+def plain(folder: Path) -> dict[str, Any]:
+    """Results without what differs between any two runs."""
+    results = load_results(folder)
+    return {"scores": results.scores, "tasks": results.tasks, "answers": load_answers(folder)}
+
+
+def test_a_stopped_evaluation_goes_on_and_gives_what_one_never_stopped_gives(
+    loaded, corpus, tmp_path, asked, monkeypatch
+):
+    evaluate(*loaded, corpus, SETTINGS, output=tmp_path / "whole")
+    in_all = Counter(asked)
+    asked.clear()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "er", KeyboardInterrupt())
+        evaluate(*loaded, corpus, SETTINGS, output=tmp_path / "stopped")
+    assert (tmp_path / "stopped" / JOURNAL).exists() and not (tmp_path / "stopped" / "results.json").exists()
+    before = Counter(asked)
+    asked.clear()
+    results = evaluate(*loaded, corpus, SETTINGS, output=tmp_path / "stopped")
+    assert plain(tmp_path / "stopped") == plain(tmp_path / "whole")
+    assert before + Counter(asked) == in_all and asked
+    assert "12 answers of a run that did not end are used" in results.notes
+    assert not (tmp_path / "stopped" / JOURNAL).exists()
+
+
+def test_answers_survive_a_fault_in_the_page_and_only_the_page_is_made_again(
+    checkpoint, corpus, tmp_path, asked, monkeypatch, capsys
+):
+    from speechverse.cli.evaluate import run
+    from speechverse.evaluation.report import page
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(page, "scores_section", lambda *_: 1 / 0)
+        run(str(checkpoint), corpus, SETTINGS, tmp_path, "cpu", quiet=True)
+    assert "answers made so far are kept" in capsys.readouterr().err
+    asked.clear()
+    run(str(checkpoint), corpus, SETTINGS, tmp_path, "cpu", quiet=True)
+    assert not asked and (tmp_path / "report.html").exists() and not (tmp_path / JOURNAL).exists()
+
+
+def test_answers_survive_a_full_disk_while_results_are_written(loaded, corpus, tmp_path, asked, monkeypatch):
+    from speechverse.evaluation import results
+
+    def full(path: Path, text: str) -> None:
+        raise DiskFullError(path, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(DiskFullError, match="give the same command again"):
+        patch.setattr(results, "write_text", full)
+        evaluate(*loaded, corpus, SETTINGS, output=tmp_path)
+    asked.clear()
+    evaluate(*loaded, corpus, SETTINGS, output=tmp_path)
+    assert not asked and load_results(tmp_path).scores
+
+
+def test_half_a_line_of_a_killed_run_is_no_answer(loaded, corpus, tmp_path, asked, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "er", KeyboardInterrupt())
+        evaluate(*loaded, corpus, SETTINGS, output=tmp_path)
+    kept = (tmp_path / JOURNAL).read_text()
+    (tmp_path / JOURNAL).write_text(kept[:-30])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "er", KeyboardInterrupt())
+        asked.clear()
+        evaluate(*loaded, corpus, SETTINGS, output=tmp_path)
+    assert len(asked) == 1
+    asked.clear()
+    evaluate(*loaded, corpus, SETTINGS, output=tmp_path)
+    assert all("/er" in name for name in asked) and len(asked) == 4
+
+
+@pytest.mark.parametrize("change", ["model", "decoding", "wording", "clip"])
+def test_an_answer_made_otherwise_is_never_taken_for_one_of_this_run(
+    loaded, corpus, tmp_path, asked, monkeypatch, change
+):
+    model = {"fingerprint": "one"}
+    settings = replace(SETTINGS, tasks=("asr", "er"), systems=("speechverse", "cascade"))
+    clips = [replace(clip, audio=AudioRef(_copy(clip.audio.path, tmp_path))) for clip in corpus.utterances("test")]
+    mine = Corpus("mine", corpus.labels, _sources={"test": clips})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "er", KeyboardInterrupt())
+        evaluate(*loaded, mine, settings, output=tmp_path / "out", about_model=model)
+    if change == "model":
+        model = {"fingerprint": "two"}
+    elif change == "decoding":
+        settings = replace(settings, decoding=DecodingOptions(max_new_tokens=7))
+    elif change == "wording":
+        settings = replace(settings, wording="held_out")
+    else:
+        os.utime(clips[0].audio.path, ns=(1, 1))
+    asked.clear()
+    results = evaluate(*loaded, mine, settings, output=tmp_path / "out", about_model=model)
+    again = [name for name in asked if name.startswith("speechverse") and "/asr" in name]
+    assert len(again) == (1 if change == "clip" else 4)
+    assert any("were made otherwise (model, clips, instructions or decoding) and are not" in n for n in results.notes)
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    (folder / path.name).write_bytes(path.read_bytes())
+    return folder / path.name
+
+
+def test_what_is_answered_is_not_heard_again(loaded, corpus, tmp_path, asked, monkeypatch):
+    model, processor = loaded
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "er", KeyboardInterrupt())
+        evaluate(model, processor, corpus, SETTINGS, output=tmp_path, features=tmp_path / "one")
+    settings = replace(SETTINGS, tasks=("asr",), systems=("speechverse",))
+    results = evaluate(model, processor, corpus, settings, output=tmp_path, features=tmp_path / "two")
+    assert results.hearing_seconds is None and not (tmp_path / "two").exists()
+    assert results.tasks[0].num_examples == 4
+
+
+@pytest.mark.slow
+def test_a_run_killed_outright_goes_on_from_its_answers(checkpoint, corpus, tmp_path):
+    clips = [
+        {"audio": str(clip.audio.path), "text": clip.text, "id": f"{clip.id}-{copy}", "emotion": "sad"}
+        for clip in corpus.utterances("test")[:4]
+        for copy in range(10)
+    ]
+    (tmp_path / "it.jsonl").write_text("\n".join(map(json.dumps, clips)))
+    command = [sys.executable, "-m", "speechverse", "evaluate", str(checkpoint), "--corpus", str(tmp_path / "it.jsonl")]
+    command += ["--systems", "speechverse,cascade", "--tasks", "asr,er", "--output", str(tmp_path / "out")]
+    command += ["--device", "cpu"]
+    running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    kept, deadline = tmp_path / "out" / JOURNAL, time.monotonic() + 120
+    while time.monotonic() < deadline and not (kept.exists() and kept.stat().st_size > 0) and running.poll() is None:
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert kept.exists() and not (tmp_path / "out" / "results.json").exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "going on: " in done.stderr and not kept.exists()
+    assert load_results(tmp_path / "out").tasks[0].num_examples == 40
+
+
+def test_clips_of_every_kind_of_fault_are_counted_by_reason_and_written(loaded, corpus, tmp_path):
+    import numpy as np
+
+    from speechverse.audio import Waveform, save
+
+    clips = corpus.utterances("test")[:4]
+    many = [replace(clip, id=f"{clip.id}-{copy}") for clip in clips for copy in range(6)]
+    short = save(tmp_path / "short.wav", Waveform(np.full(20, 0.1, np.float32)))
+    long = Utterance("long", AudioRef(clips[0].audio.path), 50.0, "too long")
+    odd = Utterance("short", AudioRef(short), 20 / 16_000, "too short")
+    for features in (None, tmp_path / "features"):
+        mixed = Corpus("mixed", {}, _sources={"test": [*many, long, odd]})
+        settings = replace(SETTINGS, tasks=("asr",), systems=("speechverse", "oracle"))
+        evaluate(*loaded, mixed, settings, output=tmp_path / "out", features=features)
+        (report,) = load_results(tmp_path / "out").tasks
+        assert report.skipped == {"longer than 4 s": 1, "too short for the encoder": 1}
+        assert load_results(tmp_path / "out").left_out[0] == "asr: 1 left out, longer than 4 s"
+
+
+def bare(corpus: Corpus, **labels: Any) -> Corpus:
+    """The corpus' clips with their text and these labels alone, as lines of a file."""
+    clips = [
+        replace(clip, labels=labels, origin=Origin(Path("it.jsonl"), number))
+        for number, clip in enumerate(corpus.utterances("test"), start=1)
+    ]
+    return Corpus("it", {}, _sources={"test": clips})
+
+
+def test_each_task_that_can_is_measured_and_each_that_cannot_is_a_row_that_says_why(loaded, corpus, tmp_path):
+    settings = replace(SETTINGS, tasks="all", systems=("speechverse",))
+    evaluate(*loaded, bare(corpus), settings, output=tmp_path)
+    results = load_results(tmp_path)
+    assert [report.name for report in results.tasks] == ["asr"]
+    why = {left.name: left.reason for left in results.not_measured}
+    assert len(why) == 10 and "it has no label 'intent'" in why["ic"] and "no clip has 'keywords'" in why["kws"]
+    assert not_measured_table(results).row_count == 10
+    page = write_report(tmp_path).read_text()
+    assert "no clip has &#x27;keywords&#x27;" in page and "Keyword search (kws)" in page
+
+
+def test_a_task_that_was_asked_for_and_cannot_be_measured_is_a_row_too(loaded, corpus):
+    results = evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("asr", "kws"), systems=("speechverse",)))
+    assert [report.name for report in results.tasks] == ["asr"]
+    assert [left.name for left in results.not_measured] == ["kws"]
+
+
+def test_only_if_no_task_can_be_measured_the_evaluation_is_refused_with_every_reason(loaded, corpus):
+    with pytest.raises(CorpusError, match=r"(?s)no task can be measured.*kws: .*no clip has 'keywords'.*ic: none of 5"):
+        evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("kws", "ic")))
+
+
+def test_a_label_a_task_cannot_use_names_file_line_and_task_and_costs_that_task_that_line(loaded, corpus):
+    odd = bare(corpus, translations={"de": "bitte"})
+    clips = odd.utterances("test")
+    clips[1] = replace(clips[1], labels={"translations": {"zh": "请"}})
+    results = evaluate(*loaded, odd, replace(SETTINGS, tasks=("asr", "st"), systems=("speechverse",)))
+    asr, st = results.tasks
+    assert (asr.num_examples, st.num_examples) == (4, 3) and st.skipped == {"its label cannot be used": 1}
+    assert any("it.jsonl line 2: task 'st': " in note and "unknown language 'zh'" in note for note in results.notes)
+
+
+def test_an_empty_text_is_counted_and_told(loaded, corpus):
+    results = evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("asr",), systems=("speechverse",)))
+    assert results.tasks[0].not_asked == {"its text is empty, so nobody speaks": 1}
+    assert "asr: not asked of 1 of 5 clips: its text is empty, so nobody speaks" in results.notes
+
+
+def test_progress_foretells_no_time_for_parts_that_have_not_begun(loaded, corpus):
+    watched: list[tuple[int, int, str]] = []
+    evaluate(*loaded, corpus, SETTINGS, watch=lambda *told: watched.append(told))
+    firsts = {what: (done, total) for done, total, what in reversed(watched)}
+    assert len(firsts) == 5 and all(done == 0 for done, _ in firsts.values())
+    assert {total for _, total in firsts.values()} == {4}
+    assert [what.split("(")[1] for what in reversed(firsts)] == [f"part {n} of 5)" for n in range(1, 6)]
+
+
+def test_a_bar_s_pace_begins_anew_with_each_part(monkeypatch):
+    from speechverse.training import logs
+
+    monkeypatch.setattr(logs, "Console", lambda **how: Console(force_terminal=True, file=StringIO()))
+    with logs.Progress("loading", 1) as shown:
+        (bar,) = shown._bars.tasks
+        for done in range(5):
+            shown.watch(done, 10, "asr · speechverse (part 1 of 2)")
+            time.sleep(0.002)
+        assert bar.time_remaining is not None
+        shown.watch(0, 10, "er · speechverse (part 2 of 2)")
+        assert bar.time_remaining is None and bar.completed == 0
