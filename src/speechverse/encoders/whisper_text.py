@@ -24,7 +24,7 @@ from speechverse.errors import CheckpointError
 from speechverse.hub import Resolved, loading, quiet_transformers, resolve
 from speechverse.types import SAMPLING_RATE
 
-KNOWN_PART = "whisper-base"
+KNOWN_WHISPER = "whisper-base"
 """Who listens where a model's own encoder is no Whisper with a decoder."""
 
 _TOKENS_A_SECOND, _TOKENS_BESIDE = 8, 32
@@ -43,6 +43,7 @@ class WhisperRecogniser(nn.Module):
         model: transformers' whole Whisper, which the encoder is a part of.
         tokenizer: Its tokenizer.
         language: BCP-47 code of what is spoken; a Whisper for English alone is not told.
+        source: The name it was loaded by.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class WhisperRecogniser(nn.Module):
         model: WhisperForConditionalGeneration,
         tokenizer: PreTrainedTokenizerBase,
         language: str = "en",
+        source: str = "",
     ) -> None:
         super().__init__()
+        self.source = source
         self.encoder = encoder
         self.encoder.last_layer_only = True
         self.model = model.requires_grad_(False).eval()
@@ -136,9 +139,7 @@ class WhisperRecogniser(nn.Module):
         return {"language": self.language, "task": "transcribe"} if several else {}
 
 
-def load_whisper(
-    name_or_path: str | Path, *, revision: str | None = None, window: Window = "fit"
-) -> WhisperRecogniser:
+def load_whisper(name_or_path: str | Path, *, revision: str | None = None, window: Window = "fit") -> WhisperRecogniser:
     """Loads a Whisper with its decoder and tokenizer.
 
     Args:
@@ -164,7 +165,8 @@ def load_whisper(
     with loading("tokenizer of", resolved):
         tokenizer = AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
     front_end = load_front_end(resolved.name, resolved.revision, window)
-    return WhisperRecogniser(WhisperEncoder(model.model.encoder, front_end), model, tokenizer)
+    encoder = WhisperEncoder(model.model.encoder, front_end)
+    return WhisperRecogniser(encoder, model, tokenizer, source=str(name_or_path))
 
 
 def _decoderless(resolved: Resolved, why: str) -> CheckpointError:

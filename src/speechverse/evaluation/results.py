@@ -13,7 +13,7 @@ from speechverse.files import full_disk_told, write_text
 
 SCHEMA = 1
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
-READERS = ("cascade-ctc", "cascade", "oracle")
+READERS = ("cascade-whisper", "cascade-whisper-tuned", "cascade-ctc", "cascade", "oracle", "oracle-tuned")
 """Systems that read a transcript and hear nothing else."""
 WHOLE = "all"
 """The slice that is the whole test set."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from speechverse.data import Corpus, Rendered, render_for_evaluation, render_spl
 from speechverse.data.asking import UNUSABLE
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
+from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import CorpusError, TaskError, UserError
 from speechverse.evaluation.clips import ExampleCheck, Watch, hear, why_too_bad
 from speechverse.evaluation.journal import AnswerKeys, Journal, answer_kept, answers_kept, at_once
@@ -91,6 +92,8 @@ def evaluate(
     output: Path | None = None,
     features: Path | None = None,
     recogniser: CtcRecogniser | None = None,
+    whisper: WhisperRecogniser | None = None,
+    reader_lora: Path | None = None,
     about_model: Mapping[str, Any] | None = None,
     watch: Watch = lambda done, total, what: None,
     journal: Journal | None = None,
@@ -108,6 +111,8 @@ def evaluate(
         features: Folder for what the encoder hears, once for all tasks and systems, in its own precision; what is there
             already is not heard again. With None each clip is heard anew for every answer.
         recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see `provenance.find_recogniser`).
+        whisper: Whisper with its decoder, for `cascade-whisper` (see `provenance.find_whisper`).
+        reader_lora: Folder of a LoRA that reads transcripts, for the cascades that are tuned.
         about_model: What the results say of the model (see `provenance.describe`).
         watch: Told of progress.
         journal: Where answers are kept as they come; by default in `output`, until the results are written.
@@ -126,11 +131,16 @@ def evaluate(
                 output=output,
                 features=features,
                 recogniser=recogniser,
+                whisper=whisper,
+                reader_lora=reader_lora,
                 about_model=about_model,
                 watch=watch,
                 journal=own,
             )
-    parts = Parts(model, processor, settings.decoding, None, _training_examples(corpus, settings), recogniser)
+    training = _training_examples(corpus, settings)
+    parts = Parts(model, processor, settings.decoding, None, training, recogniser, whisper, reader_lora)
+    if features is not None:
+        parts.hear = partial(hear, model, processor, folder=features, watch=watch)
     systems = make_systems(settings.systems, parts)
     keys = AnswerKeys.of(model, about_model or {}, settings.decoding) if journal.path else None
     run = _Run(settings, watch, journal, keys, at_once(model, settings.decoding))
@@ -149,8 +159,9 @@ def evaluate(
         run.notes += [
             f"{system.name}: the corpus has no training split, so {system.without_training}"
             for system in systems
-            if isinstance(system, WithoutWords)
+            if isinstance(system, WithoutWords) and system.without_training
         ]
+    run.notes += parts.notes
     results = run.results(corpus, systems, dict(about_model or {}))
     if output is not None:
         save_results(output, results, [record.as_dict() for record in run.records])
@@ -274,7 +285,7 @@ class _Run:
             for example in examples:
                 kept = self.journal.get(self.keys(system, example))
                 if kept and kept.answer.transcript is not None:
-                    known = parts.transcripts.setdefault(system.name, {})
+                    known = parts.transcripts.setdefault(getattr(system, "kind", system.name), {})
                     known[example.utterance.id] = kept.answer.transcript
         self.notes.append(self.journal.note)
 
