@@ -18,7 +18,7 @@ from speechverse.errors import UserError
 if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.encoders import SpeechEncoder
-    from speechverse.evaluation import EvaluationSettings, Results
+    from speechverse.evaluation import EvaluationSettings, Results, System
     from speechverse.evaluation.clips import Watch
     from speechverse.evaluation.journal import Journal
 
@@ -47,6 +47,10 @@ def command(
         typer.Option(min=1, help="The most tokens of a free answer. By default 8 for each second of audio, and 32."),
     ] = None,
     beams: Annotated[int | None, typer.Option(min=1, help="Beams; 1 is greedy.")] = None,
+    cascade_lora: Annotated[
+        Path | None,
+        typer.Option(help="LoRA that reads transcripts, for the tuned cascades: the folder 'lora' of a run of theirs."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of utterances and instructions, and of the bootstrap.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results and the page.")] = Path(
@@ -90,7 +94,7 @@ def command(
     if "limit" in asked:
         asked["limit"] = asked["limit"] or None
     settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
-    results = run(model, opened, settings, output, device=device, quiet=json, cache=cache)
+    results = run(model, opened, settings, output, device=device, quiet=json, cache=cache, cascade_lora=cascade_lora)
     if json:
         from speechverse.evaluation.results import as_plain
 
@@ -125,19 +129,26 @@ def run(
     device: str | None = None,
     quiet: bool = False,
     cache: CacheMode = "temporary",
+    cascade_lora: Path | None = None,
 ) -> Results:
     """Loads, evaluates, writes results and page, prints the table."""
     from speechverse.evaluation import evaluate, write_report
-    from speechverse.evaluation.provenance import describe, find_recogniser, training_log
-    from speechverse.evaluation.systems import CtcCascade
+    from speechverse.evaluation.provenance import describe, find_recogniser, find_whisper, training_log
+    from speechverse.evaluation.systems import CtcCascade, TunedWhisperCascade, WhisperCascade
     from speechverse.pipeline import SpeechVerse
 
     loaded = SpeechVerse.from_pretrained(model, device)
-    recogniser = None
-    if CtcCascade.name in settings.systems:  # else a second encoder would be loaded for nothing
-        recogniser, why_none = find_recogniser(loaded.model)
-        if recogniser is None and not quiet:
-            typer.echo(f"{CtcCascade.name} is left out: {why_none}", err=True)
+
+    def found(find: Callable[[Any], tuple[Any, str]], *systems: type[System]) -> Any:
+        """A recogniser that some system wants; else a second encoder would be loaded for nothing."""
+        names = [kind.name for kind in systems if kind.name in settings.systems]
+        recogniser, why_none = find(loaded.model) if names else (None, "")
+        if why_none and not quiet:
+            typer.echo(f"{' and '.join(names)} is left out: {why_none}", err=True)
+        return recogniser
+
+    recogniser = found(find_recogniser, CtcCascade)
+    whisper = found(find_whisper, WhisperCascade, TunedWhisperCascade)
 
     with _answers_kept(output, quiet) as journal:
 
@@ -151,6 +162,8 @@ def run(
                     output=output,
                     features=features,
                     recogniser=recogniser,
+                    whisper=whisper,
+                    reader_lora=cascade_lora,
                     about_model=describe(loaded.model, model),
                     watch=watch,
                     journal=journal,

@@ -48,7 +48,7 @@ class CtcRecogniser(nn.Module):
             AudioError: If a clip is empty, too short or not mono.
         """
         texts = [""] * len(waveforms)
-        for rows in _by_length([len(w) for w in waveforms], batch_size):
+        for rows in batches_by_length([len(w) for w in waveforms], batch_size):
             inputs = self.encoder.prepare([waveforms[row] for row in rows])
             output = self.encoder(**{name: x.to(self._device) for name, x in inputs.items()})
             decoded = self.decode(self.head(output.hidden_states[-1]), output.lengths)
@@ -60,7 +60,7 @@ class CtcRecogniser(nn.Module):
     def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 64) -> list[str]:
         """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is read."""
         texts = [""] * len(features)
-        for rows in _by_length([feature.shape[1] for feature in features], batch_size):
+        for rows in batches_by_length([feature.shape[1] for feature in features], batch_size):
             hidden_BTD, lengths = pad_rows([features[row][-1] for row in rows])
             logits = self.head(hidden_BTD.to(self._device, self.encoder.model.dtype))
             for row, text in zip(rows, self.decode(logits, lengths), strict=True):
@@ -140,7 +140,8 @@ def _headless(name: str) -> CheckpointError:
     )
 
 
-def _by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+def batches_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """Row numbers in batches of like length, the shortest first."""
     order = sorted(range(len(lengths)), key=lambda row: lengths[row])
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]

@@ -137,7 +137,8 @@ class AnswerKeys:
         """
         utterance, task = example.utterance, get_task(example.task)
         read = None if system.hears else utterance.text
-        asked = (system.name, task.name, task.version, example.instruction, example.choices)
+        stands_on = getattr(system, "stands_on", "")  # a recogniser, an adapter of its own
+        asked = (system.name, stands_on, task.name, task.version, example.instruction, example.choices)
         return _hash(self.common, *asked, entry_key(utterance), read)
 
     def are_kept(self, journal: Journal, system: System, example: Example) -> bool:

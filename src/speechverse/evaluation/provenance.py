@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechverse.encoders.ctc import CtcRecogniser, load_ctc
-from speechverse.errors import CheckpointError
+from speechverse.encoders.whisper_text import KNOWN_WHISPER, WhisperRecogniser, load_whisper
+from speechverse.errors import CheckpointError, UserError
 from speechverse.hub import fingerprint, local_folder, resolve
 
 if TYPE_CHECKING:  # a checkpoint is described without the extra that reads corpora
@@ -66,6 +67,23 @@ def find_recogniser(model: Any) -> tuple[CtcRecogniser | None, str]:
         return load_ctc(config.encoder, revision=config.encoder_revision).to(model.device), ""
     except CheckpointError as error:
         return None, str(error)
+
+
+def find_whisper(model: Any) -> tuple[WhisperRecogniser | None, str]:
+    """Loads the Whisper that a model's encoder is a part of, or else the known part, onto the model's device.
+
+    Returns:
+        The recogniser, or None with the reason why there is none.
+    """
+    config = model.config
+    try:
+        return load_whisper(config.encoder, revision=config.encoder_revision).to(model.device), ""
+    except CheckpointError as error:
+        reason = str(error)
+    try:
+        return load_whisper(KNOWN_WHISPER).to(model.device), ""
+    except UserError as error:
+        return None, f"{reason}; and the known part '{KNOWN_WHISPER}' cannot be had: {error}"
 
 
 def _checkpoint_fingerprint(folder: Path) -> str:

@@ -61,14 +61,14 @@ def recognition(
     Raises:
         AudioError: If a clip cannot be read, or the encoder cannot take it.
     """
-    kinds: dict[tuple[str, bool], list[tuple[str, str]]] = {}
+    kinds: dict[tuple[str, bool], list[tuple[str, str, str | None]]] = {}
     spoken = [utterance for utterance in utterances if utterance.text]
     for start in range(0, len(spoken), _CLIPS_AT_ONCE):
         some = spoken[start : start + _CLIPS_AT_ONCE]
         heard = recogniser.transcribe([load(utterance.audio).samples for utterance in some])
         for utterance, text in zip(some, heard, strict=True):
             kind = (str(utterance.labels.get("stratum", "all")), bool(utterance.labels.get("noise")))
-            kinds.setdefault(kind, []).append((text, utterance.text or ""))
+            kinds.setdefault(kind, []).append((text, utterance.text or "", utterance.language))
         done(len(some))
     return [_recognition(*kind, *zip(*pairs, strict=True)) for kind, pairs in sorted(kinds.items())]
 
@@ -91,6 +91,8 @@ def _broken(cell: str) -> str:
     return cell.replace(" ", "\n")
 
 
-def _recognition(stratum: str, noisy: bool, heard: Sequence[str], true: Sequence[str]) -> Recognition:
-    wer, cer = (bootstrap(metric, heard, true) for metric in ("wer", "cer"))
+def _recognition(
+    stratum: str, noisy: bool, heard: Sequence[str], true: Sequence[str], languages: Sequence[str | None]
+) -> Recognition:
+    wer, cer = (bootstrap(metric, heard, true, languages=languages) for metric in ("wer", "cer"))
     return Recognition(stratum, noisy, len(true), wer, cer)

@@ -14,7 +14,7 @@ from speechverse.types import Ended
 
 SCHEMA = 1
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
-READERS = ("cascade-ctc", "cascade", "oracle")
+READERS = ("cascade-whisper", "cascade-whisper-tuned", "cascade-ctc", "cascade", "oracle", "oracle-tuned")
 """Systems that read a transcript and hear nothing else."""
 WHOLE = "all"
 """The slice that is the whole test set."""
@@ -24,7 +24,8 @@ WHOLE = "all"
 class Score:
     """One number: a metric of one system on one slice of one task, with its 95 % bootstrap interval.
 
-    `slice` is `all`, or a part scored apart, such as `group: de` or `stratum: names`.
+    `slice` is `all`, or a part scored apart, such as `group: de` or `stratum: names`. `normalizer` is the id of the
+    text normaliser both sides went through, with counts where languages differ; empty for metrics without one.
     """
 
     task: str
@@ -35,6 +36,7 @@ class Score:
     low: float
     high: float
     num_examples: int
+    normalizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Results:
         hearing_seconds: Wall time of hearing all clips beforehand; None where each answer's time holds its own hearing.
         notes: What was left out, and why.
         not_measured: Tasks that could not be evaluated.
-        normalizer: Id of the text normaliser under the WER.
+        normalizer: Ids of all text normalisers under the scores; each score names its own.
         signatures: Metric to the tools and settings it was computed with.
     """
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from speechverse.data import Corpus, Rendered, render_for_evaluation, render_spl
 from speechverse.data.asking import UNUSABLE
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
+from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import CorpusError, TaskError, UserError
 from speechverse.evaluation.clips import ExampleCheck, Watch, hear, unspelt_note, why_too_bad
 from speechverse.evaluation.journal import AnswerKeys, Journal, answer_kept, answers_kept, at_once
@@ -33,7 +34,7 @@ from speechverse.evaluation.results import (
     save_results,
 )
 from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
-from speechverse.metrics import NORMALIZER_ID, UNPARSED, bootstrap, get_metric
+from speechverse.metrics import UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task, get_task, task_names
 from speechverse.types import Answer, Ended, Example
 
@@ -97,6 +98,8 @@ def evaluate(
     output: Path | None = None,
     features: Path | None = None,
     recogniser: CtcRecogniser | None = None,
+    whisper: WhisperRecogniser | None = None,
+    reader_lora: Path | None = None,
     about_model: Mapping[str, Any] | None = None,
     watch: Watch = lambda done, total, what: None,
     journal: Journal | None = None,
@@ -114,6 +117,8 @@ def evaluate(
         features: Folder for what the encoder hears, once for all tasks and systems, in its own precision; what is there
             already is not heard again. With None each clip is heard anew for every answer.
         recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see `provenance.find_recogniser`).
+        whisper: Whisper with its decoder, for `cascade-whisper` (see `provenance.find_whisper`).
+        reader_lora: Folder of a LoRA that reads transcripts, for the cascades that are tuned.
         about_model: What the results say of the model (see `provenance.describe`).
         watch: Told of progress.
         journal: Where answers are kept as they come; by default in `output`, until the results are written.
@@ -132,11 +137,16 @@ def evaluate(
                 output=output,
                 features=features,
                 recogniser=recogniser,
+                whisper=whisper,
+                reader_lora=reader_lora,
                 about_model=about_model,
                 watch=watch,
                 journal=own,
             )
-    parts = Parts(model, processor, settings.decoding, None, _training_examples(corpus, settings), recogniser)
+    training = _training_examples(corpus, settings)
+    parts = Parts(model, processor, settings.decoding, None, training, recogniser, whisper, reader_lora)
+    if features is not None:
+        parts.hear = partial(hear, model, processor, folder=features, watch=watch)
     systems = make_systems(settings.systems, parts)
     keys = AnswerKeys.of(model, about_model or {}, settings.decoding) if journal.path else None
     run = _Run(settings, watch, journal, keys, at_once(model, settings.decoding))
@@ -156,8 +166,9 @@ def evaluate(
         run.notes += [
             f"{system.name}: the corpus has no training split, so {system.without_training}"
             for system in systems
-            if isinstance(system, WithoutWords)
+            if isinstance(system, WithoutWords) and system.without_training
         ]
+    run.notes += parts.notes
     results = run.results(corpus, systems, dict(about_model or {}))
     if output is not None:
         save_results(output, results, [record.as_dict() for record in run.records])
@@ -263,6 +274,7 @@ class _Run:
                 )
             )
             plan.append((task, usable))
+            self.notes += filter(None, [_language_note(task, usable)])
         if not plan:
             reasons_told = "\n  ".join(f"{left.name}: {left.reason}" for left in self.not_measured)
             raise CorpusError(
@@ -280,7 +292,7 @@ class _Run:
             for example in examples:
                 kept = self.journal.get(self.keys(system, example))
                 if kept and kept.answer.transcript is not None:
-                    known = parts.transcripts.setdefault(system.name, {})
+                    known = parts.transcripts.setdefault(getattr(system, "kind", system.name), {})
                     known[example.utterance.id] = kept.answer.transcript
         self.notes.append(self.journal.note)
 
@@ -328,15 +340,19 @@ class _Run:
 
     def _score(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
         for part, rows in _slices(examples).items():
+            references = [examples[row].reference for row in rows]
+            languages = [task.language_of(examples[row]) for row in rows]
             for name in task.all_metrics if part == WHOLE else task.metrics[:1]:
                 interval = bootstrap(
                     name,
                     [predictions[row] for row in rows],
-                    [examples[row].reference for row in rows],
+                    references,
                     num_samples=self.settings.num_resamples,
                     seed=self.settings.seed,
+                    languages=languages,
                 )
-                self.scores.append(Score(task.name, system, part, name, *interval, len(rows)))
+                normalizer = get_metric(name).normalizers(references, languages)
+                self.scores.append(Score(task.name, system, part, name, *interval, len(rows), normalizer))
 
     def _count_cut(self, task: Task, system: str, answers: Sequence[Answer]) -> None:
         """What did not come to its own end, as a score of its own and, if there is any, a note."""
@@ -366,7 +382,8 @@ class _Run:
         predictions: Sequence[Any],
     ) -> None:
         metric = get_metric(task.metrics[0])
-        alone = metric.finish(metric.checked_statistics(predictions, [example.reference for example in examples]))
+        references, languages = zip(*((ex.reference, task.language_of(ex)) for ex in examples), strict=True)
+        alone = metric.finish(metric.checked_statistics(predictions, references, languages))
         for example, made, prediction, score in zip(examples, answers, predictions, alone, strict=True):
             self.records.append(
                 AnswerRecord(
@@ -400,12 +417,28 @@ class _Run:
             hearing_seconds=self.hearing_seconds,
             confusions=self.confusions,
             notes=self.notes,
-            normalizer=NORMALIZER_ID,
+            normalizer=", ".join(sorted({name for score in self.scores for name in _ids(score.normalizer)})),
             signatures={name: text for name in sorted(metrics) if (text := get_metric(name).signature())},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,
             not_measured=self.not_measured,
         )
+
+
+def _ids(normalizers: str) -> list[str]:
+    """The ids in `Score.normalizer`, without their counts."""
+    return [part.split()[0] for part in normalizers.split(", ") if part]
+
+
+def _language_note(task: Task, examples: Sequence[Example]) -> str | None:
+    """Says that a language was taken for granted, where a score goes by it."""
+    unknown = sum(task.language_of(example) is None for example in examples)
+    if not unknown or not any(get_metric(name).by_language for name in task.metrics):
+        return None
+    return (
+        f"{task.name}: {unknown} of {len(examples)} examples name no language; what is in Latin letters was compared "
+        "by the rules for English (give the corpus's lines a `language` if it is another)"
+    )
 
 
 def _not_asked(reports: Sequence[TaskReport], num_clips: int) -> list[str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from speechverse.metrics.normalize import NORMALIZER_ID, normalize_english
+from speechverse.metrics.normalize import Normalizer, normalize, normalize_english, normalizer_for
 from speechverse.metrics.registry import FAULTS_OF_FORM, METRICS, bootstrap, get_metric, score
 from speechverse.metrics.types import UNPARSED, Interval, Metric, Unparsed
 
 __all__ = [
     "FAULTS_OF_FORM",
     "METRICS",
-    "NORMALIZER_ID",
     "UNPARSED",
     "Interval",
     "Metric",
+    "Normalizer",
     "Unparsed",
     "bootstrap",
     "get_metric",
+    "normalize",
     "normalize_english",
+    "normalizer_for",
     "score",
 ]

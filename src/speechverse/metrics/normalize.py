@@ -1,78 +1,139 @@
-"""The English text normaliser that WER is counted under, in the manner of Whisper's.
+"""The text normalisers that error rates are counted under: one for English, one for every other language.
 
-It lower-cases, drops fillers and what stands in brackets, spells out contractions and whole numbers, and removes
-punctuation and diacritics. Its id is stored with every result; any change of behaviour takes a new id.
+Both sides of a comparison go through the same one, chosen by the language of the reference. Its id (name and version)
+stands beside every score it touched; any change of behaviour takes a new version.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
-NORMALIZER_ID = "english-1"
+from speechverse.metrics.spelling import AmericanSpelling
 
-_BRACKETED = re.compile(r"[<\[][^>\]]*[>\]]|\([^)]*\)")
-_FILLERS = re.compile(r"\b(hmm|hm|mm|mhm|mmm|uh|um|erm)\b")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
-_NUMBER = re.compile(r"\d+")
-_NOT_WORD = re.compile(r"[^\w\s]|_")
+_ENGLISH = frozenset({"en", "eng", "english"})
+_DOTTED_I = frozenset({"tr", "tur", "turkish", "az", "aze", "azerbaijani"})
 
-_CONTRACTIONS = [
-    (re.compile(pattern), spelled)
-    for pattern, spelled in (
-        (r"\bwon't\b", "will not"),
-        (r"\bcan't\b", "can not"),
-        (r"\bcannot\b", "can not"),
-        (r"\blet's\b", "let us"),
-        (r"\bain't\b", "aint"),
-        (r"\by'all\b", "you all"),
-        (r"\bwanna\b", "want to"),
-        (r"\bgonna\b", "going to"),
-        (r"\bgotta\b", "got to"),
-        (r"n't\b", " not"),
-        (r"'re\b", " are"),
-        (r"'ll\b", " will"),
-        (r"'ve\b", " have"),
-        (r"'m\b", " am"),
-        (r"'d\b", " would"),
-        (r"\b(it|he|she|that|there|here|what|who|where|when|how)'s\b", r"\1 is"),
-    )
-]
+# What Whisper's rules leave different in writing although it is said alike.
+_PLAIN_SIGNS = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "<": " ", ">": " "})
+_CLOCK = re.compile(r"(?<![\w.:])(\d{1,2}):([0-5]\d)(?![\w:])")
+_PERCENT = re.compile(r"(?<=\d)\s+%")
+_LEADING_ZERO = re.compile(r"(?<![\w.,$€£¢])0\d+(?![\w%$€£¢]|[.,]\d)")
+_LONE_DIGIT = re.compile(r"(?<![\w.,$€£¢])\d(?![\w%$€£¢]|[.,]\d)")
+_LONE_SIGNS = re.compile(r"(?<!\S)[.%$¢€£]+(?!\S)")
+_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
+_DIGITS = "zero one two three four five six seven eight nine".split()
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_SCALES = ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred"))
+
+@dataclass(frozen=True)
+class Normalizer:
+    """A way to make texts comparable.
+
+    Attributes:
+        name: What it is called in results.
+        version: Rises with every change of what it does.
+        rule: Text to lower-case words between single spaces.
+    """
+
+    name: str
+    version: int
+    rule: Callable[[str], str]
+
+    @property
+    def id(self) -> str:
+        """Name and version, as results hold them."""
+        return f"{self.name}-{self.version}"
+
+    def __call__(self, text: str) -> str:
+        return self.rule(text)
 
 
 def normalize_english(text: str) -> str:
-    """The text as WER compares it: lower-case words between single spaces."""
-    text = unicodedata.normalize("NFKD", text.lower().replace("’", "'"))
-    text = _BRACKETED.sub(" ", text)
-    text = _FILLERS.sub(" ", text)
-    for pattern, spelled in _CONTRACTIONS:
-        text = pattern.sub(spelled, text)
-    text = _THOUSANDS.sub("", text)
-    text = _NUMBER.sub(lambda match: f" {spell_number(match.group())} ", text)
-    text = "".join(letter for letter in text if not unicodedata.combining(letter)).replace("'", "")
-    return " ".join(_NOT_WORD.sub(" ", text).split())
+    """English as Whisper's own normaliser has it: `fifty percent`, `50 percent` and `50%` are one.
+
+    Fillers and what stands in square or round brackets are dropped, as they are there; what stands between `<` and `>`
+    is kept. Times, digits said one by one and curly apostrophes are first written as that normaliser expects them.
+    """
+    text = unicodedata.normalize("NFKC", text).translate(_PLAIN_SIGNS)
+    text = _CLOCK.sub(r"\1\2", text)
+    text = _PERCENT.sub("%", text)
+    text = _LEADING_ZERO.sub(_digit_by_digit, text)
+    text = _LONE_DIGIT.sub(_digit_by_digit, text)
+    return " ".join(_LONE_SIGNS.sub(" ", _whispers_rules(text)).split())
 
 
-def spell_number(digits: str) -> str:
-    """A whole number in words; with a leading zero or beyond twelve digits, digit by digit."""
-    if len(digits) > 12 or (digits[0] == "0" and len(digits) > 1):
-        return " ".join(_ONES[int(digit)] for digit in digits)
-    return _spell(int(digits))
+def normalize_unicode(text: str) -> str:
+    """Any language's words: NFKC, lower case, no punctuation or symbols; marks (vowel signs, accents) stay."""
+    return " ".join("".join(map(_sound, unicodedata.normalize("NFKC", text).lower())).split())
 
 
-def _spell(number: int) -> str:
-    if number < 20:
-        return _ONES[number]
-    if number < 100:
-        tens, ones = divmod(number, 10)
-        return _TENS[tens - 2] + (f" {_ONES[ones]}" if ones else "")
-    size, name = next(scale for scale in _SCALES if number >= scale[0])
-    count, rest = divmod(number, size)
-    return f"{_spell(count)} {name}" + (f" {_spell(rest)}" if rest else "")
+ENGLISH = Normalizer("english", 2, normalize_english)
+OTHER = Normalizer("unicode", 1, normalize_unicode)
+_OTHER_DOTTED_I = Normalizer(
+    "unicode", 1, lambda text: normalize_unicode(text.replace("İ", "i").replace("I", "ı"))
+)  # one normaliser: case itself goes by language
+
+
+def normalizer_for(reference: str, language: str | None) -> Normalizer:
+    """The normaliser of a reference.
+
+    English rules are for English alone; where no language is named, a reference in Latin letters is taken for English.
+    Other letters are never put through them: they would lose their marks, and different words would be one.
+
+    Args:
+        reference: What should have been said.
+        language: Its BCP-47 code or English name, if known.
+    """
+    primary = re.split(r"[-_]", language.strip().lower())[0] if language else "en"
+    if primary in _ENGLISH and _is_latin(reference):
+        return ENGLISH
+    return _OTHER_DOTTED_I if primary in _DOTTED_I else OTHER
+
+
+def normalize(text: str, language: str | None = None) -> str:
+    """The text as error rates compare it, by the normaliser of its language."""
+    return normalizer_for(text, language)(text)
+
+
+def named_normalizers(references: Sequence[str], languages: Sequence[str | None]) -> str:
+    """Ids of the normalisers of some references, the commonest first; with their shares where there are several."""
+    ids = Counter(
+        normalizer_for(text, language).id for text, language in zip(references, languages, strict=True)
+    ).most_common()
+    return ids[0][0] if len(ids) == 1 else ", ".join(f"{name} ({count})" for name, count in ids)
+
+
+def _digit_by_digit(match: re.Match[str]) -> str:
+    return " ".join(_DIGITS[int(digit)] for digit in match[0])
+
+
+def _whispers_rules(text: str) -> str:
+    try:
+        return _whispers_normalizer()(text)
+    except ValueError:  # a "number" of thousands of digits, as a decoder that loops may write
+        return _whispers_normalizer()(re.sub(r"(\d{1000})(?=\d)", r"\1 ", text))
+
+
+@lru_cache(maxsize=1)
+def _whispers_normalizer() -> Callable[[str], str]:
+    # Importing it takes most of a second: only who scores English pays.
+    from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+
+    return EnglishTextNormalizer(AmericanSpelling())
+
+
+def _is_latin(text: str) -> bool:
+    letters = (sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) in _LETTERS)
+    return text.isascii() or all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+
+
+def _sound(sign: str) -> str:
+    """The sign, a space for punctuation and symbols, and nothing for what is not seen (joiners, directions)."""
+    category = unicodedata.category(sign)
+    if category == "Cf":
+        return ""
+    return " " if category[0] in "PSZC" else sign

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechverse.errors import UserError, unknown_name
 from speechverse.metrics import classes, slots, text
-from speechverse.metrics.types import Interval, Metric
+from speechverse.metrics.types import Interval, Languages, Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,9 +18,17 @@ RESAMPLE_BLOCK = 4_000_000
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("wer", "WER", text.word_errors, text.error_rate, higher_is_better=False, signature=text.wer_signature),
         Metric(
-            "cer", "CER", text.character_errors, text.error_rate, higher_is_better=False, signature=text.wer_signature
+            *("wer", "WER", text.word_errors, text.error_rate),
+            higher_is_better=False,
+            by_language=True,
+            signature=text.wer_signature,
+        ),
+        Metric(
+            *("cer", "CER", text.character_errors, text.error_rate),
+            higher_is_better=False,
+            by_language=True,
+            signature=text.wer_signature,
         ),
         Metric("bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature),
         Metric("accuracy", "accuracy", classes.hits, classes.mean),
@@ -46,9 +54,18 @@ def get_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def score(names: Iterable[str], predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
-    """Values of several metrics, by name, over the same examples."""
-    return {name: get_metric(name).value(predictions, references) for name in names}
+def score(
+    names: Iterable[str], predictions: Sequence[Any], references: Sequence[Any], languages: Languages | None = None
+) -> dict[str, float]:
+    """Values of several metrics, by name, over the same examples.
+
+    Args:
+        names: Names of metrics.
+        predictions: What was answered, as the task's parser read it; N of them.
+        references: What should have been answered; N of them.
+        languages: The language of each reference, which error rates go by; None where none is known.
+    """
+    return {name: get_metric(name).value(predictions, references, languages) for name in names}
 
 
 def bootstrap(
@@ -57,6 +74,7 @@ def bootstrap(
     references: Sequence[Any],
     num_samples: int = 1000,
     seed: int = 0,
+    languages: Languages | None = None,
 ) -> Interval:
     """A value with its 95 % percentile bootstrap interval, examples resampled with replacement.
 
@@ -66,6 +84,7 @@ def bootstrap(
         references: What should have been answered; N of them.
         num_samples: Number of resamples; 0 gives an interval that is the value itself.
         seed: Seed of the resampling; the same seed resamples every metric of N examples alike.
+        languages: The language of each reference, which error rates go by; None where none is known.
 
     Returns:
         The value over all examples, and the ends of the interval.
@@ -73,7 +92,7 @@ def bootstrap(
     import numpy as np
 
     metric = get_metric(metric) if isinstance(metric, str) else metric
-    statistics = metric.checked_statistics(predictions, references)
+    statistics = metric.checked_statistics(predictions, references, languages)
     value = float(metric.finish(statistics.sum(axis=0)))
     if num_samples == 0:
         return Interval(value, value, value)

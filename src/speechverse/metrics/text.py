@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from speechverse.metrics.normalize import NORMALIZER_ID, normalize_english
-from speechverse.metrics.types import UNPARSED, import_eval
+from speechverse.metrics.normalize import ENGLISH, OTHER, normalizer_for
+from speechverse.metrics.types import UNPARSED, Languages, import_eval
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def word_errors(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+def word_errors(predictions: Sequence[Any], references: Sequence[Any], languages: Languages) -> np.ndarray:
     """Word errors and true words of each example after normalising both sides, shape (N, 2)."""
-    return _errors("process_words", str.split, predictions, references)
+    return _errors("process_words", str.split, predictions, references, languages)
 
 
-def character_errors(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+def character_errors(predictions: Sequence[Any], references: Sequence[Any], languages: Languages) -> np.ndarray:
     """Errors in letters and spaces, and their true number, of each example after normalising both sides: (N, 2)."""
-    return _errors("process_characters", list, predictions, references)
+    return _errors("process_characters", list, predictions, references, languages)
 
 
 def error_rate(sums: np.ndarray) -> np.ndarray:
@@ -31,8 +31,8 @@ def error_rate(sums: np.ndarray) -> np.ndarray:
 
 
 def wer_signature() -> str:
-    """Tool and normaliser the word error rate stands on."""
-    return f"jiwer:{version('jiwer')}|normalizer:{NORMALIZER_ID}"
+    """Tools and normalisers an error rate stands on; a score says which of them it was compared under."""
+    return f"jiwer:{version('jiwer')}|{ENGLISH.id}:transformers:{version('transformers')}|{OTHER.id}"
 
 
 def ngram_counts(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
@@ -78,13 +78,18 @@ def _text(prediction: Any) -> str:
 
 
 def _errors(
-    process: str, units: Callable[[str], list[str]], predictions: Sequence[Any], references: Sequence[Any]
+    process: str,
+    units: Callable[[str], list[str]],
+    predictions: Sequence[Any],
+    references: Sequence[Any],
+    languages: Languages,
 ) -> np.ndarray:
     """Errors by jiwer's function of that name, and the number of true units of the text."""
     import numpy as np
 
-    true = [normalize_english(text) for text in references]
-    said = [normalize_english(_text(prediction)) for prediction in predictions]
+    rules = [normalizer_for(text, language) for text, language in zip(references, languages, strict=True)]
+    true = [rule(text) for rule, text in zip(rules, references, strict=True)]
+    said = [rule(_text(prediction)) for rule, prediction in zip(rules, predictions, strict=True)]
     output = getattr(import_eval("jiwer"), process)(true, said)
     errors = [sum(_num_errors(chunk) for chunk in alignment) for alignment in output.alignments]
     return np.column_stack([errors, [len(units(text)) for text in true]]).astype(np.float64)

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from speechverse.errors import MissingExtraError, UserError
+from speechverse.metrics.normalize import named_normalizers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,9 @@ class Unparsed(enum.Enum):
     def __repr__(self) -> str:
         return "UNPARSED"
 
+
+Languages = Sequence[str | None]
+"""The language each reference is in, as a BCP-47 code; None where it is not known."""
 
 UNPARSED: Final = Unparsed.UNPARSED
 """Stands where an answer could not be read. It is wrong under every metric, and counted by `unparsed_rate`."""
@@ -47,19 +51,22 @@ class Metric:
     Attributes:
         name: The key in results files.
         label: The name in tables.
-        statistics: (predictions, references) to sufficient statistics, shape (N, K).
+        statistics: (predictions, references) to sufficient statistics, shape (N, K); where the metric goes by language,
+            (predictions, references, languages).
         finish: Sums of statistics, shape (..., K), to values, shape (...).
         higher_is_better: The direction of progress.
         percent: Whether the value is a fraction, shown times 100; BLEU is in points already.
+        by_language: Whether texts are normalised first, each by the language of its reference.
         signature: Says with which tools and settings the value was computed; travels with results.
     """
 
     name: str
     label: str
-    statistics: Callable[[Sequence[Any], Sequence[Any]], np.ndarray]
+    statistics: Callable[..., np.ndarray]
     finish: Callable[[np.ndarray], np.ndarray]
     higher_is_better: bool = True
     percent: bool = True
+    by_language: bool = False
     signature: Callable[[], str] = lambda: ""
 
     @property
@@ -73,11 +80,18 @@ class Metric:
         """The value as tables print it: in percent or points."""
         return value * 100 if self.percent else value
 
-    def checked_statistics(self, predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    def checked_statistics(
+        self, predictions: Sequence[Any], references: Sequence[Any], languages: Languages | None = None
+    ) -> np.ndarray:
         """The statistics of every example, shape (N, K).
 
+        Args:
+            predictions: What was answered, as the task's parser read it.
+            references: What should have been answered.
+            languages: The language of each reference; None where none is known.
+
         Raises:
-            UserError: If there is nothing to score, or not one prediction for each reference.
+            UserError: If there is nothing to score, or not one prediction (and language) for each reference.
         """
         if len(predictions) != len(references):
             raise UserError(
@@ -86,11 +100,25 @@ class Metric:
             )
         if not references:
             raise UserError(f"{self.name} has nothing to score: give at least one prediction and its reference")
-        return self.statistics(predictions, references)
+        if not self.by_language:
+            return self.statistics(predictions, references)
+        return self.statistics(predictions, references, _languages_of(references, languages))
 
-    def value(self, predictions: Sequence[Any], references: Sequence[Any]) -> float:
+    def value(self, predictions: Sequence[Any], references: Sequence[Any], languages: Languages | None = None) -> float:
         """The value over all examples together (not the mean of values per example)."""
-        return float(self.finish(self.checked_statistics(predictions, references).sum(axis=0)))
+        return float(self.finish(self.checked_statistics(predictions, references, languages).sum(axis=0)))
+
+    def normalizers(self, references: Sequence[Any], languages: Languages | None = None) -> str:
+        """Ids of the normalisers that these texts are compared under; empty where the metric uses none."""
+        return named_normalizers(references, _languages_of(references, languages)) if self.by_language else ""
+
+
+def _languages_of(references: Sequence[Any], languages: Languages | None) -> Languages:
+    if languages is None:
+        return [None] * len(references)
+    if len(languages) != len(references):
+        raise UserError(f"there are {len(references)} references and {len(languages)} languages; give one for each")
+    return languages
 
 
 def import_eval(module: str) -> ModuleType:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +14,17 @@ from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dic
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer, cast_adapter_dtype
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from speechverse.errors import CheckpointError, RecipeError
 from speechverse.files import written_aside
-from speechverse.hub import read_weights
+from speechverse.hub import quiet_transformers, read_weights
 
 DEFAULTS: dict[str, Any] = {"rank": 16, "alpha": 32, "dropout": 0.05, "targets": None}
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _PEFT_PREFIX = "base_model.model."
+_OTHER = "other"
 
 
 def add(llm: PreTrainedModel, settings: dict[str, Any]) -> None:
@@ -96,6 +99,60 @@ def disabled(llm: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         llm.enable_adapters()
+
+
+@contextmanager
+def replaced(llm: PreTrainedModel, folder: Path) -> Iterator[None]:
+    """The LLM with other adapters, in PEFT's format, instead of its own if it has any, within the block.
+
+    Raises:
+        CheckpointError: If the folder holds none, or they do not fit the LLM.
+    """
+    own = "default" in getattr(llm, "peft_config", {})
+    _load_beside(llm, folder)
+    try:
+        llm.set_adapter(_OTHER)
+        yield
+    finally:
+        llm.delete_adapter(_OTHER)
+        if own:
+            llm.set_adapter("default")
+
+
+def _load_beside(llm: PreTrainedModel, folder: Path) -> None:
+    shapes = {name: tensor.shape for name, tensor in _weights_in(folder).items()}
+    try:
+        with quiet_transformers(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # two are meant
+            llm.load_adapter(str(folder), adapter_name=_OTHER)
+        taken = get_peft_model_state_dict(llm, adapter_name=_OTHER)
+        fits, reason = shapes == {name: tensor.shape for name, tensor in taken.items()}, "it has other layers"
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        fits, reason = False, str(error).strip().splitlines()[0]
+    if not fits:
+        if _OTHER in getattr(llm, "peft_config", {}):
+            llm.delete_adapter(_OTHER)
+        raise CheckpointError(f"the LoRA in '{folder}' does not fit this LLM: {reason}; was it trained on another?")
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash of the adapters in a folder.
+
+    Raises:
+        CheckpointError: If there are none.
+    """
+    _weights_in(folder)
+    content = (folder / _CONFIG).read_bytes() + (folder / _WEIGHTS).read_bytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _weights_in(folder: Path) -> dict[str, Tensor]:
+    if not all((folder / name).is_file() for name in (_CONFIG, _WEIGHTS)):
+        raise CheckpointError(
+            f"'{folder}' holds no LoRA ({_CONFIG}, {_WEIGHTS}); give the folder 'lora' of a checkpoint that was "
+            "trained in a stage with `reads: transcript`, or one that PEFT wrote"
+        )
+    return {name.removeprefix(_PEFT_PREFIX): tensor for name, tensor in read_weights(folder / _WEIGHTS).items()}
 
 
 def parameters(llm: PreTrainedModel) -> list[nn.Parameter]:

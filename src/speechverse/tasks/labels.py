@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from speechverse.errors import TaskError
+from speechverse.metrics.normalize import normalize_unicode
 
-_SEPARATORS = re.compile(r"[\W_]+")
 
-
+@lru_cache(maxsize=16_384)  # every answer is compared with every label
 def label_key(text: str) -> str:
-    """What is left of a label or an answer when case, punctuation and the kind of separator do not matter."""
-    return _SEPARATORS.sub(" ", text.casefold()).strip()
+    """What is left of a label or an answer when case, punctuation and the kind of separator do not matter.
+
+    In any language, by no rule of one: numbers stay as they are written, and vowel signs tell labels apart.
+    """
+    return normalize_unicode(text.casefold())
 
 
 @dataclass(frozen=True)

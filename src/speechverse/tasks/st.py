@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from speechverse.errors import TaskError, unknown_name
 from speechverse.tasks.prompts import PromptSet
 from speechverse.tasks.task import Ask, Task
-from speechverse.types import Utterance
+from speechverse.types import Example, Utterance
 
 LANGUAGES = {
     "de": "German",
@@ -52,6 +52,10 @@ class Translation(Task):
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
         """The translation into the language asked for."""
         return utterance.labels["translations"][variant]
+
+    def language_of(self, example: Example) -> str | None:
+        """The language translated into."""
+        return example.group
 
 
 ST = Translation(

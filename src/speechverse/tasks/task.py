@@ -286,9 +286,15 @@ class Task:
         """The task's metrics and the share of answers that could not be read."""
         return (*self.metrics, "unparsed_rate")
 
-    def score(self, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
-        """Values of all the task's metrics, by name."""
-        return score(self.all_metrics, predictions, references)
+    def language_of(self, example: Example) -> str | None:
+        """The language the right answer is in, as a code, if known: that of the speech; error rates go by it."""
+        return example.utterance.language
+
+    def score(
+        self, predictions: Sequence[Any], references: Sequence[Any], languages: Sequence[str | None] | None = None
+    ) -> dict[str, float]:
+        """Values of all the task's metrics, by name; for `languages` see `metrics.score`."""
+        return score(self.all_metrics, predictions, references, languages)
 
 
 def has_speech(utterance: Utterance) -> bool:

@@ -9,7 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from speechverse.errors import RecipeError, unknown_name
 
 Part = Literal["mixer", "downsampler", "lora", "encoder"]
-System = Literal["speechverse", "cascade-ctc", "cascade", "oracle", "log-mel", "majority"]
+System = Literal[
+    "speechverse",
+    "cascade-whisper",
+    "cascade-whisper-tuned",
+    "cascade-ctc",
+    "cascade",
+    "oracle",
+    "oracle-tuned",
+    "specialist",
+    "log-mel",
+    "majority",
+]
 """What `speechverse.evaluation` can measure, which this package cannot import; a test holds the two lists together."""
 
 PositiveInt = Annotated[int, Field(gt=0)]

@@ -130,7 +130,8 @@ def _scores(answered: Sequence[Answered]) -> dict[str, float]:
     for name, items in sorted(by_task.items()):
         task = get_task(name)
         predictions = [task.parse(made.text, example.choices) for example, made in items]
-        made = task.score(predictions, [example.reference for example, _ in items])
+        examples = [example for example, _ in items]
+        made = task.score(predictions, [e.reference for e in examples], [task.language_of(e) for e in examples])
         for metric in (task.metrics[0], "unparsed_rate"):
             scores[f"{metric}/{name}"] = made[metric]
         scores[f"cut_rate/{name}"] = sum(answer.cut for _, answer in items) / len(items)

@@ -429,3 +429,14 @@ def test_the_recogniser_is_that_of_the_encoder_s_revision(loaded, monkeypatch):
     monkeypatch.setattr(loaded[0].config, "encoder_revision", "v2")
     assert find_recogniser(loaded[0]) == (None, "no head")
     assert asked == [(loaded[0].config.encoder, "v2")]
+
+
+def test_every_error_rate_names_the_normaliser_of_its_languages(loaded, corpus):
+    languages = ("en", "de", None)
+    clips = [replace(u, language=languages[n % 3]) for n, u in enumerate(corpus.utterances("test")[:3])]
+    settings = replace(SETTINGS, tasks=("asr", "er"), systems=("oracle",))
+    results = evaluate(*loaded, Corpus("mixed", {}, _sources={"test": clips}), settings)
+    assert results.score("asr", "oracle").normalizer == "english-2 (2), unicode-1 (1)"
+    assert results.score("er", "oracle").normalizer == ""
+    assert results.normalizer == "english-2, unicode-1"
+    assert [note for note in results.notes if "1 of 3 examples name no language" in note]

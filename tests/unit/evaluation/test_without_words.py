@@ -11,7 +11,7 @@ import pytest
 
 from speechverse.audio import Waveform, save
 from speechverse.data import Corpus
-from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, systems
+from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, without_words
 from speechverse.evaluation.systems import LogMel, Parts
 from speechverse.tasks import Ask, get_task
 from speechverse.types import AudioRef, Utterance
@@ -106,7 +106,7 @@ def test_a_training_split_sorted_by_class_is_fitted_on_all_of_them(folder, monke
         return ["positive"] * len(rows)
 
     monkeypatch.setattr(LogMel, "_told", told)
-    monkeypatch.setattr(systems, "_FITTED_ON", 20)
+    monkeypatch.setattr(without_words, "_FITTED_ON", 20)
     LogMel(Parts(None, None, None, training_examples=lambda name: examples)).answer(examples[:1])
     assert len(fitted_on) == 20 and set(fitted_on) == {"positive", "negative"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from speechverse.errors import UserError
-from speechverse.metrics import METRICS, UNPARSED, get_metric, normalize_english, score
+from speechverse.metrics import METRICS, UNPARSED, get_metric, score
 
 PERFECT = {
     "wer": ["turn on the radio", "stop"],
@@ -129,20 +129,3 @@ def test_unequal_or_no_examples_are_refused() -> None:
 def test_tables_show_fractions_in_percent_and_bleu_in_points() -> None:
     assert get_metric("wer").shown(0.25) == 25
     assert get_metric("bleu").shown(25.0) == 25
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Turn ON the radio, please!", "turn on the radio please"),
-        ("I'm sure it's 21 o'clock", "i am sure it is twenty one oclock"),
-        ("We won't, can't and don't", "we will not can not and do not"),
-        ("uh, um [noise] 1,250 cafés (laughs)", "one thousand two hundred fifty cafes"),
-        ("007 and 1000000", "zero zero seven and one million"),
-        ("Tom's well-known song", "toms well known song"),
-        ("", ""),
-    ],
-)
-def test_normaliser(text: str, expected: str) -> None:
-    assert normalize_english(text) == expected
-    assert normalize_english(expected) == expected

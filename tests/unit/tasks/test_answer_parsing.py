@@ -64,3 +64,12 @@ def test_labels_that_answers_could_not_tell_apart_are_refused() -> None:
         LabelSet("intent", {"play_music": "", "Play Music": ""})
     with pytest.raises(TaskError, match="no letter"):
         LabelSet("intent", {"--": ""})
+
+
+def test_vowel_signs_tell_labels_apart_in_any_language() -> None:
+    yes_and_no = LabelSet("reply", {"हाँ": "", "हो": "", "не": "", "ні": ""})
+    assert [get_task("ic").parse(text, yes_and_no.names) for text in ("हो।", " НЕ ", "हाँ")] == ["हो", "не", "हाँ"]
+
+
+def test_labels_are_compared_as_they_are_written_and_by_no_rule_of_english() -> None:
+    LabelSet("amount", {"one": "", "1": "", "um": "", "first": "", "1st": "", "colour": "", "color": ""})

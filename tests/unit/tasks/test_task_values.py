@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ from speechverse.tasks import (
     parse_slots,
     task_names,
 )
+from speechverse.types import AudioRef, Utterance
 from task_check import validate_task
 
 MANY = LabelSet("intent", {f"intent_{i}": f"wants thing {i}" for i in range(40)} | {"play_music": "wants music"})
@@ -295,3 +297,11 @@ def test_a_task_that_does_not_fit_its_utterances_says_how(speech) -> None:
         dataclasses.replace(asr, prompts=PromptSet(("Choose {lables}",))).render(speech(), ask())
     with pytest.raises(TaskError, match="cannot read the right answer 'play miles davis in the kitchen'"):
         dataclasses.replace(asr, parser=parse_slots).render(speech(), ask())
+
+
+def test_a_translation_is_read_in_its_own_language_and_a_transcript_in_that_of_the_speech() -> None:
+    labels = {"translations": {"de": "um acht"}}
+    utterance = Utterance("u", AudioRef(Path("u.wav")), 1.0, "at eight", None, "en", labels)
+    for name, variant, language in (("st", "de", "de"), ("asr", "", "en")):
+        task = get_task(name)
+        assert task.language_of(task.render(utterance, Ask(rng_for(0)), variant)) == language

@@ -26,7 +26,7 @@ from speechverse.metrics import get_metric
 
 OWN = "speechverse"
 REPORT = "report.html"
-CASCADES = ("cascade", "cascade-ctc")
+CASCADES = ("cascade", "cascade-ctc", "cascade-whisper", "cascade-whisper-tuned")
 
 
 def write_report(folder: Path, metrics_file: Path | None = None) -> Path:

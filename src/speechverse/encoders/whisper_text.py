@@ -1,0 +1,173 @@
+"""Whisper as a recogniser: the decoder that comes with its encoder writes down what is said, greedily.
+
+Shape letters: L layers, B batch, T frames, D width, N tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase, WhisperForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutput
+
+from speechverse.encoders.contract import FrontEnd, SpeechEncoder, Window
+from speechverse.encoders.ctc import batches_by_length
+from speechverse.encoders.loading import load_front_end
+from speechverse.encoders.whisper import WhisperEncoder
+from speechverse.errors import CheckpointError
+from speechverse.hub import Resolved, loading, quiet_transformers, resolve
+from speechverse.types import SAMPLING_RATE
+
+KNOWN_WHISPER = "whisper-base"
+"""Who listens where a model's own encoder is no Whisper with a decoder."""
+
+_TOKENS_A_SECOND, _TOKENS_BESIDE = 8, 32
+"""Nobody speaks faster: what is longer turns in circles and is cut there."""
+
+
+class WhisperRecogniser(nn.Module):
+    """Whisper's encoder and decoder; greedy, without timestamps, in one language.
+
+    The decoder was trained on windows of 30 s and knows by the silence behind a clip that it is over: where it sees
+    none, it says everything again and again. So what the encoder heard in a window that fits the clip is followed by
+    what it makes of silence, up to the 30 s; the encoder runs over the clip only (measured in docs/decisions.md).
+
+    Attributes:
+        encoder: The encoder behind the contract, in the window that fits a clip or in the full one.
+        model: transformers' whole Whisper, which the encoder is a part of.
+        tokenizer: Its tokenizer.
+        language: BCP-47 code of what is spoken; a Whisper for English alone is not told.
+        source: The name it was loaded by.
+    """
+
+    def __init__(
+        self,
+        encoder: SpeechEncoder,
+        model: WhisperForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerBase,
+        language: str = "en",
+        source: str = "",
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.encoder = encoder
+        self.encoder.last_layer_only = True
+        self.model = model.requires_grad_(False).eval()
+        self.tokenizer = tokenizer
+        self.language = language
+        self._silence_TD: Tensor | None = None
+
+    @property
+    def max_seconds(self) -> float:
+        """The longest clip it hears."""
+        return self.encoder.max_seconds or float("inf")
+
+    @torch.no_grad()
+    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[str]:
+        """Transcribes mono 16 kHz samples; clips of like length go together, and the order stays.
+
+        Raises:
+            AudioTooLongError: If a clip is longer than `max_seconds`.
+            AudioError: If a clip is empty, too short or not mono.
+        """
+        texts = [""] * len(waveforms)
+        for rows in batches_by_length([len(w) for w in waveforms], batch_size):
+            heard = self._hear([waveforms[row] for row in rows])
+            seconds = [len(waveforms[row]) / SAMPLING_RATE for row in rows]
+            for row, text in zip(rows, self._write(heard, seconds), strict=True):
+                texts[row] = text
+        return texts
+
+    @torch.no_grad()
+    def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
+        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is read."""
+        texts = [""] * len(features)
+        for rows in batches_by_length([feature.shape[1] for feature in features], batch_size):
+            seconds = [features[row].shape[1] / self.encoder.frame_rate for row in rows]
+            for row, text in zip(rows, self._write([features[row][-1] for row in rows], seconds), strict=True):
+                texts[row] = text
+        return texts
+
+    def _hear(self, waveforms: Sequence[np.ndarray], front_end: FrontEnd | None = None) -> list[Tensor]:
+        """The last layer of each clip, (T, D); in the full window with the silence behind it."""
+        front_end = front_end or self.encoder.front_end
+        inputs = front_end.prepare(waveforms)
+        if front_end.window == "full":
+            inputs["frame_lengths"] = inputs["window_lengths"]
+        output = self.encoder(**{name: x.to(self.model.device) for name, x in inputs.items()})
+        layer_BTD, lengths = output.hidden_states[-1], output.lengths.tolist()
+        return [row_TD[:length] for row_TD, length in zip(layer_BTD, lengths, strict=True)]
+
+    def _silence(self) -> Tensor:
+        """What the encoder makes of nothing in the full window, (T, D)."""
+        if self._silence_TD is None:
+            front_end = copy.copy(self.encoder.front_end)
+            front_end.window = "full"
+            [self._silence_TD] = self._hear([np.zeros(SAMPLING_RATE, dtype=np.float32)], front_end)
+        return self._silence_TD
+
+    def _write(self, heard: Sequence[Tensor], seconds: Sequence[float]) -> list[str]:
+        """Texts of last layers (T, D) and the seconds they last; all rows get the full window, so none is masked."""
+        silence_TD = self._silence()
+        heard_BTD = torch.stack([torch.cat([x.to(silence_TD), silence_TD[len(x) :]]) for x in heard])
+        limits = [int(_TOKENS_A_SECOND * of_one) + _TOKENS_BESIDE for of_one in seconds]
+        with quiet_transformers():  # it finds each of its own habits worth a warning
+            ids_BN = self.model.generate(
+                encoder_outputs=BaseModelOutput(last_hidden_state=heard_BTD),
+                max_new_tokens=min(max(limits), self._most_tokens),
+                return_timestamps=False,
+                num_beams=1,
+                do_sample=False,
+                **self._spoken,
+            )
+        kept = [ids[:limit] for ids, limit in zip(ids_BN.tolist(), limits, strict=True)]
+        return [text.strip() for text in self.tokenizer.batch_decode(kept, skip_special_tokens=True)]
+
+    @property
+    def _most_tokens(self) -> int:
+        return self.model.config.max_target_positions - 4  # four say language, task and that no times are wanted
+
+    @property
+    def _spoken(self) -> dict[str, str]:
+        several = getattr(self.model.generation_config, "is_multilingual", False)
+        return {"language": self.language, "task": "transcribe"} if several else {}
+
+
+def load_whisper(name_or_path: str | Path, *, revision: str | None = None, window: Window = "fit") -> WhisperRecogniser:
+    """Loads a Whisper with its decoder and tokenizer.
+
+    Args:
+        name_or_path: A known part, a local folder in the hub's format, or a hub id.
+        revision: The hub revision.
+        window: What clips are heard in; see `WhisperRecogniser`.
+
+    Raises:
+        CheckpointError: If there is no such model, or it is no Whisper with a decoder.
+    """
+    resolved = resolve(name_or_path, revision)
+    with loading("Whisper", resolved):
+        config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
+    if config.model_type != "whisper":
+        raise _decoderless(resolved, f"it is of kind '{config.model_type}'")
+    model_class: Any = WhisperForConditionalGeneration
+    with loading("Whisper", resolved):
+        model, info = model_class.from_pretrained(
+            resolved.name, revision=resolved.revision, dtype=torch.float32, output_loading_info=True
+        )
+    if missing := sorted(info["missing_keys"]):
+        raise _decoderless(resolved, f"it lacks weights, such as '{missing[0]}'")
+    with loading("tokenizer of", resolved):
+        tokenizer = AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
+    front_end = load_front_end(resolved.name, resolved.revision, window)
+    encoder = WhisperEncoder(model.model.encoder, front_end)
+    return WhisperRecogniser(encoder, model, tokenizer, source=str(name_or_path))
+
+
+def _decoderless(resolved: Resolved, why: str) -> CheckpointError:
+    return CheckpointError(f"'{resolved.name}' is no Whisper with a decoder: {why}; only such a one can transcribe")

@@ -1,0 +1,188 @@
+"""Systems that know no words: they answer closed tasks by the sound alone, or without listening."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechverse import audio
+from speechverse.errors import AudioError
+from speechverse.evaluation.folds import speaker_folds
+from speechverse.evaluation.log_mels import mean_log_mels
+from speechverse.evaluation.parts import OPEN_SET, Parts, Progress
+from speechverse.evaluation.probes.linear import Outputs, fit_probe
+from speechverse.evaluation.specialist import FrameSource, fit_specialist
+from speechverse.seeding import hash_seed
+from speechverse.tasks import OneOf, get_task
+from speechverse.tasks.prompts import placeholders
+from speechverse.types import Answer, Example, Utterance
+
+logger = logging.getLogger(__name__)
+
+_FITTED_ON = 500  # training examples a task
+_PENALTY = 1e-2
+
+
+class WithoutWords:
+    """A system that knows no words, for closed sets only.
+
+    Attributes:
+        name: See `System`.
+        without_training: What it does where the corpus has no training split; empty if it does nothing then.
+    """
+
+    name: ClassVar[str]
+    without_training: ClassVar[str]
+
+    def missing(self, examples: Sequence[Example]) -> str | None:
+        task = get_task(examples[0].task)
+        closed = isinstance(task.constraint_for(examples[0].choices), OneOf)
+        return None if closed else OPEN_SET
+
+
+@dataclass
+class Majority(WithoutWords):
+    """The commonest right answer (of the training split where there is one), unheard."""
+
+    parts: Parts
+    name: ClassVar[str] = "majority"
+    title: ClassVar[str] = (
+        "always the commonest right answer (of the training split where there is one), without listening"
+    )
+    hears: ClassVar[bool] = False
+    without_training: ClassVar[str] = "its answer is taken from the test split itself"
+
+    def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
+        commonest = _commonest(self.parts.training_examples(examples[0].task) or examples)
+        if progress:
+            progress(len(examples))
+        return [Answer(text=commonest) for _ in examples]
+
+
+@dataclass
+class LogMel(WithoutWords):
+    """What a linear classifier tells from each clip's mean log-mels: no encoder, no words, no order."""
+
+    parts: Parts
+    name: ClassVar[str] = "log-mel"
+    title: ClassVar[str] = (
+        "a linear classifier on each clip's mean log-mels (fitted on the training split where there is one)"
+    )
+    hears: ClassVar[bool] = False  # it needs nothing of the encoder's
+    without_training: ClassVar[str] = (
+        "it is fitted on some of the test split's speakers and tested on the others, until all are tested"
+    )
+
+    def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
+        training = _fittable(self.parts.training_examples(examples[0].task))
+        training = _readable(training, lambda example: self._hear(example.utterance))
+        told = [""] * len(examples)
+        for fitted, rows in [(training, range(len(examples)))] if training else _folds(examples):
+            tested = [examples[row] for row in rows]
+            for row, name in zip(rows, self._told(fitted, tested, _commonest(training or examples)), strict=True):
+                told[row] = name
+            if progress:
+                progress(len(tested))
+        return [Answer(text=name) for name in told]
+
+    def _told(self, fitted: Sequence[Example], tested: Sequence[Example], commonest: str) -> list[str]:
+        names = tuple(sorted({example.target for example in fitted}))
+        if len(names) < 2:  # nothing to fit on; what only the tested clips tell must not be told
+            return [commonest] * len(tested)
+        probe = fit_probe(self._cues(fitted), [example.target for example in fitted], Outputs(names), _PENALTY)
+        return [str(name) for name in probe.predict(self._cues(tested))]
+
+    def _cues(self, examples: Sequence[Example]) -> Tensor:
+        return torch.from_numpy(np.stack([self._hear(example.utterance) for example in examples])).float()
+
+    def _hear(self, utterance: Utterance) -> np.ndarray:
+        known = self.parts.mean_log_mels
+        if utterance.audio not in known:  # ids need not differ between splits
+            known[utterance.audio] = mean_log_mels(audio.load(utterance.audio).samples)
+        return known[utterance.audio]
+
+
+@dataclass
+class SpecialistSystem(WithoutWords):
+    """The paper's specialist: a small network of its own for each task, on the frozen encoder's outputs."""
+
+    parts: Parts
+    name: ClassVar[str] = "specialist"
+    title: ClassVar[str] = (
+        "a small network for each closed task on the frozen encoder's outputs, fitted on its training split"
+    )
+    hears: ClassVar[bool] = True
+    without_training: ClassVar[str] = ""
+
+    def missing(self, examples: Sequence[Example]) -> str | None:
+        task = get_task(examples[0].task)
+        if lack := WithoutWords.missing(self, examples):
+            return lack
+        if any(set(placeholders(wording)) - {"labels"} for wording in task.prompts.seen):
+            return "its question differs from clip to clip, and a specialist hears only the clip"
+        if len({example.target for example in self.parts.training_examples(task.name)}) < 2:
+            return "no training split shows it two different answers"
+        return None
+
+    def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
+        task, parts = examples[0].task, self.parts
+        limit = parts.processor.max_audio_seconds
+        training = [ex for ex in parts.training_examples(task) if ex.utterance.duration <= limit]
+        if parts.hear is not None:
+            parts.cache = parts.hear(training)
+        frames = FrameSource(self._heard, parts.model.encoder.frame_rate)
+        specialist = fit_specialist(_readable(training, frames), frames, parts.model.device)
+        parts.notes.append(f"{task} by {self.name}: {specialist.cost}")
+        told = []
+        for name in specialist.predict(examples, frames):
+            told.append(Answer(text=name))
+            if progress:
+                progress(1)
+        return told
+
+    def _heard(self, utterance: Utterance) -> Tensor:
+        """(L, T, D), kept or heard now."""
+        model, cache = self.parts.model, self.parts.cache
+        if cache is not None:
+            return cache[utterance]
+        inputs = model.encoder.prepare([audio.load(utterance.audio).samples])
+        with torch.no_grad():
+            return model.encode({name: x.to(model.device) for name, x in inputs.items()}).hidden_states[:, 0].cpu()
+
+
+def _readable(examples: Sequence[Example], hear: Callable[[Example], object]) -> list[Example]:
+    """Training examples whose clips can be heard; those tested on have been tried before."""
+    readable = []
+    for example in examples:
+        try:
+            hear(example)
+        except AudioError as error:
+            logger.warning("clip %s is not fitted on: %s", example.utterance.id, error)
+            continue
+        readable.append(example)
+    return readable
+
+
+def _commonest(examples: Sequence[Example]) -> str:
+    counts = Counter(example.target for example in examples)
+    return min(counts, key=lambda target: (-counts[target], target))
+
+
+def _fittable(examples: Sequence[Example]) -> Sequence[Example]:
+    """As many as are fitted on, chosen by hash: a manifest may come sorted by class."""
+    if len(examples) <= _FITTED_ON:
+        return examples
+    return sorted(examples, key=lambda example: hash_seed(0, "fitted", example.id))[:_FITTED_ON]
+
+
+def _folds(examples: Sequence[Example]) -> list[tuple[list[Example], list[int]]]:
+    """What is fitted on and the rows tested, fold by fold."""
+    folds = speaker_folds([example.utterance for example in examples], seed=0)
+    return [([examples[row] for row in fitted], tested) for fitted, tested in folds]
