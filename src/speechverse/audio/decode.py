@@ -7,8 +7,10 @@ What is read is checked: a clip that is missing, empty, cut off, not audio or no
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -59,11 +61,24 @@ def load(source: AudioSource) -> Waveform:
     raise AudioError(f"cannot read audio from a {type(source).__name__}: give a path, bytes, an open file or samples")
 
 
-def duration_of(path: str | Path) -> Seconds:
-    """Length of an audio file in seconds, from its header where it has one; decodes only what has none.
+def load_stream(stream: BinaryIO, what: str) -> Waveform:
+    """As `load`, of what comes out of a pipe.
+
+    Args:
+        stream: Open for reading; it is read to its end, at most 1 GiB.
+        what: Names it in errors.
 
     Raises:
-        AudioError: As `load`.
+        AudioError: As `load`; and if more comes.
+    """
+    return _load_file(io.BytesIO(_piped(stream, what)), what, 0.0, None)
+
+
+def duration_of(path: str | Path) -> Seconds:
+    """Length of an audio file in seconds, as `load` hears it; see `extents` for when it is decoded.
+
+    Raises:
+        AudioError: As `extents`.
     """
     return sum(extent.frames / extent.rate for extent in extents(Path(path)))
 
@@ -76,12 +91,13 @@ def extents(path: Path) -> Sequence[Extent]:
     Raises:
         AudioError: As `load`; and if it is a pipe, which can be read only once.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise AudioError(f"'{path}' is a pipe, which can be read only once: save what comes out of it as a file")
-    what = f"'{path}'"
-    with _opened(path) as (file, known):
-        if known is not None and known.extents is not None:
-            return known.extents
+    status, what = _status(path), f"'{path}'"
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(f"{what} is a pipe, which can be read only once: save what comes out of it as a file")
+    known = _known(path, status)
+    if known.extents is not None:
+        return known.extents
+    with _opened(path) as (file, _):
         with _faults_of(what):
             found = [extents_of(file, link) for link in _links(file, what, known)]
         if not all(found):
@@ -89,24 +105,24 @@ def extents(path: Path) -> Sequence[Extent]:
         joined = [extent for of_link in found for extent in of_link if extent.frames]
     if not joined:
         raise AudioError(f"{what} holds no sound: it has a header but no samples")
-    if known is not None:
-        known.extents = joined
+    known.extents = joined
     return joined
 
 
-def _check_path(path: Path) -> None:
+def _status(path: Path) -> os.stat_result:
     try:
-        if path.is_dir():
-            raise AudioError(f"'{path}' is a folder: name an audio file in it")
-        if not path.exists():
-            raise AudioError(f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')")
-        empty = path.is_file() and path.stat().st_size == 0
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise AudioError(f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')") from None
     except OSError as error:
         raise AudioError(f"cannot read '{path}': {error.strerror}") from error
     except ValueError as error:
         raise AudioError(f"cannot read {str(path)!r}: {error}") from error
-    if empty:
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError(f"'{path}' is a folder: name an audio file in it")
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise AudioError(f"'{path}' is an empty file (0 bytes): record or copy it again")
+    return status
 
 
 def _load_path(path: Path, start: Seconds, duration: Seconds | None) -> Waveform:
@@ -117,27 +133,18 @@ def _load_path(path: Path, start: Seconds, duration: Seconds | None) -> Waveform
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, _Known | None]]:
     """A file open for reading, with what is known of it; a pipe is read to its end first."""
-    _check_path(path)
+    status = _status(path)
     try:
         with path.open("rb") as file:
-            if path.is_file():
-                yield file, _known(file, path)
+            if stat.S_ISREG(status.st_mode):
+                yield file, _known(path, status)
             else:
-                yield io.BytesIO(read_stream(file, f"'{path}'")), None
+                yield io.BytesIO(_piped(file, f"'{path}'")), None
     except OSError as error:
         raise AudioError(f"cannot read '{path}': {error.strerror or error}") from error
 
 
-def read_stream(stream: BinaryIO, what: str) -> bytes:
-    """All that comes out of a pipe.
-
-    Args:
-        stream: Open for reading.
-        what: Names it in errors.
-
-    Raises:
-        AudioError: If more than 1 GiB comes.
-    """
+def _piped(stream: BinaryIO, what: str) -> bytes:
     content = stream.read(_MOST_PIPED + 1)
     if len(content) > _MOST_PIPED:
         raise AudioError(f"{what} brings more than {_MOST_PIPED >> 30} GiB; save it as a file and name that")
@@ -222,19 +229,14 @@ class _Known:
         self.extents: Sequence[Extent] | None = None
 
 
-_remembered: dict[tuple[str, int, int], _Known] = {}
-_MOST_REMEMBERED = 2**17
-
-
-def _known(file: BinaryIO, path: Path) -> _Known:
+def _known(path: Path, status: os.stat_result) -> _Known:
     """What is known of a file as it is now, by size and time."""
-    status = os.fstat(file.fileno())
-    key = (os.path.abspath(path), status.st_size, status.st_mtime_ns)
-    if (known := _remembered.get(key)) is None:
-        if len(_remembered) >= _MOST_REMEMBERED:
-            _remembered.pop(next(iter(_remembered)), None)
-        known = _remembered[key] = _Known()
-    return known
+    return _remembered(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2**17)
+def _remembered(path: str, size: int, changed: int) -> _Known:
+    return _Known()
 
 
 def _links(file: BinaryIO, what: str, known: _Known | None) -> Sequence[Link]:

@@ -210,11 +210,8 @@ def _made_note(data: bytes, position: int, count: int, size: int) -> bytes:
     assert kind is not None
     start = int.from_bytes(data[position : position + 4], "big") | 0x10000  # without a checksum of its own
     wanted = 4 + _side(kind) + 16
-    for index in range(1, 15):
-        head = start & ~0xF200 | index << 12
-        made = _kind(head & 0xFFFFFEC0)
-        assert made is not None
-        if made.size >= wanted:
-            break
-    note = struct.pack(">4sIII", b"Info", _FRAMES | _BYTES, count, size + made.size)
-    return (struct.pack(">I", head) + bytes(_side(kind)) + note).ljust(made.size, b"\0")
+    heads = (start & ~0xF200 | index << 12 for index in range(1, 15))  # at every bit rate
+    sizes = {head: made.size for head in heads if (made := _kind(head & 0xFFFFFEC0)) is not None}
+    head = next(head for head, made_size in sizes.items() if made_size >= wanted)
+    note = struct.pack(">4sIII", b"Info", _FRAMES | _BYTES, count, size + sizes[head])
+    return (struct.pack(">I", head) + bytes(_side(kind)) + note).ljust(sizes[head], b"\0")
