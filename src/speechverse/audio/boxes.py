@@ -5,9 +5,14 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from speechverse.audio.link import Link, cut_off, read_at
+from speechverse.audio.link import EBML, Link, cut_off, read_at
 
-EBML = bytes.fromhex("1a45dfa3")
+_ELEMENTS = frozenset(
+    bytes.fromhex(name)
+    for name in "1a45dfa3 18538067 ec bf 114d9b74 1549a966 1654ae6b 1c53bb6b 1f43b675 1941a469 1043a770 1254c367 "
+    "e7 5854 a7 ab a3 a0 af".split()
+)
+"""Names at the top of a file, in a segment and in a cluster."""
 
 
 def mp4_link(file: BinaryIO, start: int, size: int) -> Link:
@@ -43,7 +48,7 @@ def matroska_link(file: BinaryIO, start: int, size: int) -> Link:
     position = start
     while position < size:
         name, length, body = _element(file, position)
-        if not name or (name == EBML and position > start):
+        if name not in _ELEMENTS or (name == EBML and position > start):
             break
         if length is None:
             position = body
@@ -51,11 +56,7 @@ def matroska_link(file: BinaryIO, start: int, size: int) -> Link:
             raise cut_off(body + length - size)
         else:
             position = body + length
-    return Link(start, size if position < size and not _follows(file, position) else position)
-
-
-def _follows(file: BinaryIO, position: int) -> bool:
-    return read_at(file, position, 4) == EBML
+    return Link(start, position)
 
 
 def _element(file: BinaryIO, position: int) -> tuple[bytes, int | None, int]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import re
 from collections.abc import Callable
 from typing import BinaryIO
 
 from speechverse.audio import boxes, chunked, flac, mpeg, ogg
-from speechverse.audio.link import Link, read_at, size_of
+from speechverse.audio.link import BEGINNINGS, EBML, Link, read_at, size_of
 
 log = logging.getLogger(__name__)
 
 _HEAD = 2**13
 _WORTH_A_WORD = 2**12
 """Bytes after the sound that may be a tag or padding; more of them are told of."""
+
+_MOST_BETWEEN = 2**16
+_MAGIC = re.compile(b"|".join(map(re.escape, BEGINNINGS)))
 
 LinkAt = Callable[[BinaryIO, int, int], Link]
 """Finds the link that begins at a byte of a file of so many bytes."""
@@ -31,7 +36,7 @@ def links_of(file: BinaryIO, what: str) -> list[Link]:
     """
     size = size_of(file)
     links: list[Link] = []
-    position = 0
+    position, find = 0, None
     while position < size and (begun := _beginning(file, position)):
         start, find = begun
         link = find(file, start, size)
@@ -41,6 +46,9 @@ def links_of(file: BinaryIO, what: str) -> list[Link]:
         position = link.end
     if not links:
         return [Link(0, size, known=False)]
+    if find is boxes.matroska_link:  # FFmpeg finds its way through what is damaged
+        links[-1] = dataclasses.replace(links[-1], end=size)
+        position = size
     _tell_of_the_rest(read_at(file, position, size - position) if size - position > _WORTH_A_WORD else b"", what)
     return links
 
@@ -54,6 +62,11 @@ def _beginning(file: BinaryIO, position: int) -> tuple[int, LinkAt] | None:
     for skipped in (0, zeros):
         if (find := _kind_at(read_at(file, position + skipped, _HEAD))) is not None:
             return position + skipped, find
+    if not position:
+        return None
+    for found in _MAGIC.finditer(read_at(file, position, _MOST_BETWEEN)):  # past what somebody put between two files
+        if (find := _kind_at(read_at(file, position + found.start(), _HEAD))) is not None:
+            return position + found.start(), find
     return None
 
 
@@ -66,7 +79,7 @@ def _kind_at(head: bytes) -> LinkAt | None:
         b".snd": chunked.au_link,
         b"dns.": chunked.au_link,
         b"NIST": chunked.nist_link,
-        boxes.EBML: boxes.matroska_link,
+        EBML: boxes.matroska_link,
     }
     if (found := by_magic.get(head[:4])) is not None:
         return found
@@ -74,6 +87,8 @@ def _kind_at(head: bytes) -> LinkAt | None:
         return chunked.other_form_link
     if head[4:8] == b"ftyp":
         return boxes.mp4_link
+    if mpeg.begins_adts(head):
+        return mpeg.adts_link
     return mpeg.mpeg_link if mpeg.begins_mpeg(head) else None
 
 

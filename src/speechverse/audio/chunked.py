@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from speechverse.audio.link import Fault, Link, cut_off, read_at
+from speechverse.audio.link import BEGINNINGS, Fault, Link, cut_off, read_at
 
 _NEAR = 2**20
 _FIRST_OPEN_BIT = 0x7F000000
@@ -141,13 +141,12 @@ def _chunks(file: BinaryIO, layout: _Layout, start: int, size: int, position: in
 
 def _end(file: BinaryIO, layout: _Layout, start: int, size: int, position: int) -> int:
     """Where the chunks after the sound end: at another file's start, at what is no chunk, or with the file."""
-    if layout_at(read_at(file, position, 40)) is not None:
+    if read_at(file, position, 4) in BEGINNINGS:
         return position  # not all programs fill up the last chunk
     position = min(size, position + (start - position) % layout.align)
     for chunk in _chunks(file, layout, start, size, position):
-        at = chunk.told - layout.name
-        if layout_at(read_at(file, at, 40)) is not None or not re.fullmatch(rb"[ -~]{4}", chunk.name[:4]):
-            return at
+        if chunk.name[:4] in BEGINNINGS or not re.fullmatch(rb"[ -~]{4}", chunk.name[:4]):
+            return chunk.told - layout.name
         if chunk.name == layout.sound and chunk.size > layout.lead:
             raise Fault("holds several stretches of sound in one file, of which programs read one; convert it again")
         position = min(size, chunk.begin + max(0, chunk.size))

@@ -6,13 +6,16 @@ import re
 import struct
 from typing import BinaryIO, NamedTuple
 
-from speechverse.audio.link import Fault, Link, Stretch, read_at
-from speechverse.audio.reading import count_with_av
+from speechverse.audio import mpeg
+from speechverse.audio.link import BEGINNINGS, EBML, Fault, Link, read_at
 
 MAGIC = b"fLaC"
 _TAIL = 2**16
 _READ_WHOLE = 2**21
 _PROBES = 16
+_HEAD = 2**13
+_SYNC = re.compile(rb"\xff[\xf8\xf9]")
+_OTHERS = re.compile(b"|".join(re.escape(name) for name in (*BEGINNINGS, b"ftyp", EBML, b"ID3")))
 _SHORTEST_FRAME = 9  # bytes
 _BLOCK_SIZES = {1: 192, **{code: 576 << code - 2 for code in range(2, 6)}, **{n: 256 << n - 8 for n in range(8, 16)}}
 
@@ -43,24 +46,44 @@ def flac_link(file: BinaryIO, start: int, size: int) -> Link:
     if info is None:
         return Link(start, size)
     end = size if _is_one(file, info, size) else _next(file, info.sound, size)
-    ends = _frame_ends(file, info, max(info.sound, end - _window(info)), end)
-    if info.total and info.total in ends:
+    tail_begin = max(info.sound, end - _window(info))
+    tail = read_at(file, tail_begin, end - tail_begin)
+    last = _heads(tail, info).get(info.total) if info.total else None
+    if last is not None and not _may_begin_another(tail[last + 1 :]):
         return Link(start, end)
-    total = count_with_av(Stretch(file, Link(start, end)))
-    if total is None and info.total:
-        return Link(start, end, known=False)
-    impossible = info.total > (end - info.sound) // _SHORTEST_FRAME * max(1, info.max_block)
-    if total is not None and info.total > total and not impossible:
-        raise Fault(f"is cut off: {info.total} samples were promised, {total} are there; copy it again")
-    if total is None or total not in ends:
+    return _looked_through(file, start, info, read_at(file, info.sound, end - info.sound))
+
+
+def _looked_through(file: BinaryIO, start: int, info: _Info, sound: bytes) -> Link:
+    """The link of a file whose header tells no length or a wrong one, or which something else follows."""
+    total, length = _last_frame(sound, info)
+    if not total:
+        return Link(start, info.sound + len(sound), known=False)
+    rest = sound[length:]
+    if _heads(rest[:16], info) or not (_may_begin_another(rest[:_HEAD]) or _is_tag(rest)):
         raise Fault("is cut off or broken: its frames are not whole up to the end; copy or convert it again")
+    impossible = info.total > len(sound) // _SHORTEST_FRAME * max(1, info.max_block)
+    if info.total > total and not impossible:
+        raise Fault(f"is cut off: {info.total} samples were promised, {total} are there; copy it again")
     if info.total == total:
-        return Link(start, end)
+        return Link(start, info.sound + length)
     head = bytearray(read_at(file, start, info.sound - start))
     at = info.at - start + 10
     (packed,) = struct.unpack_from(">Q", head, at)
     struct.pack_into(">Q", head, at, packed >> 36 << 36 | total)
-    return Link(info.sound, end, bytes(head))
+    return Link(info.sound, info.sound + length, bytes(head))
+
+
+def _may_begin_another(data: bytes) -> bool:
+    """Whether what begins another file of sound, or a tag before one, lies in there."""
+    frames = (found.start() for found in re.finditer(rb"\xff[\xe0-\xff]", data))
+    return _OTHERS.search(data) is not None or any(
+        mpeg.begins_mpeg(data[at : at + _HEAD]) or mpeg.begins_adts(data[at : at + _HEAD]) for at in frames
+    )
+
+
+def _is_tag(rest: bytes) -> bool:
+    return not rest.strip(b"\0") or rest.startswith((b"TAG", b"APETAGEX", b"LYRICSBEGIN"))
 
 
 def _info(file: BinaryIO, start: int, size: int) -> _Info | None:
@@ -87,22 +110,15 @@ def _is_one(file: BinaryIO, info: _Info, size: int) -> bool:
     """Whether no other FLAC follows in the file: short files are looked through, in long ones frames' numbers rise."""
     if size - info.sound <= _READ_WHOLE:
         return _next(file, info.sound, size) == size
-    step = (size - info.sound) // _PROBES
-    window = _window(info)
     reached = 0
     for probe in range(1, _PROBES):
-        begin = info.sound + probe * step
-        ends = _frame_ends(file, info, begin, min(size, begin + window))
+        begin = info.sound + probe * (size - info.sound) // _PROBES
+        ends = _heads(read_at(file, begin, _window(info)), info)
         higher = [end for end in ends if reached <= end <= (info.total or 2**36)]
         if not higher:
             return False
         reached = min(higher)
     return True
-
-
-def _window(info: _Info) -> int:
-    """Bytes in which a frame's head is sure to lie, and a tag of ID3v1 has room."""
-    return 2 * info.max_frame + 256 if info.max_frame else _TAIL
 
 
 def _next(file: BinaryIO, position: int, size: int) -> int:
@@ -116,16 +132,33 @@ def _next(file: BinaryIO, position: int, size: int) -> int:
     return size
 
 
-def _frame_ends(file: BinaryIO, info: _Info, begin: int, end: int) -> set[int]:
-    """How many samples the stream holds at the end of each frame whose head lies in a part of the file.
+def _window(info: _Info) -> int:
+    """Bytes in which a frame's head is sure to lie, and a tag of ID3v1 has room."""
+    return 2 * info.max_frame + 256 if info.max_frame else _TAIL
+
+
+def _heads(data: bytes, info: _Info) -> dict[int, int]:
+    """Where in a part of the file frames begin, by how many samples the stream holds at their end.
 
     What looks like a head by chance is among them; that it tells the very number expected is not chance.
     """
-    data = read_at(file, begin, end - begin)
-    ends: set[int] = set()
-    for found in re.finditer(rb"\xff[\xf8\xf9]", data):
-        ends.add(_frame_end(data[found.start() : found.start() + 16], info))
-    return ends - {0}
+    found = (match.start() for match in _SYNC.finditer(data))
+    ends = {_frame_end(data[at : at + 16], info): at for at in found}
+    ends.pop(0, None)
+    return ends
+
+
+def _last_frame(sound: bytes, info: _Info) -> tuple[int, int]:
+    """How many samples the stream holds at the end of its last whole frame, and where that is; zeros if none is."""
+    for match in reversed(list(_SYNC.finditer(sound))):
+        begin = match.start()
+        if total := _frame_end(sound[begin : begin + 16], info):
+            checksum = 0
+            for at in range(begin, min(len(sound), begin + (info.max_frame or _TAIL))):
+                checksum = (checksum << 8 & 0xFFFF) ^ _CRC16[checksum >> 8 ^ sound[at]]
+                if checksum == 0 and at > begin + 8:
+                    return total, at + 1
+    return 0, 0
 
 
 def _frame_end(head: bytes, info: _Info) -> int:
@@ -158,10 +191,12 @@ def _crc8(data: bytes) -> int:
     return value
 
 
-def _crc8_of(byte: int) -> int:
+def _remainder(byte: int, polynomial: int, bits: int) -> int:
+    value = byte << bits - 8
     for _ in range(8):
-        byte = byte << 1 ^ (0x107 if byte & 0x80 else 0)
-    return byte
+        value = value << 1 ^ (polynomial if value >> bits - 1 else 0)
+    return value & (1 << bits) - 1
 
 
-_CRC8 = bytes(_crc8_of(byte) for byte in range(256))
+_CRC8 = bytes(_remainder(byte, 0x107, 8) for byte in range(256))
+_CRC16 = [_remainder(byte, 0x18005, 16) for byte in range(256)]

@@ -10,6 +10,30 @@ import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
+BEGINNINGS = (
+    b"RIFF",
+    b"RF64",
+    b"BW64",
+    b"RIFX",
+    b"riff",
+    b"FORM",
+    b"caff",
+    b".snd",
+    b"dns.",
+    b"fLaC",
+    b"OggS",
+    b"NIST",
+)
+"""Of files of sound that begin with a name; none is the name of a chunk."""
+
+
+EBML = bytes.fromhex("1a45dfa3")
+
+
+def begins(head: bytes) -> bool:
+    """Whether a file of sound with a name at its start has these first bytes, at least 8."""
+    return head[:4] in BEGINNINGS or head[:4] == EBML or head[4:8] == b"ftyp"
+
 
 class Fault(Exception):
     """What is wrong with a sound, in words that follow its name: "is cut off: ..."."""

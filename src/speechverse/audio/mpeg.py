@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
-from speechverse.audio.link import Fault, Link, broken, read_at
+from speechverse.audio.link import Fault, Link, begins, broken, cut_off, read_at
 
 _KBITS = {
     (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -24,6 +24,7 @@ _KBITS = {
 """By version (1, or 2 for 2 and 2.5) and layer."""
 
 _HERTZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_HEAD = 2**13
 _FRAMES, _BYTES = 1, 2  # flags of a Xing header
 
 
@@ -180,7 +181,7 @@ def _next_link(data: bytes, position: int, start: int, first: _Kind) -> int:
     following = _kind_at(data, position)
     if following is not None and (position + following.size > len(data) or _lasts(data, position)):
         return len(data) if position + following.size > len(data) else position
-    resumed = data.find(b"\xff", position)
+    resumed = -1 if _begins_another(data, position) else data.find(b"\xff", position)
     while resumed >= 0:
         kind = _kind_at(data, resumed)
         if kind is not None and kind.stream[:3] == first.stream[:3] and _lasts(data, resumed):
@@ -189,6 +190,11 @@ def _next_link(data: bytes, position: int, start: int, first: _Kind) -> int:
             return resumed
         resumed = data.find(b"\xff", resumed + 1)
     return position
+
+
+def _begins_another(data: bytes, position: int) -> bool:
+    head = data[position : position + _HEAD]
+    return begins(head) or begins_adts(head) or begins_mpeg(head)
 
 
 def _lasts(data: bytes, position: int) -> bool:
@@ -202,6 +208,36 @@ def _lasts(data: bytes, position: int) -> bool:
         if position + 4 > len(data):
             return position == len(data)
     return True
+
+
+def begins_adts(head: bytes) -> bool:
+    """Whether a file with these first bytes begins with two frames of AAC that need no container."""
+    size = _adts_size(head, 0)
+    return size > 0 and (len(head) <= size or _adts_size(head, size) > 0)
+
+
+def adts_link(file: BinaryIO, start: int, size: int) -> Link:
+    """As `mpeg_link`, of AAC without a container."""
+    data = read_at(file, start, size - start)
+    position = 0
+    while frame := _adts_size(data, position):
+        position += frame
+    if position > len(data):
+        raise cut_off(position - len(data))
+    rest = b"" if _begins_another(data, position) else data[position:]
+    for found in re.finditer(rb"\xff[\xf0-\xf9]", rest):
+        at = position + found.start()
+        if (following := _adts_size(data, at)) and _adts_size(data, at + following):
+            raise broken(start + position, f"{at - position} bytes there are no AAC frame")
+    return Link(start, start + position)
+
+
+def _adts_size(data: bytes, position: int) -> int:
+    head = data[position : position + 7]
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
+        return 0
+    size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return size if size > 7 else 0
 
 
 def _made_note(data: bytes, position: int, count: int, size: int) -> bytes:

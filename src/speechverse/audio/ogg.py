@@ -37,7 +37,7 @@ def ogg_link(file: BinaryIO, start: int, size: int) -> Link:
     position, begun, closed = 0, False, False
     while position < len(data):
         if data[position : position + 4] != b"OggS":
-            position = _after_gap(data, position, start, closed)
+            _refuse_gap(data, position, start, closed)
             break
         page = _page(data, position, start)
         if page.flags & _FIRST and begun:
@@ -76,10 +76,9 @@ def _refuse_missing(before: _Page | None, page: _Page, start: int) -> None:
         raise broken(start + page.begin, f"{abs(page.number - before.number - 1)} Ogg pages are missing")
 
 
-def _after_gap(data: bytes, position: int, start: int, closed: bool) -> int:
-    """Where the next link may begin; what is no page may follow a stream that was closed, but not lie within one."""
+def _refuse_gap(data: bytes, position: int, start: int, closed: bool) -> None:
+    """What is no page may follow a stream that was closed, but not lie within one."""
     following = data.find(b"OggS", position)
     begins = 0 <= following < len(data) - 5 and bool(data[following + 5] & _FIRST)
     if not closed or (following >= 0 and not begins):
         raise broken(start + position, "what lies there is no Ogg page")
-    return following if begins else position

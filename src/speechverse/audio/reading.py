@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
@@ -10,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import soundfile
 
-from speechverse.audio.link import Fault, Link, Stretch
+from speechverse.audio.link import Fault, Link, Stretch, size_of
 
 _BLOCK = 2**20
 _SLOWEST, _FASTEST = 1_000, 768_000  # Hz
@@ -65,7 +67,7 @@ def read_link(file: BinaryIO, link: Link, first: float, length: float | None) ->
     with _opened(file, link) as sound:
         if sound is not None:
             return [_read_soundfile(sound, first, length)]
-    return _joined(_av_blocks(_shown(file, link)), first, length)
+    return _joined(_av_blocks(Stretch(file, link)), first, length)
 
 
 def extents_of(file: BinaryIO, link: Link) -> list[Extent]:
@@ -83,7 +85,7 @@ def extents_of(file: BinaryIO, link: Link) -> list[Extent]:
                 return [Extent(_count(sound), sound.samplerate)]
             return [Extent(sound.frames, sound.samplerate)]
     extents: list[Extent] = []
-    for block, rate in _av_blocks(_shown(file, link)):
+    for block, rate in _av_blocks(Stretch(file, link)):
         if extents and extents[-1].rate == rate:
             extents[-1] = Extent(extents[-1].frames + len(block), rate)
         else:
@@ -91,18 +93,15 @@ def extents_of(file: BinaryIO, link: Link) -> list[Extent]:
     return extents
 
 
-def count_with_av(stream: BinaryIO | Stretch) -> int | None:
-    """How many samples FFmpeg finds in a file of one rate; None if it cannot read it."""
-    try:
-        return sum(len(block) for block, _ in _av_blocks(stream)) or None
-    except Fault:
-        return None
+def _is_whole(file: BinaryIO, link: Link) -> bool:
+    return link.begin == 0 and not link.head and size_of(file) == link.end
 
 
-def _shown(file: BinaryIO, link: Link) -> BinaryIO | Stretch:
-    if link.begin == 0 and not link.head and file.seek(0, 2) == link.end:
-        file.seek(0)
-        return file
+def _for_libsndfile(file: BinaryIO, link: Link) -> str | bytes | Stretch:
+    """By name where it can be: reading through Python is slower."""
+    name = getattr(file, "name", None)
+    if isinstance(file, io.BufferedReader) and isinstance(name, str) and _is_whole(file, link):
+        return os.fsencode(name) if os.name == "posix" else name
     return Stretch(file, link)
 
 
@@ -113,7 +112,7 @@ def _opened(file: BinaryIO, link: Link) -> Iterator[Any]:
         yield None
         return
     try:
-        sound = soundfile.SoundFile(_shown(file, link))
+        sound = soundfile.SoundFile(_for_libsndfile(file, link))
     except (soundfile.SoundFileError, RuntimeError):
         yield None
         return
@@ -186,7 +185,7 @@ def _joined(blocks: Iterator[tuple[np.ndarray, int]], first: float, length: floa
     return [Piece(np.concatenate(kept), *of) for kept, of in zip(parts, told, strict=True)]
 
 
-def _av_blocks(stream: BinaryIO | Stretch) -> Iterator[tuple[np.ndarray, int]]:
+def _av_blocks(stream: Stretch) -> Iterator[tuple[np.ndarray, int]]:
     """Blocks of float32 (T,), mixed down, with their rate in Hz; none if it is no audio that can be read."""
     try:
         import av
