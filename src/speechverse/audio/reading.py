@@ -193,7 +193,7 @@ def _av_blocks(stream: Stretch) -> Iterator[tuple[np.ndarray, int]]:
         return
     begun = False
     try:
-        with av.open(stream) as container:
+        with av.open(stream, options={"protocol_whitelist": "none"}) as container:  # playlists name other files
             if not container.streams.audio:
                 raise Fault("has no sound track")
             for frame in container.decode(container.streams.audio[0]):

@@ -227,6 +227,12 @@ def test_a_film_or_m4a_that_is_cut_off_is_refused(tmp_path: Path, kind: str) -> 
     refused(tmp_path, JOINED[kind](440.0)[:-300], "is cut off: 300 bytes")
 
 
+def test_a_playlist_does_not_stand_for_the_files_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("other.wav").write_bytes(written("WAV", "PCM_16"))
+    refused(tmp_path, b"ffconcat version 1.0\nfile other.wav\n", "not audio that can be read")
+
+
 def test_what_follows_the_sound_and_is_none_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = with_number(written("WAV", "PCM_16"), b"data", 2_000)
     assert len(load(content).samples) == 1_000
