@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from speechverse.audio.decode import AudioSource, duration_of, load, resample
+from speechverse.audio.decode import AudioSource, duration_of, extents, load, load_stream
 from speechverse.audio.encode import save
+from speechverse.audio.reading import Extent
+from speechverse.audio.resampling import resample
 from speechverse.audio.waveform import Waveform, is_silent
 
-__all__ = ["AudioSource", "Waveform", "duration_of", "is_silent", "load", "resample", "save"]
+__all__ = [
+    "AudioSource",
+    "Extent",
+    "Waveform",
+    "duration_of",
+    "extents",
+    "is_silent",
+    "load",
+    "load_stream",
+    "resample",
+    "save",
+]

@@ -10,7 +10,7 @@ import soundfile
 import soxr
 
 from speechverse.audio.augment import filtered
-from speechverse.audio.decode import resample
+from speechverse.audio.resampling import resample
 from speechverse.errors import UserError, unknown_name
 from speechverse.types import SAMPLING_RATE
 

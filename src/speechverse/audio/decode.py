@@ -6,16 +6,21 @@ What is read is checked: a clip that is missing, empty, cut off, not audio or no
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
-import warnings
-from collections.abc import Callable
+import os
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import soundfile
 
-from speechverse.audio.riff import missing_bytes
+from speechverse.audio.chain import links_of
+from speechverse.audio.link import Fault, Link, read_at
+from speechverse.audio.reading import Extent, Piece, as_float, extents_of, mixed_down, read_link, refuse_odd_rate
+from speechverse.audio.resampling import resample
 from speechverse.audio.waveform import Waveform
 from speechverse.errors import AudioError
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds
@@ -23,7 +28,7 @@ from speechverse.types import SAMPLING_RATE, AudioRef, Seconds
 AudioSource = str | Path | AudioRef | bytes | BinaryIO | np.ndarray | tuple[np.ndarray, int] | Waveform
 """What `load` takes: a path, part of a file, a file's bytes, an open file, samples (16 kHz unless a rate is given)."""
 
-_SLOWEST, _FASTEST = 1_000, 768_000  # Hz
+_MOST_PIPED = 2**30
 _READABLE = "wav, flac, ogg, opus, mp3, aiff, au, and with PyAV m4a, aac, webm, mp4, wma"
 
 
@@ -56,149 +61,193 @@ def load(source: AudioSource) -> Waveform:
     raise AudioError(f"cannot read audio from a {type(source).__name__}: give a path, bytes, an open file or samples")
 
 
-def duration_of(path: str | Path) -> Seconds:
-    """Length of an audio file in seconds, from its header where it has one; decodes only what has none.
+def load_stream(stream: BinaryIO, what: str) -> Waveform:
+    """As `load`, of what comes out of a pipe.
+
+    Args:
+        stream: Open for reading; it is read to its end, at most 1 GiB.
+        what: Names it in errors.
 
     Raises:
-        AudioError: As `load`.
+        AudioError: As `load`; and if more comes.
     """
-    path = Path(path)
-    _check_path(path)
+    return _load_file(io.BytesIO(_piped(stream, what)), what, 0.0, None)
+
+
+def duration_of(path: str | Path) -> Seconds:
+    """Length of an audio file in seconds, as `load` hears it; see `extents` for when it is decoded.
+
+    Raises:
+        AudioError: As `extents`.
+    """
+    return sum(extent.frames / extent.rate for extent in extents(Path(path)))
+
+
+def extents(path: Path) -> Sequence[Extent]:
+    """Length of each stretch of an audio file, in samples of its own rate; several where files were joined.
+
+    The header tells it where that is known to be true; else the file is decoded, once as long as it stays as it is.
+
+    Raises:
+        AudioError: As `load`; and if it is a pipe, which can be read only once.
+    """
+    status, what = _status(path), f"'{path}'"
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(f"{what} is a pipe, which can be read only once: save what comes out of it as a file")
+    known = _known(path, status)
+    if known.extents is not None:
+        return known.extents
+    with _opened(path) as (file, _):
+        with _faults_of(what):
+            found = [extents_of(file, link) for link in _links(file, what, known)]
+        if not all(found):
+            raise _no_audio(file, what)
+        joined = [extent for of_link in found for extent in of_link if extent.frames]
+    if not joined:
+        raise AudioError(f"{what} holds no sound: it has a header but no samples")
+    known.extents = joined
+    return joined
+
+
+def _status(path: Path) -> os.stat_result:
     try:
-        info = soundfile.info(str(path))
-    except soundfile.SoundFileError:
-        return load(path).duration
-    if info.frames <= 0:
-        raise AudioError(f"'{path}' holds no sound: it has a header but no samples")
-    return float(info.frames) / float(info.samplerate)
-
-
-def resample(samples: np.ndarray, rate: float) -> np.ndarray:
-    """Resamples mono float32 (T,) from a rate in Hz to 16 kHz; the same array where that is its rate."""
-    if rate == SAMPLING_RATE:
-        return samples
-    import soxr
-
-    return np.asarray(soxr.resample(samples, rate, SAMPLING_RATE, quality="HQ"), dtype=np.float32)
-
-
-def _check_path(path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise AudioError(f"'{path}' is a folder: name an audio file in it")
-        if not path.exists():
-            raise AudioError(f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')")
-        size = path.stat().st_size
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise AudioError(f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')") from None
     except OSError as error:
         raise AudioError(f"cannot read '{path}': {error.strerror}") from error
-    if size == 0:
+    except ValueError as error:
+        raise AudioError(f"cannot read {str(path)!r}: {error}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError(f"'{path}' is a folder: name an audio file in it")
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise AudioError(f"'{path}' is an empty file (0 bytes): record or copy it again")
+    return status
 
 
 def _load_path(path: Path, start: Seconds, duration: Seconds | None) -> Waveform:
-    _check_path(path)
+    with _opened(path) as (file, known):
+        return _load_file(file, f"'{path}'", start, duration, known)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, _Known | None]]:
+    """A file open for reading, with what is known of it; a pipe is read to its end first."""
+    status = _status(path)
     try:
         with path.open("rb") as file:
-            return _load_file(file, f"'{path}'", start, duration)
+            if stat.S_ISREG(status.st_mode):
+                yield file, _known(path, status)
+            else:
+                yield io.BytesIO(_piped(file, f"'{path}'")), None
     except OSError as error:
         raise AudioError(f"cannot read '{path}': {error.strerror or error}") from error
 
 
-def _load_file(file: BinaryIO, what: str, start: Seconds, duration: Seconds | None) -> Waveform:
-    if start < 0 or (duration is not None and duration <= 0):
+def _piped(stream: BinaryIO, what: str) -> bytes:
+    content = stream.read(_MOST_PIPED + 1)
+    if len(content) > _MOST_PIPED:
+        raise AudioError(f"{what} brings more than {_MOST_PIPED >> 30} GiB; save it as a file and name that")
+    return content
+
+
+def _load_file(
+    file: BinaryIO, what: str, start: Seconds, duration: Seconds | None, known: _Known | None = None
+) -> Waveform:
+    if not start >= 0 or not (duration is None or duration > 0):
         raise AudioError(
             f"{what}: a part must start at 0 s or later and last longer than 0 s, not {start} s + {duration} s"
         )
-    _refuse_empty_or_cut(file, what)
-    samples, rate = _decode(file, what, start, duration)
-    if duration is not None and len(samples) < (duration - 0.1) * rate:
-        raise AudioError(
-            f"{what} ends at {start + len(samples) / rate:.2f} s: no part from {start:g} s lasts {duration:g} s"
-        )
-    return _finished(samples, rate, what)
+    with _faults_of(what):
+        pieces = _read(file, _links(file, what, known), start, duration)
+    if not pieces:
+        raise _no_audio(file, what)
+    if not any(len(piece.samples) for piece in pieces):
+        whole = sum(piece.passed / piece.rate for piece in pieces)
+        if 0 < whole <= start:
+            raise AudioError(f"{what} is only {whole:.2f} s long: it has no part from {start:g} s")
+    if duration is not None:
+        _refuse_short(what, start, duration, sum(len(piece.samples) / piece.rate for piece in pieces))
+    return _put_together(pieces, what)
 
 
-def _refuse_empty_or_cut(file: BinaryIO, what: str) -> None:
-    head = file.read(1)
-    if not head:
-        raise AudioError(f"{what} is empty (0 bytes): record or copy it again")
-    file.seek(0)
-    missing = missing_bytes(file)
-    file.seek(0)
-    if missing:
-        raise AudioError(
-            f"{what} is cut off: {missing} bytes of the sound its header tells of are missing; copy it again"
-        )
-
-
-def _decode(file: BinaryIO, what: str, start: Seconds, duration: Seconds | None) -> tuple[np.ndarray, int]:
-    readers: tuple[Callable[..., tuple[np.ndarray, int] | None], ...] = (_read_soundfile, _read_av)
-    for read in readers:
-        file.seek(0)
-        decoded = read(file, what, start, duration)
-        if decoded is not None:
-            return decoded
-    raise AudioError(f"{what} is not audio that can be read ({_looks_like(file)}); readable are {_READABLE}")
-
-
-def _read_soundfile(
-    file: BinaryIO, what: str, start: Seconds, duration: Seconds | None
-) -> tuple[np.ndarray, int] | None:
-    try:
-        opened = soundfile.SoundFile(file)
-    except soundfile.SoundFileError:
-        return None
-    with opened as sound:
-        rate = sound.samplerate
-        first = round(start * rate)
-        if 0 < sound.frames <= first:
-            raise AudioError(f"{what} is only {sound.frames / rate:.2f} s long: it has no part from {start:g} s")
-        frames = -1 if duration is None else round(duration * rate)
-        try:
-            sound.seek(first)
-            samples = sound.read(frames, dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, RuntimeError) as error:
-            raise AudioError(
-                f"{what} is broken at some point of its sound ({error}); copy or convert it again"
-            ) from error
-        if sound.format == "FLAC" and frames < 0 and len(samples) < sound.frames - first:
-            raise AudioError(
-                f"{what} is cut off: {sound.frames} samples were promised, {first + len(samples)} are there"
-            )
-    return samples, rate
-
-
-def _read_av(file: BinaryIO, what: str, start: Seconds, duration: Seconds | None) -> tuple[np.ndarray, int] | None:
-    try:
-        import av
-    except ImportError:
-        return None
-    stop = None if duration is None else start + duration
-    try:
-        with av.open(file) as container:
-            if not container.streams.audio:
-                raise AudioError(f"{what} has no sound track; {_READABLE} can be read")
-            return _collect_av_frames(container, container.streams.audio[0], start, stop)
-    except (av.error.FFmpegError, ValueError):
-        return None
-
-
-def _collect_av_frames(container: Any, stream: Any, start: Seconds, stop: Seconds | None) -> tuple[np.ndarray, int]:
-    rate = int(stream.rate)
-    import av
-
-    flatten = av.AudioResampler(format="fltp", rate=rate)
-    first, last = round(start * rate), None if stop is None else round(stop * rate)
-    pieces: list[np.ndarray] = []
-    position = 0
-    for frame in container.decode(stream):
-        for piece in flatten.resample(frame):
-            kept = slice(max(0, first - position), None if last is None else max(0, last - position))
-            pieces.append(piece.to_ndarray().T[kept])
-            position += piece.samples
-        if last is not None and position >= last:
+def _read(file: BinaryIO, links: Sequence[Link], start: Seconds, duration: Seconds | None) -> list[Piece]:
+    """The pieces of a part, with those before it, empty; none if one of the links is no audio that can be read."""
+    pieces: list[Piece] = []
+    for link in links:
+        passed = sum(piece.passed / piece.rate for piece in pieces)
+        heard = sum(len(piece.samples) / piece.rate for piece in pieces)
+        left = None if duration is None else duration - heard
+        if left is not None and left * SAMPLING_RATE < 0.5:
             break
-    return np.concatenate(pieces) if pieces else np.zeros((0, 1), dtype=np.float32), rate
+        found = read_link(file, link, 0.0 if heard else max(0.0, start - passed), left)
+        if not found:
+            return []
+        pieces += found
+    return pieces
+
+
+def _refuse_short(what: str, start: Seconds, duration: Seconds, heard: Seconds) -> None:
+    if heard < duration - 0.1:
+        raise AudioError(f"{what} ends at {start + heard:.2f} s: no part from {start:g} s lasts {duration:g} s")
+
+
+def _put_together(pieces: Sequence[Piece], what: str) -> Waveform:
+    """One clip of all pieces, which are resampled as one where their rate is the same."""
+    rates = {piece.rate for piece in pieces}
+    if len(rates) == 1:
+        samples = [piece.samples for piece in pieces]
+        return _finished(samples[0] if len(samples) == 1 else np.concatenate(samples), rates.pop(), what)
+    parts = [_finished(piece.samples, piece.rate, what).samples for piece in pieces if len(piece.samples)]
+    return Waveform(np.concatenate(parts), SAMPLING_RATE)
+
+
+@contextlib.contextmanager
+def _faults_of(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Fault as fault:
+        raise AudioError(f"{what} {fault}") from fault
+
+
+def _no_audio(file: BinaryIO, what: str) -> AudioError:
+    return AudioError(f"{what} is not audio that can be read ({_looks_like(file)}); readable are {_READABLE}")
+
+
+class _Known:
+    """What was found out of a file, and would be dear to find out again.
+
+    Attributes:
+        links: Its links.
+        extents: How long they are.
+    """
+
+    __slots__ = ("extents", "links")
+
+    def __init__(self) -> None:
+        self.links: Sequence[Link] | None = None
+        self.extents: Sequence[Extent] | None = None
+
+
+def _known(path: Path, status: os.stat_result) -> _Known:
+    """What is known of a file as it is now, by size and time."""
+    return _remembered(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2**17)
+def _remembered(path: str, size: int, changed: int) -> _Known:
+    return _Known()
+
+
+def _links(file: BinaryIO, what: str, known: _Known | None) -> Sequence[Link]:
+    if known is not None and known.links is not None:
+        return known.links
+    if not read_at(file, 0, 1):
+        raise Fault("is empty (0 bytes): record or copy it again")
+    links = links_of(file, what)
+    if known is not None:
+        known.links = links
+    return links
 
 
 def _looks_like(file: BinaryIO) -> str:
@@ -217,31 +266,19 @@ def _finished(samples: np.ndarray, rate: int, what: str) -> Waveform:
         raise AudioError(f"{what} has shape {samples.shape}: samples must be (time,) or (time, channels)")
     if samples.size == 0:
         raise AudioError(f"{what} holds no sound: it has no samples")
-    if not _SLOWEST <= rate <= _FASTEST:
-        raise AudioError(f"{what} says its sampling rate is {rate} Hz; {_SLOWEST} to {_FASTEST} Hz can be read")
-    mono = _mixed_down(_as_float(samples, what), what)
+    with _faults_of(what):
+        refuse_odd_rate(rate)
+        mono = _mixed_down(samples, what)
     if not np.all(np.isfinite(mono)):
         raise AudioError(f"{what} has samples that are not numbers (NaN or infinite): export it again")
     return Waveform(resample(np.ascontiguousarray(mono), rate), SAMPLING_RATE)
 
 
-def _as_float(samples: np.ndarray, what: str) -> np.ndarray:
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    if np.issubdtype(samples.dtype, np.signedinteger):
-        return samples.astype(np.float32) / float(-np.iinfo(samples.dtype).min)
-    if np.issubdtype(samples.dtype, np.floating):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # overflow to infinity is refused later
-            return samples.astype(np.float32)
-    raise AudioError(f"{what} has samples of type {samples.dtype}; floating, int16, int32 or uint8 can be read")
-
-
 def _mixed_down(samples: np.ndarray, what: str) -> np.ndarray:
     if samples.ndim == 1:
-        return samples
+        return as_float(samples)
     if samples.shape[1] > 64:
         raise AudioError(
             f"{what} has shape {samples.shape}, {samples.shape[1]} channels: give samples as (time, channels)"
         )
-    return np.asarray(samples.mean(axis=1, dtype=np.float32))
+    return mixed_down(samples)

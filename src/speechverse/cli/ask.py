@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json as json_format
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from speechverse.cli.offline import Offline
 from speechverse.errors import UserError
+
+if TYPE_CHECKING:
+    from speechverse.audio import Waveform
 
 _WHY_CUT = {
     "length": "the answer is cut: it has all the {} tokens it may have; --max-new-tokens allows more",
@@ -19,7 +23,7 @@ _WHY_CUT = {
 
 
 def command(
-    clip: Annotated[Path, typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...")],
+    clip: Annotated[Path, typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input.")],
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
     choices: Annotated[str | None, typer.Option(help="The answers allowed, with commas between.")] = None,
     model: Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")] = "tiny",
@@ -42,12 +46,12 @@ def command(
       speechverse ask clip.wav "What is being said?"
 
       speechverse ask clip.wav "Which emotion does the voice convey?" --choices happy,sad,angry,neutral
-    """
-    from speechverse.audio import load
 
+      arecord -f S16_LE -r 16000 -d 5 | speechverse ask - "What is being said?"
+    """
     if scores and choices is None:
         raise UserError("--scores scores choices; name them with --choices a,b,c")
-    load(clip)  # a bad clip is told before the heavy libraries and a model are loaded
+    sound = _heard(clip)  # a bad clip is told before the heavy libraries and a model are loaded
 
     from speechverse.decoding import DecodingOptions
     from speechverse.pipeline import SpeechVerse, checked_choices
@@ -55,7 +59,7 @@ def command(
     allowed = None if choices is None else checked_choices(choices.split(","))
     asked = SpeechVerse.from_pretrained(model, device)
     options = DecodingOptions(max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain")
-    answer = asked.ask(clip, instruction, allowed, options)
+    answer = asked.ask(sound, instruction, allowed, options)
     if answer.cut:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
     by_choice = dict(answer.choice_scores or {})
@@ -74,3 +78,15 @@ def command(
     typer.echo(answer.text)
     for choice, score in sorted(by_choice.items(), key=lambda item: -item[1]):
         typer.echo(f"  {score:8.3f}  {choice}")
+
+
+def _heard(clip: Path) -> Path | Waveform:
+    """The clip, tried; what comes out of a pipe (at most 1 GiB) can be read only once."""
+    from speechverse.audio import load, load_stream
+
+    if str(clip) == "-":
+        if sys.stdin.isatty():
+            raise UserError("'-' is standard input, and nothing is piped into it; name a file, or pipe one in")
+        return load_stream(sys.stdin.buffer, "standard input")
+    waveform = load(clip)
+    return clip if clip.is_file() else waveform

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import soundfile
 from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
 from lhotse.serialization import deserialize_item
 
-from speechverse.audio import duration_of
+from speechverse.audio import Extent, duration_of, extents
 from speechverse.data.labels import normalise_labels
 from speechverse.data.lines import parse_object
 from speechverse.errors import CorpusError
@@ -24,20 +23,19 @@ from speechverse.files import read_text, written_aside
 from speechverse.types import SAMPLING_RATE, AudioRef, Origin, Utterance
 
 
-def _header(path: Path) -> tuple[int, int]:
-    """Sampling rate in Hz and number of samples; what soundfile cannot read counts as the 16 kHz `audio.load` gives."""
-    try:
-        info = soundfile.info(str(path))
-        return info.samplerate, info.frames
-    except soundfile.SoundFileError:
-        return SAMPLING_RATE, round(duration_of(path) * SAMPLING_RATE)
+def _extent(path: Path) -> Extent:
+    """Rate and length as `audio.load` hears them; a file whose rate changes counts as the 16 kHz that it gives."""
+    parts = extents(path)
+    if len({part.rate for part in parts}) == 1:
+        return Extent(sum(part.frames for part in parts), parts[0].rate)
+    return Extent(round(duration_of(path) * SAMPLING_RATE), SAMPLING_RATE)
 
 
 def to_cut(utterance: Utterance, folder: Path) -> MonoCut:
     """A lhotse cut with one supervision; audio inside `folder` is named relative to it."""
     path = Path(utterance.audio.path).absolute()
     source = path.relative_to(folder) if path.is_relative_to(folder) else path
-    rate, num_samples = _header(path)
+    num_samples, rate = _extent(path)
     recording = Recording(
         id=utterance.id,
         sources=[AudioSource(type="file", channels=[0], source=str(source))],

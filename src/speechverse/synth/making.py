@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 SOURCES = {
     "speechverse.synth": ("render", "espeak", "scenes", "sounds", "tones", "accents", "voices", "worker"),
-    "speechverse.audio": ("augment", "codecs", "decode", "encode", "waveform"),
+    "speechverse.audio": ("augment", "codecs", "encode", "resampling", "waveform"),
 }
 """Package → its modules whose levels, rooms, codecs, noises or filters end up in the bytes."""
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from speechverse.audio.augment import add_noise, add_room, at_level, convolve, tilt_spectrum
 from speechverse.audio.codecs import clip_peaks, through_codec, through_telephone
-from speechverse.audio.decode import resample
+from speechverse.audio.resampling import resample
 from speechverse.audio.waveform import trim_silence
 from speechverse.synth.accents import ACCENTS, language_of
 from speechverse.synth.clip import Channel, Clip, Manner, Turn
