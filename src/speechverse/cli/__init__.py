@@ -12,10 +12,11 @@ import typer
 from speechverse import __version__
 from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
-VERBS = ("quickstart", "synth", "card", "pretrain", "probe", "train", "evaluate", "ask", "info", "pretrained")
+VERBS = ("quickstart", "synth", "texts", "card", "pretrain", "probe", "train", "evaluate", "ask", "info", "pretrained")
 EXTRAS = {
     "quickstart": "train,eval,synth",
     "synth": "synth",
+    "texts": "synth",
     "card": "eval",
     "pretrain": "train,synth",
     "probe": "eval",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _CLIP_ONLY = ("voice", "accent", "emotion", "output")
 _SIZES = ("train", "dev", "test")
 _LINES_ONLY = ("text_key", "rename", "split", "labels")
+_SPOKEN_ONLY = ("engine",)
 _CORPUS_ONLY = (*_SIZES, "name", "workers", "test_set", "lines", *_LINES_ONLY)
 _SHOWN = {"out": "the folder", "lines": "--from"}
 
@@ -49,6 +50,9 @@ def command(
     labels: Annotated[
         Path | None, typer.Option(help="YAML of the labels that the lines may use: field, name: description.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Whose voices speak a --text or --from: espeak, kokoro or hibari (extra 'voices').")
+    ] = "espeak",
     text: Annotated[str | None, typer.Option(help="Speak this one text instead of making a corpus.")] = None,
     voice: Annotated[str, typer.Option(help="Who speaks the text, such as f3, m1-low, Annie-high.")] = "f3",
     accent: Annotated[str, typer.Option(help="american, british, scottish, caribbean or received.")] = "american",
@@ -83,7 +87,7 @@ def command(
         _refuse(given & fixed, "cannot be chosen: a frozen test set is what it is")
     if lines is not None:
         _refuse(given & {*_SIZES}, "says how much of the spoken world to make, but --from gives the sentences")
-        source = _source(lines, name, seed, text_key, rename or [], split, labels, json)
+        source = _source(lines, name, seed, text_key, rename or [], split, labels, engine, json)
         make_corpus(out, source, workers, as_json=json)
         return
     _refuse(given & {*_LINES_ONLY}, "says how to read sentences, but none are given: --from sentences.jsonl")
@@ -118,6 +122,7 @@ def _source(
     rename: list[str],
     split: str,
     labels: Path | None,
+    engine: str,
     quiet: bool,
 ) -> Source:
     from speechverse.synth import read_lines
@@ -130,7 +135,9 @@ def _source(
         if theirs in renames:
             raise UserError(f"--rename {pair}: '{theirs}' is renamed to '{renames[theirs]}' already")
         renames[theirs] = ours
-    source = read_lines(lines, name=name, seed=seed, split=split, text_key=text_key, renames=renames, labels=labels)
+    source = read_lines(
+        lines, name=name, seed=seed, split=split, text_key=text_key, renames=renames, labels=labels, engine=engine
+    )
     if not quiet:
         kept = ", ".join(source.about["labels_kept"]) or "none"
         typer.echo(f"{lines}: {source.num_clips} lines to speak; labels kept: {kept}")

@@ -357,8 +357,8 @@ class _Run:
     def _count_cut(self, task: Task, system: str, answers: Sequence[Answer]) -> None:
         """What did not come to its own end, as a score of its own and, if there is any, a note."""
         endings = [made.ended for made in answers]
-        draws = {"num_samples": self.settings.num_resamples, "seed": self.settings.seed}
-        interval = bootstrap("cut_rate", endings, endings, **draws)
+        settings = self.settings
+        interval = bootstrap("cut_rate", endings, endings, num_samples=settings.num_resamples, seed=settings.seed)
         self.scores.append(Score(task.name, system, WHOLE, "cut_rate", *interval, len(answers)))
         cut = Counter(ended for ended in endings if ended != "end")
         if cut:

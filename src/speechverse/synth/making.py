@@ -10,23 +10,27 @@ from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 
 SOURCES = {
-    "speechverse.synth": ("render", "espeak", "scenes", "sounds", "tones", "accents", "voices", "worker"),
-    "speechverse.audio": ("augment", "codecs", "encode", "resampling", "waveform"),
+    "speechverse.synth": (
+        *("render", "engines", "espeak", "neural", "scenes", "sounds", "tones", "accents", "voices", "worker"),
+    ),
+    "speechverse.audio": ("augment", "codecs", "decode", "encode", "resampling", "waveform"),
 }
 """Package → its modules whose levels, rooms, codecs, noises or filters end up in the bytes."""
 
 _LIBRARIES = ("espeakng-loader", "numpy", "soundfile", "soxr")
+_NEURAL_LIBRARIES = ("hibari-tts", "onnxruntime", "scipy")
 
 
 @functools.cache
-def making_digest() -> str:
+def making_digest(neural: bool = False) -> str:
     """sha256 over how a planned clip is made: code and constants (not comments or docstrings), and libraries."""
+    libraries = (*_LIBRARIES, *(_NEURAL_LIBRARIES if neural else ()))
     code = [
         digest_of(resources.files(package).joinpath(f"{module}.py").read_text(encoding="utf-8"))
         for package, modules in SOURCES.items()
         for module in modules
     ]
-    return hashlib.sha256(json.dumps([code, [_version(name) for name in _LIBRARIES]]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([code, [_version(name) for name in libraries]]).encode()).hexdigest()
 
 
 def digest_of(source: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import random
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,13 +17,14 @@ from speechverse.errors import CorpusError, UserError, unknown_name
 from speechverse.seeding import rng_for
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip
-from speechverse.synth.corpus import Source
+from speechverse.synth.corpus import SHARD_SIZES, Source
+from speechverse.synth.engines import ESPEAK, check_engine
 from speechverse.synth.language.sentence import Part
 from speechverse.synth.plan import plan_reading
+from speechverse.synth.roles import Cast, Role, Wishes, cast_of
 from speechverse.synth.speaking import check_text
 from speechverse.synth.spec import SynthSpec
-from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, SENTIMENTS
-from speechverse.synth.voices import Speaker, get_speaker, speakers
+from speechverse.synth.styles import EMOTIONS, SENTIMENTS
 from speechverse.tasks import LabelSet
 from speechverse.tasks.st import LANGUAGES
 from speechverse.types import Origin
@@ -45,9 +45,7 @@ class _Line:
     language: str
     labels: Mapping[str, Any]
     checked: Mapping[str, Any]
-    speaker: Speaker
-    emotion: str
-    accent: str | None
+    role: Role
     place: str
 
 
@@ -60,6 +58,7 @@ def read_lines(
     text_key: str = "text",
     renames: Mapping[str, str] | None = None,
     labels: str | Path | None = None,
+    engine: str = ESPEAK,
 ) -> Source:
     """Reads sentences that `synthesize_corpus` is to speak, and checks every one before any is spoken.
 
@@ -72,22 +71,27 @@ def read_lines(
         renames: Key in the file → key in the corpus.
         labels: A YAML file of label sets that the lines must keep to (field → name → description); without it
             they are gathered from the lines.
+        engine: Whose voices speak: espeak, kokoro or hibari.
 
     Raises:
         CorpusError: The file is missing or empty, or lines cannot be spoken; it names the first ones.
-        UserError: A rename, name, split or label set that cannot be.
+        UserError: A rename, name, split, label set or engine that cannot be, or an engine's files that are not there.
+        MissingExtraError: What the engine needs is not installed.
     """
+    cast = cast_of(engine)
+    check_engine(engine)
     path = Path(path)
     name = path.stem if name is None else name
     if not _ID.fullmatch(name):
         raise UserError(f"the name '{name}' is no file name of plain letters, digits, '.', '_' and '-': give a --name")
     given = _label_sets(Path(labels)) if labels is not None else {}
-    reader = _Reader(path, name, seed, _part(split), _checked_renames(text_key, renames or {}), given)
+    reader = _Reader(path, name, seed, _part(split), _checked_renames(text_key, renames or {}), given, cast)
     lines = reader.read()
     inventory = _inventory(lines, given, str(labels))
     spec = _spec(name, seed, lines)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     record = {key: value for key, value in spec.as_dict().items() if key != "strata"}
+    record |= {} if engine == ESPEAK else {"engine": engine}
     record |= {"lines_sha256": digest, "split": split, "renames": dict(reader.renames)}
     kept = sorted({key for line in lines for key in line.labels})
     return Source(
@@ -98,6 +102,7 @@ def read_lines(
         lambda: _plan(spec, lines),
         inventory,
         {"source": path.name, "labels_kept": kept},
+        shard_size=SHARD_SIZES.get(engine),
     )
 
 
@@ -115,8 +120,7 @@ def _plan(spec: SynthSpec, lines: Sequence[_Line]) -> dict[Part, list[Clip]]:
 
 
 def _clip(spec: SynthSpec, line: _Line) -> Clip:
-    how = line.speaker, line.emotion, line.accent, line.language
-    clip = plan_reading(spec, line.part, line.id, line.text, *how)
+    clip = plan_reading(spec, line.part, line.id, line.text, line.role, line.language)
     return dataclasses.replace(clip, labels={**clip.labels, **line.labels})
 
 
@@ -140,6 +144,7 @@ class _Reader:
     part: Part
     renames: Mapping[str, str]
     given: Mapping[str, LabelSet]
+    cast: Cast
     seen: set[str] = field(default_factory=set)
 
     def read(self) -> list[_Line]:
@@ -170,8 +175,11 @@ class _Reader:
         checked = normalise_labels(labels)
         check_names(checked, self.given)
         clip_id = self._id(number, entry.get("id"))
-        how = _how(checked, _string(entry, "voice"), part, language, rng_for(self.seed, clip_id, "how"))
-        return _Line(clip_id, text, part, language, labels, checked, *how, str(Origin(self.path, number)))
+        if checked.get("num_speakers", 1) != 1 or not checked.get("is_speech", True):
+            raise ValueError("a line is spoken by one speaker: take out 'num_speakers' and 'is_speech', or rename them")
+        wishes = Wishes(checked, _string(entry, "voice"), part, language)
+        role = self.cast(wishes, rng_for(self.seed, clip_id, "how"))
+        return _Line(clip_id, text, part, language, labels, checked, role, str(Origin(self.path, number)))
 
     def _renamed(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         renamed: dict[str, Any] = {}
@@ -201,43 +209,6 @@ class _Reader:
             raise ValueError(f"the id '{made}' occurs twice")
         self.seen.add(made)
         return made
-
-
-def _how(
-    labels: Mapping[str, Any], voice: str | None, part: Part, language: str, rng: random.Random
-) -> tuple[Speaker, str, str | None]:
-    """Who speaks, with what emotion and accent: as the line says, else drawn."""
-    if labels.get("num_speakers", 1) != 1 or not labels.get("is_speech", True):
-        raise ValueError("a line is spoken by one speaker: take out 'num_speakers' and 'is_speech', or rename them")
-    drawn = rng.choice(speakers(part)), rng.choice(_emotions(labels)), rng.choice(list(ACCENTS))
-    emotion, accent = labels.get("emotion", drawn[1]), labels.get("accent", drawn[2])
-    _check("emotion", emotion, EMOTIONS)
-    _check("accent", accent, ACCENTS)
-    if language != "en" and "accent" in labels:
-        raise ValueError(f"has an accent, which only English is spoken with, but its language is '{language}'")
-    speaker = get_speaker(voice) if voice else drawn[0]
-    if speaker not in speakers(part):
-        raise ValueError(
-            f"the voice '{voice}' is none of the split '{part}', whose voices are its own: "
-            f"take one of them, such as {speakers(part)[0].name}, or another 'split'"
-        )
-    return speaker, emotion, accent if language == "en" else None
-
-
-def _emotions(labels: Mapping[str, Any]) -> list[str]:
-    """The emotions that sound like the line's sentiment, unless its emotion decides."""
-    if "emotion" in labels or "sentiment" not in labels:
-        return list(EMOTIONS)
-    _check("sentiment", labels["sentiment"], SENTIMENTS)
-    return [emotion for emotion in EMOTIONS if SENTIMENT_OF[emotion] == labels["sentiment"]]
-
-
-def _check(key: str, value: str, known: Mapping[str, str]) -> None:
-    if value not in known:
-        raise ValueError(
-            f"{unknown_name(key, value, known)}; '{key}' decides how the line is spoken: to keep it as a mere label, "
-            f"--rename {key}=other_name"
-        )
 
 
 def _string(entry: Mapping[str, Any], key: str) -> str | None:

@@ -13,9 +13,10 @@ from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Channel, Clip, Turn
 from speechverse.synth.language import Draft, Sentence, draft_sentence
 from speechverse.synth.language.sentence import Part
+from speechverse.synth.roles import Role
 from speechverse.synth.sounds import backgrounds, sounds
 from speechverse.synth.spec import SynthSpec
-from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_style, draw_turn
+from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, draw_turn
 from speechverse.synth.voices import Speaker, speakers
 
 _NUM_WORDS = {8: 1, 9: 1, 10: 4, 11: 5, 12: 5, 13: 4, 14: 3}
@@ -39,30 +40,15 @@ def plan_split(spec: SynthSpec, part: Part) -> list[Clip]:
     return clips
 
 
-def plan_reading(
-    spec: SynthSpec,
-    part: Part,
-    clip_id: str,
-    text: str,
-    speaker: Speaker,
-    emotion: str,
-    accent: str | None,
-    language: str,
-) -> Clip:
+def plan_reading(spec: SynthSpec, part: Part, clip_id: str, text: str, role: Role, language: str) -> Clip:
     """One speaker who says a text from outside, recorded as the spoken world's sentences are.
 
-    Only English has an accent. The clip has the labels of the voice, none of the text.
+    The clip has the labels of the voice, none of the text.
     """
     planner = _Planner(spec, part, set(), rng_for(spec.seed, clip_id))
-    if accent:
-        turn = draw_turn(text, speaker, accent, emotion, planner.rng)
-    else:
-        foreign = f"{language}+{speaker.variant}"
-        turn = Turn(text, foreign, speaker.tract, *draw_style(emotion, planner.rng))
-    labels = {"emotion": emotion, "sentiment": SENTIMENT_OF[emotion], "num_speakers": 1}
-    labels |= {"accent": accent} if accent else {}
+    turn = role.turn(text, planner.rng)
     common = {"id": clip_id, "seed": hash_seed(spec.seed, clip_id, "sound"), "language": language}
-    return planner._spoken(common, (turn,), labels, speaker.name, text)
+    return planner._spoken(common, (turn,), {**role.labels, "num_speakers": 1}, role.speaker, text)
 
 
 def _kinds(spec: SynthSpec, part: Part, rng: random.Random) -> list[tuple[str, int]]:

@@ -12,7 +12,8 @@ from speechverse.audio.resampling import resample
 from speechverse.audio.waveform import trim_silence
 from speechverse.synth.accents import ACCENTS, language_of
 from speechverse.synth.clip import Channel, Clip, Manner, Turn
-from speechverse.synth.espeak import Espeak, Prosody
+from speechverse.synth.engines import Engines
+from speechverse.synth.espeak import Prosody
 from speechverse.synth.sounds import BABBLE, make_sound
 from speechverse.synth.tones import swelling
 from speechverse.synth.voices import CHATTER, CROWD
@@ -28,21 +29,21 @@ _CHATTER_RATE = 3.0  # words a second, more than are spoken
 _ENVELOPE = 1600  # samples, 0.1 s
 
 
-def render(clip: Clip, espeak: Espeak) -> np.ndarray:
+def render(clip: Clip, engines: Engines) -> np.ndarray:
     """Makes a clip.
 
     Returns:
         float32 (T,) at 16 kHz, within full scale.
 
     Raises:
-        SpeechverseError: espeak-ng refused.
+        SpeechverseError: an engine refused.
     """
     rng = np.random.default_rng(clip.seed)
     if clip.sound:
         samples = make_sound(clip.sound, clip.seconds, rng)
     else:
-        samples = join([_speak(turn, espeak, rng) for turn in clip.turns], clip.pauses)
-    return _record(samples, clip.channel, espeak, rng)
+        samples = join([_speak(turn, engines, rng) for turn in clip.turns], clip.pauses)
+    return _record(samples, clip.channel, engines, rng)
 
 
 def join(turns: Sequence[np.ndarray], pauses: Sequence[Seconds]) -> np.ndarray:
@@ -57,14 +58,15 @@ def join(turns: Sequence[np.ndarray], pauses: Sequence[Seconds]) -> np.ndarray:
     return whole
 
 
-def _speak(turn: Turn, espeak: Espeak, rng: np.random.Generator) -> np.ndarray:
+def _speak(turn: Turn, engines: Engines, rng: np.random.Generator) -> np.ndarray:
     # A larger tract factor plays faster: speaking that much slower first keeps the rate as asked.
+    engine, voice = engines.speaker(turn.voice)
     prosody = turn.prosody
     slowed = type(prosody)(
         round(prosody.rate / turn.tract), prosody.pitch, prosody.pitch_range, round(prosody.word_gap * turn.tract)
     )
-    spoken = trim_silence(espeak.say(turn.text, turn.voice, slowed), espeak.sampling_rate)
-    samples = resample(spoken, espeak.sampling_rate * turn.tract)
+    spoken = trim_silence(engine.say(turn.text, voice, slowed), engine.sampling_rate)
+    samples = resample(spoken, engine.sampling_rate * turn.tract)
     return at_level(_in_manner(samples, turn.manner, rng), _TURN_LEVEL + turn.level)
 
 
@@ -93,31 +95,31 @@ def _air(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return envelope * noise * 0.5
 
 
-def _record(samples: np.ndarray, channel: Channel, espeak: Espeak, rng: np.random.Generator) -> np.ndarray:
+def _record(samples: np.ndarray, channel: Channel, engines: Engines, rng: np.random.Generator) -> np.ndarray:
     padded = np.pad(samples, (round(channel.lead * SAMPLING_RATE), round(channel.tail * SAMPLING_RATE)))
     if channel.tilt:
         padded = tilt_spectrum(padded, channel.tilt)
     if channel.reverberation:
         padded = add_room(padded, rng, channel.reverberation, mix=float(rng.uniform(0.1, 0.5)))
     if channel.noise:
-        noise = _noise(channel.noise, len(padded) / SAMPLING_RATE, espeak, rng)
+        noise = _noise(channel.noise, len(padded) / SAMPLING_RATE, engines, rng)
         padded = add_noise(padded, noise, channel.snr)
     return at_level(_transmit(padded, channel), channel.level)
 
 
-def _noise(name: str, seconds: Seconds, espeak: Espeak, rng: np.random.Generator) -> np.ndarray:
+def _noise(name: str, seconds: Seconds, engines: Engines, rng: np.random.Generator) -> np.ndarray:
     if name != BABBLE:
         return make_sound(name, seconds, rng)
-    voices = [_chatter(espeak, rng, seconds) for _ in range(_CHATTERERS)]
+    voices = [_chatter(engines, rng, seconds) for _ in range(_CHATTERERS)]
     return np.sum([at_level(voice, _TURN_LEVEL + rng.uniform(-4, 4)) for voice in voices], axis=0)
 
 
-def _chatter(espeak: Espeak, rng: np.random.Generator, seconds: Seconds) -> np.ndarray:
+def _chatter(engines: Engines, rng: np.random.Generator, seconds: Seconds) -> np.ndarray:
     """Someone in the background, who talks from before the clip to after its end."""
     words = " ".join(rng.choice(CHATTER, max(3, round(seconds * _CHATTER_RATE))))
     prosody = Prosody(int(rng.integers(150, 190)), int(rng.integers(35, 65)), int(rng.integers(30, 70)), 0)
     voice = f"{language_of(str(rng.choice(list(ACCENTS))), 0)}+{rng.choice(CROWD)}"
-    spoken = resample(espeak.say(words, voice, prosody), espeak.sampling_rate)
+    spoken = resample(engines.espeak.say(words, voice, prosody), engines.espeak.sampling_rate)
     return np.roll(np.resize(spoken, round(seconds * SAMPLING_RATE)), int(rng.integers(SAMPLING_RATE)))
 
 

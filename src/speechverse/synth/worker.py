@@ -33,18 +33,18 @@ def speak_shard(job: dict[str, Any], out: TextIO, told_to_stop: Callable[[], boo
     """
     from speechverse.audio.encode import save
     from speechverse.audio.waveform import Waveform
-    from speechverse.synth.espeak import Espeak
+    from speechverse.synth.engines import Engines
     from speechverse.synth.render import render
 
     folder = Path(job["folder"])
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     aside.mkdir(parents=True)
     try:
-        espeak = Espeak(job["seed"])
+        engines = Engines(job["seed"])
         lengths = {}
         for record in job["clips"]:
             clip = clip_from_json(record)
-            waveform = Waveform(render(clip, espeak))
+            waveform = Waveform(render(clip, engines))
             save(aside / f"{clip.id}.flac", waveform)
             lengths[clip.id] = len(waveform.samples)
             print(json.dumps({"id": clip.id, "seconds": waveform.duration}), file=out, flush=True)

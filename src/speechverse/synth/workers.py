@@ -20,6 +20,7 @@ from typing import IO, Any
 from speechverse.errors import DiskFullError, SpeechverseError, UserError, no_room
 from speechverse.seeding import hash_seed
 from speechverse.synth.clip import Clip
+from speechverse.synth.engines import NEURAL, engine_name
 from speechverse.synth.making import making_digest
 from speechverse.synth.worker import RECORD
 from speechverse.types import Seconds
@@ -47,7 +48,8 @@ class Shard:
     @functools.cached_property
     def digest(self) -> str:
         """sha256 over all that decides the shard's bytes."""
-        return hashlib.sha256(json.dumps([self.seed, self._records(), making_digest()]).encode()).hexdigest()
+        neural = any(engine_name(turn.voice) in NEURAL for clip in self.clips for turn in clip.turns)
+        return hashlib.sha256(json.dumps([self.seed, self._records(), making_digest(neural)]).encode()).hexdigest()
 
     @property
     def job(self) -> dict[str, Any]:

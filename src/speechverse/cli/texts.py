@@ -1,0 +1,43 @@
+"""`speechverse texts`: lines of an open vocabulary to be spoken, without any model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    out: Annotated[Path, typer.Argument(help="JSONL file to write, for `speechverse synth --from`.")],
+    train: Annotated[int, typer.Option(min=0, help="Lines to train on.")] = 1000,
+    dev: Annotated[int, typer.Option(min=0, help="Lines to validate on: sentences of their own.")] = 0,
+    test: Annotated[int, typer.Option(min=0, help="Lines to test on: sentences of their own.")] = 0,
+    wordnet: Annotated[
+        Path | None, typer.Option(help="Folder of WordNet's files; by default where Debian and npm put them.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed and WordNet give the same lines.")] = 1,
+    not_in: Annotated[list[Path] | None, typer.Option(help="JSONL whose texts are not to come again.")] = None,
+) -> None:
+    """Write sentences to be spoken: WordNet's, the spoken world's requests, single words, digits, spelling.
+
+    [bold]Examples[/bold]
+
+      speechverse texts sentences.jsonl --train 5000 --seed 1
+
+      speechverse texts more.jsonl --train 2000 --test 200 --not-in sentences.jsonl --wordnet /usr/share/wordnet
+
+      speechverse synth my-speech --from sentences.jsonl --engine hibari
+    """
+    from speechverse.data.jsonl import entries
+    from speechverse.synth.open_text import draw_lines, write_lines
+    from speechverse.synth.wordnet import read_wordnet
+
+    without = {str(entry.get("text")) for path in not_in or () for _, entry in entries(path)}
+    lines = draw_lines(read_wordnet(wordnet), {"train": train, "dev": dev, "test": test}, seed, without=without)
+    write_lines(out, lines)
+    counts = Counter(line["stratum"] for line in lines)
+    words = {word.strip(".,?!").lower() for line in lines for word in line["text"].split()}
+    typer.echo(f"{out}: {len(lines)} lines, {len(words)} different words")
+    typer.echo(", ".join(f"{kind} {count}" for kind, count in counts.most_common()))
