@@ -189,6 +189,11 @@ class StageSection(Section):
         description="'spell': CTC between audio positions and the LLM's embeddings; the LLM is not run. "
         "For asr, and for labels of how it is said (tasks of the group psp).",
     )
+    max_examples: PositiveInt | None = Field(
+        default=None,
+        description="Examples a micro-batch of this stage may hold; those of data.batch if none are said. A stage that "
+        "does not run the LLM affords more of them than one that does.",
+    )
     steps: PositiveInt = Field(description="At most; with `patience` often fewer.")
     learning_rate: Annotated[float, Field(gt=0)]
     warmup_steps: Annotated[int, Field(ge=0)] = Field(default=0, description="Of `steps`, until the rate is reached.")

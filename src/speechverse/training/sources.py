@@ -123,7 +123,10 @@ class Sources:
         data = self.recipe.data
         mixture = self.mixture(stage)
         say("\n".join(_mixture_lines(mixture)), engine.main)
-        plan = BatchPlan(mixture, length, **data.batch.model_dump())
+        batch = data.batch.model_dump()
+        if stage.max_examples is not None:
+            batch["max_examples"] = stage.max_examples
+        plan = BatchPlan(mixture, length, **batch)
         return PlanLoader(
             plan,
             collator,

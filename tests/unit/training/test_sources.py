@@ -48,6 +48,14 @@ def test_a_validation_share_leaves_corpora_alone_that_no_stage_trains_on(recipe:
     assert [sources.corpus(name).splits for name in ("idle", "absent")] == [("train", "dev")] * 2
 
 
+def test_a_stage_may_take_fewer_examples_at_once(recipe: Callable[..., Recipe]):
+    made = recipe(curriculum=[STAGE, STAGE | {"name": "small", "max_examples": 2}])
+    sources, engine = Sources(made), Engine.make(made)
+    plans = [sources.loader(stage, lambda _: 10, lambda *_: None, engine).plan for stage in made.curriculum]
+    most = [len(next(iter(plan.steps())).micro_batches[0].examples) for plan in plans]
+    assert most[0] > 2 == most[1]
+
+
 @pytest.mark.parametrize(
     ("name", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)]
 )
