@@ -117,7 +117,8 @@ def loading(what: str, resolved: Resolved) -> Iterator[None]:
             advice = "check that the folder is whole and in the model hub's format"
         elif offline():
             advice = (
-                "it is no local folder, and the network is forbidden (--offline, SPEECHVERSE_OFFLINE, HF_HUB_OFFLINE)"
+                "it is no local folder, and the model hub is out of bounds (--offline, SPEECHVERSE_OFFLINE or "
+                "HF_HUB_OFFLINE): check the name, or fetch it once with the network"
             )
         else:
             advice = "it is no local folder, so it was looked for on the model hub: check the name and the connection"

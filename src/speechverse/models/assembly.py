@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from speechverse.models.configuration_speechverse import DEFAULT_STRIDES, Speech
 from speechverse.models.layer_mixer import LayerMixing
 from speechverse.models.llm import embedding_scale, llm_facts
 
+log = logging.getLogger(__name__)
+
 _DOWNSAMPLER_DEFAULTS: dict[str, Any] = {
     "strides": DEFAULT_STRIDES,
     "activation": None,
@@ -25,7 +28,9 @@ _DOWNSAMPLER_DEFAULTS: dict[str, Any] = {
 }
 
 
-def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override: str | Path | None) -> Resolved:
+def find_foundation(
+    kind: str, config: SpeechVerseConfig, folder: Path, override: str | Path | None, allow_other: bool = False
+) -> Resolved:
     """Finds the encoder or LLM a checkpoint stands on, and makes sure it is the same one.
 
     Args:
@@ -33,6 +38,7 @@ def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override
         config: The checkpoint's.
         folder: The checkpoint's.
         override: Where the user says it lies now, if not where it lay in training.
+        allow_other: Take another one than it was trained with, and only warn.
 
     Returns:
         Where it is.
@@ -54,10 +60,16 @@ def find_foundation(kind: str, config: SpeechVerseConfig, folder: Path, override
     found, expected = fingerprint(local_folder(resolved)), getattr(config, f"{kind}_fingerprint")
     if expected is not None and found != expected:
         what = {"encoder": "speech encoder", "llm": "LLM"}[kind]
-        raise CheckpointError(
+        wrong = (
             f"wrong {what}: the checkpoint was trained with fingerprint {expected[:12]}, but '{resolved.name}' has "
-            f"{found[:12]}; give the {what} it was trained with ({kind}=..., it was '{getattr(config, kind)}')"
+            f"{found[:12]}"
         )
+        if not allow_other:
+            raise CheckpointError(
+                f"{wrong}; give the {what} it was trained with ({kind}=..., it was '{getattr(config, kind)}'), or take "
+                "this one all the same with allow_other_parts=True, if other answers are what you want to measure"
+            )
+        log.warning("%s; taken because you asked for it, so the answers will be others", wrong)
     return resolved
 
 

@@ -121,8 +121,8 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """Joins a pretrained encoder and a pretrained LLM with fresh learnable parts.
 
         Args:
-            encoder: Built-in name, folder or hub id of the speech encoder.
-            llm: The same of the LLM.
+            encoder: The speech encoder: a built-in's or known part's name, a folder, a CTranslate2 folder or a hub id.
+            llm: The LLM: a built-in's or known part's name, a folder, a `.gguf` file or a hub id.
             layer_mixing: See `LayerMixer`.
             downsampler: `strides` (one a block), `activation` (None or "gelu"), `inner_width`, `scale_to_embeddings`,
                 `clip_statistics` (see `ClipStatistics`), `pass_through` (begin by handing on the encoder's last layer,
@@ -183,6 +183,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         *,
         encoder: str | Path | None = None,
         llm: str | Path | None = None,
+        allow_other_parts: bool = False,
         dtype: torch.dtype = torch.float32,
         revision: str | None = None,
         **hub_kwargs: Any,
@@ -193,6 +194,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             folder: Built-in name, folder or hub id of a checkpoint or an export.
             encoder: Where its encoder lies now, if not where it lay in training; it has to be the same one.
             llm: The same of its LLM.
+            allow_other_parts: Take an encoder or LLM that is not the one it was trained with, and only warn.
             dtype: Precision of the frozen parts.
             revision: Hub revision of the checkpoint.
             hub_kwargs: What transformers' `AutoModel` hands over; nothing else is taken.
@@ -204,11 +206,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             raise TypeError(f"from_pretrained() takes no {', '.join(sorted(unknown))}")
         location = checkpoints.checkpoint_folder(folder, revision)
         config = SpeechVerseConfig.from_pretrained(location)
-        found_encoder = find_foundation("encoder", config, location, encoder)
-        found_llm = find_foundation("llm", config, location, llm)
-        config.update({"encoder": found_encoder.known_as})
-        config.update({"llm": found_llm.known_as})
-        config.update({"encoder_revision": found_encoder.revision, "llm_revision": found_llm.revision})
+        found_encoder = find_foundation("encoder", config, location, encoder, allow_other_parts)
+        found_llm = find_foundation("llm", config, location, llm, allow_other_parts)
+        config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))
         encoder_module = load_encoder(
             found_encoder.name, revision=found_encoder.revision, num_hidden_layers=config.encoder_layers, dtype=dtype
         )

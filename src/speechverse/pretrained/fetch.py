@@ -90,7 +90,8 @@ def _make(part: Part, folder: Path, from_folder: Path | None, tell: Tell) -> Non
             _fetch(part, work, files, tell)
         else:
             _take(part, from_folder, files)
-        tell(f"converting {part.name}, once")
+        if part.layout != "as it is":
+            tell(f"converting {part.name}, once")
         source = files / part.sources[0].files[0].name if part.layout == "gguf" else files
         convert(part.layout, source, folder, name=part.name, sha256=part.sha256)
     finally:

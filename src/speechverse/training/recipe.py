@@ -61,8 +61,11 @@ class LoraSection(Section):
 class ModelSection(Section):
     """The two frozen parts and what joins them; `build.py` maps it to the model's configuration."""
 
-    encoder: str = Field(description="Speech encoder: a built-in name, a local folder or a hub name.")
-    llm: str = Field(description="LLM: a built-in name, a local folder or a hub name.")
+    encoder: str = Field(
+        description="Speech encoder: a built-in's or known part's name, a local folder (the hub's format or "
+        "CTranslate2's) or a hub name."
+    )
+    llm: str = Field(description="LLM: a built-in's or known part's name, a local folder, a .gguf file or a hub name.")
     encoder_revision: str | None = None
     llm_revision: str | None = None
     layer_mixing: Literal["paper", "softmax", "last"]
