@@ -91,9 +91,10 @@ def converted(path: Path, layout: Layout) -> Path:
         CheckpointError: If it is broken or of an unknown kind.
     """
     weights = path / ctranslate2.WEIGHTS if layout == "ctranslate2" else path
-    sha256 = file_hash(weights)
-    folder = cache_folder() / "converted" / sha256
-    with one_at_a_time(folder):
-        if not is_whole(folder, published_hash(sha256)):
-            convert(layout, path, folder, name=None, sha256=published_hash(sha256))
+    found = file_hash(weights)
+    folder, sha256 = cache_folder() / "converted" / found, published_hash(found)
+    if not is_whole(folder, sha256):  # a cache that others filled may be read-only
+        with one_at_a_time(folder):
+            if not is_whole(folder, sha256):
+                convert(layout, path, folder, name=None, sha256=sha256)
     return folder

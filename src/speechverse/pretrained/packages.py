@@ -27,6 +27,7 @@ Progress = Callable[[int], None]
 
 _IN_THE_WAY = ("PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_NO_BINARY")
 """Settings of the user's own projects that would forbid or add packages; those of the index and the proxy stay."""
+_NOT_THERE = ("No matching distribution", "E404", "ENOTFOUND", "ENOTCACHED")
 _LOOK_EVERY = 0.2
 _CHUNK = 2**20
 
@@ -119,7 +120,7 @@ def _worded(packages: Sequence[Package], folder: Path, told: str) -> UserError:
         return DiskFullError(folder, reason)
     if "DO NOT MATCH THE HASHES" in told:
         return PartError(f"{_names(packages)}: an archive does not have the hash it should; it was not taken")
-    if "No matching distribution" in told or "404" in told or "ENOTFOUND" in told:
+    if any(sign in told for sign in _NOT_THERE):
         return PartError(f"{_names(packages)}: not to be had from the package index that is set up here")
     lines = [line for line in told.splitlines() if line.lower().startswith(("error", "npm err", "npm error"))]
     last = lines[-1] if lines else (told.strip().splitlines() or ["it said nothing"])[-1]
