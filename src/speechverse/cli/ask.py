@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from speechverse.errors import UserError
+from speechverse.errors import UserError, unknown_name
+
+_SYSTEMS = ("speechverse", "cascade-whisper")
 
 
 def command(
@@ -16,6 +18,12 @@ def command(
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
     choices: Annotated[str | None, typer.Option(help="The answers allowed, with commas between.")] = None,
     model: Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")] = "tiny",
+    system: Annotated[
+        str,
+        typer.Option(
+            help="Who answers: speechverse, or cascade-whisper (Whisper's text, read by the model's own LLM)."
+        ),
+    ] = "speechverse",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")] = None,
     scores: Annotated[
         bool,
@@ -33,6 +41,8 @@ def command(
     """
     from speechverse.audio import load
 
+    if system not in _SYSTEMS:
+        raise UserError(unknown_name("system to ask", system, _SYSTEMS))
     if scores and choices is None:
         raise UserError("--scores scores choices; name them with --choices a,b,c")
     load(clip)  # a bad clip is told before the heavy libraries and a model are loaded
@@ -41,14 +51,29 @@ def command(
     from speechverse.pipeline import SpeechVerse, checked_choices
 
     allowed = None if choices is None else checked_choices(choices.split(","))
-    asked = SpeechVerse.from_pretrained(model, device)
+    asked: Any = SpeechVerse.from_pretrained(model, device)
+    if system == "cascade-whisper":
+        asked = _reader(asked)
     answer = asked.ask(clip, instruction, allowed, DecodingOptions(choice_mode="score" if scores else "constrain"))
     by_choice = dict(answer.choice_scores or {})
+    heard = {} if answer.transcript is None else {"system": system, "transcript": answer.transcript}
     if json:
         scored = {"choice_scores": by_choice} if by_choice else {}
-        told = {"answer": answer.text, **scored, "clip": str(clip), "instruction": instruction, "model": model}
+        told = {"answer": answer.text, **heard, **scored, "clip": str(clip), "instruction": instruction, "model": model}
         typer.echo(json_format.dumps(told, ensure_ascii=False))
         return
+    if heard:
+        typer.echo(f"Whisper's transcript: {answer.transcript}", err=True)
     typer.echo(answer.text)
     for choice, score in sorted(by_choice.items(), key=lambda item: -item[1]):
         typer.echo(f"  {score:8.3f}  {choice}")
+
+
+def _reader(loaded: Any) -> Any:
+    from speechverse.cascade import WhisperReader
+    from speechverse.evaluation.provenance import find_whisper
+
+    whisper, why_none = find_whisper(loaded.model)
+    if whisper is None:
+        raise UserError(f"cascade-whisper needs a Whisper with a decoder: {why_none}")
+    return WhisperReader(loaded, whisper)

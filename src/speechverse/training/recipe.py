@@ -183,6 +183,11 @@ class StageSection(Section):
         description="'spell': CTC between audio positions and the LLM's embeddings; the LLM is not run. "
         "For asr, and for labels of how it is said (tasks of the group psp).",
     )
+    reads: Literal["audio", "transcript"] = Field(
+        default="audio",
+        description="'transcript': true texts stand where the audio would. Trains 'lora' to read, for the cascades "
+        "that `speechverse evaluate --cascade-lora` measures.",
+    )
     steps: PositiveInt = Field(description="At most; with `patience` often fewer.")
     learning_rate: Annotated[float, Field(gt=0)]
     warmup_steps: Annotated[int, Field(ge=0)] = Field(default=0, description="Of `steps`, until the rate is reached.")
@@ -297,6 +302,11 @@ class Recipe(Section):
                 f"{where}.steps to more"
             )
         self._check_spelling(stage, where)
+        if stage.reads == "transcript" and (stage.train != ["lora"] or stage.objective != "answer"):
+            raise RecipeError(
+                f"{where}.reads: where transcripts are read nothing is heard, so only 'lora' can learn, by the "
+                "objective 'answer'; set train to [lora]"
+            )
         if stage.patience and self.data.validation.every is None:
             raise RecipeError(f"{where}.patience: needs validation; set data.validation.every")
         if self.model and self.model.lora is None and "lora" in stage.train:
