@@ -5,12 +5,14 @@ from __future__ import annotations
 import json as json_format
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.errors import UserError
+from speechverse.errors import UserError, unknown_name
+
+_SYSTEMS = ("speechverse", "cascade-whisper")
 
 if TYPE_CHECKING:
     from speechverse.audio import Waveform
@@ -27,6 +29,12 @@ def command(
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
     choices: Annotated[str | None, typer.Option(help="The answers allowed, with commas between.")] = None,
     model: Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")] = "tiny",
+    system: Annotated[
+        str,
+        typer.Option(
+            help="Who answers: speechverse, or cascade-whisper (Whisper's text, read by the model's own LLM)."
+        ),
+    ] = "speechverse",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")] = None,
     scores: Annotated[
         bool,
@@ -49,6 +57,8 @@ def command(
 
       arecord -f S16_LE -r 16000 -d 5 | speechverse ask - "What is being said?"
     """
+    if system not in _SYSTEMS:
+        raise UserError(unknown_name("system to ask", system, _SYSTEMS))
     if scores and choices is None:
         raise UserError("--scores scores choices; name them with --choices a,b,c")
     sound = _heard(clip)  # a bad clip is told before the heavy libraries and a model are loaded
@@ -57,17 +67,21 @@ def command(
     from speechverse.pipeline import SpeechVerse, checked_choices
 
     allowed = None if choices is None else checked_choices(choices.split(","))
-    asked = SpeechVerse.from_pretrained(model, device)
+    asked: Any = SpeechVerse.from_pretrained(model, device)
+    if system == "cascade-whisper":
+        asked = _reader(asked)
     options = DecodingOptions(max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain")
     answer = asked.ask(sound, instruction, allowed, options)
     if answer.cut:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
     by_choice = dict(answer.choice_scores or {})
+    heard = {} if answer.transcript is None else {"system": system, "transcript": answer.transcript}
     if json:
         scored = {"choice_scores": by_choice} if by_choice else {}
         told = {
             "answer": answer.text,
             "ended": answer.ended,
+            **heard,
             **scored,
             "clip": str(clip),
             "instruction": instruction,
@@ -75,6 +89,8 @@ def command(
         }
         typer.echo(json_format.dumps(told, ensure_ascii=False))
         return
+    if heard:
+        typer.echo(f"Whisper's transcript: {answer.transcript}", err=True)
     typer.echo(answer.text)
     for choice, score in sorted(by_choice.items(), key=lambda item: -item[1]):
         typer.echo(f"  {score:8.3f}  {choice}")
@@ -90,3 +106,13 @@ def _heard(clip: Path) -> Path | Waveform:
         return load_stream(sys.stdin.buffer, "standard input")
     waveform = load(clip)
     return clip if clip.is_file() else waveform
+
+
+def _reader(loaded: Any) -> Any:
+    from speechverse.cascade import WhisperReader
+    from speechverse.evaluation.provenance import find_whisper
+
+    whisper, why_none = find_whisper(loaded.model)
+    if whisper is None:
+        raise UserError(f"cascade-whisper needs a Whisper with a decoder: {why_none}")
+    return WhisperReader(loaded, whisper)

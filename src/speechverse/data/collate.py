@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,10 @@ from speechverse.types import IGNORED, SAMPLING_RATE, Example
 
 if TYPE_CHECKING:
     from speechverse.models import SpeechVerseProcessor
+
+
+Reads = Literal["audio", "transcript"]
+"""What the LLM reads: what the encoder hears, or the words that are said, as in a cascade."""
 
 
 class Choices(NamedTuple):
@@ -65,26 +69,30 @@ class Collator:
     Attributes:
         processor: The model's processor.
         cache: Encoder outputs to use instead of audio.
+        reads: Whether true transcripts stand where the audio would.
     """
 
     processor: SpeechVerseProcessor
     cache: FeatureCache | None = None
+    reads: Reads = "audio"
 
     def __call__(self, examples: Sequence[Example], loss_weights: Sequence[float] | None = None) -> Batch:
         """Loads and collates examples, with their targets as labels."""
         skipped: dict[int, str] = {}
         heard = [self._hear(row, example, skipped) for row, example in enumerate(examples)]
-        inputs = self.processor(
-            [example.instruction for example in examples],
-            audio=heard if self.cache is None else None,
-            features=None if self.cache is None else heard,
-            targets=[example.target for example in examples],
-        )
+        asked: dict[str, Any] = {self._given: heard, "targets": [example.target for example in examples]}
+        inputs = self.processor([example.instruction for example in examples], **asked)
         weights = torch.tensor(list(loss_weights) if loss_weights is not None else [1.0] * len(examples))
         for row in skipped:
             inputs["labels"][row] = IGNORED
             weights[row] = 0.0
         return Batch(inputs, tuple(examples), weights, tuple(map(self._choices, examples)), skipped)
+
+    @property
+    def _given(self) -> str:
+        if self.reads == "transcript":
+            return "transcripts"
+        return "audio" if self.cache is None else "features"
 
     def _choices(self, example: Example) -> Choices | None:
         if example.choices is None or example.target not in example.choices:
@@ -93,6 +101,8 @@ class Collator:
 
     def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> Any:
         try:
+            if self.reads == "transcript":
+                return _transcript(example)
             if self.cache is not None:
                 return self.cache[example.utterance]
             samples = load(example.utterance.audio).samples
@@ -100,6 +110,8 @@ class Collator:
             return samples
         except AudioError as error:
             skipped[row] = str(error)
+            if self.reads == "transcript":
+                return ""
             return self._silence(round(example.utterance.duration * SAMPLING_RATE))
 
     def _silence(self, num_samples: int) -> Any:
@@ -109,17 +121,27 @@ class Collator:
         return torch.zeros(self.cache.num_layers, num_frames, self.cache.width, dtype=self.cache.dtype)
 
 
-def measured_by(processor: SpeechVerseProcessor) -> Length:
+def measured_by(processor: SpeechVerseProcessor, reads: Reads = "audio") -> Length:
     """The length function of a batch plan: LLM positions by the processor's arithmetic.
 
-    The function raises AudioError for a clip the model, its encoder or its LLM cannot take.
+    The function raises AudioError for a clip the model, its encoder or its LLM cannot take, and, where transcripts are
+    read, for one without.
     """
 
     def length(example: Example) -> int:
-        num_samples = round(example.utterance.duration * SAMPLING_RATE)
-        processor.check_length(num_samples)
-        lengths = processor.lengths(example.instruction, example.target, num_samples=num_samples)
+        if reads == "transcript":
+            lengths = processor.lengths(example.instruction, example.target, transcript=_transcript(example))
+        else:
+            num_samples = round(example.utterance.duration * SAMPLING_RATE)
+            processor.check_length(num_samples)
+            lengths = processor.lengths(example.instruction, example.target, num_samples=num_samples)
         processor.check_room(lengths)
         return sum(lengths)
 
     return length
+
+
+def _transcript(example: Example) -> str:
+    if example.utterance.text is None:
+        raise AudioError(f"'{example.utterance.id}' has no transcript to read")
+    return example.utterance.text

@@ -108,15 +108,18 @@ def replaced(llm: PreTrainedModel, folder: Path) -> Iterator[None]:
     Raises:
         CheckpointError: If the folder holds none, or they do not fit the LLM.
     """
-    own = "default" in getattr(llm, "peft_config", {})
     _load_beside(llm, folder)
     try:
         llm.set_adapter(_OTHER)
         yield
     finally:
-        llm.delete_adapter(_OTHER)
-        if own:
-            llm.set_adapter("default")
+        _take_out_other(llm)
+
+
+def _take_out_other(llm: PreTrainedModel) -> None:
+    if "default" in llm.peft_config:
+        llm.set_adapter("default")
+    llm.delete_adapter(_OTHER)
 
 
 def _load_beside(llm: PreTrainedModel, folder: Path) -> None:
@@ -131,7 +134,7 @@ def _load_beside(llm: PreTrainedModel, folder: Path) -> None:
         fits, reason = False, str(error).strip().splitlines()[0]
     if not fits:
         if _OTHER in getattr(llm, "peft_config", {}):
-            llm.delete_adapter(_OTHER)
+            _take_out_other(llm)
         raise CheckpointError(f"the LoRA in '{folder}' does not fit this LLM: {reason}; was it trained on another?")
 
 

@@ -194,6 +194,11 @@ class StageSection(Section):
         description="Examples a micro-batch of this stage may hold; those of data.batch if none are said. A stage that "
         "does not run the LLM affords more of them than one that does.",
     )
+    reads: Literal["audio", "transcript"] = Field(
+        default="audio",
+        description="'transcript': true texts stand where the audio would. Trains 'lora' to read, for the cascades "
+        "that `speechverse evaluate --cascade-lora` measures.",
+    )
     steps: PositiveInt = Field(description="At most; with `patience` often fewer.")
     learning_rate: Annotated[float, Field(gt=0)]
     warmup_steps: Annotated[int, Field(ge=0)] = Field(default=0, description="Of `steps`, until the rate is reached.")
@@ -310,6 +315,11 @@ class Recipe(Section):
                 f"{where}.steps to more"
             )
         self._check_spelling(stage, where)
+        if stage.reads == "transcript" and (stage.train != ["lora"] or stage.objective != "answer"):
+            raise RecipeError(
+                f"{where}.reads: where transcripts are read nothing is heard, so only 'lora' can learn, by the "
+                "objective 'answer'; set train to [lora]"
+            )
         if stage.patience and self.data.validation.every is None:
             raise RecipeError(f"{where}.patience: needs validation; set data.validation.every")
         if self.model and self.model.lora is None and "lora" in stage.train:

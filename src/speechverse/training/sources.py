@@ -180,7 +180,7 @@ class Sources:
     def utterances(self) -> list[Utterance]:
         """Every stretch of audio that any stage hears, in training or validation, once."""
         data, found = self.recipe.data, dict[AudioRef, Utterance]()
-        names = {stage.mixture for stage in self.recipe.curriculum}
+        names = {stage.mixture for stage in self.recipe.curriculum if stage.reads == "audio"}
         items = [item for name in sorted(names) for item in data.mixtures[name]]
         validated = [self.validation_split] if data.validation.every else []
         for corpus, split in {(i.corpus, split): None for i in items for split in (i.split, *validated)}:
@@ -234,6 +234,8 @@ def open_cache(sources: Sources, encoder: SpeechEncoder, run_folder: Path, engin
         return None
     place = Path(data.cache_folder) if data.cache_folder else run_folder / FEATURES
     utterances, dtype = sources.utterances(), _CACHE_DTYPES[data.cache_dtype]
+    if not utterances:  # all stages read transcripts
+        return None
     if engine.main:
         say(f"feature cache '{place}': {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB when whole")
         with Progress("encoder outputs", len(utterances)) as progress:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from speechverse.data import Mixture
+from speechverse.data import Mixture, measured_by
 from speechverse.data.mixture import Draw
 from speechverse.data.plan import Length
 from speechverse.decoding.questions import default_limit
@@ -80,16 +80,13 @@ class Faults:
             )
 
 
-def check_texts(
-    recipe: Recipe, sources: Sources, processor: SpeechVerseProcessor, length: Length, tell: bool = True
-) -> None:
+def check_texts(recipe: Recipe, sources: Sources, processor: SpeechVerseProcessor, tell: bool = True) -> None:
     """Looks through what all stages will train on and be validated on, so that it is told before hours of training.
 
     Args:
         recipe: The run.
         sources: Its data.
         processor: The model's.
-        length: LLM positions of an example.
         tell: Whether this process says what is no mistake but should be known.
 
     Raises:
@@ -98,6 +95,7 @@ def check_texts(
     """
     seen = set[str]()
     for stage in recipe.curriculum:
+        length = measured_by(processor, stage.reads)
         found = [] if stage.mixture in seen else _of_mixture(sources.mixture(stage), processor, length)
         seen.add(stage.mixture)
         for faults in found:

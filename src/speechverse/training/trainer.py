@@ -83,10 +83,8 @@ class Trainer:
         self.resumed = self._restore()
         self.model.to(engine.device)
         self.processor = self.model.processor()
-        self.length = measured_by(self.processor)
-        check_texts(recipe, self.sources, self.processor, self.length, engine.main)
+        check_texts(recipe, self.sources, self.processor, engine.main)
         self.cache = open_cache(self.sources, self.model.encoder, folder.path, engine)
-        self.collator = Collator(self.processor, self.cache)
 
     def _restore(self) -> State | None:
         """Puts model and position where the last checkpoint has them, if there is one."""
@@ -162,16 +160,21 @@ class Trainer:
         return run
 
     def _loader(self, stage: StageSection) -> PlanLoader:
-        loader = self.sources.loader(stage, self.length, self.collator, self.engine)
+        length, collator = measured_by(self.processor, stage.reads), self._collator(stage)
+        loader = self.sources.loader(stage, length, collator, self.engine)
         if self.resumed and self.position.step:
             loader.load_state_dict(self.resumed.info["plan"])
         return loader
 
+    def _collator(self, stage: StageSection) -> Collator:
+        return Collator(self.processor, self.cache, stage.reads)
+
     def _validator(self, stage: StageSection) -> Validator | None:
         if self.recipe.data.validation.every is None:
             return None
-        examples = self.sources.validation_examples(stage, self.length, self.engine.main)
-        how = self.collator, self.processor, self.length, self.cache, stage.objective
+        length = measured_by(self.processor, stage.reads)
+        examples = self.sources.validation_examples(stage, length, self.engine.main)
+        how = self._collator(stage), self.processor, length, self.cache, stage.objective
         validator = Validator(self.recipe, examples, *how)
         if self.resumed and self.position.step:
             validator.check_same(self.resumed.info.get("validation"))

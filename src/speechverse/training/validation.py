@@ -102,7 +102,10 @@ class Validator:
         chosen = [self.examples[p][0] for places in by_task.values() for p in places[:decoded] if p not in unheard]
         options = DecodingOptions(**self.recipe.decoding.model_dump())
         own = _own(chosen, engine)
-        answers = answer(model, self.processor, own, options, cache=self.cache) if own else []
+        texts = None
+        if self.collator.reads == "transcript":
+            texts = {example.utterance.id: example.utterance.text or "" for example in own}
+        answers = answer(model, self.processor, own, options, cache=self.cache, transcripts=texts) if own else []
         return list(zip(own, answers, strict=True))
 
 

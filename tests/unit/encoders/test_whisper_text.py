@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,11 @@ import torch
 import transformers
 
 from microscopic import byte_level, save_conformer, save_whisper
+from speechverse.audio import load
 from speechverse.encoders import load_encoder
 from speechverse.encoders.whisper_text import load_whisper
 from speechverse.errors import AudioTooLongError, CheckpointError
+from speechverse.metrics import score
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,16 @@ def test_only_a_whisper_with_a_decoder_can_write(folder, tmp_path) -> None:
     )
     with pytest.raises(CheckpointError, match="it lacks weights, such as 'model.decoder"):
         load_whisper(tmp_path / "bare")
+
+
+@pytest.mark.real_speech
+@pytest.mark.slow
+def test_whisper_base_writes_what_people_read_aloud(real_speech: Path) -> None:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "speechverse"
+    folder = Path(os.environ.get("SPEECHVERSE_CACHE") or cache) / "whisper-base"
+    if not folder.is_dir():
+        pytest.skip(f"the known part whisper-base is not here ({folder})")
+    lines = map(json.loads, (real_speech / "manifest.jsonl").read_text(encoding="utf-8").splitlines())
+    read = [line for line in lines if line["dataset"] == "librispeech_small" and line["task"] == "asr"][:4]
+    texts = load_whisper(folder).transcribe([load(real_speech / line["audio"]).samples for line in read])
+    assert score(["wer"], texts, [line["text"] for line in read])["wer"] < 0.2

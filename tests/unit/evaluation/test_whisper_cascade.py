@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
 from microscopic import byte_level, save_conformer, save_whisper, t5
 from speechverse.audio import load
+from speechverse.cli import ask
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.whisper_text import load_whisper
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, UserError
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, load_results, provenance
 from speechverse.evaluation.provenance import find_whisper
 from speechverse.models import SpeechVerseForConditionalGeneration
@@ -155,3 +159,17 @@ def test_clips_too_long_for_whisper_cost_the_row_and_are_told(root, corpus, tmp_
     settings = replace(SETTINGS, tasks=("asr",), systems=("cascade-whisper", "oracle"))
     notes = evaluate(model, model.processor(), corpus, settings, whisper=whisper).notes
     assert "asr by cascade-whisper: not measured: 4 of 4 clips are longer than Whisper's 0.5 s" in notes
+
+
+def test_one_flag_asks_the_cascade_and_shows_the_transcript_it_read(root, model, corpus, tmp_path) -> None:
+    model.save_pretrained(tmp_path / "model")
+    clip = corpus.utterances("test")[0].audio.path
+    [expected] = load_whisper(root / "whisper").transcribe([load(clip).samples])
+    app = typer.Typer()
+    app.command()(ask.command)
+    asked = [str(clip), "is it loud", "--choices", "yes,no", "--model", str(tmp_path / "model")]
+    result = CliRunner().invoke(app, [*asked, "--system", "cascade-whisper", "--json"], catch_exceptions=False)
+    told = json.loads(result.stdout)
+    assert told["transcript"] == expected and told["answer"] in ("yes", "no")
+    with pytest.raises(UserError, match="did you mean 'cascade-whisper'"):
+        CliRunner().invoke(app, [*asked, "--system", "cascade-wisper"], catch_exceptions=False)

@@ -1,0 +1,68 @@
+"""Answers by way of words: Whisper writes down what is said, and the model's own LLM, without LoRA, reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from speechverse.audio import AudioSource, load
+from speechverse.decoding import DecodingOptions, Question, answer_questions
+from speechverse.errors import UserError
+from speechverse.tasks import OneOf
+from speechverse.types import Answer
+
+if TYPE_CHECKING:
+    from speechverse.encoders.whisper_text import WhisperRecogniser
+    from speechverse.pipeline import SpeechVerse
+
+
+class WhisperReader:
+    """A cascade to ask like a model: what no transcript tells, it cannot know.
+
+    Attributes:
+        model: The model whose LLM reads; its adapters are left out.
+        processor: Its processor.
+        whisper: Who writes.
+    """
+
+    def __init__(self, loaded: SpeechVerse, whisper: WhisperRecogniser) -> None:
+        self.model: Any = loaded.model
+        self.processor: Any = loaded.processor
+        self.whisper = whisper
+
+    def ask(
+        self,
+        audio: AudioSource,
+        instruction: str,
+        choices: Sequence[str] | None = None,
+        options: DecodingOptions | None = None,
+    ) -> Answer:
+        """Asks one thing about one sound; the answer holds the transcript it stands on.
+
+        Args:
+            audio: A path, the bytes of a file, samples at 16 kHz (T,), or (samples, sampling_rate).
+            instruction: What to do with it, in words.
+            choices: The answers allowed; None leaves the answer free.
+            options: How the answer is made.
+
+        Raises:
+            AudioError: If the sound cannot be read.
+            AudioTooLongError: If it is longer than Whisper hears.
+            UserError: If the instruction is empty.
+            CheckpointError: If LoRA is merged into the model's LLM.
+        """
+        if not instruction.strip():
+            raise UserError("the instruction is empty; say in words what to do with the audio")
+        sound = load(audio)
+        [transcript] = self.whisper.transcribe([sound.samples])
+        question = Question(
+            instruction,
+            self.processor.num_positions(instruction, transcript=transcript),
+            transcript=transcript,
+            constraint=None if choices is None else OneOf(tuple(choices)),
+            seconds=sound.duration,
+        )
+        with self.model.without_lora():
+            [made] = answer_questions(self.model, self.processor, [question], options or DecodingOptions())
+        return replace(made, transcript=transcript)
