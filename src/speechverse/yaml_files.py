@@ -14,6 +14,10 @@ _MOST_VALUES = 1_000_000
 """Values that a file may hold once its aliases are followed: a few lines can name billions."""
 
 
+class MisreadError(ValueError):
+    """What PyYAML would read as something else than was written, or in part only."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML with 1e-3 a number, as YAML 1.2 has it (YAML 1.1 wants 1.0e-3), and keys that are strings, each once."""
 
@@ -24,15 +28,15 @@ class _Loader(yaml.SafeLoader):
                 continue
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise ValueError(f"line {line}: a key should be a word, not a list or a section")
+                raise MisreadError(f"line {line}: a key should be a word, not a list or a section")
             if key.tag != "tag:yaml.org,2002:str":
                 kind = key.tag.rpartition(":")[2]
-                raise ValueError(
+                raise MisreadError(
                     f"line {line}: YAML reads the key `{key.value}:` as a {_KINDS.get(kind, kind)}, not as a word; "
                     f'put it in quotes: "{key.value}":'
                 )
             if key.value in seen:
-                raise ValueError(f"line {line}: the key '{key.value}' stands in line {seen[key.value]} already")
+                raise MisreadError(f"line {line}: the key '{key.value}' stands in line {seen[key.value]} already")
             seen[key.value] = line
         return super().construct_mapping(node, deep)
 
@@ -55,12 +59,14 @@ def parse_yaml(text: str) -> Any:
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
         if _size(value, {}) > _MOST_VALUES:
-            raise ValueError(f"its aliases make more than {_MOST_VALUES:,} values of it")
+            raise MisreadError(f"its aliases make more than {_MOST_VALUES:,} values of it")
     except RecursionError:
         raise ValueError("it is nested too deeply, or refers to itself") from None
     except yaml.YAMLError as error:
         raise ValueError(f"it is not YAML: {error}") from error
-    except (AttributeError, KeyError, TypeError, OverflowError) as error:  # PyYAML's own words for odd tags
+    except MisreadError:
+        raise
+    except (AttributeError, KeyError, TypeError, OverflowError, ValueError) as error:  # PyYAML's own words for odd tags
         raise ValueError(f"it holds a value that YAML cannot make: {error}") from error
     return value
 

@@ -62,7 +62,7 @@ def read_jsonl(
 
     def use(number: int, entry: dict[str, Any]) -> None:
         audio = _typed(entry, "audio", str)
-        if not audio:
+        if not audio or not Path(audio).name:
             raise ValueError("has no 'audio', the path of the sound file")
         name = ids.of(entry, audio)
         try:
