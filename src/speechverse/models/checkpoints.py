@@ -45,14 +45,19 @@ def trained_state(model: SpeechVerseForConditionalGeneration) -> dict[str, Tenso
     return {name: tensor for name, tensor in model.state_dict().items() if name.startswith(parts)}
 
 
-def _write_trained(model: SpeechVerseForConditionalGeneration, file: Path) -> None:
-    weights = {name: tensor.cpu().contiguous() for name, tensor in trained_state(model).items()}
+def _write_trained(model: SpeechVerseForConditionalGeneration, file: Path, dtype: torch.dtype | None = None) -> None:
+    weights = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in trained_state(model).items()}
     with written_aside(file) as aside:
         save_file(weights, aside, metadata={"format": "pt"})
 
 
-def save(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None:
+def save(model: SpeechVerseForConditionalGeneration, folder: str | Path, dtype: torch.dtype | None = None) -> None:
     """Writes a checkpoint; each file is written aside and renamed, the configuration last.
+
+    Args:
+        model: The model.
+        folder: Where to.
+        dtype: Precision of what was trained, such as float16 for one that is to be handed on; its own by default.
 
     Raises:
         CheckpointError: If the model stands on foundations that have no name.
@@ -63,9 +68,9 @@ def save(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_trained(model, folder / WEIGHTS)
+    _write_trained(model, folder / WEIGHTS, dtype)
     if model.has_lora:
-        lora.save(model.llm, folder / LORA_FOLDER, str(model.config.llm))
+        lora.save(model.llm, folder / LORA_FOLDER, str(model.config.llm), dtype)
     write_text(folder / "config.json", model.config.to_json_string())
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer, cast_adapter_dtype
@@ -55,17 +56,18 @@ def add(llm: PreTrainedModel, settings: dict[str, Any]) -> None:
     cast_adapter_dtype(llm, "default", autocast_adapter_dtype=True)
 
 
-def save(llm: PreTrainedModel, folder: Path, llm_name: str) -> None:
+def save(llm: PreTrainedModel, folder: Path, llm_name: str, dtype: torch.dtype | None = None) -> None:
     """Writes the adapters as PEFT does, so that `PeftModel.from_pretrained` reads them too.
 
     Args:
         llm: The LLM with its adapters.
         folder: Where to.
         llm_name: What the LLM was asked for by: PEFT would write down this machine's path of a built-in one.
+        dtype: Precision to write them in; their own by default.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(llm, adapter_name="default")
-    weights = {_PEFT_PREFIX + name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    weights = {_PEFT_PREFIX + name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
     with written_aside(folder / _WEIGHTS) as aside:
         save_file(weights, aside, metadata={"format": "pt"})
     config = copy.copy(llm.peft_config["default"])

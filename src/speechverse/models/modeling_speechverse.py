@@ -230,11 +230,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         checkpoints.load_trained(model, location)
         return model.eval()
 
-    def save_pretrained(self, folder: str | Path, **kwargs: Any) -> None:
-        """Writes a checkpoint: only what was trained, and fingerprints of what it stands on."""
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None, **kwargs: Any) -> None:
+        """Writes a checkpoint: only what was trained, in `dtype`, and fingerprints of what it stands on."""
         if kwargs:
             raise TypeError(f"save_pretrained() takes no {', '.join(sorted(kwargs))}")
-        checkpoints.save(self, folder)
+        checkpoints.save(self, folder, dtype)
 
     def export(self, folder: str | Path) -> None:
         """Writes one self-contained folder, LoRA merged into the LLM; see `checkpoints.export`."""

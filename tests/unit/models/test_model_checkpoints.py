@@ -40,6 +40,22 @@ def test_save_and_load_give_the_same_logits(llm, mixing, make_model, waveforms, 
     assert parts - {"mixer"} == {"downsampler"} | own and ("mixer" in parts) == (mixing != "last")
 
 
+def test_a_checkpoint_to_hand_on_may_be_written_in_half_precision(
+    make_model, waveforms, instructions, tmp_path
+) -> None:
+    model = make_model("qwen2")
+    model.save_pretrained(tmp_path / "whole")
+    model.save_pretrained(tmp_path / "half", dtype=torch.float16)
+    for file in ("adapter.safetensors", "lora/adapter_model.safetensors"):
+        with safe_open(tmp_path / "half" / file, "pt") as half, safe_open(tmp_path / "whole" / file, "pt") as whole:
+            for name in whole.keys():
+                torch.testing.assert_close(half.get_tensor(name), whole.get_tensor(name).half())
+    loaded = Model.from_pretrained(tmp_path / "half")
+    assert next(loaded.downsampler.parameters()).dtype == torch.float32
+    expected = logits_of(model, waveforms, instructions)
+    assert (logits_of(loaded, waveforms, instructions) - expected).abs().mean() < 0.01 * expected.std()
+
+
 def test_auto_classes_know_the_model(make_model, waveforms, instructions, tmp_path) -> None:
     model = make_model("pegasus")
     model.save_pretrained(tmp_path)
