@@ -1,4 +1,4 @@
-"""From clips of a manifest to plain JSONL corpora (docs/data.md): digits, orders, wake phrases, speech or not."""
+"""From clips of a manifest to plain JSONL corpora (docs/data.md), one for each part that is measured."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def read_clips(speech: Path, *datasets: str) -> list[Clip]:
 def write_jsonl(path: Path, lines: Sequence[Clip]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def reading_lines(clips: Sequence[Clip], speakers: Sequence[str]) -> list[Clip]:
+    """Read sentences of these speakers, with their text."""
+    told = [clip for clip in clips if clip.get("text") and clip["speaker"] in speakers]
+    return [{key: clip[key] for key in ("id", "audio", "text", "speaker")} for clip in told]
 
 
 def digit_lines(clips: Sequence[Clip]) -> list[Clip]:

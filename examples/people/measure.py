@@ -1,12 +1,14 @@
-"""Measures a model on real people: digits, coffee orders, wake phrases, speech or not; with 95 % bootstrap intervals.
+"""Measures a model on real people: read sentences, digits, orders, wake phrases, speech or not; with 95 % intervals.
 
     python examples/people/measure.py path/to/speech --model tiny --output runs/people
 
 `path/to/speech` holds a `manifest.jsonl` with one object a clip. Digits (fsdd) and orders (picovoice_s2i) are measured
 twice: as the model is, and after `speechverse train recipes/digits.yaml` (three speakers, tested on the fourth) or
 `recipes/orders.yaml` (three quarters of the clips, tested on the others' voices), each part tested in turn.
-`--parts wake,speech` measures only these, `--unadapted` trains nothing. All that is measured stays in the output
-folder: plain JSONL corpora, each model's results and answers, and `people.json` with the printed numbers.
+`--parts wake,speech` measures only these, `--unadapted` trains nothing, `--limit 200` asks so many clips a task.
+`select` reads the sentences of the speakers that choices may look at, `reading` those of the reported ones. All that is
+measured stays in the output folder: plain JSONL corpora, each model's results and answers, and `people.json` with the
+printed numbers.
 """
 
 from __future__ import annotations
@@ -16,15 +18,17 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from corpora import (
     Clip,
     digit_lines,
     order_lines,
     read_clips,
+    reading_lines,
     speaker_folds,
     speech_lines,
     wake_lines,
@@ -38,15 +42,17 @@ from speechverse.evaluation import EvaluationSettings, evaluate
 from speechverse.evaluation.provenance import describe, find_recogniser
 from speechverse.metrics import bootstrap, normalize_english
 from speechverse.pipeline import SpeechVerse
-from speechverse.tasks import get_task
+from speechverse.tasks import Task, get_task
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 OWN_TASKS = Path(__file__).with_name("tasks.py")
 DIGIT, DIGIT_LISTED, WAKE_PHRASE = (f"{OWN_TASKS}:{name}" for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE"))
 NUM_FOLDS = 4
+SELECTED, REPORTED = ("1688", "1998"), ("2033", "367")
+"""Readers of librispeech_small: those that choices may look at, and those whose numbers are reported."""
 SPOKEN = ("alphanumeric_accents", "asr_misc", "fsdd", "librispeech_small", "picovoice_s2i", "picovoice_wakeword")
-GREEDY = {"generated": DecodingOptions()}
-CHOICES = GREEDY | {
+FREE = "generated"
+WAYS = {FREE: DecodingOptions()} | {
     f"scored {how}": DecodingOptions(choice_mode="score", choice_scoring=how) for how in ("raw", "length", "prior")
 }
 
@@ -81,6 +87,51 @@ class Run:
     output: Path
     adapts: bool
     overrides: Sequence[str]
+    systems: Sequence[str]
+    ways: Sequence[str]
+    limit: int | None
+
+    def answer(self, model: str | Path, corpus: Path, tasks: Sequence[str], output: Path) -> None:
+        """Answers a JSONL corpus in each way, each into a folder of its own; clips are heard once for all of them."""
+        loaded = SpeechVerse.from_pretrained(model)
+        recogniser = find_recogniser(loaded.model)[0] if "cascade-ctc" in self.systems else None
+        opened = Corpus.from_jsonl(corpus.stem, {"test": corpus})
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output) as features:
+            for way in self.ways:
+                if not asked(tasks, way):
+                    continue
+                evaluate(
+                    loaded.model,
+                    loaded.processor,
+                    opened,
+                    EvaluationSettings(
+                        tasks=asked(tasks, way), systems=tuple(self.systems), limit=self.limit, decoding=WAYS[way]
+                    ),
+                    output=output / way.replace(" ", "-"),
+                    features=Path(features) / "heard",
+                    recogniser=recogniser,
+                    about_model=describe(loaded.model, str(model)),
+                )
+
+    def pooled(self, part: str, model: str, tasks: Sequence[str], folders: Sequence[Path]) -> Iterator[Measured]:
+        """Each task's headline metric over the answers of all folders together."""
+        for way in self.ways:
+            for task in map(get_task, asked(tasks, way)):
+                metric, read = _scoring(part, task)
+                for system in self.systems:
+                    places = [folder / way.replace(" ", "-") for folder in folders]
+                    if found := [pair for place in places for pair in read_answers(place, system, task.name)]:
+                        predictions, references = zip(*((read(a), read(r)) for a, r in found), strict=True)
+                        interval = bootstrap(metric, predictions, references)
+                        yield Measured(part, model, task.name, system, way, metric, *interval, len(found))
+
+
+def _scoring(part: str, task: Task) -> tuple[str, Callable[[str], Any]]:
+    """A task's metric and how an answer is read; of a single word that is transcribed, whether it is right."""
+    if task.name == "asr" and part == "digits":
+        return "accuracy", normalize_english
+    return task.metrics[0], task.parse
 
 
 def main() -> None:
@@ -88,14 +139,22 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("--model", default="tiny", help="The model to measure, and to adapt.")
     parser.add_argument("--output", type=Path, default=Path("runs/people"))
-    parser.add_argument("--parts", default=",".join(PARTS), help="Which, with commas between.")
+    parser.add_argument(
+        "--parts", default=",".join(p for p in PARTS if p != "select"), help="Which, with commas between."
+    )
     parser.add_argument("--unadapted", action="store_true", help="Only as the model is.")
+    parser.add_argument("--systems", default="speechverse,cascade-ctc", help="Which answer, with commas between.")
+    parser.add_argument("--ways", default=",".join(WAYS), help="How closed sets are answered, with commas between.")
+    parser.add_argument("--limit", type=int, help="Clips a task; by default all.")
     parser.add_argument("overrides", nargs="*", help="Changes to both recipes, key=value.")
     options = parser.parse_intermixed_args()
-    names = options.parts.split(",")
-    if unknown := set(names) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    run = Run(options.speech, options.model, options.output, not options.unadapted, options.overrides)
+    names, ways = options.parts.split(","), options.ways.split(",")
+    for kind, given, known in (("part", names, PARTS), ("way", ways, WAYS)):
+        if unknown := set(given) - set(known):
+            parser.error(f"there is no {kind} {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    systems = options.systems.split(",")
+    trained = (not options.unadapted, options.overrides)
+    run = Run(options.speech, options.model, options.output, *trained, systems, ways, options.limit)
     measured = []
     for name in names:
         for row in PARTS[name](run):
@@ -105,34 +164,44 @@ def main() -> None:
     (run.output / "people.json").write_text(json.dumps([asdict(row) for row in measured], indent=1) + "\n")
 
 
+def select(run: Run) -> Iterator[Measured]:
+    """Read sentences of the speakers that choices may look at."""
+    yield from unadapted(run, "select", reading_lines(read_clips(run.speech, "librispeech_small"), SELECTED), "asr")
+
+
+def reading(run: Run) -> Iterator[Measured]:
+    """Read sentences of the reported speakers."""
+    yield from unadapted(run, "reading", reading_lines(read_clips(run.speech, "librispeech_small"), REPORTED), "asr")
+
+
 def digits(run: Run) -> Iterator[Measured]:
     """Which of ten digits, answered freely and by the ten scores; adapted to three speakers, tested on the fourth."""
     folder, lines = run.output / "digits", digit_lines(read_clips(run.speech, "fsdd"))
     tested = list(write_rotations(lines, folder))
     write_jsonl(folder / "all.jsonl", lines)
     asked = ("asr", DIGIT, DIGIT_LISTED)
-    answer(run.model, folder / "all.jsonl", asked, CHOICES, folder / "unadapted")
-    yield from pooled("digits", "unadapted", asked, CHOICES, [folder / "unadapted"])
+    run.answer(run.model, folder / "all.jsonl", asked, folder / "unadapted")
+    yield from run.pooled("digits", "unadapted", asked, [folder / "unadapted"])
     if run.adapts:
         for own in tested:
-            answer(adapt("digits", run.model, own, run.overrides), own / "test.jsonl", asked, CHOICES, own / "adapted")
-        yield from pooled("digits", "adapted", asked, CHOICES, [own / "adapted" for own in tested])
+            run.answer(adapt("digits", run.model, own, run.overrides), own / "test.jsonl", asked, own / "adapted")
+        yield from run.pooled("digits", "adapted", asked, [own / "adapted" for own in tested])
 
 
 def orders(run: Run) -> Iterator[Measured]:
     """Slots of coffee orders; adapted to three quarters of the clips, tested on voices that these do not have."""
     folder, lines = run.output / "orders", order_lines(read_clips(run.speech, "picovoice_s2i"))
     write_jsonl(folder / "all.jsonl", lines)
-    answer(run.model, folder / "all.jsonl", ("sf",), GREEDY, folder / "unadapted")
-    yield from pooled("orders", "unadapted", ("sf",), GREEDY, [folder / "unadapted"])
+    run.answer(run.model, folder / "all.jsonl", ("sf",), folder / "unadapted")
+    yield from run.pooled("orders", "unadapted", ("sf",), [folder / "unadapted"])
     if run.adapts:
         folds = speaker_folds(lines, NUM_FOLDS)
         tested = [folder / f"fold-{number}" for number in range(1, NUM_FOLDS + 1)]
         for own, fold in zip(tested, folds, strict=True):
             write_jsonl(own / "train.jsonl", [line for other in folds if other is not fold for line in other])
             write_jsonl(own / "test.jsonl", fold)
-            answer(adapt("orders", run.model, own, run.overrides), own / "test.jsonl", ("sf",), GREEDY, own / "adapted")
-        yield from pooled("orders", "adapted", ("sf",), GREEDY, [own / "adapted" for own in tested])
+            run.answer(adapt("orders", run.model, own, run.overrides), own / "test.jsonl", ("sf",), own / "adapted")
+        yield from run.pooled("orders", "adapted", ("sf",), [own / "adapted" for own in tested])
 
 
 def wake(run: Run) -> Iterator[Measured]:
@@ -150,35 +219,18 @@ def unadapted(run: Run, part: str, lines: Sequence[Clip], task: str) -> Iterator
     """One task asked of a model as it is."""
     folder = run.output / part
     write_jsonl(folder / "all.jsonl", lines)
-    answer(run.model, folder / "all.jsonl", (task,), CHOICES, folder / "unadapted")
-    yield from pooled(part, "unadapted", (task,), CHOICES, [folder / "unadapted"])
+    run.answer(run.model, folder / "all.jsonl", (task,), folder / "unadapted")
+    yield from run.pooled(part, "unadapted", (task,), [folder / "unadapted"])
 
 
-PARTS = {"digits": digits, "orders": orders, "wake": wake, "speech": speech}
-
-
-def answer(
-    model: str | Path, corpus: Path, tasks: Sequence[str], ways: Mapping[str, DecodingOptions], output: Path
-) -> None:
-    """Answers a JSONL corpus in several ways, each into a folder of its own; clips are heard once for all of them."""
-    loaded = SpeechVerse.from_pretrained(model)
-    recogniser, _ = find_recogniser(loaded.model)
-    opened = Corpus.from_jsonl(corpus.stem, {"test": corpus})
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output) as features:
-        for way, decoding in ways.items():
-            evaluate(
-                loaded.model,
-                loaded.processor,
-                opened,
-                EvaluationSettings(
-                    tasks=asked(tasks, way), systems=("speechverse", "cascade-ctc"), limit=None, decoding=decoding
-                ),
-                output=output / way.replace(" ", "-"),
-                features=Path(features) / "heard",
-                recogniser=recogniser,
-                about_model=describe(loaded.model, str(model)),
-            )
+PARTS = {
+    "select": select,
+    "reading": reading,
+    "digits": digits,
+    "orders": orders,
+    "wake": wake,
+    "speech": speech,
+}
 
 
 def adapt(name: str, initial: str, folder: Path, overrides: Sequence[str]) -> Path:
@@ -197,29 +249,13 @@ def adapt(name: str, initial: str, folder: Path, overrides: Sequence[str]) -> Pa
 
 def asked(tasks: Sequence[str], way: str) -> tuple[str, ...]:
     """The tasks that can be answered in a way: a free answer has no choices to score."""
-    return tuple(task for task in tasks if way in GREEDY or get_task(task).constraint)
+    return tuple(task for task in tasks if way == FREE or get_task(task).constraint)
 
 
 def read_answers(folder: Path, system: str, task: str) -> list[tuple[str, str]]:
     """(answer, reference) of each example of a task."""
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
     return [(row["answer"], row["reference"]) for row in rows if (row["system"], row["task"]) == (system, task)]
-
-
-def pooled(
-    part: str, model: str, tasks: Sequence[str], ways: Mapping[str, DecodingOptions], folders: Sequence[Path]
-) -> Iterator[Measured]:
-    """Each task's headline metric over the answers of all folders together; of free transcripts, how many are right."""
-    for way in ways:
-        for task in map(get_task, asked(tasks, way)):
-            metric, read = (task.metrics[0], task.parse) if task.name != "asr" else ("accuracy", normalize_english)
-            for system in ("speechverse", "cascade-ctc"):
-                places = [folder / way.replace(" ", "-") for folder in folders]
-                found = [pair for place in places for pair in read_answers(place, system, task.name)]
-                if found:
-                    predictions, references = zip(*((read(a), read(r)) for a, r in found), strict=True)
-                    interval = bootstrap(metric, predictions, references)
-                    yield Measured(part, model, task.name, system, way, metric, *interval, len(found))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ class SpeechVerseConfig(PreTrainedConfig):
         lora: Settings of the LoRA adapters (rank, alpha, dropout, targets), or None.
         merged: Whether LoRA was merged into the LLM by `export`.
         prompt_template: Where audio and instruction go in a prompt.
+        system_prompt: The system turn of a chat template; None for the template's own, which can be long.
         max_audio_seconds: Longer audio is refused.
     """
 
@@ -76,6 +77,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     lora: dict[str, Any] | None = None
     merged: bool = False
     prompt_template: str = "{audio}\n{instruction}"
+    system_prompt: str | None = None
     max_audio_seconds: float | int = 30.0
 
     def __post_init__(self, **kwargs: Any) -> None:

@@ -112,6 +112,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         downsampler: dict[str, Any] | None = None,
         lora: dict[str, Any] | None = None,
         prompt_template: str = "{audio}\n{instruction}",
+        system_prompt: str | None = None,
         max_audio_seconds: float = 30.0,
         encoder_revision: str | None = None,
         llm_revision: str | None = None,
@@ -130,6 +131,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
                 more or less: for an encoder that speaks the LLM's embeddings).
             lora: `rank`, `alpha`, `dropout`, `targets`; None for no adapters (see `add_lora`).
             prompt_template: Where `{audio}` and `{instruction}` go.
+            system_prompt: The system turn of a chat template; None for the template's own.
             max_audio_seconds: Longer audio will be refused.
             encoder_revision: Hub revision of the encoder.
             llm_revision: Hub revision of the LLM.
@@ -156,6 +158,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             "encoder_layers": encoder_layers,
             "encoder_window": encoder_window,
             "prompt_template": prompt_template,
+            "system_prompt": system_prompt,
             "max_audio_seconds": max_audio_seconds,
         }
         settings = settings_of(encoder_module, llm_module, tokenizer, layer_mixing, downsampler, lora)
@@ -351,6 +354,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         encoder_output: EncoderOutput | None = None,
         decoder_input_ids: Tensor | None = None,
         spelling: Tensor | None = None,
+        logits_at: Tensor | None = None,
     ) -> SpeechVerseOutput:
         """Reads a batch the processor made.
 
@@ -363,12 +367,17 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             decoder_input_ids: What the LLM's decoder reads, where it has one, shape (B, N).
             spelling: Score instead, without running the LLM, how near each audio position lies to the embeddings of
                 these C tokens, shape (C,): logits (B, T', C); the filling token's score is that of no token.
+            logits_at: Of a decoder-only LLM, the positions whose logits are wanted, shape (K,), the same of every row:
+                logits (B, K, V). The head is as large as a fifth of a small LLM.
         """
         if spelling is not None:
             return self._spell(spelling, audio_inputs, encoder_output)
         decoder = {} if decoder_input_ids is None else {"decoder_input_ids": decoder_input_ids}
         inputs_embeds = self.embed_prompt(input_ids, audio_inputs, encoder_output)
-        outputs = self.llm(inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False, **decoder)
+        kept = {} if logits_at is None else {"logits_to_keep": logits_at}
+        outputs = self.llm(
+            inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False, **decoder, **kept
+        )
         loss = None
         if labels is not None:
             loss = F.cross_entropy(outputs.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
@@ -379,8 +388,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     ) -> SpeechVerseOutput:
         encoder_output = encoder_output or self.encode(audio_inputs or {})
         audio_BTE, lengths = self.embed_audio(encoder_output)
-        table_CE = self.llm.get_input_embeddings().weight[tokens_C].to(audio_BTE.dtype)
-        cosines_BTC = F.normalize(audio_BTE, dim=-1) @ F.normalize(table_CE, dim=-1).T
+        table_VE = self.llm.get_input_embeddings().weight
+        # What all embeddings share says nothing of any: in SmolLM2's table two tokens have a cosine of .44 on average.
+        centre_E = table_VE.mean(dim=0).to(audio_BTE.dtype)
+        table_CE = table_VE[tokens_C].to(audio_BTE.dtype) - centre_E
+        cosines_BTC = F.normalize(audio_BTE - centre_E, dim=-1) @ F.normalize(table_CE, dim=-1).T
         cosines_BTC = cosines_BTC.masked_fill(tokens_C == self.config.pad_id, _NO_TOKEN)
         return SpeechVerseOutput(logits=_sharpness(len(tokens_C)) * cosines_BTC, lengths=lengths)
 

@@ -183,7 +183,9 @@ class SpeechVerseProcessor:
             head.replace("{instruction}", instruction) + AUDIO_PLACEHOLDER + tail.replace("{instruction}", instruction)
         )
         if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
-            turns = [{"role": "user", "content": text}]
+            system = self.config.system_prompt
+            turns = [{"role": "system", "content": system}] if system is not None else []
+            turns.append({"role": "user", "content": text})
             text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
             before, _, after = text.partition(AUDIO_PLACEHOLDER)
             return self._tokens(before), self._tokens(after)

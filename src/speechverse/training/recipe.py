@@ -84,6 +84,9 @@ class ModelSection(Section):
     downsampler: DownsamplerSection
     lora: LoraSection | None = None
     prompt_template: str = "{audio}\n{instruction}"
+    system_prompt: str | None = Field(
+        default=None, description="The system turn of a chat template; the template's own if none is said."
+    )
     max_audio_seconds: Annotated[float, Field(gt=0)] = 30.0
 
 
