@@ -10,7 +10,9 @@ from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 
 SOURCES = {
-    "speechverse.synth": ("render", "engines", "espeak", "neural", "scenes", "sounds", "tones", "accents", "voices", "worker"),
+    "speechverse.synth": (
+        *("render", "engines", "espeak", "neural", "scenes", "sounds", "tones", "accents", "voices", "worker"),
+    ),
     "speechverse.audio": ("augment", "codecs", "decode", "encode", "waveform"),
 }
 """Package → its modules whose levels, rooms, codecs, noises or filters end up in the bytes."""
@@ -21,7 +23,11 @@ _NEURAL_LIBRARIES = ("hibari-tts", "onnxruntime", "scipy")
 
 @functools.cache
 def making_digest(neural: bool = False) -> str:
-    """sha256 over how a planned clip is made: code and constants (not comments or docstrings), and libraries."""
+    """sha256 over how a planned clip is made: code and constants (not comments or docstrings), and libraries.
+
+    Args:
+        neural: Whether a neural engine speaks, whose libraries then count too.
+    """
     libraries = (*_LIBRARIES, *(_NEURAL_LIBRARIES if neural else ()))
     code = [
         digest_of(resources.files(package).joinpath(f"{module}.py").read_text(encoding="utf-8"))
