@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _CLIP_ONLY = ("voice", "accent", "emotion", "output")
 _SIZES = ("train", "dev", "test")
 _LINES_ONLY = ("text_key", "rename", "split", "labels")
-_SPOKEN_ONLY = ("engine",)
 _CORPUS_ONLY = (*_SIZES, "name", "workers", "test_set", "lines", *_LINES_ONLY)
 _SHOWN = {"out": "the folder", "lines": "--from"}
 
@@ -54,9 +53,14 @@ def command(
         str, typer.Option(help="Whose voices speak a --text or --from: espeak, kokoro or hibari (extra 'voices').")
     ] = "espeak",
     text: Annotated[str | None, typer.Option(help="Speak this one text instead of making a corpus.")] = None,
-    voice: Annotated[str, typer.Option(help="Who speaks the text, such as f3, m1-low, Annie-high.")] = "f3",
-    accent: Annotated[str, typer.Option(help="american, british, scottish, caribbean or received.")] = "american",
-    emotion: Annotated[str, typer.Option(help="happy, sad, angry or neutral.")] = "neutral",
+    voice: Annotated[
+        str | None, typer.Option(help="Who speaks the text, such as f3, m1-low, Annie-high; of kokoro bm_george.")
+    ] = None,
+    accent: Annotated[
+        str | None,
+        typer.Option(help="american, british, scottish, caribbean or received; kokoro's voices have their own."),
+    ] = None,
+    emotion: Annotated[str | None, typer.Option(help="happy, sad, angry or neutral; espeak's voices alone.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The text's clip: .flac or .wav.")] = Path("clip.wav"),
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and no progress.")] = False,
 ) -> None:
@@ -70,12 +74,16 @@ def command(
 
       speechverse synth my-speech --from sentences.jsonl --rename label=intent
 
+      speechverse synth my-speech --from sentences.jsonl --engine kokoro
+
       speechverse synth --text "play some jazz in the kitchen" --voice m1 --emotion sad -o clip.wav
+
+      speechverse synth --text "Play some jazz in the kitchen." --engine kokoro --voice bm_george -o clip.wav
     """
     given = {key for key in context.params if _was_given(context, key)}
     if text is not None:
         _refuse(given & {*_CORPUS_ONLY, "out"}, "says how to make a corpus, but --text makes one clip")
-        _speak(text, voice, accent, emotion, seed, output, json)
+        _speak(text, voice, accent, emotion, seed, engine, output, json)
         return
     _refuse(given & set(_CLIP_ONLY), "says how to speak a --text, but no --text is given")
     if out is None:
@@ -90,6 +98,9 @@ def command(
         source = _source(lines, name, seed, text_key, rename or [], split, labels, engine, json)
         make_corpus(out, source, workers, as_json=json)
         return
+    _refuse(
+        given & {"engine"}, "says whose voices speak, but the spoken world is spoken by espeak: give --from or --text"
+    )
     _refuse(given & {*_LINES_ONLY}, "says how to read sentences, but none are given: --from sentences.jsonl")
     make_corpus(out, _spec(name or "world", train, dev, test, seed, test_set), workers, test_set is not None, json)
 
@@ -144,20 +155,24 @@ def _source(
     return source
 
 
-def _speak(text: str, voice: str, accent: str, emotion: str, seed: int, output: Path, as_json: bool) -> None:
+def _speak(
+    text: str,
+    voice: str | None,
+    accent: str | None,
+    emotion: str | None,
+    seed: int,
+    engine: str,
+    output: Path,
+    as_json: bool,
+) -> None:
     from speechverse.audio import save
     from speechverse.synth import speak
+    from speechverse.synth.speaking import manner_of_speaking
 
-    waveform = speak(text, voice=voice, accent=accent, emotion=emotion, seed=seed)
+    waveform = speak(text, voice=voice, accent=accent, emotion=emotion, seed=seed, engine=engine)
     path = save(output, waveform)
-    result = {
-        "audio": str(path),
-        "seconds": round(waveform.duration, 3),
-        "text": text,
-        "voice": voice,
-        "accent": accent,
-    }
-    result["emotion"] = emotion
+    how = manner_of_speaking(engine, voice, accent, emotion)
+    result = {"audio": str(path), "seconds": round(waveform.duration, 3), "text": text, "engine": engine, **how}
     typer.echo(json_format.dumps(result) if as_json else f"{path}: {waveform.duration:.2f} s")
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 
+from speechverse.errors import UserError, unknown_name
 from speechverse.synth.espeak import Espeak, Prosody
 from speechverse.synth.neural import HibariVoice, KokoroVoices, check_neural, kokoro_files
 
 ESPEAK = "espeak"
-NEURAL = {"kokoro": KokoroVoices, "hibari": HibariVoice}
-"""Name → engine whose voices are called "kokoro/af_heart"; a name without an engine is one of espeak-ng's."""
 
 
 class Engine(Protocol):
@@ -26,6 +26,10 @@ class Engine(Protocol):
         """Speaks a text: float32 (T,)."""
 
 
+NEURAL: Mapping[str, Callable[[int], Engine]] = {"kokoro": KokoroVoices, "hibari": HibariVoice}
+"""Name → engine whose voices are called "kokoro/af_heart"; a name without an engine is one of espeak-ng's."""
+
+
 def engine_name(voice: str) -> str:
     """The engine that a turn's voice belongs to."""
     return voice.partition("/")[0] if "/" in voice else ESPEAK
@@ -36,8 +40,10 @@ def check_engine(name: str) -> None:
 
     Raises:
         MissingExtraError: An extra that is not installed.
-        UserError: Files that are not there.
+        UserError: Files that are not there, or no such engine.
     """
+    if name not in (ESPEAK, *NEURAL):
+        raise UserError(unknown_name("engine", name, (ESPEAK, *NEURAL)))
     if name in NEURAL:
         check_neural()
     if name == "kokoro":

@@ -23,7 +23,11 @@ _NEURAL_LIBRARIES = ("hibari-tts", "onnxruntime", "scipy")
 
 @functools.cache
 def making_digest(neural: bool = False) -> str:
-    """sha256 over how a planned clip is made: code and constants (not comments or docstrings), and libraries."""
+    """sha256 over how a planned clip is made: code and constants (not comments or docstrings), and libraries.
+
+    Args:
+        neural: Whether a neural engine speaks, whose libraries then count too.
+    """
     libraries = (*_LIBRARIES, *(_NEURAL_LIBRARIES if neural else ()))
     code = [
         digest_of(resources.files(package).joinpath(f"{module}.py").read_text(encoding="utf-8"))

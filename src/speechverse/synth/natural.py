@@ -89,6 +89,19 @@ def find_natural(engine: str, name: str) -> NaturalSpeaker:
     return known[name]
 
 
+def default_speaker(engine: str, accent: str | None) -> NaturalSpeaker:
+    """The first speaker, of an accent if one is named.
+
+    Raises:
+        UserError: The engine has no voice of that accent.
+    """
+    known = natural_speakers(engine, "train")
+    for speaker in known:
+        if accent in (None, speaker.accent):
+            return speaker
+    raise UserError(unknown_name(f"accent of {engine}", str(accent), {speaker.accent for speaker in known}))
+
+
 def draw_natural_turn(text: str, speaker: NaturalSpeaker, rng: random.Random) -> Turn:
     """One way in which a speaker says a text: the speed alone differs."""
     slowest, quickest = (math.log(speed) for speed in SPEEDS)

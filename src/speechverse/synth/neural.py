@@ -1,7 +1,7 @@
 """Neural voices through onnxruntime: Kokoro's 28 English voices, and hibari, a small and fast copy of one of them.
 
-Only ever loaded in a worker process of its own, one thread each: that, a fresh process for each shard and a seed for
-the model's own noise make it repeat itself on one kind of machine.
+Only ever loaded in a worker process, with one thread: so they repeat themselves, bit for bit, on one kind of processor
+with one version of onnxruntime. Other processors may differ in the last bits.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def kokoro_files() -> tuple[Path, Path]:
     Raises:
         UserError: They are not there.
     """
-    cache = Path(os.environ.get("SPEECHVERSE_CACHE") or Path.home() / ".cache" / "speechverse")
-    model, voices = cache / "kokoro-82m" / KOKORO_MODEL, cache / "kokoro-voices"
+    cache = _cache_folder()
+    model, voices = cache / "kokoro-82m" / KOKORO_MODEL, cache / "kokoro-voices" / "voices"
     for path, part in ((model, "kokoro-82m"), (voices / "af_heart.bin", "kokoro-voices")):
         if not path.is_file():
             raise UserError(
@@ -45,6 +45,12 @@ def kokoro_files() -> tuple[Path, Path]:
                 "(or --engine hibari, whose one voice comes with the extra 'voices')"
             )
     return model, voices
+
+
+def _cache_folder() -> Path:
+    if own := os.environ.get("SPEECHVERSE_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "speechverse"
 
 
 def check_neural() -> None:
@@ -90,7 +96,7 @@ class KokoroVoices:
     sampling_rate = _SAMPLING_RATE
 
     def __init__(self, seed: int) -> None:
-        """Loads the model.
+        """Loads the model, which draws nothing: the seed is of no use to it.
 
         Raises:
             MissingExtraError: The `voices` extra is not installed.
@@ -99,7 +105,7 @@ class KokoroVoices:
         model, self._folder = kokoro_files()
         _check_model(model)
         self._readers = {british: _reader(british) for british in (False, True)}
-        self._model = _session(model, seed)
+        self._model = _session(model)
         self._styles: dict[str, np.ndarray] = {}
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
@@ -144,7 +150,8 @@ def _check_model(path: Path) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != KOKORO_SHA256:
         raise UserError(
-            f"'{path}' is not Kokoro's known file (sha256 {found[:12]}, not {KOKORO_SHA256[:12]}): remove it"
+            f"'{path}' is not the known file of Kokoro's (sha256 {found[:12]}, not {KOKORO_SHA256[:12]}): remove it "
+            "and get it again (speechverse pretrained get kokoro-82m)"
         )
 
 
@@ -157,10 +164,9 @@ def _reader(british: bool) -> Hibari:
     return Hibari(g2p=G2P(british=british))
 
 
-def _session(path: Path, seed: int) -> Any:
+def _session(path: Path) -> Any:
     import onnxruntime
 
-    onnxruntime.set_seed(seed & 0x7FFFFFFF)  # of the noise that the model adds; taken up when it is loaded
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -18,7 +18,7 @@ from speechverse.seeding import rng_for
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip
 from speechverse.synth.corpus import SHARD_SIZES, Source
-from speechverse.synth.engines import ESPEAK, check_engine
+from speechverse.synth.engines import ESPEAK
 from speechverse.synth.language.sentence import Part
 from speechverse.synth.plan import plan_reading
 from speechverse.synth.roles import Cast, Role, Wishes, cast_of
@@ -79,7 +79,6 @@ def read_lines(
         MissingExtraError: What the engine needs is not installed.
     """
     cast = cast_of(engine)
-    check_engine(engine)
     path = Path(path)
     name = path.stem if name is None else name
     if not _ID.fullmatch(name):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from speechverse.errors import UserError, unknown_name
+from speechverse.errors import unknown_name
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Turn
-from speechverse.synth.engines import ESPEAK, NEURAL
+from speechverse.synth.engines import ESPEAK, check_engine
 from speechverse.synth.language.sentence import Part
 from speechverse.synth.natural import draw_natural_turn, find_natural, natural_speakers
 from speechverse.synth.styles import EMOTIONS, SENTIMENT_OF, SENTIMENTS, draw_style, draw_turn
@@ -59,12 +59,10 @@ def cast_of(engine: str) -> Cast:
 
     Raises:
         UserError: No such engine.
+        MissingExtraError: An extra that the engine needs is not installed.
     """
-    if engine == ESPEAK:
-        return espeak_role
-    if engine in NEURAL:
-        return functools.partial(natural_role, engine)
-    raise UserError(unknown_name("engine", engine, (ESPEAK, *NEURAL)))
+    check_engine(engine)
+    return espeak_role if engine == ESPEAK else functools.partial(natural_role, engine)
 
 
 def espeak_role(wishes: Wishes, rng: random.Random) -> Role:
@@ -103,9 +101,7 @@ def natural_role(engine: str, wishes: Wishes, rng: random.Random) -> Role:
                 f"label, --rename {key}=other_name"
             )
     if wishes.language != "en":
-        raise ValueError(
-            f"its language is '{wishes.language}', but {engine} speaks English alone: take --engine espeak"
-        )
+        raise ValueError(f"is in '{wishes.language}', but {engine} speaks English alone: take --engine espeak")
     known = natural_speakers(engine, part)
     if not known:
         raise ValueError(f"the split '{part}' is of voices of its own, and {engine} has one voice, for 'train'")

@@ -10,6 +10,8 @@ from speechverse.audio import Waveform, load
 from speechverse.errors import UserError
 from speechverse.seeding import rng_for
 from speechverse.synth.clip import Clip
+from speechverse.synth.engines import ESPEAK, check_engine
+from speechverse.synth.natural import default_speaker, draw_natural_turn, find_natural
 from speechverse.synth.styles import draw_turn
 from speechverse.synth.voices import get_speaker
 from speechverse.synth.workers import Shard, run_shards
@@ -32,27 +34,59 @@ def check_text(text: str) -> None:
             raise UserError(f"the text holds {character!r}, a sign that is no text: take it out")
 
 
-def speak(text: str, voice: str = "f3", accent: str = "american", emotion: str = "neutral", seed: int = 0) -> Waveform:
+def speak(
+    text: str,
+    voice: str | None = None,
+    accent: str | None = None,
+    emotion: str | None = None,
+    seed: int = 0,
+    engine: str = ESPEAK,
+) -> Waveform:
     """Speaks a text, in a process of its own.
 
     Args:
         text: What to say, in English.
-        voice: Name of a speaker; `speechverse.synth.voices.speakers` knows them all.
-        accent: american, british, scottish, caribbean or received.
-        emotion: happy, sad, angry or neutral.
+        voice: Name of a speaker: `speechverse.synth.voices.speakers` knows espeak-ng's (f3 by default),
+            `speechverse.synth.natural.natural_speakers` those of the other engines (the first by default).
+        accent: american (by default), british, scottish, caribbean or received; a neural voice has its own.
+        emotion: happy, sad, angry or neutral (by default), for espeak-ng's voices alone.
         seed: Of the small differences between one saying and the next; the same seed gives the same samples.
+        engine: espeak, kokoro or hibari.
 
     Returns:
         The clip, 16 kHz.
 
     Raises:
-        UserError: Nothing to say, too much to say, or an unknown voice, accent or emotion.
-        MissingExtraError: The synth extra is not installed.
+        UserError: Nothing to say, too much to say, or an unknown engine, voice, accent or emotion.
+        MissingExtraError: The extra that the engine needs is not installed.
     """
     check_text(text)
-    speaker = get_speaker(voice)
-    turn = draw_turn(text, speaker, accent, emotion, rng_for(seed, text, voice, accent, emotion))
+    check_engine(engine)
+    how = manner_of_speaking(engine, voice, accent, emotion)
+    rng = rng_for(seed, text, *how.values())
+    if engine == ESPEAK:
+        turn = draw_turn(text, get_speaker(how["voice"]), how["accent"], how["emotion"], rng)
+    else:
+        turn = draw_natural_turn(text, find_natural(engine, how["voice"]), rng)
     with tempfile.TemporaryDirectory(prefix="speechverse-") as folder:
         shard = Shard(Path(folder) / "clip", [Clip("clip", turns=(turn,), seed=seed)], seed)
         run_shards([shard], num_workers=1)
         return load(shard.folder / "clip.flac")
+
+
+def manner_of_speaking(
+    engine: str, voice: str | None = None, accent: str | None = None, emotion: str | None = None
+) -> dict[str, str]:
+    """Who speaks and how: `voice`, `accent` and, of espeak-ng's, `emotion`; what was left open is filled in.
+
+    Raises:
+        UserError: A voice or an accent that a neural engine does not have, or an emotion asked of it.
+    """
+    if engine == ESPEAK:
+        return {"voice": voice or "f3", "accent": accent or "american", "emotion": emotion or "neutral"}
+    if emotion is not None:
+        raise UserError(f"{engine}'s voices cannot act an emotion: leave it out, or take the engine espeak")
+    speaker = default_speaker(engine, accent) if voice is None else find_natural(engine, voice)
+    if accent not in (None, speaker.accent):
+        raise UserError(f"the voice '{speaker.name}' is {speaker.accent}, not {accent}: name only one of the two")
+    return {"voice": speaker.name, "accent": speaker.accent}
