@@ -18,6 +18,7 @@ _ORDINALS = (
 _MONTHS = "January February March April May June July August September October November December".split()
 _KINDS = {"digit": 0.15, "digits": 0.35, "number": 0.30, "spelling": 0.20}
 _MOST_LETTERS = 9
+_CANDIDATES = 20  # words, of which a short one is spelled
 
 
 def digits_or_spelling(rng: random.Random, words: Sequence[str]) -> tuple[str, str]:
@@ -35,7 +36,8 @@ def digits_or_spelling(rng: random.Random, words: Sequence[str]) -> tuple[str, s
             return kind, _digits(rng, rng.randint(2, 10))
         case "number":
             return kind, rng.choice((_plain, _date, _time, _price, _year, _share))(rng)
-    return kind, _spelled(rng, rng.choice([word for word in rng.sample(words, 20) if len(word) <= _MOST_LETTERS]))
+    short = [word for word in rng.sample(words, min(_CANDIDATES, len(words))) if len(word) <= _MOST_LETTERS]
+    return (kind, _spelled(rng, rng.choice(short))) if short else ("digits", _digits(rng, 4))
 
 
 def in_words(number: int) -> str:
@@ -46,8 +48,8 @@ def in_words(number: int) -> str:
         tens = _TENS[number // 10 - 2]
         return f"{tens}-{_ONES[number % 10]}" if number % 10 else tens
     if number < 1000:
-        rest = f" and {in_words(number % 100)}" if number % 100 else ""
-        return f"{_ONES[number // 100]} hundred{rest}"
+        below = f" and {in_words(number % 100)}" if number % 100 else ""
+        return f"{_ONES[number // 100]} hundred{below}"
     rest = number % 1000
     joined = "" if not rest else f" and {in_words(rest)}" if rest < 100 else f" {in_words(rest)}"
     return f"{in_words(number // 1000)} thousand{joined}"
