@@ -30,11 +30,16 @@ def command(
 
       speechverse synth my-speech --from sentences.jsonl --engine hibari
     """
-    from speechverse.data.jsonl import entries
+    from speechverse.data.lines import Lines
     from speechverse.synth.open_text import draw_lines, write_lines
     from speechverse.synth.wordnet import read_wordnet
 
-    without = {str(entry.get("text")) for path in not_in or () for _, entry in entries(path)}
+    without = set()
+    for path in not_in or ():
+        before = Lines.read(path)
+        if before.faults:
+            raise before.refusal("cannot be read")
+        without |= {str(entry.get("text")) for _, entry in before.objects}
     lines = draw_lines(read_wordnet(wordnet), {"train": train, "dev": dev, "test": test}, seed, without=without)
     write_lines(out, lines)
     counts = Counter(line["stratum"] for line in lines)
