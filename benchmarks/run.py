@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.harness import duel, machine, num_cores, shown
 
-NAMES = ("startup", "training", "speech", "decoding", "answering", "pretraining")
+NAMES = ("startup", "training", "speech", "decoding", "answering", "pretraining", "encoding")
 
 
 def main() -> None:
