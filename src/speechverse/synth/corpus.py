@@ -227,6 +227,9 @@ def _check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
             f"'{folder / _SPEC}' is damaged, so nobody can say what '{folder}' was to be: "
             "name a new folder or remove this one"
         ) from None
-    other = [f"{key} {found.get(key)} there, {value} now" for key, value in wanted.items() if found.get(key) != value]
+    keys = {**wanted, **found}  # what is said on one side alone, such as the engine, differs too
+    other = [
+        f"{key} {found.get(key)} there, {wanted.get(key)} now" for key in keys if found.get(key) != wanted.get(key)
+    ]
     if other:
         raise CorpusError(f"'{folder}' was begun otherwise ({'; '.join(other)}): name a new folder or remove this one")
