@@ -110,7 +110,7 @@ class WhisperRecogniser(nn.Module):
             front_end = copy.copy(self.encoder.front_end)
             front_end.window = "full"
             [self._silence_TD] = self._hear([np.zeros(SAMPLING_RATE, dtype=np.float32)], front_end)
-        return self._silence_TD
+        return self._silence_TD.to(self.model.device)
 
     def _write(self, heard: Sequence[Tensor], seconds: Sequence[float]) -> list[str]:
         """Texts of last layers (T, D) and the seconds they last; all rows get the full window, so none is masked."""

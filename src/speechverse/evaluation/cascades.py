@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 from speechverse import audio
@@ -182,8 +183,12 @@ class Tuned(Cascade):
 
     @property
     def stands_on(self) -> str:
+        return f"{super().stands_on} {self._fingerprint}"
+
+    @cached_property
+    def _fingerprint(self) -> str | None:
         folder = self.parts.reader_lora
-        return f"{super().stands_on} {folder and lora.fingerprint(folder)}"
+        return lora.fingerprint(folder) if folder else None
 
     def lacking(self, examples: Sequence[Example]) -> str | None:
         if self.parts.reader_lora is None:
