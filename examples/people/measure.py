@@ -39,7 +39,7 @@ from corpora import (
 from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.evaluation import EvaluationSettings, evaluate
-from speechverse.evaluation.provenance import describe, find_recogniser
+from speechverse.evaluation.provenance import describe, find_recogniser, find_whisper
 from speechverse.metrics import bootstrap, normalize_english
 from speechverse.pipeline import SpeechVerse
 from speechverse.tasks import Task, get_task
@@ -95,6 +95,7 @@ class Run:
         """Answers a JSONL corpus in each way, each into a folder of its own; clips are heard once for all of them."""
         loaded = SpeechVerse.from_pretrained(model)
         recogniser = find_recogniser(loaded.model)[0] if "cascade-ctc" in self.systems else None
+        whisper = find_whisper(loaded.model)[0] if "cascade-whisper" in self.systems else None
         opened = Corpus.from_jsonl(corpus.stem, {"test": corpus})
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output) as features:
@@ -111,6 +112,7 @@ class Run:
                     output=output / way.replace(" ", "-"),
                     features=Path(features) / "heard",
                     recogniser=recogniser,
+                    whisper=whisper,
                     about_model=describe(loaded.model, str(model)),
                 )
 

@@ -27,8 +27,13 @@ from speechverse.quiet import quiet_transformers
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ASSETS = Path(__file__).parent / "assets" / "tiny"
-BUILT_IN = {"tiny": _ASSETS / "adapter", "tiny-encoder": _ASSETS / "encoder", "tiny-llm": _ASSETS / "llm"}
+_ASSETS = Path(__file__).parent / "assets"
+BUILT_IN = {
+    "small": _ASSETS / "small",
+    "tiny": _ASSETS / "tiny" / "adapter",
+    "tiny-encoder": _ASSETS / "tiny" / "encoder",
+    "tiny-llm": _ASSETS / "tiny" / "llm",
+}
 """Names that mean folders inside the package."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")

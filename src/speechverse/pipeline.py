@@ -1,4 +1,4 @@
-"""Answers from a checkpoint in one line: `SpeechVerse.from_pretrained("tiny").ask("clip.wav", "What is said?")`."""
+"""Answers from a checkpoint in one line: `SpeechVerse.from_pretrained("small").ask("clip.wav", "What is said?")`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SpeechVerse:
         self.processor = processor if processor is not None else model.processor()
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path = "tiny", device: str | None = None) -> SpeechVerse:
+    def from_pretrained(cls, name_or_folder: str | Path = "small", device: str | None = None) -> SpeechVerse:
         """Loads a checkpoint.
 
         Args:

@@ -25,7 +25,7 @@ def run_without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_question_is_answered(tmp_path: Path) -> None:
     clip = save(tmp_path / "clip.wav", Waveform(np.sin(np.arange(16000) / 20).astype(np.float32) / 2))
-    shown = run_without_extras("ask", str(clip), "What is meant?", "--choices", "music,weather")
+    shown = run_without_extras("ask", str(clip), "What is meant?", "--choices", "music,weather", "--model", "tiny")
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.strip() in ("music", "weather")
 

@@ -63,9 +63,17 @@ def test_ask_answers_from_the_allowed_choices(world: Path, trained: Path) -> Non
     assert json.loads(shown.stdout)["answer"] in ("cat", "dog")
 
 
-def test_the_shipped_model_answers_when_none_is_named(world: Path) -> None:
+def test_a_shipped_model_answers_by_name(world: Path) -> None:
     clip = sorted((world / "audio").rglob("*.flac"))[0]
-    assert speechverse("ask", clip, "Transcribe the audio.").stdout.strip()
+    assert speechverse("ask", clip, "Transcribe the audio.", "--model", "tiny").stdout.strip()
+
+
+def test_the_default_model_names_the_command_that_fetches_its_parts(world: Path, tmp_path: Path) -> None:
+    clip = sorted((world / "audio").rglob("*.flac"))[0]
+    empty = os.environ | {"SPEECHVERSE_CACHE": str(tmp_path)}
+    command = [sys.executable, "-m", "speechverse", "ask", str(clip), "Transcribe the audio.", "--offline"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=300, env=empty)
+    assert shown.returncode == 2 and "speechverse pretrained get whisper-base" in " ".join(shown.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def command(
     clip: Annotated[Path, typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input.")],
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
     choices: Annotated[str | None, typer.Option(help="The answers allowed, with commas between.")] = None,
-    model: Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")] = "tiny",
+    model: Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")] = "small",
     system: Annotated[
         str,
         typer.Option(

@@ -52,6 +52,7 @@ class FrontEnd:
     """A hundredth of a second a frame."""
 
     feature_extractor = SimpleNamespace(to_dict=lambda: {"hop": 160})
+    window = "fit"
 
     def num_frames(self, num_samples: int) -> int:
         return num_samples // 160
