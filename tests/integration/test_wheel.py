@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("encoder", "llm", "adapter")
+PARTS = ("small", "tiny/adapter", "tiny/encoder", "tiny/llm")
 MEGABYTE = 1e6
 
 
@@ -41,8 +41,8 @@ def files_below(folder: Path, suffixes_left_out: tuple[str, ...] = ()) -> dict[s
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_each_part_of_the_tiny_model_is_in_it_with_its_card_and_licence(wheel: ZipFile, part: str) -> None:
-    inside = f"speechverse/assets/tiny/{part}/"
+def test_each_part_of_the_shipped_models_is_in_it_with_its_card_and_licence(wheel: ZipFile, part: str) -> None:
+    inside = f"speechverse/assets/{part}/"
     names = {name.removeprefix(inside) for name in wheel.namelist() if name.startswith(inside)}
     assert {"README.md", "config.json"} <= names
     assert any(name.endswith(".safetensors") for name in names)
