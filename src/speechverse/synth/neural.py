@@ -27,7 +27,8 @@ _KOKORO_STYLES = (510, 256)  # one style for each length in phonemes
 _LONGEST = 400  # phonemes said in one go; the model takes 510
 _OWN_RATE = Prosody().rate  # words a minute that stand for the speed which is a voice's own
 _SAMPLING_RATE = 24_000
-_SPEEDS = 0.5, 2.0
+_SLOWEST, _QUICKEST = 0.5, 2.0
+_HIBARI_QUICKEST = 1.25  # beyond it hurries far more than it is asked to
 
 
 def kokoro_files() -> tuple[Path, Path]:
@@ -86,7 +87,8 @@ class HibariVoice:
             SpeechverseError: It found nothing to say.
         """
         chunks = _phonemes(self._reader, text)
-        said = [self._reader.from_ids(self._reader.ids(chunk), _speed(prosody), self._rng) for chunk in chunks]
+        speed = _speed(prosody, _HIBARI_QUICKEST)
+        said = [self._reader.from_ids(self._reader.ids(chunk), speed, self._rng) for chunk in chunks]
         return np.concatenate(said).astype(np.float32)
 
 
@@ -180,6 +182,5 @@ def _phonemes(reader: Hibari, text: str) -> list[str]:
     return chunks
 
 
-def _speed(prosody: Prosody) -> float:
-    low, high = _SPEEDS
-    return min(high, max(low, prosody.rate / _OWN_RATE))
+def _speed(prosody: Prosody, quickest: float = _QUICKEST) -> float:
+    return min(quickest, max(_SLOWEST, prosody.rate / _OWN_RATE))

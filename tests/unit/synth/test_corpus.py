@@ -76,7 +76,7 @@ def test_clips_made_with_other_levels_rooms_or_codecs_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synthesize_corpus(tmp_path, SPEC, num_workers=1)
-    monkeypatch.setattr(workers, "making_digest", lambda: "another level")
+    monkeypatch.setattr(workers, "making_digest", lambda *_: "another level")
     assert synthesize_corpus(tmp_path, SPEC, num_workers=1).num_reused == 0
     assert making_digest() == making_digest()
     assert digest_of("LEVEL = -24.0") != digest_of("LEVEL = -20.0")

@@ -23,6 +23,7 @@ from speechverse.synth.espeak import Espeak
 from speechverse.synth.frozen import TEST_SETS, manifest_hash
 from speechverse.synth.plan import plan_reading, plan_split
 from speechverse.synth.render import join
+from speechverse.synth.roles import speaker_role
 from speechverse.synth.sounds import BABBLE, HELD_OUT_BACKGROUND, HELD_OUT_SOUND, SOUNDS, make_sound
 from speechverse.synth.styles import EMOTIONS
 from speechverse.synth.voices import CROWD, get_speaker, speakers
@@ -126,7 +127,8 @@ def test_what_was_done_to_the_sound_is_labelled(tmp_path: Path) -> None:
 def test_a_reading_in_noise_has_the_labels_that_the_world_has() -> None:
     spec = SynthSpec(num_train=20, noisy_share=1.0)
     own = {label for clip in plan_split(spec, "train") if clip.turns for label in clip.labels}
-    reading = plan_reading(spec, "train", "r", "hello there", speakers("train")[0], "happy", "american", "en")
+    role = speaker_role(speakers("train")[0], "happy", "american", "en")
+    reading = plan_reading(spec, "train", "r", "hello there", role, "en")
     assert {"noise", "snr_db"} <= set(reading.labels) <= own
 
 
