@@ -97,7 +97,10 @@ def chunked_link(file: BinaryIO, start: int, size: int) -> Link:
         promised = sizes_64.data if sizes_64.data else promised
     there = size - begin
     unwritten = promised <= 0 or there - promised > 2**32 - _NEAR  # or counted over the end of 32 bits
-    if _is_open(promised, layout) or (unwritten and there > 0 and not _is_closed(file, layout, start, size, begin)):
+    open_ended = _is_open(promised, layout) and not (  # a file of 2 or 4 GiB may tell its true length
+        0 < promised <= there and _is_closed(file, layout, start, size, begin + promised)
+    )
+    if open_ended or (unwritten and there > 0 and not _is_closed(file, layout, start, size, begin)):
         return _open_ended(file, layout, start, sound, size, sizes_64)
     if promised > there:
         raise cut_off(promised - there)
@@ -113,7 +116,10 @@ def _is_open(promised: int, layout: _Layout) -> bool:
 
 
 def _is_closed(file: BinaryIO, layout: _Layout, start: int, size: int, position: int) -> bool:
-    """Whether the file is whole as it is told: its own length is right, and nothing but chunks follow a position."""
+    """Whether the sound ends there: another file begins, or the file's own length is right and only chunks follow."""
+    if read_at(file, position, 4) in BEGINNINGS:
+        return True
+    position = min(size, position + (start - position) % layout.align)
     if layout.total is not None:
         (total,) = struct.unpack(layout.size, read_at(file, start + layout.total, struct.calcsize(layout.size)))
         if total + layout.total_less != size - start:

@@ -199,6 +199,8 @@ def _put_together(pieces: Sequence[Piece], what: str) -> Waveform:
         samples = [piece.samples for piece in pieces]
         return _finished(samples[0] if len(samples) == 1 else np.concatenate(samples), rates.pop(), what)
     parts = [_finished(piece.samples, piece.rate, what).samples for piece in pieces if len(piece.samples)]
+    if not parts:  # none of the links has any, or the part is shorter than a sample
+        raise AudioError(f"{what} holds no sound: it has no samples")
     return Waveform(np.concatenate(parts), SAMPLING_RATE)
 
 

@@ -84,6 +84,18 @@ def test_a_wav_of_open_length_is_heard_to_its_end(tmp_path: Path, kind: str, len
     np.testing.assert_array_equal(load(AudioRef(path, 0.125, 0.125)).samples, whole[2_000:4_000])
 
 
+@pytest.mark.parametrize("length", [0x7F000000, 2**32 - 4_096], ids=["2 GiB", "4 GiB"])
+def test_a_wav_that_is_truly_as_long_as_an_open_length_ends_before_its_tags(tmp_path: Path, length: int) -> None:
+    head, tags = written("WAV", "PCM_16", seconds=0.0), b"LIST" + struct.pack("<I", 400) + bytes(400)
+    head = with_number(head, b"data", length)
+    path = tmp_path / "clip.wav"
+    with path.open("wb") as file:  # a hole takes no room on the disk
+        file.write(with_number(head, b"RIFF", min(len(head) + length + len(tags) - 8, 2**32 - 1)))
+        file.seek(length, io.SEEK_CUR)
+        file.write(tags)
+    assert duration_of(path) == length / 2 / 16_000
+
+
 @pytest.mark.parametrize("kind", ["wav", "w64", "caf", "au", "aiff"])
 def test_what_ffmpeg_writes_into_a_pipe_is_heard_to_its_end(tmp_path: Path, kind: str) -> None:
     codec = "pcm_s16le" if kind.startswith("w") else "pcm_s16be"
@@ -109,6 +121,9 @@ def test_a_wav_without_sound_stays_without_though_chunks_follow(tmp_path: Path) 
     empty = written("WAV", "PCM_16", seconds=0.0)
     listed = empty[:4] + struct.pack("<I", len(empty) + 4) + empty[8:] + b"LIST\4\0\0\0abcd"
     refused(tmp_path, listed, "holds no sound")
+    second = written("WAV", "PCM_16", 700.0, rate=8_000)
+    np.testing.assert_array_equal(heard(tmp_path, empty + second), load(second).samples)
+    refused(tmp_path, empty + written("WAV", "PCM_16", seconds=0.0, rate=8_000), "holds no sound")
 
 
 JOINED = {
@@ -162,6 +177,9 @@ def test_a_part_may_reach_over_where_two_files_were_joined(tmp_path: Path) -> No
     np.testing.assert_allclose(load(AudioRef(path, 0.5)).samples, whole[8_000:], atol=1e-6)
     with pytest.raises(AudioError, match=r"is only 0.80 s long"):
         load(AudioRef(path, 0.9))
+    path.write_bytes(written("WAV") + written("WAV", rate=8_000))
+    with pytest.raises(AudioError, match="holds no sound"):
+        load(AudioRef(path, 2 * SECONDS - 1e-5))
 
 
 def test_an_ogg_with_a_damaged_or_missing_page_is_refused(tmp_path: Path) -> None:
