@@ -18,6 +18,7 @@ from speechverse.pretrained import (
     convertible,
     file_hash,
     get_part,
+    go_offline,
     offline,
     part_named,
     source_fingerprint,
@@ -81,11 +82,20 @@ def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: 
         return Resolved(str(get_part(part_named(text))), None, is_local=True, known_as=text)
     path = Path(text).expanduser()
     for base in (relative_to, Path.cwd()):
-        if base is not None and (found := _on_disk((base / path).resolve())):
+        if base is not None and _is_there(base / path) and (found := _on_disk((base / path).resolve())):
             return found
     if path.is_absolute() or text.startswith((".", "~")) or path.suffix == ".gguf" or not _HUB_ID.fullmatch(text):
         raise CheckpointError(_no_such(f"there is no folder '{text}'"))
+    if offline():  # the hub's own library knows only its own variable
+        go_offline()
     return Resolved(text, revision, is_local=False, known_as=text)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no system could hold, or a folder that is closed to the user
+        return False
 
 
 def _on_disk(path: Path) -> Resolved | None:

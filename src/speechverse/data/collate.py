@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ class Batch:
         examples: The examples, one a row.
         loss_weights: What each row's loss counts, shape (B,).
         choices: Of each row, None where the answer is free.
+        labelled: Label positions at which any row has a label, shape (K,); found here, where no device is waited for.
         skipped: Rows whose audio could not be used, by number, with the reason; nothing of them is learnt.
     """
 
@@ -47,6 +48,7 @@ class Batch:
     examples: tuple[Example, ...]
     loss_weights: Tensor
     choices: tuple[Choices | None, ...]
+    labelled: Tensor
     skipped: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -56,7 +58,12 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""
-        return Batch(self.inputs.to(device), self.examples, self.loss_weights.to(device), self.choices, self.skipped)
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            loss_weights=self.loss_weights.to(device),
+            labelled=self.labelled.to(device),
+        )
 
 
 @dataclass
@@ -86,7 +93,8 @@ class Collator:
         for row in skipped:
             inputs["labels"][row] = IGNORED
             weights[row] = 0.0
-        return Batch(inputs, tuple(examples), weights, tuple(map(self._choices, examples)), skipped)
+        labelled = (inputs["labels"] != IGNORED).any(dim=0).nonzero()[:, 0]
+        return Batch(inputs, tuple(examples), weights, tuple(map(self._choices, examples)), labelled, skipped)
 
     @property
     def _given(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -205,10 +206,12 @@ class SpeechVerseProcessor:
         template = self.config.prompt_template
         text = template.replace("{audio}", self._audio).replace("{instruction}", self._instruction)
         if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
-            system = self.config.system_prompt
-            turns = [{"role": "system", "content": system}] if system is not None else []
-            turns.append({"role": "user", "content": text})
-            text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+            text = self._chat(text)
+        elif self.config.system_prompt:
+            raise CheckpointError(
+                f"the LLM '{self.config.llm}' has no chat template that could write a system_prompt; put its words "
+                "into prompt_template instead"
+            )
         if text.count(self._audio) != 1 or text.count(self._instruction) != 1:
             raise CheckpointError(
                 f"the chat template of the LLM '{self.config.llm}' does not write a user's turn exactly once, so the "
@@ -216,6 +219,25 @@ class SpeechVerseProcessor:
             )
         before, _, after = self.text.template(text).partition(self._audio)
         return before, after
+
+    def _chat(self, text: str) -> str:
+        """A user's turn, behind the system's if one is set, as the chat template writes them."""
+        system = self.config.system_prompt
+        turns = [{"role": "system", "content": system}] if system is not None else []
+        turns.append({"role": "user", "content": text})
+        try:
+            written = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        except TemplateError as error:
+            raise self._no_system_turn(str(error)) from error
+        if system and system.strip() not in written:
+            raise self._no_system_turn("it leaves it out")
+        return written
+
+    def _no_system_turn(self, reason: str) -> CheckpointError:
+        return CheckpointError(
+            f"the chat template of the LLM '{self.config.llm}' does not take a prompt with this system_prompt "
+            f"({reason}); set none, and put its words into prompt_template"
+        )
 
     def _around(self, instruction: str) -> tuple[list[int], list[int]]:
         """The ids before and after the audio, special tokens included."""

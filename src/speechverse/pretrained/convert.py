@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, no_room
 from speechverse.files import whole_folder
 from speechverse.pretrained import ctranslate2, gguf
 from speechverse.pretrained.places import cache_folder
@@ -24,12 +25,19 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
     """Waits for other runs that make the same folder; the system frees the lock when a process ends, however."""
     from filelock import FileLock, Timeout
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=_LOCK_PATIENCE)
     except Timeout:
         raise CheckpointError(f"another run has been making '{folder}' for an hour; end it and try again") from None
+    except OSError as error:
+        if no_room(error):
+            raise
+        raise CheckpointError(
+            f"the cache '{folder.parent}' cannot be written to ({error.strerror or error}); set SPEECHVERSE_CACHE to a "
+            "folder that can"
+        ) from error
     try:
         yield
     finally:
@@ -85,16 +93,25 @@ def converted(path: Path, layout: Layout) -> Path:
         layout: What it is.
 
     Returns:
-        A folder in the cache, named by the hash of the weights.
+        A folder in the cache, named by the hash of what it is made from.
 
     Raises:
         CheckpointError: If it is broken or of an unknown kind.
     """
     weights = path / ctranslate2.WEIGHTS if layout == "ctranslate2" else path
     found = file_hash(weights)
-    folder, sha256 = cache_folder() / "converted" / found, published_hash(found)
+    folder, sha256 = cache_folder() / "converted" / _name_of(path, found), published_hash(found)
     if not is_whole(folder, sha256):  # a cache that others filled may be read-only
         with one_at_a_time(folder):
             if not is_whole(folder, sha256):
                 convert(layout, path, folder, name=None, sha256=sha256)
     return folder
+
+
+def _name_of(path: Path, weights: str) -> str:
+    """Not by the weights alone: a tokenizer that was put beside them since, or mended, has to count."""
+    if path.is_file():
+        return weights
+    beside = sorted(file for pattern in ("*.json", "vocabulary.txt") for file in path.glob(pattern))
+    told = "\n".join([weights, *(f"{file.name} {file_hash(file)}" for file in beside)])
+    return hashlib.sha256(told.encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 _OFFLINE = ("SPEECHVERSE_OFFLINE", "HF_HUB_OFFLINE")
@@ -24,3 +25,6 @@ def offline() -> bool:
 def go_offline() -> None:
     """Forbids the network for the rest of the process and those it starts, the model hub included."""
     os.environ.update(dict.fromkeys(_OFFLINE, "1"))
+    hub = sys.modules.get("huggingface_hub.constants")
+    if hub is not None:  # it has read the environment already
+        vars(hub)["HF_HUB_OFFLINE"] = True

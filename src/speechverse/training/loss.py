@@ -41,8 +41,8 @@ def example_losses(model: Any, batch: Batch, objective: str = "answer") -> Examp
     labels = inputs["labels"]
     asked = {name: value for name, value in inputs.items() if name != "labels"}  # the model's own mean is not needed
     if "decoder_input_ids" not in inputs:  # a prompt is most of a row, and its logits are most of the head's work
-        asked["logits_at"] = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
-        labels = labels[:, asked["logits_at"]]
+        asked["logits_at"] = batch.labelled
+        labels = labels[:, batch.labelled]
     logits_BSV = model(**asked).logits
     nll = F.cross_entropy(
         logits_BSV.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"

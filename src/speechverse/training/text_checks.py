@@ -10,7 +10,7 @@ from speechverse.data import Mixture, measured_by
 from speechverse.data.mixture import Draw
 from speechverse.data.plan import Length
 from speechverse.decoding.questions import default_limit
-from speechverse.errors import AudioTooLongError, RecipeError
+from speechverse.errors import AudioError, RecipeError
 from speechverse.models import SpeechVerseProcessor
 from speechverse.seeding import hash_seed
 from speechverse.training.logs import say
@@ -36,17 +36,18 @@ class Faults:
     count: int = 0
     unspelt: list[tuple[Example, str]] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
-    too_long: int = 0
+    unfit: dict[str, str] = field(default_factory=dict)
 
     def look_at(self, examples: Iterable[Example], processor: SpeechVerseProcessor, length: Length | None) -> None:
-        """Counts the faults of some examples; without a length function, none is too long."""
+        """Counts the faults of some examples; without a length function, all of them fit."""
         for example in examples:
             self.count += 1
             if signs := processor.text.unspelt(example.target):
                 self.unspelt.append((example, signs))
             if signs := processor.text.unspelt(example.instruction):
                 self.unread[example.instruction] = signs
-            self.too_long += length is not None and _is_too_long(example, length)
+            if length is not None and (reason := _why_unfit(example, length)):
+                self.unfit[example.id] = reason
 
     def lines(self) -> list[str]:
         """What is worth saying, a line each."""
@@ -60,10 +61,11 @@ class Faults:
         if self.unread:
             instruction, signs = next(iter(self.unread.items()))
             said.append(f"the LLM's tokenizer cannot spell {signs!r} of instructions such as {instruction!r}")
-        if self.too_long:
+        if self.unfit:
+            name, reason = next(iter(self.unfit.items()))
             said.append(
-                f"{self.too_long:,} of {self.count:,} examples are longer than the model hears or the LLM reads, and "
-                "are left out"
+                f"{len(self.unfit):,} of {self.count:,} examples do not fit the model and are left out, such as "
+                f"{name}: {reason}"
             )
         return [f"  {self.name}: {line}" for line in said]
 
@@ -148,9 +150,10 @@ def _check_validation(
         )
 
 
-def _is_too_long(example: Example, length: Length) -> bool:
+def _why_unfit(example: Example, length: Length) -> str | None:
+    """Why the plan will leave an example out (too long, too short, no transcript to read); None if it will not."""
     try:
         length(example)
-    except AudioTooLongError:
-        return True
-    return False
+    except AudioError as error:
+        return str(error)
+    return None

@@ -14,7 +14,8 @@ from transformers import AutoTokenizer, ByT5Tokenizer
 import speechverse
 from microscopic import byte_fallback, byte_level, unigram
 from speechverse.decoding import DecodingOptions, Question, answer_questions
-from speechverse.errors import UserError
+from speechverse.errors import CheckpointError, UserError
+from speechverse.models import SpeechVerseProcessor
 from speechverse.models.plain_text import PlainText
 from speechverse.tasks import OneOf
 
@@ -138,3 +139,21 @@ def test_choices_that_are_control_signs_are_answered_as_text(make_model) -> None
     assert answer_questions(model, processor, [question])[0].text in choices
     scored = answer_questions(model, processor, [question], DecodingOptions(choice_mode="score"))[0]
     assert set(scored.choice_scores) == set(choices)
+
+
+def test_a_system_prompt_stands_in_the_prompt_or_is_refused(make_model) -> None:
+    model = make_model("qwen2", system_prompt="be brief")
+    template = "{% for turn in messages %}<|user|>{{ turn.content }}{% endfor %}<|assistant|>"
+    tokenizer = model.processor().tokenizer
+    tokenizer.chat_template = template
+    prompt = SpeechVerseProcessor(model.config, tokenizer, model.encoder.front_end)(["what"], transcripts=["play"])
+    assert "be brief" in tokenizer.decode(prompt["input_ids"][0])
+    for written, reason in (
+        ("{% for turn in messages if turn.role == 'user' %}{{ turn.content }}{% endfor %}", "it leaves it out"),
+        ("{{ raise_exception('System role not supported') }}", "System role not supported"),
+    ):
+        tokenizer.chat_template = written
+        with pytest.raises(CheckpointError, match=rf"does not take a prompt with this system_prompt \({reason}\)"):
+            SpeechVerseProcessor(model.config, tokenizer, model.encoder.front_end)
+    with pytest.raises(CheckpointError, match="no chat template that could write a system_prompt"):
+        make_model("llama-base", system_prompt="be brief").processor()

@@ -276,3 +276,16 @@ def test_an_export_of_known_parts_needs_no_cache(small_parts_known: None, tmp_pa
     monkeypatch.setenv("SPEECHVERSE_OFFLINE", "1")
     Model.from_pretrained(tmp_path / "whole")
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_tokenizer_put_beside_the_weights_later_is_taken(whisper_folder: Path, tmp_path: Path) -> None:
+    tokenizer = whisper_folder / "tokenizer.json"
+    tokens = json.loads(tokenizer.read_text())
+    vocabulary = {**tokens["model"]["vocab"], **{token["content"]: token["id"] for token in tokens["added_tokens"]}}
+    (whisper_folder / "vocabulary.json").write_text(json.dumps(sorted(vocabulary, key=vocabulary.__getitem__)))
+    tokenizer.rename(tmp_path / "kept.json")
+    without = Path(resolve(whisper_folder).name)
+    (tmp_path / "kept.json").rename(tokenizer)
+    assert (Path(resolve(whisper_folder).name) / "tokenizer.json").is_file()
+    assert not (without / "tokenizer.json").exists()
+    assert fingerprint(without) == fingerprint(resolve(whisper_folder).name)

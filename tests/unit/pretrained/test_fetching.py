@@ -16,7 +16,8 @@ from zipfile import ZipFile
 import pytest
 from small_parts import WEIGHTS, sha256, source_in_two_wheels
 
-from speechverse.errors import DiskFullError
+from speechverse.errors import CheckpointError, DiskFullError, UserError
+from speechverse.hub import local_folder, resolve
 from speechverse.pretrained import PartError, get_part, is_here, packages, part_named
 from speechverse.pretrained.table import KNOWN, Part, Source
 
@@ -232,3 +233,21 @@ def test_the_hash_of_any_source_means_the_part(add_part: AddPart, index: Path) -
 
     assert published_hash(sha256(WEIGHTS + b"a setting")) == part.sha256
     assert published_hash("else") == "else"
+
+
+def test_a_cache_that_cannot_be_written_to_is_told_with_the_setting_that_helps(
+    toy: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SPEECHVERSE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(UserError, match=r"cache '.*file/cache' cannot be written to .*set SPEECHVERSE_CACHE"):
+        get_part(toy)
+
+
+def test_the_projects_own_variable_keeps_the_model_hub_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("SPEECHVERSE_OFFLINE", "1")
+    with pytest.raises(CheckpointError, match="the model hub is out of bounds"):
+        local_folder(resolve("nobody/nothing"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import transformers
 
 from microscopic import byte_level, unigram
@@ -70,6 +71,19 @@ def test_other_signs_are_told_and_not_refused(spelling_recipe: Any, tmp_path: Pa
     assert "20 of 20 targets hold what the LLM's tokenizer cannot spell, such as '!'" in capsys.readouterr().err
 
 
+def test_a_clip_too_short_for_the_encoder_is_counted_and_ends_nothing(
+    spelling_recipe: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    made = spelling_recipe(["turn off the light"], validation={})
+    soundfile.write(tmp_path / "short.wav", [0.1] * 400, 16000)
+    with (tmp_path / "list.jsonl").open("a") as lines:
+        lines.write(json.dumps({"audio": str(tmp_path / "short.wav"), "text": "light", "id": "short"}) + "\n")
+    train(made, tmp_path / "run")
+    told = capsys.readouterr().err
+    assert "1 of 21 examples do not fit the model and are left out, such as short" in told
+    assert "audio of 400 samples is too short" in told
+
+
 def gpt2(folder: Path, positions: int) -> Path:
     tokenizer = byte_level([], ("<s>", "<pad>", "</s>"), bos_token="<s>")
     config = transformers.GPT2Config(
@@ -102,7 +116,7 @@ def test_examples_beyond_the_llms_positions_are_counted_before_the_first_step(
     model = {"encoder": str(foundation("best-rq")), "llm": str(gpt2(tmp_path / "llm", 64)), "lora": None, **PARTS}
     train(recipe(data={"validation": {}, "cache": "none"}, model=model, curriculum=[STAGE]), tmp_path / "run")
     told = capsys.readouterr().err
-    counted = "of 24 examples are longer than the model hears or the LLM reads, and are left out"
+    counted = "of 24 examples do not fit the model and are left out, such as "
     assert told.index(counted) < told.index("stage 1/1 'only' trains")
 
 
