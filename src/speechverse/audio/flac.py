@@ -152,13 +152,28 @@ def _last_frame(sound: bytes, info: _Info) -> tuple[int, int]:
     """How many samples the stream holds at the end of its last whole frame, and where that is; zeros if none is."""
     for match in reversed(list(_SYNC.finditer(sound))):
         begin = match.start()
-        if total := _frame_end(sound[begin : begin + 16], info):
-            checksum = 0
-            for at in range(begin, min(len(sound), begin + (info.max_frame or _TAIL))):
-                checksum = (checksum << 8 & 0xFFFF) ^ _CRC16[checksum >> 8 ^ sound[at]]
-                if checksum == 0 and at > begin + 8:
-                    return total, at + 1
+        if (total := _frame_end(sound[begin : begin + 16], info)) and (end := _end_of_frame(sound, begin, info)):
+            return total, end
     return 0, 0
+
+
+def _end_of_frame(sound: bytes, begin: int, info: _Info) -> int:
+    """Where a frame's checksum comes out; 0 if nowhere.
+
+    In one frame of some thirty it also comes out by chance before the end, so that an end which nothing, a tag or
+    another file follows counts more than the first.
+    """
+    checksum, ends = 0, list[int]()
+    for at in range(begin, min(len(sound), begin + (info.max_frame or _TAIL))):
+        checksum = (checksum << 8 & 0xFFFF) ^ _CRC16[checksum >> 8 ^ sound[at]]
+        if checksum == 0 and at > begin + 8:
+            ends.append(at + 1)
+    whole = (end for end in reversed(ends) if _is_tag(sound[end:]) or _begins_another(sound[end : end + _HEAD]))
+    return next(whole, ends[0] if ends else 0)
+
+
+def _begins_another(rest: bytes) -> bool:
+    return _OTHERS.search(rest[:12]) is not None or mpeg.begins_mpeg(rest) or mpeg.begins_adts(rest)
 
 
 def _frame_end(head: bytes, info: _Info) -> int:
