@@ -13,7 +13,7 @@ SOURCES = {
     "speechverse.synth": (
         *("render", "engines", "espeak", "neural", "scenes", "sounds", "tones", "accents", "voices", "worker"),
     ),
-    "speechverse.audio": ("augment", "codecs", "decode", "encode", "resampling", "waveform"),
+    "speechverse.audio": ("augment", "codecs", "encode", "resampling", "waveform"),
 }
 """Package → its modules whose levels, rooms, codecs, noises or filters end up in the bytes."""
 

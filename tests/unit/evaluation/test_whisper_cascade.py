@@ -118,9 +118,9 @@ def test_an_adapter_that_does_not_fit_is_refused_and_leaves_the_model_as_it_was(
     root, model, corpus, folder, message
 ) -> None:
     if folder == "other":
-        larger = t5(300, d_model=24)
-        larger.save_pretrained(root / "larger")
-        byte_level(SENTENCES, ["<pad>", "</s>", "<start>"]).save_pretrained(root / "larger")
+        tokenizer = byte_level(SENTENCES, ["<pad>", "</s>", "<start>"])
+        tokenizer.save_pretrained(root / "larger")
+        t5(len(tokenizer), d_model=24).save_pretrained(root / "larger")
         other = SpeechVerseForConditionalGeneration.from_foundations(
             root / "whisper", root / "larger", lora={"rank": 2}
         )

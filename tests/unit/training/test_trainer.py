@@ -367,6 +367,8 @@ def test_two_corpora_may_share_ids_in_validation(recipe: MakeRecipe, monkeypatch
         batch.to = lambda device: batch
         return batch
 
+    collate.reads = "audio"
+
     def answers(model: object, processor: object, asked: list, *_: object, **__: object) -> list[Answer]:
         answered.extend(example.utterance.text for example in asked)
         return [Answer(text=example.target) for example in asked]
