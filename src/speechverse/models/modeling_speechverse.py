@@ -6,7 +6,6 @@ E width of the LLM's embeddings, V vocabulary.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from speechverse.models.downsampler import Downsampler
 from speechverse.models.layer_mixer import LayerMixer, LayerMixing
 from speechverse.models.llm import embed_tokens, greedy_generation, llm_from_config, load_llm_and_tokenizer
 from speechverse.models.processing_speechverse import SpeechVerseProcessor
+from speechverse.models.spelling import spell
 from speechverse.types import IGNORED
 
 
@@ -48,17 +48,6 @@ class SpeechVerseOutput(ModelOutput):
     loss: Tensor | None = None
     logits: Tensor | None = None
     lengths: Tensor | None = None
-
-
-_NO_TOKEN = 0.75
-"""A position nearer to no token's embedding than this cosine spells none."""
-_ODDS_OF_NONE = 3.7
-"""Of spelling none where no token is near, against all tokens together."""
-
-
-def _sharpness(num_tokens: int) -> float:
-    """Logit of a cosine of 1: the more tokens there are, the more has to stand out from."""
-    return math.log(_ODDS_OF_NONE * num_tokens) / _NO_TOKEN
 
 
 class PartCount(NamedTuple):
@@ -389,12 +378,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         encoder_output = encoder_output or self.encode(audio_inputs or {})
         audio_BTE, lengths = self.embed_audio(encoder_output)
         table_VE = self.llm.get_input_embeddings().weight
-        # What all embeddings share says nothing of any: in SmolLM2's table two tokens have a cosine of .44 on average.
-        centre_E = table_VE.mean(dim=0).to(audio_BTE.dtype)
-        table_CE = table_VE[tokens_C].to(audio_BTE.dtype) - centre_E
-        cosines_BTC = F.normalize(audio_BTE - centre_E, dim=-1) @ F.normalize(table_CE, dim=-1).T
-        cosines_BTC = cosines_BTC.masked_fill(tokens_C == self.config.pad_id, _NO_TOKEN)
-        return SpeechVerseOutput(logits=_sharpness(len(tokens_C)) * cosines_BTC, lengths=lengths)
+        return SpeechVerseOutput(logits=spell(audio_BTE, table_VE, tokens_C, self.config.pad_id), lengths=lengths)
 
     @torch.no_grad()
     def generate(

@@ -12,7 +12,7 @@ from speechverse.data import Choices
 from speechverse.encoders import EncoderOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.errors import RecipeError
-from speechverse.models import SpeechVerseForConditionalGeneration, modeling_speechverse
+from speechverse.models import SpeechVerseForConditionalGeneration, spelling
 from speechverse.training import loss, train
 from speechverse.training.loss import ExampleLosses, spelling_losses
 from speechverse.training.recipe import Recipe
@@ -37,8 +37,8 @@ def spelling_losses_of(model, labels, heard, choices) -> ExampleLosses:
 
 def spell_among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of tokens crowd the micro LLM's few dimensions; every place there is near to one."""
-    monkeypatch.setattr(modeling_speechverse, "_NO_TOKEN", 0.9)
-    monkeypatch.setattr(modeling_speechverse, "_sharpness", lambda num_tokens: 30.0)
+    monkeypatch.setattr(spelling, "_NO_TOKEN", 0.9)
+    monkeypatch.setattr(spelling, "_sharpness", lambda num_tokens: 30.0)
 
 
 def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,8 +67,8 @@ def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pyt
 @pytest.mark.parametrize("num_tokens", [300, 2200, 32_000, 256_000])
 def test_a_position_near_to_no_token_spells_none_and_one_at_a_token_that_one(num_tokens: int) -> None:
     cosines = torch.zeros(2, num_tokens)
-    cosines[:, 0], cosines[1, 7] = modeling_speechverse._NO_TOKEN, 1.0
-    chances = (modeling_speechverse._sharpness(num_tokens) * cosines).softmax(dim=-1)
+    cosines[:, 0], cosines[1, 7] = spelling._NO_TOKEN, 1.0
+    chances = (spelling._sharpness(num_tokens) * cosines).softmax(dim=-1)
     assert chances[0, 0] > 0.75
     assert chances[1, 7] > 0.75
 
