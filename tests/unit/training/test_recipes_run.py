@@ -13,6 +13,7 @@ from speechverse.training.recipe_files import load_recipe
 from speechverse.training.trainer import train
 
 PARTS = {
+    "small": ("whisper", "qwen"),
     "tiny": ("best-rq", "bart"),
     "laptop": ("wavlm-base", "t5"),
     "modern": ("whisper", "qwen"),
@@ -34,6 +35,7 @@ def two_steps(name: str, world: Path, *more: str) -> list[str]:
         *(["evaluation.split=dev"] if recipe.evaluation else []),
         "training.precision=fp32",
         *(["model.downsampler.pass_through=false"] if name == "tiny" else []),  # these parts differ in width
+        *(["model.system_prompt=null"] if name == "small" else []),  # this LLM has no chat template
         *more,
     ]
 
