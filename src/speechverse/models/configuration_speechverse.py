@@ -53,7 +53,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     encoder: str | None = None
     encoder_revision: str | None = None
     encoder_layers: int | None = None
-    encoder_window: Literal["fit", "full"] = "fit"
+    encoder_window: Literal["fit", "full"] = "full"  # of checkpoints that do not say
     encoder_fingerprint: str | None = None
     encoder_width: int = 0
     num_encoder_layers: int = 0

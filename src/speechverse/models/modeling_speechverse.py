@@ -377,8 +377,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     ) -> SpeechVerseOutput:
         encoder_output = encoder_output or self.encode(audio_inputs or {})
         audio_BTE, lengths = self.embed_audio(encoder_output)
-        table_VE = self.llm.get_input_embeddings().weight
-        return SpeechVerseOutput(logits=spell(audio_BTE, table_VE, tokens_C, self.config.pad_id), lengths=lengths)
+        return SpeechVerseOutput(logits=spell(self.llm, audio_BTE, tokens_C, self.config.pad_id), lengths=lengths)
 
     @torch.no_grad()
     def generate(

@@ -9,6 +9,9 @@ import math
 
 import torch.nn.functional as F
 from torch import Tensor
+from transformers import PreTrainedModel
+
+from speechverse.models.llm import embed_tokens
 
 _NO_TOKEN = 0.75
 """A position nearer to no token's embedding than this cosine spells none."""
@@ -21,18 +24,21 @@ def _sharpness(num_tokens: int) -> float:
     return math.log(_ODDS_OF_NONE * num_tokens) / _NO_TOKEN
 
 
-def spell(audio_BTE: Tensor, table_VE: Tensor, tokens_C: Tensor, blank: int) -> Tensor:
+def spell(llm: PreTrainedModel, audio_BTE: Tensor, tokens_C: Tensor, blank: int) -> Tensor:
     """Logits (B, T', C) of how near each position lies to each token's embedding.
 
+    What all embeddings share says nothing of any, and is taken off both sides: in SmolLM2's table two tokens have a
+    cosine of .44 on average.
+
     Args:
-        audio_BTE: Positions as the LLM would get them, (B, T', E).
-        table_VE: The LLM's embeddings, (V, E).
+        llm: The LLM.
+        audio_BTE: Positions as it would get them, (B, T', E).
         tokens_C: The tokens to score, (C,).
         blank: The token whose score is that of no token.
     """
-    # What all embeddings share says nothing of any: in SmolLM2's table two tokens have a cosine of .44 on average.
-    centre_E = table_VE.mean(dim=0).to(audio_BTE.dtype)
-    table_CE = table_VE[tokens_C].to(audio_BTE.dtype) - centre_E
-    cosines_BTC = F.normalize(audio_BTE - centre_E, dim=-1) @ F.normalize(table_CE, dim=-1).T
-    cosines_BTC = cosines_BTC.masked_fill(tokens_C == blank, _NO_TOKEN)
-    return _sharpness(len(tokens_C)) * cosines_BTC
+    table_VE, tokens_CE = llm.get_input_embeddings().weight, embed_tokens(llm, tokens_C)
+    scale = tokens_CE.norm() / table_VE[tokens_C].norm()  # some LLMs scale what their table holds
+    centre_E = (table_VE.mean(dim=0) * scale).to(audio_BTE.dtype)
+    apart_CE = tokens_CE.to(audio_BTE.dtype) - centre_E
+    cosines_BTC = F.normalize(audio_BTE - centre_E, dim=-1) @ F.normalize(apart_CE, dim=-1).T
+    return _sharpness(len(tokens_C)) * cosines_BTC.masked_fill(tokens_C == blank, _NO_TOKEN)
