@@ -389,10 +389,11 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         encoder_output = encoder_output or self.encode(audio_inputs or {})
         audio_BTE, lengths = self.embed_audio(encoder_output)
         table_VE = self.llm.get_input_embeddings().weight
+        seen_CE = embed_tokens(self.llm, tokens_C[None])[0]  # some LLMs scale what their table holds
         # What all embeddings share says nothing of any: in SmolLM2's table two tokens have a cosine of .44 on average.
-        centre_E = table_VE.mean(dim=0).to(audio_BTE.dtype)
-        table_CE = table_VE[tokens_C].to(audio_BTE.dtype) - centre_E
-        cosines_BTC = F.normalize(audio_BTE - centre_E, dim=-1) @ F.normalize(table_CE, dim=-1).T
+        centre_E = (table_VE.mean(dim=0) * (seen_CE.norm() / table_VE[tokens_C].norm())).to(audio_BTE.dtype)
+        apart_CE = seen_CE.to(audio_BTE.dtype) - centre_E
+        cosines_BTC = F.normalize(audio_BTE - centre_E, dim=-1) @ F.normalize(apart_CE, dim=-1).T
         cosines_BTC = cosines_BTC.masked_fill(tokens_C == self.config.pad_id, _NO_TOKEN)
         return SpeechVerseOutput(logits=_sharpness(len(tokens_C)) * cosines_BTC, lengths=lengths)
 
