@@ -223,11 +223,12 @@ def _show(results: Results, output: Path, page: Path) -> None:
 def open_corpus(path: Path, split: str) -> Corpus:
     """A corpus folder, or a plain JSONL file as the one split asked for."""
     from speechverse.data import Corpus
+    from speechverse.evaluation.clips import MAX_BAD_SHARE
 
     if path.is_dir():
         return Corpus.open(path)
     if path.is_file():
-        return Corpus.from_jsonl(path.stem, {split: path})
+        return Corpus.from_jsonl(path.stem, {split: path}, max_bad_share=MAX_BAD_SHARE)
     raise UserError(f"there is no corpus '{path}'; give a folder that `speechverse synth` made, or a JSONL file")
 
 

@@ -72,11 +72,18 @@ class Cascade:
         """The LLM as it reads transcripts, within the block."""
         return self.parts.model.without_lora()
 
+    def _forget_unended(self, examples: Sequence[Example]) -> None:
+        """Transcripts recalled from another task's answers do not say why they ended: they are made anew to be told."""
+        for name in {example.utterance.id for example in examples} - self.parts.endings.keys():
+            self.parts.transcripts.get(self.kind, {}).pop(name, None)
+
     def _is_transcript(self, examples: Sequence[Example]) -> bool:
         return bool(examples) and examples[0].task == "asr" and self.answers_with_transcript
 
     def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
         parts = self.parts
+        if self._is_transcript(examples) and self.kind == Cascade.kind:
+            self._forget_unended(examples)
         transcripts = parts.transcribed(self.kind, [example.utterance for example in examples], self.transcribe)
         heard = [transcripts[example.utterance.id] for example in examples]
         if self._is_transcript(examples):

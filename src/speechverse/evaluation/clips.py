@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ from speechverse import audio
 from speechverse.data import FeatureCache
 from speechverse.data.cache import entry_key
 from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.evaluation.results import TaskReport
+from speechverse.metrics import get_metric
 from speechverse.models import Lengths, PlainText
-from speechverse.tasks import OneOf, get_task
+from speechverse.tasks import OneOf, Task, get_task
 from speechverse.types import SAMPLING_RATE, Example, Utterance
 
 logger = logging.getLogger(__name__)
 
 MAX_BAD_SHARE = 0.05
+UNREADABLE = "unreadable"
 
 Watch = Callable[[int, int, str], None]
 """Told of progress: how many are done, how many there are, and what is being done. What is another thing takes another
@@ -69,7 +72,7 @@ class ExampleCheck:
             self._try(utterance)
         except AudioError as error:
             logger.warning("clip %s is left out: %s", utterance.id, error)
-            return "unreadable"
+            return UNREADABLE
         return None
 
     def _try(self, utterance: Utterance) -> None:
@@ -106,7 +109,38 @@ def unspelt_note(text: PlainText, task: str, examples: Sequence[Example]) -> str
 
 def why_too_bad(num_examples: int, skipped: Counter[str]) -> str | None:
     """Why a task is not measured of whose examples too many cannot be used; None if enough can."""
-    if skipped["unreadable"] <= MAX_BAD_SHARE * num_examples and skipped.total() < num_examples:
+    if skipped[UNREADABLE] <= MAX_BAD_SHARE * num_examples and skipped.total() < num_examples:
         return None
     counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items() if count)
     return f"of {num_examples} examples {counts}; at most {MAX_BAD_SHARE:.0%} may be unreadable and some must be left"
+
+
+def unread_note(unread: Mapping[str, str]) -> str | None:
+    """That clips could not be read when the corpus was, which every task lacks; of ids to reasons."""
+    if not unread:
+        return None
+    first, reason = next(iter(unread.items()))
+    return f"{len(unread):,} of the split's clips cannot be read, and no task asks of them (first: '{first}': {reason})"
+
+
+def language_note(task: Task, examples: Sequence[Example]) -> str | None:
+    """Says that a language was taken for granted, where a score goes by it."""
+    unknown = sum(task.language_of(example) is None for example in examples)
+    if not unknown or not any(get_metric(name).by_language for name in task.metrics):
+        return None
+    return (
+        f"{task.name}: {unknown} of {len(examples)} examples name no language; what is in Latin letters was compared "
+        "by the rules for English (give the corpus's lines a `language` if it is another)"
+    )
+
+
+def not_asked_notes(reports: Sequence[TaskReport], num_clips: int) -> list[str]:
+    """Clips that lack what a task asks for, tasks that lack it of as many together."""
+    tasks: dict[tuple[str, int], list[str]] = {}
+    for report in reports:
+        for reason, count in report.not_asked.items():
+            tasks.setdefault((reason, count), []).append(report.name)
+    return [
+        f"{', '.join(names)}: not asked of {count:,} of {num_clips:,} clips: {reason}"
+        for (reason, count), names in tasks.items()
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from speechverse.errors import UserError
 from speechverse.files import full_disk_told, write_text
-from speechverse.types import Ended
+from speechverse.types import Ended, Example
 
 SCHEMA = 1
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
@@ -174,6 +174,22 @@ class Results:
             f"{_listed(tasks)} {'asks' if len(tasks) == 1 else 'ask'} about the voice: where the words do not tell, "
             f"{_listed(readers)} can only guess."
         )
+
+
+def slices_of(example: Example) -> tuple[str, ...]:
+    """The parts of a test set, scored apart, that an example belongs to."""
+    stratum = example.utterance.labels.get("stratum")
+    named = (("group", example.group), ("stratum", stratum))
+    return tuple(f"{kind}: {value}" for kind, value in named if value)
+
+
+def slices(examples: Sequence[Example]) -> dict[str, list[int]]:
+    """Rows of the whole set and of each part of it; a part that is the whole says nothing new."""
+    rows: dict[str, list[int]] = {WHOLE: list(range(len(examples)))}
+    for row, example in enumerate(examples):
+        for part in slices_of(example):
+            rows.setdefault(part, []).append(row)
+    return {part: places for part, places in rows.items() if part == WHOLE or len(places) < len(examples)}
 
 
 def _listed(names: Sequence[str]) -> str:

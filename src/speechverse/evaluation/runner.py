@@ -19,7 +19,17 @@ from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import CorpusError, TaskError, UserError
-from speechverse.evaluation.clips import ExampleCheck, Watch, hear, unspelt_note, why_too_bad
+from speechverse.evaluation.clips import (
+    UNREADABLE,
+    ExampleCheck,
+    Watch,
+    hear,
+    language_note,
+    not_asked_notes,
+    unread_note,
+    unspelt_note,
+    why_too_bad,
+)
 from speechverse.evaluation.journal import AnswerKeys, Journal, answer_kept, answers_kept, at_once
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
@@ -32,6 +42,8 @@ from speechverse.evaluation.results import (
     TaskReport,
     Timing,
     save_results,
+    slices,
+    slices_of,
 )
 from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
 from speechverse.metrics import UNPARSED, bootstrap, get_metric
@@ -249,7 +261,7 @@ class _Run:
         Raises:
             CorpusError: If no task is left.
         """
-        plan = []
+        plan, unread = [], corpus.skipped.get(self.settings.split, {})
         for task, rendered in asked:
             examples, left_out = rendered.examples, rendered.left_out
             reasons = [check(example) for example in examples]
@@ -258,6 +270,7 @@ class _Run:
             if too_bad := why_too_bad(len(examples), skipped):
                 self._leave_out(task, too_bad)
                 continue
+            skipped[UNREADABLE] += len(unread)
             if left_out.refused:
                 skipped[UNUSABLE] += len(left_out.refused)
                 self.notes.append(f"{task.name}: not asked: {left_out.refused_told}")
@@ -268,20 +281,21 @@ class _Run:
                     task.version,
                     task.metrics,
                     len(usable),
-                    dict(skipped),
+                    dict(+skipped),
                     about_the_voice=task.is_about_the_voice,
                     not_asked=dict(left_out.lacking),
                 )
             )
             plan.append((task, usable))
-            self.notes += filter(None, [_language_note(task, usable)])
+            self.notes += filter(None, [language_note(task, usable)])
         if not plan:
             reasons_told = "\n  ".join(f"{left.name}: {left.reason}" for left in self.not_measured)
             raise CorpusError(
                 f"split '{self.settings.split}' of corpus '{corpus.name}': no task can be measured; mend the corpus "
                 f"or name others with --tasks\n  {reasons_told}"
             )
-        self.notes += _not_asked(self.reports, len(corpus.utterances(self.settings.split)))
+        self.notes += not_asked_notes(self.reports, len(corpus.utterances(self.settings.split)))
+        self.notes += filter(None, [unread_note(unread)])
         return plan
 
     def recall(self, parts: Parts, cells: Sequence[Cell]) -> None:
@@ -339,7 +353,7 @@ class _Run:
         self._record(task, system.name, examples, answers, predictions)
 
     def _score(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
-        for part, rows in _slices(examples).items():
+        for part, rows in slices(examples).items():
             references = [examples[row].reference for row in rows]
             languages = [task.language_of(examples[row]) for row in rows]
             for name in task.all_metrics if part == WHOLE else task.metrics[:1]:
@@ -390,7 +404,7 @@ class _Run:
                     example=example.id,
                     task=task.name,
                     system=system,
-                    slices=_slices_of(example),
+                    slices=slices_of(example),
                     instruction=example.instruction,
                     reference=example.target,
                     answer=made.text,
@@ -428,41 +442,3 @@ class _Run:
 def _ids(normalizers: str) -> list[str]:
     """The ids in `Score.normalizer`, without their counts."""
     return [part.split()[0] for part in normalizers.split(", ") if part]
-
-
-def _language_note(task: Task, examples: Sequence[Example]) -> str | None:
-    """Says that a language was taken for granted, where a score goes by it."""
-    unknown = sum(task.language_of(example) is None for example in examples)
-    if not unknown or not any(get_metric(name).by_language for name in task.metrics):
-        return None
-    return (
-        f"{task.name}: {unknown} of {len(examples)} examples name no language; what is in Latin letters was compared "
-        "by the rules for English (give the corpus's lines a `language` if it is another)"
-    )
-
-
-def _not_asked(reports: Sequence[TaskReport], num_clips: int) -> list[str]:
-    """Clips that lack what a task asks for, tasks that lack it of as many together."""
-    tasks: dict[tuple[str, int], list[str]] = {}
-    for report in reports:
-        for reason, count in report.not_asked.items():
-            tasks.setdefault((reason, count), []).append(report.name)
-    return [
-        f"{', '.join(names)}: not asked of {count:,} of {num_clips:,} clips: {reason}"
-        for (reason, count), names in tasks.items()
-    ]
-
-
-def _slices_of(example: Example) -> tuple[str, ...]:
-    stratum = example.utterance.labels.get("stratum")
-    named = (("group", example.group), ("stratum", stratum))
-    return tuple(f"{kind}: {value}" for kind, value in named if value)
-
-
-def _slices(examples: Sequence[Example]) -> dict[str, list[int]]:
-    """Rows of the whole set and of each part of it; a part that is the whole says nothing new."""
-    rows: dict[str, list[int]] = {WHOLE: list(range(len(examples)))}
-    for row, example in enumerate(examples):
-        for part in _slices_of(example):
-            rows.setdefault(part, []).append(row)
-    return {part: places for part, places in rows.items() if part == WHOLE or len(places) < len(examples)}

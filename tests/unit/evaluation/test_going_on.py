@@ -243,6 +243,34 @@ def test_clips_of_every_kind_of_fault_are_counted_by_reason_and_written(loaded, 
         assert load_results(tmp_path / "out").left_out[0] == "asr: 1 left out, longer than 4 s"
 
 
+def test_a_clip_that_is_found_unreadable_when_the_corpus_is_read_is_counted_and_named(loaded, corpus, tmp_path):
+    from speechverse.cli.evaluate import open_corpus
+
+    clips = [clip for clip in corpus.utterances("test")[:4] for _ in range(10)]
+    lines = [{"audio": str(clip.audio.path), "text": clip.text, "id": str(n)} for n, clip in enumerate(clips)]
+    for name in ("half", "none"):  # under 5 % of all, over 1 %
+        content = clips[0].audio.path.read_bytes()[:9_000] if name == "half" else b"no sound"
+        (tmp_path / f"{name}.wav").write_bytes(content)
+        lines.append({"audio": f"{name}.wav", "text": "lost", "id": name})
+    (tmp_path / "it.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    settings = replace(SETTINGS, tasks=("asr",), systems=("oracle",))
+    results = evaluate(*loaded, open_corpus(tmp_path / "it.jsonl", "test"), settings)
+    assert results.tasks[0].num_examples == 40 and results.tasks[0].skipped == {"unreadable": 2}
+    assert any("2 of the split's clips cannot be read" in note and "'half': " in note for note in results.notes)
+
+
+def test_a_transcript_kept_with_another_task_s_answer_is_no_answer_that_ended_by_itself(
+    loaded, corpus, tmp_path, monkeypatch
+):
+    settings = replace(SETTINGS, tasks=("er", "asr"), systems=("cascade",), decoding=DecodingOptions(max_new_tokens=2))
+    whole = evaluate(*loaded, corpus, settings).score("asr", "cascade", "cut_rate")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "asr", KeyboardInterrupt())
+        evaluate(*loaded, corpus, settings, output=tmp_path)
+    again = evaluate(*loaded, corpus, settings, output=tmp_path).score("asr", "cascade", "cut_rate")
+    assert again == whole and whole.value > 0
+
+
 def bare(corpus: Corpus, **labels: Any) -> Corpus:
     """The corpus' clips with their text and these labels alone, as lines of a file."""
     clips = [
