@@ -32,7 +32,8 @@ def test_real_people_are_measured_as_the_model_is(real_speech: Path, tmp_path: P
     by_set = {name: [clip for clip in clips if clip["dataset"] == name] for name in KEPT}
     kept = [clip for name, count in KEPT.items() for clip in by_set[name][:: len(by_set[name]) // count]]
     speech, output = copied(real_speech, kept, tmp_path / "speech"), tmp_path / "people"
-    printed = ran(EXAMPLES / "people" / "measure.py", speech, "--output", output, "--unadapted")
+    parts = "digits,orders,wake,speech"  # of readers these few clips have none
+    printed = ran(EXAMPLES / "people" / "measure.py", speech, "--output", output, "--unadapted", "--parts", parts)
     rows = json.loads((output / "people.json").read_text())
     assert len(printed.splitlines()) == len(rows)
     assert {(row["part"], row["metric"]) for row in rows if row["system"] == "speechverse"} == {

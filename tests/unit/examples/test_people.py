@@ -46,6 +46,13 @@ def test_clips_of_a_manifest_are_found_from_anywhere(tmp_path: Path):
     assert [line["audio"] for line in found] == [str(tmp_path / "a.wav"), str(tmp_path / "c.wav")]
 
 
+def test_sentences_are_those_of_the_readers_asked_for():
+    clips = [clip(f"{who}", speaker=who, text="a sentence") for who in ("1688", "2033", "367")]
+    clips.append({name: value for name, value in clip("untold", speaker="2033").items() if name != "text"})
+    found = CORPORA["reading_lines"](clips, ("2033", "367"))
+    assert [(line["id"], line["text"]) for line in found] == [("2033", "a sentence"), ("367", "a sentence")]
+
+
 def test_every_speaker_of_the_digits_is_left_out_once(tmp_path: Path):
     clips = [clip(f"{who}{n}", speaker=who, text="one") for who in ("ann", "bob", "cid") for n in range(2)]
     folders = {folder.name: folder for folder in CORPORA["write_rotations"](CORPORA["digit_lines"](clips), tmp_path)}
