@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from speechverse.audio import AudioSource, load
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import UserError
+from speechverse.pipeline import checked_choices
 from speechverse.tasks import OneOf
 from speechverse.types import Answer
 
@@ -49,7 +50,7 @@ class WhisperReader:
         Raises:
             AudioError: If the sound cannot be read.
             AudioTooLongError: If it is longer than Whisper hears.
-            UserError: If the instruction is empty.
+            UserError: If the instruction or the choices are empty.
             CheckpointError: If LoRA is merged into the model's LLM.
         """
         if not instruction.strip():
@@ -60,7 +61,7 @@ class WhisperReader:
             instruction,
             self.processor.num_positions(instruction, transcript=transcript),
             transcript=transcript,
-            constraint=None if choices is None else OneOf(tuple(choices)),
+            constraint=None if choices is None else OneOf(checked_choices(choices)),
             seconds=sound.duration,
         )
         with self.model.without_lora():
