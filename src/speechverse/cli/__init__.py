@@ -12,11 +12,25 @@ import typer
 from speechverse import __version__
 from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
-VERBS = ("quickstart", "synth", "texts", "card", "pretrain", "probe", "train", "evaluate", "ask", "info", "pretrained")
+VERBS = (
+    "quickstart",
+    "synth",
+    "texts",
+    "instructions",
+    "card",
+    "pretrain",
+    "probe",
+    "train",
+    "evaluate",
+    "ask",
+    "info",
+    "pretrained",
+)
 EXTRAS = {
     "quickstart": "train,eval,synth",
     "synth": "synth",
     "texts": "synth",
+    "instructions": "eval,synth",
     "card": "eval",
     "pretrain": "train,synth",
     "probe": "eval",

@@ -14,6 +14,17 @@ from speechverse.tasks import Ask, LabelSet, Task
 from speechverse.types import Utterance
 
 
+class Words(NamedTuple):
+    """What is said in a split, as `Ask` takes it: its keywords, as often as they occur, and its texts."""
+
+    vocabulary: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, corpus: Corpus, split: str) -> Words:
+        return cls(corpus.keywords(split), corpus.texts(split))
+
+
 class Refused(NamedTuple):
     """A question that a task cannot ask of a clip, although its label is there."""
 
@@ -93,23 +104,23 @@ def labels_for(task: Task, corpus: Corpus) -> LabelSet | None:
     return corpus.labels.get(task.label_field) if task.label_field else None
 
 
-def askable(task: Task, corpus: Corpus, split: str, vocabulary: tuple[str, ...] | None = None) -> Askable:
+def askable(task: Task, corpus: Corpus, split: str, words: Words | None = None) -> Askable:
     """Parts the utterances of a split into those that a task can be asked of and those it cannot, and says why.
 
     Args:
         task: The task.
         corpus: Where the utterances are.
         split: Which split.
-        vocabulary: Its keywords, where they are at hand.
+        words: What is said in it, where that is at hand.
     """
     everyone = corpus.utterances(split)
-    words, labels = corpus.keywords(split) if vocabulary is None else vocabulary, labels_for(task, corpus)
+    words, labels = words or Words.of(corpus, split), labels_for(task, corpus)
     left_out, usable, only = LeftOut(len(everyone)), list[Utterance](), dict[str, tuple[str, ...]]()
     for utterance in everyone:
         if lack := task.missing(utterance):
             left_out.lacking[lack] += 1
             continue
-        ask = Ask(rng_for(0, "askable", task.name, utterance.id), labels=labels, vocabulary=words)
+        ask = Ask(rng_for(0, "askable", task.name, utterance.id), labels=labels, **words._asdict())
         faults = task.faults(utterance, ask)
         for variant, reason in faults.items():
             name = f"{utterance.id}/{variant}" if variant else utterance.id
@@ -122,13 +133,13 @@ def askable(task: Task, corpus: Corpus, split: str, vocabulary: tuple[str, ...] 
     return Askable(usable, only, left_out)
 
 
-def applicable(task: Task, corpus: Corpus, split: str, vocabulary: tuple[str, ...] | None = None) -> Askable:
+def applicable(task: Task, corpus: Corpus, split: str, words: Words | None = None) -> Askable:
     """As `askable`, for a task that must be asked of some.
 
     Raises:
         CorpusError: If it can be asked of none, with what is missing or wrong.
     """
-    found = askable(task, corpus, split, vocabulary)
+    found = askable(task, corpus, split, words)
     if not found.utterances:
         raise NothingToAskError(corpus.name, split, task.name, found.left_out)
     return found

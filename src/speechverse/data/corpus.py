@@ -13,6 +13,7 @@ from typing import Any, Literal
 from speechverse.data.jsonl import length_or_fault, read_jsonl
 from speechverse.data.labels import as_label_sets, collect_labels
 from speechverse.data.manifest import read_json, read_manifest, write_manifest
+from speechverse.data.more_labels import MoreLabels
 from speechverse.errors import CorpusError, unknown_name
 from speechverse.files import write_text
 from speechverse.seeding import hash_seed
@@ -62,6 +63,10 @@ class Corpus:
         """Every key word of every utterance, as often as it occurs."""
         return tuple(word for utterance in self.utterances(split) for word in utterance.labels.get("keywords", ()))
 
+    def texts(self, split: str) -> tuple[str, ...]:
+        """What is said in every utterance in which something is."""
+        return tuple(utterance.text for utterance in self.utterances(split) if utterance.text)
+
     def with_validation(
         self,
         share: float,
@@ -90,6 +95,22 @@ class Corpus:
         sources[split] = [utterance for utterance in utterances if utterance.id not in held_out]
         sources["validation"] = [utterance for utterance in utterances if utterance.id in held_out]
         return Corpus(self.name, self.labels, self.description, self.skipped, sources)
+
+    def with_labels(self, path: Path) -> Corpus:
+        """This corpus with further labels for its utterances, wherever their audio lies.
+
+        Args:
+            path: JSONL: each line has labels for the utterance of its `id`, or for all of its `text`.
+
+        Raises:
+            CorpusError: If a line is wrong or contradicts a label that is there; lines for no utterance are let be.
+        """
+        joined = MoreLabels.read(path, self.labels)
+        sources: dict[str, Load | list[Utterance]] = {
+            split: lambda split=split: joined.to(self.utterances(split))  # type: ignore[misc]
+            for split in self._sources
+        }
+        return Corpus(self.name, {**joined.names, **self.labels}, self.description, self.skipped, sources)
 
     @classmethod
     def open(cls, folder: str | Path) -> Corpus:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
@@ -15,6 +16,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
 
 from speechverse.errors import CorpusError, TaskError, unknown_name
 from speechverse.tasks import LabelSet
@@ -36,6 +38,12 @@ def _named(value: str) -> str:
     return value
 
 
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("blank")
+    return value
+
+
 def _named_pair(pair: list[str]) -> list[str]:
     _named(pair[0])
     return pair
@@ -43,6 +51,15 @@ def _named_pair(pair: list[str]) -> list[str]:
 
 _NAME = TypeAdapter(Annotated[StrictStr, AfterValidator(_named)])
 _PAIR = Annotated[list[StrictStr], Field(min_length=2, max_length=2), AfterValidator(_named_pair)]
+
+
+class _Instruction(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+    instruction: Annotated[StrictStr, AfterValidator(_not_blank)]
+    answer: Annotated[StrictStr, AfterValidator(_not_blank)]
+    kind: NotRequired[StrictStr]
+
+
 _KINDS: dict[str, tuple[TypeAdapter, str]] = {
     **dict.fromkeys(("intent", "domain", "emotion", "sentiment", "accent"), (_NAME, "a string with a letter or digit")),
     "slots": (
@@ -51,6 +68,10 @@ _KINDS: dict[str, tuple[TypeAdapter, str]] = {
     ),
     "keywords": (TypeAdapter(list[StrictStr]), "a list of strings"),
     "translations": (TypeAdapter(dict[StrictStr, StrictStr]), 'an object {"de": "text", ...}'),
+    "instructions": (
+        TypeAdapter(list[_Instruction]),
+        'a list of {"instruction": "text", "answer": "text"}, each with a "kind" (a name) if it has one',
+    ),
     "num_speakers": (TypeAdapter(Annotated[StrictInt, Field(ge=0)]), "a whole number, 0 or more"),
     "is_speech": (TypeAdapter(StrictBool), "true or false"),
 }

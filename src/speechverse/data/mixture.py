@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from speechverse.data.asking import Askable, LeftOut, applicable, labels_for
+from speechverse.data.asking import Askable, LeftOut, Words, applicable, labels_for
 from speechverse.data.corpus import Corpus
 from speechverse.errors import RecipeError
 from speechverse.seeding import hash_seed, rng_for
@@ -26,6 +26,9 @@ from speechverse.types import Example, Utterance
 
 Rule = Literal["size", "sqrt"]
 _RULES: dict[str, Callable[[int], float]] = {"size": float, "sqrt": math.sqrt}
+_DRAWING = 2
+"""Rises when the same mixture draws other examples: 1 drew which of several questions to ask, and asked some twice."""
+
 _LARGEST_PASS = 100_000
 """Draws; resuming walks through the pass again from its start, so a pass is kept to about half a minute of walking."""
 
@@ -95,7 +98,7 @@ class _Source:
     askable: Askable
     walks: list[_Walk]
     labels: LabelSet | None
-    vocabulary: tuple[str, ...]
+    words: Words
 
     @property
     def utterances(self) -> list[Utterance]:
@@ -154,13 +157,17 @@ class Mixture:
         return np.concatenate(rows) if rows else np.empty((0, 3), dtype=np.int64)
 
     def example(self, draw: Draw) -> Example:
-        """Renders a draw; wording, labels and keywords are a hash of seed, cycle, utterance and task."""
+        """Renders a draw; wording, labels and keywords are a hash of seed, cycle, utterance and task.
+
+        Of a task with several questions about an utterance, each is asked once before one is asked again.
+        """
         source = self.sources[draw.item]
         utterance = source.utterances[draw.utterance]
         rng = rng_for(self.seed, "example", draw.cycle, source.name, utterance.id)
-        ask = Ask(rng, labels=source.labels, vocabulary=source.vocabulary, reworded=self.reworded)
-        only = source.askable.only.get(utterance.id)
-        return source.task.render(utterance, ask, rng.choice(only) if only else None)
+        ask = Ask(rng, labels=source.labels, reworded=self.reworded, **source.words._asdict())
+        variants = source.askable.variants(source.task, utterance)
+        first = hash_seed(self.seed, "variant", source.name, utterance.id)
+        return source.task.render(utterance, ask, variants[(first + draw.cycle) % len(variants)])
 
     def loss_weight(self, draw: Draw) -> float:
         return self.items[draw.item].loss_weight
@@ -173,7 +180,7 @@ class Mixture:
     @cached_property
     def digest(self) -> str:
         """Changes whenever other examples would be drawn, or in another order."""
-        digest = hashlib.sha256(repr((self.seed, self.draws_per_pass, self.shares)).encode())
+        digest = hashlib.sha256(repr((_DRAWING, self.seed, self.draws_per_pass, self.shares)).encode())
         if self.reworded:
             digest.update(f"reworded {self.reworded}".encode())
         for item, source in zip(self.items, self.sources, strict=True):
@@ -206,12 +213,12 @@ def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:
     if not items:
         raise RecipeError("a mixture needs at least one item (corpus, split, task)")
     sources = []
-    vocabularies: dict[tuple[int, str], tuple[str, ...]] = {}
+    words: dict[tuple[int, str], Words] = {}
     for item in items:
         key = (id(item.corpus), item.split)
-        if key not in vocabularies:
-            vocabularies[key] = item.corpus.keywords(item.split)
-        sources.append(_source(item, vocabularies[key]))
+        if key not in words:
+            words[key] = Words.of(item.corpus, item.split)
+        sources.append(_source(item, words[key]))
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:
@@ -219,12 +226,12 @@ def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:
     return sources
 
 
-def _source(item: MixtureItem, vocabulary: tuple[str, ...]) -> _Source:
+def _source(item: MixtureItem, words: Words) -> _Source:
     task = get_task(item.task) if isinstance(item.task, str) else item.task
-    found = applicable(task, item.corpus, item.split, vocabulary)
+    found = applicable(task, item.corpus, item.split, words)
     name = f"{item.corpus.name}/{item.split}/{task.name}"
     walks = _walks(name, _groups(name, task, found.utterances, item.balanced))
-    return _Source(name, task, found, walks, labels_for(task, item.corpus), vocabulary)
+    return _Source(name, task, found, walks, labels_for(task, item.corpus), words)
 
 
 def _walks(name: str, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> list[_Walk]:

@@ -229,8 +229,7 @@ class _Run:
     def ask(self, corpus: Corpus) -> Asked:
         """The examples of each task that can be asked."""
         settings, asked = self.settings, []
-        corpus.utterances(settings.split)
-        names = task_names() if settings.tasks == "all" else settings.tasks
+        names = task_names(corpus.utterances(settings.split)) if settings.tasks == "all" else settings.tasks
         for task in map(get_task, dict.fromkeys(names)):
             try:
                 rendered = render_split(

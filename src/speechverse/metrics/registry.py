@@ -31,6 +31,7 @@ METRICS: dict[str, Metric] = {
             signature=text.wer_signature,
         ),
         Metric("bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature),
+        Metric("chrf", "chrF", text.character_ngram_counts, text.chrf, percent=False, signature=text.chrf_signature),
         Metric("accuracy", "accuracy", classes.hits, classes.mean),
         Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
         Metric("uar", "UAR", classes.hits_per_class, classes.mean_recall),

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_CHRF_BETA = 2
+"""How much recall counts beside precision."""
+
+
 def word_errors(predictions: Sequence[Any], references: Sequence[Any], languages: Languages) -> np.ndarray:
     """Word errors and true words of each example after normalising both sides, shape (N, 2)."""
     return _errors("process_words", str.split, predictions, references, languages)
@@ -63,6 +67,36 @@ def bleu(sums: np.ndarray) -> np.ndarray:
 def bleu_signature() -> str:
     """The signature line of sacrebleu."""
     scorer = _bleu()
+    scorer.num_refs = 1
+    return str(scorer.get_signature())
+
+
+def character_ngram_counts(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """The sufficient statistics of sacrebleu's chrF: n-grams of either side and matching, by order, shape (N, 18)."""
+    import numpy as np
+
+    scorer = import_eval("sacrebleu").CHRF()
+    rows = scorer._extract_corpus_statistics([_text(prediction) for prediction in predictions], [list(references)])
+    return np.asarray(rows, dtype=np.float64)
+
+
+def chrf(sums: np.ndarray) -> np.ndarray:
+    """Gives chrF in points from summed statistics, shape (..., 18) to (...), by sacrebleu's formula."""
+    import numpy as np
+
+    answered, wanted, matching = (sums[..., start::3] for start in range(3))
+    counted = (answered > 0) & (wanted > 0)  # sacrebleu's effective order: what both sides are long enough for
+    orders = np.maximum(counted.sum(axis=-1), 1)
+    precision, recall = (
+        np.where(counted, matching / np.maximum(of, 1), 0.0).sum(axis=-1) / orders for of in (answered, wanted)
+    )
+    weighed = _CHRF_BETA**2
+    return 100 * (1 + weighed) * precision * recall / np.maximum(weighed * precision + recall, 1e-16)
+
+
+def chrf_signature() -> str:
+    """The signature line of sacrebleu."""
+    scorer = import_eval("sacrebleu").CHRF()
     scorer.num_refs = 1
     return str(scorer.get_signature())
 

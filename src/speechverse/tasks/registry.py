@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 from speechverse.errors import TaskError, unknown_name
 from speechverse.tasks.task import Task
+from speechverse.types import Utterance
 
 TASKS: dict[str, str] = {
     "asr": "speechverse.tasks.asr:ASR",
@@ -25,12 +27,18 @@ TASKS: dict[str, str] = {
 }
 """Every built-in task, as `name: "module:VALUE"`, in the order tables show them."""
 
+OF_OWN_LABELS: dict[str, str] = {"follow": "speechverse.tasks.follow:FOLLOW"}
+"""Built-in tasks beside the paper's eleven: "all tasks" has them only where a corpus has the labels they ask for."""
+
+_BUILT_IN = TASKS | OF_OWN_LABELS
 _user_tasks: dict[str, tuple[str, Task]] = {}
 
 
-def task_names() -> tuple[str, ...]:
-    """Names of the built-in tasks and of those loaded from users' files."""
-    return (*TASKS, *_user_tasks)
+def task_names(utterances: Iterable[Utterance] = ()) -> tuple[str, ...]:
+    """Names of the paper's tasks, of others that one of the utterances has the labels for, and of users' own."""
+    others = {name: get_task(name) for name in OF_OWN_LABELS}
+    found = {name for utterance in utterances for name, task in others.items() if task.applies_to(utterance)}
+    return (*TASKS, *(name for name in OF_OWN_LABELS if name in found), *_user_tasks)
 
 
 def get_task(name: str) -> Task:
@@ -46,11 +54,12 @@ def get_task(name: str) -> Task:
         return load_user_task(name)
     if name in _user_tasks:
         return _user_tasks[name][1]
-    if name not in TASKS:
-        raise TaskError(f"{unknown_name('task', name, task_names())}; a task of your own is given as my_tasks.py:NAME")
-    module, _, attribute = TASKS[name].partition(":")
+    if name not in _BUILT_IN:
+        known = (*task_names(), *OF_OWN_LABELS)
+        raise TaskError(f"{unknown_name('task', name, known)}; a task of your own is given as my_tasks.py:NAME")
+    module, _, attribute = _BUILT_IN[name].partition(":")
     task = getattr(importlib.import_module(module), attribute)
-    assert task.name == name, f"{TASKS[name]} calls itself '{task.name}', the registry '{name}'"
+    assert task.name == name, f"{_BUILT_IN[name]} calls itself '{task.name}', the registry '{name}'"
     return task
 
 
@@ -88,7 +97,7 @@ def _run_file(path: Path) -> ModuleType:
 
 
 def _register(task: Task, source: str) -> Task:
-    taken_by = TASKS.get(task.name) or _user_tasks.get(task.name, (source,))[0]
+    taken_by = _BUILT_IN.get(task.name) or _user_tasks.get(task.name, (source,))[0]
     if taken_by != source:
         raise TaskError(f"the name '{task.name}' of {source} is taken by {taken_by}; give your task another name")
     _user_tasks[task.name] = (source, task)

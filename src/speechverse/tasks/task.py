@@ -49,6 +49,7 @@ class Ask:
         describe: Probability that listed labels carry their descriptions.
         vocabulary: Keywords of the corpus for questions about words that are not said. Pass them as often as they
             occur: drawn evenly, rare words would give the answer "no" away. A tuple, for it is read only once.
+        texts: What is said in the corpus, for questions about any words. A tuple, for it is read only once.
         reworded: Probability that words of the instruction are replaced by others of like meaning.
     """
 
@@ -59,6 +60,7 @@ class Ask:
     max_listed: int = 16
     describe: float = 0.25
     vocabulary: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     reworded: float = 0.0
 
 

@@ -101,6 +101,10 @@ class CorpusSection(Section):
     labels: dict[str, dict[str, str]] | None = Field(
         default=None, description="Of a JSONL corpus: label field → {name: description}; read off the data if absent."
     )
+    more_labels: str | None = Field(
+        default=None,
+        description="JSONL of further labels for its clips, each line by 'id', or by 'text' for all that say it.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> CorpusSection:

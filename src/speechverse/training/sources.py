@@ -200,9 +200,11 @@ def _refuse_unspellable(stage: StageSection, items: list[MixtureItem]) -> None:
 
 def _open(name: str, section: CorpusSection, max_bad_share: float) -> Corpus:
     if section.path is not None:
-        return replace(Corpus.open(section.path), name=name)
-    assert section.jsonl is not None  # the recipe's types have seen to it
-    return Corpus.from_jsonl(name, section.jsonl, section.labels, max_bad_share=max_bad_share)
+        corpus = replace(Corpus.open(section.path), name=name)
+    else:
+        assert section.jsonl is not None  # the recipe's types have seen to it
+        corpus = Corpus.from_jsonl(name, section.jsonl, section.labels, max_bad_share=max_bad_share)
+    return corpus if section.more_labels is None else corpus.with_labels(Path(section.more_labels))
 
 
 def _mixture_lines(mixture: Mixture) -> list[str]:

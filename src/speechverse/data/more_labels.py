@@ -1,0 +1,81 @@
+"""Labels from another file for utterances that are there already: joined by id, or by what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from speechverse.data.labels import check_names, gather_names, normalise_labels
+from speechverse.data.lines import Lines
+from speechverse.errors import CorpusError
+from speechverse.tasks import LabelSet
+from speechverse.types import Origin, Utterance
+
+_OWN_KEYS = ("id", "text", "split", "audio", "start", "duration", "speaker", "language", "voice")
+"""Keys of a line that are no labels, whether it comes from a corpus or from sentences to be spoken."""
+
+
+@dataclass
+class MoreLabels:
+    """Labels by id and by text.
+
+    Attributes:
+        path: Where they were read.
+        by_id: Of one utterance each.
+        by_text: Of all utterances that say it.
+        names: Label sets of fields that the corpus has none for.
+    """
+
+    path: Path
+    by_id: dict[str, dict[str, Any]] = field(default_factory=dict)
+    by_text: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: Mapping[str, LabelSet] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path, known: Mapping[str, LabelSet]) -> MoreLabels:
+        """Reads a file whose label names keep to the sets that are known.
+
+        Raises:
+            CorpusError: If the file is missing, or lines are wrong.
+        """
+        read, placed = cls(path), list[tuple[Mapping[str, Any], str]]()
+        lines = Lines.read(path)
+
+        def use(number: int, entry: dict[str, Any]) -> None:
+            labels = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
+            check_names(labels, known)
+            read._keep(entry, labels)
+            placed.append((labels, str(Origin(path, number))))
+
+        lines.each(use)
+        if lines.faults:
+            raise lines.refusal("cannot be joined to a corpus")
+        read.names = {name: found for name, found in gather_names(placed).items() if name not in known}
+        return read
+
+    def _keep(self, entry: Mapping[str, Any], labels: dict[str, Any]) -> None:
+        key, table = ("id", self.by_id) if entry.get("id") is not None else ("text", self.by_text)
+        if not isinstance(entry.get(key), str):
+            raise ValueError("has neither an 'id' nor a 'text' to join it by")
+        if table.setdefault(entry[key], labels) != labels:
+            raise ValueError(f"has other labels than an earlier line of the same {key}")
+
+    def to(self, utterances: Iterable[Utterance]) -> list[Utterance]:
+        """The utterances with their further labels.
+
+        Raises:
+            CorpusError: If one has another value of such a label already.
+        """
+        return [self._joined(utterance) for utterance in utterances]
+
+    def _joined(self, utterance: Utterance) -> Utterance:
+        found = {**self.by_text.get(utterance.text or "", {}), **self.by_id.get(utterance.id, {})}
+        for name, value in found.items():
+            if utterance.labels.get(name, value) != value:
+                raise CorpusError(
+                    f"{self.path} says {name} = {value!r} of '{utterance.id}', which has {utterance.labels[name]!r} "
+                    f"({utterance.place}); leave '{name}' out of one of them"
+                )
+        return replace(utterance, labels={**utterance.labels, **found}) if found else utterance

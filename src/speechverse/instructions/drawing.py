@@ -1,0 +1,94 @@
+"""Which lines are asked which instructions: drawn from a list of many kinds, by a hash of seed and text."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from speechverse.instructions.known import KNOWN, words_of
+from speechverse.seeding import hash_seed, rng_for
+from speechverse.yaml_files import parse_yaml
+
+_SHORTEST = 3
+"""Words of a text that is asked anything."""
+
+_SHORTEST_READ = 6
+"""Words of a text that the LLM is given: of fewer, a small one talks about other things."""
+
+_ODD = frozenset({"word", "digit", "digits", "number", "spelling"})
+"""Strata of lines that are no sentences, nor parts of one."""
+
+_FRAGMENTS = frozenset({"phrase", "gloss"})
+"""Strata of lines that are parts of a sentence: the LLM is not given them."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An instruction about a line.
+
+    Attributes:
+        text: What is said.
+        kind: Of the instruction.
+        instruction: In words.
+        answer: The right answer; None where the LLM is to give it.
+    """
+
+    text: str
+    kind: str
+    instruction: str
+    answer: str | None = None
+
+
+@cache
+def kinds() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """`read` (by the LLM) and `known` (by a program) → kind → its wordings, from instructions.yaml."""
+    text = (files("speechverse.instructions") / "instructions.yaml").read_text(encoding="utf-8")
+    return {who: {kind: tuple(said) for kind, said in of.items()} for who, of in parse_yaml(text).items()}
+
+
+def can_be_asked(line: Mapping[str, Any]) -> bool:
+    """Whether a line has words enough to be asked anything about."""
+    return line.get("stratum") not in _ODD and len(words_of(line["text"])) >= _SHORTEST
+
+
+def draw_lines(lines: Sequence[Mapping[str, Any]], limit: int | None, seed: int) -> list[Mapping[str, Any]]:
+    """The lines to ask about, in their order; at most so many, chosen by hash: fewer are among more."""
+    some = [line for line in lines if can_be_asked(line)]
+    if limit is None or limit >= len(some):
+        return some
+    places = sorted(range(len(some)), key=lambda place: hash_seed(seed, "line", some[place]["text"]))
+    return [some[place] for place in sorted(places[:limit])]
+
+
+def draw_instructions(line: Mapping[str, Any], count: int, seed: int, read_share: float) -> list[Asked]:
+    """Instructions about one line, each of another kind.
+
+    Args:
+        line: Its `text`; a `stratum` that names parts of sentences keeps the LLM from being asked.
+        count: How many.
+        seed: The same seed and text are asked the same.
+        read_share: Probability that an instruction is one the LLM answers, where the text is for it.
+    """
+    text = line["text"]
+    rng = rng_for(seed, "instructions", text)
+    readable = line.get("stratum") not in _FRAGMENTS and len(words_of(text)) >= _SHORTEST_READ
+    remaining = {who: _shuffled(rng, kinds()[who]) for who in ("read", "known") if who == "known" or readable}
+    drawn: list[Asked] = []
+    while len(drawn) < count and any(remaining.values()):
+        who = "read" if rng.random() < read_share else "known"
+        if not remaining.get(who):
+            who = next(other for other in remaining if remaining[other])
+        kind = remaining[who].pop()
+        instruction = rng.choice(kinds()[who][kind])
+        answer = KNOWN[kind](text) if who == "known" else None
+        if who == "read" or answer is not None:
+            drawn.append(Asked(text, kind, instruction, answer))
+    return drawn
+
+
+def _shuffled(rng: random.Random, names: Mapping[str, Any]) -> list[str]:
+    return rng.sample(sorted(names), len(names))

@@ -1,0 +1,86 @@
+"""What of an LLM's answers can be learnt from: a whole sentence that does as it is told and speaks of the line."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from speechverse.instructions.drawing import Asked
+from speechverse.instructions.known import words_of
+from speechverse.stop_words import STOP_WORDS
+from speechverse.types import Answer
+
+_SENTENCE = re.compile(r".*?[.!?][\"'”’)]*(?=\s|$)")
+_ABOUT_THE_TASK = re.compile(
+    r"\b(as an ai|language model|chatbot|i'?m sorry|i can('|no)t (assist|help|provide)|please provide|not sure what|"
+    r"(provided|given|original|reworded|revised|rewritten|this|the) (text|sentence|statement|phrase|topic|transcript|"
+    r"audio|version|meaning)|classic example|metaphor\w*|grammatical|idiomatic|rhetorical|letter here)\b"
+    r"|^(sure|certainly|here('s| is| are)|what a (great|delightful|wonderful|fantastic) (question|response))\b"
+    r"|[*#\[\]{}<>|]",
+    re.IGNORECASE,
+)
+_MAY_SAY_IT_AGAIN = frozenset({"summary"})
+_MUST_ASK = frozenset({"follow_up", "question"})
+_LONGEST_HEADLINE = 12
+_MOST_REPEATS = 2
+"""Times that three words in a row may stand in an answer."""
+_STEM = 4
+"""Letters that two words of one stem share."""
+
+
+def usable(asked: Asked, made: Answer) -> tuple[str, str]:
+    """The first sentence of an answer, and why it is not to be learnt: one of the two is empty."""
+    if made.ended == "loop":
+        return "", "turned in circles"
+    line, _, rest = made.text.strip().partition("\n")
+    whole = _SENTENCE.match(line)
+    if whole is None and made.cut and not rest:
+        return "", "cut before a sentence was whole"
+    text = whole[0].strip() if whole else line.strip()
+    reason = next((reason for reason, holds in _FAULTS.items() if holds(asked, text)), "")
+    return ("", reason) if reason else (text, "")
+
+
+def _is_empty(asked: Asked, text: str) -> bool:
+    return not words_of(text)
+
+
+def _repeats_itself(asked: Asked, text: str) -> bool:
+    words = _lower(text)
+    threes = Counter(zip(words, words[1:], words[2:], strict=False))
+    return max(threes.values(), default=0) > _MOST_REPEATS or len(set(words)) < len(words) / 2
+
+
+def _is_about_the_task(asked: Asked, text: str) -> bool:
+    return bool(_ABOUT_THE_TASK.search(text)) or _lower(asked.instruction) == _lower(text)
+
+
+def _repeats_the_line(asked: Asked, text: str) -> bool:
+    return asked.kind not in _MAY_SAY_IT_AGAIN and _lower(text) == _lower(asked.text)
+
+
+def _does_something_else(asked: Asked, text: str) -> bool:
+    if asked.kind in _MUST_ASK:
+        return not text.rstrip("\"'”’) ").endswith("?")
+    return asked.kind == "headline" and len(words_of(text)) > _LONGEST_HEADLINE
+
+
+def _speaks_of_something_else(asked: Asked, text: str) -> bool:
+    """Whether it shares no word, or stem, with the line; words that tell nothing aside."""
+    said, answered = ({word[:_STEM] for word in _lower(of) if word not in STOP_WORDS} for of in (asked.text, text))
+    return not said & answered
+
+
+_FAULTS: Mapping[str, Callable[[Asked, str], bool]] = {
+    "empty": _is_empty,
+    "repeats itself": _repeats_itself,
+    "talks about the task": _is_about_the_task,
+    "repeats the line": _repeats_the_line,
+    "does something else": _does_something_else,
+    "speaks of something else": _speaks_of_something_else,
+}
+
+
+def _lower(text: str) -> list[str]:
+    return [word.lower() for word in words_of(text)]
