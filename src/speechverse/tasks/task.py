@@ -13,6 +13,7 @@ from speechverse.metrics.types import UNPARSED
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
+from speechverse.tasks.renaming import renamed
 from speechverse.tasks.rewording import reworded
 from speechverse.types import Example, Utterance
 
@@ -51,6 +52,7 @@ class Ask:
             occur: drawn evenly, rare words would give the answer "no" away. A tuple, for it is read only once.
         texts: What is said in the corpus, for questions about any words. A tuple, for it is read only once.
         reworded: Probability that words of the instruction are replaced by others of like meaning.
+        renamed: Probability that in training the labels of a closed task are listed, and answered, under other names.
     """
 
     rng: random.Random
@@ -62,6 +64,7 @@ class Ask:
     vocabulary: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     reworded: float = 0.0
+    renamed: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +186,11 @@ class Task:
         labels = self.label_set(ask.labels)
         choices = labels.names if labels else None
         target, reference = self._right_answer(utterance, fields, variant, choices)
+        if labels is not None and template is None and self._renames(ask):
+            labels, names = renamed(labels, ask.rng)
+            template = ask.rng.choice(self._listing(ask))
+            target = reference = names[target]
+            choices = labels.names
         return Example(
             id="/".join(part for part in (utterance.id, self.name, variant) if part),
             utterance=utterance,
@@ -193,6 +201,14 @@ class Task:
             choices=choices,
             group=variant,
         )
+
+    def _renames(self, ask: Ask) -> bool:
+        """Whether to give the labels other names this once: they must be listed, for nothing else tells them."""
+        wanted = ask.training and self.constraint is OneOf and ask.renamed > 0 and ask.rng.random() < ask.renamed
+        return wanted and bool(self._listing(ask))
+
+    def _listing(self, ask: Ask) -> list[str]:
+        return [wording for wording in self.prompts.wordings(ask.wording) if "labels" in placeholders(wording)]
 
     def label_set(self, inventory: LabelSet | None) -> LabelSet | None:
         """The labels in force: the corpus's inventory, with the task's own descriptions where it has none."""

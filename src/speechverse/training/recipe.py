@@ -166,6 +166,10 @@ class DataSection(Section):
         default=1.0,
         description="Mixture weights are raised to 1/temperature: 2 takes the square root, large evens them out.",
     )
+    renamed: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0,
+        description="Share of a closed task's examples whose labels are listed, and answered, under other names.",
+    )
     reworded: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.0,
         description="Probability that words of an instruction are replaced by others of like meaning (English ones).",

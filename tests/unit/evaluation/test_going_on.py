@@ -284,23 +284,23 @@ def test_each_task_that_can_is_measured_and_each_that_cannot_is_a_row_that_says_
     settings = replace(SETTINGS, tasks="all", systems=("speechverse",))
     evaluate(*loaded, bare(corpus), settings, output=tmp_path)
     results = load_results(tmp_path)
-    assert [report.name for report in results.tasks] == ["asr"]
+    assert [report.name for report in results.tasks] == ["asr", "kws"]
     why = {left.name: left.reason for left in results.not_measured}
-    assert len(why) == 10 and "it has no label 'intent'" in why["ic"] and "no clip has 'keywords'" in why["kws"]
-    assert not_measured_table(results).row_count == 10
+    assert len(why) == 9 and "it has no label 'intent'" in why["ic"]
+    assert not_measured_table(results).row_count == 9
     page = write_report(tmp_path).read_text()
-    assert "no clip has &#x27;keywords&#x27;" in page and "Keyword search (kws)" in page
+    assert "it has no label &#x27;intent&#x27;" in page and "Intent classification (ic)" in page
 
 
 def test_a_task_that_was_asked_for_and_cannot_be_measured_is_a_row_too(loaded, corpus):
-    results = evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("asr", "kws"), systems=("speechverse",)))
+    results = evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("asr", "ic"), systems=("speechverse",)))
     assert [report.name for report in results.tasks] == ["asr"]
-    assert [left.name for left in results.not_measured] == ["kws"]
+    assert [left.name for left in results.not_measured] == ["ic"]
 
 
 def test_only_if_no_task_can_be_measured_the_evaluation_is_refused_with_every_reason(loaded, corpus):
-    with pytest.raises(CorpusError, match=r"(?s)no task can be measured.*kws: .*no clip has 'keywords'.*ic: none of 5"):
-        evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("kws", "ic")))
+    with pytest.raises(CorpusError, match=r"(?s)no task can be measured.*kwe: none of 5 .*ic: none of 5"):
+        evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("kwe", "ic")))
 
 
 def test_a_label_a_task_cannot_use_names_file_line_and_task_and_costs_that_task_that_line(loaded, corpus):

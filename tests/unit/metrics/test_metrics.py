@@ -10,6 +10,7 @@ from speechverse.metrics import METRICS, UNPARSED, get_metric, score
 PERFECT = {
     "wer": ["turn on the radio", "stop"],
     "bleu": ["spiele musik", "mach das licht in der küche an"],
+    "chrf": ["The bird has left its cage.", "PLAY MORE JAZZ"],
     "keyword_f1": [("radio", "kitchen"), ()],
     "slu_f1": [(("room", "kitchen"), ("time", "now")), ()],
     "sd_f1": [(("room", "kitchen"), ("room", "hall")), ()],
@@ -52,6 +53,14 @@ def test_bleu_is_sacrebleus() -> None:
     true = ["mach das licht in der küche an", "wie spät ist es jetzt in berlin", "spiele ein lied"]
     assert value("bleu", said, true) == pytest.approx(sacrebleu.corpus_bleu(said, [true]).score)
     assert get_metric("bleu").signature().startswith("nrefs:1|")
+
+
+def test_chrf_is_sacrebleus() -> None:
+    sacrebleu = pytest.importorskip("sacrebleu")
+    said = ["The bird left.", "PLAY SOME JAZZ", "", "cage"]
+    true = ["The bird has left its cage.", "PLAY MORE JAZZ", "no", "cage"]
+    assert value("chrf", said, true) == pytest.approx(sacrebleu.corpus_chrf(said, [true]).score)
+    assert get_metric("chrf").signature().startswith("nrefs:1|")
 
 
 def test_uar_weighs_classes_alike() -> None:

@@ -1,0 +1,160 @@
+"""What lines are asked, what a program answers, which of an LLM's answers are learnt, and the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from speechverse.cli import build_app
+from speechverse.instructions import Asked, draw_instructions, draw_lines, kinds
+from speechverse.instructions import made as making
+from speechverse.instructions.known import KNOWN
+from speechverse.instructions.usable import usable
+from speechverse.types import Answer
+
+TEXT = "The canary didn't escape from its cage."
+LINES = [
+    {"text": TEXT, "stratum": "wordnet"},
+    {"text": "Remind me of the oven in six hours, please.", "stratum": "grammar", "intent": "set_timer"},
+    {"text": "A very large red fish of warm seas.", "stratum": "gloss"},
+    {"text": "Seven.", "stratum": "digit"},
+    {"text": "S, T, A, R, B, O, A, R, D.", "stratum": "spelling"},
+]
+
+
+def test_the_list_is_varied_and_each_known_kind_has_its_program() -> None:
+    wordings = [wording for of in kinds().values() for said in of.values() for wording in said]
+    assert len(set(wordings)) == len(wordings) >= 60
+    assert sum(map(len, kinds().values())) >= 15
+    assert set(kinds()["known"]) == set(KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("first_word", "The"),
+        ("last_word", "cage"),
+        ("second_word", "canary"),
+        ("first_words", "The canary didn't"),
+        ("num_words", "Seven"),
+        ("letters_last", "Four"),
+        ("capitals", "THE CANARY DIDN'T ESCAPE FROM ITS CAGE."),
+        ("lower_case", "the canary didn't escape from its cage"),
+        ("spelled_first", "t-h-e"),
+        ("spelled_last", "c-a-g-e"),
+        ("is_question", "Statement"),
+        ("longest_word", None),
+        ("shortest_word", None),
+        ("quoted", f'"{TEXT}"'),
+        ("comma_list", "the, canary, didn't, escape, from, its, cage"),
+        ("snake_case", "the_canary_didn't_escape_from_its_cage"),
+        ("twice", f"{TEXT} {TEXT}"),
+        ("backwards", "cage its from escape didn't canary the"),
+    ],
+)
+def test_what_a_program_knows(kind: str, answer: str | None) -> None:
+    assert KNOWN[kind](TEXT) == answer
+
+
+def test_a_tie_or_a_long_text_has_no_answer_rather_than_a_wrong_one() -> None:
+    assert KNOWN["longest_word"]("A bird sings") == "sings" and KNOWN["shortest_word"]("A bird sings") == "A"
+    assert KNOWN["is_question"]('He asked: "Why?"') == "Question"
+    long = " ".join(["word"] * 16)
+    assert all(KNOWN[kind](long) is None for kind in ("num_words", "backwards", "twice", "comma_list", "snake_case"))
+
+
+def test_what_is_drawn_depends_on_seed_and_text_alone() -> None:
+    drawn = draw_instructions(LINES[0], 6, 1, 0.5)
+    assert drawn == draw_instructions(LINES[0], 6, 1, 0.5) != draw_instructions(LINES[0], 6, 2, 0.5)
+    assert len({asked.kind for asked in drawn}) == 6
+    assert [asked.answer is None for asked in drawn] == [asked.kind in kinds()["read"] for asked in drawn]
+
+
+def test_words_digits_and_spelling_are_not_asked_and_fragments_not_by_the_llm() -> None:
+    assert draw_lines(LINES, None, 1) == LINES[:3]
+    assert [line for line in draw_lines(LINES, 2, 1) if line in draw_lines(LINES, 1, 1)] == draw_lines(LINES, 1, 1)
+    assert all(asked.answer for asked in draw_instructions(LINES[2], 10, 1, 1.0))
+    assert len(draw_instructions(LINES[0], 100, 1, 1.0)) > len(kinds()["read"]), "then the program's"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "ended", "learnt", "why"),
+    [
+        (
+            "formal",
+            "The canary did not leave its cage. It is a bird and",
+            "length",
+            "The canary did not leave its cage.",
+            "",
+        ),
+        (
+            "formal",
+            "The bird remained in its cage.\n\nThis is a formal sentence.",
+            "end",
+            "The bird remained in its cage.",
+            "",
+        ),
+        ("formal", "The canary remained in the", "length", "", "cut before a sentence was whole"),
+        ("formal", "the canary the canary", "loop", "", "turned in circles"),
+        ("formal", "A cage, a cage, a cage, a cage, a cage.", "end", "", "repeats itself"),
+        ("reply", "The original sentence is about a cage.", "end", "", "talks about the task"),
+        ("reply", "The canary didn't escape from its cage!", "end", "", "repeats the line"),
+        ("summary", "The canary didn't escape from its cage.", "end", "The canary didn't escape from its cage.", ""),
+        ("reply", "I like to swim in the sea.", "end", "", "speaks of something else"),
+        ("follow_up", "The cage was locked.", "end", "", "does something else"),
+        ("follow_up", "Was the cage locked?", "end", "Was the cage locked?", ""),
+        ("headline", "...", "end", "", "empty"),
+    ],
+)
+def test_only_a_whole_sentence_that_does_as_told_is_learnt(kind, text, ended, learnt, why) -> None:
+    assert usable(Asked(TEXT, kind, "Do it."), Answer(text, ended=ended)) == (learnt, why)
+
+
+@pytest.fixture
+def run(tmp_path: Path, checkpoint: Path):
+    def made(source: Path, *options: str) -> Any:
+        arguments = ["instructions", str(source), str(tmp_path / "out.jsonl"), "--model", str(checkpoint), *options]
+        return CliRunner().invoke(build_app(), [*arguments, "--device", "cpu"], catch_exceptions=False)
+
+    return made
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    (tmp_path / "lines.jsonl").write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    return tmp_path / "lines.jsonl"
+
+
+def test_the_command_labels_lines_and_says_what_was_dropped(run, lines, tmp_path) -> None:
+    result = run(lines, "--max-new-tokens", "4", "--each", "4", "--read-share", "0.3")
+    assert "3 lines, 12 instructions; the LLM answers " in result.output and "dropped: " in result.output
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in written] == [line["text"] for line in LINES[:3]]
+    assert written[1]["intent"] == "set_timer", "labels are kept"
+    for line in written:
+        for pair in line["instructions"]:
+            assert pair["answer"] == KNOWN[pair["kind"]](line["text"]), "what a random LLM says is not learnt"
+
+
+def test_what_was_answered_is_not_answered_again_and_gives_the_same(run, lines, tmp_path, monkeypatch) -> None:
+    given = ["--max-new-tokens", "4", "--read-share", "1.0"]
+    run(lines, *given)
+    first = (tmp_path / "out.jsonl").read_bytes()
+    monkeypatch.setattr(making, "answer_questions", lambda *_: pytest.fail("asked again"))
+    run(lines, *given)
+    assert (tmp_path / "out.jsonl").read_bytes() == first
+
+
+def test_lines_that_are_none_are_refused(run, tmp_path) -> None:
+    from speechverse.errors import CorpusError, UserError
+
+    (tmp_path / "wrong.jsonl").write_text('{"sentence": "No text here."}\n')
+    with pytest.raises(CorpusError, match="line 1: has no 'text'; it has sentence"):
+        run(tmp_path / "wrong.jsonl")
+    (tmp_path / "short.jsonl").write_text('{"text": "Seven."}\n')
+    with pytest.raises(UserError, match="no sentences of three words"):
+        run(tmp_path / "short.jsonl")
