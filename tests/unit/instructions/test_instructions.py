@@ -130,8 +130,8 @@ def lines(tmp_path: Path) -> Path:
 
 
 def test_the_command_labels_lines_and_says_what_was_dropped(run, lines, tmp_path) -> None:
-    result = run(lines, "--max-new-tokens", "4", "--each", "4", "--read-share", "0.3")
-    assert "3 lines, 12 instructions; the LLM answers " in result.output and "dropped: " in result.output
+    result = run(lines, "--max-new-tokens", "4", "--each", "10", "--read-share", "0.5")
+    assert "3 lines, 30 instructions; the LLM answers " in result.output and "dropped: " in result.output
     written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [line["text"] for line in written] == [line["text"] for line in LINES[:3]]
     assert written[1]["intent"] == "set_timer", "labels are kept"
