@@ -23,7 +23,7 @@ _ODD = frozenset({"word", "digit", "digits", "number", "spelling"})
 """Strata of lines that are no sentences, nor parts of one."""
 
 _FRAGMENTS = frozenset({"phrase", "gloss"})
-"""Strata of lines that are parts of a sentence: the LLM is not given them."""
+"""Strata of lines that are parts of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,41 @@ class Asked:
         kind: Of the instruction.
         instruction: In words.
         answer: The right answer; None where the LLM is to give it.
+        system: The system turn behind which the LLM reads the text alone; None where it reads text and instruction.
     """
 
     text: str
     kind: str
     instruction: str
     answer: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of instruction: its wordings, and the system turn that has the LLM do it, if one helps."""
+
+    wordings: tuple[str, ...]
+    system: str | None = None
 
 
 @cache
-def kinds() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-    """`read` (by the LLM) and `known` (by a program) → kind → its wordings, from instructions.yaml."""
-    text = (files("speechverse.instructions") / "instructions.yaml").read_text(encoding="utf-8")
-    return {who: {kind: tuple(said) for kind, said in of.items()} for who, of in parse_yaml(text).items()}
+def kinds() -> Mapping[str, Mapping[str, Kind]]:
+    """`read` (by the LLM) and `known` (by a program) → name → kind, from instructions.yaml."""
+    listed = parse_yaml((files("speechverse.instructions") / "instructions.yaml").read_text(encoding="utf-8"))
+    read = {name: Kind(tuple(of["wordings"]), of.get("system")) for name, of in listed["read"].items()}
+    return {"read": read, "known": {name: Kind(tuple(wordings)) for name, wordings in listed["known"].items()}}
 
 
 def can_be_asked(line: Mapping[str, Any]) -> bool:
     """Whether a line has words enough to be asked anything about."""
     return line.get("stratum") not in _ODD and len(words_of(line["text"])) >= _SHORTEST
+
+
+def is_readable(line: Mapping[str, Any]) -> bool:
+    """Whether a small LLM may be given a line: a whole sentence, and no question, which it would rather answer."""
+    text = line["text"]
+    return line.get("stratum") not in _FRAGMENTS and "?" not in text and len(words_of(text)) >= _SHORTEST_READ
 
 
 def draw_lines(lines: Sequence[Mapping[str, Any]], limit: int | None, seed: int) -> list[Mapping[str, Any]]:
@@ -75,18 +92,18 @@ def draw_instructions(line: Mapping[str, Any], count: int, seed: int, read_share
     """
     text = line["text"]
     rng = rng_for(seed, "instructions", text)
-    readable = line.get("stratum") not in _FRAGMENTS and len(words_of(text)) >= _SHORTEST_READ
-    remaining = {who: _shuffled(rng, kinds()[who]) for who in ("read", "known") if who == "known" or readable}
+    remaining = {who: _shuffled(rng, kinds()[who]) for who in ("read", "known") if who == "known" or is_readable(line)}
     drawn: list[Asked] = []
     while len(drawn) < count and any(remaining.values()):
         who = "read" if rng.random() < read_share else "known"
         if not remaining.get(who):
             who = next(other for other in remaining if remaining[other])
-        kind = remaining[who].pop()
-        instruction = rng.choice(kinds()[who][kind])
-        answer = KNOWN[kind](text) if who == "known" else None
+        name = remaining[who].pop()
+        kind = kinds()[who][name]
+        instruction = rng.choice(kind.wordings)
+        answer = KNOWN[name](text) if who == "known" else None
         if who == "read" or answer is not None:
-            drawn.append(Asked(text, kind, instruction, answer))
+            drawn.append(Asked(text, name, instruction, answer, kind.system))
     return drawn
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import time
@@ -15,6 +16,7 @@ from speechverse.errors import CheckpointError
 from speechverse.evaluation.journal import Journal
 from speechverse.instructions.drawing import Asked
 from speechverse.instructions.usable import usable
+from speechverse.models import SpeechVerseProcessor
 from speechverse.types import Answer
 
 LABEL = "instructions"
@@ -90,27 +92,41 @@ def answer_lines(
 def _alike(drawn: Sequence[Asked]) -> Iterator[Sequence[Asked]]:
     """Batches of like length, for they waste less; taken from a stretch at a time, so that a part is like the whole."""
     for first in range(0, len(drawn), _STRETCH):
-        some = sorted(drawn[first : first + _STRETCH], key=lambda asked: len(asked.text) + len(asked.instruction))
+        some = sorted(drawn[first : first + _STRETCH], key=lambda asked: (asked.system or "", len(asked.text)))
         yield from (some[start : start + _AT_ONCE] for start in range(0, len(some), _AT_ONCE))
 
 
 def _read(
     loaded: Any, drawn: Sequence[Asked], options: DecodingOptions, progress: Callable[[int], None]
 ) -> list[Answer]:
-    questions = [
-        Question(
-            asked.instruction,
-            loaded.processor.num_positions(asked.instruction, transcript=asked.text),
-            transcript=asked.text,
-        )
-        for asked in drawn
-    ]
+    made: dict[Asked, Answer] = {}
     with loaded.model.without_lora():
-        return answer_questions(loaded.model, loaded.processor, questions, options, progress)
+        for system in dict.fromkeys(asked.system for asked in drawn):
+            some = [asked for asked in drawn if asked.system == system]
+            processor = loaded.processor if system is None else _behind(loaded.processor, system)
+            questions = [_question(processor, asked) for asked in some]
+            answers = answer_questions(loaded.model, processor, questions, options, progress)
+            made |= zip(some, answers, strict=True)
+    return [made[asked] for asked in drawn]
+
+
+def _behind(processor: SpeechVerseProcessor, system: str) -> SpeechVerseProcessor:
+    """A processor that writes this system turn, and nothing but the text behind it."""
+    config = copy.deepcopy(processor.config)
+    config.system_prompt, config.prompt_template = system, "{audio}{instruction}"
+    return SpeechVerseProcessor(config, processor.tokenizer, processor.front_end)
+
+
+def _question(processor: SpeechVerseProcessor, asked: Asked) -> Question:
+    instruction = asked.instruction if asked.system is None else ""
+    positions = processor.num_positions(instruction, transcript=asked.text)
+    return Question(instruction, positions, transcript=asked.text)
 
 
 def _key(loaded: Any, common: tuple[Any, ...], asked: Asked) -> str:
-    told = json.dumps([*common, loaded.model.config.system_prompt, asked.text, asked.instruction])
+    config = loaded.model.config
+    asked_in = (config.system_prompt, asked.instruction) if asked.system is None else (asked.system, "")
+    told = json.dumps([*common, asked.text, *asked_in])
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 

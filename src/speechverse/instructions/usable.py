@@ -21,12 +21,14 @@ _ABOUT_THE_TASK = re.compile(
     re.IGNORECASE,
 )
 _MAY_SAY_IT_AGAIN = frozenset({"summary"})
-_MUST_ASK = frozenset({"follow_up", "question"})
 _LONGEST_HEADLINE = 12
 _MOST_REPEATS = 2
 """Times that three words in a row may stand in an answer."""
 _STEM = 4
 """Letters that two words of one stem share."""
+_KEPT = {"formal": 0.5}
+"""Share of the line's content words, by their stems, that an answer must have; of other kinds `_KEPT_ELSE`."""
+_KEPT_ELSE = 0.25
 
 
 def usable(asked: Asked, made: Answer) -> tuple[str, str]:
@@ -61,15 +63,13 @@ def _repeats_the_line(asked: Asked, text: str) -> bool:
 
 
 def _does_something_else(asked: Asked, text: str) -> bool:
-    if asked.kind in _MUST_ASK:
-        return not text.rstrip("\"'”’) ").endswith("?")
     return asked.kind == "headline" and len(words_of(text)) > _LONGEST_HEADLINE
 
 
 def _speaks_of_something_else(asked: Asked, text: str) -> bool:
-    """Whether it shares no word, or stem, with the line; words that tell nothing aside."""
+    """Whether it shares too few words, or stems, with the line; words that tell nothing aside."""
     said, answered = ({word[:_STEM] for word in _lower(of) if word not in STOP_WORDS} for of in (asked.text, text))
-    return not said & answered
+    return not said & answered or len(said & answered) < _KEPT.get(asked.kind, _KEPT_ELSE) * len(said)
 
 
 _FAULTS: Mapping[str, Callable[[Asked, str], bool]] = {

@@ -27,7 +27,7 @@ LINES = [
 
 
 def test_the_list_is_varied_and_each_known_kind_has_its_program() -> None:
-    wordings = [wording for of in kinds().values() for said in of.values() for wording in said]
+    wordings = [wording for of in kinds().values() for kind in of.values() for wording in kind.wordings]
     assert len(set(wordings)) == len(wordings) >= 60
     assert sum(map(len, kinds().values())) >= 15
     assert set(kinds()["known"]) == set(KNOWN)
@@ -74,39 +74,35 @@ def test_what_is_drawn_depends_on_seed_and_text_alone() -> None:
     assert [asked.answer is None for asked in drawn] == [asked.kind in kinds()["read"] for asked in drawn]
 
 
-def test_words_digits_and_spelling_are_not_asked_and_fragments_not_by_the_llm() -> None:
+def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not_by_the_llm() -> None:
     assert draw_lines(LINES, None, 1) == LINES[:3]
     assert [line for line in draw_lines(LINES, 2, 1) if line in draw_lines(LINES, 1, 1)] == draw_lines(LINES, 1, 1)
-    assert all(asked.answer for asked in draw_instructions(LINES[2], 10, 1, 1.0))
+    for line in (LINES[2], {"text": "Does the canary ever leave its cage?"}):
+        assert all(asked.answer for asked in draw_instructions(line, 10, 1, 1.0))
     assert len(draw_instructions(LINES[0], 100, 1, 1.0)) > len(kinds()["read"]), "then the program's"
 
 
 @pytest.mark.parametrize(
     ("kind", "text", "ended", "learnt", "why"),
     [
-        (
-            "formal",
-            "The canary did not leave its cage. It is a bird and",
-            "length",
-            "The canary did not leave its cage.",
-            "",
-        ),
-        (
-            "formal",
-            "The bird remained in its cage.\n\nThis is a formal sentence.",
-            "end",
-            "The bird remained in its cage.",
-            "",
-        ),
+        ("formal", "The canary remained in its cage. It is a", "length", "The canary remained in its cage.", ""),
+        ("formal", "The canary kept to its cage.\n\nThat is it.", "end", "The canary kept to its cage.", ""),
         ("formal", "The canary remained in the", "length", "", "cut before a sentence was whole"),
         ("formal", "the canary the canary", "loop", "", "turned in circles"),
         ("formal", "A cage, a cage, a cage, a cage, a cage.", "end", "", "repeats itself"),
-        ("reply", "The original sentence is about a cage.", "end", "", "talks about the task"),
-        ("reply", "The canary didn't escape from its cage!", "end", "", "repeats the line"),
+        ("formal", "The original sentence is about a cage.", "end", "", "talks about the task"),
+        ("formal", "The canary didn't escape from its cage!", "end", "", "repeats the line"),
+        ("formal", "The canary is fond of swimming.", "end", "", "speaks of something else"),
         ("summary", "The canary didn't escape from its cage.", "end", "The canary didn't escape from its cage.", ""),
-        ("reply", "I like to swim in the sea.", "end", "", "speaks of something else"),
-        ("follow_up", "The cage was locked.", "end", "", "does something else"),
-        ("follow_up", "Was the cage locked?", "end", "Was the cage locked?", ""),
+        ("summary", "I like to swim in the sea.", "end", "", "speaks of something else"),
+        ("headline", "Canary Stays", "end", "Canary Stays", ""),
+        (
+            "headline",
+            "Canary " + "stays and is then " * 2 + "still there with us all",
+            "end",
+            "",
+            "does something else",
+        ),
         ("headline", "...", "end", "", "empty"),
     ],
 )
