@@ -101,10 +101,10 @@ def _read(
 ) -> list[Answer]:
     made: dict[Asked, Answer] = {}
     with loaded.model.without_lora():
-        for system in dict.fromkeys(asked.system for asked in drawn):
-            some = [asked for asked in drawn if asked.system == system]
+        for system in dict.fromkeys(_system_for(loaded, asked) for asked in drawn):
+            some = [asked for asked in drawn if _system_for(loaded, asked) == system]
             processor = loaded.processor if system is None else _behind(loaded.processor, system)
-            questions = [_question(processor, asked) for asked in some]
+            questions = [_question(processor, asked.text, "" if system else asked.instruction) for asked in some]
             answers = answer_questions(loaded.model, processor, questions, options, progress)
             made |= zip(some, answers, strict=True)
     return [made[asked] for asked in drawn]
@@ -117,15 +117,18 @@ def _behind(processor: SpeechVerseProcessor, system: str) -> SpeechVerseProcesso
     return SpeechVerseProcessor(config, processor.tokenizer, processor.front_end)
 
 
-def _question(processor: SpeechVerseProcessor, asked: Asked) -> Question:
-    instruction = asked.instruction if asked.system is None else ""
-    positions = processor.num_positions(instruction, transcript=asked.text)
-    return Question(instruction, positions, transcript=asked.text)
+def _system_for(loaded: Any, asked: Asked) -> str | None:
+    """The system turn to read behind; none where the LLM has no chat template that could write one."""
+    return asked.system if loaded.processor.tokenizer.chat_template else None
+
+
+def _question(processor: SpeechVerseProcessor, text: str, instruction: str) -> Question:
+    return Question(instruction, processor.num_positions(instruction, transcript=text), transcript=text)
 
 
 def _key(loaded: Any, common: tuple[Any, ...], asked: Asked) -> str:
-    config = loaded.model.config
-    asked_in = (config.system_prompt, asked.instruction) if asked.system is None else (asked.system, "")
+    system = _system_for(loaded, asked)
+    asked_in = (loaded.model.config.system_prompt, asked.instruction) if system is None else (system, "")
     told = json.dumps([*common, asked.text, *asked_in])
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
