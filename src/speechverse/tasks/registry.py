@@ -30,7 +30,10 @@ TASKS: dict[str, str] = {
 OF_OWN_LABELS: dict[str, str] = {"follow": "speechverse.tasks.follow:FOLLOW"}
 """Built-in tasks beside the paper's eleven: "all tasks" has them only where a corpus has the labels they ask for."""
 
-_BUILT_IN = TASKS | OF_OWN_LABELS
+BY_NAME: dict[str, str] = {"silence": "speechverse.tasks.silence:SILENCE"}
+"""Built-in tasks that "all tasks" never has: recognition's other half, to be mixed in and measured where it is meant."""
+
+_BUILT_IN = TASKS | OF_OWN_LABELS | BY_NAME
 _user_tasks: dict[str, tuple[str, Task]] = {}
 
 
@@ -55,7 +58,7 @@ def get_task(name: str) -> Task:
     if name in _user_tasks:
         return _user_tasks[name][1]
     if name not in _BUILT_IN:
-        known = (*task_names(), *OF_OWN_LABELS)
+        known = (*task_names(), *OF_OWN_LABELS, *BY_NAME)
         raise TaskError(f"{unknown_name('task', name, known)}; a task of your own is given as my_tasks.py:NAME")
     module, _, attribute = _BUILT_IN[name].partition(":")
     task = getattr(importlib.import_module(module), attribute)
