@@ -1,31 +1,35 @@
-"""Measures a model on real people: read sentences, digits, orders, wake phrases, speech or not; with 95 % intervals.
+"""Measures a model on real people: sentences, digits, orders, wake phrases, accents, ...; with 95 % intervals.
 
-    python examples/people/measure.py path/to/speech --model tiny --output runs/people
+    python examples/people/measure.py path/to/speech --model small --output runs/people
 
-`path/to/speech` holds a `manifest.jsonl` with one object a clip. Digits (fsdd) and orders (picovoice_s2i) are measured
-twice: as the model is, and after `speechverse train recipes/digits.yaml` (three speakers, tested on the fourth) or
-`recipes/orders.yaml` (three quarters of the clips, tested on the others' voices), each part tested in turn.
-`--parts wake,speech` measures only these, `--unadapted` trains nothing, `--limit 200` asks so many clips a task.
-`select` reads the sentences of the speakers that choices may look at, `reading` those of the reported ones. All that is
-measured stays in the output folder: plain JSONL corpora, each model's results and answers, and `people.json` with the
-printed numbers.
+`path/to/speech` holds a `manifest.jsonl` with one object a clip. Four parts are measured twice: as the model is, and
+after it was adapted to other speakers, each tested in turn: digits (`recipes/digits.yaml`; to three speakers, tested on
+the fourth), orders (`recipes/orders.yaml`; three quarters of the clips, tested on the others' voices), accents and the
+number of speakers in meetings (`recipes/classes.yaml`). `--parts wake,speech` measures only these, `--unadapted` trains
+nothing, `--limit 0` asks all clips. `select` reads the sentences of the speakers that choices may look at, `reading`
+those of the reported ones. All that is measured stays in the output folder: plain JSONL corpora, each model's results
+and answers, and `people.json` with the printed numbers. Stopped, the same command goes on: no answer is made twice,
+and no model is trained twice from the same weights, clips and recipe.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from corpora import (
     Clip,
+    accent_lines,
     digit_lines,
+    meeting_lines,
     order_lines,
     read_clips,
     reading_lines,
@@ -39,8 +43,10 @@ from corpora import (
 from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.evaluation import EvaluationSettings, evaluate
+from speechverse.evaluation.journal import Journal
 from speechverse.evaluation.provenance import describe, find_recogniser, find_whisper
-from speechverse.metrics import bootstrap, normalize_english
+from speechverse.hub import local_folder, resolve
+from speechverse.metrics import Interval, bootstrap, normalize
 from speechverse.pipeline import SpeechVerse
 from speechverse.tasks import Task, get_task
 
@@ -51,6 +57,7 @@ NUM_FOLDS = 4
 SELECTED, REPORTED = ("1688", "1998"), ("2033", "367")
 """Readers of librispeech_small: those that choices may look at, and those whose numbers are reported."""
 SPOKEN = ("alphanumeric_accents", "asr_misc", "fsdd", "librispeech_small", "picovoice_s2i", "picovoice_wakeword")
+CLASSIFIERS = ("log-mel", "majority", "specialist")
 FREE = "generated"
 WAYS = {FREE: DecodingOptions()} | {
     f"scored {how}": DecodingOptions(choice_mode="score", choice_scoring=how) for how in ("raw", "length", "prior")
@@ -91,12 +98,19 @@ class Run:
     ways: Sequence[str]
     limit: int | None
 
-    def answer(self, model: str | Path, corpus: Path, tasks: Sequence[str], output: Path) -> None:
-        """Answers a JSONL corpus in each way, each into a folder of its own; clips are heard once for all of them."""
+    def beside(self, system: str) -> Run:
+        """The same with another system beside."""
+        return replace(self, systems=[*self.systems, *({system} - set(self.systems))])
+
+    def answer(self, model: str | Path, splits: Mapping[str, Path], tasks: Sequence[str], output: Path) -> None:
+        """Answers the split `test` in each way, each into a folder of its own; clips are heard once for all of them.
+
+        Answers are kept in one journal under all that they depend on, so that none is made twice.
+        """
         loaded = SpeechVerse.from_pretrained(model)
         recogniser = find_recogniser(loaded.model)[0] if "cascade-ctc" in self.systems else None
         whisper = find_whisper(loaded.model)[0] if "cascade-whisper" in self.systems else None
-        opened = Corpus.from_jsonl(corpus.stem, {"test": corpus})
+        opened = Corpus.from_jsonl(splits["test"].stem, splits)
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output) as features:
             for way in self.ways:
@@ -107,48 +121,58 @@ class Run:
                     loaded.processor,
                     opened,
                     EvaluationSettings(
-                        tasks=asked(tasks, way), systems=tuple(self.systems), limit=self.limit, decoding=WAYS[way]
+                        tasks=asked(tasks, way), systems=self.systems_in(way), limit=self.limit, decoding=WAYS[way]
                     ),
                     output=output / way.replace(" ", "-"),
                     features=Path(features) / "heard",
                     recogniser=recogniser,
                     whisper=whisper,
                     about_model=describe(loaded.model, str(model)),
+                    journal=Journal(self.output / "answers.kept.jsonl"),
                 )
+
+    def systems_in(self, way: str) -> tuple[str, ...]:
+        """Who answers in a way; a classifier knows but one."""
+        return tuple(system for system in self.systems if way == FREE or system not in CLASSIFIERS)
 
     def pooled(self, part: str, model: str, tasks: Sequence[str], folders: Sequence[Path]) -> Iterator[Measured]:
         """Each task's headline metric over the answers of all folders together."""
         for way in self.ways:
             for task in map(get_task, asked(tasks, way)):
-                metric, read = _scoring(part, task)
-                for system in self.systems:
+                for system in self.systems_in(way):
                     places = [folder / way.replace(" ", "-") for folder in folders]
-                    if found := [pair for place in places for pair in read_answers(place, system, task.name)]:
-                        predictions, references = zip(*((read(a), read(r)) for a, r in found), strict=True)
-                        interval = bootstrap(metric, predictions, references)
-                        yield Measured(part, model, task.name, system, way, metric, *interval, len(found))
+                    if rows := [row for place in places for row in read_answers(place, system, task.name)]:
+                        metric, interval = _scored(part, task, rows)
+                        yield Measured(part, model, task.name, system, way, metric, *interval, len(rows))
 
 
-def _scoring(part: str, task: Task) -> tuple[str, Callable[[str], Any]]:
-    """A task's metric and how an answer is read; of a single word that is transcribed, whether it is right."""
+def _scored(part: str, task: Task, rows: Sequence[Mapping[str, Any]]) -> tuple[str, Interval]:
+    """A task's metric over rows of answers; of single words that are transcribed, the share that is wrong."""
+    languages = [row.get("language") for row in rows]
     if task.name == "asr" and part == "digits":
-        return "accuracy", normalize_english
-    return task.metrics[0], task.parse
+        said, true = (
+            [normalize(row[side], language) for row, language in zip(rows, languages, strict=True)]
+            for side in ("answer", "reference")
+        )
+        right = bootstrap("accuracy", said, true)
+        return "wrong", Interval(1 - right.value, 1 - right.high, 1 - right.low)
+    said, true = ([task.parse(row[side]) for row in rows] for side in ("answer", "reference"))
+    return task.metrics[0], bootstrap(task.metrics[0], said, true, languages=languages)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("speech", type=Path)
-    parser.add_argument("--model", default="tiny", help="The model to measure, and to adapt.")
+    parser.add_argument("--model", default="small", help="The model to measure, and to adapt.")
     parser.add_argument("--output", type=Path, default=Path("runs/people"))
     parser.add_argument(
         "--parts", default=",".join(p for p in PARTS if p != "select"), help="Which, with commas between."
     )
     parser.add_argument("--unadapted", action="store_true", help="Only as the model is.")
-    parser.add_argument("--systems", default="speechverse,cascade-ctc", help="Which answer, with commas between.")
+    parser.add_argument("--systems", default="speechverse,cascade-whisper", help="Which answer, with commas between.")
     parser.add_argument("--ways", default=",".join(WAYS), help="How closed sets are answered, with commas between.")
-    parser.add_argument("--limit", type=int, help="Clips a task; by default all.")
-    parser.add_argument("overrides", nargs="*", help="Changes to both recipes, key=value.")
+    parser.add_argument("--limit", type=int, default=60, help="Clips a task, of each speaker left out; 0 asks all.")
+    parser.add_argument("overrides", nargs="*", help="Changes to the recipes, key=value.")
     options = parser.parse_intermixed_args()
     names, ways = options.parts.split(","), options.ways.split(",")
     for kind, given, known in (("part", names, PARTS), ("way", ways, WAYS)):
@@ -156,7 +180,7 @@ def main() -> None:
             parser.error(f"there is no {kind} {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     systems = options.systems.split(",")
     trained = (not options.unadapted, options.overrides)
-    run = Run(options.speech, options.model, options.output, *trained, systems, ways, options.limit)
+    run = Run(options.speech, options.model, options.output, *trained, systems, ways, options.limit or None)
     measured = []
     for name in names:
         for row in PARTS[name](run):
@@ -178,32 +202,63 @@ def reading(run: Run) -> Iterator[Measured]:
 
 def digits(run: Run) -> Iterator[Measured]:
     """Which of ten digits, answered freely and by the ten scores; adapted to three speakers, tested on the fourth."""
-    folder, lines = run.output / "digits", digit_lines(read_clips(run.speech, "fsdd"))
-    tested = list(write_rotations(lines, folder))
-    write_jsonl(folder / "all.jsonl", lines)
-    asked = ("asr", DIGIT, DIGIT_LISTED)
-    run.answer(run.model, folder / "all.jsonl", asked, folder / "unadapted")
-    yield from run.pooled("digits", "unadapted", asked, [folder / "unadapted"])
-    if run.adapts:
-        for own in tested:
-            run.answer(adapt("digits", run.model, own, run.overrides), own / "test.jsonl", asked, own / "adapted")
-        yield from run.pooled("digits", "adapted", asked, [own / "adapted" for own in tested])
+    lines = digit_lines(read_clips(run.speech, "fsdd"))
+    rotations = list(write_rotations(lines, run.output / "digits"))
+    yield from both(run, "digits", lines, ("asr", DIGIT, DIGIT_LISTED), rotations, "digits")
 
 
 def orders(run: Run) -> Iterator[Measured]:
     """Slots of coffee orders; adapted to three quarters of the clips, tested on voices that these do not have."""
-    folder, lines = run.output / "orders", order_lines(read_clips(run.speech, "picovoice_s2i"))
-    write_jsonl(folder / "all.jsonl", lines)
-    run.answer(run.model, folder / "all.jsonl", ("sf",), folder / "unadapted")
-    yield from run.pooled("orders", "unadapted", ("sf",), [folder / "unadapted"])
-    if run.adapts:
-        folds = speaker_folds(lines, NUM_FOLDS)
-        tested = [folder / f"fold-{number}" for number in range(1, NUM_FOLDS + 1)]
-        for own, fold in zip(tested, folds, strict=True):
-            write_jsonl(own / "train.jsonl", [line for other in folds if other is not fold for line in other])
-            write_jsonl(own / "test.jsonl", fold)
-            run.answer(adapt("orders", run.model, own, run.overrides), own / "test.jsonl", ("sf",), own / "adapted")
-        yield from run.pooled("orders", "adapted", ("sf",), [own / "adapted" for own in tested])
+    lines = order_lines(read_clips(run.speech, "picovoice_s2i"))
+    yield from both(run, "orders", lines, ("sf",), write_folds(lines, run.output / "orders"), "orders")
+
+
+def accents(run: Run) -> Iterator[Measured]:
+    """Four groups of accents; adapted to three quarters of the speakers, beside a classifier of mean log-mels."""
+    lines = accent_lines(read_clips(run.speech, "alphanumeric_accents"))
+    folds = write_folds(lines, run.output / "accents", label="accent")
+    asked_so = ("data.mixtures.classes.0.task=ac", "evaluation.tasks=[ac]")
+    yield from both(run.beside("log-mel"), "accents", lines, ("ac",), folds, "classes", asked_so)
+
+
+def meetings(run: Run) -> Iterator[Measured]:
+    """How many speak in a window of a meeting; adapted to meetings with other people, beside a classifier."""
+    lines = meeting_lines(read_clips(run.speech, "ami_pyannote"))
+    folds = write_folds(lines, run.output / "meetings", label="class")
+    yield from both(run.beside("log-mel"), "meetings", lines, ("class",), folds, "classes")
+
+
+def write_folds(lines: Sequence[Clip], folder: Path, label: str | None = None) -> list[Path]:
+    """A folder for each fold of speakers, in which they are `test.jsonl` and the others `train.jsonl`."""
+    folds = speaker_folds(lines, NUM_FOLDS, label=label)
+    for number, fold in enumerate(folds, start=1):
+        write_jsonl(
+            folder / f"fold-{number}" / "train.jsonl", [x for other in folds if other is not fold for x in other]
+        )
+        write_jsonl(folder / f"fold-{number}" / "test.jsonl", fold)
+    return [folder / f"fold-{number}" for number in range(1, NUM_FOLDS + 1)]
+
+
+def both(
+    run: Run,
+    part: str,
+    lines: Sequence[Clip],
+    tasks: Sequence[str],
+    folds: Sequence[Path],
+    recipe: str,
+    changes: Sequence[str] = (),
+) -> Iterator[Measured]:
+    """Tasks asked of a model as it is and, on each fold, of what the recipe made of it on the other folds."""
+    yield from unadapted(run, part, lines, *tasks)
+    if not run.adapts:
+        return
+    for fold in folds:
+        model = adapt(
+            recipe, run.model, fold, (f"data.cache_folder={fold.parent / 'features'}", *changes, *run.overrides)
+        )
+        splits = {split: fold / f"{split}.jsonl" for split in ("train", "test")}
+        run.answer(model, splits, tasks, fold / "adapted")
+    yield from run.pooled(part, "adapted", tasks, [fold / "adapted" for fold in folds])
 
 
 def wake(run: Run) -> Iterator[Measured]:
@@ -217,12 +272,12 @@ def speech(run: Run) -> Iterator[Measured]:
     yield from unadapted(run, "speech", speech_lines(labelled, read_clips(run.speech, *SPOKEN)), "sns")
 
 
-def unadapted(run: Run, part: str, lines: Sequence[Clip], task: str) -> Iterator[Measured]:
-    """One task asked of a model as it is."""
+def unadapted(run: Run, part: str, lines: Sequence[Clip], *tasks: str) -> Iterator[Measured]:
+    """Tasks asked of a model as it is."""
     folder = run.output / part
     write_jsonl(folder / "all.jsonl", lines)
-    run.answer(run.model, folder / "all.jsonl", (task,), folder / "unadapted")
-    yield from run.pooled(part, "unadapted", (task,), [folder / "unadapted"])
+    run.answer(run.model, {"test": folder / "all.jsonl"}, tasks, folder / "unadapted")
+    yield from run.pooled(part, "unadapted", tasks, [folder / "unadapted"])
 
 
 PARTS = {
@@ -232,21 +287,41 @@ PARTS = {
     "orders": orders,
     "wake": wake,
     "speech": speech,
+    "accents": accents,
+    "meetings": meetings,
 }
 
 
-def adapt(name: str, initial: str, folder: Path, overrides: Sequence[str]) -> Path:
-    """Trains the recipe of that name on its one corpus, of the same name, in the folder; goes on where it stopped.
+def adapt(recipe: str, initial: str, folder: Path, changes: Sequence[str]) -> Path:
+    """Trains a recipe on its one corpus, of the same name, in the folder.
+
+    Stopped, it goes on; a whole one of the same weights, clips and recipe is taken as it is, any other is made anew.
 
     Returns:
         The adapted model's folder.
     """
-    corpus = f"data.corpora.{name}.jsonl"
-    files = [f"{corpus}.{split}={(folder / f'{split}.jsonl').resolve()}" for split in ("train", "test")]
-    train = [sys.executable, "-m", "speechverse", "train", str(RECIPES / f"{name}.yaml"), f"initial={initial}"]
-    command = [*train, *files, *overrides, "--output", str(folder / "model"), "--resume"]
+    files = {split: folder / f"{split}.jsonl" for split in ("train", "test")}
+    made_of = _hash_of([RECIPES / f"{recipe}.yaml", *weights_of(initial), files["train"]], changes)
+    stamp = folder / "made-of.sha256"
+    known = stamp.is_file() and stamp.read_text() == made_of
+    stamp.write_text(made_of)
+    corpora = [f"data.corpora.{recipe}.jsonl.{split}={path.resolve()}" for split, path in files.items()]
+    train = [sys.executable, "-m", "speechverse", "train", str(RECIPES / f"{recipe}.yaml"), f"initial={initial}"]
+    way = "--resume" if known else "--overwrite"
+    command = [*train, *corpora, *changes, "--output", str(folder / "model"), way]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder / "model"
+
+
+def weights_of(model: str) -> list[Path]:
+    """The files that hold what a model learned."""
+    folder = local_folder(resolve(model))
+    return sorted([*folder.glob("*.safetensors"), *folder.glob("lora/*.safetensors")])
+
+
+def _hash_of(files: Sequence[Path], words: Sequence[str]) -> str:
+    parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return hashlib.sha256("\n".join([*parts, *words]).encode()).hexdigest()
 
 
 def asked(tasks: Sequence[str], way: str) -> tuple[str, ...]:
@@ -254,10 +329,10 @@ def asked(tasks: Sequence[str], way: str) -> tuple[str, ...]:
     return tuple(task for task in tasks if way == FREE or get_task(task).constraint)
 
 
-def read_answers(folder: Path, system: str, task: str) -> list[tuple[str, str]]:
-    """(answer, reference) of each example of a task."""
+def read_answers(folder: Path, system: str, task: str) -> list[dict[str, Any]]:
+    """What a system answered to each example of a task."""
     rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
-    return [(row["answer"], row["reference"]) for row in rows if (row["system"], row["task"]) == (system, task)]
+    return [row for row in rows if (row["system"], row["task"]) == (system, task)]
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-KEPT = {"fsdd": 8, "picovoice_s2i": 4, "picovoice_wakeword": 4, "pyaudioanalysis": 8}
+KEPT = {"fsdd": 8, "picovoice_s2i": 4, "picovoice_wakeword": 4, "pyaudioanalysis": 8, "ami_pyannote": 8}
 """How many clips of each data set the cheap part of the measurement is tried on, spread over the set."""
 
 
@@ -18,13 +21,36 @@ def test_digits_of_real_people_are_rotated_over_their_speakers(real_speech: Path
     kept = [clip for clip in clips if clip["dataset"] == "fsdd" and clip["speaker"] in ("george", "lucas")]
     kept = [clip for clip in kept if clip["audio"].endswith(("_0.flac", "_1.flac", "_2.flac"))]
     speech = copied(real_speech, kept, tmp_path / "speech")
-    short = ("curriculum.0.steps=2", "curriculum.0.warmup_steps=1", "data.validation.every=2")
-    printed = ran(EXAMPLES / "people" / "measure.py", speech, "--parts", "digits", "--output", tmp_path / "out", *short)
+    short = [f"curriculum.{stage}.{key}" for stage in (0, 1) for key in ("steps=2", "warmup_steps=1")]
+    asked = ("--model", "tiny", "--systems", "speechverse,cascade-ctc", "--ways", "generated", "--parts", "digits")
+    command = (EXAMPLES / "people" / "measure.py", speech, *asked, "--output", tmp_path / "out", *short)
+    printed = ran(*command)
     lines = [line.split() for line in printed.splitlines()]
     assert {(line[1], line[3]) for line in lines} == {
         (model, system) for model in ("unadapted", "adapted") for system in ("speechverse", "cascade-ctc")
     }
     assert all(line[-1] == f"n={len(kept)}" for line in lines)
+    trained = {place: place.stat().st_mtime_ns for place in (tmp_path / "out").rglob("summary.json")}
+    made = (tmp_path / "out" / "answers.kept.jsonl").read_text()
+    assert len(trained) == 2 and ran(*command) == printed
+    assert {place: place.stat().st_mtime_ns for place in trained} == trained, "a whole run was trained again"
+    assert (tmp_path / "out" / "answers.kept.jsonl").read_text() == made, "an answer was made twice"
+
+
+def test_another_model_or_other_clips_are_adapted_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES / "people"))
+    measure = runpy.run_path(str(EXAMPLES / "people" / "measure.py"))
+    ways = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: ways.append(command[-1]))
+    model, folder = tmp_path / "model", tmp_path / "fold"
+    for place, text in ((model / "lora" / "a.safetensors", "weights"), (folder / "train.jsonl", "{}")):
+        place.parent.mkdir(parents=True)
+        place.write_text(text)
+    for changed in (None, None, model / "lora" / "a.safetensors", None, folder / "train.jsonl"):
+        if changed:
+            changed.write_text("other")
+        measure["adapt"]("digits", str(model), folder, ())
+    assert ways == ["--overwrite", "--resume", "--overwrite", "--resume", "--overwrite"]
 
 
 def test_real_people_are_measured_as_the_model_is(real_speech: Path, tmp_path: Path) -> None:
@@ -32,16 +58,20 @@ def test_real_people_are_measured_as_the_model_is(real_speech: Path, tmp_path: P
     by_set = {name: [clip for clip in clips if clip["dataset"] == name] for name in KEPT}
     kept = [clip for name, count in KEPT.items() for clip in by_set[name][:: len(by_set[name]) // count]]
     speech, output = copied(real_speech, kept, tmp_path / "speech"), tmp_path / "people"
-    parts = "digits,orders,wake,speech"  # of readers these few clips have none
-    printed = ran(EXAMPLES / "people" / "measure.py", speech, "--output", output, "--unadapted", "--parts", parts)
+    parts = "digits,orders,wake,speech,meetings"  # of readers these few clips have none
+    asked = ("--model", "tiny", "--systems", "speechverse", "--unadapted", "--parts", parts)
+    printed = ran(EXAMPLES / "people" / "measure.py", speech, "--output", output, *asked)
     rows = json.loads((output / "people.json").read_text())
     assert len(printed.splitlines()) == len(rows)
     assert {(row["part"], row["metric"]) for row in rows if row["system"] == "speechverse"} == {
+        ("digits", "wrong"),
         ("digits", "accuracy"),
         ("orders", "slu_f1"),
         ("wake", "balanced_accuracy"),
         ("speech", "uar"),
+        ("meetings", "uar"),
     }
+    assert {(row["part"], row["answered"]) for row in rows if row["system"] == "log-mel"} == {("meetings", "generated")}
     assert {row["answered"] for row in rows} == {"generated", "scored raw", "scored length", "scored prior"}
     assert all(0 <= row["low"] <= row["value"] <= row["high"] <= 1 for row in rows)
 

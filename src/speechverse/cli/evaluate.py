@@ -32,6 +32,10 @@ def command(
         typer.Option(help="A corpus folder or a JSONL file; without it, all is as the run's recipe evaluates."),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Which split of it. By default test.")] = None,
+    training_corpus: Annotated[
+        Path | None,
+        typer.Option(help="Whose split train the specialist, log-mel and majority know; by default the corpus' own."),
+    ] = None,
     tasks: Annotated[
         str | None, typer.Option(help="Tasks, with commas between, or 'all' that have labels. By default all.")
     ] = None,
@@ -91,6 +95,8 @@ def command(
         asked, decoding = by_recipe | asked, decoding_by_recipe | decoding
     else:
         opened = open_corpus(corpus, asked.get("split", "test"))
+    if training_corpus is not None:
+        opened = opened.trained_on(open_corpus(training_corpus, "train"))
     if "limit" in asked:
         asked["limit"] = asked["limit"] or None
     settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))

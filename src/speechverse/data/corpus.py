@@ -112,6 +112,17 @@ class Corpus:
         }
         return Corpus(self.name, {**joined.names, **self.labels}, self.description, self.skipped, sources)
 
+    def trained_on(self, other: Corpus) -> Corpus:
+        """This corpus with another's split `train`: what a test set's specialists and classifiers are fitted on.
+
+        Raises:
+            CorpusError: If the other has no such split.
+        """
+        if "train" not in other.splits:
+            raise CorpusError(f"corpus '{other.name}' has no split 'train' to fit on, only {', '.join(other.splits)}")
+        sources = self._sources | {"train": lambda: other.utterances("train")}
+        return Corpus(self.name, self.labels, self.description, self.skipped, sources)
+
     @classmethod
     def open(cls, folder: str | Path) -> Corpus:
         """Opens a corpus folder that `write_corpus` made, or that holds lhotse cuts beside a `corpus.json`.

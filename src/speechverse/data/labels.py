@@ -24,7 +24,7 @@ from speechverse.tasks.labels import label_key
 from speechverse.types import Utterance
 from speechverse.yaml_files import UNQUOTED
 
-INVENTORY_FIELDS = ("intent", "domain", "slots", "emotion", "sentiment", "accent")
+INVENTORY_FIELDS = ("intent", "domain", "slots", "emotion", "sentiment", "accent", "class")
 """Fields with a set of names, which `collect_labels` gathers (for `slots`: the names of the slots)."""
 
 
@@ -61,7 +61,9 @@ class _Instruction(TypedDict):
 
 
 _KINDS: dict[str, tuple[TypeAdapter, str]] = {
-    **dict.fromkeys(("intent", "domain", "emotion", "sentiment", "accent"), (_NAME, "a string with a letter or digit")),
+    **dict.fromkeys(
+        ("intent", "domain", "emotion", "sentiment", "accent", "class"), (_NAME, "a string with a letter or digit")
+    ),
     "slots": (
         TypeAdapter(Annotated[list[_PAIR], BeforeValidator(_as_pairs)]),
         'an object {"name": "value"} or a list of [name, value] pairs, each name with a letter or digit',

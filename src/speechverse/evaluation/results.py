@@ -90,7 +90,8 @@ class Confusion:
 class AnswerRecord:
     """One answer of one system; `score` is the headline metric on this example alone.
 
-    `cut` says that it did not come to its own end, `ended` why (see `types.Ended`).
+    `cut` says that it did not come to its own end, `ended` why (see `types.Ended`); `language` is the right answer's,
+    where it is known.
     """
 
     example: str
@@ -106,6 +107,7 @@ class AnswerRecord:
     ended: Ended = "end"
     transcript: str | None = None
     choice_scores: Mapping[str, float] | None = None
+    language: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As it is written: without what is not there."""

@@ -397,7 +397,8 @@ class _Run:
         metric = get_metric(task.metrics[0])
         references, languages = zip(*((ex.reference, task.language_of(ex)) for ex in examples), strict=True)
         alone = metric.finish(metric.checked_statistics(predictions, references, languages))
-        for example, made, prediction, score in zip(examples, answers, predictions, alone, strict=True):
+        rows = zip(examples, answers, predictions, alone, languages, strict=True)
+        for example, made, prediction, score, language in rows:
             self.records.append(
                 AnswerRecord(
                     example=example.id,
@@ -413,6 +414,7 @@ class _Run:
                     score=float(score),
                     transcript=made.transcript,
                     choice_scores=made.choice_scores,
+                    language=language,
                 )
             )
 

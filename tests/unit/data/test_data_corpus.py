@@ -246,6 +246,23 @@ def test_bad_clips_are_counted_up_to_their_share(jsonl, tmp_path, caplog):
         Corpus.from_jsonl("mine", {"train": jsonl(*good, bad[0])}, max_bad_share=0)
 
 
+def test_a_test_set_takes_its_training_split_from_another_corpus(corpus):
+    bare = Corpus("bare", corpus.labels, _sources={"test": corpus.utterances("test")})
+    both = bare.trained_on(corpus)
+    assert both.name == "bare" and set(both.splits) == {"test", "train"}
+    assert both.utterances("train") == corpus.utterances("train")
+    with pytest.raises(CorpusError, match="corpus 'bare' has no split 'train' to fit on, only test"):
+        corpus.trained_on(bare)
+
+
+def test_own_classes_are_gathered_and_must_be_names(jsonl, tmp_path):
+    path = jsonl({"audio": "a.wav", "class": "bored"}, {"audio": "a.wav", "start": 1.0, "class": "keen"})
+    assert Corpus.from_jsonl("own", {"train": path}).labels["class"].names == ("bored", "keen")
+    path = jsonl({"audio": "a.wav", "class": 3})
+    with pytest.raises(CorpusError, match="'class' should be a string with a letter or digit, not 3"):
+        Corpus.from_jsonl("own", {"train": path})
+
+
 def test_the_validation_split_is_stable_and_may_keep_speakers_together(tmp_path):
     made = utterances(tmp_path, 200)
     corpus = in_memory(made).with_validation(0.2, seed=1)

@@ -99,3 +99,9 @@ def test_without_a_training_split_it_is_not_measured(loaded, corpus) -> None:
     results = evaluate(*loaded, Corpus("bare", {}, _sources={"test": corpus.utterances("test")}), settings)
     assert results.score("er", "specialist") is None
     assert [note for note in results.notes if note.startswith("er by specialist: not measured: no training split")]
+
+
+def test_a_test_set_is_measured_by_one_that_knows_another_corpus(loaded, corpus) -> None:
+    settings = EvaluationSettings(tasks=("er",), systems=("specialist",), num_resamples=20)
+    bare = Corpus("bare", corpus.labels, _sources={"test": corpus.utterances("test")})
+    assert evaluate(*loaded, bare.trained_on(corpus), settings).score("er", "specialist")

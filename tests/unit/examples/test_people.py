@@ -66,8 +66,15 @@ def test_every_speaker_of_the_digits_is_left_out_once(tmp_path: Path):
         assert len(train) + len(test) == len(clips)
 
 
+def test_digits_are_written_as_people_write_and_keep_their_language():
+    lines = CORPORA["digit_lines"](
+        [clip("a", speaker="ann", text="seven", language="en"), clip("b", speaker="bo", text="six")]
+    )
+    assert [(line["text"], line.get("language")) for line in lines] == [("Seven.", "en"), ("Six.", None)]
+
+
 def test_digits_are_asked_with_ten_choices(tmp_path: Path):
-    corpus = written(tmp_path, [{"audio": "a.wav", "text": "seven"}, {"audio": "b.wav", "text": "zero"}])
+    corpus = written(tmp_path, [{"audio": "a.wav", "text": "Seven."}, {"audio": "b.wav", "text": "zero"}])
     for name in ("DIGIT", "DIGIT_LISTED"):
         examples = render_for_evaluation(corpus, "test", get_task(f"{TASKS}:{name}"), wording="seen")
         assert [example.reference for example in examples] == ["seven", "zero"]
@@ -95,6 +102,24 @@ def test_no_voice_is_in_two_folds_and_the_folds_are_even():
 def test_more_folds_than_voices_are_refused():
     with pytest.raises(ValueError, match="1 speakers cannot be kept apart in 2 folds"):
         CORPORA["speaker_folds"]([{"speaker": "c1"}], 2)
+
+
+def test_a_rare_label_is_dealt_to_as_many_folds_as_it_has_speakers():
+    accents = ["indian"] * 12 + ["american"] * 4 + ["chinese"] * 2
+    lines = [{"speaker": f"s{n}", "accent": accent} for n, accent in enumerate(accents) for _ in range(2)]
+    folds = CORPORA["speaker_folds"](lines, 4, label="accent")
+    counts = [Counter(line["accent"] for line in fold) for fold in folds]
+    assert [count["indian"] for count in counts] == [6] * 4 and [count["american"] for count in counts] == [2] * 4
+    assert sorted(count["chinese"] for count in counts) == [0, 0, 2, 2]
+
+
+def test_meetings_that_share_somebody_stay_together():
+    windows = [("a", 1), ("a b", 2), ("c d b", 3), ("e f g h", 4), ("e", 1)]
+    clips = [clip(f"m{n}", speakers=who.split(), label=how_many) for n, (who, how_many) in enumerate(windows)]
+    lines = CORPORA["meeting_lines"](clips)
+    assert [line["speaker"] for line in lines] == ["a", "a", "a", "e", "e"]
+    said = ["one speaker", "two speakers", *["three or more speakers"] * 2, "one speaker"]
+    assert [line["class"] for line in lines] == said
 
 
 def test_each_wake_phrase_is_asked_for_once_rightly_and_once_wrongly(tmp_path: Path):

@@ -41,6 +41,12 @@ def test_the_eleven_tasks() -> None:
     assert [get_task(name).group for name in task_names()] == ["asr"] + ["slu"] * 5 + ["psp"] * 5
 
 
+def test_a_task_asked_by_name_alone_is_found_and_is_none_of_all() -> None:
+    assert get_task("class").name == "class" and "class" not in task_names()
+    with pytest.raises(TaskError, match="did you mean 'class'"):
+        get_task("clas")
+
+
 def test_an_unknown_task_names_the_nearest() -> None:
     with pytest.raises(TaskError, match=r"unknown task 'arc'; did you mean 'a.+my_tasks.py:NAME"):
         get_task("arc")

@@ -45,7 +45,15 @@ def test_every_wording_renders_parses_and_scores(name, speech, inventory) -> Non
     assert len(examples) >= 2 * (15 + 5)
 
 
-@pytest.mark.parametrize("name", task_names())
+def test_own_classes_render_parse_and_score(speech) -> None:
+    mood = LabelSet("class", {"bored": "a flat voice", "very keen": ""})
+    examples = validate_task(get_task("class"), speech(**{"class": "very keen"}), mood)
+    assert {example.reference for example in examples} == {"very keen"}
+    assert all(example.choices == ("bored", "very keen") for example in examples)
+    assert get_task("class").missing(speech()) == "it has no label 'class'"
+
+
+@pytest.mark.parametrize("name", (*task_names(), "class"))
 def test_enough_short_instructions(name) -> None:
     prompts = get_task(name).prompts
     assert len(prompts.seen) >= 15 and len(prompts.held_out) >= 5
