@@ -15,7 +15,7 @@ from speechverse.models.llm import embed_tokens
 
 _NO_TOKEN = 0.32
 """A position nearer to no token's embedding than this cosine spells none. With .75 SmolLM2's
-rare words stayed unlearned: a token's loss stood at 3.3, and fell to 2.5 within 100 steps of .5, to 1.9 within 100 of .33;
+rare words stayed unlearned: a token's loss fell from 3.3 to 2.5 within 100 steps of .5, to 1.9 within 100 of .33;
 .24 was no better."""
 _ODDS_OF_NONE = 3.7
 """Of spelling none where no token is near, against all tokens together."""
