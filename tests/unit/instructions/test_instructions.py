@@ -101,9 +101,9 @@ def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not
         ("formal", "The original sentence is about a cage.", "end", "", "talks about the task"),
         ("formal", "The canary didn't escape from its cage!", "end", "", "repeats the line"),
         ("formal", "The canary is fond of swimming.", "end", "", "speaks of something else"),
+        ("formal", "The canary didn't leave its cage for the royal gardens.", "end", "", "makes things up"),
         ("summary", "The canary didn't escape from its cage.", "end", "The canary didn't escape from its cage.", ""),
         ("summary", "I like to swim in the sea.", "end", "", "speaks of something else"),
-        ("headline", "Canary Stays", "end", "Canary Stays", ""),
         (
             "headline",
             "Canary " + "stays and is then " * 2 + "still there with us all",
@@ -111,10 +111,10 @@ def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not
             "",
             "does something else",
         ),
-        ("headline", "...", "end", "", "empty"),
+        ("summary", "...", "end", "", "empty"),
     ],
 )
-def test_only_a_whole_sentence_that_does_as_told_is_learnt(kind, text, ended, learnt, why) -> None:
+def test_only_a_whole_sentence_that_speaks_of_the_line_is_learnt(kind, text, ended, learnt, why) -> None:
     assert usable(Asked(TEXT, kind, "Do it."), Answer(text, ended=ended)) == (learnt, why)
 
 
