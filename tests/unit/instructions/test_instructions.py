@@ -104,13 +104,6 @@ def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not
         ("formal", "The canary didn't leave its cage for the royal gardens.", "end", "", "makes things up"),
         ("summary", "The canary didn't escape from its cage.", "end", "The canary didn't escape from its cage.", ""),
         ("summary", "I like to swim in the sea.", "end", "", "speaks of something else"),
-        (
-            "headline",
-            "Canary " + "stays and is then " * 2 + "still there with us all",
-            "end",
-            "",
-            "does something else",
-        ),
         ("summary", "...", "end", "", "empty"),
     ],
 )
