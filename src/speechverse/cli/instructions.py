@@ -66,7 +66,11 @@ def _read(lines: Path, split: str) -> list[dict[str, Any]]:
     from speechverse.data.lines import Lines
 
     if lines.is_dir():
-        return [{"id": u.id, "text": u.text} for u in Corpus.open(lines).utterances(split) if u.text]
+        return [
+            {"id": u.id, "text": u.text, **{key: u.labels[key] for key in ("stratum", "questions") if key in u.labels}}
+            for u in Corpus.open(lines).utterances(split)
+            if u.text
+        ]
     read = Lines.read(lines)
     read.each(_check)
     if read.faults:

@@ -1,4 +1,4 @@
-"""What of an LLM's answers can be learnt from: a whole sentence that does as it is told and speaks of the line."""
+"""What of an LLM's answers can be learnt from: a whole sentence that speaks of the line and of no more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ _ABOUT_THE_TASK = re.compile(
     re.IGNORECASE,
 )
 _MAY_SAY_IT_AGAIN = frozenset({"summary"})
-_LONGEST_HEADLINE = 12
 _MOST_REPEATS = 2
 """Times that three words in a row may stand in an answer."""
 _STEM = 4
@@ -29,6 +28,8 @@ _STEM = 4
 _KEPT = {"formal": 0.5}
 """Share of the line's content words, by their stems, that an answer must have; of other kinds `_KEPT_ELSE`."""
 _KEPT_ELSE = 0.25
+_NEW = 0.4
+"""Share of its own content words that an answer of a kind in `_KEPT` may have new."""
 
 
 def usable(asked: Asked, made: Answer) -> tuple[str, str]:
@@ -62,14 +63,21 @@ def _repeats_the_line(asked: Asked, text: str) -> bool:
     return asked.kind not in _MAY_SAY_IT_AGAIN and _lower(text) == _lower(asked.text)
 
 
-def _does_something_else(asked: Asked, text: str) -> bool:
-    return asked.kind == "headline" and len(words_of(text)) > _LONGEST_HEADLINE
-
-
 def _speaks_of_something_else(asked: Asked, text: str) -> bool:
-    """Whether it shares too few words, or stems, with the line; words that tell nothing aside."""
-    said, answered = ({word[:_STEM] for word in _lower(of) if word not in STOP_WORDS} for of in (asked.text, text))
+    """Whether it shares too few words with the line."""
+    said, answered = _stems(asked.text), _stems(text)
     return not said & answered or len(said & answered) < _KEPT.get(asked.kind, _KEPT_ELSE) * len(said)
+
+
+def _makes_things_up(asked: Asked, text: str) -> bool:
+    """Whether another wording of the line says more than the line."""
+    answered = _stems(text)
+    return asked.kind in _KEPT and len(answered - _stems(asked.text)) > _NEW * len(answered)
+
+
+def _stems(text: str) -> set[str]:
+    """The content words of a text, as far as words of one stem have them in common."""
+    return {word[:_STEM] for word in _lower(text) if word not in STOP_WORDS}
 
 
 _FAULTS: Mapping[str, Callable[[Asked, str], bool]] = {
@@ -77,8 +85,8 @@ _FAULTS: Mapping[str, Callable[[Asked, str], bool]] = {
     "repeats itself": _repeats_itself,
     "talks about the task": _is_about_the_task,
     "repeats the line": _repeats_the_line,
-    "does something else": _does_something_else,
     "speaks of something else": _speaks_of_something_else,
+    "makes things up": _makes_things_up,
 }
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -74,6 +75,13 @@ def test_what_is_drawn_depends_on_seed_and_text_alone() -> None:
     assert [asked.answer is None for asked in drawn] == [asked.kind in kinds()["read"] for asked in drawn]
 
 
+def test_a_line_s_own_questions_are_asked_first_with_their_answers() -> None:
+    line = {**LINES[1], "questions": [["Is six named?", "yes"], ["Which device is named?", "oven"]]}
+    drawn = [draw_instructions(line, 2, seed, 0.0) for seed in range(20)]
+    assert {(first.instruction, first.answer) for first, _ in drawn} == {tuple(pair) for pair in line["questions"]}
+    assert all(second.kind in KNOWN for _, second in drawn)
+
+
 def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not_by_the_llm() -> None:
     assert draw_lines(LINES, None, 1) == LINES[:3]
     assert [line for line in draw_lines(LINES, 2, 1) if line in draw_lines(LINES, 1, 1)] == draw_lines(LINES, 1, 1)
@@ -93,20 +101,13 @@ def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not
         ("formal", "The original sentence is about a cage.", "end", "", "talks about the task"),
         ("formal", "The canary didn't escape from its cage!", "end", "", "repeats the line"),
         ("formal", "The canary is fond of swimming.", "end", "", "speaks of something else"),
+        ("formal", "The canary didn't leave its cage for the royal gardens.", "end", "", "makes things up"),
         ("summary", "The canary didn't escape from its cage.", "end", "The canary didn't escape from its cage.", ""),
         ("summary", "I like to swim in the sea.", "end", "", "speaks of something else"),
-        ("headline", "Canary Stays", "end", "Canary Stays", ""),
-        (
-            "headline",
-            "Canary " + "stays and is then " * 2 + "still there with us all",
-            "end",
-            "",
-            "does something else",
-        ),
-        ("headline", "...", "end", "", "empty"),
+        ("summary", "...", "end", "", "empty"),
     ],
 )
-def test_only_a_whole_sentence_that_does_as_told_is_learnt(kind, text, ended, learnt, why) -> None:
+def test_only_a_whole_sentence_that_speaks_of_the_line_is_learnt(kind, text, ended, learnt, why) -> None:
     assert usable(Asked(TEXT, kind, "Do it."), Answer(text, ended=ended)) == (learnt, why)
 
 
@@ -143,6 +144,21 @@ def test_what_was_answered_is_not_answered_again_and_gives_the_same(run, lines, 
     monkeypatch.setattr(making, "answer_questions", lambda *_: pytest.fail("asked again"))
     run(lines, *given)
     assert (tmp_path / "out.jsonl").read_bytes() == first
+
+
+def test_a_corpus_folder_gives_lines_by_id_that_are_joined_to_it(run, tmp_path) -> None:
+    from speechverse.audio import Waveform, save
+    from speechverse.data import Mixture, MixtureItem, write_corpus
+    from speechverse.types import AudioRef, Utterance
+
+    sound = save(tmp_path / "spoken" / "a.wav", Waveform(np.full(16_000, 0.1, np.float32)))
+    spoken = write_corpus(tmp_path / "spoken", "spoken", {"train": [Utterance("a", AudioRef(sound), 1.0, TEXT)]})
+    run(tmp_path / "spoken", "--read-share", "0")
+    [line] = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert (line["id"], line["text"], len(line["instructions"])) == ("a", TEXT, 2)
+    mixture = Mixture([MixtureItem(spoken.with_labels(tmp_path / "out.jsonl"), "follow")])
+    asked = [mixture.example(draw) for number in (0, 1) for draw in mixture.draws(number)]
+    assert {(e.instruction, e.target) for e in asked} == {(p["instruction"], p["answer"]) for p in line["instructions"]}
 
 
 def test_lines_that_are_none_are_refused(run, tmp_path) -> None:
