@@ -18,6 +18,7 @@ from microscopic import byte_level, save_whisper, t5
 from speechverse.audio import Waveform, save
 from speechverse.cli.quickstart import parts
 from speechverse.cli.quickstart.flow import FETCHING, LOOKED_AT, Quickstart, Sizes
+from speechverse.errors import UserError
 from speechverse.evaluation import load_results
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.pretrained import KNOWN, is_here
@@ -109,7 +110,7 @@ def test_the_page_is_one_file_and_fetches_nothing(first: tuple[Path, str]) -> No
     assert "<svg" in page and 'src="http' not in page and "http-equiv" not in page and "A look and not a" in page
 
 
-def test_what_is_there_is_passed_over_and_a_new_clip_asked_about(first: tuple[Path, str], model: Path) -> None:
+def test_what_is_there_is_passed_over(first: tuple[Path, str], model: Path) -> None:
     before = contents(first[0])
     shown = run(first[0], model)
     assert contents(first[0]) == before and "done" in shown
@@ -125,6 +126,11 @@ def test_a_run_that_was_killed_goes_on_from_its_whole_files(first: tuple[Path, s
     after = contents(first[0])
     assert [name for name in after if after[name][0] != before[name][0]] == ["lesson/after/results.json"]
     assert (first[0] / "quickstart.html").is_file()
+
+
+def test_a_folder_of_another_quickstart_is_refused(first: tuple[Path, str], model: Path) -> None:
+    with pytest.raises(UserError, match="begun with another seed.*--output"):
+        Quickstart(Console(file=io.StringIO()), first[0], str(model), (), SIZES, 2, STEPS).run()
 
 
 def speechverse(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

