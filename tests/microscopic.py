@@ -111,7 +111,8 @@ def save_whisper(folder: Path, pieces: PreTrainedTokenizerFast, seconds: int = 2
     sizes = {
         "d_model": 16, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 2,
         "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24,
-        "max_source_positions": 50 * seconds, "max_target_positions": 48, "num_mel_bins": 80, "vocab_size": len(pieces), "pad_token_id": 0,
+        "max_source_positions": 50 * seconds, "max_target_positions": 48, "num_mel_bins": 80,
+        "vocab_size": len(pieces), "pad_token_id": 0,
         "bos_token_id": 1, "eos_token_id": 1, "decoder_start_token_id": 2,
     }  # fmt: skip
     model = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**{**sizes, **changes}))
