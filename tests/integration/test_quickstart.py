@@ -108,6 +108,7 @@ def test_the_page_is_one_file_and_fetches_nothing(first: tuple[Path, str]) -> No
     for title in ("Questions", "Something new", "A look", "Next"):
         assert f"<h2>{title}</h2>" in page
     assert "<svg" in page and 'src="http' not in page and "http-equiv" not in page and "A look and not a" in page
+    assert page.count("<audio") == 1 + SIZES.asked and 'src="data:audio' in page, "clips to hear, in the page"
 
 
 def test_what_is_there_is_passed_over(first: tuple[Path, str], model: Path) -> None:

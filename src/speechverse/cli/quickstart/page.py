@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
 from speechverse.cli.quickstart.lesson import NOISES
 from speechverse.cli.quickstart.questions import Asked
 from speechverse.cli.quickstart.shown import heading, lesson_scores
 from speechverse.evaluation import Results
+from speechverse.evaluation.corpus_card.samples import audio_source
 from speechverse.evaluation.report.document import framed, html_document, page_header, section, table
 from speechverse.evaluation.report.examples import examples_section
 from speechverse.evaluation.report.page import method_section
 from speechverse.evaluation.report.plots import Bar, score_plot
 from speechverse.evaluation.report.scores import confusion_section, scores_section
 from speechverse.evaluation.results import AnswerRecord
+from speechverse.types import AudioRef
 
 OWN = "speechverse"
 LEAD = (
-    "What a frozen Whisper encoder and a frozen small LLM, joined by 7 million learned numbers, answer about made "
-    "voices that it never heard, and what it learns in a minute."
+    "What the model answers about voices that it never heard, beside Whisper's text read by the same LLM, and what it "
+    "learns in a minute. The made voices are a synthesiser's: of people, only your own recordings tell."
 )
 
 
@@ -45,7 +48,11 @@ def quickstart_page(
     results, records = look
     sections = [
         page_header("speechverse quickstart", model, LEAD, {"time": spent}),
-        section("Questions", "".join(map(_card, answers)), "Answers that are known to be right are bold."),
+        section(
+            "Questions",
+            f'<div class="cards wide">{"".join(map(_card, answers))}</div>',
+            "Answers that are known to be right are bold.",
+        ),
         _lesson_section(*lesson),
         _look_section(results),
         examples_section(results, records, OWN),
@@ -60,7 +67,16 @@ def _card(asked: Asked) -> str:
     for row, (title, right) in enumerate(zip(asked.titles, asked.right, strict=True)):
         cells = [escape(title), escape(right or "–"), *(_answer(made[row], right) for made in asked.answers.values())]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    return framed(heading(asked), table(("asked", "right", *asked.answers), rows, "answers"))
+    answers = table(("asked", "right", *asked.answers), rows, "answers")
+    return framed(heading(asked), _player(Path(asked.path)) + answers)
+
+
+def _player(path: Path) -> str:
+    """The clip to hear, inside the page; nothing where it has been moved away."""
+    if not path.is_file():
+        return ""
+    source = escape(audio_source(AudioRef(path), path, embed=True), quote=True)
+    return f'<figure><audio controls preload="none" src="{source}"></audio></figure>'
 
 
 def _answer(answer: str, right: str | None) -> str:
