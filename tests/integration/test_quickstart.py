@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.pretrained import KNOWN, is_here
 
 SENTENCES = ("play some jazz", "turn the light off", "what is the time", "call my mother now")
+WHOLE = Sizes()
 SIZES = Sizes(clips=8, asked=2, per_task=2, lesson_train=8, lesson_test=4)
 STEPS = ("curriculum.lesson.steps=2", "curriculum.lesson.warmup_steps=1", "decoding.max_new_tokens=8")
 
@@ -99,8 +101,17 @@ def test_the_lesson_is_tried_on_other_sentences_in_other_voices(first: tuple[Pat
     learned, tried = corpus.utterances("train"), corpus.utterances("test")
     assert not {clip.text for clip in learned} & {clip.text for clip in tried}
     assert not {clip.speaker for clip in learned} & {clip.speaker for clip in tried}
-    assert {clip.labels["background"] for clip in learned} == {"music", "rain", "people", "machines"}
-    assert all(clip.labels["noise"] for clip in (*learned, *tried))
+    for clips in (learned, tried):
+        assert {clip.labels["command"] for clip in clips} == {"clean", "fetch", "follow", "charge"}
+
+
+def test_the_lesson_is_of_the_size_that_it_says(tmp_path: Path) -> None:
+    from speechverse.cli.quickstart.lesson import write_lines
+
+    lines = list(map(json.loads, write_lines(tmp_path / "l.jsonl", WHOLE.lesson_train, WHOLE.lesson_test).open()))
+    count = Counter((line["split"], line["command"]) for line in lines)
+    assert set(count.values()) == {WHOLE.lesson_train // 4, WHOLE.lesson_test // 4} and len(count) == 8
+    assert len({line["text"] for line in lines}) == len(lines)
 
 
 def test_the_page_is_one_file_and_fetches_nothing(first: tuple[Path, str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechverse.cli.quickstart import lesson, parts, questions
-from speechverse.cli.quickstart.background import QUESTION
+from speechverse.cli.quickstart.robot import COMMANDS, QUESTION
 from speechverse.errors import UserError
 from speechverse.files import only_run_in, write_text
 
@@ -52,7 +52,7 @@ class Sizes:
     clips: int = 24
     asked: int = 3
     per_task: int = 10
-    lesson_train: int = 100
+    lesson_train: int = 80
     lesson_test: int = 40
 
 
@@ -130,8 +130,8 @@ class Quickstart:
         )
         yield (
             "something new",
-            f"What is behind the voice? No transcript tells. {steps} clip-steps; {sizes.lesson_test} clips before and "
-            "after.",
+            f"Four commands for a robot: {steps} clip-steps; {sizes.lesson_test} clips in other words and voices "
+            "before and after.",
             self._teach,
         )
 
@@ -208,9 +208,8 @@ class Quickstart:
         from speechverse.synth import read_lines
 
         self.lesson_speech.parent.mkdir(parents=True, exist_ok=True)
-        lines = lesson.write_lines(
-            self.lesson_speech.with_name("lines.jsonl"), self.sizes.lesson_train, self.sizes.lesson_test, self.seed
-        )
+        file = self.lesson_speech.with_name("lines.jsonl")
+        lines = lesson.write_lines(file, self.sizes.lesson_train, self.sizes.lesson_test)
         self._make_speech(self.lesson_speech, read_lines(lines, name="lesson", seed=self.seed))
 
     def _make_speech(self, folder: Path, what: Any) -> None:
@@ -310,7 +309,7 @@ class Quickstart:
             ("the same by way of Whisper's text", f'speechverse ask {own} "What is being said?" --system {CASCADE}'),
             (
                 "what it has just learned",
-                f'speechverse ask {own} "{QUESTION}" --choices {",".join(lesson.NOISES)} --model {taught}',
+                f'speechverse ask {own} "{QUESTION}" --choices {",".join(COMMANDS)} --model {taught}',
             ),
             (
                 "measure it, not only look",

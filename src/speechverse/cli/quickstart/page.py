@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from speechverse.cli.quickstart.lesson import NOISES
 from speechverse.cli.quickstart.questions import Asked
+from speechverse.cli.quickstart.robot import COMMANDS
 from speechverse.cli.quickstart.shown import heading, lesson_scores
 from speechverse.evaluation import Results
 from speechverse.evaluation.corpus_card.samples import audio_source
@@ -88,13 +88,13 @@ def _lesson_section(before: Results, after: Results) -> str:
     scores = lesson_scores(before, after)
     bars = [Bar(name, *(100 * value for value in (s.value, s.low, s.high))) for name, s in scores.items()]
     label = ", ".join(f"{bar.system} {bar.value:.0f} %" for bar in bars)
-    plot = score_plot(escape(label, quote=True), bars, 100 / len(NOISES), "after the lesson", 100.0)
+    plot = score_plot(escape(label, quote=True), bars, 100 / len(COMMANDS), "after the lesson", 100.0)
     number = after.tasks[0].num_examples
     note = (
-        f"What is behind the voice: {', '.join(NOISES)}? A task it never had, learned on the spot and tried on "
-        f"{number} clips of other sentences in other voices. The dashed line is guessing; bars are 95 % intervals."
+        f"Four commands for a robot, a task it never had: learned on the spot, and tried on {number} clips in other "
+        "words and other voices. The dashed line is guessing; bars are 95 % intervals."
     )
-    card = framed("What is behind the voice", plot, f"accuracy %, n = {number}")
+    card = framed("Commands for a robot", plot, f"accuracy %, n = {number}")
     return section("Something new", f'<div class="cards">{card}</div>', escape(note)) + confusion_section(after, OWN)
 
 

@@ -16,6 +16,7 @@ TOPICS = ("music", "the weather", "travel", "food", "work")
 """What a newcomer's own clip may be about: nobody has labelled it."""
 
 _NUM_INTENTS = 4
+_TRANSCRIPT = "transcript"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _made_clip(utterance: Utterance, wanting: Sequence[Utterance]) -> Clip:
 
 
 def _transcript(said: str | None) -> Question:
-    return Question("transcript", "Transcribe the preceding audio.", right=said)
+    return Question(_TRANSCRIPT, "Transcribe the preceding audio.", right=said)
 
 
 def _intent(intent: str, others: Sequence[str]) -> Question:
@@ -128,11 +129,15 @@ def ask(clip: Clip, systems: Mapping[str, Any]) -> Asked:
 
     sound = load(clip.path)
     answers = {
-        name: tuple(
-            system.ask(sound, question.instruction, question.choices or None).text for question in clip.questions
-        )
+        name: tuple(_answered(system, sound, question) for question in clip.questions)
         for name, system in systems.items()
     }
     titles = tuple(question.title for question in clip.questions)
     right = tuple(question.right for question in clip.questions)
     return Asked(str(clip.path), clip.speaker, clip.said, titles, right, answers)
+
+
+def _answered(system: Any, sound: Any, question: Question) -> str:
+    """The answer; for a transcript, a cascade's own, as in the evaluation: its LLM would only chat about it."""
+    made = system.ask(sound, question.instruction, question.choices or None)
+    return made.transcript if question.title == _TRANSCRIPT and made.transcript is not None else made.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speechverse.cli.quickstart.lesson import NOISES
+from speechverse.cli.quickstart.robot import COMMANDS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,14 +46,14 @@ def lesson_lines(before: Results, after: Results) -> list[str]:
     number = after.tasks[0].num_examples
     gained = 100 * (scores["after the lesson"].value - scores["before"].value)
     return [
-        f"right, of {number} clips (95 % intervals; guessing: {100 / len(NOISES):.0f} %)",
+        f"right, of {number} clips (95 % intervals; guessing: {100 / len(COMMANDS):.0f} %)",
         *(f"  {name:<18} {_percent(score)}" for name, score in scores.items()),
         f"  {gained:+.0f} points",
     ]
 
 
 def lesson_scores(before: Results, after: Results) -> dict[str, Score]:
-    """When the model was asked what is behind the voice → the share that was right."""
+    """When the model was tried → the share that was right."""
     own, task = "speechverse", after.tasks[0].name
     found = {"before": before.score(task, own), "after the lesson": after.score(task, own)}
     return {name: score for name, score in found.items() if score is not None}
