@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.encoders.whisper_text import WhisperRecogniser
     from speechverse.evaluation import EvaluationSettings, Results
+    from speechverse.synth import SynthSpec
 
 CASCADE = "cascade-whisper"
 LOOKED_AT = ("asr", "ic", "sf", "kws", "er", "sc")
@@ -197,12 +198,14 @@ class Quickstart:
     def _recipe(self) -> Any:
         return lesson.recipe(self.model, self.lesson_speech, [f"seed={self.seed}", *self.overrides])
 
-    def _speech_spec(self) -> Any:
+    def _speech_spec(self) -> SynthSpec:
+        """A few clean clips in held-out voices, some of them of two speakers."""
         from speechverse.synth import SynthSpec
 
-        kinds = {"two_speaker_share": 0.25, "one_speaker_turns_share": 0.15, "non_speech_share": 0.0}
-        clean = dict.fromkeys(("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share"), 0.0)
-        return SynthSpec("speech", 0, 0, self.sizes.clips, self.seed, {"grammar": 1.0}, **kinds, **clean)
+        shares: dict[str, Any] = {"two_speaker_share": 0.25, "one_speaker_turns_share": 0.15, "non_speech_share": 0.0}
+        channels = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")
+        shares |= dict.fromkeys(channels, 0.0)
+        return SynthSpec("speech", 0, 0, self.sizes.clips, self.seed, {"grammar": 1.0}, **shares)
 
     def _make_lesson(self) -> None:
         from speechverse.synth import read_lines
