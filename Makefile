@@ -17,8 +17,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,eval,synth,dev]'
 	@touch $(READY)
 
+# `make quickstart CLIP=me.wav` asks about a recording of your own, too.
 quickstart: $(READY)
-	$(BIN)/speechverse quickstart --output quickstart
+	$(BIN)/speechverse quickstart --output quickstart $(if $(CLIP),--clip "$(CLIP)")
 
 # The LLM's first steps, in which its embeddings find their places, beside the making of speech; then both frozen parts on
 # these embeddings, a core each, and the adapter's speech when the LLM is done; then the adapter on both. Stopped or

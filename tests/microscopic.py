@@ -106,17 +106,18 @@ def decoder_only(vocabulary: int, kind: str = "Llama", **changes: Any) -> transf
     return getattr(transformers, f"{kind}ForCausalLM")(config)
 
 
-def save_whisper(folder: Path, pieces: PreTrainedTokenizerFast, **changes: Any) -> Path:
-    """A random Whisper, encoder and decoder, that hears two seconds at most."""
+def save_whisper(folder: Path, pieces: PreTrainedTokenizerFast, seconds: int = 2, **changes: Any) -> Path:
+    """A random Whisper, encoder and decoder, that hears two seconds at most, or as many as are asked for."""
     sizes = {
         "d_model": 16, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 2,
-        "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "max_source_positions": 100,
-        "max_target_positions": 48, "num_mel_bins": 80, "vocab_size": len(pieces), "pad_token_id": 0,
+        "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24,
+        "max_source_positions": 50 * seconds, "max_target_positions": 48, "num_mel_bins": 80,
+        "vocab_size": len(pieces), "pad_token_id": 0,
         "bos_token_id": 1, "eos_token_id": 1, "decoder_start_token_id": 2,
     }  # fmt: skip
     model = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**{**sizes, **changes}))
     model.generation_config.suppress_tokens = model.generation_config.begin_suppress_tokens = None
     model.save_pretrained(folder)
-    transformers.WhisperFeatureExtractor(chunk_length=2).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor(chunk_length=seconds).save_pretrained(folder)
     pieces.save_pretrained(folder)
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from speechverse.tasks import OneOf
 from speechverse.types import Answer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from speechverse.encoders.whisper_text import WhisperRecogniser
     from speechverse.pipeline import SpeechVerse
 
@@ -31,6 +34,7 @@ class WhisperReader:
         self.model: Any = loaded.model
         self.processor: Any = loaded.processor
         self.whisper = whisper
+        self._last: tuple[bytes, str] | None = None
 
     def ask(
         self,
@@ -56,7 +60,7 @@ class WhisperReader:
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
         sound = load(audio)
-        [transcript] = self.whisper.transcribe([sound.samples])
+        transcript = self._transcript(sound.samples)
         question = Question(
             instruction,
             self.processor.num_positions(instruction, transcript=transcript),
@@ -67,3 +71,11 @@ class WhisperReader:
         with self.model.without_lora():
             [made] = answer_questions(self.model, self.processor, [question], options or DecodingOptions())
         return replace(made, transcript=transcript)
+
+    def _transcript(self, samples: np.ndarray) -> str:
+        """What is said, written once for all that is asked of a sound in a row."""
+        key = hashlib.sha256(samples.tobytes()).digest()
+        if self._last is None or self._last[0] != key:
+            [text] = self.whisper.transcribe([samples])
+            self._last = key, text
+        return self._last[1]

@@ -1,4 +1,4 @@
-"""The quickstart's path at its smallest, through the command line: speech, training, evaluation, answers."""
+"""The whole way at its smallest, through the command line: speech, training, evaluation, answers."""
 
 from __future__ import annotations
 

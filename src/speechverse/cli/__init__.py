@@ -42,7 +42,7 @@ EXTRAS = {
 EXAMPLES = """
 [bold]Start here[/bold]
 
-  speechverse quickstart                                   the whole way, small, on this machine
+  speechverse quickstart                                   questions, a look, something new to learn: five minutes
   speechverse ask clip.wav "What is being said?"           an answer from the model that comes with the package
   speechverse train my.yaml && speechverse evaluate runs/my --corpus my-corpus
 """

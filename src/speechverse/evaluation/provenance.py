@@ -30,7 +30,7 @@ def describe(model: Any, name: str | Path) -> dict[str, Any]:
     folder, config = local_folder(resolve(name)), model.config
     return {
         "name": _short_name(name),
-        "fingerprint": _checkpoint_fingerprint(folder),
+        "fingerprint": checkpoint_fingerprint(folder),
         "recipe_sha256": _sha256(folder / RECIPE),
         "encoder": _short_name(config.encoder),
         "encoder_fingerprint": config.encoder_fingerprint,
@@ -86,8 +86,9 @@ def find_whisper(model: Any) -> tuple[WhisperRecogniser | None, str]:
         return None, f"{reason}; and the known part '{KNOWN_WHISPER}' cannot be had: {error}"
 
 
-def _checkpoint_fingerprint(folder: Path) -> str:
-    """One hash over configuration and weights, those of LoRA among them."""
+def checkpoint_fingerprint(name: str | Path) -> str:
+    """One hash over a checkpoint's configuration and weights, those of LoRA among them."""
+    folder = local_folder(resolve(name))
     parts = [fingerprint(folder), *(_sha256(file) or "" for file in sorted(folder.glob("lora/*")))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -20,8 +20,9 @@ from speechverse.synth.clip import Clip
 from speechverse.synth.corpus import SHARD_SIZES, Source
 from speechverse.synth.engines import ESPEAK
 from speechverse.synth.language.sentence import Part
-from speechverse.synth.plan import plan_reading
+from speechverse.synth.plan import Noise, plan_reading
 from speechverse.synth.roles import Cast, Role, Wishes, cast_of
+from speechverse.synth.sounds import backgrounds
 from speechverse.synth.speaking import check_text
 from speechverse.synth.spec import SynthSpec
 from speechverse.synth.styles import EMOTIONS, SENTIMENTS
@@ -46,6 +47,7 @@ class _Line:
     labels: Mapping[str, Any]
     checked: Mapping[str, Any]
     role: Role
+    noise: Noise | None
     place: str
 
 
@@ -119,7 +121,7 @@ def _plan(spec: SynthSpec, lines: Sequence[_Line]) -> dict[Part, list[Clip]]:
 
 
 def _clip(spec: SynthSpec, line: _Line) -> Clip:
-    clip = plan_reading(spec, line.part, line.id, line.text, line.role, line.language)
+    clip = plan_reading(spec, line.part, line.id, line.text, line.role, line.language, line.noise)
     return dataclasses.replace(clip, labels={**clip.labels, **line.labels})
 
 
@@ -178,7 +180,8 @@ class _Reader:
             raise ValueError("a line is spoken by one speaker: take out 'num_speakers' and 'is_speech', or rename them")
         wishes = Wishes(checked, _string(entry, "voice"), part, language)
         role = self.cast(wishes, rng_for(self.seed, clip_id, "how"))
-        return _Line(clip_id, text, part, language, labels, checked, role, str(Origin(self.path, number)))
+        noise = _noise(entry, part)
+        return _Line(clip_id, text, part, language, labels, checked, role, noise, str(Origin(self.path, number)))
 
     def _renamed(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         renamed: dict[str, Any] = {}
@@ -215,6 +218,21 @@ def _string(entry: Mapping[str, Any], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"'{key}' should be a string, not {value!r}")
     return value
+
+
+def _noise(entry: Mapping[str, Any], part: Part) -> Noise | None:
+    """What a line wants to hear under its speech."""
+    name, snr = _string(entry, "noise"), entry.get("snr_db")
+    if name is None:
+        return None
+    if name not in backgrounds(part):
+        raise ValueError(
+            f"{unknown_name('noise', name, backgrounds(part))}; 'noise' is laid under the line: to keep it as a mere "
+            "label, --rename noise=other_name"
+        )
+    if snr is not None and (isinstance(snr, bool) or not isinstance(snr, int | float) or not -20 <= snr <= 60):
+        raise ValueError(f"'snr_db' is the ratio of speech to noise in dB, from -20 to 60, not {snr!r}")
+    return Noise(name, snr)
 
 
 def _part(split: str) -> Part:

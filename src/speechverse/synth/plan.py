@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from speechverse.audio.codecs import CODECS
@@ -40,15 +41,30 @@ def plan_split(spec: SynthSpec, part: Part) -> list[Clip]:
     return clips
 
 
-def plan_reading(spec: SynthSpec, part: Part, clip_id: str, text: str, role: Role, language: str) -> Clip:
-    """One speaker who says a text from outside, recorded as the spoken world's sentences are.
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What is to sound under a line; `snr`, of speech to it in dB, is drawn where it is left open."""
 
-    The clip has the labels of the voice, none of the text.
+    name: str
+    snr: float | None = None
+
+
+def plan_reading(
+    spec: SynthSpec, part: Part, clip_id: str, text: str, role: Role, language: str, noise: Noise | None = None
+) -> Clip:
+    """One speaker who says a text from outside, recorded as the spoken world's sentences are, or in a certain noise.
+
+    The clip has the labels of voice and channel, none of the text.
     """
     planner = _Planner(spec, part, set(), rng_for(spec.seed, clip_id))
     turn = role.turn(text, planner.rng)
     common = {"id": clip_id, "seed": hash_seed(spec.seed, clip_id, "sound"), "language": language}
-    return planner._spoken(common, (turn,), {**role.labels, "num_speakers": 1}, role.speaker, text)
+    clip = planner._spoken(common, (turn,), {**role.labels, "num_speakers": 1}, role.speaker, text)
+    if noise is None:
+        return clip
+    snr = rng_for(spec.seed, clip_id, "snr").uniform(*spec.snr_db) if noise.snr is None else noise.snr
+    channel = dataclasses.replace(clip.channel, noise=noise.name, snr=snr)
+    return dataclasses.replace(clip, channel=channel, labels={**clip.labels, **channel.labels})
 
 
 def _kinds(spec: SynthSpec, part: Part, rng: random.Random) -> list[tuple[str, int]]:

@@ -254,7 +254,7 @@ class DecodingSection(Section):
 
 
 class EvaluationSection(Section):
-    """What `speechverse quickstart` and `speechverse evaluate` measure the trained model on."""
+    """What `speechverse evaluate` measures the trained model on."""
 
     corpus: str
     split: str = "test"

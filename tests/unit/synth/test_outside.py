@@ -202,3 +202,23 @@ def test_an_instruction_set_is_asked_with_its_own_instructions(write: Write) -> 
     assert utterance.text == "close the door" and "input" not in utterance.labels
     (example,) = render_for_evaluation(Corpus.open(path.parent / "spoken"), "train", follow, wording="seen")
     assert (example.instruction, example.target) == ("Be polite. Keep {output} out.", "please do")
+
+
+def test_a_line_may_say_what_sounds_under_it(write: Write) -> None:
+    lines = [{"text": "well well", "noise": "rain", "snr_db": 6}, {"text": "well well", "noise": "music"}]
+    one, two = spoken(write(*lines))
+    assert (one.labels["noise"], one.labels["snr_db"]) == ("rain", 6)
+    assert two.labels["noise"] == "music" and 5 <= two.labels["snr_db"] <= 25
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"noise": "thunder"}, "--rename noise=other_name"),
+        ({"noise": "washing machine"}, "unknown noise 'washing machine'"),  # only ever in test parts
+        ({"noise": "rain", "snr_db": "loud"}, "'snr_db' is the ratio of speech to noise in dB"),
+    ],
+)
+def test_a_noise_that_cannot_be_is_refused(wish: dict[str, Any], said: str, write: Write) -> None:
+    with pytest.raises(CorpusError, match=said):
+        read_lines(write({"text": "well well", **wish}))

@@ -49,7 +49,7 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
         examples_section(results, load_answers(folder), OWN),
         _layers_section(results),
         curves_section(metrics_file),
-        _method_section(results),
+        method_section(results),
     ]
     page = html_document(f"{results.model.get('name', 'model')} on {results.corpus['name']}", sections)
     path = folder / REPORT
@@ -105,7 +105,8 @@ def _layers_section(results: Results) -> str:
     return section("Which encoder layers it listens to", f'<div class="card">{layer_plot(learned)}</div>', note)
 
 
-def _method_section(results: Results) -> str:
+def method_section(results: Results) -> str:
+    """How the results were come by: systems, what was left out, settings and fingerprints, time."""
     timings = [text_row((t.task, t.system, t.num_answers, f"{t.seconds:.1f}")) for t in results.timings]
     notes = bullets([*results.left_out, *results.notes] or ["nothing left out"])
     systems = "".join(f"<dt>{escape(name)}</dt><dd>{escape(title)}</dd>" for name, title in results.systems.items())

@@ -13,14 +13,15 @@ MAX_MATRIX = 12
 MAX_PAIRS = 15
 
 
-def scores_section(results: Results, own: str) -> str:
-    """A card for each task, and the same numbers as a table."""
+def scores_section(results: Results, own: str, title: str = "Scores", note: str = "") -> str:
+    """A card for each task, and the same numbers as a table; the note, in plain text, goes before how to read them."""
     cards = "".join(_card(results, report, own) for report in results.tasks)
     guessing = f'<p class="note">{escape(results.guessing)}</p>' if results.guessing else ""
     return section(
-        "Scores",
+        title,
         f'<div class="cards">{cards}</div>{guessing}{_not_measured(results)}{details("All numbers", _table(results))}',
-        "Dots are scores, bars their 95 % bootstrap intervals over examples; n is the number of examples. "
+        f"{escape(note)} Dots are scores, bars their 95 % bootstrap intervals over examples; n is the number of "
+        "examples. "
         "The dashed line answers with the commonest class, without listening.",
     )
 
