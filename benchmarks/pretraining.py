@@ -15,10 +15,11 @@ from typing import Any
 from benchmarks.harness import Claim, Repeat, Side, Took
 
 STEPS = 3  # in a repetition
+UNITS = 2200  # of a CTC head
 
 
 class _Phase:
-    """The tiny encoder's first phase, BEST-RQ, over a little world; `precision` as in a recipe's `compute`."""
+    """A small encoder's first phase, BEST-RQ, over a little world; `precision` as in a recipe's `compute`."""
 
     def __init__(self, folder: Path, precision: str = "fp32") -> None:
         import torch
@@ -40,15 +41,14 @@ class _Phase:
         frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE)
         self.batches = SpeechBatches(store, range(len(store)), frames, recipe.seed)
         torch.manual_seed(0)
-        self.tokenizer = material.tokenizer()
-        self.model = Objectives(recipe.shape, recipe.objective, self.tokenizer, {}, compute).train()
+        self.model = Objectives(recipe.shape, recipe.objective, None, compute).train()
         self.optimizer = make_optimizer(self.model.parameters(), recipe.best_rq.learning_rate)
         self.generator = torch.Generator().manual_seed(0)
 
     def step(self, batch: Any) -> None:
         from torch.nn.utils import clip_grad_norm_
 
-        self.model.named(batch, self.generator).loss.backward()
+        self.model.masked_prediction(batch, self.generator).loss.backward()
         clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -111,22 +111,22 @@ def _stepping(folder: Path, precision: str, keeps_memory: bool) -> Repeat:
 
 
 def _aligning(folder: Path, own_units: bool) -> Repeat:
-    """CTC's loss of one batch and its gradient, over random logits of the tokenizer's whole size."""
+    """CTC's loss of one batch and its gradient, over random logits of some thousand units."""
     import torch
     from torch.nn.functional import ctc_loss
 
     from speechverse.encoders.ctc_loss import ctc_nll
     from speechverse.foundations.features import stacked
+    from speechverse.foundations.pieces import learn_pieces
 
     phase = _Phase(folder)
     batch = stacked(phase.batches[0], phase.stride)
-    targets = [
-        phase.tokenizer(phase.utterances[row].text or "", add_special_tokens=False).input_ids for row in batch.rows
-    ]
+    texts = [phase.utterances[row].text or "" for row in batch.rows]
+    targets = learn_pieces([utterance.text or "" for utterance in phase.utterances], UNITS)(texts)["input_ids"]
     lengths, sizes = batch.mask.sum(dim=1), torch.tensor([len(target) for target in targets])
     flat = torch.tensor([unit for target in targets for unit in target])
-    noise = torch.randn(*batch.mask.shape, len(phase.tokenizer), generator=torch.Generator().manual_seed(0))
-    logits, blank = noise.requires_grad_(), phase.tokenizer.pad_token_id
+    noise = torch.randn(*batch.mask.shape, UNITS, generator=torch.Generator().manual_seed(0))
+    logits, blank = noise.requires_grad_(), 0
 
     def plain() -> torch.Tensor:
         scores = logits.log_softmax(dim=-1).transpose(0, 1)
@@ -139,7 +139,7 @@ def _aligning(folder: Path, own_units: bool) -> Repeat:
             loss.backward()
             gradient, logits.grad = logits.grad, None
         seconds = time.perf_counter() - began
-        facts = {"loss": loss.item(), "gradient's norm": gradient.norm().item(), "units": len(phase.tokenizer)}
+        facts = {"loss": loss.item(), "gradient's norm": gradient.norm().item(), "units": UNITS}
         return Took(seconds, STEPS * int(lengths.sum()) / phase.frame_rate, facts)
 
     return repeat

@@ -1,8 +1,5 @@
 """Log-mel frames of a corpus made once, kept as one fp16 file, read in batches of like length.
 
-They are kept as they come from the filterbank, before the encoder's normalisation, because rooms and noises can only be
-added to that.
-
 Shapes: B batch, F mel frames (100 Hz), M mel bins, T stacked frames (25 Hz).
 """
 
@@ -214,8 +211,8 @@ class SpeechBatches:
         """
         if not rows:
             raise UserError(
-                f"there are no {needed} among the {len(store)} clips made, so there is nothing to make batches of; "
-                "change that limit or make more clips (data.utterances, data.dev_utterances)"
+                f"there are no {needed} among the {len(store)} clips, so there is nothing to make batches of; "
+                "change that limit or give more audio"
             )
         self.store, self.rows, self.frames, self.seed, self.crew = store, rows, frames, seed, crew
         self._plan: list[list[int]] = []

@@ -83,7 +83,11 @@ def own_corpus(data: EncoderData, output: Path, with_words: bool) -> Corpus:
 
 def _place(data: EncoderData) -> Path:
     place = data.audio or data.corpus
-    assert place is not None
+    if place is None:
+        raise UserError(
+            "there is nothing to hear: name a folder of recordings (--audio FOLDER or data.audio), or in data.corpus "
+            "a corpus folder or a JSONL file"
+        )
     return place
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,43 +17,33 @@ from transformers import PreTrainedTokenizerFast
 
 from speechverse.errors import CheckpointError, SpeechverseError, UserError
 from speechverse.files import recover
-from speechverse.foundations.beginnings import digest
 from speechverse.foundations.crew import ALONE, Crew
-from speechverse.foundations.descent import Descent
-from speechverse.foundations.recipe import EncoderRecipe, LmRecipe, PhaseSettings
+from speechverse.foundations.recipe import EncoderRecipe, PhaseSettings
 from speechverse.seeding import hash_seed
 from speechverse.training.logs import Progress, RunLog
+from speechverse.training.optim import make_optimizer, make_schedule
 from speechverse.training.state import interruptible, load_state, save_state
 
 Numbers = dict[str, float]
 
 
 def made_of(
-    recipe: EncoderRecipe | LmRecipe,
-    tokenizer: PreTrainedTokenizerFast | None,
-    later: Iterable[str] = (),
-    audio: str | None = None,
+    recipe: EncoderRecipe, tokenizer: PreTrainedTokenizerFast | None, audio: str, later: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """What a phase's weights follow from: key of the recipe → value, and digests of the tokenizer and the audio.
+    """What a phase's weights follow from: key of the recipe → value, and digests of the pieces and the audio.
 
     Args:
         recipe: All of it counts, but for its name and what changes no weight.
-        tokenizer: The one made for it, if any; another version of the package may make another.
+        tokenizer: Of a CTC head, if there is one.
+        audio: Tells the audio from any other; where that lies does not matter.
         later: Parts that only later phases read.
-        audio: Tells the user's own audio from any other; where that lies does not matter.
     """
-    values = recipe.model_dump(mode="json", exclude={"kind", "name", "initial", *later})
-    for name in ("workers", "probe_clips", "audio", "corpus"):
+    values = recipe.model_dump(mode="json", exclude={"name", *later})
+    for name in ("workers", "audio", "corpus"):
         values["data"].pop(name, None)
-    if recipe.tokenizer.folder is not None:
-        values.pop("tokenizer")  # wherever it lies, the digest of its pieces tells it from any other
     # A state of a run that says nothing of it, such as one of an older version, goes on.
     values["compute"] = recipe.compute.model_dump(mode="json", exclude_defaults=True, exclude={"device"})
-    digests = {"the audio": audio} if audio else {}
-    if recipe.initial is not None:
-        digests["what it begins with"] = digest(recipe.initial)
-    if (ctc := values.get("ctc")) and (name := ctc.pop("embeddings")) is not None:
-        digests["the head's embeddings"] = digest(name)
+    digests = {"the audio": audio}
     if tokenizer is not None:
         pieces = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         digests["the tokenizer's pieces"] = pieces[:16]
@@ -65,6 +55,32 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
+
+
+class Rates:
+    """A phase's optimiser with its schedule (cosine)."""
+
+    def __init__(self, module: nn.Module, settings: PhaseSettings) -> None:
+        self.optimizer = make_optimizer(module.parameters(), settings.learning_rate, settings.weight_decay)
+        self.schedule = make_schedule(self.optimizer, "cosine", settings.warmup_steps, settings.steps)
+
+    @property
+    def rate(self) -> float:
+        return float(self.schedule.get_last_lr()[0])
+
+    def step(self) -> None:
+        """Moves the weights, and forgets the gradients."""
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+
+    def load(self, objects: Mapping[str, Any]) -> None:
+        """Goes on from a saved state."""
+        self.optimizer.load_state_dict(objects["optimizer"])
+        self.schedule.load_state_dict(objects["schedule"])
 
 
 @dataclass
@@ -104,8 +120,8 @@ class Phase:
             CheckpointError: If the state's weights are not this module's.
         """
         state_folder = folder / self.name
-        descent = Descent(self.module, self.settings)
-        done = self._restore(state_folder, descent)
+        rates = Rates(self.module, self.settings)
+        done = self._restore(state_folder, rates)
         if done >= self.settings.steps:
             return self.history
         with (
@@ -115,12 +131,12 @@ class Phase:
         ):
             for step in range(done, self.settings.steps):
                 # Read once: a stop that comes later must not leave without a state.
-                stopping = self._train_step(step, descent, log, progress, stop)
+                stopping = self._train_step(step, rates, log, progress, stop)
                 last = step + 1 == self.settings.steps
                 if log and (last or (step + 1) % self.settings.evaluate_every == 0):
                     self._look(step + 1, log, progress)
                 if self.crew.leads and (last or stopping or (step + 1) % self.settings.save_every == 0):
-                    self._save(state_folder, step + 1, descent)
+                    self._save(state_folder, step + 1, rates)
                 if stopping:
                     progress.say(
                         f"stopped in phase '{self.name}' after step {step + 1} of {self.settings.steps}, which is "
@@ -134,7 +150,7 @@ class Phase:
             return nullcontext()
         return RunLog(folder / "logs" / self.name, resumed_at=done or None)
 
-    def _train_step(self, step: int, descent: Descent, log: RunLog | None, progress: Progress, stop: Any) -> bool:
+    def _train_step(self, step: int, rates: Rates, log: RunLog | None, progress: Progress, stop: Any) -> bool:
         """One step; returns whether anyone was asked to stop."""
         began = time.perf_counter()
         torch.manual_seed(hash_seed(self.seed, self.name, step, self.crew.rank) % 2**63)
@@ -144,11 +160,11 @@ class Phase:
         stopping = self.crew.average(self.module.parameters(), stop.requested)
         norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.max_grad_norm)
         self._refuse_divergence(step, float(loss.detach()), float(norm))
-        descent.step()
+        rates.step()
         numbers = {"loss": float(loss.detach()), "grad_norm": float(norm), **numbers}
         progress.advance(1, **numbers)
         if log and (step + 1) % self.settings.log_every == 0:
-            log.scalars(step + 1, {**numbers, "seconds": time.perf_counter() - began, "rate": descent.rate})
+            log.scalars(step + 1, {**numbers, "seconds": time.perf_counter() - began, "rate": rates.rate})
         return stopping
 
     def _refuse_divergence(self, step: int, loss: float, norm: float) -> None:
@@ -169,12 +185,12 @@ class Phase:
         log.scalars(step, numbers, on="held-out")
         progress.say(f"{self.name} {step}: " + "  ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
 
-    def _save(self, folder: Path, step: int, descent: Descent) -> None:
+    def _save(self, folder: Path, step: int, rates: Rates) -> None:
         save_state(
             folder,
             info={"phase": self.name, "step": step, "made_of": self.made_of, "history": self.history},
             tensors={"model": self._tensors()},
-            objects=descent.state(),
+            objects=rates.state(),
         )
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -182,7 +198,7 @@ class Phase:
         by_storage = {tensor.data_ptr(): (name, tensor) for name, tensor in self.module.state_dict().items()}
         return {name: tensor.clone() for name, tensor in by_storage.values()}
 
-    def _restore(self, folder: Path, descent: Descent) -> int:
+    def _restore(self, folder: Path, rates: Rates) -> int:
         if self.crew.leads:
             recover(folder)
         self.crew.wait()
@@ -194,7 +210,7 @@ class Phase:
         self.history = list(state.info["history"])
         done = int(state.info["step"])
         if done < self.settings.steps:
-            descent.load(state.objects)
+            rates.load(state.objects)
         return done
 
     def _refuse_another_recipe(self, folder: Path, then: dict[str, Any]) -> None:

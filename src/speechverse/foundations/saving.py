@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,10 +38,3 @@ def save_foundation(
         (scratch / "figures.json").write_text(json.dumps(dict(figures), indent=1) + "\n")
         (scratch / "README.md").write_text(card)
     return folder
-
-
-def copy_folder(source: Path, target: Path) -> Path:
-    """Copies a finished folder, whole or not at all; an older one of that name is replaced."""
-    with whole_folder(target) as scratch:
-        shutil.copytree(source, scratch, dirs_exist_ok=True)
-    return target

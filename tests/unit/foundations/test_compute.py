@@ -8,39 +8,31 @@ import numpy as np
 import pytest
 import torch
 from pretend_device import pretending
-from transformers import PreTrainedTokenizerFast
 
 from speechverse.audio import Waveform, save
+from speechverse.data import Corpus
 from speechverse.encoders.best_rq import BestRqConfig, RandomProjectionQuantizer, masking
 from speechverse.errors import RecipeError, UserError
 from speechverse.foundations.compute import ON_CPU, Compute
-from speechverse.foundations.encoder import VOICE_CLASSES, EncoderTraining
+from speechverse.foundations.encoder import EncoderTraining
 from speechverse.foundations.features import SpeechBatch
-from speechverse.foundations.lm_data import LmBatches, SampleMaker
-from speechverse.foundations.lm_model import StreamedLm, make_lm
 from speechverse.foundations.objectives import Objectives
 from speechverse.foundations.phases import made_of
+from speechverse.foundations.pieces import learn_pieces
 from speechverse.foundations.recipe import (
-    Augmentation,
     ComputeSettings,
     ConformerShape,
-    ConvShape,
     CtcPhase,
     EncoderData,
     EncoderRecipe,
-    EncoderShape,
-    LmData,
-    LmShape,
     PhaseSettings,
 )
 from speechverse.types import AudioRef, Utterance
 
-CONV = ConvShape(hidden_size=16, num_hidden_layers=2, intermediate_size=16)
-CONFORMER = ConformerShape(
-    body="conformer", hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
-)
+SHAPE = ConformerShape(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
 OBJECTIVE = BestRqConfig(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3)
-SIZES = {field: len(classes) for field, classes in VOICE_CLASSES.items()}
+TEXTS = ["turn on the lamp", "tea", "the door is open", "play a song"]
+PIECES = learn_pieces(TEXTS, 40)
 
 
 class Roomy(Compute):
@@ -50,44 +42,34 @@ class Roomy(Compute):
         return True
 
 
-class NoisyCorpus:
-    """Six clips, two of them without speech."""
-
-    def __init__(self, folder: Path) -> None:
-        rng = np.random.default_rng(0)
-        self.clips = []
-        for index, text in enumerate(["turn on the lamp", "tea", "", "the door is open", "", "play a song"]):
-            samples = rng.normal(0, 0.1, int(rng.integers(16_000, 28_000))).astype(np.float32)
-            path = Path(save(folder / f"{index}.flac", Waveform(samples, 16_000)))
-            labels = {"is_speech": bool(text), "num_speakers": 1, "emotion": "sad"}
-            self.clips.append(Utterance(str(index), AudioRef(path), len(samples) / 16_000, text, labels=labels))
-
-    def utterances(self, part: str) -> list[Utterance]:
-        return self.clips
+def noise_corpus(folder: Path) -> Corpus:
+    """Clips of different lengths."""
+    rng = np.random.default_rng(0)
+    clips = []
+    for index, text in enumerate(TEXTS):
+        samples = rng.normal(0, 0.1, int(rng.integers(16_000, 28_000))).astype(np.float32)
+        path = Path(save(folder / f"{index}.flac", Waveform(samples, 16_000)))
+        clips.append(Utterance(str(index), AudioRef(path), len(samples) / 16_000, text))
+    return Corpus("noise", {}, {"audio": "noise", "hours": 0.0}, {}, {"train": clips, "dev": clips})
 
 
-def encoder_recipe(shape: EncoderShape, **compute: object) -> EncoderRecipe:
+def encoder_recipe(**compute: object) -> EncoderRecipe:
     settings = {"steps": 4, "learning_rate": 1e-3, "warmup_steps": 1}
     return EncoderRecipe(
-        kind="encoder",
         name="micro",
-        shape=shape,
+        shape=SHAPE,
         objective=OBJECTIVE,
         data=EncoderData(workers=1, batch_seconds=6),
-        augment=Augmentation(room_share=0.6, noise_share=0.6),
         compute=ComputeSettings(**compute),
         best_rq=PhaseSettings(**settings),
-        ctc=CtcPhase(**settings, self_supervised_every=2, letters_layer=1, voice=0.5, voice_layer=1),
+        ctc=CtcPhase(**settings, vocab_size=40, self_supervised_every=2),
     )
 
 
-def encoder_losses(
-    shape: EncoderShape, tokenizer: PreTrainedTokenizerFast, folder: Path, compute: Compute
-) -> list[float]:
-    recipe = encoder_recipe(shape)
+def encoder_losses(folder: Path, compute: Compute) -> list[float]:
     torch.manual_seed(0)
-    model = Objectives(shape, OBJECTIVE, tokenizer, SIZES, compute)
-    training = EncoderTraining(recipe, model, tokenizer, NoisyCorpus(folder), folder)
+    model = Objectives(SHAPE, OBJECTIVE, PIECES, compute)
+    training = EncoderTraining(encoder_recipe(), model, PIECES, noise_corpus(folder), folder)
     losses = []
     for phase in (training.best_rq_phase(), training.ctc_phase()):
         for step in range(3):
@@ -109,51 +91,31 @@ def test_a_tensor_left_behind_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("kind", [Compute, Roomy], ids=["moved", "kept"])
-@pytest.mark.parametrize("shape", [CONV, CONFORMER], ids=["conv", "conformer"])
 def test_the_encoder_learns_the_same_on_another_device(
-    shape: EncoderShape,
-    kind: type[Compute],
-    tokenizer: PreTrainedTokenizerFast,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Compute], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(masking, "_on_device", lambda generator, device: generator)  # the pretended one has none
-    here = encoder_losses(shape, tokenizer, tmp_path, ON_CPU)
+    here = encoder_losses(tmp_path, ON_CPU)
     with pretending() as elsewhere:
-        there = encoder_losses(shape, tokenizer, tmp_path, kind(elsewhere))
+        there = encoder_losses(tmp_path, kind(elsewhere))
     assert there == pytest.approx(here, rel=1e-5)
 
 
-def test_the_llm_learns_the_same_on_another_device(tokenizer: PreTrainedTokenizerFast, maker: SampleMaker) -> None:
-    batch = LmBatches(maker, LmData(batch_tokens=300), max_positions=640)[0]
-    torch.manual_seed(0)
-    model = StreamedLm(make_lm(LmShape(width=16, heads=2, feed_forward=16), tokenizer)).eval()
-    batch = batch._replace(noise=torch.zeros_like(batch.noise))
-    torch.manual_seed(1)  # blanks are drawn where they are used
-    here = float(model.loss(batch)[0].detach())
-    with pretending() as elsewhere:
-        torch.manual_seed(1)
-        assert float(model.to(elsewhere).loss(batch)[0].detach()) == pytest.approx(here, rel=1e-5)
-
-
-def test_rounded_lengths_change_shapes_only(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_rounded_lengths_change_shapes_only() -> None:
     torch.manual_seed(0)
     mask = (torch.arange(13) < torch.tensor([[13], [9]])).long()
     batch = SpeechBatch(torch.randn(2, 13, 320) * mask[..., None], mask, [0, 1])
-    model = Objectives(CONV, OBJECTIVE, tokenizer, SIZES)
+    model = Objectives(SHAPE, OBJECTIVE, PIECES).eval()
     losses = []
     for frames in (1, 8):
         model.compute = Compute(round_frames=frames)
         assert model.compute.padded(batch.features, mask)[1].shape == (2, 13 if frames == 1 else 16)
-        found = model.ctc_losses(batch, [[5, 6], [7]], [[1, 2], [3]], {"emotion": torch.tensor([0, 1])}, 1, 1)
-        losses.append([float(loss.detach()) for loss in found.values()])
+        losses.append(float(model.ctc_loss(batch, [[5, 6], [7]]).detach()))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_half_precision_trains_and_leaves_targets_and_weights_alone(
-    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
-) -> None:
-    whole, half = (encoder_losses(CONV, tokenizer, tmp_path, Compute(bf16=bf16)) for bf16 in (False, True))
+def test_half_precision_trains_and_leaves_targets_and_weights_alone(tmp_path: Path) -> None:
+    whole, half = (encoder_losses(tmp_path, Compute(bf16=bf16)) for bf16 in (False, True))
     assert half[:3] == pytest.approx(whole[:3], rel=0.05)
     frames, quantizer = torch.randn(50, 320), RandomProjectionQuantizer(320, 2, 64, 16)
     with torch.autocast("cpu", torch.bfloat16):
@@ -180,8 +142,8 @@ def test_bf16_without_units_for_it_names_the_key(monkeypatch: pytest.MonkeyPatch
         Compute.of(ComputeSettings(device="cpu", precision="bf16"))
 
 
-def test_a_state_goes_on_elsewhere_but_not_in_another_precision(tokenizer: PreTrainedTokenizerFast) -> None:
-    plain = made_of(encoder_recipe(CONV), tokenizer)
-    assert made_of(encoder_recipe(CONV, device="cuda"), tokenizer) == plain
-    assert made_of(encoder_recipe(CONV, precision="bf16"), tokenizer) != plain
+def test_a_state_goes_on_elsewhere_but_not_in_another_precision() -> None:
+    plain = made_of(encoder_recipe(), PIECES, "audio")
+    assert made_of(encoder_recipe(device="cuda"), PIECES, "audio") == plain
+    assert made_of(encoder_recipe(precision="bf16"), PIECES, "audio") != plain
     assert not any(key.startswith("compute") for key in plain)

@@ -9,7 +9,6 @@ import soundfile
 import torch
 from transformers import AutoFeatureExtractor, AutoModel
 
-import speechverse.models  # noqa: F401 - transformers learns of the encoder
 from speechverse.audio import load, save
 from speechverse.audio.waveform import Waveform
 from speechverse.cli.pretrain import command
@@ -21,12 +20,11 @@ from speechverse.foundations.features import make_features
 from speechverse.foundations.listening import cut, samples_of
 from speechverse.foundations.own_audio import own_corpus
 from speechverse.foundations.recipe import (
-    ConvShape,
+    ConformerShape,
     CtcPhase,
     EncoderData,
     EncoderRecipe,
     PhaseSettings,
-    TokenizerRecipe,
     load_recipe,
 )
 from speechverse.training.state import load_state
@@ -56,10 +54,8 @@ def data(folder: Path, **settings: object) -> EncoderData:
 def recipe(data: EncoderData, **settings: object) -> EncoderRecipe:
     return EncoderRecipe(
         **{
-            "kind": "encoder",
             "name": "micro",
-            "tokenizer": TokenizerRecipe(vocab_size=500, sentences=100),
-            "shape": ConvShape(hidden_size=16, num_hidden_layers=2, intermediate_size=16),
+            "shape": ConformerShape(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16),
             "objective": BestRqConfig(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3),
             "data": data,
             "best_rq": PHASE,
@@ -82,9 +78,8 @@ def test_a_folder_becomes_an_encoder_that_plain_transformers_loads(folder: Path,
     assert states.shape == (1, 24, 16)
     assert encoder(**dict(encoder.prepare([samples]))).hidden_states.shape[-1] == 16
     card = (made / "README.md").read_text()
-    assert "own audio" in card and "synthetic" not in card and "AutoModel.from_pretrained" in card
+    assert "own audio" in card and "transcribes nothing by itself" in card
     assert "dev_code_perplexity" in json.loads((made / "figures.json").read_text())["history"][-1]
-    assert not (tmp_path / "run" / "encoder-best-rq").exists()
 
 
 def test_the_same_command_goes_on_and_other_audio_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -110,21 +105,12 @@ def write_recipe(folder: Path) -> Path:
 
 
 def ctc() -> CtcPhase:
-    return CtcPhase(**PHASE.model_dump(), letters_layer=1, voice_layer=1)
+    return CtcPhase(**PHASE.model_dump(), vocab_size=40)
 
 
-def test_only_the_encoder_is_made_of_audio(folder: Path) -> None:
-    with pytest.raises(UserError, match="--audio is for the encoder"):
-        command("lm", RECIPES / "lm-tiny.yaml", audio=folder)
-
-
-def test_making_speech_ahead_takes_no_option_that_it_would_not_heed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--prepare is for the encoder"):
-        command("lm", RECIPES / "lm-tiny.yaml", prepare=True)
-    for option in ({"processes": 2}, {"into": tmp_path / "there"}):
-        with pytest.raises(UserError, match="leave out --processes and --into"):
-            command("encoder", RECIPES / "encoder-tiny.yaml", tmp_path / "run", prepare=True, **option)
-    assert not list(tmp_path.iterdir())
+def test_a_recipe_without_any_audio_says_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nothing to hear.*--audio FOLDER.*data\.corpus"):
+        pretrain_encoder(recipe(EncoderData(workers=1)), tmp_path / "run")
 
 
 def test_a_long_file_is_cut_into_windows_that_hold_all_of_it(tmp_path: Path) -> None:
@@ -222,11 +208,10 @@ def write_jsonl(folder: Path, path: Path, texts: bool) -> Path:
 def test_a_jsonl_with_words_teaches_ctc(folder: Path, tmp_path: Path) -> None:
     noise(folder / "meeting.flac", 5.0)
     jsonl = write_jsonl(folder, tmp_path / "own.jsonl", texts=True)
-    own = EncoderData(corpus=jsonl, workers=1, batch_seconds=6, max_seconds=2.0, probe_clips=0)
+    own = EncoderData(corpus=jsonl, workers=1, batch_seconds=6, max_seconds=2.0)
     made = pretrain_encoder(recipe(own, ctc=ctc()), tmp_path / "run")
     assert "own audio" in (made / "README.md").read_text()
     assert "dev_wer" in json.loads((made / "figures.json").read_text())["history"][-1]
-    assert (tmp_path / "run" / "encoder-best-rq" / "model.safetensors").exists()
     clips = own_corpus(own, tmp_path / "run", with_words=True)
     texts = [window.text for part in ("train", "dev") for window in clips.utterances(part)]
     assert texts.count("turn on the lamp") == 4 and texts.count(None) == 3, "no words for parts of a long clip"
@@ -242,13 +227,11 @@ def test_ctc_without_words_is_told(folder: Path, tmp_path: Path) -> None:
         EncoderData(audio=folder, corpus=folder)
 
 
-def test_the_shipped_recipe_is_for_audio_alone(tmp_path: Path) -> None:
-    shipped = load_recipe(RECIPES / "encoder-audio.yaml", EncoderRecipe)
-    assert shipped.ctc is None
+def test_a_misspelt_key_of_the_data_is_named(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
-    path.write_text((RECIPES / "encoder-audio.yaml").read_text().replace("max_seconds:", "max_secnds:"))
+    path.write_text((RECIPES / "best-rq.yaml").read_text().replace("max_seconds:", "max_secnds:"))
     with pytest.raises(RecipeError, match=r"data\.max_seconds"):
-        load_recipe(path, EncoderRecipe)
+        load_recipe(path)
 
 
 def test_any_number_of_workers_hears_the_same(folder: Path, tmp_path: Path) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerFast
 
 from speechverse.errors import CheckpointError, SpeechverseError, UserError
-from speechverse.foundations.descent import Descent
 from speechverse.foundations.phases import Phase, made_of
-from speechverse.foundations.recipe import LmRecipe, LmShape, PhaseSettings, TokenizerRecipe
-from speechverse.foundations.tokenizer import train_tokenizer
+from speechverse.foundations.pieces import learn_pieces
+from speechverse.foundations.recipe import ConformerShape, EncoderRecipe, PhaseSettings
 from speechverse.training.state import load_state, save_state
 
 SETTINGS = PhaseSettings(steps=12, learning_rate=0.1, warmup_steps=2, log_every=1, evaluate_every=5, save_every=4)
@@ -46,35 +44,18 @@ def weights(phase: Phase) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in phase.module.parameters()])
 
 
-@pytest.mark.parametrize("muon_rate", [None, 0.1])
-def test_killed_and_resumed_is_the_run_that_was_never_stopped(tmp_path: Path, muon_rate: float | None) -> None:
-    settings = SETTINGS.model_copy(update={"muon_rate": muon_rate})
-    whole = make_phase(settings=settings)
+def test_killed_and_resumed_is_the_run_that_was_never_stopped(tmp_path: Path) -> None:
+    whole = make_phase()
     whole.run(tmp_path / "whole")
     with pytest.raises(Killed):
-        make_phase(kill_at=7, settings=settings).run(tmp_path / "killed")
-    resumed = make_phase(settings=settings)
+        make_phase(kill_at=7).run(tmp_path / "killed")
+    resumed = make_phase()
     resumed.run(tmp_path / "killed")
     assert torch.equal(weights(whole), weights(resumed))
     assert whole.history == resumed.history
     assert [entry["step"] for entry in whole.history] == [5, 10, 12]
     steps = [json.loads(line) for line in (tmp_path / "killed/logs/toy/metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in steps if "loss" in line] == list(range(1, 13))
-
-
-def test_muon_moves_the_matrices_inside_and_adamw_the_rest() -> None:
-    words, inside, frozen = nn.Embedding(5, 3), nn.Linear(3, 3), nn.Linear(3, 3).requires_grad_(False)
-    head = nn.Linear(3, 5, bias=False)
-    head.weight = words.weight
-    module = nn.Sequential(words, inside, frozen, head)
-    before = {name: value.clone() for name, value in module.state_dict().items()}
-    settings = SETTINGS.model_copy(update={"learning_rate": 1e-9, "muon_rate": 0.1, "warmup_steps": 0})
-    descent = Descent(module, settings)
-    module(torch.tensor([1, 2])).square().sum().backward()
-    descent.step()
-    moved = {name for name, value in module.state_dict().items() if (value - before[name]).abs().max() > 1e-6}
-    assert moved == {"1.weight"}
-    assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def test_a_finished_phase_is_loaded_not_trained(tmp_path: Path) -> None:
@@ -92,14 +73,14 @@ def test_another_recipe_is_refused_and_what_differs_is_named(tmp_path: Path) -> 
         make_phase(settings=SETTINGS.model_copy(update={"steps": 20}), seed=1).run(tmp_path)
 
 
-def test_a_phase_is_made_of_the_recipe_and_the_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
-    recipe = LmRecipe(kind="lm", name="x", training=SETTINGS)
-    origin = made_of(recipe, tokenizer)
-    changes = {"seed": 1, "tokenizer": TokenizerRecipe(seed=1), "shape": LmShape(width=8), "name": "y"}
-    changed = {key: made_of(recipe.model_copy(update={key: value}), tokenizer) for key, value in changes.items()}
-    assert {key for key, other in changed.items() if other != origin} == {"seed", "tokenizer", "shape"}
-    assert made_of(recipe, train_tokenizer(["tea and rain"], 300)) != origin
-    assert made_of(recipe, tokenizer, later=["training"]).keys() < origin.keys()
+def test_a_phase_is_made_of_the_recipe_the_audio_and_the_pieces() -> None:
+    recipe, pieces = EncoderRecipe(name="x", best_rq=SETTINGS), learn_pieces(["tea and rain"], 40)
+    origin = made_of(recipe, pieces, "audio")
+    changes = {"seed": 1, "shape": ConformerShape(hidden_size=8), "name": "y"}
+    changed = {key: made_of(recipe.model_copy(update={key: value}), pieces, "audio") for key, value in changes.items()}
+    assert {key for key, other in changed.items() if other != origin} == {"seed", "shape"}
+    assert made_of(recipe, learn_pieces(["snow"], 40), "audio") != origin != made_of(recipe, pieces, "other audio")
+    assert made_of(recipe, pieces, "audio", later=["best_rq"]).keys() < origin.keys()
 
 
 def test_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
