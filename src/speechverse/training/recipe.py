@@ -51,10 +51,6 @@ class DownsamplerSection(Section):
         default=False,
         description="Tell every position the clip's mean and deviation: emotion, accent and speakers show there.",
     )
-    pass_through: bool = Field(
-        default=False,
-        description="Begin by handing on the encoder's last layer: for an encoder that speaks the LLM's embeddings.",
-    )
 
 
 class LoraSection(Section):
@@ -216,10 +212,6 @@ class TrainingSection(Section):
     )
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    mixer_speedup: Annotated[float, Field(gt=0)] = Field(
-        default=1.0,
-        description="Times the stage's learning rate: the rate of the mixer (not of clip_statistics' own).",
-    )
     log_every: PositiveInt = 10
     save_every: PositiveInt = 500
     keep: Literal["best", "last"] = Field(
