@@ -9,12 +9,10 @@ import numpy as np
 
 from speechverse.audio import Waveform, load, save
 from speechverse.data import Corpus
-from speechverse.foundations.recipe import EncoderRecipe
-from speechverse.foundations.recipe import load_recipe as load_encoder_recipe
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.synth import SynthSpec, synthesize_corpus
 from speechverse.training.recipe import Recipe
-from speechverse.training.recipe_files import load_recipe, recipes_folder
+from speechverse.training.recipe_files import load_recipe
 from speechverse.types import SAMPLING_RATE
 
 
@@ -24,11 +22,6 @@ def world(folder: Path) -> Corpus:
     if not (place / "corpus.json").exists():
         synthesize_corpus(place, SynthSpec(num_train=240, num_dev=0, seed=11))
     return Corpus.open(place)
-
-
-def encoder_recipe() -> EncoderRecipe:
-    """How a small encoder is made."""
-    return load_encoder_recipe(recipes_folder() / "foundations" / "ctc.yaml")
 
 
 def weights(*, adapters: bool = False) -> str:

@@ -18,7 +18,7 @@ EXTRAS = {
     "synth": "synth",
     "texts": "synth",
     "card": "eval",
-    "pretrain": "train,synth",
+    "pretrain": "train",
     "probe": "eval",
     "train": "train",
     "evaluate": "eval",

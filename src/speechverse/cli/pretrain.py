@@ -1,4 +1,4 @@
-"""`speechverse pretrain`: a speech encoder, made from nothing."""
+"""`speechverse pretrain`: a speech encoder, made from nothing, by the one trainer."""
 
 from __future__ import annotations
 
@@ -7,33 +7,49 @@ from typing import Annotated, Literal
 
 import typer
 
+from speechverse.cli.train import told
+
 
 def command(
     part: Annotated[Literal["encoder"], typer.Argument(help="What to make.")],
-    recipe: Annotated[Path, typer.Argument(help="A YAML file, such as recipes/foundations/best-rq.yaml.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The run's folder; runs/<name of the recipe> by default.")
+    recipe: Annotated[str, typer.Argument(help="best-rq, ctc, or a YAML file like them.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.best_rq.steps=500"),
     ] = None,
     audio: Annotated[
         Path | None,
-        typer.Option("--audio", help="Train on the audio files in this folder and below (BEST-RQ alone, no CTC)."),
+        typer.Option("--audio", help="The folder of recordings to train on: data.corpora.own.audio of the recipe."),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that share each batch: one a core or a GPU.")] = 1,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The run's folder; by default runs/<name>.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")] = False,
 ) -> None:
     """Pre-train a speech encoder: BEST-RQ on recordings, then CTC where there are transcripts.
 
-    Stopped or killed, the same command goes on from its last saved step.
+    Stopped or killed, the same command goes on. Several GPUs: accelerate launch -m speechverse pretrain ...
 
-    Example: speechverse pretrain encoder recipes/foundations/best-rq.yaml --audio my-recordings --output runs/encoder
+    [bold]Example[/bold]
+
+      speechverse pretrain encoder best-rq --audio my-recordings --output runs/mine
     """
-    from speechverse.foundations.crew import Crew, hiring
-    from speechverse.foundations.encoder import pretrain_encoder
-    from speechverse.foundations.recipe import load_recipe
+    from speechverse.errors import MissingExtraError, UserError
 
-    encoder = load_recipe(recipe)
-    if audio is not None:
-        encoder = encoder.on_audio(audio)
-    with hiring(processes):
-        made = pretrain_encoder(encoder, output or Path("runs") / encoder.name)
-    if Crew.join().leads:
-        typer.echo(f"made {made}")
+    try:
+        import lhotse  # noqa: F401
+        from accelerate import PartialState
+    except ImportError:
+        raise MissingExtraError("pre-training", "train") from None
+
+    from speechverse.training.recipe_files import load_recipe
+    from speechverse.training.trainer import train
+
+    changes = [*(overrides or []), *([f"data.corpora.own.audio={audio}"] if audio else [])]
+    loaded = load_recipe(recipe, changes)
+    if loaded.encoder is None:
+        raise UserError(f"the recipe '{recipe}' pre-trains no encoder; for a model: speechverse train {recipe}")
+    folder = output or Path("runs") / loaded.name
+    summary = train(loaded, folder, resume=not overwrite, overwrite=overwrite)
+    if PartialState().is_main_process:
+        typer.echo("\n".join(told(summary, folder, encoder=True)))

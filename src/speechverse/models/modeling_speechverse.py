@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,7 @@ from speechverse.models.layer_mixer import LayerMixer, LayerMixing
 from speechverse.models.llm import embed_tokens, greedy_generation, llm_from_config, load_llm_and_tokenizer
 from speechverse.models.processing_speechverse import SpeechVerseProcessor
 from speechverse.models.spelling import spell
-from speechverse.types import IGNORED
+from speechverse.types import IGNORED, PartCount
 
 
 @dataclass
@@ -48,14 +48,6 @@ class SpeechVerseOutput(ModelOutput):
     loss: Tensor | None = None
     logits: Tensor | None = None
     lengths: Tensor | None = None
-
-
-class PartCount(NamedTuple):
-    """Parameters of one part of the model."""
-
-    part: str
-    total: int
-    trainable: int
 
 
 class SpeechVerseForConditionalGeneration(PreTrainedModel):
@@ -224,6 +216,10 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def processor(self) -> SpeechVerseProcessor:
         """The processor that makes this model's batches."""
         return SpeechVerseProcessor.from_config(self.config)
+
+    def load_trained(self, folder: Path) -> None:
+        """Takes the weights of a checkpoint that a model of the same making saved."""
+        checkpoints.load_trained(self, folder)
 
     @property
     def has_lora(self) -> bool:

@@ -17,7 +17,8 @@ from speechverse.data import Batch, LoadedStep
 from speechverse.errors import SpeechverseError
 from speechverse.seeding import hash_seed
 from speechverse.training.engine import Engine
-from speechverse.training.loss import TaskSums, example_losses, loss_numbers, merge_sums, weighted_tokens
+from speechverse.training.loss import TaskSums, loss_numbers, merge_sums, weighted_tokens
+from speechverse.training.objectives import example_losses
 from speechverse.training.optim import make_optimizer, make_schedule
 from speechverse.training.recipe import Recipe, StageSection
 
