@@ -1,4 +1,4 @@
-"""What the claims measure on: a little spoken world, and the tiny foundations or random ones of their shapes."""
+"""What the claims measure on: a little spoken world, and the tiny model."""
 
 from __future__ import annotations
 
@@ -6,24 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from transformers import AutoModelForCTC, PreTrainedTokenizerFast
 
 from speechverse.audio import Waveform, load, save
 from speechverse.data import Corpus
-from speechverse.foundations.features import front_end
-from speechverse.foundations.lm_model import make_lm
-from speechverse.foundations.objectives import body_config
-from speechverse.foundations.recipe import EncoderRecipe, LmRecipe
-from speechverse.foundations.recipe import load_recipe as load_foundation_recipe
-from speechverse.foundations.saving import save_foundation
-from speechverse.foundations.world import world_tokenizer
-from speechverse.hub import BUILT_IN
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.synth import SynthSpec, synthesize_corpus
-from speechverse.training.build import build_model
 from speechverse.training.recipe import Recipe
-from speechverse.training.recipe_files import load_recipe, recipes_folder
+from speechverse.training.recipe_files import load_recipe
 from speechverse.types import SAMPLING_RATE
 
 
@@ -35,64 +24,26 @@ def world(folder: Path) -> Corpus:
     return Corpus.open(place)
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """The tiny foundations' own."""
-    return world_tokenizer(encoder_recipe().tokenizer)
-
-
-def encoder_recipe() -> EncoderRecipe:
-    """How the tiny encoder is made."""
-    return load_foundation_recipe(recipes_folder() / "foundations" / "encoder-tiny.yaml", EncoderRecipe)
-
-
-def _shipped(*names: str) -> bool:
-    return all(BUILT_IN[name].is_dir() for name in names)
-
-
 def weights(*, adapters: bool = False) -> str:
     """Which weights are measured on, by choice with those of the adapters."""
-    told = "tiny foundations" if _shipped("tiny-encoder", "tiny-llm") else "random foundations of tiny's shapes"
-    return told if not adapters else f"{told}, {'tiny' if _shipped('tiny') else 'untrained'} adapters"
+    return "tiny foundations" + (", tiny adapters" if adapters else "")
 
 
 def recipe(folder: Path, *overrides: str) -> Recipe:
-    """The tiny recipe on this world, without validation; random foundations are made where there are no tiny ones."""
+    """The tiny recipe on this world, without validation."""
     world(folder)
     ours = [f"data.corpora.world.path={folder / 'world'}", "data.validation.every=null"]
-    if not _shipped("tiny-encoder", "tiny-llm"):
-        _make_foundations(folder)
-        ours += [f"model.encoder={folder / 'encoder'}", f"model.llm={folder / 'llm'}"]
     return load_recipe("tiny", (*ours, *overrides))
 
 
-def _make_foundations(folder: Path) -> None:
-    if (folder / "llm").exists():
-        return
-    torch.manual_seed(0)
-    shape, pieces = encoder_recipe().shape, tokenizer()
-    lm_shape = load_foundation_recipe(recipes_folder() / "foundations" / "lm-tiny.yaml", LmRecipe).shape
-    encoder = AutoModelForCTC.from_config(body_config(shape, pieces))
-    save_foundation(folder / "encoder", encoder, pieces, "random", {}, front_end(shape.stride))
-    save_foundation(folder / "llm", make_lm(lm_shape, pieces), pieces, "random", {})
-
-
 def checkpoint(folder: Path) -> str:
-    """The tiny model's name; else the folder of one with fresh adapters, made when first asked for."""
-    if _shipped("tiny", "tiny-encoder", "tiny-llm"):
-        return "tiny"
-    place = folder / "model"
-    if not (place / "config.json").exists():
-        settings = recipe(folder)
-        made = build_model(settings)
-        assert settings.model is not None and settings.model.lora is not None
-        made.add_lora(**settings.model.lora.model_dump())
-        made.save_pretrained(place)
-    return str(place)
+    """The tiny model's name."""
+    return "tiny"
 
 
 def model(folder: Path) -> tuple[Any, Any]:
-    """The tiny model with its processor, as shipped; else one with fresh adapters."""
-    made = SpeechVerseForConditionalGeneration.from_pretrained(checkpoint(folder))
+    """The tiny model with its processor."""
+    made = SpeechVerseForConditionalGeneration.from_pretrained("tiny")
     return made.eval(), made.processor()
 
 

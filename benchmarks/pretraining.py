@@ -5,128 +5,104 @@ from __future__ import annotations
 import platform
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from benchmarks.harness import Claim, Repeat, Side, Took
 
 STEPS = 3  # in a repetition
+UNITS = 2200  # of a CTC head
+FRAME_RATE = 25
 
 
-class _Phase:
-    """The tiny encoder's first phase, BEST-RQ, over a little world; `precision` as in a recipe's `compute`."""
+class _Pretraining:
+    """The recipe `best-rq` over a little world; `precision` as in a recipe's `training`."""
 
     def __init__(self, folder: Path, precision: str = "fp32") -> None:
-        import torch
-
         from benchmarks import material
-        from speechverse.foundations.compute import Compute
-        from speechverse.foundations.features import MEL_FRAME_RATE, SpeechBatches, make_features
-        from speechverse.foundations.objectives import Objectives
-        from speechverse.training.optim import make_optimizer
+        from speechverse.training.build import build_encoder, make_trainable
+        from speechverse.training.engine import Engine
+        from speechverse.training.inputs import HeardInputs
+        from speechverse.training.recipe_files import load_recipe
+        from speechverse.training.sources import Sources
+        from speechverse.training.stage import StageRun
 
-        recipe = material.encoder_recipe()
-        settings = recipe.compute.model_copy(update={"device": "cpu", "precision": precision})
-        compute = Compute.of(settings)
-        self.utterances = list(material.world(folder).utterances("train"))
-        self.stride, began = recipe.shape.stride, time.perf_counter()
-        store = make_features(self.utterances, folder / "mels", recipe.data.workers)
-        self.frame_rate = MEL_FRAME_RATE / self.stride
-        self.made_at = sum(store.lengths) / MEL_FRAME_RATE / (time.perf_counter() - began)
-        frames = round(recipe.data.batch_seconds * MEL_FRAME_RATE)
-        self.batches = SpeechBatches(store, range(len(store)), frames, recipe.seed)
-        torch.manual_seed(0)
-        self.tokenizer = material.tokenizer()
-        self.model = Objectives(recipe.shape, recipe.objective, self.tokenizer, {}, compute).train()
-        self.optimizer = make_optimizer(self.model.parameters(), recipe.best_rq.learning_rate)
-        self.generator = torch.Generator().manual_seed(0)
+        material.world(folder)
+        changes = [f"data.corpora.own={{path: {folder / 'world'}}}", f"training.precision={precision}"]
+        recipe = load_recipe("best-rq", [*changes, "data.validation={every: null}", "data.workers=0"])
+        stage, engine, model = recipe.curriculum[0], Engine.make(recipe), build_encoder(recipe)
+        inputs, self.sources = HeardInputs(recipe, model), Sources(recipe)
+        self.collate, self.frame_rate = inputs.collator(stage), model.front_end.frame_rate
+        self.steps = iter(self.sources.loader(stage, inputs.length(stage), self.collate, engine))
+        self.mixture = self.sources.mixture(stage)
+        self.run = StageRun(stage, recipe, engine, model, make_trainable(model, stage.train, recipe))
 
-    def step(self, batch: Any) -> None:
-        from torch.nn.utils import clip_grad_norm_
-
-        self.model.named(batch, self.generator).loss.backward()
-        clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
-    def repeated(self, batch_of: Callable[[int], Any], facts: dict[str, Any]) -> Repeat:
+    def repeated(self, steps: Iterator[Any]) -> Repeat:
         """Takes the next steps each time, making the batches included."""
         numbers = count()
 
         def repeat() -> Took:
-            masks, began = [], time.perf_counter()
+            true, whole, began = 0, 0, time.perf_counter()
             for _ in range(STEPS):
-                batch = batch_of(next(numbers))
-                self.step(batch)
-                masks.append(batch.mask)
-            seconds, true = time.perf_counter() - began, sum(int(mask.sum()) for mask in masks)
-            efficiency = true / sum(mask.numel() for mask in masks)
-            return Took(seconds, true / self.frame_rate, {"padding efficiency": efficiency, **facts})
+                loaded = next(steps)
+                self.run.step(next(numbers), loaded)
+                labels = loaded.batches[0].inputs["labels"]
+                true, whole = true + int((labels >= 0).sum()), whole + labels.numel()
+            seconds = time.perf_counter() - began
+            return Took(seconds, true / self.frame_rate, {"padding efficiency": true / whole})
 
         return repeat
 
 
-def _made_once(folder: Path) -> Repeat:
-    from speechverse.foundations.features import stacked
-
-    phase = _Phase(folder)
-
-    def batch_of(step: int) -> Any:
-        return stacked(phase.batches[step], phase.stride)
-
-    return phase.repeated(batch_of, {"features made at (audio s/s)": phase.made_at})
+def _planned(folder: Path) -> Repeat:
+    pretraining = _Pretraining(folder)
+    return pretraining.repeated(pretraining.steps)
 
 
 def _plain_loop(folder: Path) -> Repeat:
-    from speechverse.audio import load
-    from speechverse.encoders import length_mask
-    from speechverse.foundations.features import SpeechBatch, front_end
+    from speechverse.data import LoadedStep
 
-    phase, rng = _Phase(folder), random.Random(0)
-    make = front_end(phase.stride)
-    size = round(mean(len(phase.batches[step].rows) for step in range(16)))
+    pretraining, rng = _Pretraining(folder), random.Random(0)
+    draws = list(pretraining.mixture.draws(0))
+    size = round(sum(len(next(pretraining.steps).batches[0].examples) for _ in range(16)) / 16)
 
-    def batch_of(step: int) -> SpeechBatch:
-        rows = rng.sample(range(len(phase.utterances)), size)
-        inputs = make.prepare([load(phase.utterances[row].audio).samples for row in rows])
-        features = inputs["input_features"]
-        return SpeechBatch(features, length_mask(inputs["frame_lengths"], features.shape[1]).long(), rows)
+    def steps() -> Iterator[LoadedStep]:
+        while True:
+            examples = [pretraining.mixture.example(draw) for draw in rng.sample(draws, size)]
+            yield LoadedStep((pretraining.collate(examples, [1.0] * size),), 1.0)
 
-    return phase.repeated(batch_of, {})
+    return pretraining.repeated(steps())
 
 
 def _stepping(folder: Path, precision: str, keeps_memory: bool) -> Repeat:
-    """The same batches of features made once, with or without what a run sets up for its speed."""
-    from speechverse.foundations.features import stacked
+    """The same batches, with or without what a run sets up for its speed."""
     from speechverse.training.memory import keep_freed_memory
 
     if keeps_memory:
         keep_freed_memory()
-    phase = _Phase(folder, precision)
-    return phase.repeated(lambda step: stacked(phase.batches[step], phase.stride), {})
+    pretraining = _Pretraining(folder, precision)
+    return pretraining.repeated(pretraining.steps)
 
 
 def _aligning(folder: Path, own_units: bool) -> Repeat:
-    """CTC's loss of one batch and its gradient, over random logits of the tokenizer's whole size."""
+    """CTC's loss of one batch and its gradient, over random logits of some thousand units."""
     import torch
     from torch.nn.functional import ctc_loss
 
+    from benchmarks import material
+    from speechverse.encoders.best_rq.pieces import learn_pieces
     from speechverse.encoders.ctc_loss import ctc_nll
-    from speechverse.foundations.features import stacked
 
-    phase = _Phase(folder)
-    batch = stacked(phase.batches[0], phase.stride)
-    targets = [
-        phase.tokenizer(phase.utterances[row].text or "", add_special_tokens=False).input_ids for row in batch.rows
-    ]
-    lengths, sizes = batch.mask.sum(dim=1), torch.tensor([len(target) for target in targets])
+    texts = [utterance.text or "" for utterance in material.world(folder).utterances("train")]
+    targets = learn_pieces(texts, UNITS)(texts[:16])["input_ids"]
+    sizes = torch.tensor([len(target) for target in targets])
+    lengths = 4 * sizes.clamp(min=1)
     flat = torch.tensor([unit for target in targets for unit in target])
-    noise = torch.randn(*batch.mask.shape, len(phase.tokenizer), generator=torch.Generator().manual_seed(0))
-    logits, blank = noise.requires_grad_(), phase.tokenizer.pad_token_id
+    noise = torch.randn(len(targets), int(lengths.max()), UNITS, generator=torch.Generator().manual_seed(0))
+    logits, blank = noise.requires_grad_(), 0
 
     def plain() -> torch.Tensor:
         scores = logits.log_softmax(dim=-1).transpose(0, 1)
@@ -139,8 +115,8 @@ def _aligning(folder: Path, own_units: bool) -> Repeat:
             loss.backward()
             gradient, logits.grad = logits.grad, None
         seconds = time.perf_counter() - began
-        facts = {"loss": loss.item(), "gradient's norm": gradient.norm().item(), "units": len(phase.tokenizer)}
-        return Took(seconds, STEPS * int(lengths.sum()) / phase.frame_rate, facts)
+        facts = {"loss": loss.item(), "gradient's norm": gradient.norm().item(), "units": UNITS}
+        return Took(seconds, STEPS * int(lengths.sum()) / FRAME_RATE, facts)
 
     return repeat
 
@@ -158,8 +134,8 @@ def _no_glibc() -> str | None:
     return None if platform.libc_ver()[0] == "glibc" else "this system's C library is not glibc"
 
 
-_OURS = Side("like lengths together, features from a file", _made_once)
-_PLAIN = Side("random batches of the same mean size, from audio", _plain_loop)
+_OURS = Side("like lengths together", _planned)
+_PLAIN = Side("random batches of the same mean size", _plain_loop)
 _HALF = Side("bf16 autocast", partial(_stepping, precision="bf16", keeps_memory=True))
 _WHOLE = Side("fp32", partial(_stepping, precision="fp32", keeps_memory=True))
 _KEPT = Side("freed memory kept", partial(_stepping, precision="auto", keeps_memory=True))
@@ -167,7 +143,7 @@ _RETURNED = Side("freed memory returned, as by default", partial(_stepping, prec
 _OWN_UNITS = Side("each row's own units", partial(_aligning, own_units=True))
 _ALL_UNITS = Side("torch's ctc_loss over all units", partial(_aligning, own_units=False))
 CLAIMS = (
-    Claim("BEST-RQ: bucketed features made once against features made at each step", _OURS, _PLAIN, "audio s/s"),
+    Claim("BEST-RQ: batches of like lengths against random ones", _OURS, _PLAIN, "audio s/s"),
     Claim("BEST-RQ: bf16 against fp32, same batches", _HALF, _WHOLE, "audio s/s", lacks=_no_bf16),
     Claim("BEST-RQ: freed memory kept or not, same batches", _KEPT, _RETURNED, "audio s/s", lacks=_no_glibc),
     Claim("CTC's loss and gradient: a row's own units against all", _OWN_UNITS, _ALL_UNITS, "audio s/s"),

@@ -42,6 +42,14 @@ class Origin(NamedTuple):
         return f"{self.path} line {self.line}"
 
 
+class PartCount(NamedTuple):
+    """Parameters of one part of a model."""
+
+    part: str
+    total: int
+    trainable: int
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """One labelled stretch of audio; it knows nothing of tasks.

@@ -32,7 +32,7 @@ EXTRAS = {
     "texts": "synth",
     "instructions": "eval,synth",
     "card": "eval",
-    "pretrain": "train,synth",
+    "pretrain": "train",
     "probe": "eval",
     "train": "train",
     "evaluate": "eval",

@@ -71,13 +71,16 @@ def command(
     if as_json:
         typer.echo(json.dumps(summary, indent=1))
     else:
-        typer.echo("\n".join(_told(summary, folder)))
+        typer.echo("\n".join(told(summary, folder, loaded.encoder is not None)))
 
 
-def _told(summary: dict, folder: Path) -> list[str]:
+def told(summary: dict, folder: Path, encoder: bool) -> list[str]:
+    """What to say of a finished run, a line each."""
     lines = [f"trained {summary['steps']} steps in {summary['seconds']:.0f} s"]
     for stage in summary["stages"]:
         measured = stage.get("validation/loss")
         loss = f"loss {stage['loss']:.3g}" + ("" if measured is None else f", validation {measured:.3g}")
         lines.append(f"  {stage['stage']:<10} {stage['steps']:>7} steps, {loss}")
+    if encoder:
+        return [*lines, f"the encoder is in '{folder}'; in a recipe: model.encoder={folder}"]
     return [*lines, f"the model is in '{folder}': speechverse ask CLIP.wav \"...\" --model {folder}"]

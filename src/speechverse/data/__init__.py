@@ -5,10 +5,12 @@ from __future__ import annotations
 from speechverse.data.cache import FeatureCache, encoder_fingerprint
 from speechverse.data.collate import Batch, Choices, Collator, measured_by
 from speechverse.data.corpus import Corpus, write_corpus
+from speechverse.data.frames import FrameCollator, frames_of
 from speechverse.data.labels import collect_labels
 from speechverse.data.loader import LoadedStep, PlanLoader
 from speechverse.data.mixture import Mixture, MixtureItem
 from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch
+from speechverse.data.recordings import corpus_of_recordings
 from speechverse.data.render import Rendered, limited, render_for_evaluation, render_split
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Collator",
     "Corpus",
     "FeatureCache",
+    "FrameCollator",
     "GlobalStep",
     "Length",
     "LoadedStep",
@@ -27,7 +30,9 @@ __all__ = [
     "PlanLoader",
     "Rendered",
     "collect_labels",
+    "corpus_of_recordings",
     "encoder_fingerprint",
+    "frames_of",
     "limited",
     "measured_by",
     "render_for_evaluation",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -64,6 +64,10 @@ class Batch:
             loss_weights=self.loss_weights.to(device),
             labelled=self.labelled.to(device),
         )
+
+
+Collate = Callable[[Sequence[Example], Sequence[float] | None], Batch]
+"""Makes a batch of examples with their loss weights."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from speechverse.data.collate import Batch, Collator
+from speechverse.data.collate import Batch, Collate
 from speechverse.data.jsonl import allowed_bad
 from speechverse.data.plan import BatchPlan, GlobalStep, MicroBatch
 from speechverse.errors import CorpusError, RecipeError
@@ -37,7 +37,7 @@ class LoadedStep:
 class _Collated(Dataset):
     """Turns a micro-batch, given as the index, into a batch; this is what runs in the workers."""
 
-    def __init__(self, collator: Collator) -> None:
+    def __init__(self, collator: Collate) -> None:
         self.collator = collator
 
     def __getitem__(self, micro_batch: MicroBatch) -> Batch:
@@ -71,7 +71,7 @@ class PlanLoader:
     """
 
     plan: BatchPlan
-    collator: Collator
+    collator: Collate
     rank: int = 0
     world_size: int = 1
     num_workers: int = 0

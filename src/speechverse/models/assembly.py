@@ -24,7 +24,6 @@ _DOWNSAMPLER_DEFAULTS: dict[str, Any] = {
     "inner_width": None,
     "scale_to_embeddings": False,
     "clip_statistics": False,
-    "pass_through": False,
 }
 
 

@@ -7,7 +7,6 @@ I width between blocks, at the end E.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,6 @@ from speechverse.encoders import length_mask
 from speechverse.errors import RecipeError, unknown_name
 
 KERNEL_SIZE = 3
-FAINT = 0.1
-"""Share of their random start that weights keep which begin as a pass-through."""
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU}
 
 
@@ -65,30 +62,6 @@ class Downsampler(nn.Module):
     def dtype(self) -> torch.dtype:
         """Precision of the weights."""
         return next(self.parameters()).dtype
-
-    @torch.no_grad()
-    def start_as_pass_through(self) -> None:
-        """Makes the blocks hand on what comes in, but for the norms: gelu(x) - gelu(-x) is x.
-
-        Raises:
-            RecipeError: If the widths leave no room for that.
-        """
-        convolutions: list[Any] = list(self.convolutions)
-        width, paired = convolutions[0].in_channels, not isinstance(self.activation, nn.Identity)
-        inner = min((convolution.out_channels for convolution in convolutions[:-1]), default=2 * width)
-        if convolutions[-1].out_channels != width or inner < (2 if paired else 1) * width:
-            raise RecipeError(
-                f"downsampler.pass_through: an encoder {width} wide cannot be handed on through {inner} channels to an "
-                f"LLM {convolutions[-1].out_channels} wide; both must be as wide, and inner_width twice that"
-            )
-        both = torch.cat([torch.eye(width), -torch.eye(width)]) if paired else torch.eye(width)
-        for i, (convolution, stride) in enumerate(zip(convolutions, self.strides, strict=True)):
-            block = torch.eye(width) if i == 0 else both.T
-            block = block if i == len(convolutions) - 1 else both @ block
-            taps = torch.tensor([0.5, 1.0, 0.5] if stride > 1 else [0.0, 1.0, 0.0])  # a stride skips frames
-            convolution.weight.mul_(FAINT)
-            convolution.bias.mul_(FAINT)
-            convolution.weight[: block.shape[0], : block.shape[1]] += block[..., None] * taps
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Reduces frames.

@@ -5,7 +5,6 @@ Shape letters: L layers, B batch, T frames, D width of the encoder.
 
 from __future__ import annotations
 
-import math
 from typing import Literal, get_args
 
 import torch
@@ -38,15 +37,6 @@ class LayerMixer(nn.Module):
             self.register_parameter("weights", None)
         else:
             self.weights = nn.Parameter(torch.ones(num_layers) if mode == "paper" else torch.zeros(num_layers))
-
-    @torch.no_grad()
-    def favour_last(self) -> None:
-        """Begins with more than half of the last layer, the others within reach; nothing to do for `last`."""
-        if self.mode == "softmax":
-            self.weights[-1] = math.log(1.5 * max(1, self.num_layers - 1))
-        elif self.mode == "paper":
-            self.weights.fill_(0.4 * self.num_layers / max(1, self.num_layers - 1))
-            self.weights[-1] = 0.6 * self.num_layers
 
     def prepare(self, hidden_states: Tensor) -> Tensor:
         """Layers as they can be mixed, once for all mixers of a mode.

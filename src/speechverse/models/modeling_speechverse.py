@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,7 @@ from speechverse.models.layer_mixer import LayerMixer, LayerMixing
 from speechverse.models.llm import embed_tokens, greedy_generation, llm_from_config, load_llm_and_tokenizer
 from speechverse.models.processing_speechverse import SpeechVerseProcessor
 from speechverse.models.spelling import spell
-from speechverse.types import IGNORED
+from speechverse.types import IGNORED, PartCount
 
 
 @dataclass
@@ -48,14 +48,6 @@ class SpeechVerseOutput(ModelOutput):
     loss: Tensor | None = None
     logits: Tensor | None = None
     lengths: Tensor | None = None
-
-
-class PartCount(NamedTuple):
-    """Parameters of one part of the model."""
-
-    part: str
-    total: int
-    trainable: int
 
 
 class SpeechVerseForConditionalGeneration(PreTrainedModel):
@@ -116,8 +108,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             llm: The LLM: a built-in's or known part's name, a folder, a `.gguf` file or a hub id.
             layer_mixing: See `LayerMixer`.
             downsampler: `strides` (one a block), `activation` (None or "gelu"), `inner_width`, `scale_to_embeddings`,
-                `clip_statistics` (see `ClipStatistics`), `pass_through` (begin by handing on the encoder's last layer,
-                more or less: for an encoder that speaks the LLM's embeddings).
+                `clip_statistics` (see `ClipStatistics`).
             lora: `rank`, `alpha`, `dropout`, `targets`; None for no adapters (see `add_lora`).
             prompt_template: Where `{audio}` and `{instruction}` go.
             system_prompt: The system turn of a chat template; None for the template's own.
@@ -151,8 +142,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             "max_audio_seconds": max_audio_seconds,
         }
         settings = settings_of(encoder_module, llm_module, tokenizer, layer_mixing, downsampler, lora)
-        model = cls(SpeechVerseConfig(**settings, **names), encoder_module, llm_module)
-        return model._started(**(downsampler or {}))
+        return cls(SpeechVerseConfig(**settings, **names), encoder_module, llm_module)
 
     @classmethod
     def from_configs(
@@ -167,13 +157,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """Builds a model with random weights, to count or measure; under `torch.device("meta")` it takes no memory."""
         encoder, llm = encoder_from_config(encoder_config), llm_from_config(llm_config)
         settings = settings_of(encoder, llm, None, layer_mixing, downsampler, lora)
-        return cls(SpeechVerseConfig(**settings), encoder, llm)._started(**(downsampler or {}))
-
-    def _started(self, pass_through: bool = False, **_: Any) -> SpeechVerseForConditionalGeneration:
-        if pass_through:
-            self.mixer.favour_last()
-            self.downsampler.start_as_pass_through()
-        return self
+        return cls(SpeechVerseConfig(**settings), encoder, llm)
 
     @classmethod
     def from_pretrained(
@@ -232,6 +216,10 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def processor(self) -> SpeechVerseProcessor:
         """The processor that makes this model's batches."""
         return SpeechVerseProcessor.from_config(self.config)
+
+    def load_trained(self, folder: Path) -> None:
+        """Takes the weights of a checkpoint that a model of the same making saved."""
+        checkpoints.load_trained(self, folder)
 
     @property
     def has_lora(self) -> bool:

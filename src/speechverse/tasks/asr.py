@@ -8,7 +8,7 @@ from speechverse.tasks.task import Task
 ASR = Task(
     name="asr",
     title="Speech recognition",
-    version=3,  # 1 and 2 asked in fewer wordings
+    version=4,  # 3 asked in several hundred wordings
     group="asr",
     prompts=PromptSet.load("asr"),
     requires=("text",),

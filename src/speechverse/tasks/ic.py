@@ -9,7 +9,7 @@ from speechverse.tasks.task import OneOf, Task
 IC = Task(
     name="ic",
     title="Intent classification",
-    version=3,  # 1 and 2 asked in fewer wordings
+    version=4,  # 3 asked in several hundred wordings
     group="slu",
     prompts=PromptSet.load("ic"),
     requires=("intent",),

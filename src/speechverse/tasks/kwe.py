@@ -9,7 +9,7 @@ from speechverse.tasks.task import Task
 KWE = Task(
     name="kwe",
     title="Keyword extraction",
-    version=3,  # 1 and 2 asked in fewer wordings
+    version=4,  # 3 asked in several hundred wordings
     group="slu",
     prompts=PromptSet.load("kwe"),
     requires=("keywords",),

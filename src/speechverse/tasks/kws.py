@@ -146,6 +146,6 @@ KWS = KeywordSearch(
     constraint=OneOf,
     metrics=("balanced_accuracy", "accuracy"),
     # 1 asked of unlabelled clips for any content word, which no clip was asked for in vain; 2, 3 in fewer wordings;
-    # 4 read "true" or "no, it is not" as nothing; 5 asked for keywords only, and nothing where no clip has any
+    # 4 read "true" or "no, it is not" as nothing; 5 asked for keywords only, in several hundred wordings
     version=6,
 )

@@ -28,7 +28,7 @@ def slots_target(utterance: Utterance) -> str:
 SF = Task(
     name="sf",
     title="Slot filling",
-    version=3,  # 1 and 2 asked in fewer wordings
+    version=4,  # 3 asked in several hundred wordings
     group="slu",
     prompts=PromptSet.load("sf"),
     requires=("slots",),

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch.nn import Parameter
 
+from speechverse.encoders.best_rq import EncoderForPreTraining
+from speechverse.encoders.best_rq.pieces import learn_pieces
 from speechverse.errors import RecipeError, SpeechverseError
 from speechverse.models import SpeechVerseForConditionalGeneration, lora
 from speechverse.models.llm import llm_from_config
 from speechverse.seeding import hash_seed
 from speechverse.training.recipe import Part, Recipe
+
+Trained = SpeechVerseForConditionalGeneration | EncoderForPreTraining
+"""What a recipe can be about."""
+
+
+def build_encoder(recipe: Recipe, texts: Iterable[str] = ()) -> EncoderForPreTraining:
+    """The encoder that a recipe pre-trains, new.
+
+    Args:
+        recipe: The recipe; its seed draws the weights.
+        texts: Transcripts that a CTC head's pieces are learned from; without any, there is no such head.
+    """
+    section = recipe.encoder
+    assert section is not None
+    known = list(texts)
+    pieces = learn_pieces(known, section.num_pieces) if known else None
+    torch.manual_seed(hash_seed(recipe.seed, "model"))
+    return EncoderForPreTraining(section.body, section.best_rq, section.spec_augment, pieces)
 
 
 def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVerseForConditionalGeneration:
@@ -40,9 +60,7 @@ def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVer
     return model
 
 
-def make_trainable(
-    model: SpeechVerseForConditionalGeneration, parts: Sequence[Part], recipe: Recipe
-) -> list[Parameter]:
+def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> list[Parameter]:
     """Makes exactly these parts trainable, in fp32, and proves it; LoRA is made where it is first trained.
 
     Returns:
@@ -51,7 +69,7 @@ def make_trainable(
     Raises:
         SpeechverseError: If anything else would train, or less.
     """
-    if "lora" in parts and not model.has_lora:
+    if isinstance(model, SpeechVerseForConditionalGeneration) and "lora" in parts and not model.has_lora:
         _add_lora(model, recipe)
     model.set_trainable(parts)
     by_part = model.trainable_parts()
@@ -104,7 +122,7 @@ def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> N
         lora.add(llm_from_config(model.llm.config), _lora_settings(recipe))
 
 
-def parameter_lines(model: SpeechVerseForConditionalGeneration) -> list[str]:
+def parameter_lines(model: Trained) -> list[str]:
     """What trains and what does not, a line a part."""
     rows = [(row.part, row.total, row.trainable) for row in model.parameter_report()]
     return [f"  {part:<12} {total:>14,} parameters, {trainable:>12,} train" for part, total, trainable in rows]

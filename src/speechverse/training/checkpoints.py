@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 from speechverse.errors import CheckpointError, UserError
 from speechverse.files import recover, whole_folder, write_text
-from speechverse.models.checkpoints import load_trained
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import (
     ENVIRONMENT_FILE,
@@ -146,7 +145,7 @@ class RunFolder:
     def load_weights(self, model: Any, which: Literal["last", "best"]) -> None:
         """Puts a checkpoint's weights into a model of the same making."""
         recover(self.path / which)
-        load_trained(model, self.path / which)
+        model.load_trained(self.path / which)
 
     def _write_model(self, model: Any, folder: Path) -> None:
         model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Optimiser and learning-rate schedules, the same for adapters and for foundations."""
+"""Optimiser and learning-rate schedules."""
 
 from __future__ import annotations
 

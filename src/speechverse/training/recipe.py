@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from speechverse.encoders.best_rq.config import BestRqConfig, ConformerConfig, SpecAugmentConfig
 from speechverse.errors import RecipeError, unknown_name
 
+Objective = Literal["answer", "spell", "ctc", "best_rq"]
+ENCODERS_OWN = ("ctc", "best_rq")
+"""Objectives of an encoder that is pre-trained."""
 Part = Literal["mixer", "downsampler", "lora", "encoder"]
 System = Literal[
     "speechverse",
@@ -27,8 +31,9 @@ PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 ONE_START = (
-    "model, initial: give exactly one (set the other to null): a new model or a checkpoint, which brings its own "
-    "encoder, LLM and settings; the LoRA of one that has none yet is described in the key 'lora'"
+    "model, initial, encoder: give exactly one (set the others to null): a new model, a checkpoint, which brings its "
+    "own encoder, LLM and settings (the LoRA of one that has none yet is described in the key 'lora'), or a new "
+    "encoder to pre-train"
 )
 
 
@@ -50,10 +55,6 @@ class DownsamplerSection(Section):
     clip_statistics: bool = Field(
         default=False,
         description="Tell every position the clip's mean and deviation: emotion, accent and speakers show there.",
-    )
-    pass_through: bool = Field(
-        default=False,
-        description="Begin by handing on the encoder's last layer: for an encoder that speaks the LLM's embeddings.",
     )
 
 
@@ -93,11 +94,28 @@ class ModelSection(Section):
     max_audio_seconds: Annotated[float, Field(gt=0)] = 30.0
 
 
+class EncoderSection(Section):
+    """An encoder to pre-train, without any LLM: the Conformer of the paper (App. A.1) and what its stages ask of it."""
+
+    body: ConformerConfig = ConformerConfig()
+    best_rq: BestRqConfig = BestRqConfig()
+    spec_augment: SpecAugmentConfig = SpecAugmentConfig()
+    num_pieces: Annotated[int, Field(ge=30)] = Field(
+        default=300, description="Subwords of a CTC head, learned from the transcripts; 30 to 40 are letters."
+    )
+    max_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=15.0, description="Longest clip; recordings of a folder are cut into windows of at most that."
+    )
+
+
 class CorpusSection(Section):
-    """Where a corpus is: a corpus folder, or one plain JSONL file a split."""
+    """Where a corpus is: a corpus folder, one plain JSONL file a split, or a folder of recordings."""
 
     path: str | None = Field(default=None, description="A corpus folder, as `speechverse synth` writes it.")
     jsonl: dict[str, str] | None = Field(default=None, description="Split → JSONL file (audio, text, any labels).")
+    audio: str | None = Field(
+        default=None, description="A folder of recordings that nobody has transcribed: the split 'train'."
+    )
     labels: dict[str, dict[str, str]] | None = Field(
         default=None, description="Of a JSONL corpus: label field → {name: description}; read off the data if absent."
     )
@@ -108,9 +126,12 @@ class CorpusSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> CorpusSection:
-        if (self.path is None) == (self.jsonl is None):
-            raise ValueError("give either 'path' (a corpus folder) or 'jsonl' (one file a split)")
-        if self.path is not None and self.labels is not None:
+        if sum(source is not None for source in (self.path, self.jsonl, self.audio)) != 1:
+            raise ValueError(
+                "give either 'path' (a corpus folder) or 'jsonl' (one file a split), or 'audio' (a folder of "
+                "recordings without transcripts)"
+            )
+        if self.jsonl is None and self.labels is not None:
             raise ValueError("'labels' goes with 'jsonl'; a corpus folder brings its own")
         return self
 
@@ -119,7 +140,11 @@ class MixtureSection(Section):
     """One (corpus, task, weight) of a mixture."""
 
     corpus: str
-    task: str = Field(description="A task's name, or 'path/to/file.py:NAME' for a task of your own.")
+    task: str | None = Field(
+        default=None,
+        description="A task's name, or 'path/to/file.py:NAME' for a task of your own; none for the objective best_rq, "
+        "which asks nothing.",
+    )
     split: str = "train"
     weight: Annotated[float, Field(gt=0)] | Literal["size", "sqrt"] = Field(
         default=1.0, description="Share of the draws: a number, or from the number of utterances or its square root."
@@ -148,7 +173,9 @@ class ValidationSection(Section):
 class BatchSection(Section):
     """How examples are put into batches."""
 
-    max_positions: PositiveInt = Field(description="LLM positions (audio, prompt, target) a micro-batch may hold.")
+    max_positions: PositiveInt = Field(
+        description="LLM positions (audio, prompt, target) a micro-batch may hold; of an encoder, frames."
+    )
     max_examples: PositiveInt = Field(default=64, description="Examples a micro-batch may hold.")
     micro_batches: PositiveInt = Field(
         default=1, description="Micro-batches to a step, over all processes: accumulation × processes."
@@ -192,10 +219,11 @@ class StageSection(Section):
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     mixture: str
     train: list[Part] = Field(min_length=1)
-    objective: Literal["answer", "spell"] = Field(
+    objective: Objective = Field(
         default="answer",
         description="'spell': CTC between audio positions and the LLM's embeddings; the LLM is not run. "
-        "For asr, and for labels of how it is said (tasks of the group psp).",
+        "For asr, and for labels of how it is said (tasks of the group psp). Of an encoder that is pre-trained: "
+        "'best_rq', or 'ctc' on a head of its own.",
     )
     max_examples: PositiveInt | None = Field(
         default=None,
@@ -224,10 +252,6 @@ class TrainingSection(Section):
     )
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    mixer_speedup: Annotated[float, Field(gt=0)] = Field(
-        default=1.0,
-        description="Times the stage's learning rate: the rate of the mixer (not of clip_statistics' own).",
-    )
     log_every: PositiveInt = 10
     save_every: PositiveInt = 500
     keep: Literal["best", "last"] = Field(
@@ -273,6 +297,9 @@ class Recipe(Section):
     )
     seed: int = 0
     model: ModelSection | None = Field(default=None, description="A new model; or give `initial`.")
+    encoder: EncoderSection | None = Field(
+        default=None, description="A new encoder to pre-train, instead of a model: see `speechverse pretrain encoder`."
+    )
     initial: str | None = Field(
         default=None, description="A checkpoint to go on from (built-in name or folder), or `model`."
     )
@@ -291,7 +318,7 @@ class Recipe(Section):
         Raises:
             RecipeError: Naming the place and what is allowed there.
         """
-        if (self.model is None) == (self.initial is None):
+        if sum(start is not None for start in (self.model, self.initial, self.encoder)) != 1:
             raise RecipeError(ONE_START)
         if self.model is not None and self.lora is not None:
             raise RecipeError("lora: goes with 'initial'; the LoRA of a new model is described in model.lora")
@@ -322,7 +349,7 @@ class Recipe(Section):
                 f"which would end before it reached its learning rate; set it to at most {stage.steps}, or "
                 f"{where}.steps to more"
             )
-        self._check_spelling(stage, where)
+        self._check_objective(stage, where)
         if stage.reads == "transcript" and (stage.train != ["lora"] or stage.objective != "answer"):
             raise RecipeError(
                 f"{where}.reads: where transcripts are read nothing is heard, so only 'lora' can learn, by the "
@@ -340,7 +367,19 @@ class Recipe(Section):
         if "encoder" in stage.train and self.data.cache == "all":
             raise RecipeError(f"{where}.train: a trained encoder cannot be cached; set data.cache to none")
 
-    def _check_spelling(self, stage: StageSection, where: str) -> None:
+    def _check_objective(self, stage: StageSection, where: str) -> None:
+        fitting = [name for name in get_args(Objective) if (name in ENCODERS_OWN) == (self.encoder is not None)]
+        if stage.objective not in fitting:
+            what = "an encoder that is pre-trained" if self.encoder else "a model with an LLM"
+            raise RecipeError(f"{where}.objective: '{stage.objective}' is none of {what}; use {' or '.join(fitting)}")
+        if self.encoder is not None and (stage.train != ["encoder"] or stage.reads != "audio"):
+            raise RecipeError(f"{where}: an encoder that is pre-trained hears, and all of it learns: train: [encoder]")
+        for number, item in enumerate(self.data.mixtures[stage.mixture]):
+            if (item.task is None) != (stage.objective == "best_rq"):
+                raise RecipeError(
+                    f"data.mixtures.{stage.mixture}.{number}.task: the objective best_rq asks nothing and takes no "
+                    f"task, every other one needs one; stage '{stage.name}' has the objective {stage.objective}"
+                )
         if stage.objective == "spell" and "lora" in stage.train:
             raise RecipeError(f"{where}.train: 'lora' learns nothing while objective is 'spell'; the LLM is not run")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,15 +10,16 @@ import torch
 
 from speechverse.data import (
     BatchPlan,
-    Collator,
     Corpus,
     FeatureCache,
     Mixture,
     MixtureItem,
     PlanLoader,
+    corpus_of_recordings,
     encoder_fingerprint,
     render_for_evaluation,
 )
+from speechverse.data.collate import Collate
 from speechverse.data.plan import Length
 from speechverse.encoders import SpeechEncoder
 from speechverse.errors import AudioError, CorpusError, RecipeError, TaskError
@@ -25,7 +27,8 @@ from speechverse.seeding import hash_seed
 from speechverse.tasks import get_task
 from speechverse.training.engine import Engine
 from speechverse.training.logs import Progress, say
-from speechverse.training.recipe import CorpusSection, EvaluationSection, MixtureSection, Recipe, StageSection
+from speechverse.training.objectives import LISTEN
+from speechverse.training.recipe import EvaluationSection, MixtureSection, Recipe, StageSection
 from speechverse.types import AudioRef, Example, Utterance
 
 FEATURES = "features"
@@ -87,13 +90,29 @@ class Sources:
             RecipeError: If a share should be taken out of several splits.
         """
         if name not in self._corpora:
-            corpus = _open(name, self.recipe.data.corpora[name], self.recipe.data.max_bad_share)
+            corpus = self._open(name)
             validation = self.recipe.data.validation
             split = self._train_split(name) if validation.share is not None else None
             if validation.share is not None and split is not None:
                 corpus = corpus.with_validation(validation.share, split=split, seed=self.recipe.seed, by=validation.by)
             self._corpora[name] = corpus
         return self._corpora[name]
+
+    def _open(self, name: str) -> Corpus:
+        more = self.recipe.data.corpora[name].more_labels
+        corpus = self._as_it_is(name)
+        return corpus if more is None else corpus.with_labels(Path(more))
+
+    def _as_it_is(self, name: str) -> Corpus:
+        section, bad = self.recipe.data.corpora[name], self.recipe.data.max_bad_share
+        if section.path is not None:
+            return replace(Corpus.open(section.path), name=name)
+        if section.jsonl is not None:
+            return Corpus.from_jsonl(name, section.jsonl, section.labels, max_bad_share=bad)
+        assert section.audio is not None  # the recipe's types have seen to it
+        encoder = self.recipe.encoder
+        longest = encoder.max_seconds if encoder else math.inf
+        return corpus_of_recordings(name, Path(section.audio), longest, bad)
 
     def _train_split(self, name: str) -> str | None:
         """The one split of a corpus that the stages train on; None if they do not train on the corpus."""
@@ -111,7 +130,7 @@ class Sources:
         validation = self.recipe.data.validation
         return validation.split if validation.share is None else SHARED_OUT
 
-    def loader(self, stage: StageSection, length: Length, collator: Collator, engine: Engine) -> PlanLoader:
+    def loader(self, stage: StageSection, length: Length, collator: Collate, engine: Engine) -> PlanLoader:
         """The stage's batches, as this process gets them; says what they are drawn from.
 
         Args:
@@ -144,7 +163,14 @@ class Sources:
 
     def _made_mixture(self, stage: StageSection) -> Mixture:
         items = [
-            MixtureItem(self.corpus(item.corpus), item.task, item.split, item.weight, item.loss_weight, item.balanced)
+            MixtureItem(
+                self.corpus(item.corpus),
+                item.task or LISTEN,
+                item.split,
+                item.weight,
+                item.loss_weight,
+                item.balanced,
+            )
             for item in self.recipe.data.mixtures[stage.mixture]
         ]
         if stage.objective == "spell":
@@ -175,7 +201,13 @@ class Sources:
     def _validation_of(self, item: MixtureSection) -> list[Example]:
         corpus, limit = self.corpus(item.corpus), self.recipe.data.validation.examples
         split, seed = self.validation_split, self.recipe.seed
-        return render_for_evaluation(corpus, split, item.task, wording="seen", limit=limit, seed=seed)[:limit]
+        return render_for_evaluation(corpus, split, item.task or LISTEN, wording="seen", limit=limit, seed=seed)[:limit]
+
+    def transcripts(self) -> list[str]:
+        """Every target of the stages that train a CTC head, once, in their order."""
+        stages = [stage for stage in self.recipe.curriculum if stage.objective == "ctc"]
+        sources = [source for stage in stages for source in self.mixture(stage).sources]
+        return list(dict.fromkeys(u.text for source in sources for u in source.utterances if u.text))
 
     def utterances(self) -> list[Utterance]:
         """Every stretch of audio that any stage hears, in training or validation, once."""
@@ -196,15 +228,6 @@ def _refuse_unspellable(stage: StageSection, items: list[MixtureItem]) -> None:
                 f"curriculum.{stage.name}.objective: 'spell' learns transcripts and labels of how it is said (group "
                 f"psp, a closed set), not '{task.name}' (group {task.group}); take it out of mixture '{stage.mixture}'"
             )
-
-
-def _open(name: str, section: CorpusSection, max_bad_share: float) -> Corpus:
-    if section.path is not None:
-        corpus = replace(Corpus.open(section.path), name=name)
-    else:
-        assert section.jsonl is not None  # the recipe's types have seen to it
-        corpus = Corpus.from_jsonl(name, section.jsonl, section.labels, max_bad_share=max_bad_share)
-    return corpus if section.more_labels is None else corpus.with_labels(Path(section.more_labels))
 
 
 def _mixture_lines(mixture: Mixture) -> list[str]:

@@ -17,7 +17,8 @@ from speechverse.data import Batch, LoadedStep
 from speechverse.errors import SpeechverseError
 from speechverse.seeding import hash_seed
 from speechverse.training.engine import Engine
-from speechverse.training.loss import TaskSums, example_losses, loss_numbers, merge_sums, weighted_tokens
+from speechverse.training.loss import TaskSums, loss_numbers, merge_sums, weighted_tokens
+from speechverse.training.objectives import example_losses
 from speechverse.training.optim import make_optimizer, make_schedule
 from speechverse.training.recipe import Recipe, StageSection
 
@@ -66,18 +67,11 @@ class StageRun:
             trained: Those parts' parameters, in a fixed order.
         """
         self.stage, self.recipe, self.engine, self.trained = stage, recipe, engine, list(trained)
-        optimizer = make_optimizer(self._groups(model), stage.learning_rate, recipe.training.weight_decay)
+        optimizer = make_optimizer(self.trained, stage.learning_rate, recipe.training.weight_decay)
         self.schedule = make_schedule(optimizer, stage.schedule, stage.warmup_steps, stage.steps)
         self.model, self.optimizer = engine.accelerator.prepare(model.train(), optimizer)
         self.window = Window()
         self.grad_norm: Tensor | float = math.nan
-
-    def _groups(self, model: Any) -> list[dict[str, Any]]:
-        """Layer weights, a handful of numbers that have far to go, with a rate of their own."""
-        layer_weights = {id(parameter) for parameter in model.mixer.parameters()}
-        parts = ([p for p in self.trained if (id(p) in layer_weights) == mixer] for mixer in (False, True))
-        rates = (self.stage.learning_rate, self.stage.learning_rate * self.recipe.training.mixer_speedup)
-        return [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """The optimiser's and the schedule's states."""

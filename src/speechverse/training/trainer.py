@@ -11,20 +11,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from speechverse.data import Collator, PlanLoader, measured_by
+from speechverse.data import PlanLoader
 from speechverse.errors import DiskFullError
 from speechverse.files import full_disk_told, only_run_in
-from speechverse.training.build import build_model, make_trainable, parameter_lines
+from speechverse.training.build import Trained, build_encoder, build_model, make_trainable, parameter_lines
 from speechverse.training.checkpoints import Position, RunFolder
-from speechverse.training.engine import Engine, plain_attention_where_faster
+from speechverse.training.engine import Engine
+from speechverse.training.inputs import inputs_of
 from speechverse.training.logs import Progress, RunLog, say
 from speechverse.training.memory import keep_freed_memory
 from speechverse.training.recipe import Recipe, StageSection
 from speechverse.training.recipe_files import RECIPE_FILE
-from speechverse.training.sources import Sources, left_out, open_cache
+from speechverse.training.sources import Sources, left_out
 from speechverse.training.stage import StageRun, Window
 from speechverse.training.state import Interrupt, State, interruptible
-from speechverse.training.text_checks import check_texts
 from speechverse.training.validation import Validator, told
 
 
@@ -78,13 +78,14 @@ class Trainer:
         self._began = time.monotonic()
         self.sources = Sources(recipe)
         self.sources.check(engine.main)
-        self.model = build_model(recipe, engine.dtype)
-        plain_attention_where_faster(self.model.llm, engine.device, engine.precision)
+        self.model: Trained = (
+            build_model(recipe, engine.dtype)
+            if recipe.encoder is None
+            else build_encoder(recipe, self.sources.transcripts())
+        )
         self.resumed = self._restore()
         self.model.to(engine.device)
-        self.processor = self.model.processor()
-        check_texts(recipe, self.sources, self.processor, engine.main)
-        self.cache = open_cache(self.sources, self.model.encoder, folder.path, engine)
+        self.inputs = inputs_of(self.model, recipe, self.sources, engine, folder.path)
 
     def _restore(self) -> State | None:
         """Puts model and position where the last checkpoint has them, if there is one."""
@@ -160,22 +161,16 @@ class Trainer:
         return run
 
     def _loader(self, stage: StageSection) -> PlanLoader:
-        length, collator = measured_by(self.processor, stage.reads), self._collator(stage)
-        loader = self.sources.loader(stage, length, collator, self.engine)
+        loader = self.sources.loader(stage, self.inputs.length(stage), self.inputs.collator(stage), self.engine)
         if self.resumed and self.position.step:
             loader.load_state_dict(self.resumed.info["plan"])
         return loader
 
-    def _collator(self, stage: StageSection) -> Collator:
-        return Collator(self.processor, self.cache, stage.reads)
-
     def _validator(self, stage: StageSection) -> Validator | None:
         if self.recipe.data.validation.every is None:
             return None
-        length = measured_by(self.processor, stage.reads)
-        examples = self.sources.validation_examples(stage, length, self.engine.main)
-        how = self._collator(stage), self.processor, length, self.cache, stage.objective
-        validator = Validator(self.recipe, examples, *how)
+        examples = self.sources.validation_examples(stage, self.inputs.length(stage), self.engine.main)
+        validator = Validator(self.recipe, examples, self.inputs, stage)
         if self.resumed and self.position.step:
             validator.check_same(self.resumed.info.get("validation"))
         return validator

@@ -11,15 +11,14 @@ from typing import Any
 import torch
 
 from speechverse.batching import padded_batches
-from speechverse.data import Collator
 from speechverse.data.mixture import examples_digest
-from speechverse.data.plan import Length
-from speechverse.decoding import DecodingOptions, answer
 from speechverse.errors import CheckpointError
 from speechverse.tasks import get_task
 from speechverse.training.engine import Engine
-from speechverse.training.loss import TaskSums, example_losses, loss_numbers, merge_sums
-from speechverse.training.recipe import Recipe
+from speechverse.training.inputs import Inputs
+from speechverse.training.loss import TaskSums, loss_numbers, merge_sums
+from speechverse.training.objectives import example_losses
+from speechverse.training.recipe import Recipe, StageSection
 from speechverse.types import Answer, Example
 
 Answered = tuple[Example, Answer]
@@ -32,20 +31,14 @@ class Validator:
     Attributes:
         recipe: The run.
         examples: Examples with their loss weights.
-        collator: Makes batches of them.
-        processor: The model's.
-        length: LLM positions of an example.
-        cache: Encoder outputs, where they are kept.
-        objective: The stage's.
+        inputs: What makes batches of them, and answers.
+        stage: The stage.
     """
 
     recipe: Recipe
     examples: Sequence[tuple[Example, float]]
-    collator: Collator
-    processor: Any
-    length: Length
-    cache: Any = None
-    objective: str = "answer"
+    inputs: Inputs
+    stage: StageSection
 
     @cached_property
     def digest(self) -> str:
@@ -82,14 +75,15 @@ class Validator:
     def _losses(self, model: Any, engine: Engine) -> tuple[dict[str, list[float]], list[int]]:
         """This process' sums by task, and the places of examples whose clip could not be heard."""
         budget = self.recipe.data.batch
-        lengths = {place: self.length(example) for place, (example, _) in enumerate(self.examples)}
+        length, collate = self.inputs.length(self.stage), self.inputs.collator(self.stage)
+        lengths = {place: length(example) for place, (example, _) in enumerate(self.examples)}
         by_length = sorted(lengths, key=lengths.__getitem__)
         batches = padded_batches(by_length, lengths.__getitem__, budget.max_positions, budget.max_examples)
         sums, skipped = TaskSums(), list[int]()
         for batch in _own(list(batches), engine):
             examples, weights = zip(*(self.examples[place] for place in batch), strict=True)
-            collated = self.collator(examples, weights).to(engine.device)
-            losses = example_losses(model, collated, self.objective)
+            collated = collate(examples, weights).to(engine.device)
+            losses = example_losses(model, collated, self.stage.objective)
             sums.add(collated.tasks, collated.loss_weights, losses)
             skipped += [batch[row] for row in collated.skipped]
         return sums.read(), skipped
@@ -98,14 +92,10 @@ class Validator:
         by_task: dict[str, list[int]] = defaultdict(list)
         for place, (example, _) in enumerate(self.examples):
             by_task[example.task].append(place)
-        decoded = self.recipe.data.validation.decoded
+        decoded = self.recipe.data.validation.decoded if self.stage.objective != "best_rq" else 0
         chosen = [self.examples[p][0] for places in by_task.values() for p in places[:decoded] if p not in unheard]
-        options = DecodingOptions(**self.recipe.decoding.model_dump())
         own = _own(chosen, engine)
-        texts = None
-        if self.collator.reads == "transcript":
-            texts = {example.utterance.id: example.utterance.text or "" for example in own}
-        answers = answer(model, self.processor, own, options, cache=self.cache, transcripts=texts) if own else []
+        answers = self.inputs.answers(model, own, self.stage) if own else []
         return list(zip(own, answers, strict=True))
 
 

@@ -47,17 +47,6 @@ def test_the_papers_trainable_parameters(encoder, mixing, strides, expected) -> 
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == expected
 
 
-def test_a_model_from_configs_starts_as_it_is_told() -> None:
-    encoder = Wav2Vec2BertConfig(**BEST_RQ | {"hidden_size": 64, "num_hidden_layers": 3, "intermediate_size": 64})
-    llm = T5Config(**FLAN_T5_XL | {"d_model": 64, "d_ff": 64, "num_layers": 1})
-    settings = {"strides": [2, 1], "activation": "gelu", "inner_width": 160}
-    for passing, expected in ((True, 0.6), (False, 1 / 3)):
-        model = SpeechVerseForConditionalGeneration.from_configs(
-            encoder, llm, layer_mixing="softmax", downsampler={**settings, "pass_through": passing}
-        )
-        assert model.mixer.shares()[-1] == pytest.approx(expected)
-
-
 def mix(mixer: LayerMixer, hidden: torch.Tensor) -> torch.Tensor:
     return mixer(mixer.prepare(hidden))
 
@@ -138,28 +127,3 @@ def test_clip_statistics_learn_what_no_frame_tells() -> None:
 def test_output_takes_the_scale_it_is_told() -> None:
     positions, _ = Downsampler(6, 32, [2], output_scale=0.2)(torch.randn(2, 9, 6), torch.tensor([9, 9]))
     assert positions.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.05)
-
-
-@pytest.mark.parametrize(("strides", "activation"), [([2, 1], "gelu"), ([2, 2, 1], "gelu"), ([2, 1], None)])
-def test_a_pass_through_hands_on_what_it_hears(strides: list[int], activation: str | None) -> None:
-    downsampler = Downsampler(64, 64, strides, activation, inner_width=160, output_scale=0.2)
-    downsampler.start_as_pass_through()
-    held = torch.randn(3, 1, 64).expand(3, 24, 64)  # the same for as long as a position lasts
-    positions, _ = downsampler(held, torch.tensor([24, 24, 24]))
-    likeness = torch.nn.functional.cosine_similarity(positions[:, 1:-1], held[:, :1], dim=-1)
-    assert likeness.min() > 0.9
-
-
-@pytest.mark.parametrize(("width", "inner"), [(8, 40), (16, 20)])
-def test_a_pass_through_needs_room(width: int, inner: int) -> None:
-    downsampler = Downsampler(16, width, [2, 1], "gelu", inner_width=inner)
-    with pytest.raises(RecipeError, match=r"downsampler\.pass_through"):
-        downsampler.start_as_pass_through()
-
-
-@pytest.mark.parametrize("mode", ["softmax", "paper"])
-def test_mixing_can_begin_with_the_last_layer(mode: str) -> None:
-    mixer = LayerMixer(6, mode)
-    mixer.favour_last()
-    shares = mixer.shares()
-    assert sum(shares) == pytest.approx(1.0) and shares[-1] == pytest.approx(0.6) and min(shares) > 0.05

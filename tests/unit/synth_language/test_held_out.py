@@ -39,7 +39,6 @@ def test_training_never_says_a_name_that_is_held_back(part, stratum):
     assert grammar.load().names_held_back
     for sentence in draws(part, stratum):
         assert not held_back_in(sentence.text), sentence
-        assert not any(held_back_in(f"{q} {a}".replace('"', " ")) for q, a in sentence.questions), sentence
 
 
 @pytest.mark.usefixtures("small_world")
@@ -100,19 +99,3 @@ def test_words_of_held_out_parts_are_not_told():
     assert {"rope", "kettle"} <= said
     assert not {"quagga", "spurtle"} & said
     assert not grammar.load().names_held_back & set(words())
-
-
-@pytest.mark.usefixtures("small_world")
-def test_the_text_that_foundations_read_holds_nothing_held_out():
-    world = pytest.importorskip("speechverse.foundations.world")
-    text_side = pytest.importorskip("speechverse.foundations.text_side")
-    labels = world.label_sets()
-    assert "feed" not in labels["intent"].names and "zooarium" not in labels["domain"].names
-    side = text_side.TextSide(labels, "train", 1, 400)
-    rng = random.Random(0)
-    read = [utterance.text or "" for utterance in side.utterances]
-    for _ in range(400):
-        question = side.draw(rng)
-        read += [question.said, question.instruction, question.target]
-    for text in read:
-        assert not held_back_in(text) and not {"quagga", "xerus", "zooarium"} & set(text.split()), text

@@ -94,7 +94,7 @@ def test_only_requests_have_intents_slots_and_translations(stratum):
     for sentence in some_of(stratum):
         assert sentence.intent is None and sentence.domain is None
         assert not sentence.slots and not sentence.translations
-        assert sentence.labels.keys() <= {"stratum", "keywords", "rare_words", "questions"}
+        assert sentence.labels.keys() <= {"stratum", "keywords", "rare_words"}
 
 
 def test_every_slot_value_occurs_in_spoken_order():

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from speechverse.data import Collator, Corpus, Mixture, MixtureItem
 from speechverse.data.mixture import Draw
 from speechverse.models import SpeechVerseForConditionalGeneration
-from speechverse.training.loss import example_losses
+from speechverse.training.objectives import example_losses
 from speechverse.types import IGNORED
 
 

@@ -50,7 +50,7 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ("data.mixtures.all.0.corpus=word", "data.mixtures.all.0.corpus: unknown corpus 'word'; did you mean 'world'?"),
         ("training.precision=fp16", "training.precision: fp16 overflows in T5"),
         ("model.lora=null", "curriculum.instruct.train: trains 'lora', but model.lora is null"),
-        ("initial=tiny", "model, initial: give exactly one"),
+        ("initial=tiny", "model, initial, encoder: give exactly one"),
         ("lora.rank=8", "the LoRA of a new model is described in model.lora"),
         ("lora.rnk=8", "lora.rnk: unknown key; did you mean 'rank'?"),
         (

@@ -14,7 +14,8 @@ from speechverse.encoders.ctc import greedy_ids
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseForConditionalGeneration, spelling
 from speechverse.training import loss, train
-from speechverse.training.loss import ExampleLosses, spelling_losses
+from speechverse.training.loss import ExampleLosses
+from speechverse.training.objectives.ctc import spelling_losses
 from speechverse.training.recipe import Recipe
 from speechverse.types import IGNORED
 

@@ -367,17 +367,16 @@ def test_two_corpora_may_share_ids_in_validation(recipe: MakeRecipe, monkeypatch
         batch.to = lambda device: batch
         return batch
 
-    collate.reads = "audio"
-
-    def answers(model: object, processor: object, asked: list, *_: object, **__: object) -> list[Answer]:
+    def answers(model: object, asked: list, stage: object) -> list[Answer]:
         answered.extend(example.utterance.text for example in asked)
         return [Answer(text=example.target) for example in asked]
 
     monkeypatch.setattr(validation, "example_losses", lambda *_: ExampleLosses(torch.ones(2), torch.ones(2)))
-    monkeypatch.setattr(validation, "answer", answers)
     made = recipe(data={"batch": {"max_positions": 20, "max_examples": 2}, "validation": {"decoded": 2}})
     pairs = list(zip(examples, (1.0, 5.0), strict=True))
-    numbers = Validator(made, pairs, collate, None, lambda example: 9).measure(torch.nn.Linear(1, 1), Engine.make(made))
+    inputs = SimpleNamespace(length=lambda stage: lambda example: 9, collator=lambda stage: collate, answers=answers)
+    validator = Validator(made, pairs, inputs, made.curriculum[0])
+    numbers = validator.measure(torch.nn.Linear(1, 1), Engine.make(made))
     assert weighed == {"mine.wav": 1.0, "yours.wav": 5.0}
     assert answered == ["yours.wav"] and numbers["validation/unreadable"] == 1
 

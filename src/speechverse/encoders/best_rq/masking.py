@@ -56,6 +56,16 @@ def _on_device(generator: torch.Generator | None, device: torch.device) -> torch
     return torch.Generator(device).manual_seed(seed)
 
 
+def hide_spans(lengths: Tensor, size: int, number: int, width: int) -> Tensor:
+    """(B, size) true within `number` spans a row, each up to `width` wide and a quarter of the row's length."""
+    widest = torch.minimum(torch.tensor(width), lengths // 4)[:, None]
+    widths = (torch.rand(len(lengths), number) * (widest + 1)).long()
+    starts = (torch.rand(len(lengths), number) * (lengths[:, None] - widths + 1)).long()
+    places = torch.arange(size)
+    inside = (places >= starts[..., None]) & (places < (starts + widths)[..., None])
+    return inside.any(dim=1)
+
+
 def perplexity(counts: Tensor) -> float:
     """How many codes are in use, effectively: exp of the entropy of their counts (K,)."""
     shares = counts.float() / counts.sum().clamp(min=1)

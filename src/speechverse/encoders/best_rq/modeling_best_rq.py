@@ -6,36 +6,17 @@ M hidden frames of the batch.
 
 from __future__ import annotations
 
+from statistics import mean
 from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from speechverse.encoders.best_rq.config import BestRqConfig
 from speechverse.encoders.best_rq.masking import mask_with_noise, perplexity, span_mask
 from speechverse.encoders.best_rq.quantizer import RandomProjectionQuantizer
-
-
-class BestRqConfig(BaseModel):
-    """The objective's settings; the defaults are the paper's (App. A.1).
-
-    Attributes:
-        num_codebooks: Independent codebooks, each with its own softmax head.
-        codebook_size: Codes in each.
-        code_width: Width of a code.
-        mask_ratio: Share of frames hidden.
-        mask_span: Stacked frames in a hidden span.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    num_codebooks: int = Field(default=16, ge=1)
-    codebook_size: int = Field(default=8192, ge=2)
-    code_width: int = Field(default=16, ge=1)
-    mask_ratio: float = Field(default=0.4, gt=0, lt=1)
-    mask_span: int = Field(default=10, ge=1)
 
 
 class BestRqOutput(NamedTuple):
@@ -46,12 +27,16 @@ class BestRqOutput(NamedTuple):
         accuracy: Share of hidden frames named rightly.
         common_share: What naming the batch's most common code each time would reach.
         code_perplexity: Codes effectively in use; near 1 means collapse.
+        by_frame: (M,) cross entropy of each hidden frame, the mean over codebooks.
+        rows: (M,) the row that each hidden frame is in.
     """
 
     loss: Tensor
     accuracy: float
     common_share: float
     code_perplexity: float
+    by_frame: Tensor
+    rows: Tensor
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -91,14 +76,16 @@ class BestRqForPreTraining(nn.Module):
         hidden = functional.pad(hidden, (0, input_features.shape[1] - hidden.shape[1]))
         masked = mask_with_noise(input_features, hidden, generator=generator)
         states = self.body(masked, attention_mask=attention_mask).last_hidden_state
-        return self.score(states[hidden], self.quantizer(input_features[hidden]))
+        return self._score(states[hidden], self.quantizer(input_features[hidden]), hidden.nonzero()[:, 0])
 
-    def score(self, states: Tensor, codes: Tensor) -> BestRqOutput:
+    def _score(self, states: Tensor, codes: Tensor, rows: Tensor) -> BestRqOutput:
         """Compares what the heads say of hidden frames (M, D) with their codes (M, N)."""
         shape = (len(states), self.config.num_codebooks, self.config.codebook_size)
         logits = self.heads(states).view(shape)
-        loss = functional.cross_entropy(logits.flatten(0, 1), codes.flatten())
+        nll = functional.cross_entropy(logits.flatten(0, 1), codes.flatten(), reduction="none")
+        by_frame = nll.view_as(codes).mean(dim=1)
         counts = [torch.bincount(column, minlength=self.config.codebook_size) for column in codes.unbind(dim=1)]
         common = sum(int(count.max()) for count in counts) / codes.numel()
         accuracy = float((logits.detach().argmax(dim=-1) == codes).float().mean())
-        return BestRqOutput(loss, accuracy, common, sum(map(perplexity, counts)) / len(counts))
+        perplexities = [perplexity(count) for count in counts]
+        return BestRqOutput(by_frame.mean(), accuracy, common, mean(perplexities), by_frame, rows)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from speechverse.errors import UserError, unknown_name
-from speechverse.seeding import hash_seed, rng_for
+from speechverse.seeding import hash_seed
 from speechverse.synth.language import grammar
-from speechverse.synth.language.questions import Question, ask
 from speechverse.synth.language.strata import STRATUM_MAKERS, random_words, stratum_words
 
 Part = Literal["train", "dev", "test"]
@@ -55,17 +54,9 @@ class Sentence:
         return tuple(dict.fromkeys(word for word in self.text.split() if word in rare))
 
     @property
-    def questions(self) -> tuple[Question, ...]:
-        """Two to four checkable questions about it with their answers; they depend on its words alone."""
-        rng = rng_for(0, "questions", self.text)
-        part = "test" if self.stratum in HELD_OUT_STRATA else part_of(self.text)
-        # What it is set against is named in questions: it may hold nothing that the part must not.
-        return ask(self, lambda: draw_sentence(part, rng, self.stratum), rng)
-
-    @property
     def labels(self) -> dict[str, Any]:
         """The label fields of an utterance that says this."""
-        labels: dict[str, Any] = {"stratum": self.stratum, "questions": [list(pair) for pair in self.questions]}
+        labels: dict[str, Any] = {"stratum": self.stratum}
         if self.keywords:
             labels["keywords"] = list(self.keywords)
         if self.rare_words:

@@ -1,0 +1,90 @@
+"""Batches for an encoder that is trained by itself: normalised, stacked log-mel frames, and a CTC head's pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import BatchFeature
+
+from speechverse.audio import load
+from speechverse.data.collate import Batch
+from speechverse.data.plan import Length
+from speechverse.encoders import FrontEnd
+from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.types import IGNORED, SAMPLING_RATE, Example, Seconds
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass
+class FrameCollator:
+    """Makes batches to train an encoder on; what cannot be used becomes silence, as in `Collator`.
+
+    Attributes:
+        front_end: The encoder's.
+        pieces: What a CTC head writes; None labels each true frame instead, for BEST-RQ.
+    """
+
+    front_end: FrontEnd
+    pieces: PreTrainedTokenizerFast | None = None
+
+    def __call__(self, examples: Sequence[Example], loss_weights: Sequence[float] | None = None) -> Batch:
+        """Loads and collates examples."""
+        skipped: dict[int, str] = {}
+        inputs = BatchFeature(
+            self.front_end.prepare([self._hear(row, example, skipped) for row, example in enumerate(examples)])
+        )
+        inputs["labels"] = self._labels(examples, inputs["frame_lengths"])
+        weights = torch.tensor(list(loss_weights) if loss_weights is not None else [1.0] * len(examples))
+        for row in skipped:
+            inputs["labels"][row] = IGNORED
+            weights[row] = 0.0
+        labelled = (inputs["labels"] != IGNORED).any(dim=0).nonzero()[:, 0]
+        return Batch(inputs, tuple(examples), weights, (None,) * len(examples), labelled, skipped)
+
+    def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> np.ndarray:
+        try:
+            return load(example.utterance.audio).samples
+        except AudioError as error:
+            skipped[row] = str(error)
+            return np.zeros(round(example.utterance.duration * SAMPLING_RATE), dtype=np.float32)
+
+    def _labels(self, examples: Sequence[Example], lengths: Tensor) -> Tensor:
+        if self.pieces is None:
+            beyond = torch.arange(int(lengths.max())) >= lengths[:, None]
+            return torch.zeros(beyond.shape, dtype=torch.long).masked_fill(beyond, IGNORED)
+        rows = [torch.tensor(self.pieces(example.target)["input_ids"], dtype=torch.long) for example in examples]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
+
+
+def frames_of(front_end: FrontEnd, longest: Seconds, pieces: PreTrainedTokenizerFast | None = None) -> Length:
+    """The length function of a batch plan: frames of the encoder.
+
+    The function raises AudioError for a clip that is too long or too short, or, with pieces, for one of which CTC could
+    not align the target.
+    """
+
+    def length(example: Example) -> int:
+        seconds = example.utterance.duration
+        if seconds > longest:
+            raise AudioTooLongError(f"audio of {seconds:.1f} s is longer than {longest:g} s (encoder.max_seconds)")
+        frames = front_end.num_frames(round(seconds * SAMPLING_RATE))
+        if frames < 1:
+            raise AudioError(f"audio of {seconds:.3f} s is too short to give a frame")
+        if pieces is not None and (needed := _frames_needed(pieces(example.target)["input_ids"])) > frames:
+            raise AudioError(f"{frames} frames are too few for CTC to write '{example.target}', which takes {needed}")
+        return frames
+
+    return length
+
+
+def _frames_needed(ids: Sequence[int]) -> int:
+    """One for each piece, and a blank between equal neighbours."""
+    return len(ids) + sum(a == b for a, b in pairwise(ids))

@@ -1,0 +1,107 @@
+"""A folder of recordings that nobody has transcribed, as a corpus: long ones are cut into windows."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from speechverse.audio import duration_of
+from speechverse.data.corpus import Corpus
+from speechverse.data.jsonl import allowed_bad
+from speechverse.errors import AudioError, CorpusError
+from speechverse.types import AudioRef, Seconds, Utterance
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = frozenset(
+    "wav wave flac ogg oga opus mp3 aiff aif aifc au snd caf w64 m4a m4b aac webm mp4 mka mkv mov wma amr 3gp".split()
+)
+SHORTEST: Seconds = 0.3
+"""Of a recording that is used; there is nothing to hide and to guess in a shorter one."""
+
+
+def corpus_of_recordings(name: str, folder: Path, longest: Seconds, max_bad_share: float = 0.01) -> Corpus:
+    """Every audio file in a folder and in those below it, as the split `train`.
+
+    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out whole files.
+
+    Args:
+        name: The corpus's name.
+        folder: Where the files are.
+        longest: What is longer is cut into windows of like length, none longer than this.
+        max_bad_share: The share of files that may be unreadable; they are left out, counted and logged.
+
+    Raises:
+        CorpusError: If there is no audio file, or too many cannot be read.
+    """
+    if not folder.is_dir():
+        what = "is a file; for a JSONL there is 'jsonl'" if folder.exists() else "does not exist"
+        raise CorpusError(f"corpus '{name}': '{folder}' {what}; 'audio' names a folder that holds audio files")
+    files = sorted(_files(folder))
+    audio = [file for file in files if Path(file).suffix.lower().lstrip(".") in SUFFIXES]
+    if not audio:
+        kinds = Counter(Path(file).suffix or "no suffix" for file in files)
+        there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5)) or "it is empty"
+        raise CorpusError(f"corpus '{name}': '{folder}' holds no audio file, nor does a folder in it ({there})")
+    windows: list[Utterance] = []
+    unreadable: dict[str, str] = {}
+    short: dict[str, str] = {}
+    for file in audio:
+        try:
+            length = duration_of(folder / file)
+        except AudioError as error:
+            unreadable[file] = str(error)
+            continue
+        if length < SHORTEST:
+            short[file] = f"it is shorter than {SHORTEST:g} s"
+            continue
+        windows += _windows(file, folder / file, length, longest)
+    _judge(name, len(audio), unreadable, max_bad_share)
+    if short:
+        log.warning("corpus '%s': %d recordings are shorter than %g s and left out", name, len(short), SHORTEST)
+    if not windows:
+        raise CorpusError(f"corpus '{name}': all {len(audio)} recordings in '{folder}' are shorter than {SHORTEST:g} s")
+    return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": unreadable | short}, {"train": windows})
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Paths of files below a folder, relative to it; hidden ones are not meant, links to folders are followed once."""
+    entered: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        entered.add(os.path.realpath(root))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(root, name)) not in entered
+        )
+        for name in files:
+            if not name.startswith("."):
+                yield Path(root, name).relative_to(folder).as_posix()
+
+
+def _windows(name: str, path: Path, length: Seconds, longest: Seconds) -> Iterator[Utterance]:
+    count = math.ceil(length / longest - 1e-6)
+    if count <= 1:
+        yield Utterance(name, AudioRef(path), length, speaker=name)
+        return
+    bounds = [round(length * number / count, 4) for number in range(count + 1)]
+    for begin, end in pairwise(bounds):
+        ref = AudioRef(path, begin, round(end - begin, 4))
+        yield Utterance(f"{name}@{begin:.2f}", ref, end - begin, speaker=name)
+
+
+def _judge(name: str, total: int, unreadable: dict[str, str], max_bad_share: float) -> None:
+    if not unreadable:
+        return
+    told = "; ".join(f"{file}: {reason}" for file, reason in list(unreadable.items())[:3])
+    if len(unreadable) > allowed_bad(max_bad_share, total):
+        raise CorpusError(
+            f"corpus '{name}': {len(unreadable)} of {total} recordings cannot be read, more than {max_bad_share:.0%} "
+            f"are refused (data.max_bad_share): mend them or take them out ({told})"
+        )
+    log.warning("corpus '%s': %d recordings cannot be read and are left out: %s", name, len(unreadable), told)

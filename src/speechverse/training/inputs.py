@@ -1,0 +1,116 @@
+"""What a stage feeds its model: how long an example is in a batch, and the tensors made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from speechverse.data import Collator, FeatureCache, FrameCollator, frames_of, measured_by
+from speechverse.data.collate import Collate
+from speechverse.data.plan import Length
+from speechverse.decoding import DecodingOptions, answer
+from speechverse.encoders.best_rq import EncoderForPreTraining
+from speechverse.encoders.ctc import greedy_ids
+from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor
+from speechverse.training.build import Trained
+from speechverse.training.engine import Engine, plain_attention_where_faster
+from speechverse.training.recipe import Recipe, StageSection
+from speechverse.training.sources import Sources, open_cache
+from speechverse.training.text_checks import check_texts
+from speechverse.types import Answer, Example
+
+
+class Inputs(Protocol):
+    """Of one kind of model."""
+
+    def length(self, stage: StageSection) -> Length:
+        """What an example takes of a batch's budget."""
+
+    def collator(self, stage: StageSection) -> Collate:
+        """Makes batches of examples."""
+
+    def answers(self, model: Any, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
+        """What the model says to examples."""
+
+
+@dataclass
+class AskedInputs:
+    """A SpeechVerse model's: audio or its transcript with an instruction, by the processor.
+
+    Attributes:
+        recipe: How answers are decoded.
+        processor: The model's.
+        cache: Encoder outputs, where they are kept.
+    """
+
+    recipe: Recipe
+    processor: SpeechVerseProcessor
+    cache: FeatureCache | None = None
+
+    def length(self, stage: StageSection) -> Length:
+        """Positions of the LLM."""
+        return measured_by(self.processor, stage.reads)
+
+    def collator(self, stage: StageSection) -> Collator:
+        """See `Collator`."""
+        return Collator(self.processor, self.cache, stage.reads)
+
+    def answers(self, model: Any, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
+        """Decoded as the recipe says."""
+        options = DecodingOptions(**self.recipe.decoding.model_dump())
+        texts = None
+        if stage.reads == "transcript":
+            texts = {example.utterance.id: example.utterance.text or "" for example in examples}
+        return answer(model, self.processor, examples, options, cache=self.cache, transcripts=texts)
+
+
+@dataclass
+class HeardInputs:
+    """An encoder's that is pre-trained: its frames, and the pieces of a CTC head."""
+
+    recipe: Recipe
+    model: EncoderForPreTraining
+
+    def length(self, stage: StageSection) -> Length:
+        """Frames of the encoder."""
+        assert self.recipe.encoder is not None
+        return frames_of(self.model.front_end, self.recipe.encoder.max_seconds, self._pieces(stage))
+
+    def collator(self, stage: StageSection) -> FrameCollator:
+        """See `FrameCollator`."""
+        return FrameCollator(self.model.front_end, self._pieces(stage))
+
+    def _pieces(self, stage: StageSection) -> Any:
+        return self.model.tokenizer if stage.objective == "ctc" else None
+
+    def answers(self, model: Any, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
+        """Transcripts, greedily; none without a CTC head."""
+        if stage.objective != "ctc":
+            return []
+        return [Answer(self._transcribe(example, stage)) for example in examples]
+
+    def _transcribe(self, example: Example, stage: StageSection) -> str:
+        batch, device = self.collator(stage)([example]), next(self.model.parameters()).device
+        inputs = batch.to(device).inputs
+        with torch.inference_mode():
+            logits = self.model.transcription(inputs["input_features"], inputs["frame_lengths"])
+        pieces: Any = self.model.tokenizer
+        return pieces.decode(greedy_ids(logits, inputs["frame_lengths"], pieces.pad_token_id)[0])
+
+
+def inputs_of(model: Trained, recipe: Recipe, sources: Sources, engine: Engine, folder: Path) -> Inputs:
+    """What a run feeds its model, which is on its device; what can be known of the data before step 1 is checked here.
+
+    Raises:
+        RecipeError: If the LLM's tokenizer cannot spell the data.
+    """
+    if not isinstance(model, SpeechVerseForConditionalGeneration):
+        return HeardInputs(recipe, model)
+    plain_attention_where_faster(model.llm, engine.device, engine.precision)
+    processor = model.processor()
+    check_texts(recipe, sources, processor, engine.main)
+    return AskedInputs(recipe, processor, open_cache(sources, model.encoder, folder, engine))

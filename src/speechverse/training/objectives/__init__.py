@@ -1,0 +1,28 @@
+"""What a stage trains by: each objective turns a micro-batch into losses and counts of its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from speechverse.data import Batch
+from speechverse.training.loss import ExampleLosses
+from speechverse.training.objectives.answer import answer_losses
+from speechverse.training.objectives.best_rq import LISTEN, masked_prediction_losses
+from speechverse.training.objectives.ctc import embedding_losses, head_losses
+
+OBJECTIVES: Mapping[str, Callable[[Any, Batch], ExampleLosses]] = {
+    "answer": answer_losses,
+    "spell": embedding_losses,
+    "ctc": head_losses,
+    "best_rq": masked_prediction_losses,
+}
+"""By the name that a stage's `objective` has in a recipe."""
+
+
+def example_losses(model: Any, batch: Batch, objective: str = "answer") -> ExampleLosses:
+    """Runs the model, wrapped or not, on one micro-batch with labels that is on its device."""
+    return OBJECTIVES[objective](model, batch)
+
+
+__all__ = ["LISTEN", "OBJECTIVES", "example_losses"]

@@ -1,0 +1,28 @@
+"""The paper's objective: the cross entropy of the target's tokens in the LLM.
+
+Shapes: B examples, S label positions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.nn import functional as F
+
+from speechverse.data import Batch
+from speechverse.training.loss import ExampleLosses, num_target_tokens
+from speechverse.types import IGNORED
+
+
+def answer_losses(model: Any, batch: Batch) -> ExampleLosses:
+    """Runs a SpeechVerse model, wrapped or not, whose labels are aligned with its logits."""
+    inputs, labels = batch.inputs, batch.inputs["labels"]
+    asked = {name: value for name, value in inputs.items() if name != "labels"}  # the model's own mean is not needed
+    if "decoder_input_ids" not in inputs:  # a prompt is most of a row, and its logits are most of the head's work
+        asked["logits_at"] = batch.labelled
+        labels = labels[:, batch.labelled]
+    logits_BSV = model(**asked).logits
+    nll = F.cross_entropy(
+        logits_BSV.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    ).view_as(labels)
+    return ExampleLosses(nll.sum(1), num_target_tokens(labels))
