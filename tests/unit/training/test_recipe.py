@@ -14,7 +14,7 @@ from speechverse.hub import resolve
 from speechverse.training.recipe import System
 from speechverse.training.recipe_files import differences, load_recipe, recipe_schema, recipes_folder, write_recipe
 
-BUILT_IN = ("tiny", "laptop", "modern", "paper-wlm", "paper-brq", "digits", "orders")
+BUILT_IN = ("tiny", "laptop", "modern", "paper-wlm", "paper-brq", "digits", "orders", "best-rq", "ctc")
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
