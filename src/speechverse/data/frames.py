@@ -51,7 +51,10 @@ class FrameCollator:
 
     def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> np.ndarray:
         try:
-            return load(example.utterance.audio).samples
+            samples = load(example.utterance.audio).samples
+            if self.front_end.num_frames(len(samples)) < 1:
+                raise AudioError(f"'{example.utterance.audio.path}' is too short to give a frame")
+            return samples
         except AudioError as error:
             skipped[row] = str(error)
             return np.zeros(round(example.utterance.duration * SAMPLING_RATE), dtype=np.float32)

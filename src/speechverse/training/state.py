@@ -13,12 +13,9 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from speechverse.errors import CheckpointError
-from speechverse.files import recover, whole_folder
+from speechverse.files import recover
 
 STATE_FILE = "state.json"
 
@@ -29,44 +26,21 @@ class State:
 
     Attributes:
         info: Plain values (`state.json`).
-        tensors: Named groups of tensors, each one safetensors file.
         objects: Optimiser states and the like, each one torch file.
     """
 
     info: dict[str, Any]
-    tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     objects: dict[str, Any] = field(default_factory=dict)
 
 
-def save_state(
-    folder: Path,
-    *,
-    info: Mapping[str, Any],
-    tensors: Mapping[str, Mapping[str, Tensor]] | None = None,
-    objects: Mapping[str, Any] | None = None,
-) -> None:
-    """Writes a state folder, whole or not at all.
+def write_state(folder: Path, *, info: Mapping[str, Any], objects: Mapping[str, Any] | None = None) -> None:
+    """Writes a state into a folder that exists (for use inside `whole_folder`).
 
     Args:
-        folder: Where; an older state of that name is replaced.
+        folder: Where.
         info: Plain JSON values.
-        tensors: Name → tensors, each written as `<name>.safetensors`.
         objects: Name → anything torch can save (optimiser states), each written as `<name>.pt`.
     """
-    with whole_folder(folder) as scratch:
-        write_state(scratch, info=info, tensors=tensors, objects=objects)
-
-
-def write_state(
-    folder: Path,
-    *,
-    info: Mapping[str, Any],
-    tensors: Mapping[str, Mapping[str, Tensor]] | None = None,
-    objects: Mapping[str, Any] | None = None,
-) -> None:
-    """The files of `save_state`, into a folder that exists (for use inside `whole_folder`)."""
-    for name, group in (tensors or {}).items():
-        save_file({key: value.detach().contiguous() for key, value in group.items()}, folder / f"{name}.safetensors")
     for name, value in (objects or {}).items():
         with (folder / f"{name}.pt").open("wb") as file:  # given a path, torch would not say why a write failed
             torch.save(value, file)
@@ -74,18 +48,17 @@ def write_state(
 
 
 def load_state(folder: Path) -> State:
-    """Reads what `save_state` wrote.
+    """Reads what `write_state` wrote.
 
     Raises:
         CheckpointError: If there is no whole state in the folder.
     """
     info = load_info(folder)
     try:
-        tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         objects = {path.stem: torch.load(path, map_location="cpu") for path in sorted(folder.glob("*.pt"))}
-    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
         raise _not_whole(folder, error) from error
-    return State(info, tensors, objects)
+    return State(info, objects)
 
 
 def load_info(folder: Path) -> dict[str, Any]:

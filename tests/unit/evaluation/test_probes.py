@@ -101,7 +101,6 @@ def test_every_layer_has_a_row_and_the_frames_before_them_too(table: ProbeTable)
     told = table.as_dict()
     assert [len(probe["scores"]) for probe in told["probes"].values()] == [3] * 4
     assert json.loads(json.dumps(told)) == told
-    assert "| emotion |" in table.markdown()
 
 
 def test_what_has_no_labels_is_left_out_with_its_reason(table: ProbeTable) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +14,20 @@ from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForCTC
 
 from speechverse.cli.pretrain import command
+from speechverse.data import Batch
 from speechverse.encoders import load_encoder
 from speechverse.encoders.best_rq import BestRqConfig, ConformerConfig, EncoderForPreTraining, SpecAugmentConfig
 from speechverse.encoders.best_rq.pieces import learn_pieces
 from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import RecipeError, UserError
+from speechverse.tasks import Ask
 from speechverse.training import trainer as trainer_module
+from speechverse.training.objectives import LISTEN, example_losses
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import load_recipe
 from speechverse.training.stage import StageRun
 from speechverse.training.trainer import train
+from speechverse.types import IGNORED, AudioRef, Utterance
 
 BODY = ConformerConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
 OBJECTIVE = BestRqConfig(num_codebooks=2, codebook_size=8, code_width=4, mask_span=3)
@@ -139,6 +144,29 @@ def test_both_objectives_teach_one_body() -> None:
         loss.backward()
         low = model.best_rq.body.encoder.layers[0].parameters()
         assert all(parameter.grad is not None for parameter in low)
+
+
+def heard(*lengths: int) -> Batch:
+    """Clips of so many frames."""
+    counts = torch.tensor(lengths)
+    beyond = torch.arange(max(lengths)) >= counts[:, None]
+    labels = torch.zeros(beyond.shape, dtype=torch.long).masked_fill(beyond, IGNORED)
+    features = torch.randn(*beyond.shape, 320, generator=torch.Generator().manual_seed(0))
+    clips = [Utterance(str(row), AudioRef(Path()), length / 25) for row, length in enumerate(lengths)]
+    examples = tuple(LISTEN.render(clip, Ask(random.Random(0))) for clip in clips)
+    inputs = {"input_features": features, "frame_lengths": counts, "labels": labels}
+    return Batch(inputs, examples, torch.ones(len(lengths)), (None,) * len(lengths), torch.arange(max(lengths)))
+
+
+def test_each_clip_counts_by_its_length_however_much_of_it_is_hidden() -> None:
+    torch.manual_seed(0)
+    model = EncoderForPreTraining(BODY, OBJECTIVE, SpecAugmentConfig()).eval()
+    losses = example_losses(model, heard(30, 12), "best_rq")
+    assert losses.num_tokens.tolist() == [30, 12]
+    near_chance = torch.log(torch.tensor(8.0))
+    torch.testing.assert_close(losses.nll / losses.num_tokens, near_chance.expand(2), atol=0.7, rtol=0)
+    again = example_losses(model, heard(30, 12), "best_rq")
+    assert losses.nll.equal(again.nll), "what is hidden of held-out clips is the same each time"
 
 
 def test_spans_are_hidden_while_ctc_trains_and_only_then() -> None:

@@ -16,7 +16,7 @@ from speechverse.training.recipe_files import differences, load_recipe, recipe_s
 
 BUILT_IN = (
     *("tiny", "small", "small-gpu", "small-reader", "laptop", "modern", "paper-wlm", "paper-brq"),
-    *("digits", "orders", "classes"),
+    *("digits", "orders", "classes", "best-rq", "ctc"),
 )
 
 

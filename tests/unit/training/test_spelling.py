@@ -13,8 +13,9 @@ from speechverse.encoders import EncoderOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseForConditionalGeneration, spelling
-from speechverse.training import loss, train
+from speechverse.training import train
 from speechverse.training.loss import ExampleLosses
+from speechverse.training.objectives import ctc
 from speechverse.training.objectives.ctc import spelling_losses
 from speechverse.training.recipe import Recipe
 from speechverse.types import IGNORED
@@ -75,7 +76,7 @@ def test_a_position_near_to_no_token_spells_none_and_one_at_a_token_that_one(num
 
 
 def test_of_a_large_vocabulary_a_step_sees_its_own_tokens_and_some_others(model, monkeypatch) -> None:
-    monkeypatch.setattr(loss, "_MOST_CANDIDATES", 50)
+    monkeypatch.setattr(ctc, "_MOST_CANDIDATES", 50)
     seen = []
     original = model.forward
     monkeypatch.setattr(model, "forward", lambda *a, **k: seen.append(k["spelling"].tolist()) or original(*a, **k))

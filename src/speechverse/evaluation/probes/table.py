@@ -98,17 +98,6 @@ class ProbeTable:
         table.add_row("clips", *(f"{column.num_fit}\n→ {column.num_test}" for column in self.columns), style="dim")
         return table
 
-    def markdown(self) -> str:
-        """The same for a card."""
-        head = ["layer", *(column.name for column in self.columns)]
-        rows = [
-            [name, *(_markdown_cell(column, layer) for column in self.columns)]
-            for layer, name in enumerate(self.layers)
-        ]
-        rows.append(["chance", *(f"{column.chance:.2f}" for column in self.columns)])
-        rows.append(["clips", *(f"{column.num_fit} → {column.num_test}" for column in self.columns)])
-        return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
-
 
 def _told(skipped: Mapping[str, str]) -> str | None:
     return "; ".join(f"{name} not asked: {reason}" for name, reason in skipped.items()) or None
@@ -122,9 +111,3 @@ def _cell(column: ProbeColumn, layer: int) -> Text:
 
 def _short(share: float) -> str:
     return f"{share:.2f}".removeprefix("0")
-
-
-def _markdown_cell(column: ProbeColumn, layer: int) -> str:
-    value, low, high = column.scores[layer]
-    mark = "**" if layer == column.best_layer else ""
-    return f"{mark}{value:.2f}{mark} ({low:.2f}–{high:.2f})"
