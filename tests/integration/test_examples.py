@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import runpy
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from unittest import mock
+
+from running import speechverse
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEPT = {"fsdd": 8, "picovoice_s2i": 4, "picovoice_wakeword": 4, "pyaudioanalysis": 8}
@@ -55,8 +61,20 @@ def copied(real_speech: Path, clips: list[dict], folder: Path) -> Path:
     return folder
 
 
-def ran(*command: object) -> str:
-    """What an example prints."""
-    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def ran(script: Path, *arguments: object) -> str:
+    """What an example prints. It runs here, and so do the commands that it gives: a process takes seconds to start."""
+    printed = io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", [str(script), *map(str, arguments)]),
+        mock.patch.object(sys, "path", [str(script.parent), *sys.path]),
+        mock.patch.object(subprocess, "run", given),
+        redirect_stdout(printed),
+    ):
+        runpy.run_path(str(script), run_name="__main__")
+    return printed.getvalue()
+
+
+def given(command: list[str], **_: object) -> None:
+    """A command that an example gives to the command line."""
+    assert command[1:3] == ["-m", "speechverse"]
+    speechverse(*command[3:])
