@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -71,7 +71,7 @@ class Taught:
 
 def taught_in(cache: Path) -> Taught:
     """The pair, made unless this folder has it from a run of the same code; of two runs at once, one makes it."""
-    root = cache / fingerprint()
+    root = cache / fingerprint(cache)
     with FileLock(cache / ".lock"):
         if not (root / "whole").is_file():
             for old in cache.iterdir():
@@ -82,11 +82,14 @@ def taught_in(cache: Path) -> Taught:
     return Taught.below(root)
 
 
-def fingerprint() -> str:
-    """Of all that decides what is made: this package, this file, its microscopic parts, torch and transformers."""
+def fingerprint(cache: Path) -> str:
+    """Of all that decides what is made: this package, this file, its microscopic parts, torch, transformers, the place.
+
+    A checkpoint names its parts by where they lie, so one that was moved is made anew.
+    """
     package, here = Path(speechverse.__file__).parent, Path(__file__)
     sources = [*package.rglob("*.py"), *package.rglob("prompts/*.txt"), here, here.with_name("microscopic.py")]
-    digest = hashlib.sha256(f"{torch.__version__} {transformers.__version__}".encode())
+    digest = hashlib.sha256(f"{torch.__version__} {transformers.__version__} {cache.absolute()}".encode())
     for source in sorted(sources):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
@@ -98,7 +101,7 @@ def make(root: Path) -> None:
     torch.manual_seed(0)
     corpus = write_language(taught.corpus)
     clips = corpus.utterances("train")
-    pieces = chatting(wordings(clips), size=600)
+    pieces = chatting(wordings(), size=600)
     ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1, "decoder_start_token_id": 2}
     save_whisper(taught.encoder, pieces, seconds=MAX_SECONDS, d_model=32, init_std=0.15, **ids)
     sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -137,7 +140,7 @@ def say(path: Path, text: str, emotion: str = "neutral", seed: int = 0) -> Utter
     return Utterance(path.stem, AudioRef(path), len(samples) / RATE, text, f"s{seed % 4}", "en", labels)
 
 
-def wordings(clips: Iterable[Utterance]) -> Iterator[str]:
+def wordings() -> Iterator[str]:
     """What the tokenizer learns its pieces from: sentences, labels, and the instructions' words."""
     for _ in range(40):
         yield from (*SENTENCES, *INTENTS.values(), *EMOTIONS, *(word.capitalize() for word in WORDS))
