@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test check bench setup clean
+.PHONY: quickstart test test-all check bench setup clean
 
 setup: $(READY)
 
@@ -23,6 +23,11 @@ quickstart: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# Those marked `slow` too (the frozen test sets spoken as a whole, real pretrained parts where they are here), and more
+# of the inputs that are made at random.
+test-all: $(READY)
+	SPEECHVERSE_FUZZ=$${SPEECHVERSE_FUZZ:-400} $(BIN)/python -m pytest -m ""
 
 check: $(READY)
 	$(BIN)/ruff format --check src tests benchmarks

@@ -6,8 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from taught import Taught
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Some tests fork in the middle of a run to kill it: a child of a process with OpenMP threads waits for ever.
@@ -23,6 +27,15 @@ def real_speech() -> Path:
     if not (REAL_SPEECH / "manifest.jsonl").is_file():
         pytest.skip(f"recordings of real people are not here ({REAL_SPEECH})")
     return REAL_SPEECH
+
+
+@pytest.fixture(scope="session")
+def taught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Taught:
+    """A microscopic Whisper, LLM and model that have learned a small language (see `taught.py`)."""
+    from taught import taught_in
+
+    cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
+    return taught_in(cache.mkdir("taught") if cache else tmp_path_factory.mktemp("taught"))
 
 
 @pytest.fixture

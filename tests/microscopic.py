@@ -10,6 +10,11 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] | trim }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
 
 def byte_level(texts: Iterable[str], special: Iterable[str], size: int = 340, **names: Any) -> PreTrainedTokenizerFast:
     """As BART's, GPT-2's and Qwen's: byte-level BPE; ids of `special` come first, `names` say what they are for."""
@@ -23,6 +28,29 @@ def byte_level(texts: Iterable[str], special: Iterable[str], size: int = 340, **
     tokenizer.train_from_iterator(texts, trainer)
     names = {"pad_token": "<pad>", "eos_token": "</s>", **names}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def chatting(texts: Iterable[str], size: int = 340) -> PreTrainedTokenizerFast:
+    """Byte-level BPE with a chat template and the signs of turns, as SmolLM2's and Qwen's."""
+    turns = ["<|user|>", "<|assistant|>", "<|end|>"]
+    special = ["<pad>", "</s>", "<s>", "<unk>", *turns]
+    names = {"bos_token": "<s>", "unk_token": "<unk>", "additional_special_tokens": turns}
+    tokenizer = byte_level(texts, special, size, **names)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def by_characters(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """BPE over the characters of its texts alone, small and with nothing to fall back on: much cannot be spelt."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    tokenizer.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=200, special_tokens=special, show_progress=False)
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
 
 
 def unigram(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -106,18 +134,23 @@ def decoder_only(vocabulary: int, kind: str = "Llama", **changes: Any) -> transf
     return getattr(transformers, f"{kind}ForCausalLM")(config)
 
 
-def save_whisper(folder: Path, pieces: PreTrainedTokenizerFast, seconds: int = 2, **changes: Any) -> Path:
-    """A random Whisper, encoder and decoder, that hears two seconds at most, or as many as are asked for."""
+def whisper(vocabulary: int, seconds: int = 2, **changes: Any) -> transformers.WhisperForConditionalGeneration:
+    """Whisper, encoder and decoder, that hears so many seconds at most."""
     sizes = {
         "d_model": 16, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 2,
         "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24,
-        "max_source_positions": 50 * seconds, "max_target_positions": 48, "num_mel_bins": 80,
-        "vocab_size": len(pieces), "pad_token_id": 0,
+        "max_source_positions": 50 * seconds, "max_target_positions": 48, "num_mel_bins": 80, "pad_token_id": 0,
         "bos_token_id": 1, "eos_token_id": 1, "decoder_start_token_id": 2,
     }  # fmt: skip
-    model = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**{**sizes, **changes}))
+    config = transformers.WhisperConfig(vocab_size=vocabulary, **{**sizes, **changes})
+    model = transformers.WhisperForConditionalGeneration(config)
     model.generation_config.suppress_tokens = model.generation_config.begin_suppress_tokens = None
-    model.save_pretrained(folder)
+    return model
+
+
+def save_whisper(folder: Path, pieces: PreTrainedTokenizerFast, seconds: int = 2, **changes: Any) -> Path:
+    """A random Whisper with its tokenizer, as a folder of the hub."""
+    whisper(len(pieces), seconds, **changes).save_pretrained(folder)
     transformers.WhisperFeatureExtractor(chunk_length=seconds).save_pretrained(folder)
     pieces.save_pretrained(folder)
     return folder

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import runpy
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
+from running import speechverse
+
+start = subprocess.run
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEPT = {"fsdd": 8, "picovoice_s2i": 4, "picovoice_wakeword": 4, "pyaudioanalysis": 8, "ami_pyannote": 8}
 """How many clips of each data set the cheap part of the measurement is tried on, spread over the set."""
@@ -85,8 +92,21 @@ def copied(real_speech: Path, clips: list[dict], folder: Path) -> Path:
     return folder
 
 
-def ran(*command: object) -> str:
-    """What an example prints."""
-    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def ran(script: Path, *arguments: object) -> str:
+    """What an example prints. It runs here, and so do the commands that it gives: a process takes seconds to start."""
+    printed = io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", [str(script), *map(str, arguments)]),
+        mock.patch.object(sys, "path", [str(script.parent), *sys.path]),
+        mock.patch.object(subprocess, "run", given),
+        redirect_stdout(printed),
+    ):
+        runpy.run_path(str(script), run_name="__main__")
+    return printed.getvalue()
+
+
+def given(command: list[str], **options: Any) -> Any:
+    """A command that an example gives; one for the command line runs here."""
+    if command[1:3] == ["-m", "speechverse"]:
+        return speechverse(*command[3:])
+    return start(command, **options)

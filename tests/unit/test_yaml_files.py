@@ -71,13 +71,13 @@ def test_a_label_file_that_cannot_be_used_is_named_with_the_cause(tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        (b"base: tiny\ndata:\n  corpora:\n    mine: {labels: {said: {yes: a}}}\n", "line 4: YAML reads the key `yes:`"),
-        (b"base: tiny\nname: yes\n", "name: .*unquoted yes"),
-        (b"base: tiny\nseed: 1\nseed: 2\n", "line 3: the key 'seed' stands in line 2 already"),
-        ("base: tiny\n".encode("utf-16"), "is UTF-16"),
-        (gzip.compress(b"base: tiny\n"), "is compressed with gzip"),
-        (b"base: tiny\ntraining: {max_grad_norm: .nan}\n", "training.max_grad_norm: .*finite"),
-        (b"base: tiny\ntraining: {max_grad_norm: .inf}\n", "training.max_grad_norm: .*finite"),
+        (b"base: small\ndata:\n  corpora:\n    own: {labels: {said: {yes: a}}}\n", "line 4: YAML reads the key `yes:`"),
+        (b"base: small\nname: yes\n", "name: .*unquoted yes"),
+        (b"base: small\nseed: 1\nseed: 2\n", "line 3: the key 'seed' stands in line 2 already"),
+        ("base: small\n".encode("utf-16"), "is UTF-16"),
+        (gzip.compress(b"base: small\n"), "is compressed with gzip"),
+        (b"base: small\ntraining: {max_grad_norm: .nan}\n", "training.max_grad_norm: .*finite"),
+        (b"base: small\ntraining: {max_grad_norm: .inf}\n", "training.max_grad_norm: .*finite"),
     ],
 )  # fmt: skip
 def test_a_recipe_that_cannot_be_used_says_why(tmp_path: Path, content: bytes, cause: str):

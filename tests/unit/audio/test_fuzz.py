@@ -22,7 +22,7 @@ from speechverse.audio import Waveform, duration_of, load
 from speechverse.errors import AudioError
 from speechverse.types import AudioRef
 
-INPUTS = int(os.environ.get("SPEECHVERSE_FUZZ", "400"))
+INPUTS = int(os.environ.get("SPEECHVERSE_FUZZ", "120"))
 SEED = int(os.environ.get("SPEECHVERSE_FUZZ_SEED", "0"))
 
 LOSSLESS = {

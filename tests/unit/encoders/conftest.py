@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 
+from microscopic import whisper
 from speechverse.encoders.conv_speech import ConvSpeechConfig, ConvSpeechForCTC
 
 _CONV = {"conv_dim": (16, 16, 16), "conv_kernel": (10, 3, 3), "conv_stride": (5, 4, 4), "num_feat_extract_layers": 3}
@@ -47,12 +48,8 @@ def _conv_speech() -> tuple[object, object]:
 
 
 def _whisper(seconds: int) -> tuple[object, object]:
-    config = transformers.WhisperConfig(
-        d_model=16, encoder_layers=3, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
-        encoder_ffn_dim=24, decoder_ffn_dim=24, max_source_positions=50 * seconds, num_mel_bins=80, vocab_size=60,
-        encoder_layerdrop=0.5, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
-    )  # fmt: skip
-    return config, transformers.WhisperFeatureExtractor(chunk_length=seconds)
+    model = whisper(60, seconds, encoder_layers=3, encoder_layerdrop=0.5)
+    return model.config, transformers.WhisperFeatureExtractor(chunk_length=seconds)
 
 
 def _parakeet() -> tuple[object, object]:

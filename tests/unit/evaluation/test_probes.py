@@ -13,11 +13,11 @@ import torch
 from transformers import SeamlessM4TFeatureExtractor
 from typer.testing import CliRunner
 
+from microscopic import conformer
 from speechverse.audio import Waveform, save
 from speechverse.cli import build_app
 from speechverse.data import write_corpus
 from speechverse.encoders import SpeechEncoder, encoder_from_config
-from speechverse.encoders.conv_speech import ConvSpeechConfig
 from speechverse.errors import CorpusError
 from speechverse.evaluation.probes import ProbeColumn, ProbeTable, digit_clips, pool_layers, probe_encoder
 from speechverse.evaluation.probes.linear import Outputs, fit_probe
@@ -33,8 +33,7 @@ MakeClips = Callable[[str, int], list[Utterance]]
 @pytest.fixture(scope="module")
 def encoder() -> SpeechEncoder:
     torch.manual_seed(0)
-    config = ConvSpeechConfig(hidden_size=16, num_hidden_layers=2, intermediate_size=16, conv_kernel_size=5)
-    return encoder_from_config(config, SeamlessM4TFeatureExtractor(stride=4))
+    return encoder_from_config(conformer(hidden_size=32), SeamlessM4TFeatureExtractor(stride=4))
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,13 @@ import transformers
 from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
-from microscopic import bart, byte_level, decoder_only, save_conformer, t5
+from microscopic import bart, byte_level, chatting, decoder_only, save_conformer, t5
 from speechverse.models import SpeechVerseForConditionalGeneration
 
 SENTENCES = [
     "turn on the radio now", "play some jazz in the kitchen please", "transcribe the audio", "what is being said",
     "which emotion does the speaker convey", "happy sad angry neutral", "translate it to german",
 ]  # fmt: skip
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] | trim }}<|end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 _IDS = {"pad_token_id": 0, "eos_token_id": 1}
 _ENCODER_DECODER = {
     **_IDS, "layers": 2, "d_model": 24, "max_position_embeddings": 128, "bos_token_id": 2, "decoder_start_token_id": 0,
@@ -37,13 +33,13 @@ _DECODER = {
 
 def make_tokenizer(*, chat: bool, closes: bool) -> PreTrainedTokenizerFast:
     """Byte-level BPE; `closes` puts the end token behind any text, as T5's tokenizer does."""
-    special = ["<pad>", "</s>", "<s>", "<unk>", "<|user|>", "<|assistant|>", "<|end|>"]
-    extra = {"additional_special_tokens": special[4:]} if chat else {}
-    fast = byte_level(SENTENCES * 3, special, bos_token="<s>", unk_token="<unk>", **extra)
+    fast = chatting(SENTENCES * 3)
+    if not chat:
+        special = ["<pad>", "</s>", "<s>", "<unk>", "<|user|>", "<|assistant|>", "<|end|>"]
+        fast = byte_level(SENTENCES * 3, special, bos_token="<s>", unk_token="<unk>")
     if closes:
         closing = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
         fast.backend_tokenizer.post_processor = closing
-    fast.chat_template = CHAT_TEMPLATE if chat else None
     return fast
 
 

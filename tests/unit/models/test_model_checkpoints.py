@@ -184,8 +184,8 @@ def test_names_are_found_beside_the_checkpoint_and_on_the_hub(tmp_path, monkeypa
     (tmp_path / "encoder").mkdir()
     assert resolve("encoder", relative_to=tmp_path).name == str(tmp_path / "encoder")
     assert not resolve("microsoft/wavlm-large", "main").is_local
-    monkeypatch.setitem(BUILT_IN, "tiny-llm", tmp_path / "gone")
-    with pytest.raises(CheckpointError, match="built-in 'tiny-llm'"):
-        resolve("tiny-llm")
+    monkeypatch.setitem(BUILT_IN, "small", tmp_path / "gone")
+    with pytest.raises(CheckpointError, match="built-in 'small'"):
+        resolve("small")
     with pytest.raises(CheckpointError, match=r"hub is out of bounds \(--offline.*check the name"):
         Model.from_foundations("nobody/no-such-encoder", "nobody/no-such-llm")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
-from transformers import AutoTokenizer, ByT5Tokenizer
+from transformers import ByT5Tokenizer
 
-import speechverse
-from microscopic import byte_fallback, byte_level, unigram
+from microscopic import by_characters, byte_fallback, byte_level, unigram
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import CheckpointError, UserError
 from speechverse.models import SpeechVerseProcessor
@@ -21,7 +18,6 @@ from speechverse.tasks import OneOf
 
 WORDS = ["play some music in the kitchen", "what is being said <|im_end|> </s>", "<s> <pad> [INST] |x|"] * 4
 SIGNS = ["<pad>", "</s>", "<s>", "<unk>", "<|im_start|>", "<|im_end|>", "<|audio|>", "[INST]", "<bos>", "<tool>"]
-TINY = Path(speechverse.__file__).parent / "assets" / "tiny" / "llm"
 
 
 def chat():
@@ -35,7 +31,7 @@ MAKERS = {
     "byte-level": lambda: chat(),
     "unigram": lambda: unigram([*WORDS, "<|>/[]"]),
     "byte fallback": lambda: byte_fallback(WORDS),
-    "BPE by characters": lambda: AutoTokenizer.from_pretrained(TINY),
+    "BPE by characters": lambda: by_characters([*WORDS, "hello,"]),
     "written in Python": ByT5Tokenizer,
 }
 PLAIN = {kind: PlainText(make()) for kind, make in MAKERS.items()}

@@ -7,13 +7,16 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
+from microscopic import by_characters, save_conformer, t5
 from speechverse import SpeechVerse
 from speechverse.audio import Waveform, save
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
+from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.types import AudioRef
 
 SHORT = DecodingOptions(max_new_tokens=6)
@@ -202,16 +205,29 @@ def test_evaluate_counts_cut_answers_by_task_and_takes_the_limit(checkpoint, cli
     assert "cut</td>" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_what_the_tokenizer_cannot_spell_is_told(clip, caplog, tmp_path):
-    tiny = SpeechVerse.from_pretrained("tiny", "cpu")
+@pytest.fixture(scope="module")
+def letters_only(tmp_path_factory):
+    """A checkpoint whose LLM knows a few Latin letters and has nothing to fall back on."""
+    root = tmp_path_factory.mktemp("letters")
+    letters = by_characters(["is it loud", "yes no", "said"])
+    torch.manual_seed(0)
+    save_conformer(root / "encoder")
+    t5(len(letters)).save_pretrained(root / "llm")
+    letters.save_pretrained(root / "llm")
+    SpeechVerseForConditionalGeneration.from_foundations(root / "encoder", root / "llm").save_pretrained(root / "model")
+    return root / "model"
+
+
+def test_what_the_tokenizer_cannot_spell_is_told(letters_only, clip, caplog, tmp_path):
+    model = SpeechVerse.from_pretrained(letters_only, "cpu")
     with pytest.raises(UserError, match="cannot spell 'да' of the choice 'да'"):
-        tiny.ask(clip, "is it loud", ["да", "нет"])
+        model.ask(clip, "is it loud", ["да", "нет"])
     with caplog.at_level(logging.WARNING):
-        tiny.ask(clip, "Что is said", options=SHORT)
+        model.ask(clip, "Что is said", options=SHORT)
     assert "cannot spell 'Что' of the instruction" in caplog.text
     manifest = tmp_path / "mine.jsonl"
     manifest.write_text(json.dumps({"audio": str(clip), "text": "привет", "id": "hi"}) + "\n")
     common = ("--corpus", manifest, "--tasks", "asr", "--systems", "speechverse", "--output", tmp_path / "out")
-    told = json.loads(run("evaluate", "tiny", *common, "--json"))
+    told = json.loads(run("evaluate", letters_only, *common, "--json"))
     wanted = "asr: 1 of 1 true answers hold what the LLM's tokenizer cannot spell, such as 'привет' in hi/asr"
     assert wanted in told["notes"]

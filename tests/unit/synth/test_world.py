@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
 from dataclasses import replace
@@ -15,20 +16,22 @@ from speechverse.audio.codecs import CODECS
 from speechverse.audio.waveform import active_level_db
 from speechverse.data import Corpus
 from speechverse.errors import MissingExtraError, UserError
+from speechverse.seeding import rng_for
 from speechverse.synth import SynthSpec, speak, synthesize_corpus, verify_test_set
 from speechverse.synth import test_set_spec as frozen_spec
 from speechverse.synth.accents import ACCENTS
 from speechverse.synth.clip import Clip, Turn
+from speechverse.synth.corpus import SHARD_SIZE
 from speechverse.synth.espeak import Espeak
 from speechverse.synth.frozen import TEST_SETS, manifest_hash
 from speechverse.synth.plan import plan_reading, plan_split
 from speechverse.synth.render import join
 from speechverse.synth.roles import speaker_role
 from speechverse.synth.sounds import BABBLE, HELD_OUT_BACKGROUND, HELD_OUT_SOUND, SOUNDS, make_sound
-from speechverse.synth.styles import EMOTIONS
+from speechverse.synth.styles import EMOTIONS, draw_turn
 from speechverse.synth.voices import CROWD, get_speaker, speakers
-from speechverse.synth.workers import Shard, run_shards
-from speechverse.types import Utterance
+from speechverse.synth.workers import Shard, cut_into_shards, run_shards
+from speechverse.types import AudioRef, Utterance
 
 SPEC = SynthSpec(num_train=40, num_dev=20, num_test=40, two_speaker_share=0.2, non_speech_share=0.2, seed=5)
 
@@ -95,7 +98,7 @@ def test_voices_that_are_nearly_alike_are_not_in_two_parts() -> None:
 
 
 def test_a_sound_and_a_noise_are_only_heard_in_test_parts() -> None:
-    spec = SynthSpec(num_train=600, num_test=600, non_speech_share=0.5, noisy_share=1.0)
+    spec = SynthSpec(num_train=300, num_test=300, non_speech_share=0.5, noisy_share=1.0)
     sounds, noises = (
         {part: {take(clip) for clip in plan_split(spec, part)} for part in ("train", "test")}
         for take in (lambda clip: clip.sound, lambda clip: clip.channel.noise)
@@ -134,7 +137,7 @@ def test_a_reading_in_noise_has_the_labels_that_the_world_has() -> None:
 
 def test_speech_in_babble_is_the_same_for_any_number_of_workers(tmp_path: Path, small_shards: None) -> None:
     spec = SynthSpec(num_train=60, num_dev=0, noisy_share=1.0)
-    clips = [clip for clip in plan_split(spec, "train") if clip.channel.noise == BABBLE][:4]
+    clips = [clip for clip in plan_split(spec, "train") if clip.channel.noise == BABBLE][:2]
     shards = [[Shard(tmp_path / name / clip.id, [clip], seed=1) for clip in clips] for name in ("one", "two")]
     for number, some in enumerate(shards, start=1):
         run_shards(some, num_workers=number)
@@ -191,15 +194,22 @@ def test_styles_can_be_heard_and_are_equally_loud() -> None:
     assert max(levels) - min(levels) < 2.5
 
 
-def test_every_accent_has_a_manner_that_varies() -> None:
-    text = "that boat party on the water was not thirty days ago"
+def test_every_accent_has_a_manner_that_varies(tmp_path: Path) -> None:
+    """The turns that `speak` would draw, all said by one process: most of its time is its start."""
+    text, speaker = "that boat party on the water was not thirty days ago", get_speaker("f3")
+    said = {
+        (accent, seed): draw_turn(text, speaker, accent, "neutral", rng_for(seed, text, "f3", accent, "neutral"))
+        for accent in ACCENTS
+        for seed in range(5)
+    }
+    clips = [Clip(f"{accent}-{seed}", turns=(turn,), seed=seed) for (accent, seed), turn in said.items()]
+    shard = Shard(tmp_path / "all", clips, seed=1)
+    run_shards([shard], num_workers=1)
+    lengths = shard.lengths() or {}
     for accent in ACCENTS:
-        lengths = {len(speak(text, accent=accent, seed=seed).samples) for seed in range(5)}
-        assert len(lengths) >= 3
-    american, british, scottish = (
-        speak(text, accent=accent, seed=1).samples for accent in ("american", "british", "scottish")
-    )
-    assert not np.array_equal(american[:8000], british[:8000]) and not np.array_equal(british[:8000], scottish[:8000])
+        assert len({lengths[f"{accent}-{seed}"] for seed in range(5)}) >= 3
+    heard = (load(shard.folder / f"{accent}-1.flac").samples[:8000] for accent in ("american", "british", "scottish"))
+    assert all(not np.array_equal(one, other) for one, other in itertools.pairwise(heard))
 
 
 def test_no_accent_loses_a_vowel(tmp_path: Path) -> None:
@@ -280,9 +290,53 @@ def test_two_speakers_can_be_told_apart() -> None:
     assert not get_speaker("m1-low").differs_from(get_speaker("m1-high"))
 
 
+FROZEN_PARTS = Path(__file__).with_name("frozen_parts.sha256")
+NUM_SPOKEN = 16
+"""So many clips, the first of each frozen test set, are spoken in every run of the suite; in `make test-all`, all."""
+
+
+@functools.cache
+def frozen_plan(name: str) -> list[Clip]:
+    return plan_split(frozen_spec(name), "test")
+
+
+def as_utterance(clip: Clip, num_samples: int = 0) -> Utterance:
+    duration = num_samples / 16_000
+    return Utterance(clip.id, AudioRef(Path(clip.id)), duration, clip.text, clip.speaker, clip.language, clip.labels)
+
+
+@pytest.fixture(scope="module")
+def frozen_parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What of each frozen test set → its hash as it is made now: its plan (without lengths), its first clips spoken."""
+    folder, first = tmp_path_factory.mktemp("frozen"), {}
+    for name in TEST_SETS:  # as a corpus is cut: what is in a shard's beginning does not depend on the rest
+        whole = cut_into_shards(frozen_plan(name), folder / name / "test", frozen_spec(name).seed, SHARD_SIZE)[0]
+        first[name] = replace(whole, clips=whole.clips[:NUM_SPOKEN])
+        whole.folder.parent.mkdir(parents=True)
+    run_shards(first.values(), num_workers=2)
+    found = {}
+    for name, shard in first.items():
+        lengths = shard.lengths() or {}
+        found[f"{name} plan"] = manifest_hash(map(as_utterance, frozen_plan(name)))
+        found[f"{name} first-{NUM_SPOKEN}"] = manifest_hash(
+            as_utterance(clip, lengths[clip.id]) for clip in shard.clips
+        )
+    return found
+
+
+def committed_parts() -> dict[str, str]:
+    lines = [line.split(maxsplit=1) for line in FROZEN_PARTS.read_text().splitlines() if not line.startswith("#")]
+    return {what: digest for digest, what in lines}
+
+
+def test_what_is_planned_and_first_spoken_of_the_frozen_test_sets_is_as_committed(frozen_parts: dict[str, str]) -> None:
+    lines = "\n".join(f"{digest}  {what}" for what, digest in frozen_parts.items())
+    assert committed_parts() == frozen_parts, f"freeze the test sets anew, and write into {FROZEN_PARTS.name}:\n{lines}"
+
+
 @pytest.mark.parametrize("name", ["clean", "noisy"])
 def test_the_frozen_test_set_has_300_clips_for_every_task(name: str) -> None:
-    clips = plan_split(frozen_spec(name), "test")
+    clips = frozen_plan(name)
     fields = Counter(field for clip in clips for field in clip.labels)
     needed = "intent slots keywords translations emotion sentiment accent num_speakers is_speech".split()
     assert all(fields[field] >= 300 for field in needed)
@@ -290,7 +344,7 @@ def test_the_frozen_test_set_has_300_clips_for_every_task(name: str) -> None:
 
 
 def test_the_clean_set_is_clean_and_all_speech_of_the_noisy_one_is_not() -> None:
-    spoken = {name: [c for c in plan_split(frozen_spec(name), "test") if c.turns] for name in ("clean", "noisy")}
+    spoken = {name: [c for c in frozen_plan(name) if c.turns] for name in ("clean", "noisy")}
     assert not any(clip.channel.noise or clip.channel.reverberation for clip in spoken["clean"])
     assert all(clip.channel.noise and 5 <= clip.channel.snr <= 20 for clip in spoken["noisy"])
     rooms = sum(clip.channel.reverberation > 0 for clip in spoken["noisy"])
@@ -300,7 +354,7 @@ def test_the_clean_set_is_clean_and_all_speech_of_the_noisy_one_is_not() -> None
 
 @pytest.mark.parametrize("name", ["words", "unseen"])
 def test_each_stratum_of_a_frozen_test_set_has_100_clips(name: str) -> None:
-    counts = Counter(clip.labels["stratum"] for clip in plan_split(frozen_spec(name), "test"))
+    counts = Counter(clip.labels["stratum"] for clip in frozen_plan(name))
     assert set(counts) == set(frozen_spec(name).strata)
     assert min(counts.values()) >= 100
 
@@ -312,6 +366,11 @@ def test_the_frozen_test_sets_are_the_committed_ones(name: str, tmp_path: Path) 
     found = verify_test_set(tmp_path / name)
     utterances = Corpus.open(tmp_path / name).utterances("test")
     assert found == manifest_hash(utterances) != manifest_hash(utterances[:-1])
+    parts = {what: digest for what, digest in committed_parts().items() if what.split()[0] == name}
+    assert parts == {
+        f"{name} plan": manifest_hash(replace(utterance, duration=0.0) for utterance in utterances),
+        f"{name} first-{NUM_SPOKEN}": manifest_hash(utterances[:NUM_SPOKEN]),
+    }
 
 
 def test_another_corpus_is_no_frozen_test_set(world: Corpus, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import soundfile
 import torch
 import transformers
 
-from microscopic import bart, byte_level, conformer, decoder_only, t5
+from microscopic import bart, byte_level, conformer, decoder_only, t5, whisper
 from speechverse.data import write_corpus
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import recipe_from
@@ -33,14 +33,7 @@ def _encoder(kind: str) -> tuple[Any, Any]:
         config = conformer(vocab_size=12, pad_token_id=0)
         return transformers.Wav2Vec2BertForCTC(config), transformers.SeamlessM4TFeatureExtractor(stride=4)
     if kind == "whisper":
-        config = transformers.WhisperConfig(
-            d_model=16, encoder_layers=2, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
-            encoder_ffn_dim=24, decoder_ffn_dim=24, max_source_positions=100, num_mel_bins=80, vocab_size=60,
-            pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
-        )  # fmt: skip
-        return transformers.WhisperForConditionalGeneration(config), transformers.WhisperFeatureExtractor(
-            chunk_length=2
-        )
+        return whisper(60), transformers.WhisperFeatureExtractor(chunk_length=2)
     large = kind == "wavlm-large"
     norm = {"feat_extract_norm": "layer" if large else "group", "do_stable_layer_norm": large}
     config = transformers.WavLMConfig(**WAVE, **norm)

@@ -50,39 +50,39 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ("data.mixtures.all.0.corpus=word", "data.mixtures.all.0.corpus: unknown corpus 'word'; did you mean 'world'?"),
         ("training.precision=fp16", "training.precision: fp16 overflows in T5"),
         ("model.lora=null", "curriculum.instruct.train: trains 'lora', but model.lora is null"),
-        ("initial=tiny", "model, initial, encoder: give exactly one"),
+        ("initial=small", "model, initial, encoder: give exactly one"),
         ("lora.rank=8", "the LoRA of a new model is described in model.lora"),
         ("lora.rnk=8", "lora.rnk: unknown key; did you mean 'rank'?"),
         (
-            "curriculum.instruct.steps=49",
-            "curriculum.instruct.warmup_steps: 50 is longer than the whole stage of 49 steps",
+            "curriculum.instruct.steps=19",
+            "curriculum.instruct.warmup_steps: 20 is longer than the whole stage of 19 steps",
         ),
         ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
         ("data.validation={share: 0.1}", "set data.validation.every to a number of steps"),
         (
-            "evaluation.systems=[speechverse, cascad]",
+            "evaluation={corpus: world, systems: [speechverse, cascad]}",
             "evaluation.systems.1: input should be 'speechverse', 'cascade-whisper', 'cascade-whisper-tuned', "
             "'cascade-ctc', 'cascade', 'oracle', 'oracle-tuned', 'specialist', 'log-mel' or 'majority', got 'cascad'",
         ),
-        ("evaluation.systems=[]", "evaluation.systems: list should have at least 1 item"),
-        ("evaluation.tasks=[]", "evaluation.tasks: list should have at least 1 item"),
+        ("evaluation={corpus: world, systems: []}", "evaluation.systems: list should have at least 1 item"),
+        ("evaluation={corpus: world, tasks: []}", "evaluation.tasks: list should have at least 1 item"),
         ("seed", "write it as key=value"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_its_remedy(override: str, said: str):
     with pytest.raises(RecipeError) as error:
-        load_recipe("tiny", [override])
+        load_recipe("small", [override])
     assert said in str(error.value)
 
 
 def test_a_stage_with_nothing_to_learn_is_refused():
-    load_recipe("tiny", ["curriculum.align.train=[mixer]"])
+    load_recipe("small", ["curriculum.align.train=[mixer]"])
     with pytest.raises(RecipeError, match=r"curriculum\.align\.train: only 'mixer', which has nothing to learn"):
-        load_recipe("tiny", ["curriculum.align.train=[mixer]", "model.layer_mixing=last"])
+        load_recipe("small", ["curriculum.align.train=[mixer]", "model.layer_mixing=last"])
 
 
 def test_a_stage_may_warm_up_to_its_end():
-    stage = load_recipe("tiny", ["curriculum.align.steps=50", "curriculum.align.warmup_steps=50"]).curriculum[0]
+    stage = load_recipe("small", ["curriculum.align.steps=50", "curriculum.align.warmup_steps=50"]).curriculum[0]
     assert stage.warmup_steps == stage.steps
 
 
@@ -101,13 +101,13 @@ def test_a_recipe_may_name_every_system_that_can_be_evaluated():
 
 
 def test_an_unknown_recipe_names_the_nearest():
-    with pytest.raises(RecipeError, match="did you mean 'tiny'"):
-        load_recipe("tinny")
+    with pytest.raises(RecipeError, match="did you mean 'small'"):
+        load_recipe("smal")
 
 
 def test_overrides_are_yaml_and_go_by_dotted_path():
     recipe = load_recipe(
-        "tiny", ["curriculum.align.steps=70", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"]
+        "small", ["curriculum.align.steps=70", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"]
     )
     assert recipe.curriculum[0].steps == 70
     assert recipe.curriculum[1].learning_rate == 1e-4
@@ -116,10 +116,10 @@ def test_overrides_are_yaml_and_go_by_dotted_path():
 
 def test_a_heir_states_only_what_differs(tmp_path: Path):
     (tmp_path / "mine.yaml").write_text(
-        "base: tiny\nname: mine\nmodel: {layer_mixing: paper}\ntraining: {log_every: 3}\n"
+        "base: small\nname: mine\nmodel: {layer_mixing: paper}\ntraining: {log_every: 3}\n"
     )
     (tmp_path / "heir.yaml").write_text("base: mine.yaml\nname: heir\nseed: 5\n")
-    heir, base = load_recipe(tmp_path / "heir.yaml"), load_recipe("tiny")
+    heir, base = load_recipe(tmp_path / "heir.yaml"), load_recipe("small")
     assert differences(base, heir) == ["model.layer_mixing", "name", "seed", "training.log_every"]
 
 
