@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from speechverse.data import Corpus, write_corpus
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.training.recipe_files import load_recipe
 from speechverse.training.trainer import train
@@ -41,10 +43,24 @@ def two_steps(name: str, world: Path, *more: str) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="module")
+def everything(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus with instructions about every clip, and a clip in which nobody speaks."""
+    folder, corpus = tmp_path_factory.mktemp("everything") / "world", Corpus.open(world)
+    told = {"instructions": [{"instruction": "What is the first word?", "answer": "the"}]}
+    splits = {split: [replace(u, labels=u.labels | told) for u in corpus.utterances(split)] for split in corpus.splits}
+    splits["train"].append(replace(splits["train"][0], id="silent", text="", labels={"is_speech": False}))
+    folder.mkdir()
+    write_corpus(folder, "world", splits)
+    return folder
+
+
 @pytest.mark.parametrize("name", PARTS)
-def test_a_recipe_takes_two_steps_a_stage(name: str, foundation: Callable[[str], Path], world: Path, tmp_path: Path):
+def test_a_recipe_takes_two_steps_a_stage(
+    name: str, foundation: Callable[[str], Path], everything: Path, tmp_path: Path
+):
     encoder, llm = (foundation(kind) for kind in PARTS[name])
-    changes = two_steps(name, world, f"model.encoder={encoder}", f"model.llm={llm}")
+    changes = two_steps(name, everything, f"model.encoder={encoder}", f"model.llm={llm}")
     summary = train(load_recipe(name, changes), tmp_path / "run")
     assert [stage["steps"] for stage in summary["stages"]] == [2] * len(load_recipe(name).curriculum)
     assert SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run").has_lora
@@ -66,10 +82,10 @@ OWN = {
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_recipe_adapts_a_checkpoint_to_plain_jsonl(
-    name: str, foundation: Callable[[str], Path], world: Path, tmp_path: Path
+    name: str, foundation: Callable[[str], Path], world: Path, everything: Path, tmp_path: Path
 ):
     parts = [f"model.encoder={foundation('whisper')}", f"model.llm={foundation('qwen')}"]
-    train(load_recipe("small", two_steps("small", world, *parts)), tmp_path / "first")
+    train(load_recipe("small", two_steps("small", everything, *parts)), tmp_path / "first")
     clips = enumerate(sorted((world / "audio").glob("*.wav")))
     lines = [{"audio": str(path), "speaker": f"s{number % 3}", **OWN[name]} for number, path in clips]
     if name == "classes":
