@@ -45,11 +45,12 @@ def two_steps(name: str, world: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def everything(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpus with instructions about every clip, and a clip in which nobody speaks."""
+    """The corpus with instructions about every clip, and in each split a clip in which nobody speaks."""
     folder, corpus = tmp_path_factory.mktemp("everything") / "world", Corpus.open(world)
     told = {"instructions": [{"instruction": "What is the first word?", "answer": "the"}]}
     splits = {split: [replace(u, labels=u.labels | told) for u in corpus.utterances(split)] for split in corpus.splits}
-    splits["train"].append(replace(splits["train"][0], id="silent", text="", labels={"is_speech": False}))
+    for split, clips in splits.items():
+        clips.append(replace(clips[0], id=f"silent-{split}", text="", labels={"is_speech": False}))
     folder.mkdir()
     write_corpus(folder, "world", splits)
     return folder
