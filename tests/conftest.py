@@ -53,3 +53,9 @@ def files_up_to() -> Callable[[int], AbstractContextManager[None]]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limited
+
+
+@pytest.fixture(autouse=True)
+def users_tasks_stay_in_their_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks of a user's file are known for the whole process: examples that run here would hand them to later tests."""
+    monkeypatch.setattr("speechverse.tasks.registry._user_tasks", {})
