@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -154,3 +155,17 @@ def save_whisper(folder: Path, pieces: PreTrainedTokenizerFast, seconds: int = 2
     transformers.WhisperFeatureExtractor(chunk_length=seconds).save_pretrained(folder)
     pieces.save_pretrained(folder)
     return folder
+
+
+def save_letters_checkpoint(root: Path, **settings: Any) -> Path:
+    """A random checkpoint that reads letters: a Conformer and a T5 in folders beside it."""
+    from speechverse.models import SpeechVerseForConditionalGeneration
+
+    letters = byte_level([], ["<pad>", "</s>"])
+    torch.manual_seed(0)
+    save_conformer(root / "encoder")
+    t5(len(letters)).save_pretrained(root / "llm")
+    letters.save_pretrained(root / "llm")
+    made = SpeechVerseForConditionalGeneration.from_foundations(root / "encoder", root / "llm", **settings)
+    made.save_pretrained(root / "model")
+    return root / "model"

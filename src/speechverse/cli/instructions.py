@@ -67,7 +67,7 @@ def _read(lines: Path, split: str) -> list[dict[str, Any]]:
 
     if lines.is_dir():
         return [
-            {"id": u.id, "text": u.text, **{key: u.labels[key] for key in ("stratum", "questions") if key in u.labels}}
+            {"id": u.id, "text": u.text, **{key: u.labels[key] for key in ("stratum",) if key in u.labels}}
             for u in Corpus.open(lines).utterances(split)
             if u.text
         ]

@@ -26,10 +26,6 @@ _FRAGMENTS = frozenset({"phrase", "gloss"})
 """Strata of lines that are parts of a sentence."""
 
 
-CHECKED = "checked"
-"""The kind of a line's own `questions`."""
-
-
 @dataclass(frozen=True)
 class Asked:
     """An instruction about a line.
@@ -86,11 +82,10 @@ def draw_lines(lines: Sequence[Mapping[str, Any]], limit: int | None, seed: int)
 
 
 def draw_instructions(line: Mapping[str, Any], count: int, seed: int, read_share: float) -> list[Asked]:
-    """Instructions about one line, each of another kind: a question it brings with its answer, and others.
+    """Instructions about one line, each of another kind.
 
     Args:
-        line: Its `text`; a `stratum` that names parts of sentences keeps the LLM from being asked; of its `questions`
-            ([question, answer] each) one is asked.
+        line: Its `text`; a `stratum` that names parts of sentences keeps the LLM from being asked.
         count: How many.
         seed: The same seed and text are asked the same.
         read_share: Probability that an instruction is one the LLM answers, where the text is for it.
@@ -98,7 +93,7 @@ def draw_instructions(line: Mapping[str, Any], count: int, seed: int, read_share
     text = line["text"]
     rng = rng_for(seed, "instructions", text)
     remaining = {who: _shuffled(rng, kinds()[who]) for who in ("read", "known") if who == "known" or is_readable(line)}
-    drawn = [Asked(text, CHECKED, *rng.choice(own))] if (own := line.get("questions")) else []
+    drawn: list[Asked] = []
     while len(drawn) < count and any(remaining.values()):
         who = "read" if rng.random() < read_share else "known"
         if not remaining.get(who):

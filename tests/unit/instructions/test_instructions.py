@@ -75,13 +75,6 @@ def test_what_is_drawn_depends_on_seed_and_text_alone() -> None:
     assert [asked.answer is None for asked in drawn] == [asked.kind in kinds()["read"] for asked in drawn]
 
 
-def test_a_line_s_own_questions_are_asked_first_with_their_answers() -> None:
-    line = {**LINES[1], "questions": [["Is six named?", "yes"], ["Which device is named?", "oven"]]}
-    drawn = [draw_instructions(line, 2, seed, 0.0) for seed in range(20)]
-    assert {(first.instruction, first.answer) for first, _ in drawn} == {tuple(pair) for pair in line["questions"]}
-    assert all(second.kind in KNOWN for _, second in drawn)
-
-
 def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not_by_the_llm() -> None:
     assert draw_lines(LINES, None, 1) == LINES[:3]
     assert [line for line in draw_lines(LINES, 2, 1) if line in draw_lines(LINES, 1, 1)] == draw_lines(LINES, 1, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechverse.data import Choices
+from speechverse.data import Batch, Choices
 from speechverse.encoders import EncoderOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.errors import RecipeError
@@ -16,7 +16,7 @@ from speechverse.models import SpeechVerseForConditionalGeneration, spelling
 from speechverse.training import train
 from speechverse.training.loss import ExampleLosses
 from speechverse.training.objectives import ctc
-from speechverse.training.objectives.ctc import spelling_losses
+from speechverse.training.objectives.ctc import embedding_losses
 from speechverse.training.recipe import Recipe
 from speechverse.types import IGNORED
 
@@ -34,7 +34,8 @@ def model(foundation: Callable[[str], Path]) -> SpeechVerseForConditionalGenerat
 
 def spelling_losses_of(model, labels, heard, choices) -> ExampleLosses:
     inputs = {"input_ids": labels, "attention_mask": labels, "labels": labels, "encoder_output": heard}
-    return spelling_losses(model, inputs, choices)
+    labelled = torch.arange(labels.shape[1])
+    return embedding_losses(model, Batch(inputs, (), torch.ones(len(choices)), tuple(choices), labelled))
 
 
 def spell_among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

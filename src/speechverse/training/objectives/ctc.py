@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from speechverse.data import Batch, Choices
+from speechverse.data import Batch
 from speechverse.encoders.ctc_loss import ctc_nll
 from speechverse.seeding import rng_for
 from speechverse.training.loss import ExampleLosses, num_target_tokens
@@ -28,11 +28,6 @@ def head_losses(model: Any, batch: Batch) -> ExampleLosses:
 
 
 def embedding_losses(model: Any, batch: Batch) -> ExampleLosses:
-    """See `spelling_losses`."""
-    return spelling_losses(model, batch.inputs, batch.choices)
-
-
-def spelling_losses(model: Any, inputs: Any, choices: Sequence[Choices | None]) -> ExampleLosses:
     """What a micro-batch's audio positions say by the LLM's own embeddings, compared with its targets.
 
     A transcript's tokens are spelled along the positions (CTC; the blank is the filling token, ends are not spelled). A
@@ -41,9 +36,9 @@ def spelling_losses(model: Any, inputs: Any, choices: Sequence[Choices | None]) 
 
     Args:
         model: A SpeechVerse model, wrapped or not.
-        inputs: What the processor made, on the model's device.
-        choices: Of each row, None where a transcript is to be spelled.
+        batch: On the model's device; its `choices` are None where a transcript is to be spelled.
     """
+    inputs, choices = batch.inputs, batch.choices
     config = getattr(model, "module", model).config
     unspelled = (IGNORED, config.end_id, config.pad_id)
     targets = [[t for t in row if t not in unspelled] for row in inputs["labels"].tolist()]
