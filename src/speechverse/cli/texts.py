@@ -17,10 +17,14 @@ def command(
     wordnet: Annotated[
         Path | None, typer.Option(help="Folder of WordNet's files; by default where Debian and npm put them.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed and WordNet give the same lines.")] = 1,
+    prose: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text file, or folder of *.txt: passages of it (to 50 words) instead of single sentences."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed and sources give the same lines.")] = 1,
     not_in: Annotated[list[Path] | None, typer.Option(help="JSONL whose texts are not to come again.")] = None,
 ) -> None:
-    """Write sentences to be spoken: WordNet's, the spoken world's requests, single words, digits, spelling.
+    """Write lines to be spoken: WordNet's sentences, the world's requests, words, digits, spelling; or passages of prose.
 
     [bold]Examples[/bold]
 
@@ -28,10 +32,14 @@ def command(
 
       speechverse texts more.jsonl --train 2000 --test 200 --not-in sentences.jsonl --wordnet /usr/share/wordnet
 
+      speechverse texts read.jsonl --train 5000 --prose my-book.txt
+
       speechverse synth my-speech --from sentences.jsonl --engine hibari
     """
     from speechverse.data.lines import Lines
+    from speechverse.synth.language.sentence import Part
     from speechverse.synth.open_text import draw_lines, write_lines
+    from speechverse.synth.prose import draw_passages
     from speechverse.synth.wordnet import read_wordnet
 
     without = set()
@@ -40,7 +48,11 @@ def command(
         if before.faults:
             raise before.refusal("cannot be read")
         without |= {str(entry.get("text")) for _, entry in before.objects}
-    lines = draw_lines(read_wordnet(wordnet), {"train": train, "dev": dev, "test": test}, seed, without=without)
+    sizes: dict[Part, int] = {"train": train, "dev": dev, "test": test}
+    if prose:
+        lines = draw_passages(prose, sizes, seed, without)
+    else:
+        lines = draw_lines(read_wordnet(wordnet), sizes, seed, without=without)
     write_lines(out, lines)
     counts = Counter(line["stratum"] for line in lines)
     words = {word.strip(".,?!").lower() for line in lines for word in line["text"].split()}
