@@ -24,7 +24,7 @@ def command(
     seed: Annotated[int, typer.Option(help="The same seed and sources give the same lines.")] = 1,
     not_in: Annotated[list[Path] | None, typer.Option(help="JSONL whose texts are not to come again.")] = None,
 ) -> None:
-    """Write lines to be spoken: WordNet's sentences, the world's requests, words, digits, spelling; or passages of prose.
+    """Write lines to be spoken: WordNet's sentences, the world's requests, words, digits; or passages of prose.
 
     [bold]Examples[/bold]
 
