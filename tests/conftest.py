@@ -56,6 +56,11 @@ def files_up_to() -> Callable[[int], AbstractContextManager[None]]:
 
 
 @pytest.fixture(autouse=True)
-def users_tasks_stay_in_their_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks of a user's file are known for the whole process: examples that run here would hand them to later tests."""
-    monkeypatch.setattr("speechverse.tasks.registry._user_tasks", {})
+def what_is_the_users_stays_in_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a user's file adds is known for the whole process: examples that run here would hand it to later tests."""
+    from speechverse.metrics import METRICS
+    from speechverse.registry import SYSTEMS
+    from speechverse.tasks import TASKS
+
+    for registry in (TASKS, METRICS, SYSTEMS):
+        monkeypatch.setattr(registry, "own", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,29 @@ import torch
 from transformers import AutoConfig, AutoFeatureExtractor, PreTrainedConfig
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, Window
-from speechverse.encoders.parakeet import ParakeetEncoder
-from speechverse.encoders.wav2vec2 import Wav2Vec2Encoder
-from speechverse.encoders.wav2vec2_bert import ConvSpeechEncoder, Wav2Vec2BertEncoder
-from speechverse.encoders.whisper import WhisperEncoder
-from speechverse.errors import CheckpointError, unknown_name
+from speechverse.errors import CheckpointError
 from speechverse.hub import Resolved, loading, resolve
+from speechverse.registry import Registry, has
 
-FAMILIES: dict[str, type[SpeechEncoder]] = {
-    "wav2vec2": Wav2Vec2Encoder,
-    "hubert": Wav2Vec2Encoder,
-    "wavlm": Wav2Vec2Encoder,
-    "wav2vec2-bert": Wav2Vec2BertEncoder,
-    "conv_speech": ConvSpeechEncoder,
-    "whisper": WhisperEncoder,
-    "parakeet_encoder": ParakeetEncoder,
-    "parakeet_ctc": ParakeetEncoder,
-    "parakeet_rnnt": ParakeetEncoder,
-    "parakeet_tdt": ParakeetEncoder,
-}
-"""Each model type, in transformers' words, and the class that serves it."""
+FAMILIES: Registry[type[SpeechEncoder]] = Registry(
+    "kind of speech encoder",
+    {
+        "wav2vec2": "speechverse.encoders.wav2vec2:Wav2Vec2Encoder",
+        "hubert": "speechverse.encoders.wav2vec2:Wav2Vec2Encoder",
+        "wavlm": "speechverse.encoders.wav2vec2:Wav2Vec2Encoder",
+        "wav2vec2-bert": "speechverse.encoders.wav2vec2_bert:Wav2Vec2BertEncoder",
+        "conv_speech": "speechverse.encoders.wav2vec2_bert:ConvSpeechEncoder",
+        "whisper": "speechverse.encoders.whisper:WhisperEncoder",
+        "parakeet_encoder": "speechverse.encoders.parakeet:ParakeetEncoder",
+        "parakeet_ctc": "speechverse.encoders.parakeet:ParakeetEncoder",
+        "parakeet_rnnt": "speechverse.encoders.parakeet:ParakeetEncoder",
+        "parakeet_tdt": "speechverse.encoders.parakeet:ParakeetEncoder",
+    },
+    has("model_type", "model_class", "front_end_class"),
+    name_of=attrgetter("model_type"),
+    error=CheckpointError,
+)
+"""Each model type, in transformers' words, and the class that serves it; a class of the user's says its `model_type`."""
 
 
 def load_encoder(
@@ -37,6 +41,7 @@ def load_encoder(
     revision: str | None = None,
     num_hidden_layers: int | None = None,
     window: Window = "fit",
+    family: str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> SpeechEncoder:
     """Loads a frozen encoder.
@@ -46,55 +51,54 @@ def load_encoder(
         revision: The hub revision.
         num_hidden_layers: Keep only so many layers, counted from the input.
         window: What an encoder with a fixed window hears a clip in: one that fits it, or the full one.
+        family: A class of the user's that serves it, `path/to/file.py:NAME`, where none of `FAMILIES` does.
         dtype: Precision of the weights.
 
     Raises:
         CheckpointError: If it cannot be loaded whole, is of no known family, or has fewer layers than asked for.
     """
     resolved = resolve(name_or_path, revision)
-    family, config = _family_and_config(resolved)
+    kind, config = _family_and_config(resolved, family)
     _truncate(config, num_hidden_layers)
-    model_class: Any = family.model_class(config)
+    model_class: Any = kind.model_class(config)
     with loading("encoder", resolved):
         model, info = model_class.from_pretrained(
             resolved.name,
             revision=resolved.revision,
             config=config,
             dtype=dtype,
-            key_mapping=family.key_mapping,
+            key_mapping=kind.key_mapping,
             output_loading_info=True,
         )
     if missing := set(info["missing_keys"]) - {"masked_spec_embed"}:
         raise CheckpointError(f"the encoder '{resolved.name}' lacks weights, such as '{min(missing)}'; it is not whole")
-    return family(model, _front_end(resolved, family, config, window))
+    return kind(model, _front_end(resolved, kind, config, window))
 
 
 def encoder_from_config(config: PreTrainedConfig, feature_extractor: Any = None) -> SpeechEncoder:
     """Builds an encoder with random weights; under `torch.device("meta")` it takes no memory."""
-    family = _family_of(config)
+    family = FAMILIES[config.model_type]
     config = family.encoder_config(config)
     extractor = feature_extractor or family.default_feature_extractor(config)
     model: Any = family.model_class(config)
     return family(model(config), family.front_end_class(config, extractor))
 
 
-def load_front_end(name_or_path: str | Path, revision: str | None = None, window: Window = "fit") -> FrontEnd:
-    """Loads what makes an encoder's inputs, without its weights."""
+def load_front_end(
+    name_or_path: str | Path, revision: str | None = None, window: Window = "fit", family: str | None = None
+) -> FrontEnd:
+    """Loads what makes an encoder's inputs, without its weights; see `load_encoder`."""
     resolved = resolve(name_or_path, revision)
-    family, config = _family_and_config(resolved)
-    return _front_end(resolved, family, config, window)
+    kind, config = _family_and_config(resolved, family)
+    return _front_end(resolved, kind, config, window)
 
 
-def _family_of(config: PreTrainedConfig) -> type[SpeechEncoder]:
-    if config.model_type not in FAMILIES:
-        raise CheckpointError(unknown_name("kind of speech encoder", config.model_type, FAMILIES))
-    return FAMILIES[config.model_type]
-
-
-def _family_and_config(resolved: Resolved) -> tuple[type[SpeechEncoder], PreTrainedConfig]:
+def _family_and_config(resolved: Resolved, own: str | None) -> tuple[type[SpeechEncoder], PreTrainedConfig]:
+    if own is not None:
+        FAMILIES[own]  # known by its `model_type` from here on; it may tell transformers of a configuration too
     with loading("encoder", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
-    family = _family_of(config)
+    family = FAMILIES[config.model_type]
     config = family.encoder_config(config)
     # What some fine-tuned models carry behind the encoder changes the frame rate; like their heads, it is left out.
     config.add_adapter = False

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from speechverse.errors import UserError, unknown_name
+from speechverse.errors import UserError
 from speechverse.evaluation.cascades import (
     Cascade,
     CtcCascade,
-    Oracle,
     SpeechVerseSystem,
-    TunedOracle,
     TunedWhisperCascade,
     WhisperCascade,
 )
 from speechverse.evaluation.parts import OPEN_SET, Parts, System
-from speechverse.evaluation.without_words import LogMel, Majority, SpecialistSystem, WithoutWords
+from speechverse.evaluation.without_words import LogMel, WithoutWords
+from speechverse.registry import SYSTEMS
 
 __all__ = [
     "OPEN_SET",
@@ -33,23 +32,15 @@ __all__ = [
     "make_systems",
 ]
 
-SYSTEMS: dict[str, Callable[[Parts], System]] = {
-    kind.name: kind
-    for kind in (
-        *(SpeechVerseSystem, WhisperCascade, TunedWhisperCascade, CtcCascade, Cascade, Oracle, TunedOracle),
-        *(SpecialistSystem, LogMel, Majority),
-    )
-}
-
 
 def make_systems(names: Sequence[str], parts: Parts) -> list[System]:
-    """Systems by name, in the order asked for."""
+    """Systems by name or `path/to/file.py:NAME`, in the order asked for."""
     check_systems(names)
     return [SYSTEMS[name](parts) for name in dict.fromkeys(names)]
 
 
 def check_systems(names: Sequence[str]) -> None:
-    """Refuses names that are none of `SYSTEMS`.
+    """Refuses names that are none of `SYSTEMS`, and files that hold no system.
 
     Raises:
         UserError: For an unknown name, or none at all.
@@ -57,5 +48,4 @@ def check_systems(names: Sequence[str]) -> None:
     if not names:
         raise UserError(f"no system to evaluate; name some of: {', '.join(SYSTEMS)}")
     for name in names:
-        if name not in SYSTEMS:
-            raise UserError(unknown_name("system", name, SYSTEMS))
+        SYSTEMS[name]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechverse.errors import UserError, unknown_name
 from speechverse.metrics import classes, slots, text
 from speechverse.metrics.types import Interval, Languages, Metric
+from speechverse.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,33 +15,34 @@ if TYPE_CHECKING:
 RESAMPLE_BLOCK = 4_000_000
 """Drawn counts held at once; bounds the memory of a bootstrap over many examples."""
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            *("wer", "WER", text.word_errors, text.error_rate),
-            higher_is_better=False,
-            by_language=True,
-            signature=text.wer_signature,
-        ),
-        Metric(
-            *("cer", "CER", text.character_errors, text.error_rate),
-            higher_is_better=False,
-            by_language=True,
-            signature=text.wer_signature,
-        ),
-        Metric("bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature),
-        Metric("chrf", "chrF", text.character_ngram_counts, text.chrf, percent=False, signature=text.chrf_signature),
-        Metric("accuracy", "accuracy", classes.hits, classes.mean),
-        Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
-        Metric("uar", "UAR", classes.hits_per_class, classes.mean_recall),
-        Metric("keyword_f1", "macro F1", classes.set_f1, classes.mean),
-        Metric("slu_f1", "SLU-F1", slots.slu_confusion, slots.f1),
-        Metric("sd_f1", "SD-F1", slots.label_confusion, slots.f1),
-        Metric("unparsed_rate", "unparsed", classes.unparsed, classes.mean, higher_is_better=False),
-        Metric("cut_rate", "cut", classes.cut, classes.mean, higher_is_better=False),
-    )
-}
+_BUILT_IN = (
+    Metric(
+        *("wer", "WER", text.word_errors, text.error_rate),
+        higher_is_better=False,
+        by_language=True,
+        signature=text.wer_signature,
+    ),
+    Metric(
+        *("cer", "CER", text.character_errors, text.error_rate),
+        higher_is_better=False,
+        by_language=True,
+        signature=text.wer_signature,
+    ),
+    Metric("bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature),
+    Metric("chrf", "chrF", text.character_ngram_counts, text.chrf, percent=False, signature=text.chrf_signature),
+    Metric("accuracy", "accuracy", classes.hits, classes.mean),
+    Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
+    Metric("uar", "UAR", classes.hits_per_class, classes.mean_recall),
+    Metric("keyword_f1", "macro F1", classes.set_f1, classes.mean),
+    Metric("slu_f1", "SLU-F1", slots.slu_confusion, slots.f1),
+    Metric("sd_f1", "SD-F1", slots.label_confusion, slots.f1),
+    Metric("unparsed_rate", "unparsed", classes.unparsed, classes.mean, higher_is_better=False),
+    Metric("cut_rate", "cut", classes.cut, classes.mean, higher_is_better=False),
+)
+
+METRICS: Registry[Metric] = Registry(
+    "metric", {metric.name: metric for metric in _BUILT_IN}, lambda value: isinstance(value, Metric)
+)
 """`balanced_accuracy` and `uar` are one number under the two names its fields know it by."""
 
 FAULTS_OF_FORM = ("unparsed_rate", "cut_rate")
@@ -49,9 +50,7 @@ FAULTS_OF_FORM = ("unparsed_rate", "cut_rate")
 
 
 def get_metric(name: str) -> Metric:
-    """The metric of that name; a UserError names the nearest one otherwise."""
-    if name not in METRICS:
-        raise UserError(unknown_name("metric", name, METRICS))
+    """The metric of that name or of a user's `file.py:NAME`; a UserError names the nearest one otherwise."""
     return METRICS[name]
 
 

@@ -69,6 +69,29 @@ class Metric:
     by_language: bool = False
     signature: Callable[[], str] = lambda: ""
 
+    @classmethod
+    def mean_of(
+        cls, name: str, label: str, of_one: Callable[[Any, Any], float], *, higher_is_better: bool = True
+    ) -> Metric:
+        """A metric that is the mean over examples of a function of one prediction and its reference.
+
+        Args:
+            name: The key in results files.
+            label: The name in tables.
+            of_one: (prediction, reference) to a number from 0 to 1. It is not asked of an answer that could not be
+                read, which has the worst of them.
+            higher_is_better: The direction of progress.
+        """
+        worst = 0.0 if higher_is_better else 1.0
+
+        def statistics(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+            import numpy as np
+
+            pairs = zip(predictions, references, strict=True)
+            return np.array([[worst if p is UNPARSED else float(of_one(p, r)), 1.0] for p, r in pairs])
+
+        return cls(name, label, statistics, lambda sums: sums[..., 0] / sums[..., 1], higher_is_better)
+
     @property
     def perfect(self) -> float:
         """The value of a system that is always right."""

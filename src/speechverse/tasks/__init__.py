@@ -1,6 +1,6 @@
 """Tasks: what can be asked of an utterance, each one frozen value in one file of its own.
 
-A new task is one file and one line in `TASKS`; a user's own task stays in the user's file (`load_user_task`).
+A new task is one file and one line in `TASKS`; a user's own task stays in the user's file (docs/extending.md).
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from speechverse.metrics.types import UNPARSED
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Prediction, parse_keywords, parse_label, parse_slots, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording
-from speechverse.tasks.registry import get_task, load_user_task, task_names
+from speechverse.tasks.registry import TASKS, get_task, task_names
 from speechverse.tasks.task import Ask, ConstraintSpec, OneOf, SlotList, Task
 
 __all__ = [
+    "TASKS",
     "UNPARSED",
     "Ask",
     "ConstraintSpec",
@@ -24,7 +25,6 @@ __all__ = [
     "Task",
     "Wording",
     "get_task",
-    "load_user_task",
     "parse_keywords",
     "parse_label",
     "parse_slots",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from speechverse.errors import TaskError, unknown_name
-from speechverse.metrics import get_metric, score
-from speechverse.metrics.types import UNPARSED
+from speechverse.metrics import METRICS, get_metric, score
+from speechverse.metrics.types import UNPARSED, Metric
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
@@ -76,7 +76,8 @@ class Task:
         title: Name for people.
         group: "asr", "slu" (spoken language understanding) or "psp" (paralinguistics); a user's task may have its own.
         prompts: The instructions.
-        metrics: Names of metrics; the first is the headline.
+        metrics: Names of metrics, the headline first; a `Metric` of one's own may stand there too, and is then known
+            by its name, which takes its place.
         version: Rises when the meaning of results changes; travels with every result.
         requires: What an utterance must have: "text" or fields of its labels.
         target: The utterance's right answer as text; a subclass may override `answer` instead.
@@ -91,7 +92,7 @@ class Task:
     title: str
     group: str
     prompts: PromptSet
-    metrics: tuple[str, ...]
+    metrics: tuple[Any, ...]
     version: int = 1
     requires: tuple[str, ...] = ()
     target: Callable[[Utterance], str] | None = None
@@ -104,8 +105,8 @@ class Task:
     def __post_init__(self) -> None:
         if not self.metrics:
             raise TaskError(f"task '{self.name}' has no metrics; name at least one, the headline first")
-        for metric in self.metrics:
-            get_metric(metric)
+        known = (METRICS.add(given) if isinstance(given, Metric) else get_metric(given) for given in self.metrics)
+        object.__setattr__(self, "metrics", tuple(metric.name for metric in known))
         if self.target is None and type(self).answer is Task.answer:
             raise TaskError(f"task '{self.name}' has no target; give target=..., a function from utterance to text")
         if self.constraint is not None and self.labels is None and self.label_field is None:

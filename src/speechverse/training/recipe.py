@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from speechverse.encoders.best_rq.config import BestRqConfig, ConformerConfig, SpecAugmentConfig
-from speechverse.errors import RecipeError, unknown_name
+from speechverse.errors import RecipeError, UserError, unknown_name
+from speechverse.registry import SYSTEMS
 
 Objective = Literal["answer", "spell", "ctc", "best_rq"]
 ENCODERS_OWN = ("ctc", "best_rq")
 """Objectives of an encoder that is pre-trained."""
 Part = Literal["mixer", "downsampler", "lora", "encoder"]
-System = Literal[
-    "speechverse",
-    "cascade-whisper",
-    "cascade-whisper-tuned",
-    "cascade-ctc",
-    "cascade",
-    "oracle",
-    "oracle-tuned",
-    "specialist",
-    "log-mel",
-    "majority",
+System = Annotated[
+    str, WithJsonSchema({"anyOf": [{"enum": list(SYSTEMS)}, {"type": "string", "pattern": r"\.py:\w+$"}]})
 ]
-"""What `speechverse.evaluation` can measure, which this package cannot import; a test holds the two lists together."""
+"""A built-in system's name, or `path/to/file.py:NAME`."""
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -337,6 +329,11 @@ class Recipe(Section):
             self._check_stage(stage)
         if self.evaluation is not None:
             _known("evaluation.corpus", "corpus", self.evaluation.corpus, self.data.corpora)
+            for number, system in enumerate(self.evaluation.systems):
+                try:
+                    SYSTEMS.check(system)
+                except UserError as error:
+                    raise RecipeError(f"evaluation.systems.{number}: {error}") from None
 
     def _check_stage(self, stage: StageSection) -> None:
         where = f"curriculum.{stage.name}"

@@ -14,17 +14,12 @@ import pytest
 import soundfile
 
 from speechverse.data import Corpus, render_for_evaluation
-from speechverse.tasks import get_task, registry
+from speechverse.tasks import get_task
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 CORPORA = runpy.run_path(str(EXAMPLES / "people" / "corpora.py"))
 TASKS = EXAMPLES / "people" / "tasks.py"
 SIZES = {"c1": 5, "c2": 4, "c3": 3, "c4": 2, "c5": 1, "c6": 1}
-
-
-@pytest.fixture(autouse=True)
-def _own_tasks_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_user_tasks", {})
 
 
 def clip(name: str, **about: Any) -> dict[str, Any]:

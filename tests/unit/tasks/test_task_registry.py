@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from speechverse.errors import TaskError
-from speechverse.tasks import PromptSet, get_task, registry, task_names
+from speechverse.errors import TaskError, UserError
+from speechverse.metrics import UNPARSED, get_metric
+from speechverse.tasks import PromptSet, get_task, task_names
 from task_check import validate_task
 
 OWN_TASK = """
@@ -31,11 +32,6 @@ QUESTION = Task(
 """
 
 
-@pytest.fixture(autouse=True)
-def forget_user_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_user_tasks", {})
-
-
 def test_the_eleven_tasks() -> None:
     assert task_names() == ("asr", "st", "ic", "sf", "kwe", "kws", "er", "asc", "ac", "sc", "sns")
     assert [get_task(name).group for name in task_names()] == ["asr"] + ["slu"] * 5 + ["psp"] * 5
@@ -48,7 +44,7 @@ def test_a_task_asked_by_name_alone_is_found_and_is_none_of_all() -> None:
 
 
 def test_an_unknown_task_names_the_nearest() -> None:
-    with pytest.raises(TaskError, match=r"unknown task 'arc'; did you mean 'a.+my_tasks.py:NAME"):
+    with pytest.raises(TaskError, match=r"unknown task 'arc'; did you mean 'a.+given as path/to/file.py:NAME"):
         get_task("arc")
 
 
@@ -77,6 +73,31 @@ def test_what_is_wrong_with_an_own_task(name: str, code: str | None, says: str, 
     with pytest.raises(Exception, match=says) as caught:
         get_task(f"{tmp_path}/{name}")
     assert "Error" in type(caught.value).__name__ and caught.type.__module__ == "speechverse.errors"
+
+
+OWN_METRIC = """
+from speechverse.metrics import Metric
+from speechverse.tasks import PromptSet, Task
+
+SAME_LENGTH = Metric.mean_of("same_length", "as many words", lambda said, true: len(said.split()) == len(true.split()))
+COUNTED = Task(
+    name="counted", title="Counted words", group="own", prompts=PromptSet(seen=("What is said?",)),
+    requires=("text",), target=lambda utterance: utterance.text, metrics=(SAME_LENGTH, "wer"),
+)
+"""
+
+
+def test_an_own_task_brings_a_metric_of_its_own(tmp_path: Path, speech) -> None:
+    (tmp_path / "mine.py").write_text(OWN_METRIC)
+    task = get_task(f"{tmp_path}/mine.py:COUNTED")
+    validate_task(task, speech(text="who plays in the kitchen"))
+    assert task.metrics == ("same_length", "wer")
+    assert task.score(["one two", "one", UNPARSED], ["a b", "a b", "a"])["same_length"] == pytest.approx(1 / 3)
+    assert get_metric("same_length").label == "as many words"
+    get_task(f"{tmp_path}/mine.py:COUNTED")  # the same file again is no clash
+    (tmp_path / "other.py").write_text(OWN_METRIC.replace('"counted"', '"other"'))
+    with pytest.raises(UserError, match="the name 'same_length' of .*other.py is taken by .*mine.py; give your metric"):
+        get_task(f"{tmp_path}/other.py:COUNTED")
 
 
 def test_prompt_files(tmp_path: Path) -> None:

@@ -1,0 +1,152 @@
+"""Names and what they stand for: built-in values, loaded when first asked for, and the user's own from a file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from speechverse.errors import SpeechverseError, UserError, unknown_name
+
+Value = TypeVar("Value")
+
+
+class Registry(Mapping[str, Value]):
+    """What there is of one kind, by name: a mapping of the built-in names, each of which loads its value.
+
+    `registry["path/to/file.py:NAME"]` runs a user's file and makes what it holds known by its own name too.
+
+    Attributes:
+        own: What users added, by name, with where it comes from.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        built_in: Mapping[str, str | Value],
+        is_one: Callable[[Any], bool],
+        *,
+        name_of: Callable[[Any], str] = attrgetter("name"),
+        error: type[UserError] = UserError,
+    ) -> None:
+        """Makes a registry.
+
+        Args:
+            kind: What is named, in errors: "task".
+            built_in: Name → "module:NAME", or the value itself.
+            is_one: Whether a value found in a user's file is of this kind.
+            name_of: The name that such a value calls itself by.
+            error: Raised for all that is wrong with a name or a file.
+        """
+        self.kind, self._built_in, self._is_one = kind, dict(built_in), is_one
+        self._name_of, self._error = name_of, error
+        self.own: dict[str, tuple[str, Value]] = {}
+
+    def __getitem__(self, name: str) -> Value:
+        if ":" in name:
+            return self._from_file(name)
+        self.check(name)
+        if name in self.own:
+            return self.own[name][1]
+        found = self._built_in[name]
+        return _loaded(found) if isinstance(found, str) else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._built_in)
+
+    def __len__(self) -> int:
+        return len(self._built_in)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._built_in or name in self.own
+
+    def check(self, name: str) -> None:
+        """Refuses a name that stands for nothing; a `file.py:NAME` is only run when it is asked for."""
+        if ":" not in name and name not in self:
+            known = unknown_name(self.kind, name, {*self._built_in, *self.own})
+            raise self._error(f"{known}; one of your own is given as path/to/file.py:NAME")
+
+    def add(self, value: Value, origin: str = "") -> Value:
+        """Makes a value of the user's known by its own name; what the same origin gave before is replaced.
+
+        Args:
+            value: The value.
+            origin: Where it comes from, such as "file.py:NAME"; by default the file that is being run, if one is.
+
+        Raises:
+            UserError: If another value has the name.
+        """
+        name = self._name_of(value)
+        origin = origin or _running[-1]
+        other = self.own[name][0] if name in self.own else origin
+        if name in self._built_in or other != origin:
+            taken_by = self._built_in.get(name) if name in self._built_in else other
+            raise self._error(
+                f"the name '{name}' of {origin or 'your own ' + self.kind} is taken by "
+                f"{taken_by if isinstance(taken_by, str) and taken_by else 'another'}; give your {self.kind} another"
+            )
+        self.own[name] = (origin, value)
+        return value
+
+    def _from_file(self, spec: str) -> Value:
+        path_part, _, attribute = spec.rpartition(":")
+        path = Path(path_part).expanduser().resolve()
+        if path.suffix != ".py" or not path.is_file():
+            raise self._error(f"no Python file '{path}'; a {self.kind} of your own is given as path/to/file.py:NAME")
+        module = self._run(path)
+        known = [name for name, value in vars(module).items() if self._is_one(value)]
+        if attribute not in known:
+            raise self._error(f"in '{path}': {unknown_name(self.kind, attribute, known)}")
+        return self.add(getattr(module, attribute), f"{path}:{attribute}")
+
+    def _run(self, path: Path) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"speechverse_user_{path.stem}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        _running.append(str(path))
+        try:
+            spec.loader.exec_module(module)
+        except SpeechverseError:
+            raise
+        except Exception as error:
+            raise self._error(f"'{path}' could not be run: {type(error).__name__}: {error}") from error
+        finally:
+            _running.pop()
+        return module
+
+
+_running = [""]
+"""Users' files that are being run: what they add comes from there."""
+
+
+def _loaded(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def has(*attributes: str) -> Callable[[Any], bool]:
+    """Whether a value is a class with all these attributes."""
+    return lambda value: isinstance(value, type) and all(hasattr(value, name) for name in attributes)
+
+
+SYSTEMS: Registry[Any] = Registry(
+    "system",
+    {
+        "speechverse": "speechverse.evaluation.cascades:SpeechVerseSystem",
+        "cascade-whisper": "speechverse.evaluation.cascades:WhisperCascade",
+        "cascade-whisper-tuned": "speechverse.evaluation.cascades:TunedWhisperCascade",
+        "cascade-ctc": "speechverse.evaluation.cascades:CtcCascade",
+        "cascade": "speechverse.evaluation.cascades:Cascade",
+        "oracle": "speechverse.evaluation.cascades:Oracle",
+        "oracle-tuned": "speechverse.evaluation.cascades:TunedOracle",
+        "specialist": "speechverse.evaluation.without_words:SpecialistSystem",
+        "log-mel": "speechverse.evaluation.without_words:LogMel",
+        "majority": "speechverse.evaluation.without_words:Majority",
+    },
+    has("name", "title", "hears", "missing", "answer"),
+)
+"""What can be measured (`evaluation.System`); here, because recipes name systems and cannot import evaluation."""
