@@ -67,7 +67,7 @@ def checkpoint(name: str) -> dict[str, Any]:
     about = describe(model, name)
     recipe = local_folder(resolve(name)) / RECIPE
     recogniser, why_none = find_recogniser(model)
-    frame_rate = model.encoder.frame_rate / math.prod(model.config.strides)
+    frame_rate = model.encoder.frame_rate / math.prod(model.config.downsampler.strides)
     return {
         **about,
         **{name: [round(weight, 4) for weight in about[name]] for name in LAYER_WEIGHTS if about[name]},

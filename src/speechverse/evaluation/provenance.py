@@ -36,7 +36,7 @@ def describe(model: Any, name: str | Path) -> dict[str, Any]:
         "encoder_fingerprint": config.encoder_fingerprint,
         "llm": _short_name(config.llm),
         "llm_fingerprint": config.llm_fingerprint,
-        "lora": config.lora,
+        "lora": config.lora and config.lora.model_dump(),
         "layer_mixing": config.layer_mixing,
         "layer_weights": model.mixer.shares(),
         "clip_layer_weights": model.clip_statistics.mixer.shares() if model.clip_statistics else None,

@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from speechverse.encoders.contract import length_mask, pad_rows
 from speechverse.evaluation.folds import speakers_of
 from speechverse.metrics import get_metric
-from speechverse.models.layer_mixer import LayerMixer
+from speechverse.models.mixer import LayerMixer
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.types import AudioRef, Example, Utterance
 

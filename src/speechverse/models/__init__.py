@@ -3,7 +3,7 @@
 from transformers import AutoConfig, AutoModelForSpeechSeq2Seq, AutoProcessor
 from transformers.models.auto import AutoModel
 
-from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
 from speechverse.models.modeling_speechverse import SpeechVerseForConditionalGeneration
 from speechverse.models.plain_text import PlainText
 from speechverse.models.processing_speechverse import Lengths, SpeechVerseBatch, SpeechVerseProcessor
@@ -15,6 +15,7 @@ AutoProcessor.register(SpeechVerseConfig, SpeechVerseProcessor)
 
 __all__ = [
     "Lengths",
+    "ModelConfig",
     "PlainText",
     "SpeechVerseBatch",
     "SpeechVerseConfig",

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-from speechverse.encoders import SpeechEncoder
-from speechverse.errors import CheckpointError, RecipeError, unknown_name
+from speechverse.errors import CheckpointError
 from speechverse.hub import Resolved, fingerprint, local_folder, resolve
-from speechverse.models import lora as adapters
-from speechverse.models.configuration_speechverse import DEFAULT_STRIDES, SpeechVerseConfig
-from speechverse.models.layer_mixer import LayerMixing
-from speechverse.models.llm import embedding_scale, llm_facts
+from speechverse.models.configuration_speechverse import SpeechVerseConfig
 
 log = logging.getLogger(__name__)
-
-_DOWNSAMPLER_DEFAULTS: dict[str, Any] = {
-    "strides": DEFAULT_STRIDES,
-    "activation": None,
-    "inner_width": None,
-    "scale_to_embeddings": False,
-    "clip_statistics": False,
-}
 
 
 def find_foundation(
@@ -70,38 +55,6 @@ def find_foundation(
             )
         log.warning("%s; taken because you asked for it, so the answers will be others", wrong)
     return resolved
-
-
-def settings_of(
-    encoder: SpeechEncoder,
-    llm: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase | None,
-    layer_mixing: LayerMixing,
-    downsampler: dict[str, Any] | None,
-    lora: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """The fields of `SpeechVerseConfig` that follow from the parts and from what the user asked for."""
-    chosen = _complete("downsampler", downsampler or {}, _DOWNSAMPLER_DEFAULTS)
-    return {
-        "encoder_width": encoder.width,
-        "num_encoder_layers": encoder.num_layers,
-        **llm_facts(llm, tokenizer),
-        "layer_mixing": layer_mixing,
-        "strides": list(chosen["strides"]),
-        "activation": chosen["activation"],
-        "inner_width": chosen["inner_width"],
-        "clip_statistics": chosen["clip_statistics"],
-        "embedding_scale": embedding_scale(llm) if chosen["scale_to_embeddings"] else 1.0,
-        "lora": None if lora is None else _complete("LoRA", lora, adapters.DEFAULTS),
-    }
-
-
-def _complete(kind: str, settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Fills what is not said with the defaults; an unknown key is a `RecipeError`."""
-    for key in settings:
-        if key not in defaults:
-            raise RecipeError(unknown_name(f"{kind} setting", key, defaults))
-    return {**defaults, **settings}
 
 
 def identity_of(kind: str, found: Resolved) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from speechverse.errors import CheckpointError
 from speechverse.files import whole_folder, write_text, written_aside
 from speechverse.hub import fingerprint, local_folder, read_weights, resolve, weight_files
 from speechverse.models import lora
-from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import load_tokenizer
 from speechverse.quiet import quiet_transformers
 
@@ -105,13 +105,14 @@ def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> No
     folder = Path(folder)
     if folder.exists():
         raise CheckpointError(f"'{folder}' exists already; export into a new folder")
-    config = SpeechVerseConfig.from_dict(model.config.to_dict())
+    config = copy.deepcopy(model.config)
     with whole_folder(folder) as scratch:
         _export_encoder(model, scratch / "encoder")
         _export_llm(model, scratch / "llm")
         for part in ("encoder", "llm"):
             config.update({part: part, f"{part}_revision": None, f"{part}_fingerprint": fingerprint(scratch / part)})
-        config.update({"lora": None, "merged": model.has_lora or model.config.merged})
+        config.choose(lora=None)
+        config.merged = model.has_lora or model.config.merged
         _write_trained(model, scratch / WEIGHTS)
         write_text(scratch / "config.json", config.to_json_string())
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from speechverse.encoders import mean_and_deviation
 from speechverse.errors import RecipeError
-from speechverse.models.layer_mixer import LayerMixer
+from speechverse.models.mixer import LayerMixer, LayerMixing
 
 GAIN = 4.0
 """Mean and deviation of normalised frames differ by a quarter or so between clips; times this, they learn in time."""
@@ -33,7 +33,7 @@ class ClipStatistics(nn.Module):
     Source: pooling by mean and deviation is x-vectors' (Snyder et al., ICASSP 2018); it is not in the paper.
     """
 
-    def __init__(self, num_layers: int, input_width: int, output_width: int, layer_mixing: str) -> None:
+    def __init__(self, num_layers: int, input_width: int, output_width: int, layer_mixing: LayerMixing) -> None:
         super().__init__()
         if layer_mixing != "softmax":
             raise RecipeError(

@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field, field_validator
 from transformers import PreTrainedConfig
 
-from speechverse.errors import RecipeError
-from speechverse.models.downsampler import downsampled_length
+from speechverse.models.downsampler import DownsamplerConfig, downsampled_length
+from speechverse.models.lora import LoraConfig
+from speechverse.models.mixer import MixerConfig
 
-DEFAULT_STRIDES = (2, 2)
+
+class ModelConfig(MixerConfig):
+    """What whoever joins an encoder and an LLM chooses; a recipe's `model:` and `SpeechVerseConfig` hold it."""
+
+    encoder_layers: Annotated[int, Field(gt=0)] | None = Field(
+        default=None, description="Keep only so many of the encoder's layers, counted from its input."
+    )
+    encoder_window: Literal["fit", "full"] = Field(
+        default="fit",
+        description="What Whisper hears a clip in: a window that fits it (cost follows length), or the full 30 s.",
+    )
+    encoder_family: str | None = Field(
+        default=None, description="A class of your own that serves the encoder: 'path/to/file.py:NAME'."
+    )
+    downsampler: DownsamplerConfig = DownsamplerConfig()
+    lora: LoraConfig | None = None
+    prompt_template: str = Field(
+        default="{audio}\n{instruction}", description="Where audio and instruction go in a prompt."
+    )
+    system_prompt: str | None = Field(
+        default=None, description="The system turn of a chat template; the template's own if none is said."
+    )
+    max_audio_seconds: Annotated[float, Field(gt=0)] = Field(default=30.0, description="Longer audio is refused.")
+
+    @field_validator("prompt_template")
+    @classmethod
+    def _both_places(cls, template: str) -> str:
+        if any(template.count(place) != 1 for place in ("{audio}", "{instruction}")):
+            raise ValueError("the prompt template must hold {audio} and {instruction} once each")
+        return template
 
 
 class SpeechVerseConfig(PreTrainedConfig):
-    """The parts by name, and everything the length arithmetic needs.
+    """The parts by name, what was chosen, and everything the length arithmetic needs.
+
+    What was chosen can be asked of it directly (`config.downsampler`), and lies flat in `config.json`.
 
     Attributes:
+        settings: What was chosen; see `choose`.
         encoder: Name, hub id or folder of the speech encoder; a folder may be relative to the checkpoint's.
         encoder_revision: Its hub revision.
-        encoder_layers: How many of its layers are kept; None for all.
-        encoder_window: What an encoder with a fixed window hears a clip in: "fit" or "full".
         encoder_fingerprint: What the folder held when the model was made (`speechverse.hub.fingerprint`).
         encoder_width: D, the width of its hidden states.
         num_encoder_layers: L, the layers to mix.
@@ -35,25 +67,15 @@ class SpeechVerseConfig(PreTrainedConfig):
         end_id: Token that ends an answer: end of sequence, or of the turn.
         pad_id: Token that fills.
         audio_token_id: Stands for one audio position in `input_ids`; lies beyond the embedding table on purpose.
-        layer_mixing: `paper`, `softmax` or `last`.
-        strides: One a block of the downsampler.
-        activation: Between its blocks.
-        inner_width: Between its blocks; None for the LLM's.
-        clip_statistics: Whether mean and deviation of the clip are told to each position (`ClipStatistics`).
-        embedding_scale: What its output is multiplied with.
-        lora: Settings of the LoRA adapters (rank, alpha, dropout, targets), or None.
+        embedding_scale: What the downsampler's output is multiplied with.
         merged: Whether LoRA was merged into the LLM by `export`.
-        prompt_template: Where audio and instruction go in a prompt.
-        system_prompt: The system turn of a chat template; None for the template's own, which can be long.
-        max_audio_seconds: Longer audio is refused.
     """
 
     model_type = "speechverse"
 
+    settings: ModelConfig = ModelConfig()
     encoder: str | None = None
     encoder_revision: str | None = None
-    encoder_layers: int | None = None
-    encoder_window: Literal["fit", "full"] = "full"  # of checkpoints that do not say
     encoder_fingerprint: str | None = None
     encoder_width: int = 0
     num_encoder_layers: int = 0
@@ -69,26 +91,33 @@ class SpeechVerseConfig(PreTrainedConfig):
     end_id: int | None = None
     pad_id: int = 0
     audio_token_id: int = -1
-    layer_mixing: str = "paper"
-    strides: list[int] | tuple[int, ...] = DEFAULT_STRIDES
-    activation: str | None = None
-    inner_width: int | None = None
-    clip_statistics: bool = False
     embedding_scale: float = 1.0
-    lora: dict[str, Any] | None = None
     merged: bool = False
-    prompt_template: str = "{audio}\n{instruction}"
-    system_prompt: str | None = None
-    max_audio_seconds: float | int = 30.0
 
     def __post_init__(self, **kwargs: Any) -> None:
+        flat = {name: kwargs.pop(name) for name in DownsamplerConfig.model_fields if name in kwargs}
+        chosen = {name: kwargs.pop(name) for name in ModelConfig.model_fields if name in kwargs}
+        if flat:  # until November 2026 the downsampler's keys lay beside the others
+            chosen["downsampler"] = {**flat, "scale_to_embeddings": self.embedding_scale != 1.0}
+        if chosen:
+            chosen.setdefault("encoder_window", "full")  # of checkpoints that do not say
+            self.settings = ModelConfig.of(chosen)
         super().__post_init__(**kwargs)
-        for field in ("{audio}", "{instruction}"):
-            if self.prompt_template.count(field) != 1:
-                raise RecipeError(
-                    f"the prompt template is {self.prompt_template!r}; "
-                    "it must hold {audio} and {instruction} once each"
-                )
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ModelConfig.model_fields and "settings" in self.__dict__:
+            return getattr(self.settings, name)
+        raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
+
+    def choose(self, **changes: Any) -> None:
+        """Changes what was chosen."""
+        self.settings = self.settings.model_copy(update=changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, what was chosen flat among them."""
+        values = super().to_dict()
+        chosen: ModelConfig = values.pop("settings")
+        return values | chosen.model_dump()
 
     @property
     def max_answer_positions(self) -> int | None:
@@ -97,4 +126,4 @@ class SpeechVerseConfig(PreTrainedConfig):
 
     def num_audio_positions(self, num_frames: int) -> int:
         """LLM positions that so many encoder frames take."""
-        return downsampled_length(num_frames, self.strides)
+        return downsampled_length(num_frames, self.settings.downsampler.strides)

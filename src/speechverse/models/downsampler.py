@@ -7,15 +7,35 @@ I width between blocks, at the end E.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from speechverse.config import Config, PositiveInt
 from speechverse.encoders import length_mask
-from speechverse.errors import RecipeError, unknown_name
 
 KERNEL_SIZE = 3
-ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU}
+
+
+class DownsamplerConfig(Config):
+    """Blocks of convolution (kernel 3) and layer norm, down to the LLM's 12.5 Hz."""
+
+    strides: list[PositiveInt] = Field(
+        default=[2, 2],
+        min_length=1,
+        description="One a block, their product is the reduction; the paper: [2, 2] at 50 Hz, [2, 1] at 25 Hz.",
+    )
+    activation: Literal["gelu"] | None = Field(default=None, description="Between the blocks; the paper names none.")
+    inner_width: PositiveInt | None = Field(
+        default=None, description="Width between the blocks; the LLM's, as in the paper, if none is said."
+    )
+    scale_to_embeddings: bool = Field(default=False, description="Scale the output to the LLM's embeddings.")
+    clip_statistics: bool = Field(
+        default=False,
+        description="Tell every position the clip's mean and deviation: emotion, accent and speakers show there.",
+    )
 
 
 class Downsampler(nn.Module):
@@ -24,38 +44,22 @@ class Downsampler(nn.Module):
     Args:
         input_width: D.
         output_width: E.
-        strides: One a block; their product is the reduction.
-        activation: Between blocks, or None as in the paper.
-        inner_width: I, the width between blocks; None for E, as in the paper.
-        output_scale: What the last LayerNorm's output is multiplied with, such as the scale of the LLM's embeddings.
-
-    Source: SpeechVerse (arXiv 2405.08295) section 2.1.
+        config: The blocks.
+        output_scale: What the output is multiplied with, for LLMs whose embeddings are small.
     """
 
     def __init__(
-        self,
-        input_width: int,
-        output_width: int,
-        strides: Sequence[int],
-        activation: str | None = None,
-        inner_width: int | None = None,
-        output_scale: float = 1.0,
+        self, input_width: int, output_width: int, config: DownsamplerConfig, output_scale: float = 1.0
     ) -> None:
         super().__init__()
-        if not strides or min(strides) < 1:
-            raise RecipeError(
-                f"downsampler strides are {list(strides)}; give one whole number ≥ 1 a block, as in [2, 2]"
-            )
-        if activation is not None and activation not in ACTIVATIONS:
-            raise RecipeError(unknown_name("downsampler activation", activation, ACTIVATIONS))
-        self.strides = tuple(strides)
-        widths = [input_width, *[inner_width or output_width] * (len(strides) - 1), output_width]
+        strides = self.strides = tuple(config.strides)
+        widths = [input_width, *[config.inner_width or output_width] * (len(strides) - 1), output_width]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(widths[i], widths[i + 1], KERNEL_SIZE, stride=stride, padding=1)
             for i, stride in enumerate(strides)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:])
-        self.activation = ACTIVATIONS[activation]() if activation else nn.Identity()
+        self.activation = nn.GELU() if config.activation == "gelu" else nn.Identity()
         self.output_scale = output_scale
 
     @property

@@ -8,47 +8,56 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import torch
-from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig as PeftLoraConfig
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer, cast_adapter_dtype
+from pydantic import Field
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from speechverse.config import Config, PositiveInt
 from speechverse.errors import CheckpointError, RecipeError
 from speechverse.files import written_aside
 from speechverse.hub import quiet_transformers, read_weights
 
-DEFAULTS: dict[str, Any] = {"rank": 16, "alpha": 32, "dropout": 0.05, "targets": None}
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _PEFT_PREFIX = "base_model.model."
 _OTHER = "other"
 
 
-def add(llm: PreTrainedModel, settings: dict[str, Any]) -> None:
-    """Puts fresh adapters (an identity until trained) into the LLM.
+class LoraConfig(Config):
+    """Low-rank adapters on the LLM, made when a stage first trains them."""
 
-    Args:
-        llm: The LLM; changed in place.
-        settings: `rank`, `alpha`, `dropout`, and `targets`: names of linear layers, "all-linear", or None for PEFT's
-            choice for this kind of LLM (query and value projections, mostly).
+    rank: PositiveInt = 16
+    alpha: PositiveInt = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    targets: list[str] | Literal["all-linear"] | None = Field(
+        default=None,
+        description="Names of the LLM's linear layers, or 'all-linear'; by default its query and value ones.",
+    )
+
+
+def add(llm: PreTrainedModel, config: LoraConfig) -> None:
+    """Puts fresh adapters (an identity until trained) into the LLM, which is changed in place.
 
     Raises:
         RecipeError: If no layer has such a name.
     """
-    targets = settings["targets"]
-    config = LoraConfig(
-        r=settings["rank"],
-        lora_alpha=settings["alpha"],
-        lora_dropout=settings["dropout"],
-        target_modules=targets if targets is None or isinstance(targets, str) else list(targets),
+    targets = config.targets
+    peft_config = PeftLoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=targets,
         task_type="SEQ_2_SEQ_LM" if llm.config.is_encoder_decoder else "CAUSAL_LM",
     )
     try:
-        llm.add_adapter(config)
+        llm.add_adapter(peft_config)
     except ValueError as error:
         linear = {name.rpartition(".")[2] for name, module in llm.named_modules() if isinstance(module, nn.Linear)}
         raise RecipeError(f"LoRA targets {targets} do not fit this LLM; its linear layers: {sorted(linear)}") from error

@@ -18,17 +18,24 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
-from speechverse.encoders import EncoderOutput, SpeechEncoder, Window, encoder_from_config, load_encoder
+from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config, load_encoder
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
-from speechverse.hub import resolve
+from speechverse.hub import Resolved, resolve
 from speechverse.models import checkpoints
 from speechverse.models import lora as adapters
-from speechverse.models.assembly import find_foundation, identity_of, settings_of
+from speechverse.models.assembly import find_foundation, identity_of
 from speechverse.models.clip_statistics import ClipStatistics
-from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
 from speechverse.models.downsampler import Downsampler
-from speechverse.models.layer_mixer import LayerMixer, LayerMixing
-from speechverse.models.llm import embed_tokens, greedy_generation, llm_from_config, load_llm_and_tokenizer
+from speechverse.models.llm import (
+    embed_tokens,
+    embedding_scale,
+    greedy_generation,
+    llm_facts,
+    llm_from_config,
+    load_llm_and_tokenizer,
+)
+from speechverse.models.mixer import LayerMixer
 from speechverse.models.processing_speechverse import SpeechVerseProcessor
 from speechverse.models.spelling import spell
 from speechverse.types import IGNORED, PartCount
@@ -62,25 +69,21 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def __init__(self, config: SpeechVerseConfig, encoder: SpeechEncoder, llm: PreTrainedModel) -> None:
         super().__init__(config)
         self.encoder = encoder
-        self.encoder.last_layer_only = config.layer_mixing == "last"
-        self.mixer = LayerMixer(config.num_encoder_layers, config.layer_mixing)
+        chosen = config.settings
+        self.encoder.last_layer_only = chosen.layer_mixing == "last"
+        self.mixer = LayerMixer(config.num_encoder_layers, chosen.layer_mixing)
         self.downsampler = Downsampler(
-            config.encoder_width,
-            config.llm_width,
-            config.strides,
-            config.activation,
-            config.inner_width,
-            config.embedding_scale,
+            config.encoder_width, config.llm_width, chosen.downsampler, config.embedding_scale
         )
         self.clip_statistics: ClipStatistics | None = None
-        if config.clip_statistics:
+        if chosen.downsampler.clip_statistics:
             self.clip_statistics = ClipStatistics(
-                config.num_encoder_layers, config.encoder_width, config.llm_width, config.layer_mixing
+                config.num_encoder_layers, config.encoder_width, config.llm_width, chosen.layer_mixing
             )
         self.llm = llm.requires_grad_(False).eval()
         self.llm.generation_config = greedy_generation(llm, config.start_id, config.end_id, config.pad_id)
-        if config.lora is not None:
-            adapters.add(self.llm, config.lora)
+        if chosen.lora is not None:
+            adapters.add(self.llm, chosen.lora)
         self.set_trainable(["mixer", "downsampler", *(["lora"] if self.has_lora else [])])
 
     @classmethod
@@ -89,75 +92,40 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         encoder: str | Path,
         llm: str | Path,
         *,
-        layer_mixing: LayerMixing = "paper",
-        downsampler: dict[str, Any] | None = None,
-        lora: dict[str, Any] | None = None,
-        prompt_template: str = "{audio}\n{instruction}",
-        system_prompt: str | None = None,
-        max_audio_seconds: float = 30.0,
         encoder_revision: str | None = None,
         llm_revision: str | None = None,
-        encoder_layers: int | None = None,
-        encoder_window: Window = "fit",
         dtype: torch.dtype = torch.float32,
+        **settings: Any,
     ) -> SpeechVerseForConditionalGeneration:
         """Joins a pretrained encoder and a pretrained LLM with fresh learnable parts.
 
         Args:
             encoder: The speech encoder: a built-in's or known part's name, a folder, a CTranslate2 folder or a hub id.
             llm: The LLM: a built-in's or known part's name, a folder, a `.gguf` file or a hub id.
-            layer_mixing: See `LayerMixer`.
-            downsampler: `strides` (one a block), `activation` (None or "gelu"), `inner_width`, `scale_to_embeddings`,
-                `clip_statistics` (see `ClipStatistics`).
-            lora: `rank`, `alpha`, `dropout`, `targets`; None for no adapters (see `add_lora`).
-            prompt_template: Where `{audio}` and `{instruction}` go.
-            system_prompt: The system turn of a chat template; None for the template's own.
-            max_audio_seconds: Longer audio will be refused.
             encoder_revision: Hub revision of the encoder.
             llm_revision: Hub revision of the LLM.
-            encoder_layers: Keep only so many encoder layers.
-            encoder_window: What an encoder with a fixed window (Whisper's) hears a clip in: "fit" or "full".
             dtype: Precision of the frozen parts; what is trained stays in fp32.
+            settings: Fields of `ModelConfig`, such as `layer_mixing`; `downsampler` and `lora` also as dicts.
 
         Raises:
             CheckpointError: If a foundation is missing or broken.
             RecipeError: If a setting is unknown or does not fit.
         """
-        found = {"encoder": resolve(encoder, encoder_revision), "llm": resolve(llm, llm_revision)}
-        encoder_module = load_encoder(
-            found["encoder"].name,
-            revision=encoder_revision,
-            num_hidden_layers=encoder_layers,
-            window=encoder_window,
-            dtype=dtype,
-        )
-        llm_module, tokenizer = load_llm_and_tokenizer(found["llm"], dtype)
-        names = {
-            **identity_of("encoder", found["encoder"]),
-            **identity_of("llm", found["llm"]),
-            "encoder_layers": encoder_layers,
-            "encoder_window": encoder_window,
-            "prompt_template": prompt_template,
-            "system_prompt": system_prompt,
-            "max_audio_seconds": max_audio_seconds,
-        }
-        settings = settings_of(encoder_module, llm_module, tokenizer, layer_mixing, downsampler, lora)
-        return cls(SpeechVerseConfig(**settings, **names), encoder_module, llm_module)
+        chosen = ModelConfig.of(settings)
+        found_encoder, found_llm = resolve(encoder, encoder_revision), resolve(llm, llm_revision)
+        encoder_module = _load_encoder(found_encoder, chosen, dtype)
+        llm_module, tokenizer = load_llm_and_tokenizer(found_llm, dtype)
+        config = _config(chosen, encoder_module, llm_module, llm_facts(llm_module, tokenizer))
+        config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))
+        return cls(config, encoder_module, llm_module)
 
     @classmethod
     def from_configs(
-        cls,
-        encoder_config: PreTrainedConfig,
-        llm_config: PreTrainedConfig,
-        *,
-        layer_mixing: LayerMixing = "paper",
-        downsampler: dict[str, Any] | None = None,
-        lora: dict[str, Any] | None = None,
+        cls, encoder_config: PreTrainedConfig, llm_config: PreTrainedConfig, **settings: Any
     ) -> SpeechVerseForConditionalGeneration:
         """Builds a model with random weights, to count or measure; under `torch.device("meta")` it takes no memory."""
         encoder, llm = encoder_from_config(encoder_config), llm_from_config(llm_config)
-        settings = settings_of(encoder, llm, None, layer_mixing, downsampler, lora)
-        return cls(SpeechVerseConfig(**settings), encoder, llm)
+        return cls(_config(ModelConfig.of(settings), encoder, llm, llm_facts(llm, None)), encoder, llm)
 
     @classmethod
     def from_pretrained(
@@ -192,13 +160,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         found_encoder = find_foundation("encoder", config, location, encoder, allow_other_parts)
         found_llm = find_foundation("llm", config, location, llm, allow_other_parts)
         config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))
-        encoder_module = load_encoder(
-            found_encoder.name,
-            revision=found_encoder.revision,
-            num_hidden_layers=config.encoder_layers,
-            window=config.encoder_window,
-            dtype=dtype,
-        )
+        encoder_module = _load_encoder(found_encoder, config.settings, dtype)
         model = cls(config, encoder_module, load_llm_and_tokenizer(found_llm, dtype)[0])
         checkpoints.load_trained(model, location)
         return model.eval()
@@ -224,25 +186,18 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     @property
     def has_lora(self) -> bool:
         """Whether the LLM carries adapters."""
-        return self.config.lora is not None
+        return self.config.settings.lora is not None
 
-    def add_lora(
-        self,
-        rank: int = 16,
-        alpha: int = 32,
-        dropout: float = 0.05,
-        targets: list[str] | str | None = None,
-    ) -> None:
-        """Adds fresh adapters to the LLM: an identity until trained. See `lora.add`.
+    def add_lora(self, config: adapters.LoraConfig) -> None:
+        """Adds fresh adapters to the LLM: an identity until trained.
 
         Raises:
             RecipeError: If there are adapters already, or no layer has a name in `targets`.
         """
         if self.has_lora:
             raise RecipeError("the model has LoRA adapters already; train those, or start from a model without")
-        settings = {"rank": rank, "alpha": alpha, "dropout": dropout, "targets": targets}
-        adapters.add(self.llm, settings)
-        self.config.lora = settings
+        adapters.add(self.llm, config)
+        self.config.choose(lora=config)
 
     @contextmanager
     def without_lora(self) -> Iterator[None]:
@@ -424,6 +379,30 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         place_BP = (is_audio_BP.cumsum(dim=1) - 1).clamp(0, audio_BTE.shape[1] - 1)
         placed_BPE = audio_BTE.gather(1, place_BP[..., None].expand(-1, -1, audio_BTE.shape[2]))
         return torch.where(is_audio_BP[..., None], placed_BPE.to(embeddings_BPE.dtype), embeddings_BPE)
+
+
+def _load_encoder(found: Resolved, chosen: ModelConfig, dtype: torch.dtype) -> SpeechEncoder:
+    return load_encoder(
+        found.name,
+        revision=found.revision,
+        num_hidden_layers=chosen.encoder_layers,
+        window=chosen.encoder_window,
+        family=chosen.encoder_family,
+        dtype=dtype,
+    )
+
+
+def _config(
+    chosen: ModelConfig, encoder: SpeechEncoder, llm: PreTrainedModel, facts: dict[str, Any]
+) -> SpeechVerseConfig:
+    """What was chosen, and what follows from the parts."""
+    return SpeechVerseConfig(
+        settings=chosen,
+        encoder_width=encoder.width,
+        num_encoder_layers=encoder.num_layers,
+        embedding_scale=embedding_scale(llm) if chosen.downsampler.scale_to_embeddings else 1.0,
+        **facts,
+    )
 
 
 def _check_positions(kept: Tensor, taken: Tensor) -> None:

@@ -93,7 +93,8 @@ class SpeechVerseProcessor:
             )
         encoder = resolve(config.encoder, config.encoder_revision, relative_to)
         llm = resolve(config.llm, config.llm_revision, relative_to)
-        return cls(config, load_tokenizer(llm), load_front_end(encoder.name, encoder.revision, config.encoder_window))
+        window, family = config.settings.encoder_window, config.settings.encoder_family
+        return cls(config, load_tokenizer(llm), load_front_end(encoder.name, encoder.revision, window, family))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **kwargs: Any) -> SpeechVerseProcessor:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
-
 import torch
 from torch.nn import Parameter
 
@@ -86,22 +84,22 @@ def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> lis
 def _add_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
     """Gives the LLM its low-rank adapters, drawn from the recipe's seed."""
     torch.manual_seed(hash_seed(recipe.seed, "lora"))
-    model.add_lora(**_lora_settings(recipe))
+    model.add_lora(_lora_config(recipe))
 
 
-def _lora_settings(recipe: Recipe) -> dict[str, Any]:
-    section = recipe.model.lora if recipe.model else recipe.lora
-    assert section is not None  # `Recipe.check` and `_check_lora` have seen to it
-    return section.model_dump()
+def _lora_config(recipe: Recipe) -> lora.LoraConfig:
+    config = recipe.model.lora if recipe.model else recipe.lora
+    assert config is not None  # `Recipe.check` and `_check_lora` have seen to it
+    return config
 
 
 def _refuse_other_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
     """Adapters go on with the settings that they were made with: a rank or target cannot be changed afterwards."""
-    own = model.config.lora
+    own = model.config.settings.lora
     if own is None or recipe.lora is None:
         return
     other = [
-        f"{key} {own[key]} there, {value} here" for key, value in _lora_settings(recipe).items() if own[key] != value
+        f"{key} {getattr(own, key)} there, {value} here" for key, value in recipe.lora if getattr(own, key) != value
     ]
     if other:
         raise RecipeError(
@@ -119,7 +117,7 @@ def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> N
             "key 'lora' is null; describe it there, for example lora={rank: 16}"
         )
     with torch.device("meta"):
-        lora.add(llm_from_config(model.llm.config), _lora_settings(recipe))
+        lora.add(llm_from_config(model.llm.config), _lora_config(recipe))
 
 
 def parameter_lines(model: Trained) -> list[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from speechverse.config import Config, PositiveInt
 from speechverse.encoders.best_rq.config import BestRqConfig, ConformerConfig, SpecAugmentConfig
 from speechverse.errors import RecipeError, UserError, unknown_name
+from speechverse.models.configuration_speechverse import ModelConfig
+from speechverse.models.lora import LoraConfig
 from speechverse.registry import SYSTEMS
 
 Objective = Literal["answer", "spell", "ctc", "best_rq"]
@@ -19,7 +22,6 @@ System = Annotated[
 ]
 """A built-in system's name, or `path/to/file.py:NAME`."""
 
-PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 ONE_START = (
@@ -29,41 +31,8 @@ ONE_START = (
 )
 
 
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are errors, values are taken as they stand (no "3" for 3), no NaN."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False)
-
-
-class DownsamplerSection(Section):
-    """Blocks of convolution (kernel 3) and layer norm, down to the LLM's 12.5 Hz."""
-
-    strides: list[PositiveInt] = Field(description="One a block; the paper: [2, 2] at 50 Hz, [2, 1] at 25 Hz.")
-    activation: Literal["gelu"] | None = Field(default=None, description="Between the blocks; the paper names none.")
-    inner_width: PositiveInt | None = Field(
-        default=None, description="Width between the blocks; the LLM's, as in the paper, if none is said."
-    )
-    scale_to_embeddings: bool = Field(default=False, description="Scale the output to the LLM's embeddings.")
-    clip_statistics: bool = Field(
-        default=False,
-        description="Tell every position the clip's mean and deviation: emotion, accent and speakers show there.",
-    )
-
-
-class LoraSection(Section):
-    """Low-rank adapters on the LLM, made when a stage first trains them."""
-
-    rank: PositiveInt = 16
-    alpha: PositiveInt = 32
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    targets: list[str] | Literal["all-linear"] | None = Field(
-        default=None,
-        description="Names of the LLM's linear layers, or 'all-linear'; by default its query and value ones.",
-    )
-
-
-class ModelSection(Section):
-    """The two frozen parts and what joins them; `build.py` maps it to the model's configuration."""
+class ModelSection(ModelConfig):
+    """The two frozen parts, and what joins them."""
 
     encoder: str = Field(
         description="Speech encoder: a built-in's or known part's name, a local folder (the hub's format or "
@@ -71,22 +40,10 @@ class ModelSection(Section):
     )
     llm: str = Field(description="LLM: a built-in's or known part's name, a local folder, a .gguf file or a hub name.")
     encoder_revision: str | None = None
-    encoder_window: Literal["fit", "full"] = Field(
-        default="fit",
-        description="What Whisper hears a clip in: a window that fits it (cost follows length), or the full 30 s.",
-    )
     llm_revision: str | None = None
-    layer_mixing: Literal["paper", "softmax", "last"]
-    downsampler: DownsamplerSection
-    lora: LoraSection | None = None
-    prompt_template: str = "{audio}\n{instruction}"
-    system_prompt: str | None = Field(
-        default=None, description="The system turn of a chat template; the template's own if none is said."
-    )
-    max_audio_seconds: Annotated[float, Field(gt=0)] = 30.0
 
 
-class EncoderSection(Section):
+class EncoderSection(Config):
     """An encoder to pre-train, without any LLM: the Conformer of the paper (App. A.1) and what its stages ask of it."""
 
     body: ConformerConfig = ConformerConfig()
@@ -100,7 +57,7 @@ class EncoderSection(Section):
     )
 
 
-class CorpusSection(Section):
+class CorpusSection(Config):
     """Where a corpus is: a corpus folder, one plain JSONL file a split, or a folder of recordings."""
 
     path: str | None = Field(default=None, description="A corpus folder, as `speechverse synth` writes it.")
@@ -128,7 +85,7 @@ class CorpusSection(Section):
         return self
 
 
-class MixtureSection(Section):
+class MixtureSection(Config):
     """One (corpus, task, weight) of a mixture."""
 
     corpus: str
@@ -149,7 +106,7 @@ class MixtureSection(Section):
     )
 
 
-class ValidationSection(Section):
+class ValidationSection(Config):
     """What training is checked on; `every` null switches it off."""
 
     split: str = Field(default="dev", description="Split of each trained-on corpus that is validated on.")
@@ -162,7 +119,7 @@ class ValidationSection(Section):
     decoded: Annotated[int, Field(ge=0)] = Field(default=16, description="Of these, how many are answered and scored.")
 
 
-class BatchSection(Section):
+class BatchSection(Config):
     """How examples are put into batches."""
 
     max_positions: PositiveInt = Field(
@@ -175,7 +132,7 @@ class BatchSection(Section):
     num_buckets: PositiveInt = Field(default=8, description="Length buckets; more give less padding and less mixing.")
 
 
-class DataSection(Section):
+class DataSection(Config):
     """Corpora, how they are mixed, validated on and batched."""
 
     corpora: dict[str, CorpusSection]
@@ -205,7 +162,7 @@ class DataSection(Section):
     workers: Annotated[int, Field(ge=0)] = Field(default=2, description="Loader processes.")
 
 
-class StageSection(Section):
+class StageSection(Config):
     """One stage of the curriculum; each starts with a fresh optimiser."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
@@ -236,7 +193,7 @@ class StageSection(Section):
     )
 
 
-class TrainingSection(Section):
+class TrainingSection(Config):
     """How every stage is trained."""
 
     precision: Literal["fp32", "bf16", "auto"] = Field(
@@ -258,7 +215,7 @@ class TrainingSection(Section):
         return value
 
 
-class DecodingSection(Section):
+class DecodingSection(Config):
     """How answers are made, in validation and by `speechverse evaluate`."""
 
     max_new_tokens: PositiveInt | None = Field(
@@ -269,7 +226,7 @@ class DecodingSection(Section):
     choice_scoring: Literal["raw", "length", "prior"] = "length"
 
 
-class EvaluationSection(Section):
+class EvaluationSection(Config):
     """What `speechverse evaluate` measures the trained model on."""
 
     corpus: str
@@ -280,7 +237,7 @@ class EvaluationSection(Section):
     limit: PositiveInt | None = None
 
 
-class Recipe(Section):
+class Recipe(Config):
     """A whole run."""
 
     name: str
@@ -295,7 +252,7 @@ class Recipe(Section):
     initial: str | None = Field(
         default=None, description="A checkpoint to go on from (built-in name or folder), or `model`."
     )
-    lora: LoraSection | None = Field(
+    lora: LoraConfig | None = Field(
         default=None, description="With `initial`: the LoRA of a checkpoint that has none yet; see `model.lora`."
     )
     data: DataSection

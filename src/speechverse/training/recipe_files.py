@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib.metadata
 import json
 import platform
 import subprocess
-import types
-import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 import speechverse
+from speechverse.config import worded
 from speechverse.errors import RecipeError, unknown_name
 from speechverse.files import write_text
 from speechverse.training.recipe import ONE_START, Recipe
-from speechverse.yaml_files import UNQUOTED, parse_yaml, read_yaml
+from speechverse.yaml_files import parse_yaml, read_yaml
 
 RECIPE_FILE = "recipe.yaml"
 ENVIRONMENT_FILE = "environment.json"
@@ -151,74 +149,7 @@ def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
     unknown = [item for item in items if item["type"] == "extra_forbidden"]
     if not unknown and values.get("model") is not None and values.get("initial") is not None:
         return [ONE_START]  # what a second start lacks is beside the point
-    return [_worded(item, values) for item in unknown or items]
-
-
-def _worded(error: Any, values: dict[str, Any]) -> str:
-    """One line for one of pydantic's errors: dotted place, what was wrong, what is allowed."""
-    where = _dotted(error["loc"], values)
-    if error["type"] == "extra_forbidden":
-        key, known = str(error["loc"][-1]), _keys_at(error["loc"][:-1])
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or _elsewhere(key)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        return f"{where}: unknown key{hint} (known here: {', '.join(known)})"
-    if error["type"] == "missing":
-        return f"{where}: is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(error["input"], (dict, list)) else f", got {error['input']!r}"
-    hint = f" ({UNQUOTED})" if isinstance(error["input"], bool) and error["type"] == "string_type" else ""
-    return f"{where}: {message[:1].lower()}{message[1:]}{given}{hint}"
-
-
-def _dotted(loc: Iterable[str | int], values: Any) -> str:
-    """The dotted path of an error; a stage goes by its name, as in overrides."""
-    parts = []
-    for part in loc:
-        if isinstance(part, str) and not isinstance(values, dict):
-            continue  # pydantic adds the tried type of a union to the path
-        try:
-            values = values[part]
-        except (KeyError, IndexError, TypeError):
-            values = None
-        name = values.get("name") if isinstance(part, int) and isinstance(values, dict) else None
-        parts.append(str(part if name is None else name))
-    return ".".join(parts)
-
-
-def _keys_at(loc: Iterable[str | int]) -> list[str]:
-    """The keys that the section at this place may have."""
-    kind: Any = Recipe
-    for part in loc:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = _section_in(kind.model_fields[str(part)].annotation)
-        else:  # inside a dict or a list of sections
-            kind = _section_in(typing.get_args(kind)[-1])
-    return list(kind.model_fields)
-
-
-def _elsewhere(key: str) -> list[str]:
-    """The dotted path of the nearest key in other sections, if one is near."""
-    paths: dict[str, str] = {}
-    _collect_keys(Recipe, "", paths)
-    return [paths[name] for name in difflib.get_close_matches(key, paths, n=1, cutoff=0.75)]
-
-
-def _collect_keys(kind: Any, at: str, paths: dict[str, str]) -> None:
-    """Every key below a section with its dotted path; entries of lists and dicts go by a star."""
-    kind = _section_in(kind)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        for name, field in kind.model_fields.items():
-            paths.setdefault(name, f"{at}{name}")
-            _collect_keys(field.annotation, f"{at}{name}.", paths)
-    elif typing.get_origin(kind) in (list, dict):
-        _collect_keys(typing.get_args(kind)[-1], f"{at}*.", paths)
-
-
-def _section_in(annotation: Any) -> Any:
-    """The annotation without its "or null"."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return next(arm for arm in typing.get_args(annotation) if arm is not type(None))
-    return annotation
+    return [worded(item, Recipe, values) for item in unknown or items]
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from speechverse.encoders import encoder_from_config
 from speechverse.errors import CheckpointError
 from speechverse.hub import BUILT_IN, fingerprint, resolve
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor, assembly
-from speechverse.models.modeling_speechverse import SpeechVerseConfig
+from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.downsampler import DownsamplerConfig
+from speechverse.models.lora import LoraConfig
 
 Model = SpeechVerseForConditionalGeneration
 TARGETS = ["happy", "turn on the radio now", "sad"]
@@ -189,3 +192,20 @@ def test_names_are_found_beside_the_checkpoint_and_on_the_hub(tmp_path, monkeypa
         resolve("small")
     with pytest.raises(CheckpointError, match=r"hub is out of bounds \(--offline.*check the name"):
         Model.from_foundations("nobody/no-such-encoder", "nobody/no-such-llm")
+
+
+def test_a_checkpoint_of_before_the_sections_means_what_it_meant(tmp_path) -> None:
+    flat = {
+        "model_type": "speechverse", "layer_mixing": "softmax", "strides": [2, 1], "activation": "gelu",
+        "inner_width": 12, "clip_statistics": True, "embedding_scale": 0.5, "lora": {"rank": 3, "alpha": 5},
+        "prompt_template": "{instruction}{audio}",
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(flat))
+    config = SpeechVerseConfig.from_pretrained(tmp_path)
+    blocks = {"strides": [2, 1], "activation": "gelu", "inner_width": 12, "clip_statistics": True}
+    assert config.downsampler == DownsamplerConfig(**blocks, scale_to_embeddings=True)
+    assert (config.lora, config.encoder_window, config.layer_mixing) == (LoraConfig(rank=3, alpha=5), "full", "softmax")
+    config.save_pretrained(tmp_path / "again")
+    again = SpeechVerseConfig.from_pretrained(tmp_path / "again")
+    assert again.settings == config.settings and again.embedding_scale == 0.5
+    assert "strides" not in json.loads((tmp_path / "again" / "config.json").read_text())

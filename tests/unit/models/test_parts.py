@@ -9,8 +9,8 @@ from transformers import T5Config, Wav2Vec2BertConfig, WavLMConfig
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.models.clip_statistics import ClipStatistics
-from speechverse.models.downsampler import Downsampler, downsampled_length
-from speechverse.models.layer_mixer import LayerMixer
+from speechverse.models.downsampler import Downsampler, DownsamplerConfig, downsampled_length
+from speechverse.models.mixer import LayerMixer
 
 FLAN_T5_XL = {
     "d_model": 2048, "d_kv": 64, "d_ff": 5120, "num_layers": 24, "num_heads": 32, "vocab_size": 32128,
@@ -77,7 +77,7 @@ def test_last_mixing_learns_nothing() -> None:
 
 @pytest.mark.parametrize("strides", [[2, 2], [2, 1], [1], [3, 2, 2]])
 def test_downsampling_is_batch_invariant_and_its_lengths_are_true(strides: list[int]) -> None:
-    downsampler = Downsampler(6, 8, strides, activation="gelu", output_scale=0.1)
+    downsampler = Downsampler(6, 8, DownsamplerConfig(strides=strides, activation="gelu"), output_scale=0.1)
     frames, lengths = torch.randn(4, 23, 6), torch.tensor([23, 1, 12, 17])
     frames[1, 1:], frames[2, 12:] = float("nan"), 1e4
     positions, counts = downsampler(frames, lengths)

@@ -10,6 +10,7 @@ import transformers
 from speechverse.encoders import EncoderOutput
 from speechverse.errors import AudioTooLongError, RecipeError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models.lora import LoraConfig
 from speechverse.models.llm import embed_tokens
 
 LLMS = ["t5", "bart", "pegasus", "mbart", "llama", "llama-base", "qwen2", "gemma"]
@@ -262,7 +263,7 @@ def test_lora_can_join_later_as_an_identity(make_model, waveforms, instructions)
     model = make_model("pegasus", lora=None)
     batch = model.processor()(instructions, audio=waveforms, targets=TARGETS)
     before = model(**batch).logits
-    model.add_lora(rank=2, alpha=4, dropout=0.0, targets="all-linear")
+    model.add_lora(LoraConfig(rank=2, alpha=4, dropout=0.0, targets="all-linear"))
     model.set_trainable(["mixer", "downsampler", "lora"])
     torch.testing.assert_close(model(**batch).logits, before)
     report = {count.part: count for count in model.parameter_report()}
@@ -270,7 +271,7 @@ def test_lora_can_join_later_as_an_identity(make_model, waveforms, instructions)
         report["lora"].trainable == report["lora"].total > 0 == report["llm"].trainable == report["encoder"].trainable
     )
     with pytest.raises(RecipeError, match="already"):
-        model.add_lora()
+        model.add_lora(LoraConfig())
 
 
 @every_llm

@@ -9,6 +9,7 @@ import pytest
 
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models.lora import LoraConfig
 from speechverse.training.build import build_model, make_trainable
 from speechverse.training.recipe import Recipe
 from speechverse.training.trainer import train
@@ -45,7 +46,7 @@ def test_a_checkpoint_without_lora_gets_the_recipe_s(recipe: MakeRecipe, aligned
     wanted = {"rank": 3, "alpha": 5, "dropout": 0.1, "targets": ["k_proj"]}
     train(going_on(recipe, aligned, **wanted), tmp_path / "run")
     model = SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run")
-    assert model.config.lora == wanted
+    assert model.config.lora == LoraConfig(**wanted)
     assert {p.shape[0] for name, p in model.named_parameters() if "lora_A" in name} == {3}
     assert all("k_proj" in name for name, _ in model.named_parameters() if "lora_A" in name)
 
@@ -60,6 +61,6 @@ def test_a_checkpoint_without_lora_wants_to_be_told_of_it(recipe: MakeRecipe, al
 def test_a_checkpoint_s_own_lora_goes_on_and_no_other_is_taken(recipe: MakeRecipe, adapted: Path):
     own = {"rank": 2, "alpha": 4, "dropout": 0.2, "targets": None}
     for said in ({}, own):
-        assert build_model(going_on(recipe, adapted, **said)).config.lora == own
+        assert build_model(going_on(recipe, adapted, **said)).config.lora == LoraConfig(**own)
     with pytest.raises(RecipeError, match=r"has LoRA already.*rank 2 there, 3 here; alpha 4 there, 32 here"):
         build_model(going_on(recipe, adapted, rank=3, dropout=0.2))

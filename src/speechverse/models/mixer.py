@@ -5,16 +5,26 @@ Shape letters: L layers, B batch, T frames, D width of the encoder.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
+from speechverse.config import Config
 from speechverse.encoders import without_autocast
-from speechverse.errors import RecipeError, unknown_name
 
 LayerMixing = Literal["paper", "softmax", "last"]
+
+
+class MixerConfig(Config):
+    """How the encoder's layers become one."""
+
+    layer_mixing: LayerMixing = Field(
+        default="paper",
+        description="'paper': their weighted mean; 'softmax': of normalised layers; 'last': the last one alone.",
+    )
 
 
 class LayerMixer(nn.Module):
@@ -27,10 +37,8 @@ class LayerMixer(nn.Module):
     Source: SpeechVerse (arXiv 2405.08295) equation 1; the idea is SUPERB's (arXiv 2105.01051).
     """
 
-    def __init__(self, num_layers: int, mode: str) -> None:
+    def __init__(self, num_layers: int, mode: LayerMixing) -> None:
         super().__init__()
-        if mode not in get_args(LayerMixing):
-            raise RecipeError(unknown_name("layer mixing", mode, get_args(LayerMixing)))
         self.mode = mode
         self.num_layers = num_layers
         if mode == "last":
