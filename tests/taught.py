@@ -234,7 +234,7 @@ def lesson(taught: Taught) -> dict[str, Any]:
             "workers": 0,
         },
         "curriculum": [
-            {"name": "align", "mixture": "asr", "train": ["mixer", "downsampler"], "objective": "spell",
+            {"name": "align", "mixture": "asr", "train": ["mixer", "downsampler"], "objective": "ctc",
              "steps": 100, "learning_rate": 1e-2, "warmup_steps": 5, "schedule": "cosine"},
             {"name": "instruct", "mixture": "all", "train": ["mixer", "downsampler", "lora"],
              "steps": 120, "learning_rate": 5e-3, "warmup_steps": 5, "schedule": "cosine"},

@@ -7,10 +7,9 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from typing_extensions import Self
 
 from speechverse.errors import RecipeError
 from speechverse.yaml_files import UNQUOTED

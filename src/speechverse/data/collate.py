@@ -109,7 +109,7 @@ class Collator:
     def _choices(self, example: Example) -> Choices | None:
         if example.choices is None or example.target not in example.choices:
             return None
-        return Choices(self.processor.telling_tokens(example.choices), example.choices.index(example.target))
+        return Choices(self.processor.distinguishing_tokens(example.choices), example.choices.index(example.target))
 
     def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> Any:
         try:

@@ -32,7 +32,7 @@ FAMILIES: Registry[type[SpeechEncoder]] = Registry(
     name_of=attrgetter("model_type"),
     error=CheckpointError,
 )
-"""Each model type, in transformers' words, and the class that serves it; a class of the user's says its `model_type`."""
+"""Each model type, in transformers' words, and the class that serves it; a class of one's own says its `model_type`."""
 
 
 def load_encoder(

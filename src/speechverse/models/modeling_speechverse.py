@@ -37,7 +37,7 @@ from speechverse.models.llm import (
 )
 from speechverse.models.mixer import LayerMixer
 from speechverse.models.processing_speechverse import SpeechVerseProcessor
-from speechverse.models.spelling import spell
+from speechverse.models.token_logits import token_logits
 from speechverse.types import IGNORED, PartCount
 
 
@@ -48,8 +48,8 @@ class SpeechVerseOutput(ModelOutput):
     Attributes:
         loss: Mean negative log-likelihood of the labels, where there are any.
         logits: Aligned with `labels`: (B, N, V) for encoder-decoder LLMs, (B, P + N - 1, V) for decoder-only ones.
-            For `spelling`, (B, T', V).
-        lengths: For `spelling`, true positions of each row, (B,).
+            For `ctc_tokens`, (B, T', C).
+        lengths: For `ctc_tokens`, true positions of each row, (B,).
     """
 
     loss: Tensor | None = None
@@ -285,7 +285,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         audio_inputs: dict[str, Tensor] | None = None,
         encoder_output: EncoderOutput | None = None,
         decoder_input_ids: Tensor | None = None,
-        spelling: Tensor | None = None,
+        ctc_tokens: Tensor | None = None,
         logits_at: Tensor | None = None,
     ) -> SpeechVerseOutput:
         """Reads a batch the processor made.
@@ -297,13 +297,15 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             audio_inputs: What the encoder takes.
             encoder_output: What the encoder gave before, instead.
             decoder_input_ids: What the LLM's decoder reads, where it has one, shape (B, N).
-            spelling: Score instead, without running the LLM, how near each audio position lies to the embeddings of
-                these C tokens, shape (C,): logits (B, T', C); the filling token's score is that of no token.
+            ctc_tokens: Score instead, without running the LLM, how near each audio position lies to the embeddings of
+                these C tokens, shape (C,): logits (B, T', C); the filling token is the blank.
             logits_at: Of a decoder-only LLM, the positions whose logits are wanted, shape (K,), the same of every row:
                 logits (B, K, V). The head is as large as a fifth of a small LLM.
         """
-        if spelling is not None:
-            return self._spell(spelling, audio_inputs, encoder_output)
+        if ctc_tokens is not None:
+            audio_BTE, lengths = self.embed_audio(encoder_output or self.encode(audio_inputs or {}))
+            logits = token_logits(self.llm, audio_BTE, ctc_tokens, self.config.pad_id)
+            return SpeechVerseOutput(logits=logits, lengths=lengths)
         decoder = {} if decoder_input_ids is None else {"decoder_input_ids": decoder_input_ids}
         inputs_embeds = self.embed_prompt(input_ids, audio_inputs, encoder_output)
         kept = {} if logits_at is None else {"logits_to_keep": logits_at}
@@ -314,13 +316,6 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         if labels is not None:
             loss = F.cross_entropy(outputs.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
         return SpeechVerseOutput(loss=loss, logits=outputs.logits)
-
-    def _spell(
-        self, tokens_C: Tensor, audio_inputs: dict[str, Tensor] | None, encoder_output: EncoderOutput | None
-    ) -> SpeechVerseOutput:
-        encoder_output = encoder_output or self.encode(audio_inputs or {})
-        audio_BTE, lengths = self.embed_audio(encoder_output)
-        return SpeechVerseOutput(logits=spell(self.llm, audio_BTE, tokens_C, self.config.pad_id), lengths=lengths)
 
     @torch.no_grad()
     def generate(

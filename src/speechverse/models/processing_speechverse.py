@@ -266,7 +266,7 @@ class SpeechVerseProcessor:
         suffix = self._target_suffix
         return [*self._target_prefix, *ids, *(suffix if self.end_token_id in suffix else [self.end_token_id])]
 
-    def telling_tokens(self, answers: Sequence[str]) -> tuple[int, ...]:
+    def distinguishing_tokens(self, answers: Sequence[str]) -> tuple[int, ...]:
         """Of each answer the first token that no other of them has, special tokens aside.
 
         The first token of all where each of an answer's is also another's; the end's for an empty answer.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
@@ -13,9 +13,7 @@ from speechverse.models.configuration_speechverse import ModelConfig
 from speechverse.models.lora import LoraConfig
 from speechverse.registry import SYSTEMS
 
-Objective = Literal["answer", "spell", "ctc", "best_rq"]
-ENCODERS_OWN = ("ctc", "best_rq")
-"""Objectives of an encoder that is pre-trained."""
+Objective = Literal["answer", "ctc", "best_rq"]
 Part = Literal["mixer", "downsampler", "lora", "encoder"]
 System = Annotated[
     str, WithJsonSchema({"anyOf": [{"enum": list(SYSTEMS)}, {"type": "string", "pattern": r"\.py:\w+$"}]})
@@ -170,9 +168,9 @@ class StageSection(Config):
     train: list[Part] = Field(min_length=1)
     objective: Objective = Field(
         default="answer",
-        description="'spell': CTC between audio positions and the LLM's embeddings; the LLM is not run. "
-        "For asr, and for labels of how it is said (tasks of the group psp). Of an encoder that is pre-trained: "
-        "'best_rq', or 'ctc' on a head of its own.",
+        description="'answer': the target, by the LLM. 'ctc': audio positions against the LLM's token embeddings, the "
+        "LLM is not run; for asr, and for labels of how it is said (tasks of the group psp). Of an encoder that is "
+        "pre-trained: 'best_rq', or 'ctc' on a head of its own.",
     )
     max_examples: PositiveInt | None = Field(
         default=None,
@@ -191,6 +189,13 @@ class StageSection(Config):
     patience: PositiveInt | None = Field(
         default=None, description="End after so many validations without a better loss."
     )
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _renamed(cls, value: Any) -> Any:
+        if value == "spell":
+            raise ValueError("'spell' is now called 'ctc'; write objective: ctc")
+        return value
 
 
 class TrainingSection(Config):
@@ -322,7 +327,7 @@ class Recipe(Config):
             raise RecipeError(f"{where}.train: a trained encoder cannot be cached; set data.cache to none")
 
     def _check_objective(self, stage: StageSection, where: str) -> None:
-        fitting = [name for name in get_args(Objective) if (name in ENCODERS_OWN) == (self.encoder is not None)]
+        fitting = ("answer", "ctc") if self.encoder is None else ("ctc", "best_rq")
         if stage.objective not in fitting:
             what = "an encoder that is pre-trained" if self.encoder else "a model with an LLM"
             raise RecipeError(f"{where}.objective: '{stage.objective}' is none of {what}; use {' or '.join(fitting)}")
@@ -334,8 +339,8 @@ class Recipe(Config):
                     f"data.mixtures.{stage.mixture}.{number}.task: the objective best_rq asks nothing and takes no "
                     f"task, every other one needs one; stage '{stage.name}' has the objective {stage.objective}"
                 )
-        if stage.objective == "spell" and "lora" in stage.train:
-            raise RecipeError(f"{where}.train: 'lora' learns nothing while objective is 'spell'; the LLM is not run")
+        if stage.objective == "ctc" and "lora" in stage.train:
+            raise RecipeError(f"{where}.train: 'lora' learns nothing while objective is 'ctc'; the LLM is not run")
 
 
 def _known(where: str, kind: str, name: str, known: dict[str, Any]) -> None:

@@ -173,8 +173,8 @@ class Sources:
             )
             for item in self.recipe.data.mixtures[stage.mixture]
         ]
-        if stage.objective == "spell":
-            _refuse_unspellable(stage, items)
+        if stage.objective == "ctc" and self.recipe.encoder is None:
+            _refuse_other_tasks(stage, items)
         seed = hash_seed(self.recipe.seed, stage.name)
         data = self.recipe.data
         return Mixture(items, seed=seed, temperature=data.temperature, reworded=data.reworded, renamed=data.renamed)
@@ -221,11 +221,11 @@ class Sources:
         return list(found.values())
 
 
-def _refuse_unspellable(stage: StageSection, items: list[MixtureItem]) -> None:
+def _refuse_other_tasks(stage: StageSection, items: list[MixtureItem]) -> None:
     for task in (get_task(item.task) if isinstance(item.task, str) else item.task for item in items):
         if task.group != "asr" and not (task.group == "psp" and task.constraint):
             raise RecipeError(
-                f"curriculum.{stage.name}.objective: 'spell' learns transcripts and labels of how it is said (group "
+                f"curriculum.{stage.name}.objective: 'ctc' learns transcripts and labels of how it is said (group "
                 f"psp, a closed set), not '{task.name}' (group {task.group}); take it out of mixture '{stage.mixture}'"
             )
 

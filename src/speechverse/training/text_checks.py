@@ -69,7 +69,7 @@ class Faults:
             )
         return [f"  {self.name}: {line}" for line in said]
 
-    def refuse_unspellable(self) -> None:
+    def refuse_too_many(self) -> None:
         """Raises RecipeError if more targets than `MAX_UNSPELT_SHARE` have letters or digits that cannot be spelt."""
         worst = [found for found in self.unspelt if any(unicodedata.category(sign)[0] in "LMN" for sign in found[1])]
         if len(worst) > MAX_UNSPELT_SHARE * self.count:
@@ -101,7 +101,7 @@ def check_texts(recipe: Recipe, sources: Sources, processor: SpeechVerseProcesso
         found = [] if stage.mixture in seen else _of_mixture(sources.mixture(stage), processor, length)
         seen.add(stage.mixture)
         for faults in found:
-            faults.refuse_unspellable()
+            faults.refuse_too_many()
             for line in faults.lines():
                 say(line, tell)
         if recipe.data.validation.every is not None:

@@ -108,7 +108,7 @@ class Processor:
         if self.front_end.num_frames(num_samples) < 1:
             raise AudioError("too short for the encoder to give a frame")
 
-    def telling_tokens(self, answers):
+    def distinguishing_tokens(self, answers):
         return tuple(len(text.split()[0]) for text in answers)
 
     def lengths(self, instruction, target="", *, num_samples):

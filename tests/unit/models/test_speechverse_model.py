@@ -10,8 +10,8 @@ import transformers
 from speechverse.encoders import EncoderOutput
 from speechverse.errors import AudioTooLongError, RecipeError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
-from speechverse.models.lora import LoraConfig
 from speechverse.models.llm import embed_tokens
+from speechverse.models.lora import LoraConfig
 
 LLMS = ["t5", "bart", "pegasus", "mbart", "llama", "llama-base", "qwen2", "gemma"]
 every_llm = pytest.mark.parametrize("llm", LLMS)
@@ -280,7 +280,7 @@ def test_each_label_has_a_token_that_tells_it(llm, make_model) -> None:
     ids = {text: processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("one sad", "one happy")}
     shared = set(ids["one sad"]) & set(ids["one happy"])
     assert ids["one sad"][0] in shared, "labels that begin alike"
-    sad, happy, empty = processor.telling_tokens(["one sad", "one happy", ""])
+    sad, happy, empty = processor.distinguishing_tokens(["one sad", "one happy", ""])
     assert sad in set(ids["one sad"]) - shared and happy in set(ids["one happy"]) - shared
     assert empty == processor.end_token_id
-    assert processor.telling_tokens(["sad", "sad"]) == (processor.telling_tokens(["sad"])[0],) * 2
+    assert processor.distinguishing_tokens(["sad", "sad"]) == (processor.distinguishing_tokens(["sad"])[0],) * 2

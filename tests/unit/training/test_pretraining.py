@@ -131,8 +131,13 @@ def test_parts_that_do_not_fit_are_named(change: str, message: str) -> None:
 
 
 def test_a_model_with_an_llm_is_not_taught_by_an_encoders_objectives() -> None:
-    with pytest.raises(RecipeError, match="'ctc' is none of a model with an LLM; use answer or spell"):
-        load_recipe("small", ["curriculum.align.objective=ctc"])
+    with pytest.raises(RecipeError, match="'best_rq' is none of a model with an LLM; use answer or ctc"):
+        load_recipe("small", ["curriculum.align.objective=best_rq"])
+
+
+def test_the_old_name_of_ctc_is_told() -> None:
+    with pytest.raises(RecipeError, match=r"curriculum\.align\.objective: 'spell' is now called 'ctc'"):
+        load_recipe("small", ["curriculum.align.objective=spell"])
 
 
 def test_both_objectives_teach_one_body() -> None:

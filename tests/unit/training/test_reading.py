@@ -59,7 +59,7 @@ def test_clips_without_a_transcript_are_counted_and_not_read(recipe, tmp_path, w
     assert "no transcript" in batch.skipped[0] and (batch.inputs["labels"] == IGNORED).all()
 
 
-@pytest.mark.parametrize("wrong", [{"train": ["lora", "mixer"]}, {"train": ["downsampler"]}, {"objective": "spell"}])
+@pytest.mark.parametrize("wrong", [{"train": ["lora", "mixer"]}, {"train": ["downsampler"]}, {"objective": "ctc"}])
 def test_who_reads_transcripts_can_train_nothing_that_hears(recipe, wrong):
     with pytest.raises(RecipeError, match="curriculum.read"):
         reading(recipe, **wrong)

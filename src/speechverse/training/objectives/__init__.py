@@ -9,12 +9,11 @@ from speechverse.data import Batch
 from speechverse.training.loss import ExampleLosses
 from speechverse.training.objectives.answer import answer_losses
 from speechverse.training.objectives.best_rq import LISTEN, masked_prediction_losses
-from speechverse.training.objectives.ctc import embedding_losses, head_losses
+from speechverse.training.objectives.ctc import ctc_losses
 
 OBJECTIVES: Mapping[str, Callable[[Any, Batch], ExampleLosses]] = {
     "answer": answer_losses,
-    "spell": embedding_losses,
-    "ctc": head_losses,
+    "ctc": ctc_losses,
     "best_rq": masked_prediction_losses,
 }
 """By the name that a stage's `objective` has in a recipe."""

@@ -1,4 +1,4 @@
-"""The stage that teaches audio positions to spell the transcript in the LLM's embeddings."""
+"""The stage that aligns audio positions with the transcript by the LLM's token embeddings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from speechverse.data import Batch, Choices
 from speechverse.encoders import EncoderOutput
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.errors import RecipeError
-from speechverse.models import SpeechVerseForConditionalGeneration, spelling
+from speechverse.models import SpeechVerseForConditionalGeneration, token_logits
 from speechverse.training import train
 from speechverse.training.loss import ExampleLosses
 from speechverse.training.objectives import ctc
-from speechverse.training.objectives.ctc import embedding_losses
+from speechverse.training.objectives.ctc import ctc_losses
 from speechverse.training.recipe import Recipe
 from speechverse.types import IGNORED
 
@@ -32,20 +32,20 @@ def model(foundation: Callable[[str], Path]) -> SpeechVerseForConditionalGenerat
     )
 
 
-def spelling_losses_of(model, labels, heard, choices) -> ExampleLosses:
+def losses_of(model, labels, heard, choices) -> ExampleLosses:
     inputs = {"input_ids": labels, "attention_mask": labels, "labels": labels, "encoder_output": heard}
     labelled = torch.arange(labels.shape[1])
-    return embedding_losses(model, Batch(inputs, (), torch.ones(len(choices)), tuple(choices), labelled))
+    return ctc_losses(model, Batch(inputs, (), torch.ones(len(choices)), tuple(choices), labelled))
 
 
-def spell_among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of tokens crowd the micro LLM's few dimensions; every place there is near to one."""
-    monkeypatch.setattr(spelling, "_NO_TOKEN", 0.9)
-    monkeypatch.setattr(spelling, "_sharpness", lambda num_tokens: 30.0)
+    monkeypatch.setattr(token_logits, "_BLANK_COSINE", 0.9)
+    monkeypatch.setattr(token_logits, "_sharpness", lambda num_tokens: 30.0)
 
 
-def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pytest.MonkeyPatch) -> None:
-    spell_among_crowded_tokens(monkeypatch)
+def test_positions_learn_the_transcript_and_the_llm_is_not_run(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    among_crowded_tokens(monkeypatch)
     monkeypatch.setattr(model.llm, "forward", lambda *_, **__: pytest.fail("the LLM was run"))
     width, layers = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers
     end = model.config.end_id
@@ -55,23 +55,23 @@ def test_positions_learn_to_spell_and_the_llm_is_not_run(model, monkeypatch: pyt
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=3e-3)
     for _ in range(400):
-        losses = spelling_losses_of(model, targets, heard, [None, None])
+        losses = losses_of(model, targets, heard, [None, None])
         losses.nll.sum().backward()
         optimizer.step()
         optimizer.zero_grad()
     assert losses.nll.max() < 0.5
     assert losses.num_tokens.tolist() == [5, 3]
     every = torch.arange(model.config.audio_token_id)
-    output = model(targets, targets, encoder_output=heard, spelling=every)
+    output = model(targets, targets, encoder_output=heard, ctc_tokens=every)
     assert output.lengths.tolist() == [18, 15]
     assert greedy_ids(output.logits, output.lengths, model.config.pad_id) == [[9, 31, 31, 57], [88, 12]]
 
 
 @pytest.mark.parametrize("num_tokens", [300, 2200, 32_000, 256_000])
-def test_a_position_near_to_no_token_spells_none_and_one_at_a_token_that_one(num_tokens: int) -> None:
+def test_a_position_near_to_no_token_is_blank_and_one_at_a_token_is_that_one(num_tokens: int) -> None:
     cosines = torch.zeros(2, num_tokens)
-    cosines[:, 0], cosines[1, 7] = spelling._NO_TOKEN, 1.0
-    chances = (spelling._sharpness(num_tokens) * cosines).softmax(dim=-1)
+    cosines[:, 0], cosines[1, 7] = token_logits._BLANK_COSINE, 1.0
+    chances = (token_logits._sharpness(num_tokens) * cosines).softmax(dim=-1)
     assert chances[0, 0] > 0.75
     assert chances[1, 7] > 0.75
 
@@ -80,11 +80,11 @@ def test_of_a_large_vocabulary_a_step_sees_its_own_tokens_and_some_others(model,
     monkeypatch.setattr(ctc, "_MOST_CANDIDATES", 50)
     seen = []
     original = model.forward
-    monkeypatch.setattr(model, "forward", lambda *a, **k: seen.append(k["spelling"].tolist()) or original(*a, **k))
+    monkeypatch.setattr(model, "forward", lambda *a, **k: seen.append(k["ctc_tokens"].tolist()) or original(*a, **k))
     width, layers, end = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers, model.config.end_id
     heard = EncoderOutput(torch.randn(layers, 1, 20, width), torch.tensor([20]))
     for labels in ([9, 31, end], [9, 31, end], [9, 32, end]):
-        assert spelling_losses_of(model, torch.tensor([labels]), heard, [None]).nll > 0
+        assert losses_of(model, torch.tensor([labels]), heard, [None]).nll > 0
     assert all({9, model.config.pad_id} <= set(tokens) and 45 <= len(tokens) <= 50 for tokens in seen)
     assert seen[0] == seen[1] != seen[2]  # a resumed run meets the same ones
 
@@ -93,19 +93,19 @@ def test_nothing_is_learnt_of_a_clip_that_could_not_be_used(model) -> None:
     labels = torch.tensor([[9, 31, model.config.end_id], [IGNORED] * 3])
     width, layers = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers
     heard = EncoderOutput(torch.randn(layers, 2, 20, width), torch.tensor([20, 20]))
-    losses = spelling_losses_of(model, labels, heard, [None, None])
+    losses = losses_of(model, labels, heard, [None, None])
     assert losses.nll[0] > 0 and losses.nll[1] == 0 and losses.num_tokens.tolist() == [3, 0]
 
 
-def test_a_curriculum_may_begin_with_spelling(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_a_curriculum_may_begin_with_ctc(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     values = recipe().model_dump()["curriculum"]
-    values[0]["objective"] = "spell"
+    values[0]["objective"] = "ctc"
     summary = train(recipe(curriculum=values), tmp_path)
     assert [stage["steps"] for stage in summary["stages"]] == [4, 4, 6]
 
 
-def test_positions_learn_to_lean_to_a_label_and_still_spell(model, monkeypatch: pytest.MonkeyPatch) -> None:
-    spell_among_crowded_tokens(monkeypatch)
+def test_positions_learn_labels_beside_transcripts(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    among_crowded_tokens(monkeypatch)
     width, layers, end = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers, model.config.end_id
     labels = torch.tensor([[9, 31, end], [88, end, IGNORED], [40, end, IGNORED]])
     choices = [None, Choices((88, 40, 41), 0), Choices((88, 40, 41), 1)]
@@ -113,26 +113,26 @@ def test_positions_learn_to_lean_to_a_label_and_still_spell(model, monkeypatch: 
     model.set_trainable(["mixer", "downsampler"])
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
     for _ in range(300):
-        losses = spelling_losses_of(model, labels, heard, choices)
+        losses = losses_of(model, labels, heard, choices)
         losses.nll.sum().backward()
         optimizer.step()
         optimizer.zero_grad()
     assert losses.nll.max() < 0.5
     alone = EncoderOutput(heard.hidden_states[:, 2:, :14], torch.tensor([14]))
-    unpadded = spelling_losses_of(model, labels[2:, :2], alone, choices[2:])
-    padded = spelling_losses_of(model, labels, heard, choices)
+    unpadded = losses_of(model, labels[2:, :2], alone, choices[2:])
+    padded = losses_of(model, labels, heard, choices)
     torch.testing.assert_close(unpadded.nll, padded.nll[2:])
 
 
-def test_spelling_is_before_the_llm(recipe: Callable[..., Recipe]) -> None:
+def test_ctc_is_before_the_llm(recipe: Callable[..., Recipe]) -> None:
     values = recipe().model_dump()["curriculum"]
-    values[0] |= {"objective": "spell", "train": ["downsampler", "lora"]}
+    values[0] |= {"objective": "ctc", "train": ["downsampler", "lora"]}
     with pytest.raises(RecipeError, match=r"curriculum\.align\.train: 'lora' learns nothing"):
         recipe(curriculum=values)
 
 
-def test_only_what_is_said_and_how_can_be_spelled(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_ctc_takes_what_is_said_and_how_alone(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     values = recipe().model_dump()["curriculum"]
-    values[0] |= {"objective": "spell", "mixture": "all"}
+    values[0] |= {"objective": "ctc", "mixture": "all"}
     with pytest.raises(RecipeError, match=r"curriculum\.align\.objective: .* not 'ic' \(group slu\)"):
         train(recipe(curriculum=values), tmp_path)
