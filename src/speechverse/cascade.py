@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from speechverse.audio import AudioSource, load
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import UserError
 from speechverse.pipeline import checked_choices
+from speechverse.protocols import Model, Processor
 from speechverse.tasks import OneOf
 from speechverse.types import Answer
 
@@ -31,8 +32,8 @@ class WhisperReader:
     """
 
     def __init__(self, loaded: SpeechVerse, whisper: WhisperRecogniser) -> None:
-        self.model: Any = loaded.model
-        self.processor: Any = loaded.processor
+        self.model: Model = loaded.model
+        self.processor: Processor = loaded.processor
         self.whisper = whisper
         self._last: tuple[bytes, str] | None = None
 

@@ -52,8 +52,8 @@ def worded(error: Any, kind: type[BaseModel], values: Any) -> str:
     if error["type"] == "missing":
         return f"{where}: is missing"
     message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "literal_error" and (near := _nearest(str(error["input"]), error["ctx"]["expected"])):
-        message += f" (did you mean '{near}'?)"
+    if error["type"] == "literal_error" and (meant := _nearest(str(error["input"]), error["ctx"]["expected"])):
+        message += f" (did you mean '{meant}'?)"
     given = "" if isinstance(error["input"], (dict, list)) else f", got {error['input']!r}"
     hint = f" ({UNQUOTED})" if isinstance(error["input"], bool) and error["type"] == "string_type" else ""
     return f"{where}: {message[:1].lower()}{message[1:]}{given}{hint}"

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args, overload
+from typing import Literal, get_args, overload
 
 import torch
 
 from speechverse.audio import AudioSource, Waveform, is_silent, load
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import AudioTooLongError, UserError
-from speechverse.models import Lengths, SpeechVerseForConditionalGeneration
+from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.protocols import Lengths, Model, Processor
 from speechverse.tasks import OneOf
 from speechverse.types import Answer, AudioRef
 
@@ -32,7 +33,7 @@ class SpeechVerse:
         processor: Its processor.
     """
 
-    def __init__(self, model: Any, processor: Any | None = None) -> None:
+    def __init__(self, model: Model, processor: Processor | None = None) -> None:
         """Wraps a model that is loaded already; its processor is made from it if none is given."""
         self.model = model.eval()
         self.processor = processor if processor is not None else model.processor()

@@ -16,14 +16,14 @@ from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
 from speechverse.decoding.lengths import Ending, LengthLimit, Limit, end_tokens, ending
 from speechverse.decoding.questions import DEFAULTS, DecodingOptions, Question, default_limit, inputs_of, pack
 from speechverse.decoding.scoring import rank_choices
-from speechverse.models import Lengths
+from speechverse.protocols import Lengths, Model, Processor
 from speechverse.tasks import OneOf, SlotList, get_task
 from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
 
 
 def answer(
-    model: Any,
-    processor: Any,
+    model: Model,
+    processor: Processor,
     examples: Sequence[Example],
     options: DecodingOptions = DEFAULTS,
     *,
@@ -49,7 +49,7 @@ def answer(
     return answer_questions(model, processor, questions, options, progress)
 
 
-def _question(processor: Any, example: Example, cache: Any, transcripts: Mapping[str, str] | None) -> Question:
+def _question(processor: Processor, example: Example, cache: Any, transcripts: Mapping[str, str] | None) -> Question:
     utterance = example.utterance
     num_samples = round(utterance.duration * SAMPLING_RATE)
     transcript = None if transcripts is None else transcripts[utterance.id]
@@ -70,8 +70,8 @@ def _load(utterance: Utterance) -> Any:
 
 
 def answer_questions(
-    model: Any,
-    processor: Any,
+    model: Model,
+    processor: Processor,
     questions: Sequence[Question],
     options: DecodingOptions = DEFAULTS,
     progress: Callable[[int], None] | None = None,
@@ -95,7 +95,7 @@ def answer_questions(
 
 
 @contextmanager
-def _answering(model: Any) -> Iterator[None]:
+def _answering(model: Model) -> Iterator[None]:
     """Evaluation mode without gradients; training goes on as before afterwards."""
     was_training = model.training
     model.eval()
@@ -106,15 +106,15 @@ def _answering(model: Any) -> Iterator[None]:
         model.train(was_training)
 
 
-def _automaton(processor: Any, constraint: OneOf | SlotList) -> TokenAutomaton:
+def _automaton(processor: Processor, constraint: OneOf | SlotList) -> TokenAutomaton:
     if isinstance(constraint, OneOf):
         return LabelTrie.of(constraint.choices, processor)
     return SlotListAutomaton(constraint.labels, processor)
 
 
 def _generate(
-    model: Any,
-    processor: Any,
+    model: Model,
+    processor: Processor,
     questions: Sequence[Question],
     options: DecodingOptions,
     automaton_of: Callable[[OneOf | SlotList], TokenAutomaton],
@@ -150,7 +150,7 @@ def _generate(
 
 
 def _limits(
-    processor: Any,
+    processor: Processor,
     questions: Sequence[Question],
     options: DecodingOptions,
     automata: Sequence[TokenAutomaton],
@@ -170,13 +170,13 @@ def _limits(
     return limits
 
 
-def _overflows(processor: Any, prompts: Sequence[int], limits: Sequence[Limit]) -> bool:
+def _overflows(processor: Processor, prompts: Sequence[int], limits: Sequence[Limit]) -> bool:
     """Whether a row that has ended would be carried beyond the LLM's positions while others of its batch go on."""
     room = processor.room(max(prompts))
     return room is not None and max(limit.tokens for limit in limits) > room
 
 
-def _worded(processor: Any, endings: Sequence[Ending], automata: Sequence[TokenAutomaton]) -> list[Answer]:
+def _worded(processor: Processor, endings: Sequence[Ending], automata: Sequence[TokenAutomaton]) -> list[Answer]:
     texts = processor.decode([end.tokens for end in endings])
     for index, automaton in enumerate(automata):
         if isinstance(automaton, LabelTrie):

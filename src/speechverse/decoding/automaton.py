@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from speechverse.errors import UserError
+from speechverse.protocols import Processor
 
 ROOT = 0
 MAX_SLOTS = 12
@@ -42,7 +43,7 @@ class LabelTrie:
                 raise UserError(f"the tokenizer spells '{twin}' and '{label}' with the same tokens; rename one of them")
 
     @classmethod
-    def of(cls, labels: Iterable[str], processor: Any) -> LabelTrie:
+    def of(cls, labels: Iterable[str], processor: Processor) -> LabelTrie:
         """The trie of some labels, each in the tokenizer's own pieces."""
         return cls({label: processor.encode_target(label) for label in labels})
 
@@ -95,7 +96,7 @@ class SlotListAutomaton:
 
     start = SlotState("first", ROOT, 0)
 
-    def __init__(self, labels: Sequence[str], processor: Any) -> None:
+    def __init__(self, labels: Sequence[str], processor: Processor) -> None:
         none = processor.encode_target("none")
         self.end = none[-1]
         spelt = {label: self._spell(label, processor) for label in labels}
@@ -113,7 +114,7 @@ class SlotListAutomaton:
         return torch.tensor([token for token, kind in self.kinds.items() if kind in kinds], dtype=torch.long)
 
     @staticmethod
-    def _spell(label: str, processor: Any) -> tuple[list[int], list[int]]:
+    def _spell(label: str, processor: Processor) -> tuple[list[int], list[int]]:
         """Pieces of `label =`, opening a list and following a slot."""
         head = processor.encode_target(f"{label} =")[:-1]
         slot, both = (

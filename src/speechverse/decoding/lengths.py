@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import StoppingCriteria
 
 from speechverse.decoding.constraint import is_loop
+from speechverse.protocols import Model, Processor
 from speechverse.types import Ended
 
 
@@ -46,7 +47,7 @@ class LengthLimit(StoppingCriteria):
         return reached.repeat_interleave(len(input_ids) // len(reached)).to(input_ids.device)
 
 
-def end_tokens(model: Any, processor: Any) -> set[int]:
+def end_tokens(model: Model, processor: Processor) -> set[int]:
     """Every token that ends an answer."""
     ends = model.llm.generation_config.eos_token_id
     return {processor.end_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from torch import Tensor
 
 from speechverse.batching import padded_batches
 from speechverse.errors import UserError
+from speechverse.protocols import ModelBatch, Processor
 from speechverse.tasks import OneOf, SlotList
 
 ChoiceMode = Literal["constrain", "score", "free"]
@@ -90,11 +91,11 @@ class Question:
         return isinstance(self.constraint, OneOf)
 
 
-def inputs_of(processor: Any, questions: Sequence[Question]) -> Any:
+def inputs_of(processor: Processor, questions: Sequence[Question]) -> ModelBatch:
     """The processor's batch for some questions, all given the same way."""
     instructions = [question.instruction for question in questions]
     if questions[0].transcript is not None:
-        transcripts = [question.transcript for question in questions]
+        transcripts = [question.transcript or "" for question in questions]
         return processor(instructions, transcripts=transcripts, generation=True)
     if questions[0].features is not None:
         features = [question.features() for question in questions if question.features]

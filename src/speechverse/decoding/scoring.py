@@ -9,14 +9,14 @@ import copy
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from speechverse.decoding.questions import DecodingOptions, Question, inputs_of
-from speechverse.models import Lengths
+from speechverse.protocols import Lengths, Model, ModelBatch, Processor
 from speechverse.types import SAMPLING_RATE, Answer
 
 EMPTY_SECONDS = 1.0
@@ -31,7 +31,9 @@ class Candidate(NamedTuple):
     tokens: list[int]
 
 
-def rank_choices(model: Any, processor: Any, questions: Sequence[Question], options: DecodingOptions) -> list[Answer]:
+def rank_choices(
+    model: Model, processor: Processor, questions: Sequence[Question], options: DecodingOptions
+) -> list[Answer]:
     """Answers each question with its best choice; `choice_scores` are what was compared (see `DecodingOptions`)."""
     scores = log_probs(model, processor, questions, options)
     if options.choice_scoring == "length":
@@ -45,12 +47,12 @@ def rank_choices(model: Any, processor: Any, questions: Sequence[Question], opti
     return [Answer(text=max(row, key=row.__getitem__), choice_scores=row) for row in scores]
 
 
-def _length(processor: Any, choice: str) -> int:
+def _length(processor: Processor, choice: str) -> int:
     return len(processor.encode_target(choice))
 
 
 def _priors(
-    model: Any, processor: Any, questions: Sequence[Question], options: DecodingOptions
+    model: Model, processor: Processor, questions: Sequence[Question], options: DecodingOptions
 ) -> list[dict[str, float]]:
     """The choices' log-probabilities where nothing is heard, once for each way of asking."""
     asked = {(question.instruction, question.constraint): _unheard(question) for question in questions}
@@ -66,7 +68,7 @@ def _unheard(question: Question) -> Question:
 
 
 def log_probs(
-    model: Any, processor: Any, questions: Sequence[Question], options: DecodingOptions
+    model: Model, processor: Processor, questions: Sequence[Question], options: DecodingOptions
 ) -> list[dict[str, float]]:
     """Log-probability of each choice of each question, end token included, in nats.
 
@@ -103,7 +105,7 @@ def log_probs(
 Scorer = Callable[[Sequence[Candidate]], Tensor]
 
 
-def _read_by_encoder(model: Any, batch: Any) -> Scorer:
+def _read_by_encoder(model: Model, batch: ModelBatch) -> Scorer:
     """Reads prompts with the LLM's encoder; its decoder then sees the same memory for every choice."""
     llm, mask_BP = model.llm, batch["attention_mask"]
     memory_BPE = llm.get_encoder()(inputs_embeds=_embedded(model, batch), attention_mask=mask_BP)[0]
@@ -122,7 +124,7 @@ def _read_by_encoder(model: Any, batch: Any) -> Scorer:
     return score
 
 
-def _read_by_decoder(model: Any, batch: Any) -> Scorer:
+def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
     """Reads prompts (padded on the left) into the key-value cache; every choice goes on from there."""
     llm, mask_BP = model.llm, batch["attention_mask"]
     positions_BP = (mask_BP.cumsum(dim=1) - 1).clamp(min=0)
@@ -149,7 +151,7 @@ def _read_by_decoder(model: Any, batch: Any) -> Scorer:
     return score
 
 
-def _embedded(model: Any, batch: Any) -> Tensor:
+def _embedded(model: Model, batch: ModelBatch) -> Tensor:
     """[audio ; prompt] as the LLM takes it, shape (B, P, E)."""
     return model.embed_prompt(batch["input_ids"], batch.get("audio_inputs"), batch.get("encoder_output"))
 

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from speechverse import audio
 from speechverse.data import FeatureCache
@@ -14,7 +13,7 @@ from speechverse.data.cache import entry_key
 from speechverse.errors import AudioError, AudioTooLongError
 from speechverse.evaluation.results import TaskReport
 from speechverse.metrics import get_metric
-from speechverse.models import Lengths, PlainText
+from speechverse.protocols import Lengths, Model, Processor, Text
 from speechverse.tasks import OneOf, Task, get_task
 from speechverse.types import SAMPLING_RATE, Example, Utterance
 
@@ -28,7 +27,7 @@ Watch = Callable[[int, int, str], None]
 time: each part (a system answering a task) counts from nothing again, and no time is foretold for the parts to come."""
 
 
-def hear(model: Any, processor: Any, examples: Iterable[Example], folder: Path, watch: Watch) -> FeatureCache:
+def hear(model: Model, processor: Processor, examples: Iterable[Example], folder: Path, watch: Watch) -> FeatureCache:
     """Encoder outputs of every clip that can be heard as far as is known before it is, in the encoder's own precision.
 
     How many may be unreadable is judged afterwards.
@@ -51,7 +50,7 @@ def hear(model: Any, processor: Any, examples: Iterable[Example], folder: Path, 
 class ExampleCheck:
     """Says why an example cannot be asked; each clip is tried once, before any system hears it."""
 
-    def __init__(self, processor: Any, cache: FeatureCache | None) -> None:
+    def __init__(self, processor: Processor, cache: FeatureCache | None) -> None:
         self.processor = processor
         self.cache = cache
         self.clips: dict[str, str | None] = {}
@@ -95,7 +94,7 @@ class ExampleCheck:
         return None
 
 
-def unspelt_note(text: PlainText, task: str, examples: Sequence[Example]) -> str | None:
+def unspelt_note(text: Text, task: str, examples: Sequence[Example]) -> str | None:
     """That true answers hold what the LLM has no pieces for, so that no answer of its can equal them."""
     unspelt = {example.id: signs for example in examples if (signs := text.unspelt(example.target))}
     if not unspelt:

@@ -23,6 +23,7 @@ from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError
 from speechverse.evaluation.systems import System, WithoutWords
 from speechverse.files import full_disk_told
+from speechverse.protocols import Model
 from speechverse.tasks import get_task
 from speechverse.types import Answer, Example, Seconds
 
@@ -116,7 +117,7 @@ class AnswerKeys:
     common: str
 
     @classmethod
-    def of(cls, model: Any, about_model: Mapping[str, Any], decoding: DecodingOptions) -> AnswerKeys:
+    def of(cls, model: Model, about_model: Mapping[str, Any], decoding: DecodingOptions) -> AnswerKeys:
         """Keys of one model's answers.
 
         Args:
@@ -184,7 +185,7 @@ def answer_kept(
     return [journal.kept[name].answer for name in names], sum(found)
 
 
-def at_once(model: Any, decoding: DecodingOptions) -> int:
+def at_once(model: Model, decoding: DecodingOptions) -> int:
     """After how many examples answers are kept: as many as go through the model together."""
     return min(decoding.max_batch, _AT_ONCE_ON_CPU) if model.device.type == "cpu" else decoding.max_batch
 
@@ -205,7 +206,7 @@ def _line(key: str, kept: Kept) -> str:
     return json.dumps({"key": key, "seconds": round(kept.seconds, 4), "answer": answer}) + "\n"
 
 
-def _weights(model: Any) -> str:
+def _weights(model: Model) -> str:
     digest = hashlib.sha256(repr(model.config.to_dict()).encode())
     for name, weight in sorted(model.state_dict().items()):
         digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())

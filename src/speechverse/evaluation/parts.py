@@ -13,6 +13,7 @@ from torch import Tensor
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
+from speechverse.protocols import Model, Processor
 from speechverse.types import Answer, AudioRef, Ended, Example, Utterance
 
 Progress = Callable[[int], None]
@@ -69,8 +70,8 @@ class Parts:
         endings: Why each of the model's own transcripts ended, by utterance.
     """
 
-    model: Any
-    processor: Any
+    model: Model
+    processor: Processor
     options: DecodingOptions
     cache: Any = None
     training_examples: Callable[[str], Sequence[Example]] = lambda task: ()

@@ -10,6 +10,7 @@ from speechverse.encoders.ctc import CtcRecogniser, load_ctc
 from speechverse.encoders.whisper_text import KNOWN_WHISPER, WhisperRecogniser, load_whisper
 from speechverse.errors import CheckpointError, UserError
 from speechverse.hub import fingerprint, local_folder, resolve
+from speechverse.protocols import Model
 
 if TYPE_CHECKING:  # a checkpoint is described without the extra that reads corpora
     from speechverse.data import Corpus
@@ -20,7 +21,7 @@ LAYER_WEIGHTS = {"layer_weights": "for each position", "clip_layer_weights": "fo
 """Weights of encoder layers, as `describe` names them → what they are mixed for."""
 
 
-def describe(model: Any, name: str | Path) -> dict[str, Any]:
+def describe(model: Model, name: str | Path) -> dict[str, Any]:
     """Everything that results say of the model they belong to.
 
     Args:
@@ -56,7 +57,7 @@ def training_log(name: str | Path) -> Path | None:
     return next((place / METRICS for place in (folder, folder.parent) if (place / METRICS).is_file()), None)
 
 
-def find_recogniser(model: Any) -> tuple[CtcRecogniser | None, str]:
+def find_recogniser(model: Model) -> tuple[CtcRecogniser | None, str]:
     """Loads the CTC recogniser that stands on a loaded model's encoder, at its revision and on its device.
 
     Returns:
@@ -69,7 +70,7 @@ def find_recogniser(model: Any) -> tuple[CtcRecogniser | None, str]:
         return None, str(error)
 
 
-def find_whisper(model: Any) -> tuple[WhisperRecogniser | None, str]:
+def find_whisper(model: Model) -> tuple[WhisperRecogniser | None, str]:
     """Loads the Whisper that a model's encoder is a part of, or else the known part, onto the model's device.
 
     Returns:

@@ -47,6 +47,7 @@ from speechverse.evaluation.results import (
 )
 from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
 from speechverse.metrics import UNPARSED, bootstrap, get_metric
+from speechverse.protocols import Model, Processor
 from speechverse.tasks import OneOf, Task, get_task, task_names
 from speechverse.types import Answer, Ended, Example
 
@@ -102,8 +103,8 @@ class EvaluationSettings:
 
 
 def evaluate(
-    model: Any,
-    processor: Any,
+    model: Model,
+    processor: Processor,
     corpus: Corpus,
     settings: EvaluationSettings,
     *,

@@ -6,7 +6,7 @@ from transformers.models.auto import AutoModel
 from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
 from speechverse.models.modeling_speechverse import SpeechVerseForConditionalGeneration
 from speechverse.models.plain_text import PlainText
-from speechverse.models.processing_speechverse import Lengths, SpeechVerseBatch, SpeechVerseProcessor
+from speechverse.models.processing_speechverse import SpeechVerseBatch, SpeechVerseProcessor
 
 AutoConfig.register(SpeechVerseConfig.model_type, SpeechVerseConfig)
 AutoModel.register(SpeechVerseConfig, SpeechVerseForConditionalGeneration)
@@ -14,7 +14,6 @@ AutoModelForSpeechSeq2Seq.register(SpeechVerseConfig, SpeechVerseForConditionalG
 AutoProcessor.register(SpeechVerseConfig, SpeechVerseProcessor)
 
 __all__ = [
-    "Lengths",
     "ModelConfig",
     "PlainText",
     "SpeechVerseBatch",

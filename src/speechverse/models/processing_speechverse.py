@@ -22,6 +22,7 @@ from speechverse.hub import local_folder, resolve
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import check_vocabulary, load_tokenizer
 from speechverse.models.plain_text import PlainText
+from speechverse.protocols import Lengths
 from speechverse.types import IGNORED, SAMPLING_RATE
 
 _MAX_REMEMBERED = 50_000
@@ -32,13 +33,6 @@ class Row(NamedTuple):
 
     prompt: list[int]
     target: list[int]
-
-
-class Lengths(NamedTuple):
-    """LLM positions of an example: its prompt with the audio (or transcript), and its answer with the end token."""
-
-    prompt: int
-    answer: int
 
 
 class SpeechVerseBatch(dict[str, Any]):

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from speechverse.errors import CheckpointError, UserError
 from speechverse.files import recover, whole_folder, write_text
+from speechverse.training.build import Trained
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import (
     ENVIRONMENT_FILE,
@@ -130,29 +131,29 @@ class RunFolder:
             raise CheckpointError(f"'{self.path / 'last'}' is of another version of speechverse; use --overwrite")
         return state
 
-    def save_last(self, model: Any, info: dict[str, Any], optimizer: Any) -> None:
+    def save_last(self, model: Trained, info: dict[str, Any], optimizer: Any) -> None:
         """Replaces the newest checkpoint; `optimizer` is None between stages."""
         objects = {"optimizer": optimizer} if optimizer is not None else {}
         with whole_folder(self.path / "last") as scratch:
             self._write_model(model, scratch)
             write_state(scratch, info={"format": _STATE_FORMAT, **info}, objects=objects)
 
-    def save_best(self, model: Any) -> None:
+    def save_best(self, model: Trained) -> None:
         """Replaces the best checkpoint."""
         with whole_folder(self.path / "best") as scratch:
             self._write_model(model, scratch)
 
-    def load_weights(self, model: Any, which: Literal["last", "best"]) -> None:
+    def load_weights(self, model: Trained, which: Literal["last", "best"]) -> None:
         """Puts a checkpoint's weights into a model of the same making."""
         recover(self.path / which)
         model.load_trained(self.path / which)
 
-    def _write_model(self, model: Any, folder: Path) -> None:
+    def _write_model(self, model: Trained, folder: Path) -> None:
         model.save_pretrained(folder)
         for name in (RECIPE_FILE, ENVIRONMENT_FILE):
             shutil.copy(self.path / name, folder / name)
 
-    def finish(self, model: Any, summary: dict[str, Any]) -> None:
+    def finish(self, model: Trained, summary: dict[str, Any]) -> None:
         """Puts the finished model into the run's folder, its configuration and then the summary last."""
         with whole_folder(self.path / ".model") as scratch:
             model.save_pretrained(scratch)

@@ -33,7 +33,7 @@ class Inputs(Protocol):
     def collator(self, stage: StageSection) -> Collate:
         """Makes batches of examples."""
 
-    def answers(self, model: Any, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
+    def answers(self, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
         """What the model says to examples."""
 
 
@@ -43,11 +43,13 @@ class AskedInputs:
 
     Attributes:
         recipe: How answers are decoded.
-        processor: The model's.
+        model: The model.
+        processor: Its processor.
         cache: Encoder outputs, where they are kept.
     """
 
     recipe: Recipe
+    model: SpeechVerseForConditionalGeneration
     processor: SpeechVerseProcessor
     cache: FeatureCache | None = None
 
@@ -59,13 +61,13 @@ class AskedInputs:
         """See `Collator`."""
         return Collator(self.processor, self.cache, stage.reads)
 
-    def answers(self, model: Any, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
+    def answers(self, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
         """Decoded as the recipe says."""
         options = DecodingOptions(**self.recipe.decoding.model_dump())
         texts = None
         if stage.reads == "transcript":
             texts = {example.utterance.id: example.utterance.text or "" for example in examples}
-        return answer(model, self.processor, examples, options, cache=self.cache, transcripts=texts)
+        return answer(self.model, self.processor, examples, options, cache=self.cache, transcripts=texts)
 
 
 @dataclass
@@ -87,7 +89,7 @@ class HeardInputs:
     def _pieces(self, stage: StageSection) -> Any:
         return self.model.tokenizer if stage.objective == "ctc" else None
 
-    def answers(self, model: Any, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
+    def answers(self, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
         """Transcripts, greedily; none without a CTC head."""
         if stage.objective != "ctc":
             return []
@@ -113,4 +115,4 @@ def inputs_of(model: Trained, recipe: Recipe, sources: Sources, engine: Engine, 
     plain_attention_where_faster(model.llm, engine.device, engine.precision)
     processor = model.processor()
     check_texts(recipe, sources, processor, engine.main)
-    return AskedInputs(recipe, processor, open_cache(sources, model.encoder, folder, engine))
+    return AskedInputs(recipe, model, processor, open_cache(sources, model.encoder, folder, engine))

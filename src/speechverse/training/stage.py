@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
 from speechverse.data import Batch, LoadedStep
@@ -55,7 +55,7 @@ class StageRun:
     """A stage in progress: everything that a step touches."""
 
     def __init__(
-        self, stage: StageSection, recipe: Recipe, engine: Engine, model: Any, trained: Sequence[Parameter]
+        self, stage: StageSection, recipe: Recipe, engine: Engine, model: nn.Module, trained: Sequence[Parameter]
     ) -> None:
         """Gives the stage a fresh optimiser; see `restore` for a stage that goes on.
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch import nn
 
 from speechverse.batching import padded_batches
 from speechverse.data.mixture import examples_digest
@@ -60,19 +61,19 @@ class Validator:
                 "cannot be compared any more; resume with the same data or begin a new run"
             )
 
-    def measure(self, model: Any, engine: Engine) -> dict[str, float]:
+    def measure(self, model: nn.Module, engine: Engine) -> dict[str, float]:
         """Losses and metrics as `validation/loss[/<task>]` and `validation/<metric>/<task>`, alike on every process."""
         model.eval()
         with torch.no_grad(), engine.autocast():
             parts = engine.gather([self._losses(model, engine)])
             unheard = frozenset[int]().union(*(skipped for _, skipped in parts))
-            answers = engine.gather(self._answers(model, engine, unheard))
+            answers = engine.gather(self._answers(engine, unheard))
         model.train()
         sums = merge_sums(part for part, _ in parts)
         numbers = loss_numbers(sums) | _scores(answers) | ({"unreadable": len(unheard)} if unheard else {})
         return {f"validation/{name}": value for name, value in numbers.items()}
 
-    def _losses(self, model: Any, engine: Engine) -> tuple[dict[str, list[float]], list[int]]:
+    def _losses(self, model: nn.Module, engine: Engine) -> tuple[dict[str, list[float]], list[int]]:
         """This process' sums by task, and the places of examples whose clip could not be heard."""
         budget = self.recipe.data.batch
         length, collate = self.inputs.length(self.stage), self.inputs.collator(self.stage)
@@ -88,14 +89,14 @@ class Validator:
             skipped += [batch[row] for row in collated.skipped]
         return sums.read(), skipped
 
-    def _answers(self, model: Any, engine: Engine, unheard: Collection[int]) -> list[Answered]:
+    def _answers(self, engine: Engine, unheard: Collection[int]) -> list[Answered]:
         by_task: dict[str, list[int]] = defaultdict(list)
         for place, (example, _) in enumerate(self.examples):
             by_task[example.task].append(place)
         decoded = self.recipe.data.validation.decoded if self.stage.objective != "best_rq" else 0
         chosen = [self.examples[p][0] for places in by_task.values() for p in places[:decoded] if p not in unheard]
         own = _own(chosen, engine)
-        answers = self.inputs.answers(model, own, self.stage) if own else []
+        answers = self.inputs.answers(own, self.stage) if own else []
         return list(zip(own, answers, strict=True))
 
 

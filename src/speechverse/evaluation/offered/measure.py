@@ -24,6 +24,7 @@ from speechverse.evaluation.results import save_results
 from speechverse.evaluation.systems import SYSTEMS, Parts, check_systems, make_systems
 from speechverse.metrics import Metric, bootstrap
 from speechverse.metrics.classes import mean
+from speechverse.protocols import Model, Processor
 
 _OFFERABLE = tuple(name for name in SYSTEMS if name not in ("log-mel", "majority"))
 
@@ -98,8 +99,8 @@ class OfferedResults:
 
 
 def measure_offered(
-    model: Any,
-    processor: Any,
+    model: Model,
+    processor: Processor,
     corpus: Corpus,
     settings: OfferSettings,
     *,

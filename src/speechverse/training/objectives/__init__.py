@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+
+from torch import nn
 
 from speechverse.data import Batch
 from speechverse.training.loss import ExampleLosses
@@ -11,7 +12,7 @@ from speechverse.training.objectives.answer import answer_losses
 from speechverse.training.objectives.best_rq import LISTEN, masked_prediction_losses
 from speechverse.training.objectives.ctc import ctc_losses
 
-OBJECTIVES: Mapping[str, Callable[[Any, Batch], ExampleLosses]] = {
+OBJECTIVES: Mapping[str, Callable[[nn.Module, Batch], ExampleLosses]] = {
     "answer": answer_losses,
     "ctc": ctc_losses,
     "best_rq": masked_prediction_losses,
@@ -19,7 +20,7 @@ OBJECTIVES: Mapping[str, Callable[[Any, Batch], ExampleLosses]] = {
 """By the name that a stage's `objective` has in a recipe."""
 
 
-def example_losses(model: Any, batch: Batch, objective: str = "answer") -> ExampleLosses:
+def example_losses(model: nn.Module, batch: Batch, objective: str = "answer") -> ExampleLosses:
     """Runs the model, wrapped or not, on one micro-batch with labels that is on its device."""
     return OBJECTIVES[objective](model, batch)
 

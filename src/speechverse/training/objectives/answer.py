@@ -5,8 +5,7 @@ Shapes: B examples, S label positions, V vocabulary.
 
 from __future__ import annotations
 
-from typing import Any
-
+from torch import nn
 from torch.nn import functional as F
 
 from speechverse.data import Batch
@@ -14,7 +13,7 @@ from speechverse.training.loss import ExampleLosses, num_target_tokens
 from speechverse.types import IGNORED
 
 
-def answer_losses(model: Any, batch: Batch) -> ExampleLosses:
+def answer_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
     """Runs a SpeechVerse model, wrapped or not, whose labels are aligned with its logits."""
     inputs, labels = batch.inputs, batch.inputs["labels"]
     asked = {name: value for name, value in inputs.items() if name != "labels"}  # the model's own mean is not needed

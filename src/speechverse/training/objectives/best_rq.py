@@ -5,9 +5,8 @@ Shapes: B examples.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from torch import nn
 
 from speechverse.data import Batch
 from speechverse.seeding import hash_seed
@@ -27,7 +26,7 @@ LISTEN = Task(
 """What is asked of recordings that nobody has transcribed: nothing."""
 
 
-def masked_prediction_losses(model: Any, batch: Batch) -> ExampleLosses:
+def masked_prediction_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
     """Of each example the mean over its hidden frames, times all its frames: how many are hidden is chance.
 
     What is hidden is drawn anew at each step of training, and stays the same where the model is measured.

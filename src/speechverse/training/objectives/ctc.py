@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+from torch import nn
 
 from speechverse.data import Batch
 from speechverse.encoders.ctc_loss import ctc_nll
-from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models import SpeechVerseConfig, SpeechVerseForConditionalGeneration
 from speechverse.seeding import rng_for
 from speechverse.training.loss import ExampleLosses, num_target_tokens
 from speechverse.types import IGNORED
@@ -18,13 +18,15 @@ _MOST_CANDIDATES = 4096
 """Tokens that a step is scored against at most: the 49,152 of SmolLM2 would be most of a step."""
 
 
-def ctc_losses(model: Any, batch: Batch) -> ExampleLosses:
+def ctc_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
     """Runs a model, wrapped or not: what has an LLM goes by its embeddings, an encoder by its own head."""
-    has_llm = isinstance(getattr(model, "module", model), SpeechVerseForConditionalGeneration)
-    return embedding_losses(model, batch) if has_llm else head_losses(model, batch)
+    bare = getattr(model, "module", model)
+    if isinstance(bare, SpeechVerseForConditionalGeneration):
+        return embedding_losses(model, bare.config, batch)
+    return head_losses(model, batch)
 
 
-def head_losses(model: Any, batch: Batch) -> ExampleLosses:
+def head_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
     """Of an encoder's CTC head (`EncoderForPreTraining`); an example whose target cannot be aligned counts 0."""
     inputs = batch.inputs
     lengths, labels = inputs["frame_lengths"], inputs["labels"]
@@ -34,7 +36,7 @@ def head_losses(model: Any, batch: Batch) -> ExampleLosses:
     return ExampleLosses(ctc_nll(logits_BTV, lengths, targets) * (num_tokens > 0), num_tokens)
 
 
-def embedding_losses(model: Any, batch: Batch) -> ExampleLosses:
+def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) -> ExampleLosses:
     """Of a model's audio positions against the LLM's embeddings.
 
     A transcript's tokens lie along the positions (CTC; the blank is the filling token, end tokens are left out). A
@@ -43,7 +45,6 @@ def embedding_losses(model: Any, batch: Batch) -> ExampleLosses:
     The LLM is not run: this is cheap, and positions come to lie where it has learned to read.
     """
     inputs, choices = batch.inputs, batch.choices
-    config = getattr(model, "module", model).config
     left_out = (IGNORED, config.end_id, config.pad_id)
     targets = [[t for t in row if t not in left_out] for row in inputs["labels"].tolist()]
     asked = [among.tokens if among else targets[row] for row, among in enumerate(choices)]
