@@ -34,10 +34,6 @@ def answer(
     """Answers examples in batches; their order is kept, and the size of a batch changes no answer.
 
     Args:
-        model: A SpeechVerse model.
-        processor: Its processor.
-        examples: What is asked.
-        options: How answers are made.
         cache: Encoder outputs (L, T, D) by utterance, where they were computed before.
         transcripts: Texts by utterance id, to be read instead of the audio.
         progress: Is told, batch by batch, how many examples were just answered.

@@ -86,10 +86,6 @@ class SlotListAutomaton:
     Values end at the first `;`, hold no `=`, and are at least one character and at most `MAX_VALUE_TOKENS` tokens long;
     a list has at most `MAX_SLOTS` slots, so that every answer ends.
 
-    Args:
-        labels: The slot names allowed.
-        processor: Whose tokenizer spells them.
-
     Raises:
         UserError: If the tokenizer joins `=` or `;` with what follows, so that no label stands on pieces of its own.
     """

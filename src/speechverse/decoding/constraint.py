@@ -26,10 +26,6 @@ class ConstraintLogitsProcessor(LogitsProcessor):
 
     Whatever stands in `input_ids` at the first step is taken for the prefix: the decoder's start token, or nothing,
     where a decoder-only LLM is given `inputs_embeds`.
-
-    Args:
-        automata: One for each example of the batch.
-        num_beams: Rows of `input_ids` to each example.
     """
 
     def __init__(self, automata: Sequence[TokenAutomaton], num_beams: int = 1) -> None:
@@ -74,11 +70,6 @@ class LoopGuard(LogitsProcessor):
     """Ends a free answer that repeats one block of at most 8 tokens, four times or more, over 24 tokens or more.
 
     Short true repeats ("nine nine nine") stay. `ended` holds the examples that were stopped.
-
-    Args:
-        end_token_id: The token that ends an answer.
-        pad_token_id: What follows in a row that has ended.
-        num_beams: Rows of `input_ids` to each example.
     """
 
     def __init__(self, end_token_id: int, pad_token_id: int, num_beams: int = 1) -> None:

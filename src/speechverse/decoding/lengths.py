@@ -34,7 +34,6 @@ class LengthLimit(StoppingCriteria):
 
     Args:
         limits: New tokens, one limit for each example of the batch.
-        num_start_tokens: Tokens that stand before the first new one.
     """
 
     def __init__(self, limits: Sequence[int], num_start_tokens: int) -> None:
@@ -57,9 +56,6 @@ def ending(row: Sequence[int], limit: Limit, ends: Collection[int], looped: bool
     """A generated row without the padding behind it.
 
     Args:
-        row: New tokens, and padding; the padding may be an end token too.
-        limit: That it was generated under.
-        ends: Tokens that end an answer.
         looped: Whether an answer of this row, or of one of its beams, was ended because it turned in circles.
     """
     row = list(row[: limit.tokens])

@@ -73,9 +73,6 @@ def log_probs(
     """Log-probability of each choice of each question, end token included, in nats.
 
     Args:
-        model: A SpeechVerse model.
-        processor: Its processor.
-        questions: All with a `OneOf` constraint.
         options: `batch_positions` bounds how many choices go together.
 
     Raises:

@@ -83,10 +83,6 @@ def normalizer_for(reference: str, language: str | None) -> Normalizer:
 
     English rules are for English alone; where no language is named, a reference in Latin letters is taken for English.
     Other letters are never put through them: they would lose their marks, and different words would be one.
-
-    Args:
-        reference: What should have been said.
-        language: Its BCP-47 code or English name, if known.
     """
     primary = re.split(r"[-_]", language.strip().lower())[0] if language else "en"
     if primary in _ENGLISH and _is_latin(reference):

@@ -60,9 +60,6 @@ def score(
     """Values of several metrics, by name, over the same examples.
 
     Args:
-        names: Names of metrics.
-        predictions: What was answered, as the task's parser read it; N of them.
-        references: What should have been answered; N of them.
         languages: The language of each reference, which error rates go by; None where none is known.
     """
     return {name: get_metric(name).value(predictions, references, languages) for name in names}
@@ -79,15 +76,9 @@ def bootstrap(
     """A value with its 95 % percentile bootstrap interval, examples resampled with replacement.
 
     Args:
-        metric: The metric or its name.
-        predictions: What was answered, as the task's parser read it; N of them.
-        references: What should have been answered; N of them.
         num_samples: Number of resamples; 0 gives an interval that is the value itself.
         seed: Seed of the resampling; the same seed resamples every metric of N examples alike.
         languages: The language of each reference, which error rates go by; None where none is known.
-
-    Returns:
-        The value over all examples, and the ends of the interval.
     """
     import numpy as np
 

@@ -76,11 +76,8 @@ class Metric:
         """A metric that is the mean over examples of a function of one prediction and its reference.
 
         Args:
-            name: The key in results files.
-            label: The name in tables.
             of_one: (prediction, reference) to a number from 0 to 1. It is not asked of an answer that could not be
                 read, which has the worst of them.
-            higher_is_better: The direction of progress.
         """
         worst = 0.0 if higher_is_better else 1.0
 
@@ -107,11 +104,6 @@ class Metric:
         self, predictions: Sequence[Any], references: Sequence[Any], languages: Languages | None = None
     ) -> np.ndarray:
         """The statistics of every example, shape (N, K).
-
-        Args:
-            predictions: What was answered, as the task's parser read it.
-            references: What should have been answered.
-            languages: The language of each reference; None where none is known.
 
         Raises:
             UserError: If there is nothing to score, or not one prediction (and language) for each reference.

@@ -18,14 +18,8 @@ def find_foundation(
     """Finds the encoder or LLM a checkpoint stands on, and makes sure it is the same one.
 
     Args:
-        kind: "encoder" or "llm".
-        config: The checkpoint's.
-        folder: The checkpoint's.
         override: Where the user says it lies now, if not where it lay in training.
         allow_other: Take another one than it was trained with, and only warn.
-
-    Returns:
-        Where it is.
 
     Raises:
         CheckpointError: If it is missing, or is another one than the checkpoint was trained with.

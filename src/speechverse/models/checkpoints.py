@@ -55,8 +55,6 @@ def save(model: SpeechVerseForConditionalGeneration, folder: str | Path, dtype: 
     """Writes a checkpoint; each file is written aside and renamed, the configuration last.
 
     Args:
-        model: The model.
-        folder: Where to.
         dtype: Precision of what was trained, such as float16 for one that is to be handed on; its own by default.
 
     Raises:
@@ -94,10 +92,6 @@ def load_trained(model: SpeechVerseForConditionalGeneration, folder: Path) -> No
 
 def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None:
     """Writes everything into one folder that needs nothing else: encoder, LLM with LoRA merged, and what joins them.
-
-    Args:
-        model: A trained model.
-        folder: Must not exist yet.
 
     Raises:
         CheckpointError: If the folder exists, or the model stands on foundations that have no name.

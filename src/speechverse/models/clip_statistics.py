@@ -22,9 +22,6 @@ class ClipStatistics(nn.Module):
     of a second. The layers are mixed for this on their own: voice and tone lie lower than words.
 
     Args:
-        num_layers: L.
-        input_width: D.
-        output_width: E.
         layer_mixing: "softmax", for others mix layers as loud as they come (see `LayerMixer`), not as `GAIN` expects.
 
     Raises:

@@ -42,9 +42,6 @@ class Downsampler(nn.Module):
     """Blocks of 1-D convolution (kernel 3, padded by 1) and LayerNorm; padding is masked before every convolution.
 
     Args:
-        input_width: D.
-        output_width: E.
-        config: The blocks.
         output_scale: What the output is multiplied with, for LLMs whose embeddings are small.
     """
 

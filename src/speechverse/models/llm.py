@@ -98,9 +98,6 @@ def check_vocabulary(
     """Whether the LLM has an embedding for every id that it may be given; more rows than ids are but padding.
 
     Args:
-        tokenizer: The LLM's.
-        num_embeddings: Rows of the LLM's table.
-        name: The LLM's.
         used: Control signs that prompts or answers hold. Others, such as padding, no text can bring.
 
     Returns:

@@ -69,10 +69,7 @@ def save(llm: PreTrainedModel, folder: Path, llm_name: str, dtype: torch.dtype |
     """Writes the adapters as PEFT does, so that `PeftModel.from_pretrained` reads them too.
 
     Args:
-        llm: The LLM with its adapters.
-        folder: Where to.
         llm_name: What the LLM was asked for by: PEFT would write down this machine's path of a built-in one.
-        dtype: Precision to write them in; their own by default.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(llm, adapter_name="default")

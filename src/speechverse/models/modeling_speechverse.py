@@ -102,8 +102,6 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         Args:
             encoder: The speech encoder: a built-in's or known part's name, a folder, a CTranslate2 folder or a hub id.
             llm: The LLM: a built-in's or known part's name, a folder, a `.gguf` file or a hub id.
-            encoder_revision: Hub revision of the encoder.
-            llm_revision: Hub revision of the LLM.
             dtype: Precision of the frozen parts; what is trained stays in fp32.
             settings: Fields of `ModelConfig`, such as `layer_mixing`; `downsampler` and `lora` also as dicts.
 
@@ -146,8 +144,6 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             encoder: Where its encoder lies now, if not where it lay in training; it has to be the same one.
             llm: The same of its LLM.
             allow_other_parts: Take an encoder or LLM that is not the one it was trained with, and only warn.
-            dtype: Precision of the frozen parts.
-            revision: Hub revision of the checkpoint.
             hub_kwargs: What transformers' `AutoModel` hands over; nothing else is taken.
 
         Raises:
@@ -329,10 +325,6 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """Answers a batch the processor made with `generation=True`.
 
         Args:
-            input_ids: See `forward`.
-            attention_mask: See `forward`.
-            audio_inputs: See `forward`.
-            encoder_output: See `forward`.
             options: transformers' generation options; greedy, up to 256 new tokens, where they say nothing.
 
         Returns:

@@ -59,9 +59,6 @@ class SpeechVerseProcessor:
     text whatever they hold (`PlainText`); only the LLM's own template writes its control signs.
 
     Attributes:
-        config: The model's.
-        tokenizer: The LLM's.
-        front_end: The encoder's.
         text: Spells text in the tokenizer's pieces.
     """
 
@@ -124,15 +121,11 @@ class SpeechVerseProcessor:
         """Makes a batch from instructions and one of three things to ask about.
 
         Args:
-            instructions: One a row.
             audio: Mono 16 kHz samples, one array a row.
             features: Encoder outputs that were kept, shape (L, T, D), one a row.
             transcripts: Text to put where the audio would be.
             targets: What should be answered; adds `labels`, aligned with the logits for every kind of LLM.
             generation: Whether the batch is for `generate`, where decoder-only LLMs pad on the left.
-
-        Returns:
-            Keyword arguments for the model's `forward` or `generate`.
 
         Raises:
             AudioTooLongError: If audio is longer than `max_audio_seconds`, or the row longer than the LLM can read.

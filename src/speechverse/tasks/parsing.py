@@ -35,8 +35,6 @@ def parse_label(
     """One label: case, spaces, underscores and punctuation do not matter; with choices, nothing else is read.
 
     Args:
-        text: The answer.
-        choices: The labels allowed; without them any words are taken for a label.
         synonyms: Label to other words for it.
     """
     if choices is None:

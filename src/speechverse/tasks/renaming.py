@@ -45,12 +45,7 @@ _MANNERS: Sequence[Callable[[list[str]], str]] = (
 
 
 def renamed(labels: LabelSet, rng: random.Random) -> tuple[LabelSet, Mapping[str, str]]:
-    """The labels under other names, with the descriptions they had, and old name → new name.
-
-    Args:
-        labels: Any label set; names that nothing is known of are only written otherwise.
-        rng: Source of the draws.
-    """
+    """The labels under other names, with the descriptions they had, and old name → new name."""
     manner, swap = rng.choice(_MANNERS), rng.random() < _REORDERED
     taken = {label_key(name): name for name in labels.names}
     new: dict[str, str] = {}

@@ -171,8 +171,6 @@ class Task:
         """Ask one question of an utterance.
 
         Args:
-            utterance: What the question is about.
-            ask: How to ask.
             variant: Which of the task's questions; None draws one.
             template: The instruction's template; None draws one of the wanted wording.
 
@@ -289,7 +287,6 @@ class Task:
         """Read an answer.
 
         Args:
-            text: The answer.
             choices: The example's choices; None takes the task's own labels, if it has any.
         """
         if choices is None and self.labels is not None:

@@ -23,7 +23,6 @@ def build_encoder(recipe: Recipe, texts: Iterable[str] = ()) -> EncoderForPreTra
     """The encoder that a recipe pre-trains, new.
 
     Args:
-        recipe: The recipe; its seed draws the weights.
         texts: Transcripts that a CTC head's pieces are learned from; without any, there is no such head.
     """
     section = recipe.encoder
@@ -38,7 +37,6 @@ def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVer
     """The model that a run starts from: new, from the recipe's `model`, or its `initial` checkpoint.
 
     Args:
-        recipe: The recipe; its seed draws the new parts.
         dtype: Type of the frozen parts; what trains is kept in fp32.
 
     Raises:

@@ -85,8 +85,6 @@ def resolve_precision(wanted: str, device: torch.device, key: str = "training.pr
     """Either "bf16" or "fp32"; "auto" is bf16 where the device has units for it, CPUs among them, and fp32 elsewhere.
 
     Args:
-        wanted: "auto", "bf16" or "fp32".
-        device: Where it is to be computed.
         key: Of the recipe that says so, for the error.
 
     Raises:

@@ -39,14 +39,7 @@ class Inputs(Protocol):
 
 @dataclass
 class AskedInputs:
-    """A SpeechVerse model's: audio or its transcript with an instruction, by the processor.
-
-    Attributes:
-        recipe: How answers are decoded.
-        model: The model.
-        processor: Its processor.
-        cache: Encoder outputs, where they are kept.
-    """
+    """A SpeechVerse model's: audio or its transcript with an instruction, by the processor."""
 
     recipe: Recipe
     model: SpeechVerseForConditionalGeneration

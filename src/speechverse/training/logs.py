@@ -25,7 +25,6 @@ class RunLog:
         """Opens the log.
 
         Args:
-            folder: The run's folder.
             resumed_at: Step that a resumed run goes on from; what a killed run logged after it is forgotten.
         """
         from torch.utils.tensorboard import SummaryWriter
@@ -91,9 +90,6 @@ class Progress:
         """Sets up the display; it shows inside a `with` block.
 
         Args:
-            title: What is going on, in a word or three.
-            total: Steps (or items) in all.
-            done: How many are done already (a resumed run).
             every: Seconds between plain lines.
             quiet: Show nothing (processes other than the first).
         """

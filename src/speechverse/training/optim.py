@@ -22,8 +22,6 @@ def make_optimizer(
 
     Args:
         params: Parameters, or groups `{"params": ..., "lr": ...}` as torch takes them. Frozen ones are left out.
-        learning_rate: The peak rate; a group's own "lr" wins.
-        weight_decay: Decoupled decay of the matrices.
     """
     items: list[Any] = list(params)
     groups = items if items and isinstance(items[0], dict) else [{"params": items}]
@@ -44,11 +42,8 @@ def make_schedule(
     """Linear warm-up to the peak rate, then `kind`; call `.step()` once after each optimiser step.
 
     Args:
-        optimizer: Holds the peak rates.
         kind: "linear" and "cosine" fall to 0 at `total_steps`, "constant" stays, "transformer" falls with
             1/sqrt(step) (the schedule the paper's encoder was pre-trained with).
-        warmup_steps: Steps until the peak.
-        total_steps: Steps in all.
     """
     return LambdaLR(optimizer, lambda step: _rate(kind, step, warmup_steps, total_steps))
 

@@ -160,12 +160,7 @@ def write_recipe(recipe: Recipe, folder: Path) -> None:
 
 
 def note_environment(folder: Path, step: int) -> None:
-    """Adds commit and versions to those a run began with, under `resumed`, if it goes on with others.
-
-    Args:
-        folder: The run's.
-        step: The step after which it goes on.
-    """
+    """Adds commit and versions to those a run began with, under `resumed`, if it goes on with others."""
     path, present = folder / ENVIRONMENT_FILE, environment()
     if not path.exists():  # the run was killed before it could be written
         write_text(path, json.dumps(present, indent=1) + "\n")

@@ -51,9 +51,6 @@ class Sources:
     def check(self, tell: bool = True) -> None:
         """Opens all that any stage or the evaluation will ask for, so that a mistake is told before hours of training.
 
-        Args:
-            tell: Whether this process says what is no mistake but should be known.
-
         Raises:
             CorpusError: If a corpus or a split is missing, or has nothing that its task could be asked of.
             TaskError: If a mixture names a task that there is not.
@@ -131,14 +128,7 @@ class Sources:
         return validation.split if validation.share is None else SHARED_OUT
 
     def loader(self, stage: StageSection, length: Length, collator: Collate, engine: Engine) -> PlanLoader:
-        """The stage's batches, as this process gets them; says what they are drawn from.
-
-        Args:
-            stage: The stage.
-            length: LLM positions that an example takes.
-            collator: Makes a batch of examples.
-            engine: The processes that share the work.
-        """
+        """The stage's batches, as this process gets them; says what they are drawn from."""
         data = self.recipe.data
         mixture = self.mixture(stage)
         say("\n".join(_mixture_lines(mixture)), engine.main)

@@ -60,10 +60,7 @@ class StageRun:
         """Gives the stage a fresh optimiser; see `restore` for a stage that goes on.
 
         Args:
-            stage: The stage.
             recipe: The run; LoRA's dropout is drawn from its seed by stage, step and micro-batch.
-            engine: What it computes on.
-            model: The model, with the stage's parts trainable.
             trained: Those parts' parameters, in a fixed order.
         """
         self.stage, self.recipe, self.engine, self.trained = stage, recipe, engine, list(trained)
@@ -92,7 +89,6 @@ class StageRun:
         """One optimiser step on one global step's micro-batches; nothing here waits for the device.
 
         Args:
-            number: The step's index in the stage, from 0.
             loaded: This process' micro-batches of it, collated.
         """
         total = self._global_tokens(loaded.batches)

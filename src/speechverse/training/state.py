@@ -37,8 +37,6 @@ def write_state(folder: Path, *, info: Mapping[str, Any], objects: Mapping[str, 
     """Writes a state into a folder that exists (for use inside `whole_folder`).
 
     Args:
-        folder: Where.
-        info: Plain JSON values.
         objects: Name → anything torch can save (optimiser states), each written as `<name>.pt`.
     """
     for name, value in (objects or {}).items():

@@ -32,8 +32,6 @@ def train(recipe: Recipe, output_dir: str | Path, *, resume: bool = False, overw
     """Trains a recipe's model, stage by stage, into a folder (`checkpoints` says what lies there).
 
     Args:
-        recipe: What to train.
-        output_dir: The run's folder; one run at a time.
         resume: Go on from the folder's last whole checkpoint, if it has one; the result is that of a run never stopped.
         overwrite: Begin again where the folder holds another run.
 

@@ -27,14 +27,7 @@ Answered = tuple[Example, Answer]
 
 @dataclass(frozen=True)
 class Validator:
-    """Measures a model on a stage's validation examples, the work shared by all processes.
-
-    Attributes:
-        recipe: The run.
-        examples: Examples with their loss weights.
-        inputs: What makes batches of them, and answers.
-        stage: The stage.
-    """
+    """Measures a model on a stage's validation examples, the work shared by all processes."""
 
     recipe: Recipe
     examples: Sequence[tuple[Example, float]]

@@ -95,21 +95,6 @@ def gpt2(folder: Path, positions: int) -> Path:
     return folder
 
 
-def test_validation_answers_of_a_gpt2_with_96_positions_are_held_to_them(
-    recipe: MakeRecipe, foundation: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    llm = gpt2(tmp_path / "llm", 96)
-    model = {"encoder": str(foundation("best-rq")), "llm": str(llm), "lora": None, **PARTS}
-    validation = {"split": "dev", "every": 1, "decoded": 6}
-    made = recipe(
-        data={"validation": validation, "cache": "none"}, model=model, curriculum=[STAGE], decoding={"num_beams": 2}
-    )
-    train(made, tmp_path / "run")
-    told = capsys.readouterr().err
-    assert "validation answers get fewer tokens than decoding.max_new_tokens" in told
-    assert told.index("the LLM has 96 positions") < told.index("stage 1/1 'only' trains")
-
-
 def test_examples_beyond_the_llms_positions_are_counted_before_the_first_step(
     recipe: MakeRecipe, foundation: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
