@@ -54,8 +54,8 @@ def _check_spelling(name: str, examples: Sequence[Example], processor: SpeechVer
     if len(words) > MAX_UNSPELT_SHARE * len(examples):
         raise RecipeError(
             f"{name}: the LLM's tokenizer cannot spell letters or digits of {len(words):,} of {len(examples):,} "
-            f"targets, such as {_shown(*words[0])}; at most {MAX_UNSPELT_SHARE:.0%} may be such. Take an LLM that knows "
-            "the language and its script, or leave these clips out"
+            f"targets, such as {_shown(*words[0])}; at most {MAX_UNSPELT_SHARE:.0%} may be such. Take an LLM that "
+            "knows the language and its script, or leave these clips out"
         )
     if targets:
         say(

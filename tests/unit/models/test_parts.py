@@ -125,5 +125,7 @@ def test_clip_statistics_learn_what_no_frame_tells() -> None:
 
 
 def test_output_takes_the_scale_it_is_told() -> None:
-    positions, _ = Downsampler(6, 32, [2], output_scale=0.2)(torch.randn(2, 9, 6), torch.tensor([9, 9]))
+    positions, _ = Downsampler(6, 32, DownsamplerConfig(strides=[2]), output_scale=0.2)(
+        torch.randn(2, 9, 6), torch.tensor([9, 9])
+    )
     assert positions.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.05)
