@@ -46,29 +46,9 @@ class ModelConfig(MixerConfig):
 class SpeechVerseConfig(PreTrainedConfig):
     """The parts by name, what was chosen, and everything the length arithmetic needs.
 
-    What was chosen can be asked of it directly (`config.downsampler`), and lies flat in `config.json`.
-
-    Attributes:
-        settings: What was chosen; see `choose`.
-        encoder: Name, hub id or folder of the speech encoder; a folder may be relative to the checkpoint's.
-        encoder_revision: Its hub revision.
-        encoder_fingerprint: What the folder held when the model was made (`speechverse.hub.fingerprint`).
-        encoder_width: D, the width of its hidden states.
-        num_encoder_layers: L, the layers to mix.
-        encoder_trained: Whether a stage trained the encoder, so that the checkpoint holds its weights.
-        llm: Name, hub id or folder of the LLM.
-        llm_revision: Its hub revision.
-        llm_fingerprint: What its folder held when the model was made.
-        llm_width: E, the width of its embeddings.
-        llm_max_positions: The longest input it can read, if there is such a limit.
-        llm_max_answer: The longest answer its decoder can write, where that is another limit (encoder-decoder LLMs).
-        is_encoder_decoder: Whether the LLM reads the prompt with an encoder of its own.
-        start_id: Token its decoder starts from (encoder-decoder LLMs).
-        end_id: Token that ends an answer: end of sequence, or of the turn.
-        pad_id: Token that fills.
-        audio_token_id: Stands for one audio position in `input_ids`; lies beyond the embedding table on purpose.
-        embedding_scale: What the downsampler's output is multiplied with.
-        merged: Whether LoRA was merged into the LLM by `export`.
+    What was chosen can be asked of it directly (`config.downsampler`), and lies flat in `config.json`. Names of encoder
+    and LLM are hub ids, known parts or folders, which may be relative to the checkpoint's; their fingerprints say what
+    was there when the model was made (`speechverse.hub.fingerprint`).
     """
 
     model_type = "speechverse"
@@ -77,22 +57,22 @@ class SpeechVerseConfig(PreTrainedConfig):
     encoder: str | None = None
     encoder_revision: str | None = None
     encoder_fingerprint: str | None = None
-    encoder_width: int = 0
-    num_encoder_layers: int = 0
-    encoder_trained: bool = False
+    encoder_width: int = 0  # D
+    num_encoder_layers: int = 0  # L, those that are mixed
+    encoder_trained: bool = False  # by a stage, so that the checkpoint holds its weights
     llm: str | None = None
     llm_revision: str | None = None
     llm_fingerprint: str | None = None
-    llm_width: int = 0
-    llm_max_positions: int | None = None
-    llm_max_answer: int | None = None
+    llm_width: int = 0  # E
+    llm_max_positions: int | None = None  # of what it reads
+    llm_max_answer: int | None = None  # where its decoder has another limit
     is_encoder_decoder: bool = False
-    start_id: int | None = None
-    end_id: int | None = None
+    start_id: int | None = None  # that such an LLM's decoder starts from
+    end_id: int | None = None  # of an answer: end of sequence, or of the turn
     pad_id: int = 0
-    audio_token_id: int = -1
-    embedding_scale: float = 1.0
-    merged: bool = False
+    audio_token_id: int = -1  # one audio position in `input_ids`; beyond the embedding table on purpose
+    embedding_scale: float = 1.0  # of the downsampler's output
+    merged: bool = False  # whether `export` merged LoRA into the LLM
 
     def __post_init__(self, **kwargs: Any) -> None:
         flat = {name: kwargs.pop(name) for name in DownsamplerConfig.model_fields if name in kwargs}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from typing import Any
 
@@ -23,14 +22,8 @@ from speechverse.errors import CheckpointError, RecipeError
 from speechverse.hub import Resolved, loading
 from speechverse.models.plain_text import control_signs, unknown_ids
 
-logger = logging.getLogger(__name__)
-
 OVERFLOWS_IN_FP16 = {"t5", "mt5", "umt5", "longt5", "switch_transformers"}
 """Trained in bfloat16: their activations leave float16's range (transformers#9295, #4287)."""
-
-
-ENDLESS = OVERFLOWS_IN_FP16
-"""The T5 family again: positions are relative, so an old configuration's `n_positions` is no limit."""
 
 
 def check_precision(llm_config: PreTrainedConfig, dtype: torch.dtype) -> None:
@@ -80,35 +73,24 @@ def load_llm_and_tokenizer(resolved: Resolved, dtype: torch.dtype) -> tuple[PreT
     """Loads both, and sees to it that they fit: see `load_llm` and `check_vocabulary`."""
     tokenizer, llm = load_tokenizer(resolved), load_llm(resolved, dtype)
     num_embeddings = llm.get_input_embeddings().weight.shape[0]
-    idle = check_vocabulary(tokenizer, num_embeddings, str(resolved.name), {end_of_turn_id(tokenizer)})
-    if idle:
-        logger.warning(
-            "the tokenizer of the LLM '%s' gives %d ids, the LLM has embeddings for %d; it is never given %s",
-            resolved.name,
-            max(tokenizer.get_vocab().values()) + 1,
-            num_embeddings,
-            ", ".join(f"'{sign}'" for sign in idle),
-        )
+    check_vocabulary(tokenizer, num_embeddings, str(resolved.name), {end_of_turn_id(tokenizer)})
     return llm, tokenizer
 
 
 def check_vocabulary(
     tokenizer: PreTrainedTokenizerBase, num_embeddings: int, name: str, used: Collection[int] = ()
-) -> list[str]:
+) -> None:
     """Whether the LLM has an embedding for every id that it may be given; more rows than ids are but padding.
 
     Args:
         used: Control signs that prompts or answers hold. Others, such as padding, no text can bring.
-
-    Returns:
-        The control signs that have no embedding and need none.
 
     Raises:
         CheckpointError: If an embedding is missing, with both sizes.
     """
     beyond = {piece: number for piece, number in tokenizer.get_vocab().items() if number >= num_embeddings}
     if not beyond:
-        return []
+        return
     idle = control_signs(tokenizer).items() - {(piece, number) for piece, number in beyond.items() if number in used}
     unknown = unknown_ids(tokenizer)
     needed = {p: number for p, number in beyond.items() if (p, number) not in idle or number in unknown}
@@ -119,14 +101,13 @@ def check_vocabulary(
             f"{num_embeddings} only; there is none for '{first}'. Add rows to the LLM (llm.resize_token_embeddings) "
             "and save it anew, or use the tokenizer it was trained with"
         )
-    return sorted(beyond)
 
 
 def position_limits(config: PreTrainedConfig) -> tuple[int | None, int | None]:
     """The longest input an LLM reads, and the longest answer its decoder writes where that is another limit."""
     read = _first_known(config, "max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
     write = _first_known(config, "max_decoder_position_embeddings") if config.is_encoder_decoder else None
-    relative = config.model_type in ENDLESS  # their n_positions bounds nothing
+    relative = config.model_type in OVERFLOWS_IN_FP16  # T5's family again, whose n_positions bounds nothing
     return (None if relative else read), write
 
 

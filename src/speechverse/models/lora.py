@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -89,12 +89,8 @@ def load(llm: PreTrainedModel, folder: Path) -> None:
     """
     if not (folder / _WEIGHTS).is_file():
         raise CheckpointError(f"'{folder}' holds no LoRA weights ({_WEIGHTS}); the checkpoint is not whole")
-    weights = {name.removeprefix(_PEFT_PREFIX): tensor for name, tensor in read_weights(folder / _WEIGHTS).items()}
-    expected = get_peft_model_state_dict(llm, adapter_name="default")
-    if (
-        wrong := {name: t.shape for name, t in weights.items()}.items()
-        ^ {k: t.shape for k, t in expected.items()}.items()
-    ):
+    weights = _read(folder)
+    if wrong := _shapes(weights).items() ^ _shapes(get_peft_model_state_dict(llm, adapter_name="default")).items():
         raise CheckpointError(f"the LoRA weights in '{folder}' do not fit the LLM, for example '{min(wrong)[0]}'")
     set_peft_model_state_dict(llm, weights, adapter_name="default")
 
@@ -131,13 +127,13 @@ def _take_out_other(llm: PreTrainedModel) -> None:
 
 
 def _load_beside(llm: PreTrainedModel, folder: Path) -> None:
-    shapes = {name: tensor.shape for name, tensor in _weights_in(folder).items()}
+    shapes = _shapes(_weights_in(folder))
     try:
         with quiet_transformers(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # two are meant
             llm.load_adapter(str(folder), adapter_name=_OTHER)
-        taken = get_peft_model_state_dict(llm, adapter_name=_OTHER)
-        fits, reason = shapes == {name: tensor.shape for name, tensor in taken.items()}, "it has other layers"
+        taken = _shapes(get_peft_model_state_dict(llm, adapter_name=_OTHER))
+        fits, reason = shapes == taken, "it has other layers"
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         fits, reason = False, str(error).strip().splitlines()[0]
     if not fits:
@@ -163,7 +159,15 @@ def _weights_in(folder: Path) -> dict[str, Tensor]:
             f"'{folder}' holds no LoRA ({_CONFIG}, {_WEIGHTS}); give the folder 'lora' of a checkpoint that was "
             "trained in a stage with `reads: transcript`, or one that PEFT wrote"
         )
+    return _read(folder)
+
+
+def _read(folder: Path) -> dict[str, Tensor]:
     return {name.removeprefix(_PEFT_PREFIX): tensor for name, tensor in read_weights(folder / _WEIGHTS).items()}
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}
 
 
 def parameters(llm: PreTrainedModel) -> list[nn.Parameter]:

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,30 +88,19 @@ class Progress:
     """One bar with the current numbers on a terminal; a plain line every `every` seconds elsewhere (stderr both)."""
 
     def __init__(self, title: str, total: int, done: int = 0, every: Seconds = 15.0, quiet: bool = False) -> None:
-        """Sets up the display; it shows inside a `with` block.
-
-        Args:
-            every: Seconds between plain lines.
-            quiet: Show nothing (processes other than the first).
-        """
+        """Sets up the display, which shows inside a `with` block; a quiet one (of other processes) never does."""
         self.title, self.total, self.done, self.every, self.quiet = title, total, done, every, quiet
         self._first, self._numbers = done, ""
         self._start = self._last = time.monotonic()
-        self._bars = self._make_bars() if not quiet and Console(stderr=True).is_terminal else None
-        self._bar = self._bars.add_task(title, total=total, completed=done, numbers="") if self._bars else None
-
-    @staticmethod
-    def _make_bars() -> LiveBars:
-        return LiveBars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
+        console = Console(stderr=True)
+        self._bars = LiveBars(
+            *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
+            *(TextColumn("{task.fields[numbers]}"), TextColumn("left"), TimeRemainingColumn()),
+            console=console,
             refresh_per_second=4,
+            disable=quiet or not console.is_terminal,
         )
+        self._bar = self._bars.add_task(title, total=total, completed=done, numbers="")
 
     def advance(self, steps: int = 1, **numbers: float | str) -> None:
         """Counts steps as done; numbers given (loss, throughput, ...) replace those shown."""
@@ -122,45 +112,39 @@ class Progress:
     def watch(self, done: int, total: int, what: str) -> None:
         """Sets how far work of several parts is; a new part is told at once, and its pace measured anew."""
         begins = what != self.title
-        if begins:
-            self.title, self._first, self._start = what, done, time.monotonic()
-            if self._bars is not None and self._bar is not None:  # else the pace of one part foretells another's end
-                self._bars.reset(self._bar, total=total, completed=done, description=what)
-        self.done, self.total = done, total
+        self.title, self.done, self.total = what, done, total
+        if begins:  # else the pace of one part foretells another's end
+            self._first, self._start = done, time.monotonic()
+            self._bars.reset(self._bar, total=total, completed=done, description=what)
         self._show(at_once=begins)
 
     def _show(self, at_once: bool = False) -> None:
-        if self._bars is not None and self._bar is not None:
-            self._bars.update(
-                self._bar, description=self.title, total=self.total, completed=self.done, numbers=self._numbers
-            )
-        elif at_once or time.monotonic() - self._last >= self.every:
+        self._bars.update(
+            self._bar, description=self.title, total=self.total, completed=self.done, numbers=self._numbers
+        )
+        if self._bars.disable and (at_once or time.monotonic() - self._last >= self.every):
             self._print_line()
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
-        if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
-        else:
+        if self._bars.disable:
             say(text, aloud=not self.quiet)
+        else:
+            self._bars.console.print(text, markup=False, highlight=False)
 
     def _print_line(self) -> None:
         self._last = time.monotonic()
-        if self.quiet:
-            return
         pace = (self.done - self._first) / max(self._last - self._start, 1e-9)
         left = f"left {_clock((self.total - self.done) / pace)}" if pace > 0 else ""
-        say("  ".join(filter(None, (f"{self.title} {self.done}/{self.total}", self._numbers, left))))
+        self.say("  ".join(filter(None, (f"{self.title} {self.done}/{self.total}", self._numbers, left))))
 
     def __enter__(self) -> Progress:
-        if self._bars is not None:
-            self._bars.start()
+        self._bars.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-        elif self.done > self._first:
+        self._bars.stop()
+        if self._bars.disable and self.done > self._first:
             self._print_line()
 
 
@@ -169,5 +153,4 @@ def _short(value: float | str) -> str:
 
 
 def _clock(seconds: Seconds) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+    return str(timedelta(seconds=round(seconds))).removeprefix("0:")

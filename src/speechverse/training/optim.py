@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch.nn import Parameter
@@ -13,27 +13,13 @@ from torch.optim.lr_scheduler import LambdaLR
 ScheduleKind = Literal["linear", "cosine", "constant", "transformer"]
 
 
-def make_optimizer(
-    params: Iterable[Parameter] | Iterable[dict[str, Any]],
-    learning_rate: float,
-    weight_decay: float = 0.01,
-) -> torch.optim.AdamW:
-    """AdamW that decays matrices only: norms, biases and layer weights (one dimension) are left alone.
-
-    Args:
-        params: Parameters, or groups `{"params": ..., "lr": ...}` as torch takes them. Frozen ones are left out.
-    """
-    items: list[Any] = list(params)
-    groups = items if items and isinstance(items[0], dict) else [{"params": items}]
-    split = [half for group in groups for half in _split_by_decay(group, weight_decay)]
-    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for g in split for p in g["params"])
-    return torch.optim.AdamW(split, lr=learning_rate, fused=fused)
-
-
-def _split_by_decay(group: dict[str, Any], weight_decay: float) -> list[dict[str, Any]]:
-    trained = [p for p in group["params"] if p.requires_grad]
+def make_optimizer(params: Iterable[Parameter], learning_rate: float, weight_decay: float = 0.01) -> torch.optim.AdamW:
+    """AdamW that decays matrices only: norms, biases and layer weights (one dimension) are left alone, as is frozen."""
+    trained = [p for p in params if p.requires_grad]
     halves = (([p for p in trained if p.ndim > 1], weight_decay), ([p for p in trained if p.ndim <= 1], 0.0))
-    return [{**group, "params": params, "weight_decay": decay} for params, decay in halves if params]
+    groups = [{"params": half, "weight_decay": decay} for half, decay in halves if half]
+    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in trained)
+    return torch.optim.AdamW(groups, lr=learning_rate, fused=fused)
 
 
 def make_schedule(

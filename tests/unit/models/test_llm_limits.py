@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 
 import numpy as np
@@ -51,16 +50,11 @@ def test_a_sign_of_the_chat_template_without_an_embedding_is_refused(encoder_fol
 
 
 @pytest.mark.parametrize("llm", [decoder_only, t5, bart])
-def test_a_padding_token_behind_the_embeddings_is_served_and_both_sizes_told(
-    llm, encoder_folder, tmp_path, caplog
-) -> None:
+def test_a_padding_token_behind_the_embeddings_is_served(llm, encoder_folder, tmp_path) -> None:
     tokenizer = save(tmp_path / "llm", llm)
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(tmp_path / "llm")
-    with caplog.at_level(logging.WARNING):
-        model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm").eval()
-    size = len(tokenizer)
-    assert f"gives {size} ids, the LLM has embeddings for {size - 1}; it is never given '[PAD]'" in caplog.text
+    model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm").eval()
     instructions, sounds = ["what", "what is [PAD] said"], [SOUND, SOUND[:9000]]
     batch = model.processor()(instructions, audio=sounds, targets=["tea", "[PAD] and no more"])
     assert model(**batch).loss.isfinite()

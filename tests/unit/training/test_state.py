@@ -157,7 +157,7 @@ def test_a_kill_while_a_log_is_cut_back_loses_nothing(tmp_path: Path, monkeypatc
 def test_plain_progress_tells_numbers_and_the_time_left(capsys: pytest.CaptureFixture[str]):
     with Progress("align", 10, every=0) as progress:
         progress.advance(5, loss=1.25)
-    assert "align 5/10  loss 1.25  left 0:0" in capsys.readouterr().err
+    assert "align 5/10  loss 1.25  left 00:0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

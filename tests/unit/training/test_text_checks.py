@@ -106,7 +106,7 @@ def test_examples_beyond_the_llms_positions_are_counted_before_the_first_step(
 
 
 def test_a_tokenizer_that_outgrew_its_llm_is_refused_or_served_when_the_llm_is_loaded(
-    recipe: MakeRecipe, foundation: Callable[[str], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    recipe: MakeRecipe, foundation: Callable[[str], Path], tmp_path: Path
 ):
     shutil.copytree(foundation("t5"), tmp_path / "llm")
     model = {"encoder": str(foundation("best-rq")), "llm": str(tmp_path / "llm"), "lora": None, **PARTS}
@@ -115,7 +115,6 @@ def test_a_tokenizer_that_outgrew_its_llm_is_refused_or_served_when_the_llm_is_l
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(tmp_path / "llm")
     train(recipe(model=model, curriculum=[STAGE]), tmp_path / "served")
-    assert f"gives {size + 1} ids, the LLM has embeddings for {size}; it is never given '[PAD]'" in caplog.text
     tokenizer.add_tokens(["kubernetes"])
     tokenizer.save_pretrained(tmp_path / "llm")
     with pytest.raises(CheckpointError, match=f"gives {size + 2} ids .* embeddings for {size} only; .* 'kubernetes'"):
