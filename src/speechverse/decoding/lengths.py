@@ -47,7 +47,6 @@ class LengthLimit(StoppingCriteria):
 
 
 def end_tokens(model: Model, processor: Processor) -> set[int]:
-    """Every token that ends an answer."""
     ends = model.llm.generation_config.eos_token_id
     return {processor.end_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
 

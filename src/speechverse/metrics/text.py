@@ -65,7 +65,6 @@ def bleu(sums: np.ndarray) -> np.ndarray:
 
 
 def bleu_signature() -> str:
-    """The signature line of sacrebleu."""
     scorer = _bleu()
     scorer.num_refs = 1
     return str(scorer.get_signature())
@@ -95,7 +94,6 @@ def chrf(sums: np.ndarray) -> np.ndarray:
 
 
 def chrf_signature() -> str:
-    """The signature line of sacrebleu."""
     scorer = import_eval("sacrebleu").CHRF()
     scorer.num_refs = 1
     return str(scorer.get_signature())

@@ -58,3 +58,18 @@ def identity_of(kind: str, found: Resolved) -> dict[str, str | None]:
         f"{kind}_revision": found.revision,
         f"{kind}_fingerprint": fingerprint(local_folder(found)),
     }
+
+
+def read_config(found: Resolved) -> SpeechVerseConfig:
+    """A checkpoint's configuration.
+
+    Raises:
+        CheckpointError: If it names a file of code and comes from the hub: what others wrote is not run unread.
+    """
+    config = SpeechVerseConfig.from_pretrained(local_folder(found))
+    if config.encoder_family and not found.is_local:
+        raise CheckpointError(
+            f"the checkpoint '{found.name}' wants the code '{config.encoder_family}' run for its encoder; download the "
+            "checkpoint, read that code, and load the folder"
+        )
+    return config

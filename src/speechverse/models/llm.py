@@ -64,7 +64,6 @@ def _auto_class(config: PreTrainedConfig) -> Any:
 
 
 def load_tokenizer(resolved: Resolved) -> PreTrainedTokenizerBase:
-    """Loads an LLM's tokenizer."""
     with loading("tokenizer of", resolved):
         return AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
 

@@ -171,7 +171,6 @@ def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def parameters(llm: PreTrainedModel) -> list[nn.Parameter]:
-    """The adapters' parameters."""
     return [parameter for name, parameter in llm.named_parameters() if ".lora_" in name]
 
 

@@ -23,7 +23,7 @@ from speechverse.errors import CheckpointError, RecipeError, unknown_name
 from speechverse.hub import Resolved, resolve
 from speechverse.models import checkpoints
 from speechverse.models import lora as adapters
-from speechverse.models.assembly import find_foundation, identity_of
+from speechverse.models.assembly import find_foundation, identity_of, read_config
 from speechverse.models.clip_statistics import ClipStatistics
 from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
 from speechverse.models.downsampler import Downsampler
@@ -152,7 +152,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         if unknown := set(hub_kwargs) - {"config", "trust_remote_code", "adapter_kwargs", "_from_auto"}:
             raise TypeError(f"from_pretrained() takes no {', '.join(sorted(unknown))}")
         location = checkpoints.checkpoint_folder(folder, revision)
-        config = SpeechVerseConfig.from_pretrained(location)
+        config = read_config(resolve(folder, revision))
         found_encoder = find_foundation("encoder", config, location, encoder, allow_other_parts)
         found_llm = find_foundation("llm", config, location, llm, allow_other_parts)
         config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))
@@ -168,20 +168,16 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         checkpoints.save(self, folder, dtype)
 
     def export(self, folder: str | Path) -> None:
-        """Writes one self-contained folder, LoRA merged into the LLM; see `checkpoints.export`."""
         checkpoints.export(self, folder)
 
     def processor(self) -> SpeechVerseProcessor:
-        """The processor that makes this model's batches."""
         return SpeechVerseProcessor.from_config(self.config)
 
     def load_trained(self, folder: Path) -> None:
-        """Takes the weights of a checkpoint that a model of the same making saved."""
         checkpoints.load_trained(self, folder)
 
     @property
     def has_lora(self) -> bool:
-        """Whether the LLM carries adapters."""
         return self.config.settings.lora is not None
 
     def add_lora(self, config: adapters.LoraConfig) -> None:
@@ -257,7 +253,6 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         return self
 
     def encode(self, audio_inputs: dict[str, Tensor]) -> EncoderOutput:
-        """Runs the encoder on what the processor's front end made."""
         return self.encoder(**audio_inputs)
 
     def embed_audio(self, encoder_output: EncoderOutput) -> tuple[Tensor, Tensor]:

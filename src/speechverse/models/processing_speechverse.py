@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from speechverse.encoders import EncoderOutput, FrontEnd, load_front_end
 from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
 from speechverse.hub import local_folder, resolve
+from speechverse.models.assembly import read_config
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import check_vocabulary, load_tokenizer
 from speechverse.models.plain_text import PlainText
@@ -29,8 +30,6 @@ _MAX_REMEMBERED = 50_000
 
 
 class Row(NamedTuple):
-    """One example before padding."""
-
     prompt: list[int]
     target: list[int]
 
@@ -39,7 +38,6 @@ class SpeechVerseBatch(dict[str, Any]):
     """A batch as keyword arguments of `forward` and `generate`."""
 
     def to(self, device: torch.device | str) -> SpeechVerseBatch:
-        """Moves every tensor, nested ones too."""
         return SpeechVerseBatch({key: _moved(value, device) for key, value in self.items()})
 
 
@@ -90,8 +88,8 @@ class SpeechVerseProcessor:
     @classmethod
     def from_pretrained(cls, folder: str | Path, **kwargs: Any) -> SpeechVerseProcessor:
         """Loads what belongs to a checkpoint; `kwargs` are transformers' own, for its `AutoProcessor`."""
-        location = local_folder(resolve(folder, kwargs.get("revision")))
-        return cls.from_config(SpeechVerseConfig.from_pretrained(location), relative_to=location)
+        found = resolve(folder, kwargs.get("revision"))
+        return cls.from_config(read_config(found), relative_to=local_folder(found))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the configuration, which names everything else the processor is made of."""
@@ -104,7 +102,6 @@ class SpeechVerseProcessor:
 
     @property
     def end_token_id(self) -> int:
-        """The token that ends an answer."""
         assert self.config.end_id is not None
         return self.config.end_id
 
@@ -287,7 +284,6 @@ class SpeechVerseProcessor:
         return Lengths(len(before) + middle + len(after), len(self.encode_target(target)))
 
     def num_positions(self, instruction: str, target: str = "", **heard: Any) -> int:
-        """`lengths`, prompt and answer together."""
         return sum(self.lengths(instruction, target, **heard))
 
     def room(self, prompt: int) -> int | None:

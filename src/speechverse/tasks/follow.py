@@ -31,11 +31,9 @@ class InstructionFollowing(Task):
         return tuple(_named(utterance.labels[LABEL]))
 
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
-        """The instruction itself."""
         return {"instruction": _named(utterance.labels[LABEL])[variant]["instruction"]}
 
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
-        """What is to be answered to it."""
         return str(_named(utterance.labels[LABEL])[variant]["answer"])
 
 

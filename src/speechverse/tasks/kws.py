@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -39,7 +39,6 @@ class KeywordSearch(Task):
         return {}
 
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
-        """The word or phrase asked for."""
         positive = ask.rng.random() < self.positive_share
         if self._asks_openly(utterance, ask):
             words = words_of(utterance.text)
@@ -55,12 +54,11 @@ class KeywordSearch(Task):
         return ask.training and (not utterance.labels.get("keywords") or ask.rng.random() < _OPEN_SHARE)
 
     def _unsaid(self, utterance: Utterance, ask: Ask) -> str:
-        if ask.texts and (span := spoken_once(ask.texts).unsaid(ask.rng, words_of(utterance.text))):
+        if ask.texts and (span := spoken_once(ByIdentity(ask.texts)).unsaid(ask.rng, words_of(utterance.text))):
             return span
         return draw_unsaid(ask.rng, utterance, ask.vocabulary)
 
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
-        """Whether that word is said."""
         return "yes" if is_said(fields["keyword"], words_of(utterance.text)) else "no"
 
 
@@ -81,31 +79,20 @@ def _known(words: Sequence[str], vocabulary: tuple[str, ...]) -> list[str]:
 
     There may be none; the caller then falls back to content words, which are of another kind than words not said.
     """
-    known = _known_once(ByIdentity(vocabulary))
+    keywords, longest = _known_once(ByIdentity(vocabulary))
     spans = (
         " ".join(words[start:end])
         for start in range(len(words))
-        for end in range(start + 1, min(start + known.longest, len(words)) + 1)
+        for end in range(start + 1, min(start + longest, len(words)) + 1)
     )
-    return list(dict.fromkeys(span for span in spans if span in known.keywords))
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A vocabulary to look keywords up in, and the number of words of its longest."""
-
-    keywords: frozenset[str]
-    longest: int
-
-    @classmethod
-    def of(cls, vocabulary: Iterable[str]) -> _Known:
-        keywords = frozenset(map(_plain, set(vocabulary)))
-        return cls(keywords, max((keyword.count(" ") + 1 for keyword in keywords), default=0))
+    return list(dict.fromkeys(span for span in spans if span in keywords))
 
 
 @lru_cache(maxsize=16)
-def _known_once(key: ByIdentity) -> _Known:
-    return _Known.of(key.texts)
+def _known_once(key: ByIdentity) -> tuple[frozenset[str], int]:
+    """A vocabulary to look keywords up in, and the number of words of its longest."""
+    keywords = frozenset(map(_plain, set(key.texts)))
+    return keywords, max((keyword.count(" ") + 1 for keyword in keywords), default=0)
 
 
 def draw_unsaid(rng: random.Random, utterance: Utterance, vocabulary: Sequence[str]) -> str:

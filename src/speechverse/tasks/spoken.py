@@ -114,13 +114,9 @@ class ByIdentity:
         return isinstance(other, ByIdentity) and self.texts is other.texts
 
 
-def spoken_once(texts: tuple[str, ...]) -> Spoken:
-    """`Spoken.of`, read once for a tuple that is handed on again and again."""
-    return _spoken_once(ByIdentity(texts))
-
-
 @lru_cache(maxsize=16)
-def _spoken_once(key: ByIdentity) -> Spoken:
+def spoken_once(key: ByIdentity) -> Spoken:
+    """`Spoken.of`, read once for a tuple that is handed on again and again."""
     return Spoken.of(key.texts)
 
 

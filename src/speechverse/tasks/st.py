@@ -42,7 +42,6 @@ class Translation(Task):
         return tuple(code for code, text in utterance.labels["translations"].items() if text)
 
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
-        """The name of the language asked for."""
         if variant not in self.languages:
             raise TaskError(
                 f"'translations' of utterance '{utterance.id}': {unknown_name('language', variant, self.languages)}"
@@ -50,11 +49,9 @@ class Translation(Task):
         return {"language": self.languages[variant]}
 
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
-        """The translation into the language asked for."""
         return utterance.labels["translations"][variant]
 
     def language_of(self, example: Example) -> str | None:
-        """The language translated into."""
         return example.group
 
 

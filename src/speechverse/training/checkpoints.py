@@ -63,8 +63,6 @@ class Position:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run."""
-
     path: Path
     recipe: Recipe
 
@@ -139,7 +137,6 @@ class RunFolder:
             write_state(scratch, info={"format": _STATE_FORMAT, **info}, objects=objects)
 
     def save_best(self, model: Trained) -> None:
-        """Replaces the best checkpoint."""
         with whole_folder(self.path / "best") as scratch:
             self._write_model(model, scratch)
 

@@ -28,7 +28,7 @@ class Inputs(Protocol):
     """Of one kind of model."""
 
     def length(self, stage: StageSection) -> Length:
-        """What an example takes of a batch's budget."""
+        """What an example takes of a batch's budget: positions of the LLM, or frames of the encoder."""
 
     def collator(self, stage: StageSection) -> Collate:
         """Makes batches of examples."""
@@ -47,15 +47,12 @@ class AskedInputs:
     cache: FeatureCache | None = None
 
     def length(self, stage: StageSection) -> Length:
-        """Positions of the LLM."""
         return measured_by(self.processor, stage.reads)
 
     def collator(self, stage: StageSection) -> Collator:
-        """See `Collator`."""
         return Collator(self.processor, self.cache, stage.reads)
 
     def answers(self, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
-        """Decoded as the recipe says."""
         options = DecodingOptions(**self.recipe.decoding.model_dump())
         texts = None
         if stage.reads == "transcript":
@@ -71,12 +68,10 @@ class HeardInputs:
     model: EncoderForPreTraining
 
     def length(self, stage: StageSection) -> Length:
-        """Frames of the encoder."""
         assert self.recipe.encoder is not None
         return frames_of(self.model.front_end, self.recipe.encoder.max_seconds, self._pieces(stage))
 
     def collator(self, stage: StageSection) -> FrameCollator:
-        """See `FrameCollator`."""
         return FrameCollator(self.model.front_end, self._pieces(stage))
 
     def _pieces(self, stage: StageSection) -> Any:

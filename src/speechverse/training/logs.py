@@ -59,7 +59,6 @@ class RunLog:
                 self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Flushes and closes both."""
         with full_disk_told(self.path), contextlib.closing(self._board):
             self._file.close()
 

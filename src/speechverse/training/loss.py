@@ -72,13 +72,11 @@ class TaskSums:
         self._sums[name] = [a + b for a, b in zip(self._sums.get(name, [0.0] * 4), row, strict=True)]
 
     def clear(self) -> None:
-        """Starts the next window."""
         self._waiting.clear()
         self._sums.clear()
 
 
 def merge_sums(parts: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
-    """Adds up the sums of several processes."""
     merged: dict[str, list[float]] = {}
     for part in parts:
         for task, row in part.items():

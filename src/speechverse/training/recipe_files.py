@@ -206,5 +206,4 @@ def _differing(old: Any, new: Any, at: str = "") -> list[str]:
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The recipe's JSON schema, for editors."""
     return Recipe.model_json_schema()

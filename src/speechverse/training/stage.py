@@ -47,7 +47,6 @@ class Window:
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> Window:
-        """A window from its `state`."""
         return cls(**{**state, "sums": TaskSums(state["sums"])})
 
 
@@ -71,11 +70,9 @@ class StageRun:
         self.grad_norm: Tensor | float = math.nan
 
     def state(self) -> dict[str, Any]:
-        """The optimiser's and the schedule's states."""
         return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from `state`."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
 

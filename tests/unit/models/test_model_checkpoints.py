@@ -209,3 +209,11 @@ def test_a_checkpoint_of_before_the_sections_means_what_it_meant(tmp_path) -> No
     again = SpeechVerseConfig.from_pretrained(tmp_path / "again")
     assert again.settings == config.settings and again.embedding_scale == 0.5
     assert "strides" not in json.loads((tmp_path / "again" / "config.json").read_text())
+
+
+def test_code_that_a_checkpoint_of_the_hub_names_is_not_run(tmp_path, monkeypatch) -> None:
+    SpeechVerseConfig(encoder_family="theirs.py:Encoder").save_pretrained(tmp_path)
+    assert assembly.read_config(resolve(tmp_path)).encoder_family == "theirs.py:Encoder"
+    monkeypatch.setattr(assembly, "local_folder", lambda found: tmp_path)
+    with pytest.raises(CheckpointError, match="wants the code 'theirs.py:Encoder' run"):
+        assembly.read_config(resolve("somebody/model"))
