@@ -116,8 +116,8 @@ def _front_end(resolved: Resolved, family: type[SpeechEncoder], config: PreTrain
 def _truncate(config: PreTrainedConfig, num_hidden_layers: int | None) -> None:
     if num_hidden_layers is None:
         return
-    key = "encoder_layers" if config.model_type == "whisper" else "num_hidden_layers"
-    available = getattr(config, key)
-    if not 1 <= num_hidden_layers <= available:
-        raise CheckpointError(f"cannot keep {num_hidden_layers} encoder layers; the encoder has {available}")
-    setattr(config, key, num_hidden_layers)
+    if not 1 <= num_hidden_layers <= config.num_hidden_layers:
+        raise CheckpointError(
+            f"cannot keep {num_hidden_layers} encoder layers; the encoder has {config.num_hidden_layers}"
+        )
+    config.num_hidden_layers = num_hidden_layers
