@@ -96,20 +96,16 @@ class Sources:
         return self._corpora[name]
 
     def _open(self, name: str) -> Corpus:
-        more = self.recipe.data.corpora[name].more_labels
-        corpus = self._as_it_is(name)
-        return corpus if more is None else corpus.with_labels(Path(more))
-
-    def _as_it_is(self, name: str) -> Corpus:
         section, bad = self.recipe.data.corpora[name], self.recipe.data.max_bad_share
         if section.path is not None:
-            return replace(Corpus.open(section.path), name=name)
-        if section.jsonl is not None:
-            return Corpus.from_jsonl(name, section.jsonl, section.labels, max_bad_share=bad)
-        assert section.audio is not None  # the recipe's types have seen to it
-        encoder = self.recipe.encoder
-        longest = encoder.max_seconds if encoder else math.inf
-        return corpus_of_recordings(name, Path(section.audio), longest, bad)
+            corpus = replace(Corpus.open(section.path), name=name)
+        elif section.jsonl is not None:
+            corpus = Corpus.from_jsonl(name, section.jsonl, section.labels, max_bad_share=bad)
+        else:
+            assert section.audio is not None  # the recipe's types have seen to it
+            longest = self.recipe.encoder.max_seconds if self.recipe.encoder else math.inf
+            corpus = corpus_of_recordings(name, Path(section.audio), longest, bad)
+        return corpus.with_labels(Path(section.more_labels)) if section.more_labels else corpus
 
     def _train_split(self, name: str) -> str | None:
         """The one split of a corpus that the stages train on; None if they do not train on the corpus."""
@@ -177,7 +173,7 @@ class Sources:
         items = self.recipe.data.mixtures[stage.mixture]
         everything = [(example, item.loss_weight) for item in items for example in self._validation_of(item)]
         budget = self.recipe.data.batch.max_positions
-        fitting = [(example, weight) for example, weight in everything if _fits(example, length, budget)]
+        fitting = [(example, weight) for example, weight in everything if not why_unfit(example, length, budget)]
         if not fitting:
             raise CorpusError(
                 f"stage '{stage.name}': none of {len(everything)} validation examples fits in data.batch.max_positions "
@@ -230,16 +226,12 @@ def _mixture_lines(mixture: Mixture) -> list[str]:
     return lines
 
 
-def left_out(loader: PlanLoader) -> dict[str, float]:
-    """How many clips could not be read in a stage, and how many draws of its last pass fit neither model nor batch."""
-    return {"unreadable_clips": len(loader.skipped), "draws_left_out": loader.plan.report.draws_left_out}
-
-
-def _fits(example: Example, length: Length, budget: int) -> bool:
+def why_unfit(example: Example, length: Length, budget: float = math.inf) -> str | None:
+    """Why the plan leaves an example out (too long, too short, no transcript to read); None if it does not."""
     try:
-        return length(example) <= budget
-    except AudioError:
-        return False
+        return None if length(example) <= budget else f"it takes more than {budget} positions"
+    except AudioError as error:
+        return str(error)
 
 
 def open_cache(sources: Sources, encoder: SpeechEncoder, run_folder: Path, engine: Engine) -> FeatureCache | None:

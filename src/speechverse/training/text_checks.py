@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from speechverse.data import measured_by
 from speechverse.data.mixture import Draw
 from speechverse.data.plan import Length
-from speechverse.errors import AudioError, RecipeError
+from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseProcessor
 from speechverse.seeding import hash_seed
 from speechverse.training.logs import say
 from speechverse.training.recipe import Recipe
-from speechverse.training.sources import Sources
+from speechverse.training.sources import Sources, why_unfit
 from speechverse.types import Example
 
 MAX_UNSPELT_SHARE = 0.05
@@ -76,7 +76,7 @@ def _shown(signs: str, example: Example) -> str:
 
 
 def _check_fit(name: str, examples: Sequence[Example], length: Length, tell: bool) -> None:
-    unfit = [(example.id, reason) for example in examples if (reason := _why_unfit(example, length))]
+    unfit = [(example.id, reason) for example in examples if (reason := why_unfit(example, length))]
     if unfit:
         say(
             f"  {name}: {len(unfit):,} of {len(examples):,} examples do not fit the model and are left out, such as "
@@ -91,12 +91,3 @@ def _some(items: Sequence[object]) -> Iterable[int]:
     if len(items) <= LOOKED_AT:
         return places
     return sorted(places, key=lambda place: hash_seed(0, "looked at", place))[:LOOKED_AT]
-
-
-def _why_unfit(example: Example, length: Length) -> str | None:
-    """Why the plan will leave an example out (too long, too short, no transcript to read); None if it will not."""
-    try:
-        length(example)
-    except AudioError as error:
-        return str(error)
-    return None

@@ -22,7 +22,7 @@ from speechverse.training.logs import Progress, RunLog, say
 from speechverse.training.memory import keep_freed_memory
 from speechverse.training.recipe import Recipe, StageSection
 from speechverse.training.recipe_files import RECIPE_FILE
-from speechverse.training.sources import Sources, left_out
+from speechverse.training.sources import Sources
 from speechverse.training.stage import StageRun, Window
 from speechverse.training.state import Interrupt, State, interruptible
 from speechverse.training.validation import Validator, told
@@ -142,7 +142,10 @@ class Trainer:
                 if not last:
                     self._save_if_due(run, loader, validator, stop)
         run.end()
-        return numbers | left_out(loader)
+        unread = {
+            "unreadable_clips": len(loader.skipped)
+        }  # and, of the last pass, draws that fit neither model nor batch
+        return numbers | unread | {"draws_left_out": loader.plan.report.draws_left_out}
 
     def _begin(self, stage: StageSection) -> StageRun:
         trained = make_trainable(self.model, stage.train, self.recipe)
