@@ -367,7 +367,7 @@ def test_two_corpora_may_share_ids_in_validation(recipe: MakeRecipe, monkeypatch
         batch.to = lambda device: batch
         return batch
 
-    def answers(model: object, asked: list, stage: object) -> list[Answer]:
+    def answers(asked: list, stage: object) -> list[Answer]:
         answered.extend(example.utterance.text for example in asked)
         return [Answer(text=example.target) for example in asked]
 
