@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
@@ -107,6 +108,7 @@ class Registry(Mapping[str, Value]):
         spec = importlib.util.spec_from_file_location(f"speechverse_user_{path.stem}", path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses and pickle look a class's module up there
         _running.append(str(path))
         try:
             spec.loader.exec_module(module)

@@ -110,6 +110,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             RecipeError: If a setting is unknown or does not fit.
         """
         chosen = ModelConfig.of(settings)
+        if chosen.encoder_family:  # to be found from anywhere
+            path, _, name = chosen.encoder_family.rpartition(":")
+            chosen = chosen.model_copy(update={"encoder_family": f"{Path(path).expanduser().resolve()}:{name}"})
         found_encoder, found_llm = resolve(encoder, encoder_revision), resolve(llm, llm_revision)
         encoder_module = _load_encoder(found_encoder, chosen, dtype)
         llm_module, tokenizer = load_llm_and_tokenizer(found_llm, dtype)

@@ -76,11 +76,20 @@ def test_what_is_wrong_with_an_own_task(name: str, code: str | None, says: str, 
 
 
 OWN_METRIC = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
 from speechverse.metrics import Metric
 from speechverse.tasks import PromptSet, Task
 
 SAME_LENGTH = Metric.mean_of("same_length", "as many words", lambda said, true: len(said.split()) == len(true.split()))
-COUNTED = Task(
+
+@dataclass(frozen=True, kw_only=True)
+class Counting(Task):
+    unit: str = "words"
+
+COUNTED = Counting(
     name="counted", title="Counted words", group="own", prompts=PromptSet(seen=("What is said?",)),
     requires=("text",), target=lambda utterance: utterance.text, metrics=(SAME_LENGTH, "wer"),
 )
