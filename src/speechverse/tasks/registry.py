@@ -9,11 +9,11 @@ from speechverse.registry import Registry
 from speechverse.tasks.task import Task
 from speechverse.types import Utterance
 
-PAPERS = ("asr", "st", "ic", "sf", "kwe", "kws", "er", "asc", "ac", "sc", "sns")
-"""The paper's eleven, in the order tables show them."""
-
 OF_OWN_LABELS = ("follow",)
-"""Built-in tasks beside them: "all tasks" has them only where a corpus has the labels they ask for."""
+"""Built-in tasks that "all tasks" has only where a corpus has the labels they ask for."""
+
+BY_NAME = ("class", "silence")
+"""Built-in tasks that are asked only where somebody names them."""
 
 TASKS: Registry[Task] = Registry(
     "task",
@@ -36,14 +36,15 @@ TASKS: Registry[Task] = Registry(
     lambda value: isinstance(value, Task),
     error=TaskError,
 )
-"""Every built-in task; those named in neither list above are asked only where somebody names them."""
+"""Every built-in task, in the order tables show them: the paper's eleven first."""
 
 
 def task_names(utterances: Iterable[Utterance] = ()) -> tuple[str, ...]:
     """Names of the paper's tasks, of others that one of the utterances has the labels for, and of users' own."""
     others = {name: TASKS[name] for name in OF_OWN_LABELS}
     found = {name for utterance in utterances for name, task in others.items() if task.applies_to(utterance)}
-    return (*PAPERS, *(name for name in OF_OWN_LABELS if name in found), *TASKS.own)
+    always = (name for name in TASKS if name not in (*OF_OWN_LABELS, *BY_NAME))
+    return (*always, *(name for name in OF_OWN_LABELS if name in found), *TASKS.own)
 
 
 def get_task(name: str) -> Task:
