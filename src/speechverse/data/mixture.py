@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from speechverse.data.asking import Askable, LeftOut, Words, applicable, labels_for
+from speechverse.data.asking import Askable, LeftOut, Words, applicable
 from speechverse.data.corpus import Corpus
 from speechverse.errors import RecipeError
 from speechverse.seeding import hash_seed, rng_for
@@ -97,7 +97,7 @@ class _Source:
     task: Task
     askable: Askable
     walks: list[_Walk]
-    labels: LabelSet | None
+    labels: Mapping[str, LabelSet]
     words: Words
 
     @property
@@ -235,7 +235,7 @@ def _source(item: MixtureItem, words: Words) -> _Source:
     found = applicable(task, item.corpus, item.split, words)
     name = f"{item.corpus.name}/{item.split}/{task.name}"
     walks = _walks(name, _groups(name, task, found.utterances, item.balanced))
-    return _Source(name, task, found, walks, labels_for(task, item.corpus), words)
+    return _Source(name, task, found, walks, item.corpus.labels, words)
 
 
 def _walks(name: str, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> list[_Walk]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from speechverse.errors import TaskError, unknown_name
@@ -44,7 +44,7 @@ class Ask:
     Attributes:
         rng: Source of every draw; seed it with the run's seed, the pass and the utterance's id.
         wording: Whether to ask in seen or in held-out words.
-        labels: The corpus's inventory of the task's label field; None takes the task's own labels.
+        labels: The corpus's label inventory, by field; where it has not the task's field, its own labels are taken.
         training: Whether long label sets are listed in part (with the right ones), instead of not at all.
         max_listed: The most labels an instruction lists.
         describe: Probability that listed labels carry their descriptions.
@@ -57,7 +57,7 @@ class Ask:
 
     rng: random.Random
     wording: Wording = "seen"
-    labels: LabelSet | None = None
+    labels: Mapping[str, LabelSet] = field(default_factory=dict)
     training: bool = True
     max_listed: int = 16
     describe: float = 0.25
@@ -146,7 +146,7 @@ class Task:
         found = {}
         for variant in self.variants(utterance):
             try:
-                labels = self.label_set(ask.labels)
+                labels = self.label_set(ask)
                 fields = self.fields(utterance, ask, variant)
                 self._right_answer(utterance, fields, variant, labels.names if labels else None)
             except TaskError as error:
@@ -182,7 +182,7 @@ class Task:
             raise TaskError(f"task '{self.name}' cannot be asked of utterance '{utterance.id}': {lack}")
         variant = ask.rng.choice(self.variants(utterance)) if variant is None else variant
         fields = self.fields(utterance, ask, variant)
-        labels = self.label_set(ask.labels)
+        labels = self.label_set(ask)
         choices = labels.names if labels else None
         target, reference = self._right_answer(utterance, fields, variant, choices)
         if labels is not None and template is None and self._renames(ask):
@@ -209,13 +209,10 @@ class Task:
     def _listing(self, ask: Ask) -> list[str]:
         return [wording for wording in self.prompts.wordings(ask.wording) if "labels" in placeholders(wording)]
 
-    def label_set(self, inventory: LabelSet | None) -> LabelSet | None:
+    def label_set(self, ask: Ask) -> LabelSet | None:
         """The labels in force: the corpus's inventory, with the task's own descriptions where it has none."""
-        if inventory is None or not inventory.names:
-            return self.labels
-        if inventory.field != self.label_field:
-            raise TaskError(f"task '{self.name}' takes labels of '{self.label_field}', not of '{inventory.field}'")
-        return inventory.described_by(self.labels)
+        inventory = ask.labels.get(self.label_field) if self.label_field else None
+        return inventory.described_by(self.labels) if inventory and inventory.names else self.labels
 
     def _right_answer(
         self, utterance: Utterance, fields: Mapping[str, str], variant: str, choices: tuple[str, ...] | None
