@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechverse.audio import AudioSource, load
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import UserError
-from speechverse.pipeline import checked_choices
+from speechverse.pipeline import constraint_of
 from speechverse.protocols import Model, Processor
-from speechverse.tasks import OneOf
 from speechverse.types import Answer
 
 if TYPE_CHECKING:
@@ -43,6 +42,9 @@ class WhisperReader:
         instruction: str,
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
+        *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
     ) -> Answer:
         """Asks one thing about one sound; the answer holds the transcript it stands on.
 
@@ -51,6 +53,8 @@ class WhisperReader:
             instruction: What to do with it, in words.
             choices: The answers allowed; None leaves the answer free.
             options: How the answer is made.
+            regex: Instead of choices, what the whole answer matches.
+            json_schema: Instead of choices, a schema that the answer is JSON of.
 
         Raises:
             AudioError: If the sound cannot be read.
@@ -66,7 +70,7 @@ class WhisperReader:
             instruction,
             self.processor.num_positions(instruction, transcript=transcript),
             transcript=transcript,
-            constraint=None if choices is None else OneOf(checked_choices(choices)),
+            constraint=constraint_of(choices, regex, json_schema),
             seconds=sound.duration,
         )
         with self.model.without_lora():

@@ -34,7 +34,14 @@ class SlotList:
     labels: tuple[str, ...]
 
 
-ConstraintSpec = OneOf | SlotList
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The answer matches this regular expression from beginning to end."""
+
+    regex: str
+
+
+ConstraintSpec = OneOf | SlotList | Matches
 
 
 @dataclass(frozen=True, slots=True)
