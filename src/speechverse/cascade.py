@@ -12,6 +12,7 @@ from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import UserError
 from speechverse.pipeline import constraint_of
 from speechverse.protocols import Model, Processor
+from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class WhisperReader:
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
     ) -> Answer:
         """Asks one thing about one sound; the answer holds the transcript it stands on.
 
@@ -55,6 +57,7 @@ class WhisperReader:
             options: How the answer is made.
             regex: Instead of choices, what the whole answer matches.
             json_schema: Instead of choices, a schema that the answer is JSON of.
+            hints: Words that may be heard, such as names.
 
         Raises:
             AudioError: If the sound cannot be read.
@@ -64,7 +67,7 @@ class WhisperReader:
         """
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
-        sound = load(audio)
+        instruction, sound = with_hints(instruction, hints), load(audio)
         transcript = self._transcript(sound.samples)
         question = Question(
             instruction,

@@ -18,6 +18,7 @@ from speechverse.errors import AudioTooLongError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Lengths, Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
+from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer, AudioRef
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class SpeechVerse:
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> Answer: ...
@@ -78,6 +80,7 @@ class SpeechVerse:
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> list[Answer]: ...
@@ -92,6 +95,7 @@ class SpeechVerse:
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> list[Answer]: ...
@@ -105,6 +109,7 @@ class SpeechVerse:
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> Answer | list[Answer]:
@@ -120,6 +125,7 @@ class SpeechVerse:
             options: How answers are made.
             regex: Instead of choices, what the whole answer matches.
             json_schema: Instead of choices, a schema that the answer is JSON of, on one line.
+            hints: Words that may be heard, such as names; they go with each instruction.
             max_new_tokens: The most tokens an answer may have, instead of the options'; by default it grows with the
                 audio (see `decoding.default_limit`).
             on_error: Of a list, whether one that cannot be asked ends all ("raise"; the error says which it is), or
@@ -139,6 +145,7 @@ class SpeechVerse:
         if max_new_tokens is not None:
             options = replace(options, max_new_tokens=max_new_tokens)
         sounds, instructions = _paired(audio, instruction)
+        instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
         constraint = constraint_of(choices, regex, json_schema)
         if isinstance(constraint, OneOf):
             self._check_spellable(constraint.choices)

@@ -28,6 +28,9 @@ def command(
     clip: Annotated[Path, typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input.")],
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
     choices: Annotated[str | None, typer.Option(help="The answers allowed, with commas between.")] = None,
+    hints: Annotated[
+        str | None, typer.Option(help="Words that may be heard, such as names, with commas between.")
+    ] = None,
     regex: Annotated[str | None, typer.Option(help="A regular expression that the whole answer matches.")] = None,
     json_schema: Annotated[
         Path | None,
@@ -80,7 +83,8 @@ def command(
     if system == "cascade-whisper":
         asked = _reader(asked)
     options = DecodingOptions(max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain")
-    answer = asked.ask(sound, instruction, allowed, options, regex=regex, json_schema=schema)
+    words = () if hints is None else hints.split(",")
+    answer = asked.ask(sound, instruction, allowed, options, regex=regex, json_schema=schema, hints=words)
     if answer.cut:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
     by_choice = dict(answer.choice_scores or {})

@@ -10,6 +10,7 @@ from typing import Any
 from speechverse.errors import TaskError, unknown_name
 from speechverse.metrics import METRICS, get_metric, score
 from speechverse.metrics.types import UNPARSED, Metric
+from speechverse.tasks.hints import draw_hints, with_hints
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
@@ -59,6 +60,7 @@ class Ask:
             occur: drawn evenly, rare words would give the answer "no" away. A tuple, for it is read only once.
         texts: What is said in the corpus, for questions about any words. A tuple, for it is read only once.
         reworded: Probability that words of the instruction are replaced by others of like meaning.
+        hinted: Probability that in training an instruction of a task that takes hints has some.
         renamed: Probability that in training the labels of a closed task are listed, and answered, under other names.
     """
 
@@ -72,6 +74,7 @@ class Ask:
     texts: tuple[str, ...] = ()
     reworded: float = 0.0
     renamed: float = 0.0
+    hinted: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ class Task:
         labels: The task's own label set, where it is closed.
         label_field: The field of the corpus's label inventory that replaces `labels`, if there is one.
         constraint: What kind of constraint the label set puts on decoding.
+        takes_hints: Whether words that may be heard help (see `hints`).
         speech_only: Whether the task makes no sense for clips without speech.
     """
 
@@ -108,6 +112,7 @@ class Task:
     label_field: str | None = None
     constraint: type[OneOf] | type[SlotList] | None = None
     speech_only: bool = True
+    takes_hints: bool = False
 
     def __post_init__(self) -> None:
         if not self.metrics:
@@ -197,11 +202,14 @@ class Task:
             template = ask.rng.choice(self._listing(ask))
             target = reference = names[target]
             choices = labels.names
+        instruction = self._instruction(ask, fields, labels, reference, template)
+        if self.takes_hints and ask.training and ask.texts and ask.hinted and ask.rng.random() < ask.hinted:
+            instruction = with_hints(instruction, draw_hints(ask.rng, utterance.text or "", ask.texts))
         return Example(
             id="/".join(part for part in (utterance.id, self.name, variant) if part),
             utterance=utterance,
             task=self.name,
-            instruction=self._instruction(ask, fields, labels, reference, template),
+            instruction=instruction,
             target=target,
             reference=reference,
             choices=choices,

@@ -65,6 +65,13 @@ def test_an_answer_keeps_to_a_regular_expression(model, clip, tmp_path):
         model.ask(clip, "what is said", json_schema={"type": "nothing"})
 
 
+def test_hints_are_read_behind_the_instruction(model, clip):
+    hinted = model.ask(clip, "what is said", hints=["York", "Bath"], options=SHORT)
+    assert hinted == model.ask(clip, "what is said\nHints: York, Bath", options=SHORT)
+    with pytest.raises(UserError, match="a hint is empty"):
+        model.ask(clip, "what is said", hints=[""])
+
+
 def test_every_way_to_give_a_sound_gives_the_same_answer(model, clip):
     samples = model._heard(clip).samples
     sounds = [clip, str(clip), clip.read_bytes(), samples, (samples, 16_000), Waveform(samples), AudioRef(clip)]
