@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,10 +13,10 @@ from speechverse.tasks import Ask, LabelSet, Task
 from speechverse.types import Example, Utterance
 
 
-def validate_task(task: Task, utterance: Utterance, labels: LabelSet | None = None) -> list[Example]:
+def validate_task(task: Task, utterance: Utterance, labels: Mapping[str, LabelSet] | None = None) -> list[Example]:
     """Asks every wording of every variant of a task of one utterance, and answers rightly."""
     vocabulary = ("umbrella", "violin", "harbour", "pepper")  # stands in for a corpus's keywords
-    ask = Ask(rng_for(0, task.name, utterance.id), labels=labels, vocabulary=vocabulary)
+    ask = Ask(rng_for(0, task.name, utterance.id), labels=labels or {}, vocabulary=vocabulary)
     examples = [
         task.render(utterance, replace(ask, training=training), variant, template)
         for variant in task.variants(utterance)

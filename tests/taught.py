@@ -172,17 +172,16 @@ def teach_to_read(taught: Taught, clips: list[Utterance], steps: int = 200) -> N
     """Teaches the LLM to repeat two words that stand in its prompt, to tell an intent, and that a capital is happy."""
     model = SpeechVerseForConditionalGeneration.from_foundations(taught.encoder, taught.llm, prompt_template=PROMPT)
     processor, draw = model.processor(), random.Random(0)
-    found = Corpus.open(taught.corpus).labels
-    labels = {"asr": None, "ic": found["intent"], "er": found["emotion"]}
+    labels = Corpus.open(taught.corpus).labels
 
     def example(name: str) -> Example:
         clip = draw.choice(clips)
         if name == "asr":  # any two words: of sixteen sentences it would learn which word is likely behind which
             clip = replace(clip, text=" ".join(draw.choices(WORDS, k=2)))
-        return get_task(name).render(clip, Ask(draw, labels=labels[name]))
+        return get_task(name).render(clip, Ask(draw, labels=labels))
 
     def loss() -> torch.Tensor:
-        examples = [example(name) for name in draw.choices(list(labels), (2, 1, 1), k=32)]
+        examples = [example(name) for name in draw.choices(TASKS, (2, 1, 1), k=32)]
         batch = processor(
             [example.instruction for example in examples],
             transcripts=[shown(example.utterance) for example in examples],

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechverse.audio import AudioSource, load
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import UserError
-from speechverse.pipeline import checked_choices
+from speechverse.pipeline import constraint_of
 from speechverse.protocols import Model, Processor
-from speechverse.tasks import OneOf
+from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class WhisperReader:
         instruction: str,
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
+        *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
     ) -> Answer:
         """Asks one thing about one sound; the answer holds the transcript it stands on.
 
@@ -51,6 +55,9 @@ class WhisperReader:
             instruction: What to do with it, in words.
             choices: The answers allowed; None leaves the answer free.
             options: How the answer is made.
+            regex: Instead of choices, what the whole answer matches.
+            json_schema: Instead of choices, a schema that the answer is JSON of.
+            hints: Words that may be heard, such as names.
 
         Raises:
             AudioError: If the sound cannot be read.
@@ -60,13 +67,13 @@ class WhisperReader:
         """
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
-        sound = load(audio)
+        instruction, sound = with_hints(instruction, hints), load(audio)
         transcript = self._transcript(sound.samples)
         question = Question(
             instruction,
             self.processor.num_positions(instruction, transcript=transcript),
             transcript=transcript,
-            constraint=None if choices is None else OneOf(checked_choices(choices)),
+            constraint=constraint_of(choices, regex, json_schema),
             seconds=sound.duration,
         )
         with self.model.without_lora():

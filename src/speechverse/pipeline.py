@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 import torch
 
 from speechverse.audio import AudioSource, Waveform, is_silent, load
 from speechverse.decoding import DecodingOptions, Question, answer_questions
+from speechverse.decoding.patterns import pattern_of_schema
 from speechverse.errors import AudioTooLongError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Lengths, Model, Processor
-from speechverse.tasks import OneOf
+from speechverse.tasks import ConstraintSpec, Matches, OneOf
+from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer, AudioRef
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,9 @@ class SpeechVerse:
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
         *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> Answer: ...
@@ -73,6 +78,9 @@ class SpeechVerse:
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
         *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> list[Answer]: ...
@@ -85,6 +93,9 @@ class SpeechVerse:
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
         *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> list[Answer]: ...
@@ -96,6 +107,9 @@ class SpeechVerse:
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
         *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> Answer | list[Answer]:
@@ -109,6 +123,9 @@ class SpeechVerse:
             instruction: What to do with it, in words.
             choices: The answers allowed; None leaves the answer free.
             options: How answers are made.
+            regex: Instead of choices, what the whole answer matches.
+            json_schema: Instead of choices, a schema that the answer is JSON of, on one line.
+            hints: Words that may be heard, such as names; they go with each instruction.
             max_new_tokens: The most tokens an answer may have, instead of the options'; by default it grows with the
                 audio (see `decoding.default_limit`).
             on_error: Of a list, whether one that cannot be asked ends all ("raise"; the error says which it is), or
@@ -128,7 +145,10 @@ class SpeechVerse:
         if max_new_tokens is not None:
             options = replace(options, max_new_tokens=max_new_tokens)
         sounds, instructions = _paired(audio, instruction)
-        constraint = None if choices is None else OneOf(self._spellable(checked_choices(choices)))
+        instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
+        constraint = constraint_of(choices, regex, json_schema)
+        if isinstance(constraint, OneOf):
+            self._check_spellable(constraint.choices)
         questions, failed = self._questions(sounds, instructions, constraint, on_error)
         made = answer_questions(self.model, self.processor, list(questions.values()), options)
         by_place = failed | dict(zip(questions, made, strict=True))
@@ -136,7 +156,11 @@ class SpeechVerse:
         return answers if isinstance(audio, list) or isinstance(instruction, list) else answers[0]
 
     def _questions(
-        self, sounds: Sequence[AudioSource], instructions: Sequence[str], constraint: OneOf | None, on_error: OnError
+        self,
+        sounds: Sequence[AudioSource],
+        instructions: Sequence[str],
+        constraint: ConstraintSpec | None,
+        on_error: OnError,
     ) -> tuple[dict[int, Question], dict[int, Answer]]:
         """By place in the list, what is asked, and what cannot be."""
         heard: dict[int, Waveform] = {}
@@ -154,14 +178,13 @@ class SpeechVerse:
                 failed[place] = Answer("", error=str(error))
         return questions, failed
 
-    def _spellable(self, choices: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_spellable(self, choices: tuple[str, ...]) -> None:
         for choice in choices:
             if unspelt := self.processor.text.unspelt(choice):
                 raise UserError(
                     f"the LLM's tokenizer cannot spell '{unspelt}' of the choice '{choice}', so it could not be told "
                     "from others; give choices in a language and script that the LLM knows"
                 )
-        return choices
 
     def _heard(self, sound: AudioSource) -> Waveform:
         waveform, limit = load(sound), self.processor.max_audio_seconds
@@ -175,7 +198,7 @@ class SpeechVerse:
             logger.warning("%s is silent: the answer says nothing of any speech", _named(sound))
         return waveform
 
-    def _question(self, waveform: Waveform, instruction: str, constraint: OneOf | None) -> Question:
+    def _question(self, waveform: Waveform, instruction: str, constraint: ConstraintSpec | None) -> Question:
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
         if unspelt := self.processor.text.unspelt(instruction):
@@ -210,6 +233,23 @@ def pick_device(name: str | None) -> torch.device:
         known = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
         raise UserError(f"no device '{name}' on this machine (there are: {', '.join(known)})") from error
     return torch.device(name)
+
+
+def constraint_of(
+    choices: Sequence[str] | None, regex: str | None = None, json_schema: str | Mapping[str, Any] | None = None
+) -> ConstraintSpec | None:
+    """What an answer may be; None leaves it free.
+
+    Raises:
+        UserError: If more than one is given, or one of them is none.
+    """
+    if sum(given is not None for given in (choices, regex, json_schema)) > 1:
+        raise UserError("choices, regex and json_schema each say what an answer may be; give one of them")
+    if choices is not None:
+        return OneOf(checked_choices(choices))
+    if json_schema is not None:
+        return Matches(pattern_of_schema(json_schema))
+    return None if regex is None else Matches(regex)
 
 
 def checked_choices(choices: Sequence[str]) -> tuple[str, ...]:

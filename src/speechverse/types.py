@@ -91,7 +91,7 @@ class Example:
         instruction: The instruction as the model reads it.
         target: The text the model should answer with.
         reference: The target as the task's parser reads it; what metrics compare with.
-        choices: The answers allowed, where the set is closed.
+        choices: The answers allowed, where the set is closed; of a joint task one entry for each of its tasks.
         group: A part of the task that is scored apart (the target language of a translation), or "".
     """
 
@@ -101,7 +101,7 @@ class Example:
     instruction: str
     target: str
     reference: Any
-    choices: tuple[str, ...] | None = None
+    choices: tuple[Any, ...] | None = None
     group: str = ""
 
 

@@ -28,6 +28,14 @@ def command(
     clip: Annotated[Path, typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input.")],
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
     choices: Annotated[str | None, typer.Option(help="The answers allowed, with commas between.")] = None,
+    hints: Annotated[
+        str | None, typer.Option(help="Words that may be heard, such as names, with commas between.")
+    ] = None,
+    regex: Annotated[str | None, typer.Option(help="A regular expression that the whole answer matches.")] = None,
+    json_schema: Annotated[
+        Path | None,
+        typer.Option(help="A file with a JSON schema: the answer is JSON of it.", exists=True, dir_okay=False),
+    ] = None,
     model: Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")] = "small",
     system: Annotated[
         str,
@@ -55,6 +63,8 @@ def command(
 
       speechverse ask clip.wav "Which emotion does the voice convey?" --choices happy,sad,angry,neutral
 
+      speechverse ask order.wav "Write the order as JSON." --json-schema order.json
+
       arecord -f S16_LE -r 16000 -d 5 | speechverse ask - "What is being said?"
     """
     if system not in _SYSTEMS:
@@ -64,14 +74,17 @@ def command(
     sound = _heard(clip)  # a bad clip is told before the heavy libraries and a model are loaded
 
     from speechverse.decoding import DecodingOptions
-    from speechverse.pipeline import SpeechVerse, checked_choices
+    from speechverse.pipeline import SpeechVerse, constraint_of
 
-    allowed = None if choices is None else checked_choices(choices.split(","))
+    allowed = None if choices is None else choices.split(",")
+    schema = None if json_schema is None else json_schema.read_text(encoding="utf-8")
+    constraint_of(allowed, regex, schema)  # told before a model is loaded
     asked: Any = SpeechVerse.from_pretrained(model, device)
     if system == "cascade-whisper":
         asked = _reader(asked)
     options = DecodingOptions(max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain")
-    answer = asked.ask(sound, instruction, allowed, options)
+    words = () if hints is None else hints.split(",")
+    answer = asked.ask(sound, instruction, allowed, options, regex=regex, json_schema=schema, hints=words)
     if answer.cut:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
     by_choice = dict(answer.choice_scores or {})

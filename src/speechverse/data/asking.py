@@ -10,7 +10,7 @@ from typing import NamedTuple
 from speechverse.data.corpus import Corpus
 from speechverse.errors import CorpusError
 from speechverse.seeding import rng_for
-from speechverse.tasks import Ask, LabelSet, Task
+from speechverse.tasks import Ask, Task
 from speechverse.types import Utterance
 
 
@@ -99,11 +99,6 @@ def _naming(task: Task, reason: str) -> str:
     return reason if named in reason else f"{named}: {reason}"
 
 
-def labels_for(task: Task, corpus: Corpus) -> LabelSet | None:
-    """The corpus's own label set for a task's field, if it has one."""
-    return corpus.labels.get(task.label_field) if task.label_field else None
-
-
 def askable(task: Task, corpus: Corpus, split: str, words: Words | None = None) -> Askable:
     """Parts the utterances of a split into those that a task can be asked of and those it cannot, and says why.
 
@@ -114,13 +109,13 @@ def askable(task: Task, corpus: Corpus, split: str, words: Words | None = None) 
         words: What is said in it, where that is at hand.
     """
     everyone = corpus.utterances(split)
-    words, labels = words or Words.of(corpus, split), labels_for(task, corpus)
+    words = words or Words.of(corpus, split)
     left_out, usable, only = LeftOut(len(everyone)), list[Utterance](), dict[str, tuple[str, ...]]()
     for utterance in everyone:
         if lack := task.missing(utterance):
             left_out.lacking[lack] += 1
             continue
-        ask = Ask(rng_for(0, "askable", task.name, utterance.id), labels=labels, **words._asdict())
+        ask = Ask(rng_for(0, "askable", task.name, utterance.id), labels=corpus.labels, **words._asdict())
         faults = task.faults(utterance, ask)
         for variant, reason in faults.items():
             name = f"{utterance.id}/{variant}" if variant else utterance.id

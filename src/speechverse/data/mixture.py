@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from speechverse.data.asking import Askable, LeftOut, Words, applicable, labels_for
+from speechverse.data.asking import Askable, LeftOut, Words, applicable
 from speechverse.data.corpus import Corpus
 from speechverse.errors import RecipeError
 from speechverse.seeding import hash_seed, rng_for
@@ -97,7 +97,7 @@ class _Source:
     task: Task
     askable: Askable
     walks: list[_Walk]
-    labels: LabelSet | None
+    labels: Mapping[str, LabelSet]
     words: Words
 
     @property
@@ -119,6 +119,7 @@ class Mixture:
         temperature: Weights are raised to 1 / temperature: 1 leaves them, 2 takes the square root, large evens out.
         reworded: Probability that words of an instruction are replaced by others of like meaning.
         renamed: Probability that the labels of a closed task are listed, and answered, under other names.
+        hinted: Probability that an instruction of a task that takes hints has some.
         pass_size: Draws in a pass; by default as many as the items have utterances, at most 100,000.
     """
 
@@ -127,6 +128,7 @@ class Mixture:
     temperature: float = 1.0
     reworded: float = 0.0
     renamed: float = 0.0
+    hinted: float = 0.0
     pass_size: int | None = None
     sources: list[_Source] = field(init=False, repr=False)
     shares: list[float] = field(init=False)
@@ -166,7 +168,14 @@ class Mixture:
         source = self.sources[draw.item]
         utterance = source.utterances[draw.utterance]
         rng = rng_for(self.seed, "example", draw.cycle, source.name, utterance.id)
-        ask = Ask(rng, labels=source.labels, reworded=self.reworded, renamed=self.renamed, **source.words._asdict())
+        ask = Ask(
+            rng,
+            labels=source.labels,
+            reworded=self.reworded,
+            renamed=self.renamed,
+            hinted=self.hinted,
+            **source.words._asdict(),
+        )
         variants = source.askable.variants(source.task, utterance)
         first = hash_seed(self.seed, "variant", source.name, utterance.id)
         return source.task.render(utterance, ask, variants[(first + draw.cycle) % len(variants)])
@@ -185,6 +194,8 @@ class Mixture:
         digest = hashlib.sha256(repr((_DRAWING, self.seed, self.draws_per_pass, self.shares)).encode())
         if self.reworded:
             digest.update(f"reworded {self.reworded}".encode())
+        if self.hinted:
+            digest.update(f"hinted {self.hinted}".encode())
         if self.renamed:
             digest.update(f"renamed {self.renamed}".encode())
         for item, source in zip(self.items, self.sources, strict=True):
@@ -235,7 +246,7 @@ def _source(item: MixtureItem, words: Words) -> _Source:
     found = applicable(task, item.corpus, item.split, words)
     name = f"{item.corpus.name}/{item.split}/{task.name}"
     walks = _walks(name, _groups(name, task, found.utterances, item.balanced))
-    return _Source(name, task, found, walks, labels_for(task, item.corpus), words)
+    return _Source(name, task, found, walks, item.corpus.labels, words)
 
 
 def _walks(name: str, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> list[_Walk]:

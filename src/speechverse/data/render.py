@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from speechverse.data.asking import LeftOut, Words, applicable, labels_for
+from speechverse.data.asking import LeftOut, Words, applicable
 from speechverse.data.corpus import Corpus
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.tasks import Ask, Task, get_task
@@ -50,12 +50,12 @@ def render_split(
         CorpusError: If no utterance of the split has what the task asks for.
     """
     task = get_task(task) if isinstance(task, str) else task
-    labels, words = labels_for(task, corpus), Words.of(corpus, split)
+    words = Words.of(corpus, split)
     found = applicable(task, corpus, split, words)
     examples = [
         task.render(
             utterance,
-            Ask(rng_for(seed, task.name, utterance.id), wording, labels, training=False, **words._asdict()),
+            Ask(rng_for(seed, task.name, utterance.id), wording, corpus.labels, training=False, **words._asdict()),
             variant,
         )
         for utterance in limited(found.utterances, limit, seed)

@@ -14,10 +14,11 @@ from speechverse import audio
 from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
 from speechverse.decoding.lengths import Ending, LengthLimit, Limit, end_tokens, ending
+from speechverse.decoding.patterns import PatternAutomaton
 from speechverse.decoding.questions import DEFAULTS, DecodingOptions, Question, default_limit, inputs_of, pack
 from speechverse.decoding.scoring import rank_choices
 from speechverse.protocols import Lengths, Model, Processor
-from speechverse.tasks import OneOf, SlotList, get_task
+from speechverse.tasks import ConstraintSpec, Matches, OneOf, get_task
 from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
 
 
@@ -102,9 +103,11 @@ def _answering(model: Model) -> Iterator[None]:
         model.train(was_training)
 
 
-def _automaton(processor: Processor, constraint: OneOf | SlotList) -> TokenAutomaton:
+def _automaton(processor: Processor, constraint: ConstraintSpec) -> TokenAutomaton:
     if isinstance(constraint, OneOf):
         return LabelTrie.of(constraint.choices, processor)
+    if isinstance(constraint, Matches):
+        return PatternAutomaton(constraint.regex, processor)
     return SlotListAutomaton(constraint.labels, processor)
 
 
@@ -113,7 +116,7 @@ def _generate(
     processor: Processor,
     questions: Sequence[Question],
     options: DecodingOptions,
-    automaton_of: Callable[[OneOf | SlotList], TokenAutomaton],
+    automaton_of: Callable[[ConstraintSpec], TokenAutomaton],
 ) -> list[Answer]:
     """Answers to one of `pack`'s batches: all constrained, or all free."""
     is_free = options.choice_mode == "free"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -157,8 +157,15 @@ class SlotListAutomaton:
         return None
 
 
-TokenAutomaton = LabelTrie | SlotListAutomaton
-"""What may come next (`allowed`), given what came (`start`, `advance`)."""
+class TokenAutomaton(Protocol):
+    """What may come next (`allowed`), given what came (`start`, `advance`); nothing may where an answer is whole."""
+
+    @property
+    def start(self) -> Any: ...
+
+    def allowed(self, state: Any) -> Tensor: ...
+
+    def advance(self, state: Any, token: int) -> Any: ...
 
 
 def _value_kinds(tokenizer: Any, exclude: set[int]) -> dict[int, str]:

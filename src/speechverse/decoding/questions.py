@@ -14,7 +14,7 @@ from torch import Tensor
 from speechverse.batching import padded_batches
 from speechverse.errors import UserError
 from speechverse.protocols import ModelBatch, Processor
-from speechverse.tasks import OneOf, SlotList
+from speechverse.tasks import ConstraintSpec, OneOf
 
 ChoiceMode = Literal["constrain", "score", "free"]
 ChoiceScoring = Literal["raw", "length", "prior"]
@@ -82,7 +82,7 @@ class Question:
     samples: Callable[[], np.ndarray] | None = None
     features: Callable[[], Tensor] | None = None
     transcript: str | None = None
-    constraint: OneOf | SlotList | None = None
+    constraint: ConstraintSpec | None = None
     seconds: float | None = None
 
     @property

@@ -1,6 +1,6 @@
-"""Answering by scoring: the log-probability of every choice, the prompt read once and all choices in one decoder batch.
+"""Answering by scoring: the log-probability of every choice, the prompt read once, all choices in one pass behind it.
 
-B prompts, P prompt positions, E width of the LLM, C prompts times choices, N target tokens, V vocabulary.
+B prompts, P prompt positions, E width of the LLM, C prompts times choices, N nodes or target tokens, V vocabulary.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import copy
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
@@ -73,24 +74,131 @@ def log_probs(
     """Log-probability of each choice of each question, end token included, in nats.
 
     Args:
-        options: `batch_positions` bounds how many choices go together.
+        options: `batch_positions` bounds how many questions and choices go together.
 
     Raises:
         AudioTooLongError: If a prompt and a choice together are more than the LLM can read.
     """
     batch = inputs_of(processor, questions).to(model.device)
-    read = _read_by_encoder if model.config.is_encoder_decoder else _read_by_decoder
-    log_probs_of = read(model, batch)
+    prompts = batch["attention_mask"].sum(dim=1).tolist()
     candidates = [
         Candidate(row, choice, processor.encode_target(choice))
         for row, question in enumerate(questions)
         for choice in getattr(question.constraint, "choices", ())
     ]
-    prompts = batch["attention_mask"].sum(dim=1).tolist()
     for candidate in candidates:
         processor.check_room(Lengths(prompts[candidate.row], len(candidate.tokens)))
+    trees = [Tree.of([c for c in candidates if c.row == row]) for row in range(len(questions))]
+    positions = batch["input_ids"].shape[1] + max(len(tree.tokens) for tree in trees)
+    if not _takes_trees(model, positions):
+        return _one_by_one(model, batch, candidates, len(questions), options)
+    if len(questions) > 1 and positions * len(questions) > options.batch_positions:
+        half = len(questions) // 2
+        return [
+            row for part in (questions[:half], questions[half:]) for row in log_probs(model, processor, part, options)
+        ]
+    return _by_tree(model, batch, trees)
+
+
+class Tree(NamedTuple):
+    """A question's choices, what they begin with alike put together: each position of the LLM is computed once.
+
+    Node 0 is the end of the prompt. What ends a choice is no node: nothing comes after it.
+
+    Attributes:
+        tokens: Of each node but the first.
+        depths: Of each node but the first, from 0.
+        above: The nodes but the first that each of them goes on from, itself included.
+        steps: By choice, (node, token that comes next) for each of its tokens.
+    """
+
+    tokens: list[int]
+    depths: list[int]
+    above: list[list[int]]
+    steps: dict[str, list[tuple[int, int]]]
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate]) -> Tree:
+        tree, nodes = cls([], [], [], {}), dict[tuple[int, ...], int]({(): 0})
+        for _, choice, tokens in candidates:
+            path: list[int] = []
+            for depth, token in enumerate(tokens[:-1]):
+                begun = tuple(tokens[: depth + 1])
+                if begun not in nodes:
+                    nodes[begun] = len(nodes)
+                    tree.tokens.append(token)
+                    tree.depths.append(depth)
+                    tree.above.append([*path, nodes[begun] - 1])
+                path.append(nodes[begun] - 1)
+            tree.steps[choice] = [(nodes[tuple(tokens[:place])], token) for place, token in enumerate(tokens)]
+        return tree
+
+
+def _takes_trees(model: Model, positions: int) -> bool:
+    """Whether the LLM goes by the positions and the mask it is told: decoders do that have no window and no bias."""
+    if model.config.is_encoder_decoder or "position_ids" not in signature(model.llm.forward).parameters:
+        return False
+    window = getattr(model.llm.config, "sliding_window", None)
+    return window is None or positions <= window
+
+
+def _by_tree(model: Model, batch: ModelBatch, trees: Sequence[Tree]) -> list[dict[str, float]]:
+    """Reads the prompts (padded on the left) once, then all nodes of all trees in one pass behind them."""
+    llm, mask_BP = model.llm, batch["attention_mask"]
+    positions_BP = (mask_BP.cumsum(dim=1) - 1).clamp(min=0)
+    read = llm(inputs_embeds=_embedded(model, batch), attention_mask=mask_BP, position_ids=positions_BP, use_cache=True)
+    logits_BNV = read.logits[:, -1:]
+    if num_nodes := max(len(tree.tokens) for tree in trees):
+        tokens_BN = torch.tensor([_filled(tree.tokens, num_nodes, model.config.pad_id) for tree in trees])
+        depths_BN = torch.tensor([_filled(tree.depths, num_nodes, 0) for tree in trees])
+        told = llm(
+            input_ids=tokens_BN.to(model.device),
+            attention_mask=_tree_mask(trees, mask_BP, num_nodes, logits_BNV.dtype),
+            position_ids=positions_BP[:, -1:] + 1 + depths_BN.to(model.device),
+            past_key_values=read.past_key_values,
+            use_cache=True,
+        )
+        logits_BNV = torch.cat([logits_BNV, told.logits], dim=1)
+    return [_step_sums(tree, logits_NV) for tree, logits_NV in zip(trees, logits_BNV, strict=True)]
+
+
+def _filled(values: list[int], size: int, fill: int) -> list[int]:
+    return values + [fill] * (size - len(values))
+
+
+def _tree_mask(trees: Sequence[Tree], mask_BP: Tensor, num_nodes: int, dtype: torch.dtype) -> Tensor:
+    """What each node sees, to be added to attention: its prompt, what it goes on from, and itself; (B, 1, N, P + N)."""
+    sees = torch.eye(num_nodes, dtype=torch.bool).repeat(len(trees), 1, 1)
+    for row, tree in enumerate(trees):
+        for node, above in enumerate(tree.above):
+            sees[row, node, above] = True
+    prompt_BNP = mask_BP.bool()[:, None].expand(-1, num_nodes, -1)
+    sees_BNK = torch.cat([prompt_BNP, sees.to(mask_BP.device)], dim=-1)
+    hidden = torch.zeros(sees_BNK.shape, dtype=dtype, device=mask_BP.device)
+    return hidden.masked_fill_(~sees_BNK, torch.finfo(dtype).min)[:, None]
+
+
+def _step_sums(tree: Tree, logits_NV: Tensor) -> dict[str, float]:
+    """The choices' log-probabilities, from the logits behind the prompt and behind each node."""
+    steps = [step for steps in tree.steps.values() for step in steps]
+    nodes, tokens = (torch.tensor(column, device=logits_NV.device) for column in zip(*steps, strict=True))
+    told = logits_NV[: len(tree.tokens) + 1].float()
+    by_step = (told[nodes, tokens] - told.logsumexp(dim=-1)[nodes]).tolist()
+    sums, place = {}, 0
+    for choice, own in tree.steps.items():
+        sums[choice] = sum(by_step[place : place + len(own)])
+        place += len(own)
+    return sums
+
+
+def _one_by_one(
+    model: Model, batch: ModelBatch, candidates: Sequence[Candidate], num_questions: int, options: DecodingOptions
+) -> list[dict[str, float]]:
+    """The prompts are read once, and each choice by itself behind a copy of what was read."""
+    read = _read_by_encoder if model.config.is_encoder_decoder else _read_by_decoder
+    log_probs_of = read(model, batch)
     longest = batch["input_ids"].shape[1] + max(len(candidate.tokens) for candidate in candidates)
-    scores: list[dict[str, float]] = [{} for _ in questions]
+    scores: list[dict[str, float]] = [{} for _ in range(num_questions)]
     room = max(1, options.batch_positions // longest)
     for start in range(0, len(candidates), room):
         chunk = candidates[start : start + room]

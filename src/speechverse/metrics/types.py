@@ -57,6 +57,7 @@ class Metric:
         higher_is_better: The direction of progress.
         percent: Whether the value is a fraction, shown times 100; BLEU is in points already.
         by_language: Whether texts are normalised first, each by the language of its reference.
+        part: Of joint answers, which are read as {task: prediction}, the task whose predictions are compared.
         signature: Says with which tools and settings the value was computed; travels with results.
     """
 
@@ -67,6 +68,7 @@ class Metric:
     higher_is_better: bool = True
     percent: bool = True
     by_language: bool = False
+    part: str | None = None
     signature: Callable[[], str] = lambda: ""
 
     @classmethod
@@ -115,6 +117,7 @@ class Metric:
             )
         if not references:
             raise UserError(f"{self.name} has nothing to score: give at least one prediction and its reference")
+        predictions, references = self._of_part(predictions), self._of_part(references)
         if not self.by_language:
             return self.statistics(predictions, references)
         return self.statistics(predictions, references, _languages_of(references, languages))
@@ -125,7 +128,12 @@ class Metric:
 
     def normalizers(self, references: Sequence[Any], languages: Languages | None = None) -> str:
         """Ids of the normalisers that these texts are compared under; empty where the metric uses none."""
-        return named_normalizers(references, _languages_of(references, languages)) if self.by_language else ""
+        if not self.by_language:
+            return ""
+        return named_normalizers(self._of_part(references), _languages_of(references, languages))
+
+    def _of_part(self, values: Sequence[Any]) -> Sequence[Any]:
+        return values if self.part is None else [one if one is UNPARSED else one[self.part] for one in values]
 
 
 def _languages_of(references: Sequence[Any], languages: Languages | None) -> Languages:

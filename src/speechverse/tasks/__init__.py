@@ -10,7 +10,7 @@ from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Prediction, parse_keywords, parse_label, parse_slots, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording
 from speechverse.tasks.registry import TASKS, get_task, task_names
-from speechverse.tasks.task import Ask, ConstraintSpec, OneOf, SlotList, Task
+from speechverse.tasks.task import Ask, ConstraintSpec, Matches, OneOf, SlotList, Task
 
 __all__ = [
     "TASKS",
@@ -18,6 +18,7 @@ __all__ = [
     "Ask",
     "ConstraintSpec",
     "LabelSet",
+    "Matches",
     "OneOf",
     "Prediction",
     "PromptSet",

@@ -14,4 +14,5 @@ ASR = Task(
     requires=("text",),
     target=lambda utterance: utterance.text or "",
     metrics=("wer",),
+    takes_hints=True,
 )

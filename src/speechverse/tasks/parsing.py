@@ -12,8 +12,8 @@ from typing import Any
 from speechverse.metrics.types import UNPARSED, Unparsed
 from speechverse.tasks.labels import label_key
 
-Prediction = str | tuple[Any, ...] | Unparsed
-"""A text or label, a tuple of keywords, a tuple of (name, value) slots, or `UNPARSED`."""
+Prediction = str | tuple[Any, ...] | dict[str, Any] | Unparsed
+"""A text or label, keywords, (name, value) slots, {task: prediction} of a joint answer, or `UNPARSED`."""
 
 Parser = Callable[[str, Sequence[str] | None], Prediction]
 """(answer text, the names allowed or None if open) to a prediction."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from speechverse.errors import TaskError
 from speechverse.registry import Registry
+from speechverse.tasks.joint import SIGN, joint
 from speechverse.tasks.task import Task
 from speechverse.types import Utterance
 
@@ -50,7 +51,11 @@ def task_names(utterances: Iterable[Utterance] = ()) -> tuple[str, ...]:
 def get_task(name: str) -> Task:
     """The task of that name, or of a user's file, `path/to/file.py:NAME`, which is then known by its own name too.
 
+    Names with `+` between them are asked jointly, in that order: `asr+kwe`.
+
     Raises:
         TaskError: If there is no such task (it names the nearest one), or the file cannot be used.
     """
+    if SIGN in name and ":" not in name:
+        return joint(*name.split(SIGN))
     return TASKS[name]

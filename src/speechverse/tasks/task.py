@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from speechverse.errors import TaskError, unknown_name
 from speechverse.metrics import METRICS, get_metric, score
 from speechverse.metrics.types import UNPARSED, Metric
+from speechverse.tasks.hints import draw_hints, with_hints
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
@@ -34,7 +35,14 @@ class SlotList:
     labels: tuple[str, ...]
 
 
-ConstraintSpec = OneOf | SlotList
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The answer matches this regular expression from beginning to end."""
+
+    regex: str
+
+
+ConstraintSpec = OneOf | SlotList | Matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class Ask:
     Attributes:
         rng: Source of every draw; seed it with the run's seed, the pass and the utterance's id.
         wording: Whether to ask in seen or in held-out words.
-        labels: The corpus's inventory of the task's label field; None takes the task's own labels.
+        labels: The corpus's label inventory, by field; where it has not the task's field, its own labels are taken.
         training: Whether long label sets are listed in part (with the right ones), instead of not at all.
         max_listed: The most labels an instruction lists.
         describe: Probability that listed labels carry their descriptions.
@@ -52,12 +60,13 @@ class Ask:
             occur: drawn evenly, rare words would give the answer "no" away. A tuple, for it is read only once.
         texts: What is said in the corpus, for questions about any words. A tuple, for it is read only once.
         reworded: Probability that words of the instruction are replaced by others of like meaning.
+        hinted: Probability that in training an instruction of a task that takes hints has some.
         renamed: Probability that in training the labels of a closed task are listed, and answered, under other names.
     """
 
     rng: random.Random
     wording: Wording = "seen"
-    labels: LabelSet | None = None
+    labels: Mapping[str, LabelSet] = field(default_factory=dict)
     training: bool = True
     max_listed: int = 16
     describe: float = 0.25
@@ -65,6 +74,7 @@ class Ask:
     texts: tuple[str, ...] = ()
     reworded: float = 0.0
     renamed: float = 0.0
+    hinted: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +95,7 @@ class Task:
         labels: The task's own label set, where it is closed.
         label_field: The field of the corpus's label inventory that replaces `labels`, if there is one.
         constraint: What kind of constraint the label set puts on decoding.
+        takes_hints: Whether words that may be heard help (see `hints`).
         speech_only: Whether the task makes no sense for clips without speech.
     """
 
@@ -101,6 +112,7 @@ class Task:
     label_field: str | None = None
     constraint: type[OneOf] | type[SlotList] | None = None
     speech_only: bool = True
+    takes_hints: bool = False
 
     def __post_init__(self) -> None:
         if not self.metrics:
@@ -146,7 +158,7 @@ class Task:
         found = {}
         for variant in self.variants(utterance):
             try:
-                labels = self.label_set(ask.labels)
+                labels = self.label_set(ask)
                 fields = self.fields(utterance, ask, variant)
                 self._right_answer(utterance, fields, variant, labels.names if labels else None)
             except TaskError as error:
@@ -182,7 +194,7 @@ class Task:
             raise TaskError(f"task '{self.name}' cannot be asked of utterance '{utterance.id}': {lack}")
         variant = ask.rng.choice(self.variants(utterance)) if variant is None else variant
         fields = self.fields(utterance, ask, variant)
-        labels = self.label_set(ask.labels)
+        labels = self.label_set(ask)
         choices = labels.names if labels else None
         target, reference = self._right_answer(utterance, fields, variant, choices)
         if labels is not None and template is None and self._renames(ask):
@@ -190,11 +202,14 @@ class Task:
             template = ask.rng.choice(self._listing(ask))
             target = reference = names[target]
             choices = labels.names
+        instruction = self._instruction(ask, fields, labels, reference, template)
+        if self.takes_hints and ask.training and ask.texts and ask.hinted and ask.rng.random() < ask.hinted:
+            instruction = with_hints(instruction, draw_hints(ask.rng, utterance.text or "", ask.texts))
         return Example(
             id="/".join(part for part in (utterance.id, self.name, variant) if part),
             utterance=utterance,
             task=self.name,
-            instruction=self._instruction(ask, fields, labels, reference, template),
+            instruction=instruction,
             target=target,
             reference=reference,
             choices=choices,
@@ -209,13 +224,10 @@ class Task:
     def _listing(self, ask: Ask) -> list[str]:
         return [wording for wording in self.prompts.wordings(ask.wording) if "labels" in placeholders(wording)]
 
-    def label_set(self, inventory: LabelSet | None) -> LabelSet | None:
+    def label_set(self, ask: Ask) -> LabelSet | None:
         """The labels in force: the corpus's inventory, with the task's own descriptions where it has none."""
-        if inventory is None or not inventory.names:
-            return self.labels
-        if inventory.field != self.label_field:
-            raise TaskError(f"task '{self.name}' takes labels of '{self.label_field}', not of '{inventory.field}'")
-        return inventory.described_by(self.labels)
+        inventory = ask.labels.get(self.label_field) if self.label_field else None
+        return inventory.described_by(self.labels) if inventory and inventory.names else self.labels
 
     def _right_answer(
         self, utterance: Utterance, fields: Mapping[str, str], variant: str, choices: tuple[str, ...] | None

@@ -140,6 +140,11 @@ class DataSection(Config):
         default=1.0,
         description="Mixture weights are raised to 1/temperature: 2 takes the square root, large evens them out.",
     )
+    hinted: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0,
+        description="Share of recognition's examples whose instruction has hints: words that may be heard, some of "
+        "them said.",
+    )
     renamed: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.0,
         description="Share of a closed task's examples whose labels are listed, and answered, under other names.",

@@ -64,6 +64,19 @@ def test_scores_are_the_teacher_forced_log_probabilities(speech_models, sounds, 
                 assert row[label] == pytest.approx(expected, abs=1e-3)
 
 
+def test_an_llm_that_hears_of_no_positions_scores_alike(speech_models, sounds, monkeypatch):
+    model, processor = speech_models["llama"]
+    questions = asked(processor, sounds[:3], [OneOf(LABELS), OneOf(("yes", "no", "yes please")), OneOf(("one",))])
+    with torch.no_grad():
+        by_tree = log_probs(model, processor, questions, DecodingOptions())
+        in_halves = log_probs(model, processor, questions, DecodingOptions(batch_positions=1))
+        monkeypatch.setattr("speechverse.decoding.scoring._takes_trees", lambda *_: False)
+        one_by_one = log_probs(model, processor, questions, DecodingOptions(batch_positions=60))
+    for rows in zip(by_tree, in_halves, one_by_one, strict=True):
+        assert rows[0] == pytest.approx(rows[1], abs=1e-4)
+        assert rows[0] == pytest.approx(rows[2], abs=1e-4)
+
+
 def test_length_and_prior_are_taken_out_of_the_scores(speech_models, sounds):
     model, processor = speech_models["t5"]
     question = asked(processor, sounds[:1], [OneOf(LABELS)])[0]

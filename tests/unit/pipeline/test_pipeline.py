@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -50,6 +51,25 @@ def run_apart(module, *arguments):
 
 def run(module, *arguments):
     return run_apart(module, *arguments).output
+
+
+def test_an_answer_keeps_to_a_regular_expression(model, clip, tmp_path):
+    regex = "(yes|no)( (yes|no)){1,2}"
+    answer = model.ask(clip, "what is said", regex=regex, options=DecodingOptions(max_new_tokens=40))
+    assert re.fullmatch(regex, answer.text) and not answer.cut
+    with pytest.raises(UserError, match="give one of them"):
+        model.ask(clip, "what is said", CHOICES, regex=regex)
+    with pytest.raises(UserError, match="cannot be followed as a regular expression"):
+        model.ask(clip, "what is said", regex="(yes")
+    with pytest.raises(UserError, match="JSON schema cannot be followed"):
+        model.ask(clip, "what is said", json_schema={"type": "nothing"})
+
+
+def test_hints_are_read_behind_the_instruction(model, clip):
+    hinted = model.ask(clip, "what is said", hints=["York", "Bath"], options=SHORT)
+    assert hinted == model.ask(clip, "what is said\nHints: York, Bath", options=SHORT)
+    with pytest.raises(UserError, match="a hint is empty"):
+        model.ask(clip, "what is said", hints=[""])
 
 
 def test_every_way_to_give_a_sound_gives_the_same_answer(model, clip):

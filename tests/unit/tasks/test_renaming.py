@@ -17,7 +17,7 @@ INTENTS = LabelSet(
 
 
 def examples(task: str, clip, draws: int = 200, **how) -> list:
-    labels = INTENTS if task == "ic" else None
+    labels = {"intent": INTENTS} if task == "ic" else {}
     return [get_task(task).render(clip, Ask(random.Random(seed), labels=labels, **how)) for seed in range(draws)]
 
 

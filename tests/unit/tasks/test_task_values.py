@@ -41,13 +41,13 @@ def ask(seed: int = 0, **how: object) -> Ask:
 @pytest.mark.parametrize("name", task_names())
 def test_every_wording_renders_parses_and_scores(name, speech, inventory) -> None:
     task = get_task(name)
-    examples = validate_task(task, speech(), inventory.get(task.label_field or ""))
+    examples = validate_task(task, speech(), inventory)
     assert len(examples) >= 2 * (15 + 5)
 
 
 def test_own_classes_render_parse_and_score(speech) -> None:
     mood = LabelSet("class", {"bored": "a flat voice", "very keen": ""})
-    examples = validate_task(get_task("class"), speech(**{"class": "very keen"}), mood)
+    examples = validate_task(get_task("class"), speech(**{"class": "very keen"}), {"class": mood})
     assert {example.reference for example in examples} == {"very keen"}
     assert all(example.choices == ("bored", "very keen") for example in examples)
     assert get_task("class").missing(speech()) == "it has no label 'class'"
@@ -82,7 +82,7 @@ def test_half_of_the_wordings_list_the_labels(name) -> None:
 )
 def test_targets(name, target, speech, inventory) -> None:
     task = get_task(name)
-    example = task.render(speech(), ask(labels=inventory.get(task.label_field or "")))
+    example = task.render(speech(), ask(labels=inventory))
     assert (example.id, example.task, example.target) == (f"u1/{name}", name, target)
 
 
@@ -125,9 +125,7 @@ def test_a_label_outside_the_set_is_an_error(speech, inventory) -> None:
     with pytest.raises(TaskError, match="'3'.*allowed: one, two"):
         get_task("sc").render(speech(num_speakers=3), ask())
     with pytest.raises(TaskError, match="allowed: artist, room, time"):
-        get_task("sf").render(speech(slots=[["song", "so what"]]), ask(labels=inventory["slots"]))
-    with pytest.raises(TaskError, match="takes labels of 'intent', not of 'slots'"):
-        get_task("ic").render(speech(), ask(labels=inventory["slots"]))
+        get_task("sf").render(speech(slots=[["song", "so what"]]), ask(labels=inventory))
     with pytest.raises(TaskError, match="hold ';' or '='"):
         get_task("sf").render(speech(slots=[["room", "hall; attic"]]), ask())
 
@@ -225,7 +223,7 @@ def test_training_lists_some_labels_and_always_the_right_one(speech) -> None:
     listed = 0
     orders = set()
     for seed in range(100):
-        example = get_task("ic").render(speech(), ask(seed, labels=MANY, max_listed=5, describe=0.0))
+        example = get_task("ic").render(speech(), ask(seed, labels={"intent": MANY}, max_listed=5, describe=0.0))
         assert example.choices == MANY.names
         if "intent_" in example.instruction:
             listed += 1
@@ -236,23 +234,23 @@ def test_training_lists_some_labels_and_always_the_right_one(speech) -> None:
 
 def test_evaluation_lists_all_labels_or_none(speech, inventory) -> None:
     for seed in range(50):
-        asked = ask(seed, labels=MANY, training=False, wording="held_out")
+        asked = ask(seed, labels={"intent": MANY}, training=False, wording="held_out")
         assert "intent_" not in get_task("ic").render(speech(), asked).instruction
-        few = get_task("ic").render(speech(), ask(seed, labels=inventory["intent"], training=False)).instruction
+        few = get_task("ic").render(speech(), ask(seed, labels=inventory, training=False)).instruction
         assert ("play_music" in few) == ("set_alarm" in few)
 
 
 def test_labels_carry_descriptions_when_drawn(speech, inventory) -> None:
     template = "Choose: {labels}"
-    task, labels = get_task("sf"), inventory["slots"]
-    described = task.render(speech(), ask(labels=labels, describe=1.0), template=template).instruction
+    task = get_task("sf")
+    described = task.render(speech(), ask(labels=inventory, describe=1.0), template=template).instruction
     assert "room: a part of the house" in described and "time:" not in described and ";" in described
-    assert ":" not in task.render(speech(), ask(labels=labels, describe=0.0), template=template).instruction[8:]
+    assert ":" not in task.render(speech(), ask(labels=inventory, describe=0.0), template=template).instruction[8:]
 
 
 def test_a_corpus_may_bring_its_own_labels_and_lean_on_the_descriptions(speech) -> None:
     labels = LabelSet("emotion", {"happy": "", "afraid": "a trembling voice"})
-    asked = ask(labels=labels, describe=1.0)
+    asked = ask(labels={"emotion": labels}, describe=1.0)
     example = get_task("er").render(speech(), asked, template="{labels}")
     assert example.choices == ("happy", "afraid")
     assert "happy: a bright, lively voice" in example.instruction
@@ -266,16 +264,15 @@ def test_without_labels_no_wording_lists_them(speech) -> None:
 
 def test_same_seed_same_example(speech, inventory) -> None:
     for task in map(get_task, task_names()):
-        labels = inventory.get(task.label_field or "")
         first, second = (
-            task.render(speech(), Ask(rng_for(3, task.name, "u1"), labels=labels, vocabulary=("violin",)))
+            task.render(speech(), Ask(rng_for(3, task.name, "u1"), labels=inventory, vocabulary=("violin",)))
             for _ in range(2)
         )
         assert first == second
 
 
 def test_constraints(speech, inventory) -> None:
-    ic = get_task("ic").render(speech(), ask(labels=inventory["intent"]))
+    ic = get_task("ic").render(speech(), ask(labels=inventory))
     assert get_task("ic").constraint_for(ic.choices) == OneOf(("play_music", "set_alarm"))
     assert get_task("sf").constraint_for(("artist", "room")) == SlotList(("artist", "room"))
     assert get_task("er").constraint_for(("happy", "sad")) == OneOf(("happy", "sad"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from speechverse.data import Corpus
-from speechverse.data.asking import applicable, labels_for
+from speechverse.data.asking import applicable
 from speechverse.errors import CorpusError
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.synth.language import grammar
@@ -62,7 +62,7 @@ def offer_labels(corpus: Corpus, split: str, size: int, limit: int | None = None
     """
     task = get_task(TASK)
     clips = applicable(task, corpus, split).utterances
-    labels = labels_for(task, corpus)
+    labels = corpus.labels.get(task.label_field or "")
     if labels is None or len(labels.names) < size:
         known = len(labels.names) if labels else 0
         raise CorpusError(f"corpus '{corpus.name}' has {known} intents; a list of {size} needs more, or ask for fewer")
@@ -86,7 +86,7 @@ def _offer(task: Task, clip: Utterance, labels: LabelSet, size: int, listing: Li
     rng = rng_for(seed, "offered", clip.id, "question")
     template = rng.choice([wording for wording in task.prompts.seen if "labels" in placeholders(wording)])
     described = listing == "descriptions"
-    ask = Ask(rng, "seen", few, training=False, max_listed=size, describe=float(described))
+    ask = Ask(rng, "seen", {few.field: few}, training=False, max_listed=size, describe=float(described))
     texts = tuple(label_text(name, text if described else "") for name, text in few.descriptions.items())
     return Offer(task.render(clip, ask, template=template), listing, _stratum(clip), texts)
 

@@ -1,0 +1,115 @@
+"""Regular expressions and JSON schemas as automata over a tokenizer's pieces, by `outlines_core`'s index.
+
+The index is made once for a pattern and a tokenizer: at each of its states it knows every token that may come next.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from speechverse.errors import UserError
+from speechverse.protocols import Processor
+
+MAX_PATTERN = 20_000
+"""Characters of a pattern; a schema's is written out, so it is longer than the schema."""
+MAX_STATES = 20_000
+
+_ENDED = -1
+_BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
+
+
+class PatternAutomaton:
+    """Admits the texts that match a regular expression from beginning to end, in any of the tokenizer's pieces.
+
+    Raises:
+        UserError: If it is no regular expression, is too large, or no text that matches it can be spelt.
+    """
+
+    def __init__(self, pattern: str, processor: Processor) -> None:
+        if len(pattern) > MAX_PATTERN:
+            raise UserError(f"the pattern has {len(pattern):,} characters; at most {MAX_PATTERN:,} can be followed")
+        vocabulary, begins_with_space = _vocabulary(processor.tokenizer, processor.end_token_id)
+        self.index = _index(f" {pattern}" if begins_with_space else pattern, pattern, vocabulary)
+        self.end = processor.end_token_id
+        self.start = self.index.get_initial_state()
+        self._allowed: dict[int, Tensor] = {}
+
+    def allowed(self, state: int) -> Tensor:
+        if state == _ENDED:
+            return torch.empty(0, dtype=torch.long)
+        if state not in self._allowed:
+            self._allowed[state] = torch.tensor(sorted(self.index.get_allowed_tokens(state)), dtype=torch.long)
+        return self._allowed[state]
+
+    def advance(self, state: int, token: int) -> int | None:
+        if token == self.end:
+            return _ENDED if self.index.is_final_state(state) else None
+        return self.index.get_next_state(state, token)
+
+
+def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
+    """The regular expression of the JSON texts that a schema allows, on one line.
+
+    Raises:
+        UserError: If it is no schema, or says what cannot be written as a regular expression.
+    """
+    from outlines_core.json_schema import build_regex_from_schema
+
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    try:
+        return str(build_regex_from_schema(text))
+    except Exception as error:  # whatever Rust says: a bad schema is the user's
+        raise UserError(f"the JSON schema cannot be followed: {error}") from error
+
+
+def _index(pattern: str, given: str, vocabulary: Any) -> Any:
+    from outlines_core import Index
+
+    try:
+        index = Index(pattern, vocabulary)
+    except Exception as error:
+        raise UserError(f"{given!r} cannot be followed as a regular expression: {error}") from error
+    if (size := len(index.get_final_states())) > MAX_STATES:
+        raise UserError(f"the pattern has {size:,} ends; at most {MAX_STATES:,} can be followed: make it shorter")
+    return index
+
+
+@lru_cache(maxsize=4)
+def _vocabulary(tokenizer: Any, end: int) -> tuple[Any, bool]:
+    """The index's vocabulary, and whether texts begin with a piece that has a space."""
+    from outlines_core import Vocabulary
+
+    hidden = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder) | {end}
+    written_by = _writer(tokenizer)
+    pieces: dict[bytes, list[int]] = {}
+    fallback: dict[bytes, list[int]] = {}  # bytes by their number: only of what no piece writes
+    for piece, token in tokenizer.get_vocab().items():
+        if _BYTE.fullmatch(piece):
+            fallback[written_by(piece)] = [token]
+        elif token not in hidden and (written := written_by(piece)):
+            pieces.setdefault(written, []).append(token)
+    first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[0]
+    return Vocabulary(end, fallback | pieces), written_by(first).startswith(b" ")
+
+
+def _writer(tokenizer: Any) -> Callable[[str], bytes]:
+    """What a piece writes: of byte-level vocabularies a byte each sign, of others its text, with `▁` for a space."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    decoder = json.loads(backend.to_str())["decoder"] if backend is not None else None
+    if "ByteLevel" in json.dumps(decoder) or hasattr(tokenizer, "byte_decoder"):
+        byte_of = {sign: byte for byte, sign in bytes_to_unicode().items()}
+        return lambda piece: bytes(byte_of.get(sign, 0) for sign in piece)
+
+    def written(piece: str) -> bytes:
+        byte = _BYTE.fullmatch(piece)
+        return bytes([int(byte[1], 16)]) if byte else piece.replace("▁", " ").encode()
+
+    return written

@@ -1,0 +1,78 @@
+"""Regular expressions and JSON schemas: nothing but what matches comes out, on every kind of tokenizer."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import torch
+from transformers import LogitsProcessorList
+
+from speechverse.decoding import ConstraintLogitsProcessor, LabelTrie
+from speechverse.decoding.patterns import PatternAutomaton, pattern_of_schema
+from speechverse.errors import UserError
+
+KINDS = ("t5", "bart", "llama")
+PATTERNS = ("(play|stop) (music|radio)", "[a-z]{3,6}", "one( one)*", "(artist|room) = [a-z]{1,5};")
+ORDER = {
+    "type": "object",
+    "properties": {"drink": {"enum": ["latte", "tea"]}, "shots": {"type": "integer", "minimum": 0}},
+    "required": ["drink", "shots"],
+}
+
+
+def generated(generate, side, automata, kind, *, beams=1, seed=0, **how) -> list[str]:
+    constraint = ConstraintLogitsProcessor(automata, beams)
+    processors = LogitsProcessorList([constraint])
+    rows = generate(kind, seed, len(automata), num_beams=beams, logits_processor=processors, max_new_tokens=40, **how)
+    ended = [row[: row.index(side.end_token_id)] for row in rows.tolist() if side.end_token_id in row]
+    return [text.strip() for row in ended for text in side.decode([row])]
+
+
+@pytest.mark.parametrize("how", [{}, {"beams": 3}, {"do_sample": True}], ids=["greedy", "beams", "sampling"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_row_keeps_to_its_own_pattern(text_sides, generate, kind, how):
+    side = text_sides[kind]
+    torch.manual_seed(0)
+    automata = [PatternAutomaton(pattern, side) for pattern in PATTERNS]
+    for seed in range(3):
+        for pattern, automaton in zip(PATTERNS, automata, strict=True):
+            for text in generated(generate, side, [automaton], kind, seed=seed, **how):
+                assert re.fullmatch(pattern, text), (pattern, text)
+    mixed = [automata[0], LabelTrie.of(("one", "alarm set"), side), automata[1]]
+    together = generated(generate, side, mixed, kind, **how)
+    assert re.fullmatch(PATTERNS[0], together[0]) and together[1] in ("one", "alarm set")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_text_that_matches_can_come(text_sides, kind):
+    side = text_sides[kind]
+    automaton = PatternAutomaton(PATTERNS[0], side)
+    for text in ("play music", "stop radio"):
+        state = automaton.start
+        for token in side.encode_target(text):
+            assert token in automaton.allowed(state).tolist()
+            state = automaton.advance(state, token)
+        assert not len(automaton.allowed(state))
+    assert automaton.advance(automaton.start, side.end_token_id) is None
+
+
+def test_a_schema_lets_only_its_json_come(text_sides, generate):
+    side = text_sides["bart"]
+    automaton = PatternAutomaton(pattern_of_schema(ORDER), side)
+    torch.manual_seed(0)
+    texts = [t for seed in range(4) for t in generated(generate, side, [automaton], "bart", seed=seed, do_sample=True)]
+    orders = [json.loads(text) for text in texts]
+    assert orders and all(order["drink"] in ("latte", "tea") and isinstance(order["shots"], int) for order in orders)
+
+
+def test_patterns_that_cannot_be_followed_are_refused_at_once(text_sides):
+    with pytest.raises(UserError, match="cannot be followed as a regular expression"):
+        PatternAutomaton("play (music", text_sides["bart"])
+    with pytest.raises(UserError, match="'Ünïcödé' cannot be followed"):
+        PatternAutomaton("Ünïcödé", text_sides["t5"])
+    with pytest.raises(UserError, match="has 20,003 characters"):
+        PatternAutomaton("(" + "a" * 20_000 + ")+", text_sides["bart"])
+    with pytest.raises(UserError, match="JSON schema cannot be followed"):
+        pattern_of_schema("{not json")
