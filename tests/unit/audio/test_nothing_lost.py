@@ -22,7 +22,7 @@ from sound_files import (
     written,
 )
 
-from speechverse.audio import duration_of, extents, flac, load, load_stream, reading
+from speechverse.audio import duration_of, extent_of, load, load_stream, reading
 from speechverse.errors import AudioError
 from speechverse.types import AudioRef
 
