@@ -102,8 +102,8 @@ def measure(source: Source, what: str) -> Extent | None:
         if sound is not None:
             return Extent(sound.frames, sound.samplerate)
     frames, rate = 0, 0
-    for block, rate in _av_blocks(source):
-        frames += len(block)
+    for block, hertz in _av_blocks(source):
+        frames, rate = frames + len(block), hertz
     rate = rate or _rate_without_sound(source)
     return Extent(frames, rate) if rate else None
 
@@ -119,7 +119,7 @@ def _opened(source: Source, what: str) -> Iterator[Any]:
     """The sound as libsndfile opens it; None if it does not, or would hear only a part of it."""
     try:
         # By name where it can be: reading through Python is slower.
-        sound = soundfile.SoundFile(os.fsencode(source) if isinstance(source, str) else source)
+        sound = soundfile.SoundFile(os.fsencode(source) if isinstance(source, str) else io.BytesIO(source.getvalue()))
     except (soundfile.SoundFileError, RuntimeError):
         yield None
         return
@@ -127,8 +127,13 @@ def _opened(source: Source, what: str) -> Iterator[Any]:
         refuse_odd_rate(sound.samplerate)
         _refuse_cut_off(sound.extra_info)
         whole = 0 < sound.frames < _MOST_FRAMES
-        if sound.format == "MP3":
-            whole = whole and _is_length_agreed(source, sound)
+        if whole and sound.format in ("MP3", "NIST"):
+            # Of MP3s joined end to end libsndfile hears the first, and guesses where no header tells the frames; so
+            # does FFmpeg, otherwise. Of a NIST file that is cut off only FFmpeg tells the length it should have.
+            longer = _length_by_ffmpeg(source) - sound.frames / sound.samplerate
+            whole = abs(longer) < _AGREED
+            if sound.format == "NIST" and longer >= _AGREED:
+                raise _ends_early(longer + sound.frames / sound.samplerate, sound.frames / sound.samplerate)
         elif sound.format == "OGG":
             whole = whole and not _is_chain(source)
         if whole and (stray := _STRAY.search(sound.extra_info)):
@@ -147,6 +152,10 @@ def _cut_off(missing: int) -> Fault:
     return Fault(f"is cut off: {missing} bytes of the sound its header tells of are missing; copy it again")
 
 
+def _ends_early(told: float, there: float) -> Fault:
+    return Fault(f"is cut off: {told:.2f} s were promised, {there:.2f} s are there; copy it again")
+
+
 def _broken(error: Exception) -> Fault:
     return Fault(f"is broken at some point of its sound ({error}); copy or convert it again")
 
@@ -159,22 +168,16 @@ def _tell_of_the_rest(source: Source, end: int, what: str) -> None:
         log.warning("%s goes on for %d bytes after the end of its sound; they are not read", what, rest)
 
 
-def _is_length_agreed(source: Source, sound: Any) -> bool:
-    """Whether libsndfile and FFmpeg find an MP3 equally long: both guess where the header does not tell its frames.
-
-    libsndfile guesses by the first frame, stops there, and hears only the first of MP3s joined end to end.
-    """
-    if isinstance(source, str):
-        status = os.stat(source)
-        told = _length_told(source, status.st_size, status.st_mtime_ns)
-    else:
-        told = _length_told.__wrapped__(source, 0, 0)
-    return abs(told - sound.frames / sound.samplerate) < _AGREED
+def _length_by_ffmpeg(source: Source) -> float:
+    """Seconds; remembered as long as a file stays as it is."""
+    if isinstance(source, io.BytesIO):
+        return _length_told.__wrapped__(source, 0, 0)
+    status = os.stat(source)
+    return _length_told(source, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=2**17)
 def _length_told(source: Source, size: int, changed: int) -> float:
-    """Seconds, by FFmpeg; remembered as long as the file stays as it is."""
     import av
 
     try:
@@ -193,15 +196,12 @@ def _is_chain(source: Source) -> bool:
         Fault: If that is not whole.
     """
     with _stream(source) as file:
-        head = file.read(18)
-        size = file.seek(0, io.SEEK_END)
-        file.seek(max(0, size - 2**17))  # a page has at most 64 KiB
-        tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
+        content = file.read()
+    page = content[content.rfind(b"OggS") :]
     length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 26 else 27
     if len(page) < length:
         raise _cut_off(length - len(page))
-    return page[14:18] != head[14:18]  # the number of the stream
+    return content.count(b"OggS\0\2") > 1  # pages that begin a stream
 
 
 def _rate_without_sound(source: Source) -> int:
@@ -224,7 +224,9 @@ def _read_soundfile(sound: Any, start: float, length: float | None) -> Piece:
         raise _broken(error) from error
     samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
     if len(samples) < end - first:
-        raise Fault(f"is cut off: {sound.frames} samples were promised, {first + len(samples)} are there; copy it again")
+        raise Fault(
+            f"is cut off: {sound.frames} samples were promised, {first + len(samples)} are there; copy it again"
+        )
     return Piece(samples, rate, end)
 
 
@@ -250,8 +252,7 @@ def _stream(source: Source) -> Iterator[BinaryIO]:
         with open(source, "rb") as file:
             yield file
     else:
-        source.seek(0)
-        yield source
+        yield io.BytesIO(source.getvalue())  # another decoder may stand elsewhere in it
 
 
 def head_of(source: Source) -> bytes:
@@ -289,7 +290,8 @@ def _refuse_two_headers(source: Source, container: Any, track: Any) -> None:
     """WAV that libsndfile refuses but FFmpeg takes: the second of two joined files would go unheard."""
     if container.format.name in ("wav", "aiff") and track.codec_context.name.startswith("pcm_"):
         try:
-            soundfile.info(source if isinstance(source, str) else io.BytesIO(source.getvalue()))
+            with _stream(source) as file:
+                soundfile.info(file)
         except soundfile.LibsndfileError as error:
             raise Fault(f"has a broken header, or several files joined in it ({error.error_string})") from error
 
@@ -305,7 +307,7 @@ def _refuse_early_end(container: Any, track: Any, ends: float) -> None:
     else:
         return
     if ends < told - _EARLY:
-        raise Fault(f"is cut off: {told:.2f} s were promised, {ends:.2f} s are there; copy it again")
+        raise _ends_early(told, ends)
 
 
 def _samples_of(frame: Any) -> np.ndarray:

@@ -103,13 +103,13 @@ class Corpus:
             path: JSONL: each line has labels for the utterance of its `id`, or for all of its `text`.
 
         Raises:
-            CorpusError: If a line is wrong or contradicts a label that is there; lines for no utterance are let be.
+            CorpusError: If a line is wrong or contradicts a label that is there, or none is for any utterance; lines
+                that are for none are counted and logged.
         """
         joined = MoreLabels.read(path, self.labels)
-        sources: dict[str, Load | list[Utterance]] = {
-            split: lambda split=split: joined.to(self.utterances(split))  # type: ignore[misc]
-            for split in self._sources
-        }
+        found = {split: self.utterances(split) for split in self._sources}
+        joined.tell_of_unused([utterance for utterances in found.values() for utterance in utterances], self.name)
+        sources: dict[str, Load | list[Utterance]] = {split: joined.to(found[split]) for split in found}
         return Corpus(self.name, {**joined.names, **self.labels}, self.description, self.skipped, sources)
 
     def trained_on(self, other: Corpus) -> Corpus:
