@@ -138,8 +138,8 @@ class FeatureCache:
         """Hears every utterance that the folder does not hold yet, in batches of like length.
 
         Args:
-            encoder: The frozen encoder, on the device to use.
-            utterances: What to hear; those with the same audio are heard once, those over the encoder's limit never.
+            encoder: On the device to use.
+            utterances: Those with the same audio are heard once, those over the encoder's limit never.
             folder: Where to keep it; a build that was interrupted goes on where it stopped.
             dtype: float16; bfloat16 for encoders whose outputs leave float16's range; the encoder's own rounds nothing.
             max_bad_share: The share of unreadable clips allowed; they are counted and logged.

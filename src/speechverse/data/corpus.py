@@ -99,8 +99,7 @@ class Corpus:
     def with_labels(self, path: Path) -> Corpus:
         """This corpus with further labels for its utterances, wherever their audio lies.
 
-        Args:
-            path: JSONL: each line has labels for the utterance of its `id`, or for all of its `text`.
+        Each line of the JSONL file has labels for the utterance of its `id`, or for all of its `text`.
 
         Raises:
             CorpusError: If a line is wrong or contradicts a label that is there, or none is for any utterance; lines
@@ -155,7 +154,6 @@ class Corpus:
         """A corpus of plain JSONL files, read at once; no audio is copied.
 
         Args:
-            name: The corpus's name.
             paths: One file a split; audio paths are relative to their file's folder.
             labels: Label sets that lines must keep to: field to names, or to names with descriptions. Without it
                 they are gathered from all splits.
@@ -188,7 +186,6 @@ def write_corpus(
 
     Args:
         folder: Where to; audio that lies inside it is named relative to it, so the folder can be moved.
-        name: The corpus's name.
         splits: Utterances by split; iterables are read once, in order.
         labels: Label sets by field (LabelSet, names, or names with descriptions); gathered from the utterances if None.
         extra: Further entries of `corpus.json`, such as `seed`, `source` and `counts`.

@@ -38,16 +38,9 @@ def length_or_fault(path: Path) -> Seconds | AudioError:
 def read_jsonl(
     path: Path, labels: Mapping[str, LabelSet], max_bad_share: float, length_of: LengthOf
 ) -> tuple[list[Utterance], dict[str, str]]:
-    """Reads one file.
+    """The utterances of one file, whose labels keep to the sets given, and clips that cannot be used, id to reason.
 
-    Args:
-        path: The file.
-        labels: Label sets that every line must keep to, by field.
-        max_bad_share: The share of unreadable clips above which the file is refused.
-        length_of: `length_or_fault`, remembered for files that many lines are parts of.
-
-    Returns:
-        The utterances, and the clips that cannot be used, id to reason.
+    `length_of` is `length_or_fault`, remembered for files that many lines are parts of.
 
     Raises:
         CorpusError: If a line is wrong or its audio missing (with the line's number), or too many clips are bad.

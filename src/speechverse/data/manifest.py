@@ -137,12 +137,9 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, se
 
 
 def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterator[Utterance]:
-    """Reads a manifest of lhotse cuts, gzipped or plain.
+    """Reads a manifest of lhotse cuts, gzipped or plain, whose audio paths are relative to a folder.
 
-    Args:
-        path: The manifest.
-        folder: What relative audio paths are relative to.
-        sha256: The hash of the uncompressed manifest, checked once it is read.
+    The hash is that of the uncompressed manifest, checked once it is read.
 
     Raises:
         CorpusError: If the file is missing, broken or changed, or a line is no such cut, or its audio is missing.

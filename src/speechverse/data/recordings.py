@@ -28,13 +28,8 @@ SHORTEST: Seconds = 0.3
 def corpus_of_recordings(name: str, folder: Path, longest: Seconds, max_bad_share: float = 0.01) -> Corpus:
     """Every audio file in a folder and in those below it, as the split `train`.
 
-    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out whole files.
-
-    Args:
-        name: The corpus's name.
-        folder: Where the files are.
-        longest: What is longer is cut into windows of like length, none longer than this.
-        max_bad_share: The share of files that may be unreadable; they are left out, counted and logged.
+    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out whole files. What is
+    longer than `longest` is cut into windows of like length, none longer than that.
 
     Raises:
         CorpusError: If there is no audio file, or too many cannot be read.
