@@ -33,8 +33,8 @@ _WORTH_A_WORD = 2**12  # bytes after the sound that may be a tag or padding; mor
 
 _AGREED = 0.002  # seconds
 _EARLY = 0.25  # seconds by which a whole file's last frame may end before the length in its header
-_TELL_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf"}
-"""FFmpeg's formats whose header tells their length; that of others is an estimate."""
+_TELL_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+"""FFmpeg's formats whose header is known to tell their length; that of others is an estimate."""
 
 
 class Fault(Exception):
