@@ -15,6 +15,14 @@ def hash_seed(seed: int, *keys: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
+def fingerprint(*parts: str | bytes | memoryview) -> str:
+    """SHA-256 of all parts, one after the other, in hexadecimal: whether something is the same as before."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
 def rng_for(seed: int, *keys: object) -> random.Random:
     """A random generator of its own for one draw, such as `rng_for(seed, pass_index, example_id)`."""
     return random.Random(hash_seed(seed, *keys))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speechverse.audio.decode import AudioSource, duration_of, extents, load, load_stream
+from speechverse.audio.decode import AudioSource, duration_of, extent_of, load, load_stream
 from speechverse.audio.encode import save
 from speechverse.audio.reading import Extent
 from speechverse.audio.resampling import resample
@@ -13,7 +13,7 @@ __all__ = [
     "Extent",
     "Waveform",
     "duration_of",
-    "extents",
+    "extent_of",
     "is_silent",
     "load",
     "load_stream",

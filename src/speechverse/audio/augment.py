@@ -34,7 +34,7 @@ def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarr
     Args:
         samples: (T,).
         noise: (N,), repeated or cut to T.
-        snr_db: Signal-to-noise ratio in dB.
+        snr_db: The ratio.
 
     Returns:
         (T,); may go beyond full scale, see `at_level`.

@@ -40,14 +40,7 @@ TELEPHONE_BAND = (300.0, 3400.0)
 
 
 def through_codec(samples: np.ndarray, name: str) -> np.ndarray:
-    """What is left of a clip after a codec.
-
-    Args:
-        samples: float32 (T,) at 16 kHz; made quieter first where it goes beyond full scale.
-        name: One of `CODECS`.
-
-    Returns:
-        float32 (T,) at 16 kHz.
+    """What one of `CODECS` leaves of a clip, float32 (T,) at 16 kHz, made quieter first where beyond full scale.
 
     Raises:
         UserError: No such codec.
@@ -79,14 +72,11 @@ def through_telephone(samples: np.ndarray) -> np.ndarray:
 
 
 def clip_peaks(samples: np.ndarray, share: float) -> np.ndarray:
-    """Cuts off the loudest samples, as an overdriven microphone does.
+    """Cuts off the loudest samples of (T,), as an overdriven microphone does.
 
     Args:
         samples: (T,).
         share: Of the samples that sound (those within 40 dB of the peak), those that are cut.
-
-    Returns:
-        (T,).
     """
     loudness = np.abs(samples)
     sounding = loudness[loudness > 0.01 * loudness.max(initial=0.0)]

@@ -18,12 +18,7 @@ _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 def save(path: str | Path, waveform: Waveform) -> Path:
     """Writes a clip as 16-bit FLAC or WAV, by the name's ending; a half-written file is never left under that name.
 
-    Args:
-        path: Where to; folders that are missing are made.
-        waveform: What to write; samples beyond full scale are refused, not wrapped.
-
-    Returns:
-        The path.
+    Folders that are missing are made; samples beyond full scale are refused, not wrapped.
 
     Raises:
         AudioError: Another ending, samples that are not finite or beyond full scale, or the disk refused.

@@ -1,10 +1,13 @@
-"""Samples of one link, block by block and mixed down: by libsndfile, and by FFmpeg (PyAV) what that cannot read."""
+"""Samples of a sound, mixed down: by libsndfile, and by FFmpeg (PyAV) what that cannot read or would read in part."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
@@ -12,115 +15,97 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import soundfile
 
-from speechverse.audio.link import Fault, Link, Stretch, size_of
+log = logging.getLogger(__name__)
+
+Source = str | io.BytesIO
+"""The path of a file, or a file's content."""
 
 _BLOCK = 2**20
 _SLOWEST, _FASTEST = 1_000, 768_000  # Hz
-_KNOWN_LENGTH = frozenset(
-    "PCM_S8 PCM_U8 PCM_16 PCM_24 PCM_32 FLOAT DOUBLE ULAW ALAW GSM610 IMA_ADPCM MS_ADPCM "
-    "VORBIS OPUS MPEG_LAYER_III".split()
-)
-"""Subtypes whose length libsndfile reckons from what has been checked here."""
+_MOST_FRAMES = 2**40  # libsndfile gives more where a FLAC's header leaves its length open
+
+_PROMISE = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+"""What libsndfile notes where a header tells of more sound than there is."""
+_OPEN_LENGTH = 0x7F000000
+"""From here on a length is a stand-in: a program that writes into a pipe cannot know it."""
+_STRAY = re.compile(r"Unknown chunk marker \(\w+\) at position (\d+)\. Exiting")
+_WORTH_A_WORD = 2**12  # bytes after the sound that may be a tag or padding; more of them are told of
+
+_AGREED = 0.002  # seconds
+_EARLY = 0.25  # seconds by which a whole file's last frame may end before the length in its header
+_TELL_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+"""FFmpeg's formats whose header is known to tell their length; that of others is an estimate."""
+
+
+class Fault(Exception):
+    """What is wrong with a sound, in words that follow its name: "is cut off: ..."."""
 
 
 class Piece(NamedTuple):
-    """Part of a link's sound.
+    """Part of a sound.
 
     Attributes:
         samples: float32 (T,), mixed down.
         rate: Hz.
-        passed: Samples that the link has of this rate, up to the end of this part.
+        end: Where the part ends, in samples from the sound's start; where the sound does, if that is earlier.
     """
 
     samples: np.ndarray
     rate: int
-    passed: int
+    end: int
 
 
 class Extent(NamedTuple):
-    """How long a sound is.
-
-    Attributes:
-        frames: Samples of one channel.
-        rate: Hz.
-    """
+    """How long a sound is: samples of one channel, and their rate in Hz."""
 
     frames: int
     rate: int
 
 
-def read_link(file: BinaryIO, link: Link, first: float, length: float | None) -> list[Piece]:
-    """Decodes part of a link.
-
-    Args:
-        file: The file it lies in, open for reading.
-        link: Which.
-        first: Where the part begins, in seconds from the link's start; beyond its end the part is empty.
-        length: How long it is, in seconds; None means to the link's end.
+def read_part(source: Source, start: float, length: float | None, what: str) -> Piece | None:
+    """Decodes from `start` seconds on, `length` seconds or (None) all; empty if the sound ends before.
 
     Returns:
-        Pieces that follow each other, one for each rate; none if it is no audio that can be read.
+        None if it is no audio that can be read.
 
     Raises:
-        Fault: If it is broken.
+        Fault: If it is cut off or broken.
     """
-    with _opened(file, link) as sound:
+    with _opened(source, what) as sound:
         if sound is not None:
-            return [_read_soundfile(sound, first, length)]
-    return _joined(_av_blocks(Stretch(file, link)), first, length)
+            return _read_soundfile(sound, start, length)
+    kept: list[np.ndarray] = []
+    position, rate = 0, 0
+    for block, rate in _av_blocks(source):
+        begin = round(start * rate) - position
+        end = None if length is None else max(0, begin + round(length * rate))
+        kept.append(block[max(0, begin) : end])
+        position += len(block)
+        if end is not None and end <= len(block):
+            break
+    if not kept:
+        rate = _rate_without_sound(source)
+        return Piece(np.zeros(0, np.float32), rate, 0) if rate else None
+    return Piece(np.concatenate(kept), rate, position)
 
 
-def extents_of(file: BinaryIO, link: Link) -> list[Extent]:
-    """Length of a link, from its header where that is known to be true, else by decoding it.
+def measure(source: Source, what: str) -> Extent | None:
+    """Length of a sound: from its header where libsndfile reads it, else by decoding it.
 
     Returns:
-        One for each rate it goes through; none if it is no audio that can be read.
+        None if it is no audio that can be read.
 
     Raises:
-        Fault: If it is broken.
+        Fault: If it is cut off or broken.
     """
-    with _opened(file, link) as sound:
+    with _opened(source, what) as sound:
         if sound is not None:
-            if not (link.known and sound.subtype in _KNOWN_LENGTH):
-                return [Extent(_count(sound), sound.samplerate)]
-            return [Extent(sound.frames, sound.samplerate)]
-    extents: list[Extent] = []
-    for block, rate in _av_blocks(Stretch(file, link)):
-        if extents and extents[-1].rate == rate:
-            extents[-1] = Extent(extents[-1].frames + len(block), rate)
-        else:
-            extents.append(Extent(len(block), rate))
-    return extents
-
-
-def _is_whole(file: BinaryIO, link: Link) -> bool:
-    return link.begin == 0 and not link.head and size_of(file) == link.end
-
-
-def _for_libsndfile(file: BinaryIO, link: Link) -> str | bytes | Stretch:
-    """By name where it can be: reading through Python is slower."""
-    name = getattr(file, "name", None)
-    if isinstance(file, io.BufferedReader) and isinstance(name, str) and _is_whole(file, link):
-        return os.fsencode(name) if os.name == "posix" else name
-    return Stretch(file, link)
-
-
-@contextlib.contextmanager
-def _opened(file: BinaryIO, link: Link) -> Iterator[Any]:
-    """The link as libsndfile opens it; None if it does not, or would misjudge its length."""
-    if link.for_ffmpeg:
-        yield None
-        return
-    try:
-        sound = soundfile.SoundFile(_for_libsndfile(file, link))
-    except (soundfile.SoundFileError, RuntimeError):
-        yield None
-        return
-    with sound:
-        misjudged = not 0 <= sound.frames < 2**40 or (sound.format == "MP3" and not link.known)
-        if not misjudged:
-            refuse_odd_rate(sound.samplerate)
-        yield None if misjudged else sound
+            return Extent(sound.frames, sound.samplerate)
+    frames, rate = 0, 0
+    for block, hertz in _av_blocks(source):
+        frames, rate = frames + len(block), hertz
+    rate = rate or _rate_without_sound(source)
+    return Extent(frames, rate) if rate else None
 
 
 def refuse_odd_rate(rate: int) -> None:
@@ -129,22 +114,124 @@ def refuse_odd_rate(rate: int) -> None:
         raise Fault(f"says its sampling rate is {rate} Hz; {_SLOWEST} to {_FASTEST} Hz can be read")
 
 
+@contextlib.contextmanager
+def _opened(source: Source, what: str) -> Iterator[Any]:
+    """The sound as libsndfile opens it; None if it does not, or would hear only a part of it."""
+    try:
+        # By name where it can be: reading through Python is slower.
+        sound = soundfile.SoundFile(os.fsencode(source) if isinstance(source, str) else io.BytesIO(source.getvalue()))
+    except (soundfile.SoundFileError, RuntimeError):
+        yield None
+        return
+    with sound:
+        refuse_odd_rate(sound.samplerate)
+        _refuse_cut_off(sound.extra_info)
+        whole = 0 < sound.frames < _MOST_FRAMES
+        if whole and sound.format in ("MP3", "NIST"):
+            # Of MP3s joined end to end libsndfile hears the first, and guesses where no header tells the frames; so
+            # does FFmpeg, otherwise. Of a NIST file that is cut off only FFmpeg tells the length it should have.
+            longer = _length_by_ffmpeg(source) - sound.frames / sound.samplerate
+            whole = abs(longer) < _AGREED
+            if sound.format == "NIST" and longer >= _AGREED:
+                raise _ends_early(longer + sound.frames / sound.samplerate, sound.frames / sound.samplerate)
+        elif sound.format == "OGG":
+            whole = whole and not _is_chain(source)
+        if whole and (stray := _STRAY.search(sound.extra_info)):
+            _tell_of_the_rest(source, int(stray[1]), what)
+        yield sound if whole else None
+
+
+def _refuse_cut_off(report: str) -> None:
+    for promise in _PROMISE.finditer(report):
+        promised, there = map(int, promise.groups())
+        if there < promised < _OPEN_LENGTH:
+            raise _cut_off(promised - there)
+
+
+def _cut_off(missing: int) -> Fault:
+    return Fault(f"is cut off: {missing} bytes of the sound its header tells of are missing; copy it again")
+
+
+def _ends_early(told: float, there: float) -> Fault:
+    return Fault(f"is cut off: {told:.2f} s were promised, {there:.2f} s are there; copy it again")
+
+
+def _broken(error: Exception) -> Fault:
+    return Fault(f"is broken at some point of its sound ({error}); copy or convert it again")
+
+
+def _tell_of_the_rest(source: Source, end: int, what: str) -> None:
+    """A recorder that was stopped hard leaves a header of the length it had once."""
+    with _stream(source) as file:
+        rest = file.seek(0, io.SEEK_END) - end
+    if rest > _WORTH_A_WORD:
+        log.warning("%s goes on for %d bytes after the end of its sound; they are not read", what, rest)
+
+
+def _length_by_ffmpeg(source: Source) -> float:
+    """Seconds; remembered as long as a file stays as it is."""
+    if isinstance(source, io.BytesIO):
+        return _length_told.__wrapped__(source, 0, 0)
+    status = os.stat(source)
+    return _length_told(source, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2**17)
+def _length_told(source: Source, size: int, changed: int) -> float:
+    import av
+
+    try:
+        with _stream(source) as file, av.open(file) as container:
+            return (container.duration or 0) / 1e6
+    except (av.error.FFmpegError, ValueError, OSError):
+        return 0.0
+
+
+def _is_chain(source: Source) -> bool:
+    """Whether several Ogg streams follow each other, of which libsndfile hears the first.
+
+    No library tells of an Ogg that is cut off, so its last page is looked at.
+
+    Raises:
+        Fault: If that is not whole.
+    """
+    with _stream(source) as file:
+        content = file.read()
+    page = content[content.rfind(b"OggS") :]
+    length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 26 else 27
+    if len(page) < length:
+        raise _cut_off(length - len(page))
+    return content.count(b"OggS\0\2") > 1  # pages that begin a stream
+
+
+def _rate_without_sound(source: Source) -> int:
+    """Hz that a header tells which no sound follows; 0 if it is no such header."""
+    with _stream(source) as file:
+        try:
+            about = soundfile.info(file)
+        except (soundfile.SoundFileError, RuntimeError):
+            return 0
+    return 0 if about.frames else int(about.samplerate)
+
+
 def _read_soundfile(sound: Any, start: float, length: float | None) -> Piece:
     rate = sound.samplerate
     first = min(round(start * rate), sound.frames)
     end = sound.frames if length is None else min(sound.frames, first + round(length * rate))
     try:
-        blocks = [mixed_down(block) for block in _blocks(sound, first, end)]
+        blocks = [_mixed(block) for block in _blocks(sound, first, end)]
     except (soundfile.SoundFileError, RuntimeError) as error:
-        raise Fault(f"is broken at some point of its sound ({error}); copy or convert it again") from error
+        raise _broken(error) from error
     samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
     if len(samples) < end - first:
-        raise Fault(f"is cut off: {sound.frames} samples were promised, {first + len(samples)} are there")
+        raise Fault(
+            f"is cut off: {sound.frames} samples were promised, {first + len(samples)} are there; copy it again"
+        )
     return Piece(samples, rate, end)
 
 
 def _blocks(sound: Any, first: int, end: int) -> Iterator[np.ndarray]:
-    """Float32 (T, channels), from a sample to another."""
+    """Float32 (T, channels); in blocks, for a broken header may tell of more than fits in memory."""
     position = 0
     if first and sound.seekable():
         # A frame of MP3 leans on those before it, up to half a second at the lowest rates.
@@ -159,50 +246,68 @@ def _blocks(sound: Any, first: int, end: int) -> Iterator[np.ndarray]:
         position += len(block)
 
 
-def _count(sound: Any) -> int:
-    try:
-        return sum(len(block) for block in _blocks(sound, 0, sound.frames))
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise Fault(f"is broken at some point of its sound ({error}); copy or convert it again") from error
+@contextlib.contextmanager
+def _stream(source: Source) -> Iterator[BinaryIO]:
+    if isinstance(source, str):
+        with open(source, "rb") as file:
+            yield file
+    else:
+        yield io.BytesIO(source.getvalue())  # another decoder may stand elsewhere in it
 
 
-def _joined(blocks: Iterator[tuple[np.ndarray, int]], first: float, length: float | None) -> list[Piece]:
-    parts: list[list[np.ndarray]] = []
-    told: list[tuple[int, int]] = []  # rate, and samples since it came
-    origin = 0.0  # when that was
-    for block, rate in blocks:
-        if not told or told[-1][0] != rate:
-            origin += told[-1][1] / told[-1][0] if told else 0.0
-            told.append((rate, 0))
-            parts.append([])
-        position = told[-1][1]
-        begin = round((first - origin) * rate) - position
-        end = None if length is None else max(0, begin + round(length * rate))
-        parts[-1].append(block[max(0, begin) : end])
-        told[-1] = rate, position + len(block)
-        if end is not None and end <= len(block):
-            break
-    return [Piece(np.concatenate(kept), *of) for kept, of in zip(parts, told, strict=True)]
+def head_of(source: Source) -> bytes:
+    """The first 512 bytes."""
+    with _stream(source) as file:
+        return file.read(512)
 
 
-def _av_blocks(stream: Stretch) -> Iterator[tuple[np.ndarray, int]]:
+def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
     """Blocks of float32 (T,), mixed down, with their rate in Hz; none if it is no audio that can be read."""
-    try:
-        import av
-    except ImportError:
-        return
+    import av
+
     begun = False
     try:
-        with av.open(stream, options={"protocol_whitelist": "none"}) as container:  # playlists name other files
+        options = {"protocol_whitelist": "none"}  # playlists name other files
+        with _stream(source) as file, av.open(file, options=options) as container:
             if not container.streams.audio:
                 raise Fault("has no sound track")
-            for frame in container.decode(container.streams.audio[0]):
-                begun = True
-                refuse_odd_rate(frame.sample_rate)
-                yield mixed_down(_samples_of(frame)), frame.sample_rate
+            track, rate, ends = container.streams.audio[0], 0, 0.0
+            _refuse_two_headers(source, container, track)
+            for frame in container.decode(track):
+                begun, rate = True, rate or frame.sample_rate
+                refuse_odd_rate(rate)
+                if frame.sample_rate != rate:
+                    raise Fault(f"goes on at {frame.sample_rate} Hz after {rate} Hz; convert it to one sampling rate")
+                ends = (frame.time or 0.0) + frame.samples / rate
+                yield _mixed(_samples_of(frame)), rate
+            _refuse_early_end(container, track, ends)
     except (av.error.FFmpegError, ValueError, OSError) as error:
         if begun:
-            raise Fault(f"is broken at some point of its sound ({error}); copy or convert it again") from error
+            raise _broken(error) from error
+
+
+def _refuse_two_headers(source: Source, container: Any, track: Any) -> None:
+    """WAV that libsndfile refuses but FFmpeg takes: the second of two joined files would go unheard."""
+    if container.format.name in ("wav", "aiff") and track.codec_context.name.startswith("pcm_"):
+        try:
+            with _stream(source) as file:
+                soundfile.info(file)
+        except soundfile.LibsndfileError as error:
+            raise Fault(f"has a broken header, or several files joined in it ({error.error_string})") from error
+
+
+def _refuse_early_end(container: Any, track: Any, ends: float) -> None:
+    """Compares times, not samples: whole films have gaps in their sound."""
+    if container.format.name not in _TELL_LENGTH:
+        return
+    if track.duration is not None:
+        told = float((track.duration + (track.start_time or 0)) * track.time_base)
+    elif len(container.streams) == 1 and container.duration is not None:
+        told = container.duration / 1e6
+    else:
+        return
+    if ends < told - _EARLY:
+        raise _ends_early(told, ends)
 
 
 def _samples_of(frame: Any) -> np.ndarray:
@@ -211,9 +316,12 @@ def _samples_of(frame: Any) -> np.ndarray:
     return array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
 
 
+def _mixed(samples: np.ndarray) -> np.ndarray:
+    return mixed_down(as_float(samples))
+
+
 def mixed_down(samples: np.ndarray) -> np.ndarray:
-    """Mean of the channels of (T, channels) of any type, as float32 (T,) within -1 to 1."""
-    samples = as_float(samples)
+    """Mean of the channels of float32 (T, channels), as (T,)."""
     return samples[:, 0] if samples.shape[1] == 1 else np.asarray(samples.mean(axis=1, dtype=np.float32))
 
 

@@ -39,11 +39,7 @@ def level_db(samples: np.ndarray) -> float:
 
 
 def window_levels_db(samples: np.ndarray, window: int = _WINDOW) -> np.ndarray:
-    """Level of each whole window, in dB below full scale.
-
-    Args:
-        samples: (T,).
-        window: Samples in a window.
+    """Level of each whole window of (T,), in dB below full scale.
 
     Returns:
         (T // window,), or the level of all samples as (1,) if they fill less than one window.
@@ -70,12 +66,8 @@ def is_silent(waveform: Waveform) -> bool:
 def trim_silence(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
     """Cuts off what is quiet at both ends: 45 dB under the loudest 10 ms; a hundredth of a second of it is kept.
 
-    Args:
-        samples: (T,).
-        sampling_rate: Hz.
-
     Returns:
-        A view of `samples`; all of it if nothing sounds.
+        A view of `samples`, (T,); all of it if nothing sounds.
     """
     window = sampling_rate // 100
     levels = window_levels_db(samples, window)

@@ -102,11 +102,7 @@ def _naming(task: Task, reason: str) -> str:
 def askable(task: Task, corpus: Corpus, split: str, words: Words | None = None) -> Askable:
     """Parts the utterances of a split into those that a task can be asked of and those it cannot, and says why.
 
-    Args:
-        task: The task.
-        corpus: Where the utterances are.
-        split: Which split.
-        words: What is said in it, where that is at hand.
+    `words` is what is said in the split, where that is at hand.
     """
     everyone = corpus.utterances(split)
     words = words or Words.of(corpus, split)

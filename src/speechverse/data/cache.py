@@ -29,10 +29,11 @@ from torch import Tensor
 
 from speechverse.audio import load
 from speechverse.batching import padded_batches
-from speechverse.data.jsonl import allowed_bad
-from speechverse.errors import AudioError, CacheError, CorpusError
+from speechverse.errors import AudioError, CacheError
 from speechverse.files import only_run_in, written_aside
 from speechverse.hub import VOLATILE_KEYS
+from speechverse.seeding import fingerprint
+from speechverse.tally import refuse_too_many
 from speechverse.types import SAMPLING_RATE, Seconds, Utterance
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
         "front_end": encoder.front_end.feature_extractor.to_dict(),
         "window": encoder.front_end.window,
     }
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    parts: list[str | memoryview] = [json.dumps(settings, sort_keys=True, default=str)]
     for name, weight in sorted(encoder.model.state_dict().items()):
-        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        parts.append(f"{name}{tuple(weight.shape)}{weight.dtype}")
+        parts.append(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return fingerprint(*parts)
 
 
 class FeatureCache:
@@ -137,8 +138,8 @@ class FeatureCache:
         """Hears every utterance that the folder does not hold yet, in batches of like length.
 
         Args:
-            encoder: The frozen encoder, on the device to use.
-            utterances: What to hear; those with the same audio are heard once, those over the encoder's limit never.
+            encoder: On the device to use.
+            utterances: Those with the same audio are heard once, those over the encoder's limit never.
             folder: Where to keep it; a build that was interrupted goes on where it stopped.
             dtype: float16; bfloat16 for encoders whose outputs leave float16's range; the encoder's own rounds nothing.
             max_bad_share: The share of unreadable clips allowed; they are counted and logged.
@@ -261,12 +262,9 @@ class FeatureCache:
         self._shard_of |= dict.fromkeys(shard, path)
 
     def _judge(self, utterances: Sequence[Utterance], max_bad_share: float) -> None:
-        bad = [self.failed[key] for key in map(entry_key, utterances) if key in self.failed]
-        if len(bad) > allowed_bad(max_bad_share, len(utterances)):
-            raise CorpusError(
-                f"{len(bad)} of {len(utterances)} clips cannot be used, more than {max_bad_share:.1%} are refused "
-                f"(first: {bad[0]}): mend them or take them out"
-            )
+        keys = {utterance.id: entry_key(utterance) for utterance in utterances}
+        bad = {name: self.failed[key] for name, key in keys.items() if key in self.failed}
+        refuse_too_many(bad, len(utterances), max_bad_share)
 
     def _write(self, about: Mapping[str, Any], *, whole: bool) -> None:
         told = {**about, "failed": self.failed, "whole": whole}

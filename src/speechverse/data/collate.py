@@ -70,6 +70,22 @@ Collate = Callable[[Sequence[Example], Sequence[float] | None], Batch]
 """Makes a batch of examples with their loss weights."""
 
 
+def batch_of(
+    inputs: Any,
+    examples: Sequence[Example],
+    loss_weights: Sequence[float] | None,
+    choices: tuple[Choices | None, ...],
+    skipped: dict[int, str],
+) -> Batch:
+    """A batch of collated inputs; rows that were skipped lose their labels and weights."""
+    weights = torch.tensor(list(loss_weights) if loss_weights is not None else [1.0] * len(examples))
+    for row in skipped:
+        inputs["labels"][row] = IGNORED
+        weights[row] = 0.0
+    labelled = (inputs["labels"] != IGNORED).any(dim=0).nonzero()[:, 0]
+    return Batch(inputs, tuple(examples), weights, choices, labelled, skipped)
+
+
 @dataclass
 class Collator:
     """Makes batches to train on and to measure the loss with.
@@ -93,12 +109,7 @@ class Collator:
         heard = [self._hear(row, example, skipped) for row, example in enumerate(examples)]
         asked: dict[str, Any] = {self._given: heard, "targets": [example.target for example in examples]}
         inputs = self.processor([example.instruction for example in examples], **asked)
-        weights = torch.tensor(list(loss_weights) if loss_weights is not None else [1.0] * len(examples))
-        for row in skipped:
-            inputs["labels"][row] = IGNORED
-            weights[row] = 0.0
-        labelled = (inputs["labels"] != IGNORED).any(dim=0).nonzero()[:, 0]
-        return Batch(inputs, tuple(examples), weights, tuple(map(self._choices, examples)), labelled, skipped)
+        return batch_of(inputs, examples, loss_weights, tuple(map(self._choices, examples)), skipped)
 
     @property
     def _given(self) -> str:

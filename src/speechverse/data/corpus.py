@@ -99,17 +99,16 @@ class Corpus:
     def with_labels(self, path: Path) -> Corpus:
         """This corpus with further labels for its utterances, wherever their audio lies.
 
-        Args:
-            path: JSONL: each line has labels for the utterance of its `id`, or for all of its `text`.
+        Each line of the JSONL file has labels for the utterance of its `id`, or for all of its `text`.
 
         Raises:
-            CorpusError: If a line is wrong or contradicts a label that is there; lines for no utterance are let be.
+            CorpusError: If a line is wrong or contradicts a label that is there, or none is for any utterance; lines
+                that are for none are counted and logged.
         """
         joined = MoreLabels.read(path, self.labels)
-        sources: dict[str, Load | list[Utterance]] = {
-            split: lambda split=split: joined.to(self.utterances(split))  # type: ignore[misc]
-            for split in self._sources
-        }
+        found = {split: self.utterances(split) for split in self._sources}
+        joined.tell_of_unused([utterance for utterances in found.values() for utterance in utterances], self.name)
+        sources: dict[str, Load | list[Utterance]] = {split: joined.to(found[split]) for split in found}
         return Corpus(self.name, {**joined.names, **self.labels}, self.description, self.skipped, sources)
 
     def trained_on(self, other: Corpus) -> Corpus:
@@ -155,7 +154,6 @@ class Corpus:
         """A corpus of plain JSONL files, read at once; no audio is copied.
 
         Args:
-            name: The corpus's name.
             paths: One file a split; audio paths are relative to their file's folder.
             labels: Label sets that lines must keep to: field to names, or to names with descriptions. Without it
                 they are gathered from all splits.
@@ -188,7 +186,6 @@ def write_corpus(
 
     Args:
         folder: Where to; audio that lies inside it is named relative to it, so the folder can be moved.
-        name: The corpus's name.
         splits: Utterances by split; iterables are read once, in order.
         labels: Label sets by field (LabelSet, names, or names with descriptions); gathered from the utterances if None.
         extra: Further entries of `corpus.json`, such as `seed`, `source` and `counts`.

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import BatchFeature
 
 from speechverse.audio import load
-from speechverse.data.collate import Batch
+from speechverse.data.collate import Batch, batch_of
 from speechverse.data.plan import Length
 from speechverse.encoders import FrontEnd
 from speechverse.errors import AudioError, AudioTooLongError
@@ -42,12 +42,7 @@ class FrameCollator:
             self.front_end.prepare([self._hear(row, example, skipped) for row, example in enumerate(examples)])
         )
         inputs["labels"] = self._labels(examples, inputs["frame_lengths"])
-        weights = torch.tensor(list(loss_weights) if loss_weights is not None else [1.0] * len(examples))
-        for row in skipped:
-            inputs["labels"][row] = IGNORED
-            weights[row] = 0.0
-        labelled = (inputs["labels"] != IGNORED).any(dim=0).nonzero()[:, 0]
-        return Batch(inputs, tuple(examples), weights, (None,) * len(examples), labelled, skipped)
+        return batch_of(inputs, examples, loss_weights, (None,) * len(examples), skipped)
 
     def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> np.ndarray:
         try:

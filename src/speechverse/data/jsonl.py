@@ -13,6 +13,7 @@ from speechverse.audio import duration_of
 from speechverse.data.labels import check_names, normalise_labels
 from speechverse.data.lines import Lines
 from speechverse.errors import AudioError, CorpusError
+from speechverse.tally import bad_clips_told, refuse_too_many
 from speechverse.tasks import LabelSet
 from speechverse.types import AudioRef, Origin, Seconds, Utterance
 
@@ -21,11 +22,6 @@ log = logging.getLogger(__name__)
 _OWN_KEYS = ("audio", "id", "start", "duration", "text", "speaker", "language")
 _SLACK: Seconds = 0.05
 """How far a part may reach over its file's end: annotations are rounded."""
-
-
-def allowed_bad(share: float, total: int) -> int:
-    """How many bad clips a share of a corpus lets pass: at least one, unless the share is 0."""
-    return max(1, int(share * total)) if share > 0 else 0
 
 
 LengthOf = Callable[[Path], Seconds | AudioError]
@@ -42,16 +38,9 @@ def length_or_fault(path: Path) -> Seconds | AudioError:
 def read_jsonl(
     path: Path, labels: Mapping[str, LabelSet], max_bad_share: float, length_of: LengthOf
 ) -> tuple[list[Utterance], dict[str, str]]:
-    """Reads one file.
+    """The utterances of one file, whose labels keep to the sets given, and clips that cannot be used, id to reason.
 
-    Args:
-        path: The file.
-        labels: Label sets that every line must keep to, by field.
-        max_bad_share: The share of unreadable clips above which the file is refused.
-        length_of: `length_or_fault`, remembered for files that many lines are parts of.
-
-    Returns:
-        The utterances, and the clips that cannot be used, id to reason.
+    `length_of` is `length_or_fault`, remembered for files that many lines are parts of.
 
     Raises:
         CorpusError: If a line is wrong or its audio missing (with the line's number), or too many clips are bad.
@@ -77,7 +66,13 @@ def read_jsonl(
         raise lines.refusal("are wrong")
     utterances = [found for found in read.values() if isinstance(found, Utterance)]
     skipped = {name: str(found) for name, found in read.items() if isinstance(found, AudioError)}
-    _judge(path, len(utterances), skipped, max_bad_share)
+    if not read:
+        raise CorpusError(f"{path} holds no utterances")
+    refuse_too_many(skipped, len(read), max_bad_share, str(path))
+    if not utterances:
+        raise CorpusError(f"{bad_clips_told(skipped, len(read), str(path))}; none is left: mend them")
+    if skipped:
+        log.warning("%s; they are left out", bad_clips_told(skipped, len(read), str(path)))
     return utterances, skipped
 
 
@@ -109,19 +104,6 @@ def _check_there(path: Path) -> None:
         raise ValueError(f"the audio file {path} cannot be opened: {error.strerror}") from None
     if not there:
         raise ValueError(f"the audio file {path} is missing (paths are relative to the JSONL's folder)")
-
-
-def _judge(path: Path, good: int, skipped: Mapping[str, str], max_bad_share: float) -> None:
-    total = good + len(skipped)
-    if total == 0:
-        raise CorpusError(f"{path} holds no utterances")
-    if not skipped:
-        return
-    first, reason = next(iter(skipped.items()))
-    told = f"{path}: {len(skipped)} of {total} clips cannot be read (first: '{first}': {reason})"
-    if good == 0 or len(skipped) > allowed_bad(max_bad_share, total):
-        raise CorpusError(f"{told}; more than {max_bad_share:.1%} are refused: mend them or take them out")
-    log.warning("%s; they are left out", told)
 
 
 def _typed(entry: dict, key: str, kind: type) -> Any:

@@ -142,11 +142,7 @@ def _refuse_alike(field: str, places: Mapping[str, str]) -> None:
 
 
 def as_label_sets(labels: Mapping[str, Any], place: str) -> dict[str, LabelSet]:
-    """Label sets from what a user or a file writes: field to names, or to names with descriptions.
-
-    Args:
-        labels: What is written.
-        place: Where, for errors.
+    """Label sets from what a user or a file writes at a place: field to names, or to names with descriptions.
 
     Raises:
         CorpusError: If it is something else, a name has no letter or digit, or two read alike in an answer.

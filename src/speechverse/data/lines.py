@@ -63,11 +63,7 @@ class Lines:
                 self.faults.append((number, str(error)))
 
     def refusal(self, what: str) -> CorpusError:
-        """Tells of the wrong lines.
-
-        Args:
-            what: What they cannot be or do, such as "cannot be spoken".
-        """
+        """Tells of the wrong lines, and what they cannot be or do, such as "cannot be spoken"."""
         faults = sorted(self.faults)
         more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         listed = "\n  ".join(f"line {number}: {reason}" for number, reason in faults[:_SHOWN])

@@ -12,9 +12,9 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from speechverse.data.collate import Batch, Collate
-from speechverse.data.jsonl import allowed_bad
 from speechverse.data.plan import BatchPlan, GlobalStep, MicroBatch
-from speechverse.errors import CorpusError, RecipeError
+from speechverse.errors import RecipeError
+from speechverse.tally import refuse_too_many
 
 log = logging.getLogger(__name__)
 
@@ -128,8 +128,4 @@ class PlanLoader:
             if name not in self.skipped:
                 log.warning("'%s' cannot be used and is left out: %s", name, reason)
                 self.skipped[name] = reason
-        if len(self.skipped) > allowed_bad(self.max_bad_share, self.plan.mixture.num_utterances):
-            raise CorpusError(
-                f"{len(self.skipped)} clips cannot be used, more than {self.max_bad_share:.1%} of the data are refused "
-                f"(last: {next(reversed(self.skipped.values()))}): mend them or take them out"
-            )
+        refuse_too_many(self.skipped, self.plan.mixture.num_utterances, self.max_bad_share)

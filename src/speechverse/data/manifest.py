@@ -15,27 +15,19 @@ from typing import Any
 from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
 from lhotse.serialization import deserialize_item
 
-from speechverse.audio import Extent, duration_of, extents
+from speechverse.audio import extent_of
 from speechverse.data.labels import normalise_labels
 from speechverse.data.lines import parse_object
 from speechverse.errors import CorpusError
 from speechverse.files import read_text, written_aside
-from speechverse.types import SAMPLING_RATE, AudioRef, Origin, Utterance
-
-
-def _extent(path: Path) -> Extent:
-    """Rate and length as `audio.load` hears them; a file whose rate changes counts as the 16 kHz that it gives."""
-    parts = extents(path)
-    if len({part.rate for part in parts}) == 1:
-        return Extent(sum(part.frames for part in parts), parts[0].rate)
-    return Extent(round(duration_of(path) * SAMPLING_RATE), SAMPLING_RATE)
+from speechverse.types import AudioRef, Origin, Utterance
 
 
 def to_cut(utterance: Utterance, folder: Path) -> MonoCut:
     """A lhotse cut with one supervision; audio inside `folder` is named relative to it."""
     path = Path(utterance.audio.path).absolute()
     source = path.relative_to(folder) if path.is_relative_to(folder) else path
-    num_samples, rate = _extent(path)
+    num_samples, rate = extent_of(path)
     recording = Recording(
         id=utterance.id,
         sources=[AudioSource(type="file", channels=[0], source=str(source))],
@@ -145,12 +137,9 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, se
 
 
 def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterator[Utterance]:
-    """Reads a manifest of lhotse cuts, gzipped or plain.
+    """Reads a manifest of lhotse cuts, gzipped or plain, whose audio paths are relative to a folder.
 
-    Args:
-        path: The manifest.
-        folder: What relative audio paths are relative to.
-        sha256: The hash of the uncompressed manifest, checked once it is read.
+    The hash is that of the uncompressed manifest, checked once it is read.
 
     Raises:
         CorpusError: If the file is missing, broken or changed, or a line is no such cut, or its audio is missing.

@@ -7,7 +7,6 @@ Everything is a function of seed, pass and names: any pass can be drawn without 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import numpy as np
 from speechverse.data.asking import Askable, LeftOut, Words, applicable
 from speechverse.data.corpus import Corpus
 from speechverse.errors import RecipeError
-from speechverse.seeding import hash_seed, rng_for
+from speechverse.seeding import fingerprint, hash_seed, rng_for
 from speechverse.tasks import Ask, LabelSet, OneOf, Task, get_task
 from speechverse.types import Example, Utterance
 
@@ -191,37 +190,35 @@ class Mixture:
     @cached_property
     def digest(self) -> str:
         """Changes whenever other examples would be drawn, or in another order."""
-        digest = hashlib.sha256(repr((_DRAWING, self.seed, self.draws_per_pass, self.shares)).encode())
-        if self.reworded:
-            digest.update(f"reworded {self.reworded}".encode())
-        if self.hinted:
-            digest.update(f"hinted {self.hinted}".encode())
-        if self.renamed:
-            digest.update(f"renamed {self.renamed}".encode())
+        parts = [repr((_DRAWING, self.seed, self.draws_per_pass, self.shares))]
+        parts += [f"reworded {self.reworded}"] if self.reworded else []
+        parts += [f"hinted {self.hinted}"] if self.hinted else []
+        parts += [f"renamed {self.renamed}"] if self.renamed else []
         for item, source in zip(self.items, self.sources, strict=True):
-            digest.update(repr((source.name, source.task.version, item.loss_weight)).encode())
+            parts.append(repr((source.name, source.task.version, item.loss_weight)))
             if item.balanced:
-                digest.update(b"balanced" if item.balanced is True else f"balanced by {item.balanced}".encode())
-            for utterance in source.utterances:
-                digest.update(_identity(utterance))
-        return digest.hexdigest()
+                parts.append("balanced" if item.balanced is True else f"balanced by {item.balanced}")
+            parts += map(_identity, source.utterances)
+        return fingerprint(*parts)
 
 
 def examples_digest(weighted: Iterable[tuple[Example, float]]) -> str:
     """Changes whenever other examples, asked otherwise or weighed otherwise, would be."""
-    digest = hashlib.sha256()
-    for example, weight in weighted:
-        digest.update(_identity(example.utterance))
-        digest.update(repr((example.id, example.instruction, example.target, example.choices, weight)).encode())
-    return digest.hexdigest()
+    return fingerprint(
+        *(
+            _identity(example.utterance)
+            + repr((example.id, example.instruction, example.target, example.choices, weight))
+            for example, weight in weighted
+        )
+    )
 
 
-def _identity(utterance: Utterance) -> bytes:
+def _identity(utterance: Utterance) -> str:
     """All that an example is rendered from: a corpus written anew under the same ids is another."""
     audio = utterance.audio
     labels = json.dumps(dict(utterance.labels), sort_keys=True, default=str)
     told = (utterance.id, str(audio.path), audio.start, audio.duration, utterance.duration, utterance.text, labels)
-    return repr(told).encode()
+    return repr(told)
 
 
 def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from speechverse.data.lines import Lines
 from speechverse.errors import CorpusError
 from speechverse.tasks import LabelSet
 from speechverse.types import Origin, Utterance
+
+log = logging.getLogger(__name__)
 
 _OWN_KEYS = ("id", "text", "split", "audio", "start", "duration", "speaker", "language", "voice")
 """Keys of a line that are no labels, whether it comes from a corpus or from sentences to be spoken."""
@@ -61,6 +64,22 @@ class MoreLabels:
             raise ValueError("has neither an 'id' nor a 'text' to join it by")
         if table.setdefault(entry[key], labels) != labels:
             raise ValueError(f"has other labels than an earlier line of the same {key}")
+
+    def tell_of_unused(self, utterances: Sequence[Utterance], corpus: str) -> None:
+        """Logs how many ids and texts no utterance has.
+
+        Raises:
+            CorpusError: If none of them is any utterance's.
+        """
+        ids = self.by_id.keys() - {utterance.id for utterance in utterances}
+        texts = self.by_text.keys() - {utterance.text for utterance in utterances}
+        unused, total = sorted(ids | texts), len(self.by_id) + len(self.by_text)
+        if not unused:
+            return
+        told = f"{self.path}: {len(unused)} of {total} labelled ids and texts are no clip's of corpus '{corpus}'"
+        if len(unused) == total:
+            raise CorpusError(f"{told} (such as '{unused[0]}'): is it the file of another corpus?")
+        log.warning("%s (first: '%s'); they are left out", told, unused[0])
 
     def to(self, utterances: Iterable[Utterance]) -> list[Utterance]:
         """The utterances with their further labels.

@@ -6,7 +6,6 @@ prompt and target), one sampler iteration a pass. A global step is a list of mic
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from lhotse.dataset.sampling.dynamic_bucketing import estimate_duration_buckets
 
 from speechverse.data.mixture import Mixture
 from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, CorpusError, RecipeError
+from speechverse.seeding import fingerprint
 from speechverse.types import Example
 
 log = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ class BatchPlan:
     def digest(self) -> str:
         """Changes whenever the plan would."""
         settings = (self.max_positions, self.max_examples, self.micro_batches, self.num_buckets, _BUFFER_SIZE)
-        return hashlib.sha256(repr((self.mixture.digest, settings)).encode()).hexdigest()
+        return fingerprint(repr((self.mixture.digest, settings)))
 
     def _walk(self, pass_index: int, skip: int) -> Iterator[tuple[int, int, MicroBatch]]:
         """Micro-batches from a place on, each with its pass and its number in it, counted from 1."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from speechverse.audio import duration_of
 from speechverse.data.corpus import Corpus
-from speechverse.data.jsonl import allowed_bad
 from speechverse.errors import AudioError, CorpusError
+from speechverse.tally import bad_clips_told, refuse_too_many
 from speechverse.types import AudioRef, Seconds, Utterance
 
 log = logging.getLogger(__name__)
@@ -28,13 +28,8 @@ SHORTEST: Seconds = 0.3
 def corpus_of_recordings(name: str, folder: Path, longest: Seconds, max_bad_share: float = 0.01) -> Corpus:
     """Every audio file in a folder and in those below it, as the split `train`.
 
-    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out whole files.
-
-    Args:
-        name: The corpus's name.
-        folder: Where the files are.
-        longest: What is longer is cut into windows of like length, none longer than this.
-        max_bad_share: The share of files that may be unreadable; they are left out, counted and logged.
+    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out whole files. What is
+    longer than `longest` is cut into windows of like length, none longer than that.
 
     Raises:
         CorpusError: If there is no audio file, or too many cannot be read.
@@ -61,12 +56,13 @@ def corpus_of_recordings(name: str, folder: Path, longest: Seconds, max_bad_shar
             short[file] = f"it is shorter than {SHORTEST:g} s"
             continue
         windows += _windows(file, folder / file, length, longest)
-    _judge(name, len(audio), unreadable, max_bad_share)
-    if short:
-        log.warning("corpus '%s': %d recordings are shorter than %g s and left out", name, len(short), SHORTEST)
+    bad, where = unreadable | short, f"corpus '{name}', recordings in '{folder}'"
+    refuse_too_many(unreadable, len(audio), max_bad_share, where)
     if not windows:
-        raise CorpusError(f"corpus '{name}': all {len(audio)} recordings in '{folder}' are shorter than {SHORTEST:g} s")
-    return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": unreadable | short}, {"train": windows})
+        raise CorpusError(f"{bad_clips_told(bad, len(audio), where)}; none is left: mend them or name another folder")
+    if bad:
+        log.warning("%s; they are left out", bad_clips_told(bad, len(audio), where))
+    return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": bad}, {"train": windows})
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -93,15 +89,3 @@ def _windows(name: str, path: Path, length: Seconds, longest: Seconds) -> Iterat
     for begin, end in pairwise(bounds):
         ref = AudioRef(path, begin, round(end - begin, 4))
         yield Utterance(f"{name}@{begin:.2f}", ref, end - begin, speaker=name)
-
-
-def _judge(name: str, total: int, unreadable: dict[str, str], max_bad_share: float) -> None:
-    if not unreadable:
-        return
-    told = "; ".join(f"{file}: {reason}" for file, reason in list(unreadable.items())[:3])
-    if len(unreadable) > allowed_bad(max_bad_share, total):
-        raise CorpusError(
-            f"corpus '{name}': {len(unreadable)} of {total} recordings cannot be read, more than {max_bad_share:.0%} "
-            f"are refused (data.max_bad_share): mend them or take them out ({told})"
-        )
-    log.warning("corpus '%s': %d recordings cannot be read and are left out: %s", name, len(unreadable), told)

@@ -37,7 +37,6 @@ def render_split(
 
     Args:
         corpus: Where the utterances come from.
-        split: Which split.
         task: The task, or its name.
         wording: Instructions the model was trained with, or ones it never saw.
         limit: At most this many utterances, chosen by hash; a smaller limit's are among a larger one's.

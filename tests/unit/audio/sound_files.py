@@ -75,11 +75,6 @@ def flac_of_length(content: bytes, number: int) -> bytes:
     return content[:18] + struct.pack(">Q", packed >> 36 << 36 | number) + content[26:]
 
 
-def mp3_frames_told(content: bytes, number: int) -> bytes:
-    """An MP3 whose header tells another number of frames."""
-    return with_number(content, b"Xing" if b"Xing" in content else b"Info", number, ">I", after=4)
-
-
 def mp3_without_header(content: bytes) -> bytes:
     """An MP3 that begins with its first frame of sound."""
     tag = 10 + int.from_bytes(content[8:10], "big") if content.startswith(b"ID3") else 0

@@ -122,7 +122,7 @@ def test_bad_clips_are_counted_up_to_their_share(corpus, tmp_path, caplog):
     assert len(made) == 39 and len(made.failed) == 1 and "'u3' cannot be used" in caplog.text
     with pytest.raises(AudioError):
         made[utterances[3]]
-    with pytest.raises(CorpusError, match="1 of 40 clips cannot be used, more than 0.0% are refused"):
+    with pytest.raises(CorpusError, match="1 of 40 clips cannot be used .* more than 0.0% are refused"):
         FeatureCache.build(Encoder(), utterances, tmp_path / "cache", max_bad_share=0.0)
     utterances[4].audio.path.write_text("no sound either")
     with pytest.raises(CorpusError, match="2 of 40 clips cannot be used"):

@@ -238,9 +238,9 @@ def test_bad_clips_are_counted_up_to_their_share(jsonl, tmp_path, caplog):
     good = [{"audio": "a.wav", "start": start / 100} for start in range(120)]
     corpus = Corpus.from_jsonl("mine", {"train": jsonl(*good, {"audio": "bad.wav"})})
     assert len(corpus.utterances("train")) == 120 and list(corpus.skipped["train"]) == ["bad"]
-    assert "1 of 121 clips cannot be read" in caplog.text
+    assert "1 of 121 clips cannot be used" in caplog.text
     bad = [{"audio": "bad.wav", "id": str(number)} for number in range(3)]
-    with pytest.raises(CorpusError, match=r"3 of 123 clips cannot be read .* more than 1.0% are refused"):
+    with pytest.raises(CorpusError, match=r"3 of 123 clips cannot be used .* more than 1.0% are refused"):
         Corpus.from_jsonl("mine", {"train": jsonl(*good, *bad)})
     with pytest.raises(CorpusError, match="more than 0.0%"):
         Corpus.from_jsonl("mine", {"train": jsonl(*good, bad[0])}, max_bad_share=0)

@@ -56,3 +56,10 @@ def test_every_instruction_of_a_clip_is_learnt_before_one_comes_again(corpus, tm
     for passes in ((0, 1, 2), (3, 4, 5)):
         drawn = [mixture.example(draw) for number in passes for draw in mixture.draws(number)]
         assert len({(example.utterance.id, example.target) for example in drawn}) == len(drawn) == 6
+
+
+def test_lines_that_are_for_no_clip_are_counted_and_a_file_of_them_is_refused(corpus, tmp_path, caplog) -> None:
+    joined(corpus, tmp_path, {"id": "u0", "mood": "calm"}, {"id": "nobody", "mood": "calm"}, {"text": "not said"})
+    assert "2 of 3 labelled ids and texts are no clip's of corpus" in caplog.text
+    with pytest.raises(CorpusError, match=r"1 of 1 labelled .* \(such as 'nobody'\): is it the file of another corpus"):
+        joined(corpus, tmp_path, {"id": "nobody", "mood": "calm"})

@@ -64,7 +64,7 @@ def test_too_many_unreadable_files_are_refused(tmp_path: Path) -> None:
     noise(tmp_path / "good.wav", 1.0)
     for number in range(2):
         (tmp_path / f"broken-{number}.wav").write_bytes(b"RIFF, but no more")
-    with pytest.raises(CorpusError, match=r"2 of 3 recordings cannot be read.*broken-0\.wav.*broken-1\.wav"):
+    with pytest.raises(CorpusError, match=r"2 of 3 clips cannot be used.*broken-0\.wav.*broken-1\.wav"):
         of(tmp_path)
 
 
@@ -73,7 +73,7 @@ def test_too_many_unreadable_files_are_refused(tmp_path: Path) -> None:
     [
         ({}, "holds no audio file.*it is empty"),
         ({"a.txt": None, "b.txt": None}, r"holds no audio file.*2 \.txt"),
-        ({"a.wav": 0.1}, r"all 1 recordings .* shorter than 0\.3 s"),
+        ({"a.wav": 0.1}, r"1 of 1 clips cannot be used .* shorter than 0\.3 s"),
     ],
     ids=["empty", "no audio", "too short"],
 )
