@@ -184,8 +184,8 @@ def test_the_page_holds_everything_and_loads_nothing(evaluated, tmp_path):
 def test_it_is_said_which_scores_are_guesses(evaluated, loaded, corpus):
     results, folder, _ = evaluated
     said = (
-        "Emotion recognition, sentiment classification, accent classification and speaker counting ask about the voice: "
-        "where the words do not tell, cascade-ctc, cascade and oracle can only guess."
+        "Emotion recognition, sentiment classification, accent classification and speaker counting ask about the "
+        "voice: where the words do not tell, cascade-ctc, cascade and oracle can only guess."
     )
     assert said == results.guessing
     assert said in write_report(folder).read_text()

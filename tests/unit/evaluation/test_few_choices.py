@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import runpy
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from running import run_here
 from speechverse.data import Corpus, render_for_evaluation, write_corpus
 from speechverse.errors import TaskError, UserError
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers
@@ -17,6 +21,7 @@ from speechverse.evaluation.few_choices import with_few_choices
 from speechverse.tasks import LabelSet, Task, get_task
 from speechverse.types import AudioRef, Example, Utterance
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "unseen_labels" / "measure.py"
 NEW = tuple(f"new_{number}" for number in range(10))
 OLD = tuple(f"old_{number}" for number in range(30))
 
@@ -94,3 +99,40 @@ def test_an_evaluation_lists_a_few_and_keeps_which(loaded: Any, corpus: Corpus, 
 def test_a_list_of_one_is_refused() -> None:
     with pytest.raises(UserError, match="at least 2"):
         EvaluationSettings(choices_per_prompt=1)
+
+
+def test_the_example_measures_corpora_by_every_way_and_rule(
+    checkpoint: Path,
+    corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = corpus.utterances("test")[0].audio.path.parents[2]
+
+    def in_this_process(command: list[str], **_: Any) -> Any:
+        assert command[1:3] == ["-m", "speechverse"]
+        return run_here(*command[3:])
+
+    monkeypatch.setattr(subprocess, "run", in_this_process)
+    monkeypatch.syspath_prepend(str(EXAMPLE.parent))
+    asked = [checkpoint, folder, "--size", "3", "--systems", "speechverse,oracle", "--words", folder, "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["measure.py", *map(str, asked), "--output", str(tmp_path)])
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()[1:]]
+    printed = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    ways = {"speechverse": {"greedy", "scored", "prior subtracted"}}
+    ways["oracle"] = ways["speechverse"] | {"word overlap", "word vectors"}
+    assert {(line[1], line[2], line[3]) for line in printed} == {
+        (stratum, system, way) for stratum in ("grammar", "names") for system in ways for way in ways[system]
+    }
+    by_words = {line[1]: float(line[4]) for line in printed if line[3] == "word overlap"}
+    assert by_words == {"grammar": 100.0, "names": 100.0}, "each sentence says a word of its own intent's name alone"
+
+
+def test_a_fault_of_the_example_s_evaluation_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: run_here(*command[3:]))
+    monkeypatch.syspath_prepend(str(EXAMPLE.parent))
+    monkeypatch.setattr(sys, "argv", ["measure.py", str(tmp_path / "none"), str(tmp_path / "absent")])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
