@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from markupsafe import Markup
@@ -88,7 +89,10 @@ def _count(number: int, noun: str) -> str:
 
 def _about_model(results: Results) -> list[tuple[str, object]]:
     names = {"encoder": "speech encoder", "llm": "LLM", "lora": "LoRA", "max_audio_seconds": "longest clip, s"}
-    return [(told, results.model[name]) for name, told in names.items() if results.model.get(name)]
+    found = {told: results.model[name] for name, told in names.items() if results.model.get(name)}
+    if isinstance(lora := found.get("LoRA"), Mapping):
+        found["LoRA"] = ", ".join(f"{name} {value}" for name, value in lora.items() if value is not None)
+    return list(found.items())
 
 
 def _layers(results: Results) -> Markup | None:

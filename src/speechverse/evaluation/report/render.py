@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +36,7 @@ def _environment(package: str) -> Environment:
     loader = ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, HERE))])
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.globals["css"] = Markup(loader.get_source(made, "report.css")[0])  # nosec: a file of ours
-    made.filters["listed"] = listed
     return made
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them: "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
 
 
 def playable(clip: AudioRef) -> str | None:
