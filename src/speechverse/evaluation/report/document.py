@@ -18,7 +18,7 @@ def html_document(title: str, sections: Iterable[str]) -> str:
         title: Of the window, as plain text.
         sections: HTML from top to bottom; empty ones are left out.
     """
-    css = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    css = files(__package__).joinpath("templates/report.css").read_text(encoding="utf-8")
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
