@@ -28,9 +28,9 @@ from speechverse.evaluation.offered import (
     offered_table,
 )
 from speechverse.evaluation.provenance import find_recogniser
-from speechverse.synth.language import grammar, inventory
 from speechverse.tasks import LabelSet
 from speechverse.types import AudioRef, Utterance
+from speechverse.world.language import grammar, inventory
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "unseen_labels" / "measure.py"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.encoders.whisper_text import WhisperRecogniser
     from speechverse.evaluation import EvaluationSettings, Results
-    from speechverse.synth import SynthSpec
+    from speechverse.world import SynthSpec
 
 CASCADE = "cascade-whisper"
 LOOKED_AT = ("asr", "ic", "sf", "kws", "er", "sc")
@@ -200,7 +200,7 @@ class Quickstart:
 
     def _speech_spec(self) -> SynthSpec:
         """A few clean clips in held-out voices, some of them of two speakers."""
-        from speechverse.synth import SynthSpec
+        from speechverse.world import SynthSpec
 
         shares: dict[str, Any] = {"two_speaker_share": 0.25, "one_speaker_turns_share": 0.15, "non_speech_share": 0.0}
         channels = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")
@@ -208,7 +208,7 @@ class Quickstart:
         return SynthSpec("speech", 0, 0, self.sizes.clips, self.seed, {"grammar": 1.0}, **shares)
 
     def _make_lesson(self) -> None:
-        from speechverse.synth import read_lines
+        from speechverse.world import read_lines
 
         self.lesson_speech.parent.mkdir(parents=True, exist_ok=True)
         file = self.lesson_speech.with_name("lines.jsonl")

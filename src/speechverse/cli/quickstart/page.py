@@ -10,7 +10,6 @@ from speechverse.cli.quickstart.questions import Asked
 from speechverse.cli.quickstart.robot import COMMANDS
 from speechverse.cli.quickstart.shown import heading, lesson_scores
 from speechverse.evaluation import Results
-from speechverse.evaluation.corpus_card.samples import audio_source
 from speechverse.evaluation.report.document import framed, html_document, page_header, section, table
 from speechverse.evaluation.report.examples import examples_section
 from speechverse.evaluation.report.page import method_section
@@ -18,6 +17,7 @@ from speechverse.evaluation.report.plots import Bar, score_plot
 from speechverse.evaluation.report.scores import confusion_section, scores_section
 from speechverse.evaluation.results import AnswerRecord
 from speechverse.types import AudioRef
+from speechverse.world.card.samples import audio_source
 
 OWN = "speechverse"
 LEAD = (

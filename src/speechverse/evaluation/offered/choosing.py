@@ -10,9 +10,9 @@ from speechverse.decoding import DecodingOptions
 from speechverse.evaluation.clips import Watch
 from speechverse.evaluation.offered.lists import TASK, Offer
 from speechverse.evaluation.systems import Parts, System, make_systems
-from speechverse.synth.language.overlap import credit, shared_words
-from speechverse.synth.language.word_vectors import world_vectors
 from speechverse.tasks import get_task
+from speechverse.world.language.overlap import credit, shared_words
+from speechverse.world.language.word_vectors import world_vectors
 
 _DECODING = {
     "greedy": DecodingOptions(),

@@ -10,11 +10,11 @@ from speechverse.data import Corpus
 from speechverse.data.asking import applicable, labels_for
 from speechverse.errors import CorpusError
 from speechverse.seeding import hash_seed, rng_for
-from speechverse.synth.language import grammar
-from speechverse.synth.language.overlap import draw_wrong, label_text
 from speechverse.tasks import Ask, LabelSet, Task, get_task
 from speechverse.tasks.prompts import placeholders
 from speechverse.types import Example, Utterance
+from speechverse.world.language import grammar
+from speechverse.world.language.overlap import draw_wrong, label_text
 
 Listing = Literal["names", "descriptions"]
 LISTINGS: tuple[Listing, ...] = get_args(Listing)

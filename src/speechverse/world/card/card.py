@@ -1,0 +1,201 @@
+"""The card as a whole: measured, written as a page and as JSON beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechverse import __version__
+from speechverse.data import Corpus
+from speechverse.errors import CorpusError, UserError
+from speechverse.files import write_text
+from speechverse.types import Seconds
+from speechverse.world.card.ceilings import Ceiling, shortcut_ceilings
+from speechverse.world.card.facts import Overlap, SplitFacts, overlaps, split_facts
+from speechverse.world.card.fields import FieldCounts, count_field, find_fields
+from speechverse.world.card.hearing import hear
+from speechverse.world.card.samples import Samples, choose_samples
+from speechverse.world.card.wording import wording_ceilings
+
+if TYPE_CHECKING:
+    from speechverse.evaluation.clips import Watch
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CardSettings:
+    """How a card is measured.
+
+    Attributes:
+        clips: Listened to in each split, at most.
+        seed: Of their choice, of the samples and of the bootstrap.
+        samples: Playable clips for each class.
+        embed: Whether the page holds the samples' sound itself.
+    """
+
+    clips: int = 2000
+    seed: int = 0
+    samples: int = 3
+    embed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything that the page shows.
+
+    Attributes:
+        name: Of the corpus.
+        description: What `corpus.json` says of it, without splits and labels.
+        settings: How it was measured.
+        splits: Sizes by split.
+        fields: Counts of every label field.
+        overlaps: What splits share.
+        ceilings: What can be guessed without listening.
+        durations: Split → seconds of every clip.
+        levels: Split → dB below full scale of every clip listened to.
+        samples: Clips to play.
+        unreadable: Clips that could not be read: id → reason.
+        notes: What is missing, and why.
+    """
+
+    name: str
+    description: Mapping[str, Any]
+    settings: CardSettings
+    splits: Mapping[str, SplitFacts]
+    fields: Sequence[FieldCounts]
+    overlaps: Sequence[Overlap]
+    ceilings: Sequence[Ceiling]
+    durations: Mapping[str, Sequence[Seconds]]
+    levels: Mapping[str, Sequence[float]]
+    samples: Samples
+    unreadable: Mapping[str, str]
+    notes: Sequence[str]
+
+    @property
+    def faults(self) -> list[str]:
+        """Everything that is not as it should be, each in a sentence."""
+        shared = [
+            f"{overlap.shared} {overlap.what} are in both {' and '.join(overlap.splits)}, such as "
+            f"“{overlap.examples[0]}”; they should be apart"
+            for overlap in self.overlaps
+            if overlap.shared
+        ]
+        broken = [
+            f"{ceiling.label} can be guessed from {ceiling.shortcut}: {ceiling.measure} {ceiling.value:.2f}, "
+            f"limit {ceiling.limit:.2f}"
+            for ceiling in self.ceilings
+            if ceiling.met is False
+        ]
+        unread = [
+            f"clips that cannot be read: {len(self.unreadable)}, such as “{clip}”: {reason}"
+            for clip, reason in list(self.unreadable.items())[:1]
+        ]
+        return unread + shared + broken
+
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers, ready for JSON."""
+        return {
+            "format": FORMAT,
+            "speechverse": __version__,
+            "corpus": self.name,
+            "description": dict(self.description),
+            "settings": asdict(self.settings),
+            "splits": {split: asdict(facts) for split, facts in self.splits.items()},
+            "fields": {field.name: asdict(field) for field in self.fields},
+            "overlaps": [asdict(overlap) for overlap in self.overlaps],
+            "ceilings": [{**asdict(ceiling), "met": ceiling.met} for ceiling in self.ceilings],
+            "levels": {split: _spread(values) for split, values in self.levels.items()},
+            "unreadable": dict(self.unreadable),
+            "faults": self.faults,
+            "notes": list(self.notes),
+        }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    places = {"lowest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "highest": 1.0}
+    return {name: round(ordered[round(place * (len(ordered) - 1))], 2) for name, place in places.items()}
+
+
+def make_card(
+    corpus: Corpus, settings: CardSettings | None = None, watch: Watch = lambda done, total, what: None
+) -> Card:
+    """Measures a corpus.
+
+    Args:
+        corpus: Any; only labels that are there are shown.
+        settings: How.
+        watch: Told of progress.
+
+    Raises:
+        CorpusError: The corpus holds no clips, or its manifests are broken.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    settings = settings or CardSettings()
+    splits = {split: utterances for split in corpus.splits if (utterances := corpus.utterances(split))}
+    if not splits:
+        raise CorpusError(f"corpus '{corpus.name}' holds no clips, so there is nothing to make a card of")
+    fields = find_fields(utterance for utterances in splits.values() for utterance in utterances)
+    counts = [count_field(field, splits) for field in fields]
+    closed = [field for field, count in zip(fields, counts, strict=True) if count.closed]
+    hearing = hear(splits, settings.clips, settings.seed, watch)
+    fitted, unfitted = shortcut_ceilings(hearing.heard, settings.seed, watch)
+    worded, unworded = wording_ceilings(corpus, settings.seed)
+    skipped = {clip: reason for some in corpus.skipped.values() for clip, reason in some.items()}
+    readable = {split: [u for u in some if u.id not in hearing.unreadable] for split, some in splits.items()}
+    return Card(
+        name=corpus.name,
+        description={name: value for name, value in corpus.description.items() if name not in ("splits", "labels")},
+        settings=settings,
+        splits=split_facts(splits),
+        fields=counts,
+        overlaps=overlaps(splits),
+        ceilings=[*fitted, *worded],
+        durations={split: [utterance.duration for utterance in some] for split, some in splits.items()},
+        levels={split: [clip.level for clip in clips] for split, clips in hearing.heard.items() if clips},
+        samples=choose_samples(closed, readable, settings.samples, settings.seed),
+        unreadable={**skipped, **hearing.unreadable},
+        notes=[*unfitted, *unworded],
+    )
+
+
+def numbers_beside(page: Path) -> Path:
+    """Where a card's numbers go: beside its page, under the same name.
+
+    Raises:
+        UserError: The page itself has that name.
+    """
+    numbers = page.with_suffix(".json")
+    if numbers == page:
+        raise UserError(f"the page cannot be '{page}', where its numbers go; give it another ending, such as .html")
+    return numbers
+
+
+def write_card(card: Card, page: Path, command: str) -> Path:
+    """Writes the page and, beside it, its numbers as JSON of the same name.
+
+    Args:
+        card: What to show.
+        page: The HTML file.
+        command: What makes the card again.
+
+    Returns:
+        The JSON file.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        UserError: The page has the name that its numbers take.
+        DiskFullError: There is no room.
+    """
+    from speechverse.world.card.page import card_page
+
+    page = page.absolute()
+    numbers = numbers_beside(page)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_text(page, card_page(card, page, command))
+    write_text(numbers, json.dumps({**card.as_dict(), "command": command}, indent=1, ensure_ascii=False) + "\n")
+    return numbers

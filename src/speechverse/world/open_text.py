@@ -1,0 +1,125 @@
+"""Lines to be spoken in an open vocabulary: WordNet's sentences, the spoken world's requests, words, digits, spelling.
+
+Written as people write: a capital first, a stop at the end, numbers in words, which is also how they are spoken.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speechverse.errors import UserError
+from speechverse.files import write_text
+from speechverse.seeding import rng_for
+from speechverse.world.language import draw_sentence
+from speechverse.world.language.sentence import Part, part_of
+from speechverse.world.spelling import digits_or_spelling
+from speechverse.world.wordnet import WordNet
+from speechverse.world.written import as_written
+
+SHARES = {"sentences": 0.42, "glosses": 0.13, "requests": 0.25, "words": 0.10, "digits": 0.10}
+"""Kind of text → its share of the lines."""
+
+_DRAWS = 1000  # in vain, before a kind counts as used up
+_REQUESTS = {"grammar": 0.8, "free": 0.2}
+_SINGLE_WORDS = 0.6  # of the kind "words"; the others are phrases of two or three
+
+
+@dataclass(frozen=True)
+class _Drawer:
+    """Draws texts of one part of a corpus."""
+
+    part: Part
+    wordnet: WordNet
+    rng: random.Random
+
+    def draw(self, kind: str) -> dict[str, Any]:
+        drawn: dict[str, Callable[[], dict[str, Any]]] = {
+            "sentences": lambda: self._plain("wordnet", self.rng.choice(self.wordnet.sentences)),
+            "glosses": lambda: self._plain("gloss", self.rng.choice(self.wordnet.glosses)),
+            "requests": self._request,
+            "words": self._word,
+            "digits": lambda: self._plain(*digits_or_spelling(self.rng, self.wordnet.words)),
+        }
+        return drawn[kind]()
+
+    def _word(self) -> dict[str, Any]:
+        alone = self.rng.random() < _SINGLE_WORDS
+        return self._plain(
+            "word" if alone else "phrase", self.rng.choice(self.wordnet.words if alone else self.wordnet.phrases)
+        )
+
+    def _request(self) -> dict[str, Any]:
+        stratum = self.rng.choices(list(_REQUESTS), list(_REQUESTS.values()))[0]
+        sentence = draw_sentence(self.part, self.rng, stratum)
+        text = as_written(sentence.text, self.wordnet.proper, sentence.slots)
+        return {"text": text, **sentence.labels}
+
+    def _plain(self, stratum: str, text: str) -> dict[str, Any]:
+        return {"text": as_written(text, self.wordnet.proper), "stratum": stratum}
+
+
+def draw_lines(
+    wordnet: WordNet,
+    sizes: Mapping[Part, int],
+    seed: int = 1,
+    shares: Mapping[str, float] | None = None,
+    without: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """Lines for `read_lines`, with the labels that are known of them; no text twice.
+
+    Args:
+        wordnet: Where sentences, words and phrases come from.
+        sizes: Part → lines. A sentence belongs to one part alone, whatever the seed; words and digits to all.
+        seed: Of what is drawn.
+        shares: Kind → share of the lines; `SHARES` by default.
+        without: Texts that are not to be drawn.
+
+    Raises:
+        UserError: A kind has fewer texts than were asked for, or shares that cannot be.
+    """
+    shares = SHARES if shares is None else shares
+    if unknown := set(shares) - set(SHARES):
+        raise UserError(f"no kind of text is called {', '.join(sorted(unknown))} (known: {', '.join(SHARES)})")
+    if not sum(shares.values()) > 0 or min(shares.values()) < 0:
+        raise UserError("the shares of the kinds of text are 0 or more, and one of them is more")
+    seen = {text.casefold() for text in without}
+    return [line for part, size in sizes.items() for line in _part_lines(part, size, wordnet, seed, shares, seen)]
+
+
+def _part_lines(
+    part: Part, size: int, wordnet: WordNet, seed: int, shares: Mapping[str, float], seen: set[str]
+) -> Iterator[dict[str, Any]]:
+    rng = rng_for(seed, "open text", part)
+    drawer = _Drawer(part, wordnet, rng)
+    kinds = rng.choices(list(shares), list(shares.values()), k=size)
+    for kind in kinds:
+        yield {"split": part, **_new(drawer, kind, part, seen)}
+
+
+def _new(drawer: _Drawer, kind: str, part: Part, seen: set[str]) -> dict[str, Any]:
+    """A text of a kind that is new; of the words and digits there are too few to keep the parts apart."""
+    for _ in range(_DRAWS):
+        line = drawer.draw(kind)
+        text = line["text"].casefold()
+        if _may_recur(kind, line, part) or (text not in seen and _belongs(kind, text, part)):
+            seen.add(text)
+            return line
+    raise UserError(f"the {kind} are used up: after {_DRAWS} draws none was new; ask for fewer, or another share")
+
+
+def _may_recur(kind: str, line: Mapping[str, Any], part: Part) -> bool:
+    return kind == "digits" and len(line["text"].split()) == 1
+
+
+def _belongs(kind: str, text: str, part: Part) -> bool:
+    return kind not in ("sentences", "glosses") or part_of(text.strip(".!?")) == part
+
+
+def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    """Writes them as JSONL, whole or not at all."""
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
