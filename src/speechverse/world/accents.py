@@ -30,21 +30,14 @@ _FALL, _SHALLOW, _LATE, _SWING, _RISE = "s1 c1 q1 e1", "s2 c2 q2 e2", "s4 c4 q4 
 
 @dataclass(frozen=True, slots=True)
 class Accent:
-    """One accent in espeak-ng's terms.
+    """One accent in espeak-ng's terms."""
 
-    Attributes:
-        file: espeak-ng's own file that it starts from.
-        sounds: Lines of such a file: which sounds become which.
-        shades: Rhythm (lines of such a file) and tune of each shade.
-        rate: Scale of the speaking rate.
-        liveliness: Added to the pitch range.
-    """
-
-    file: str
-    sounds: tuple[str, ...]
+    file: str  # espeak-ng's own file that it starts from
+    sounds: tuple[str, ...]  # lines of such a file: which sounds become which
+    # Rhythm (lines of such a file) and tune of each shade.
     shades: tuple[tuple[tuple[str, ...], str], ...]
-    rate: float = 1.0
-    liveliness: int = 0
+    rate: float = 1.0  # scale of the speaking rate
+    liveliness: int = 0  # added to the pitch range
 
 
 _ACCENTS = {

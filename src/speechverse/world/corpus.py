@@ -41,48 +41,30 @@ Progress = Callable[[int, int, Seconds], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a corpus is made from: the spoken world, or somebody's own lines.
-
-    Attributes:
-        name: Of the corpus.
-        seed: Of everything drawn.
-        num_clips: In all splits.
-        record: What decides the bytes; a folder begun with another record is refused.
-        plan: Gives the clips of every split that has some.
-        labels: The inventory: field → name → description.
-        about: Further entries of `corpus.json`.
-        shard_size: Clips a shard; `SHARD_SIZE` by default.
-    """
+    """What a corpus is made from: the spoken world, or somebody's own lines."""
 
     name: str
-    seed: int
-    num_clips: int
+    seed: int  # of everything drawn
+    num_clips: int  # in all splits
+    # What decides the bytes; a folder begun with another record is refused.
     record: Mapping[str, Any]
+    # Gives the clips of every split that has some.
     plan: Callable[[], Mapping[Part, Sequence[Clip]]]
-    labels: Mapping[str, Mapping[str, str]]
-    about: Mapping[str, Any] = field(default_factory=dict)
-    shard_size: int | None = None
+    labels: Mapping[str, Mapping[str, str]]  # the inventory: field → name → description
+    about: Mapping[str, Any] = field(default_factory=dict)  # further entries of `corpus.json`
+    shard_size: int | None = None  # clips a shard; `SHARD_SIZE` by default
 
 
 @dataclass(frozen=True, slots=True)
 class SynthReport:
-    """What a run of `synthesize_corpus` did.
+    """What a run of `synthesize_corpus` did."""
 
-    Attributes:
-        folder: The corpus.
-        num_clips: In all splits.
-        audio_seconds: In all splits.
-        num_reused: Clips that an earlier run had made.
-        made_seconds: Audio made by this run.
-        wall_seconds: How long this run took.
-    """
-
-    folder: Path
-    num_clips: int
-    audio_seconds: Seconds
-    num_reused: int
-    made_seconds: Seconds
-    wall_seconds: Seconds
+    folder: Path  # the corpus
+    num_clips: int  # in all splits
+    audio_seconds: Seconds  # in all splits
+    num_reused: int  # clips that an earlier run had made
+    made_seconds: Seconds  # audio made by this run
+    wall_seconds: Seconds  # how long this run took
 
     @property
     def speed(self) -> float:

@@ -1,6 +1,6 @@
 """The espeak-ng library through ctypes: text in, 22.05 kHz samples out.
 
-Only ever loaded in a worker process of its own (`speechverse.world.worker`): the library crashes under threads,
+Only ever loaded in a worker process of its own (`speechverse.world.workers`): the library crashes under threads,
 carries state from utterance to utterance, and is GPL-licensed, so it stays an optional program at arm's length.
 """
 
@@ -24,19 +24,12 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True, slots=True)
 class Prosody:
-    """How a sentence is spoken, in espeak-ng's own units.
+    """How a sentence is spoken, in espeak-ng's own units."""
 
-    Attributes:
-        rate: Words a minute, 80 to 450.
-        pitch: Base pitch, 0 to 99 (50 is the voice's own).
-        pitch_range: Liveliness of the melody, 0 to 99 (50 is the voice's own).
-        word_gap: Extra silence between words, in steps of 10 ms.
-    """
-
-    rate: int = 170
-    pitch: int = 50
-    pitch_range: int = 50
-    word_gap: int = 0
+    rate: int = 170  # words a minute, 80 to 450
+    pitch: int = 50  # base pitch, 0 to 99 (50 is the voice's own)
+    pitch_range: int = 50  # liveliness of the melody, 0 to 99 (50 is the voice's own)
+    word_gap: int = 0  # extra silence between words, in steps of 10 ms
 
 
 class Espeak:

@@ -39,20 +39,12 @@ SPEEDS = (0.85, 1.2)
 
 @dataclass(frozen=True, slots=True)
 class NaturalSpeaker:
-    """One voice of a neural engine.
+    """One voice of a neural engine."""
 
-    Attributes:
-        name: Of the voice, such as "af_heart" or, at another pitch, "af_heart-x0.93".
-        engine: That speaks it.
-        voice: The engine's own name for it.
-        tract: Scale of pitch and formants.
-        accent: american or british.
-    """
-
-    name: str
-    engine: str
-    voice: str
-    tract: float
+    name: str  # of the voice, such as "af_heart" or, at another pitch, "af_heart-x0.93"
+    engine: str  # that speaks it
+    voice: str  # the engine's own name for it
+    tract: float  # scale of pitch and formants
     accent: str
 
     @property

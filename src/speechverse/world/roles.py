@@ -20,34 +20,21 @@ from speechverse.world.voices import Speaker, get_speaker, speakers
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """How one line is spoken.
+    """How one line is spoken."""
 
-    Attributes:
-        speaker: As the manifest names who speaks.
-        labels: What is known of the voice.
-        turn: Draws one way of saying a text.
-    """
-
-    speaker: str
-    labels: Mapping[str, Any]
-    turn: Callable[[str, random.Random], Turn]
+    speaker: str  # as the manifest names who speaks
+    labels: Mapping[str, Any]  # what is known of the voice
+    turn: Callable[[str, random.Random], Turn]  # draws one way of saying a text
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a line asks of who speaks it.
+    """What a line asks of who speaks it."""
 
-    Attributes:
-        labels: Of the line, in the form that corpora are read in.
-        voice: That it names, if any.
-        part: Whose voices may speak it.
-        language: Of its text.
-    """
-
-    labels: Mapping[str, Any]
+    labels: Mapping[str, Any]  # of the line, in the form that corpora are read in
     voice: str | None
-    part: Part
-    language: str
+    part: Part  # whose voices may speak it
+    language: str  # of its text
 
 
 Cast = Callable[[Wishes, random.Random], Role]

@@ -18,41 +18,27 @@ _CHANNELS = ("noisy_share", "room_share", "clipping_share", "telephone_share", "
 
 @dataclass(frozen=True, slots=True)
 class SynthSpec:
-    """A corpus of the spoken world; the same spec gives the same bytes.
-
-    Attributes:
-        name: Of the corpus.
-        num_train: Clips in the split "train".
-        num_dev: Clips in "dev".
-        num_test: Clips in "test".
-        seed: Of everything drawn.
-        strata: Stratum of sentences → weight, for clips of one sentence. Held-out strata are for "test" alone.
-        two_speaker_share: Of all clips, those where one speaker follows another.
-        one_speaker_turns_share: Of all clips, those where one speaker says two things: pauses must not tell who speaks.
-        non_speech_share: Of all clips, those without speech.
-        noisy_share: Of the speech clips, those with noise underneath.
-        snr_db: Lowest and highest ratio of speech to that noise, in dB.
-        room_share: Of the speech clips, those in a room.
-        clipping_share: Of the speech clips, those that an overdriven microphone took.
-        telephone_share: Of the speech clips, those of which only the telephone band is left.
-        codec_share: Of the speech clips, those that went through a codec at a low rate.
-    """
+    """A corpus of the spoken world; the same spec gives the same bytes."""
 
     name: str = "world"
     num_train: int = 3000
     num_dev: int = 300
     num_test: int = 0
     seed: int = 1
+    # Stratum of sentences → weight, for clips of one sentence. Held-out strata are for "test"
+    # alone.
     strata: Mapping[str, float] = field(default_factory=lambda: dict(_STRATA))
-    two_speaker_share: float = 0.12
+    two_speaker_share: float = 0.12  # of all clips, those where one speaker follows another
+    # Of all clips, those where one speaker says two things: pauses must not tell who speaks.
     one_speaker_turns_share: float = 0.08
-    non_speech_share: float = 0.06
-    noisy_share: float = 0.25
-    snr_db: tuple[float, float] = (5, 25)
-    room_share: float = 0.25
-    clipping_share: float = 0.04
+    non_speech_share: float = 0.06  # of all clips, those without speech
+    noisy_share: float = 0.25  # of the speech clips, those with noise underneath
+    snr_db: tuple[float, float] = (5, 25)  # lowest and highest ratio of speech to that noise, in dB
+    room_share: float = 0.25  # of the speech clips, those in a room
+    clipping_share: float = 0.04  # of the speech clips, those that an overdriven microphone took
+    # Of the speech clips, those of which only the telephone band is left.
     telephone_share: float = 0.06
-    codec_share: float = 0.12
+    codec_share: float = 0.12  # of the speech clips, those that went through a codec at a low rate
 
     def __post_init__(self) -> None:
         """Checks what was asked for.

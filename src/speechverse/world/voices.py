@@ -48,21 +48,13 @@ _BRIGHTNESS = 3.5  # dB an octave, the most
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """One voice of the spoken world.
+    """One voice of the spoken world."""
 
-    Attributes:
-        name: Of the speaker, such as "f3-low".
-        variant: espeak-ng's variant.
-        tract: Scale of pitch and formants.
-        pitch: At which the speaker speaks when nothing is asked, in Hz.
-        brightness: Tilt of the spectrum, in dB an octave.
-    """
-
-    name: str
-    variant: str
-    tract: float
-    pitch: float
-    brightness: float
+    name: str  # of the speaker, such as "f3-low"
+    variant: str  # espeak-ng's variant
+    tract: float  # scale of pitch and formants
+    pitch: float  # at which the speaker speaks when nothing is asked, in Hz
+    brightness: float  # tilt of the spectrum, in dB an octave
 
     def differs_from(self, other: Speaker) -> bool:
         """Whether the two are told apart at once: another variant, and a far higher pitch or another size of body."""

@@ -27,20 +27,13 @@ _LENGTHS = range(3, 17)
 
 @dataclass(frozen=True, slots=True)
 class WordNet:
-    """What there is to say, each in the order of the files and once.
+    """What there is to say, each in the order of the files and once."""
 
-    Attributes:
-        sentences: Example sentences of 3 to 16 words, as they stand there.
-        glosses: Explanations of as many words.
-        words: Single words that WordNet's counted texts hold.
-        phrases: Two or three words that belong together.
-        proper: Lower-case word → how it is written, where it is never written with a small letter.
-    """
-
-    sentences: tuple[str, ...]
-    glosses: tuple[str, ...]
-    words: tuple[str, ...]
-    phrases: tuple[str, ...]
+    sentences: tuple[str, ...]  # example sentences of 3 to 16 words, as they stand there
+    glosses: tuple[str, ...]  # explanations of as many words
+    words: tuple[str, ...]  # single words that WordNet's counted texts hold
+    phrases: tuple[str, ...]  # two or three words that belong together
+    # Lower-case word → how it is written, where it is never written with a small letter.
     proper: dict[str, str]
 
 

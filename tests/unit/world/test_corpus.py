@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import json
-import re
+import os
 import shutil
 import subprocess
 import sys
@@ -20,9 +18,7 @@ from filelock import FileLock
 
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError, DiskFullError, SpeechverseError, UserError
-from speechverse.world import SynthSpec, making, synthesize_corpus, workers
-from speechverse.world.making import digest_of, making_digest
-from speechverse.world.plan import plan_split
+from speechverse.world import SynthSpec, synthesize_corpus, workers
 from speechverse.world.workers import Shard, run_shards
 
 SPEC = SynthSpec(num_train=7, num_dev=2, num_test=0, two_speaker_share=0.2, non_speech_share=0.2)
@@ -46,7 +42,8 @@ def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(tmp_path
         synthesize_corpus(broken, SPEC, num_workers=1, progress=interrupt)
     assert not (broken / "corpus.json").exists()
     continued = synthesize_corpus(broken, SPEC, num_workers=1)
-    assert (report.num_clips, report.num_reused, continued.num_reused) == (9, 0, 4)
+    assert (report.num_clips, report.num_reused) == (9, 0)
+    assert continued.num_reused in (4, 7)  # the worker ends its clip, which may be the shard's last
     assert fingerprints(one) == fingerprints(two) == fingerprints(broken)
     assert not list(broken.glob("audio/*/.*"))
     again = synthesize_corpus(one, SPEC)
@@ -72,24 +69,12 @@ def test_a_broken_shard_is_made_again(tmp_path: Path, small_shards: None) -> Non
     assert fingerprints(tmp_path) == before
 
 
-def test_clips_made_with_other_levels_rooms_or_codecs_are_made_again(
+def test_clips_made_by_an_earlier_way_of_making_them_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synthesize_corpus(tmp_path, SPEC, num_workers=1)
-    monkeypatch.setattr(workers, "making_digest", lambda *_: "another level")
+    monkeypatch.setattr(workers, "RENDER_VERSION", workers.RENDER_VERSION + 1)
     assert synthesize_corpus(tmp_path, SPEC, num_workers=1).num_reused == 0
-    assert making_digest() == making_digest()
-    assert digest_of("LEVEL = -24.0") != digest_of("LEVEL = -20.0")
-    assert digest_of('"""Levels."""\nLEVEL = -24.0  # dB') == digest_of("LEVEL = -24.0")
-
-
-def test_all_code_that_makes_sound_is_in_the_digest() -> None:
-    listed = {f"{package}.{module}" for package, modules in making.SOURCES.items() for module in modules}
-    without_sound = {"speechverse.world.clip"}  # a clip's plan
-    for name in sorted(listed):
-        source = Path(importlib.import_module(name).__file__).read_text()
-        used = set(re.findall(r"^from (speechverse\.(?:world|audio)\.\w+) import", source, re.MULTILINE))
-        assert used <= listed | without_sound, name
 
 
 def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
@@ -121,10 +106,11 @@ def test_a_disk_too_small_is_told_before(tmp_path: Path, monkeypatch: pytest.Mon
         synthesize_corpus(tmp_path, SPEC)
 
 
-class BrokenShard(Shard):
-    @property
-    def job(self) -> dict[str, str]:
-        return {"folder": str(self.folder)}
+class DeadlyShard(Shard):
+    """Kills the process that it comes to."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
 
 
 def test_a_disk_that_takes_no_more_is_told_and_the_rest_is_made_later(
@@ -139,15 +125,13 @@ def test_a_disk_that_takes_no_more_is_told_and_the_rest_is_made_later(
     assert fingerprints(tmp_path / "short") == fingerprints(tmp_path / "whole")
 
 
-def test_a_folder_that_is_none_and_a_dying_worker_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_none_and_a_dying_worker_are_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="Not a directory"):
         run_shards([Shard(tmp_path / "file" / "00000", [], seed=1)], num_workers=1)
-    with pytest.raises(SpeechverseError, match="(?s)worker died.*it said last.*KeyError: 'seed'"):
-        run_shards([BrokenShard(tmp_path / "00000", [], seed=1)], num_workers=1)
-    monkeypatch.setattr(sys, "executable", "false")
-    with pytest.raises(SpeechverseError, match="worker died"):
-        run_shards([Shard(tmp_path / "00000", [], seed=1)], num_workers=1)
+    with pytest.raises(SpeechverseError, match="worker died.*run it again"):
+        run_shards([DeadlyShard(tmp_path / "00000", [], seed=1)], num_workers=1)
+    assert not list(tmp_path.glob("0*"))
 
 
 def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
@@ -188,21 +172,3 @@ def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
 def test_specs_that_cannot_be_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         SynthSpec(**changes)
-
-
-def test_a_worker_stopped_while_it_speaks_leaves_no_shard_with_samples_missing(tmp_path: Path) -> None:
-    script = (
-        "import os, signal, sys\n"
-        "from speechverse.world import espeak, worker\n"
-        "collect = espeak.Espeak._collect\n"
-        "def stopped(self, *samples):\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    return collect(self, *samples)\n"
-        "espeak.Espeak._collect = stopped\n"
-        "sys.exit(worker.main())\n"
-    )
-    clips = plan_split(SynthSpec(num_train=3, num_dev=0, non_speech_share=0.0), "train")
-    job = json.dumps(Shard(tmp_path / "shard", clips, 1).job)
-    done = subprocess.run([sys.executable, "-c", script], input=job, text=True, capture_output=True)
-    assert done.returncode == 143 and "Exception ignored" not in done.stderr
-    assert list(tmp_path.iterdir()) == []

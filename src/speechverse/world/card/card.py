@@ -28,52 +28,30 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class CardSettings:
-    """How a card is measured.
+    """How a card is measured."""
 
-    Attributes:
-        clips: Listened to in each split, at most.
-        seed: Of their choice, of the samples and of the bootstrap.
-        samples: Playable clips for each class.
-        embed: Whether the page holds the samples' sound itself.
-    """
-
-    clips: int = 2000
-    seed: int = 0
-    samples: int = 3
-    embed: bool = False
+    clips: int = 2000  # listened to in each split, at most
+    seed: int = 0  # of their choice, of the samples and of the bootstrap
+    samples: int = 3  # playable clips for each class
+    embed: bool = False  # whether the page holds the samples' sound itself
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Everything that the page shows.
-
-    Attributes:
-        name: Of the corpus.
-        description: What `corpus.json` says of it, without splits and labels.
-        settings: How it was measured.
-        splits: Sizes by split.
-        fields: Counts of every label field.
-        overlaps: What splits share.
-        ceilings: What can be guessed without listening.
-        durations: Split → seconds of every clip.
-        levels: Split → dB below full scale of every clip listened to.
-        samples: Clips to play.
-        unreadable: Clips that could not be read: id → reason.
-        notes: What is missing, and why.
-    """
+    """Everything that the page shows."""
 
     name: str
-    description: Mapping[str, Any]
-    settings: CardSettings
-    splits: Mapping[str, SplitFacts]
-    fields: Sequence[FieldCounts]
+    description: Mapping[str, Any]  # what `corpus.json` says of it, without splits and labels
+    settings: CardSettings  # how it was measured
+    splits: Mapping[str, SplitFacts]  # sizes by split
+    fields: Sequence[FieldCounts]  # counts of every label field
     overlaps: Sequence[Overlap]
-    ceilings: Sequence[Ceiling]
-    durations: Mapping[str, Sequence[Seconds]]
-    levels: Mapping[str, Sequence[float]]
-    samples: Samples
-    unreadable: Mapping[str, str]
-    notes: Sequence[str]
+    ceilings: Sequence[Ceiling]  # what can be guessed without listening
+    durations: Mapping[str, Sequence[Seconds]]  # split → seconds of every clip
+    levels: Mapping[str, Sequence[float]]  # split → dB below full scale of every clip listened to
+    samples: Samples  # clips to play
+    unreadable: Mapping[str, str]  # clips that could not be read: id → reason
+    notes: Sequence[str]  # what is missing, and why
 
     @property
     def faults(self) -> list[str]:

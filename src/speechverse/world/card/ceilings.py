@@ -27,33 +27,20 @@ _FEWEST = 10  # clips to test on; below it a number says nothing
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """How well one shortcut does.
+    """How well one shortcut does."""
 
-    Attributes:
-        label: What is guessed.
-        shortcut: What it is guessed from.
-        measure: "UAR" or "accuracy".
-        value: From 0 to 1; low is good.
-        low: Lower end of the 95 % interval.
-        high: Upper end of it.
-        chance: Of guessing without looking.
-        majority: Accuracy of always naming the commonest class; None where there is none.
-        limit: The value must not be above it; None where it is only reported.
-        clips: Tested on.
-        how: Where it was fitted and tested.
-    """
-
-    label: str
-    shortcut: str
-    measure: str
-    value: float
-    low: float
-    high: float
-    chance: float
+    label: str  # what is guessed
+    shortcut: str  # what it is guessed from
+    measure: str  # "UAR" or "accuracy"
+    value: float  # from 0 to 1; low is good
+    low: float  # lower end of the 95 % interval
+    high: float  # upper end of it
+    chance: float  # of guessing without looking
+    # Accuracy of always naming the commonest class; None where there is none.
     majority: float | None
-    limit: float | None
-    clips: int
-    how: str
+    limit: float | None  # the value must not be above it; None where it is only reported
+    clips: int  # tested on
+    how: str  # where it was fitted and tested
 
     @property
     def met(self) -> bool | None:
@@ -63,19 +50,13 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """A label, what it must not be guessed from, and how well at most.
+    """A label, what it must not be guessed from, and how well at most."""
 
-    Attributes:
-        label: Field.
-        cue: "mean log-mels", "duration" or "words".
-        limit: Highest UAR; None is only reported, unless it is to stay near chance.
-        near_chance: Whether the limit is `NEAR_CHANCE` above chance.
-    """
-
-    label: str
-    cue: str
+    label: str  # field
+    cue: str  # "mean log-mels", "duration" or "words"
+    # Highest UAR; None is only reported, unless it is to stay near chance.
     limit: float | None = None
-    near_chance: bool = False
+    near_chance: bool = False  # whether the limit is `NEAR_CHANCE` above chance
 
 
 SHORTCUTS = (

@@ -16,25 +16,14 @@ _MAX_EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class SplitFacts:
-    """The sizes of one split.
-
-    Attributes:
-        clips: How many.
-        hours: Of audio.
-        speakers: How many are named.
-        sentences: Distinct texts.
-        words: Distinct words.
-        new_words: Of them, those that do not occur in train; None for train itself or without one.
-        shortest: Clip, in seconds.
-        median: Clip, in seconds.
-        longest: Clip, in seconds.
-    """
+    """The sizes of one split."""
 
     clips: int
-    hours: float
-    speakers: int
-    sentences: int
-    words: int
+    hours: float  # of audio
+    speakers: int  # how many are named
+    sentences: int  # distinct texts
+    words: int  # distinct words
+    # Of them, those that do not occur in train; None for train itself or without one.
     new_words: int | None
     shortest: Seconds
     median: Seconds
@@ -43,19 +32,12 @@ class SplitFacts:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """What two splits share that should be apart.
+    """What two splits share that should be apart."""
 
-    Attributes:
-        what: "sentences" or "speakers".
-        splits: The two.
-        shared: How many; 0 is as it should be.
-        examples: A few of them.
-    """
-
-    what: str
-    splits: tuple[str, str]
-    shared: int
-    examples: tuple[str, ...]
+    what: str  # "sentences" or "speakers"
+    splits: tuple[str, str]  # the two
+    shared: int  # how many; 0 is as it should be
+    examples: tuple[str, ...]  # A few of them
 
 
 def words_of(text: str) -> list[str]:

@@ -25,16 +25,12 @@ _NUM_BINS = 6
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One label field and how its values become classes.
-
-    Attributes:
-        name: Of the label.
-        kind: "class" for one name a clip, "number" for a measured number, "names" for several names a clip.
-        edges: Of a number's bins, ascending; a bin holds its lower edge, the last one also its upper.
-    """
+    """One label field and how its values become classes."""
 
     name: str
+    # "class" for one name a clip, "number" for a measured number, "names" for several names a clip.
     kind: str
+    # Of a number's bins, ascending; a bin holds its lower edge, the last one also its upper.
     edges: tuple[float, ...] = ()
 
     def classes(self, utterance: Utterance) -> tuple[str, ...]:
@@ -55,23 +51,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class FieldCounts:
-    """How often each class of a field occurs.
-
-    Attributes:
-        name: Of the field.
-        kind: As of `Field`.
-        num_classes: How many there are.
-        counts: Class → split → clips; of very many classes the most frequent.
-        unlabelled: Split → clips without this label.
-        closed: Whether there are few enough classes, each with clips enough, to listen to each.
-    """
+    """How often each class of a field occurs."""
 
     name: str
-    kind: str
-    num_classes: int
+    kind: str  # as of `Field`
+    num_classes: int  # how many there are
+    # Class → split → clips; of very many classes the most frequent.
     counts: Mapping[str, Mapping[str, int]]
-    unlabelled: Mapping[str, int]
-    closed: bool
+    unlabelled: Mapping[str, int]  # split → clips without this label
+    closed: bool  # whether there are few enough classes, each with clips enough, to listen to each
 
 
 def shown(value: Any) -> str:

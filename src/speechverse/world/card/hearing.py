@@ -21,30 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One clip that was listened to.
-
-    Attributes:
-        utterance: Which.
-        level: Of its sounding parts, in dB below full scale.
-        mels: (80,) time means of its log-mels.
-    """
+    """One clip that was listened to."""
 
     utterance: Utterance
-    level: float
-    mels: np.ndarray
+    level: float  # of its sounding parts, in dB below full scale
+    mels: np.ndarray  # (80,) time means of its log-mels
 
 
 @dataclass(slots=True)
 class Hearing:
-    """What was heard of a corpus.
+    """What was heard of a corpus."""
 
-    Attributes:
-        heard: Split → clips, in the manifest's order.
-        unreadable: Id → reason.
-    """
-
+    # Split → clips, in the manifest's order.
     heard: dict[str, list[Heard]] = field(default_factory=dict)
-    unreadable: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)  # id → reason
 
 
 def hear(splits: Mapping[str, Sequence[Utterance]], num_clips: int, seed: int, watch: Watch) -> Hearing:

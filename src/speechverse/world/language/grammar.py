@@ -35,25 +35,15 @@ _ONE_IN = 6  # names of open lists is held back
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A slot type.
-
-    Attributes:
-        name: Of the type.
-        description: What its values are.
-        values: All that it takes.
-        is_keyword: Whether its values are content words.
-        is_open: Whether it is an open list of names.
-        seen: The values that may be said anywhere.
-        held_back: The others, for testing.
-    """
+    """A slot type."""
 
     name: str
-    description: str
-    values: tuple[Value, ...]
-    is_keyword: bool
-    is_open: bool
-    seen: tuple[Value, ...] = ()
-    held_back: tuple[Value, ...] = ()
+    description: str  # what its values are
+    values: tuple[Value, ...]  # all that it takes
+    is_keyword: bool  # whether its values are content words
+    is_open: bool  # whether it is an open list of names
+    seen: tuple[Value, ...] = ()  # the values that may be said anywhere
+    held_back: tuple[Value, ...] = ()  # the others, for testing
 
     def choose(self, names: Names, rng: random.Random) -> Value:
         """Draws one of the values."""
@@ -81,17 +71,10 @@ class Domain:
 
 
 class Drawn(NamedTuple):
-    """A request that is drawn: all that chance decides of it.
+    """A request that is drawn: all that chance decides of it."""
 
-    Attributes:
-        wording: Of the template.
-        values: Slot → what is said in it.
-        opener: What goes before.
-        closer: What goes after.
-    """
-
-    wording: Wording
-    values: Mapping[str, Value]
+    wording: Wording  # of the template
+    values: Mapping[str, Value]  # slot → what is said in it
     opener: Triple
     closer: Triple
 
@@ -108,24 +91,16 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """All intents, slots and the phrases that go round any request.
+    """All intents, slots and the phrases that go round any request."""
 
-    Attributes:
-        intents: In order of files.
-        slots: Name → slot.
-        domains: Name → domain.
-        openers: What may go before a request.
-        closers: What may go after.
-        names_held_back: Names of open slots and of the other strata that no training sentence holds.
-        rare_words: Words of open lists of names that come nowhere else, and those of the stratum of names.
-    """
-
-    intents: tuple[Intent, ...]
+    intents: tuple[Intent, ...]  # in order of files
     slots: Mapping[str, Slot]
     domains: Mapping[str, Domain]
     openers: tuple[Triple, ...]
     closers: tuple[Triple, ...]
+    # Names of open slots and of the other strata that no training sentence holds.
     names_held_back: frozenset[str]
+    # Words of open lists of names that come nowhere else, and those of the stratum of names.
     rare_words: frozenset[str]
 
     @functools.cached_property

@@ -27,24 +27,16 @@ _PART_OF: tuple[Part, ...] = (*("train",) * 16, "dev", *("test",) * 3)
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """Something to say, with what is known of it.
-
-    Attributes:
-        text: Lower-case words.
-        stratum: Where it comes from, one of `STRATA` or `HELD_OUT_STRATA`.
-        intent: What a request wants; None outside the grammar.
-        domain: The field of life it belongs to.
-        slots: (name, value) in spoken order; each value occurs in the text.
-        keywords: Content words in spoken order; each occurs in the text.
-        translations: Language code → the same request in that language.
-    """
+    """Something to say, with what is known of it."""
 
     text: str
-    stratum: str
-    intent: str | None = None
-    domain: str | None = None
+    stratum: str  # where it comes from, one of `STRATA` or `HELD_OUT_STRATA`
+    intent: str | None = None  # what a request wants; None outside the grammar
+    domain: str | None = None  # the field of life it belongs to
+    # (name, value) in spoken order; each value occurs in the text.
     slots: tuple[tuple[str, str], ...] = ()
-    keywords: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()  # content words in spoken order; each occurs in the text
+    # Language code → the same request in that language.
     translations: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -22,14 +22,10 @@ class WordVectors:
     """Vectors of length one; words are near that stand among the same words.
 
     V words, D dimensions.
-
-    Attributes:
-        rows: Folded content word to its row.
-        vectors_VD: One vector a word.
     """
 
-    rows: Mapping[str, int]
-    vectors_VD: np.ndarray
+    rows: Mapping[str, int]  # folded content word to its row
+    vectors_VD: np.ndarray  # one vector a word
 
     @classmethod
     def learn(cls, texts: Iterable[str], size: int = 100, fewest: int = 3) -> WordVectors:

@@ -30,16 +30,11 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A template with one wording chosen of each group of choices.
+    """A template with one wording chosen of each group of choices."""
 
-    Attributes:
-        slots: Their names, in order of the English line.
-        marks: Slots and keywords of the English line, in order.
-        lines: For each language texts and names of slots by turns, beginning with a text.
-    """
-
-    slots: tuple[str, ...]
-    marks: tuple[Mark, ...]
+    slots: tuple[str, ...]  # their names, in order of the English line
+    marks: tuple[Mark, ...]  # slots and keywords of the English line, in order
+    # For each language texts and names of slots by turns, beginning with a text.
     lines: tuple[tuple[str, ...], ...]
 
     def say(self, language: int, values: Mapping[str, Value]) -> str:
