@@ -98,12 +98,7 @@ def language_of(accent: str, shade: int) -> str:
 
 
 def prepare_data(given: Path, folder: Path) -> None:
-    """Makes a data folder for espeak-ng that has these accents beside all of its own data, which is linked to.
-
-    Args:
-        given: espeak-ng's data folder.
-        folder: Where to; it must not be there yet.
-    """
+    """Makes a data folder for espeak-ng that has these accents beside its own data, which is linked to."""
     languages = folder / _GERMANIC
     languages.mkdir(parents=True)
     for there in (Path(), Path("lang"), _GERMANIC):

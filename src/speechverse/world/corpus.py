@@ -79,13 +79,9 @@ def synthesize_corpus(
 
     Args:
         folder: Where; new, empty, or begun with the same spec.
-        spec: What to make: of the spoken world, or from lines of text (`read_lines`). The same spec gives the same
-            bytes for any number of workers.
+        spec: The spoken world's, or lines of text (`read_lines`); it decides the bytes, whoever makes them.
         num_workers: Processes; all cores by default.
         progress: Told of every clip.
-
-    Returns:
-        What was made, and how fast.
 
     Raises:
         CorpusError: The folder holds something else, is in use by another run, or is too small a place.
@@ -172,11 +168,7 @@ def _utterance(clip: Clip, path: Path, duration: Seconds) -> Utterance:
 
 
 def label_inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
-    """Every label of the spoken world: field → name → description.
-
-    Args:
-        held_out: Whether labels that only held-out sentences have are among them.
-    """
+    """Every label of the spoken world: field → name → description; with `held_out` all."""
     return {**inventory(held_out), "emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}
 
 

@@ -63,15 +63,9 @@ class Espeak:
         return 0
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
-        """Speaks a sentence.
+        """Speaks a sentence: float32 (T,) at `sampling_rate`.
 
-        Args:
-            text: What to say.
-            voice: Language and variant, such as "en-x-scottish0+f3"; unknown variants pass unnoticed.
-            prosody: How to say it.
-
-        Returns:
-            Samples, float32 (T,) at `sampling_rate`.
+        `voice` is language and variant, such as "en-x-scottish0+f3"; unknown variants pass unnoticed.
 
         Raises:
             SpeechverseError: espeak-ng refused the voice or gave no sound.

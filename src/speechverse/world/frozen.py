@@ -56,10 +56,9 @@ TEST_SETS = tuple(_TEST_SETS)
 def test_set_spec(name: str = "clean") -> SynthSpec:
     """What a frozen test set is made from.
 
-    Args:
-        name: "clean" (730 clips, 330 of them requests), "noisy" (the same make-up under noise at 5 to 20 dB, half of it
-            in a room), "words" (everyday talk, names, numbers, random words) or "unseen" (requests of held-out
-            intents, of a held-out domain, and with held-back names).
+    "clean" is 730 clips, 330 of them requests; "noisy" the same make-up under noise at 5 to 20 dB, half of it in a
+    room; "words" everyday talk, names, numbers and random words; "unseen" requests of held-out intents, of a held-out
+    domain, and with held-back names.
 
     Raises:
         UserError: No such test set.
@@ -92,10 +91,7 @@ def committed_hashes() -> dict[str, str]:
 
 
 def verify_test_set(folder: str | Path) -> str:
-    """Checks that a corpus folder holds the frozen test set that its name says.
-
-    Returns:
-        The hash of its manifest.
+    """Checks that a corpus folder holds the frozen test set that its name says, and gives its manifest's hash.
 
     Raises:
         CorpusError: It holds something else.
@@ -109,9 +105,7 @@ def verify_test_set(folder: str | Path) -> str:
             f"'{folder}' is not a frozen test set but the corpus '{corpus.name}': "
             f"make one with: speechverse synth OUT --test-set NAME, one of {', '.join(TEST_SETS)}"
         )
-    found, committed = manifest_hash(corpus.utterances("test")), committed_hashes().get(corpus.name)
-    if committed is None:
-        raise CorpusError(f"the test set '{names[corpus.name]}' is not frozen in this version: {_HASH_FILE} lacks it")
+    found, committed = manifest_hash(corpus.utterances("test")), committed_hashes()[corpus.name]
     if found != committed:
         raise CorpusError(
             f"'{folder}' is not the frozen test set of this version (hash {found[:12]}, committed {committed[:12]}): "

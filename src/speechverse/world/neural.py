@@ -80,9 +80,6 @@ class HibariVoice:
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
         """Speaks a text; of the prosody only the rate is heard, and the voice is always its own.
 
-        Returns:
-            Samples, float32 (T,) at `sampling_rate`.
-
         Raises:
             SpeechverseError: It found nothing to say.
         """
@@ -111,15 +108,7 @@ class KokoroVoices:
         self._styles: dict[str, np.ndarray] = {}
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
-        """Speaks a text; of the prosody only the rate is heard.
-
-        Args:
-            text: What to say, in English.
-            voice: Such as "bf_emma"; those that begin with "b" are British.
-            prosody: Its rate decides the speed.
-
-        Returns:
-            Samples, float32 (T,) at `sampling_rate`.
+        """Speaks a text; of the prosody only the rate is heard. Voices that begin with "b" are British.
 
         Raises:
             UserError: The voice's file is not there, or is none.

@@ -70,17 +70,12 @@ def draw_lines(
     shares: Mapping[str, float] | None = None,
     without: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Lines for `read_lines`, with the labels that are known of them; no text twice.
+    """Lines for `read_lines`, with the labels that are known of them; no text twice, none of `without`.
 
-    Args:
-        wordnet: Where sentences, words and phrases come from.
-        sizes: Part → lines. A sentence belongs to one part alone, whatever the seed; words and digits to all.
-        seed: Of what is drawn.
-        shares: Kind → share of the lines; `SHARES` by default.
-        without: Texts that are not to be drawn.
+    A sentence belongs to one part alone, whatever the seed; words and digits belong to all.
 
     Raises:
-        UserError: A kind has fewer texts than were asked for, or shares that cannot be.
+        UserError: A kind has fewer texts than were asked for.
     """
     shares = SHARES if shares is None else shares
     if unknown := set(shares) - set(SHARES):

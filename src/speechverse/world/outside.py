@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from speechverse.data.labels import as_label_sets, check_names, gather_names, normalise_labels
 from speechverse.data.lines import Lines
@@ -24,7 +24,7 @@ from speechverse.world.corpus import SHARD_SIZES, Source
 from speechverse.world.engines import ESPEAK
 from speechverse.world.language.sentence import Part
 from speechverse.world.plan import Noise, plan_reading
-from speechverse.world.roles import Cast, Role, Wishes, cast_of
+from speechverse.world.roles import Cast, Wishes, cast_of
 from speechverse.world.sounds import backgrounds
 from speechverse.world.speaking import check_text
 from speechverse.world.spec import SynthSpec
@@ -34,20 +34,16 @@ from speechverse.yaml_files import read_yaml
 _OWN_KEYS = ("id", "text", "split", "language", "voice")
 _OF_AUDIO = ("audio", "start", "duration", "speaker")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+_SPEC = SynthSpec(two_speaker_share=0.0, one_speaker_turns_share=0.0, non_speech_share=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """What a line of the file asks for; `labels` as given, `checked` in the form that corpora are read in."""
+class _Line(NamedTuple):
+    """What a line of the file becomes, and its labels in the form that corpora are read in."""
 
-    id: str
-    text: str
     part: Part
-    language: str
-    labels: Mapping[str, Any]
+    clip: Clip
+    given: Mapping[str, Any]  # labels as they stand in the file
     checked: Mapping[str, Any]
-    role: Role
-    noise: Noise | None
     place: str
 
 
@@ -86,43 +82,25 @@ def read_lines(
     if not _ID.fullmatch(name):
         raise UserError(f"the name '{name}' is no file name of plain letters, digits, '.', '_' and '-': give a --name")
     given = _label_sets(Path(labels)) if labels is not None else {}
-    reader = _Reader(path, name, seed, _part(split), _checked_renames(text_key, renames or {}), given, cast)
-    lines = reader.read()
-    inventory = _inventory(lines, given, str(labels))
-    spec = _spec(name, seed, lines)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    spec = dataclasses.replace(_SPEC, name=name, seed=seed)
+    renames = _checked_renames(text_key, renames or {})
+    lines = _Reader(path, spec, _part(split), renames, given, cast).read()
+    clips = {part: [line.clip for line in lines if line.part == part] for part in get_args(Part)}
+    train, dev, test = (len(some) for some in clips.values())
+    spec = dataclasses.replace(spec, num_train=train, num_dev=dev, num_test=test)
     record = {key: value for key, value in spec.as_dict().items() if key != "strata"}
     record |= {} if engine == ESPEAK else {"engine": engine}
-    record |= {"lines_sha256": digest, "split": split, "renames": dict(reader.renames)}
-    kept = sorted({key for line in lines for key in line.labels})
+    record |= {"lines_sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "split": split, "renames": dict(renames)}
     return Source(
         name,
         seed,
         len(lines),
         record,
-        lambda: _plan(spec, lines),
-        inventory,
-        {"source": path.name, "labels_kept": kept},
+        lambda: {part: some for part, some in clips.items() if some},
+        _inventory(lines, given, str(labels)),
+        {"source": path.name, "labels_kept": sorted({key for line in lines for key in line.given})},
         shard_size=SHARD_SIZES.get(engine),
     )
-
-
-def _spec(name: str, seed: int, lines: Sequence[_Line]) -> SynthSpec:
-    sizes = Counter(line.part for line in lines)
-    spec = SynthSpec(name, sizes["train"], sizes["dev"], sizes["test"], seed)
-    return dataclasses.replace(spec, two_speaker_share=0.0, one_speaker_turns_share=0.0, non_speech_share=0.0)
-
-
-def _plan(spec: SynthSpec, lines: Sequence[_Line]) -> dict[Part, list[Clip]]:
-    clips: dict[Part, list[Clip]] = {}
-    for line in lines:
-        clips.setdefault(line.part, []).append(_clip(spec, line))
-    return {part: clips[part] for part in spec.sizes if part in clips}
-
-
-def _clip(spec: SynthSpec, line: _Line) -> Clip:
-    clip = plan_reading(spec, line.part, line.id, line.text, line.role, line.language, line.noise)
-    return dataclasses.replace(clip, labels={**clip.labels, **line.labels})
 
 
 def _inventory(lines: Sequence[_Line], given: Mapping[str, LabelSet], given_in: str) -> dict[str, dict[str, str]]:
@@ -140,8 +118,7 @@ class _Reader:
     """Reads the file, and gathers what is wrong with its lines."""
 
     path: Path
-    name: str
-    seed: int
+    spec: SynthSpec
     part: Part
     renames: Mapping[str, str]
     given: Mapping[str, LabelSet]
@@ -178,10 +155,11 @@ class _Reader:
         clip_id = self._id(number, entry.get("id"))
         if checked.get("num_speakers", 1) != 1 or not checked.get("is_speech", True):
             raise ValueError("a line is spoken by one speaker: take out 'num_speakers' and 'is_speech', or rename them")
-        wishes = Wishes(checked, _string(entry, "voice"), part, language)
-        role = self.cast(wishes, rng_for(self.seed, clip_id, "how"))
-        noise = _noise(entry, part)
-        return _Line(clip_id, text, part, language, labels, checked, role, noise, str(Origin(self.path, number)))
+        rng = rng_for(self.spec.seed, clip_id, "how")
+        role = self.cast(Wishes(checked, _string(entry, "voice"), part, language), rng)
+        clip = plan_reading(self.spec, part, clip_id, text, role, language, _noise(entry, part))
+        clip = dataclasses.replace(clip, labels={**clip.labels, **labels})
+        return _Line(part, clip, labels, checked, str(Origin(self.path, number)))
 
     def _renamed(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         renamed: dict[str, Any] = {}
@@ -199,7 +177,7 @@ class _Reader:
 
     def _id(self, number: int, given: Any) -> str:
         if given is None:
-            made = f"{self.name}-{number:06d}"
+            made = f"{self.spec.name}-{number:06d}"
         elif isinstance(given, str | int) and not isinstance(given, bool) and _ID.fullmatch(str(given)):
             made = str(given)
         else:
@@ -243,11 +221,7 @@ def _part(split: str) -> Part:
 
 
 def _checked_renames(text_key: str, renames: Mapping[str, str]) -> dict[str, str]:
-    """All renames, that of the text among them.
-
-    Raises:
-        UserError: Two keys are to get one name, or one key two.
-    """
+    """All renames, that of the text among them."""
     if text_key != "text" and text_key in renames:
         raise UserError(f"'{text_key}' is the text to speak: it cannot be renamed to '{renames[text_key]}' too")
     every = {**({text_key: "text"} if text_key != "text" else {}), **renames}

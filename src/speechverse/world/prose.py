@@ -25,13 +25,10 @@ _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": 
 def draw_passages(
     paths: Sequence[Path], sizes: Mapping[Part, int], seed: int = 1, without: Collection[str] = ()
 ) -> list[dict[str, Any]]:
-    """Lines for `read_lines`, of 3 to `LONGEST` words; no text twice.
+    """Lines for `read_lines`, of 3 to `LONGEST` words; no text twice, none of `without`.
 
-    Args:
-        paths: Text files (UTF-8, paragraphs parted by empty lines), or folders of `*.txt`.
-        sizes: Part → lines. A passage belongs to one part alone, whatever the seed.
-        seed: Of where passages end and which are drawn.
-        without: Texts that are not to be drawn.
+    A passage belongs to one part alone, whatever the seed. `paths` are text files (UTF-8, paragraphs parted by empty
+    lines) or folders of `*.txt`.
 
     Raises:
         UserError: A file cannot be read, or holds too few passages that can be read aloud as they stand.

@@ -30,13 +30,10 @@ _ENVELOPE = 1600  # samples, 0.1 s
 
 
 def render(clip: Clip, engines: Engines) -> np.ndarray:
-    """Makes a clip.
-
-    Returns:
-        float32 (T,) at 16 kHz, within full scale.
+    """Makes a clip: float32 (T,) at 16 kHz, within full scale.
 
     Raises:
-        SpeechverseError: an engine refused.
+        SpeechverseError: An engine refused.
     """
     rng = np.random.default_rng(clip.seed)
     if clip.sound:

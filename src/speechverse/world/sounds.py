@@ -15,16 +15,7 @@ if TYPE_CHECKING:  # the worker starts without the language
 
 
 def make_sound(name: str, seconds: Seconds, rng: np.random.Generator) -> np.ndarray:
-    """A sound of one kind, at 16 kHz, scaled to a peak of 1.
-
-    Args:
-        name: One of `SOUNDS`.
-        seconds: How long.
-        rng: Draws pitch, rhythm and the rest.
-
-    Returns:
-        float32 (T,).
-    """
+    """One of `SOUNDS`, float32 (T,) at 16 kHz, scaled to a peak of 1; `rng` draws pitch, rhythm and the rest."""
     samples = SOUNDS[name](round(seconds * SAMPLING_RATE), rng)
     return (samples / max(float(np.abs(samples).max()), 1e-9)).astype(np.float32)
 

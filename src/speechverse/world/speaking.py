@@ -42,19 +42,16 @@ def speak(
     seed: int = 0,
     engine: str = ESPEAK,
 ) -> Waveform:
-    """Speaks a text, in a process of its own.
+    """Speaks an English text, in a process of its own: 16 kHz.
 
     Args:
-        text: What to say, in English.
-        voice: Name of a speaker: `speechverse.world.voices.speakers` knows espeak-ng's (f3 by default),
+        text: What to say.
+        voice: `speechverse.world.voices.speakers` knows espeak-ng's (f3 by default),
             `speechverse.world.natural.natural_speakers` those of the other engines (the first by default).
         accent: american (by default), british, scottish, caribbean or received; a neural voice has its own.
         emotion: happy, sad, angry or neutral (by default), for espeak-ng's voices alone.
         seed: Of the small differences between one saying and the next; the same seed gives the same samples.
         engine: espeak, kokoro or hibari.
-
-    Returns:
-        The clip, 16 kHz.
 
     Raises:
         UserError: Nothing to say, too much to say, or an unknown engine, voice, accent or emotion.

@@ -5,29 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen".split()
-)
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_DIGITS = _ONES[:10]
-_ORDINALS = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
-    "sixteenth seventeenth eighteenth nineteenth twentieth".split()
-)
-_MONTHS = "January February March April May June July August September October November December".split()
+from speechverse.world.language.quantities import MONTHS, hyphenated, in_words, ordinal
+
+_DIGITS = [in_words(digit) for digit in range(10)]
 _KINDS = {"digit": 0.15, "digits": 0.35, "number": 0.30, "spelling": 0.20}
 _MOST_LETTERS = 9
 _CANDIDATES = 20  # words, of which a short one is spelled
 
 
 def digits_or_spelling(rng: random.Random, words: Sequence[str]) -> tuple[str, str]:
-    """A kind (digit, digits, number, spelling) and a text of it.
-
-    Args:
-        rng: Draws it.
-        words: What may be spelled.
-    """
+    """A kind (digit, digits, number, spelling) and a text of it; what is spelled is one of `words`."""
     kind = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
     match kind:
         case "digit":
@@ -38,21 +25,6 @@ def digits_or_spelling(rng: random.Random, words: Sequence[str]) -> tuple[str, s
             return kind, rng.choice((_plain, _date, _time, _price, _year, _share))(rng)
     short = [word for word in rng.sample(words, min(_CANDIDATES, len(words))) if len(word) <= _MOST_LETTERS]
     return (kind, _spelled(rng, rng.choice(short))) if short else ("digits", _digits(rng, 4))
-
-
-def in_words(number: int) -> str:
-    """A whole number from 0 to 999,999."""
-    if number < 20:
-        return _ONES[number]
-    if number < 100:
-        tens = _TENS[number // 10 - 2]
-        return f"{tens}-{_ONES[number % 10]}" if number % 10 else tens
-    if number < 1000:
-        below = f" and {in_words(number % 100)}" if number % 100 else ""
-        return f"{_ONES[number // 100]} hundred{below}"
-    rest = number % 1000
-    joined = "" if not rest else f" and {in_words(rest)}" if rest < 100 else f" {in_words(rest)}"
-    return f"{in_words(number // 1000)} thousand{joined}"
 
 
 def _digits(rng: random.Random, count: int) -> str:
@@ -68,11 +40,9 @@ def _plain(rng: random.Random) -> str:
 
 
 def _date(rng: random.Random) -> str:
-    day = rng.randint(1, 31)
-    ordinal = "thirtieth" if day == 30 else "thirty-first" if day == 31 else ""
-    ordinal = ordinal or (_ORDINALS[day - 1] if day <= 20 else f"twenty-{_ORDINALS[day - 21]}")
-    month = rng.choice(_MONTHS)
-    return rng.choice((f"the {ordinal} of {month}", f"{month} the {ordinal}", f"{month} {ordinal}"))
+    day = hyphenated(ordinal(rng.randint(1, 31))[0])
+    month = rng.choice(MONTHS)[0].capitalize()
+    return rng.choice((f"the {day} of {month}", f"{month} the {day}", f"{month} {day}"))
 
 
 def _time(rng: random.Random) -> str:

@@ -67,15 +67,7 @@ def draw_style(emotion: str, rng: random.Random) -> tuple[Prosody, Manner]:
 
 
 def draw_turn(text: str, speaker: Speaker, accent: str, emotion: str, rng: random.Random, level: float = 0.0) -> Turn:
-    """One way in which a speaker says a text.
-
-    Args:
-        text: The words.
-        speaker: Who says it.
-        accent: One of `ACCENTS`.
-        emotion: One of `EMOTIONS`.
-        rng: Draws the style and the shade of the accent.
-        level: Louder or softer than the clip, in dB.
+    """One way in which a speaker says a text, `level` dB louder or softer than the clip.
 
     Raises:
         UserError: No such accent or emotion.

@@ -38,10 +38,7 @@ class WordNet:
 
 
 def read_wordnet(folder: str | Path | None = None) -> WordNet:
-    """Reads WordNet.
-
-    Args:
-        folder: With `data.noun` and its like; where Debian and npm put them by default.
+    """Reads WordNet from a folder with `data.noun` and its like; where Debian and npm put them by default.
 
     Raises:
         UserError: It is not there.

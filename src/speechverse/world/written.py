@@ -29,10 +29,10 @@ _ORDINARY = frozenset("march may will rose art bill mark jack china turkey jerse
 
 
 def as_written(text: str, proper: Mapping[str, str], slots: Sequence[tuple[str, str]] = ()) -> str:
-    """A text with capitals and a final sign.
+    """A text with capitals and a final sign; what has them keeps them.
 
     Args:
-        text: Words; those with capitals keep them, a final sign stays.
+        text: Words.
         proper: Lower-case word → how it is written, for words that always have a capital.
         slots: (name, value) of a request: the values of some are names.
     """

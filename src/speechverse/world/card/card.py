@@ -13,12 +13,10 @@ from speechverse.data import Corpus
 from speechverse.errors import CorpusError, UserError
 from speechverse.files import write_text
 from speechverse.types import Seconds
-from speechverse.world.card.ceilings import Ceiling, shortcut_ceilings
 from speechverse.world.card.facts import Overlap, SplitFacts, overlaps, split_facts
 from speechverse.world.card.fields import FieldCounts, count_field, find_fields
-from speechverse.world.card.hearing import hear
 from speechverse.world.card.samples import Samples, choose_samples
-from speechverse.world.card.wording import wording_ceilings
+from speechverse.world.card.shortcuts import Ceiling, hear, overlap_ceilings, shortcut_ceilings
 
 if TYPE_CHECKING:
     from speechverse.evaluation.clips import Watch
@@ -102,12 +100,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def make_card(
     corpus: Corpus, settings: CardSettings | None = None, watch: Watch = lambda done, total, what: None
 ) -> Card:
-    """Measures a corpus.
-
-    Args:
-        corpus: Any; only labels that are there are shown.
-        settings: How.
-        watch: Told of progress.
+    """Measures a corpus: any one; only labels that are there are shown.
 
     Raises:
         CorpusError: The corpus holds no clips, or its manifests are broken.
@@ -120,11 +113,10 @@ def make_card(
     fields = find_fields(utterance for utterances in splits.values() for utterance in utterances)
     counts = [count_field(field, splits) for field in fields]
     closed = [field for field, count in zip(fields, counts, strict=True) if count.closed]
-    hearing = hear(splits, settings.clips, settings.seed, watch)
-    fitted, unfitted = shortcut_ceilings(hearing.heard, settings.seed, watch)
-    worded, unworded = wording_ceilings(corpus, settings.seed)
+    heard, unreadable = hear(splits, settings.clips, settings.seed, watch)
+    fitted, notes = shortcut_ceilings(heard, settings.seed, watch)
     skipped = {clip: reason for some in corpus.skipped.values() for clip, reason in some.items()}
-    readable = {split: [u for u in some if u.id not in hearing.unreadable] for split, some in splits.items()}
+    readable = {split: [u for u in some if u.id not in unreadable] for split, some in splits.items()}
     return Card(
         name=corpus.name,
         description={name: value for name, value in corpus.description.items() if name not in ("splits", "labels")},
@@ -132,12 +124,12 @@ def make_card(
         splits=split_facts(splits),
         fields=counts,
         overlaps=overlaps(splits),
-        ceilings=[*fitted, *worded],
+        ceilings=[*fitted, *overlap_ceilings(corpus, settings.seed)],
         durations={split: [utterance.duration for utterance in some] for split, some in splits.items()},
-        levels={split: [clip.level for clip in clips] for split, clips in hearing.heard.items() if clips},
+        levels={split: [clip.level for clip in clips] for split, clips in heard.items() if clips},
         samples=choose_samples(closed, readable, settings.samples, settings.seed),
-        unreadable={**skipped, **hearing.unreadable},
-        notes=[*unfitted, *unworded],
+        unreadable={**skipped, **unreadable},
+        notes=notes,
     )
 
 
@@ -154,15 +146,7 @@ def numbers_beside(page: Path) -> Path:
 
 
 def write_card(card: Card, page: Path, command: str) -> Path:
-    """Writes the page and, beside it, its numbers as JSON of the same name.
-
-    Args:
-        card: What to show.
-        page: The HTML file.
-        command: What makes the card again.
-
-    Returns:
-        The JSON file.
+    """Writes the page and, beside it, its numbers as JSON of the same name, whose path it gives.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

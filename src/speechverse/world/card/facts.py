@@ -60,13 +60,13 @@ def _distinct(utterances: Iterable[Utterance], parts: Callable[[Utterance], Iter
 
 def split_facts(splits: Mapping[str, Sequence[Utterance]]) -> dict[str, SplitFacts]:
     """The sizes of every split."""
-    known = _distinct(splits[TRAIN], _words) if TRAIN in splits else set()
+    known = _distinct(splits.get(TRAIN, ()), _words)
     return {split: _facts(utterances, known if split != TRAIN else set()) for split, utterances in splits.items()}
 
 
 def _facts(utterances: Sequence[Utterance], known: set[str]) -> SplitFacts:
     words = _distinct(utterances, _words)
-    seconds = sorted(utterance.duration for utterance in utterances) or [0.0]
+    seconds = sorted(utterance.duration for utterance in utterances)
     return SplitFacts(
         clips=len(utterances),
         hours=round(sum(seconds) / 3600, 4),

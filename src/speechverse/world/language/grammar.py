@@ -152,10 +152,7 @@ class World:
     def draw(self, intent: Intent, rng: random.Random, names: Names = "seen") -> Drawn:
         """Draws a request of an intent, and works out nothing of it: of many drawn, few are said.
 
-        Args:
-            intent: For names "held_back" one of `naming_intents`.
-            rng: Where chance comes from.
-            names: Which values of open slots it may hold.
+        For names "held_back" the intent is one of `naming_intents`.
         """
         wording, values = self._wording(intent, rng, names)
         opener, closer = rng.choice(self.openers), rng.choice(self.closers)
@@ -253,14 +250,10 @@ def _value(said: Triple) -> Value:
 
 
 def _names_held_back(names: Mapping[str, str], plain_lines: Iterable[str]) -> frozenset[str]:
-    """About one in six names of open lists, by a hash of the name alone.
+    """About one in six names (mapped to how they are said) of open lists, by a hash of the name alone.
 
     A name that is said elsewhere (in a template, a closed list, inside a longer name that is not held back) would be
     heard in training all the same, and so is never held back.
-
-    Args:
-        names: Every name of every open list → how it is said.
-        plain_lines: All else that training can say.
     """
     held = {name for name in names if hash_seed(0, "held back", name) % _ONE_IN == 0}
     lines = [*plain_lines, *(said for name, said in names.items() if name not in held)]

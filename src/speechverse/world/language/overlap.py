@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-import random
 import re
-from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
-from speechverse.errors import UserError
 from speechverse.seeding import rng_for
 from speechverse.stop_words import STOP_WORDS
 from speechverse.world.language import grammar
 
-_NUM_LABELS = 8
-_T = TypeVar("_T")
+NUM_LABELS = 8
+"""Labels to choose from."""
 
 
 @functools.cache
@@ -36,61 +33,27 @@ def content_words(text: str) -> frozenset[str]:
     return frozenset(fold(word) for word in re.findall(r"[a-z']+", text.lower()) if word not in STOP_WORDS)
 
 
-def label_text(name: str, description: str = "") -> str:
-    """What a label says, as plain text: the words of its name, and its description where there is one."""
-    return f"{name.replace('_', ' ')} {description}".strip()
-
-
-def shared_words(said: str, texts: Sequence[str]) -> list[float]:
-    """How many content words of what is said each text has too."""
-    words = content_words(said)
-    return [float(len(words & content_words(text))) for text in texts]
-
-
-def draw_wrong(rng: random.Random, alike: Sequence[_T], rest: Sequence[_T], num: int) -> list[_T]:
-    """Wrong labels to stand beside a right one: `num` of `alike`, filled up from `rest` where these are too few."""
-    wrong = rng.sample(alike, min(num, len(alike)))
-    return wrong + rng.sample(rest, num - len(wrong))
-
-
-def credit(scores: Sequence[float], right: int) -> float:
-    """What choosing the best score earns, on average, where ties are broken by lot: 1 over how many tie, or 0."""
-    return (scores[right] == max(scores)) / list(scores).count(max(scores))
-
-
 def word_overlap(
     intents: Literal["held_out", "seen"], descriptions: bool = False, draws: int = 2000, seed: int = 1
 ) -> float:
-    """Accuracy of the rule "the label that shares most words with the sentence" among 8 labels.
+    """Accuracy of the rule "the label that shares most words with the sentence" among `NUM_LABELS` labels.
 
-    Of a draw, the sentence and the seven wrong labels come from the same intents, seen or held out; where these are
-    fewer than eight, others fill up. The share of each draw that ties for the most words is split evenly among them.
-
-    Args:
-        intents: "held_out" (with those of held-out domains) or "seen".
-        descriptions: Whether the labels' descriptions are read beside their names.
-        draws: Sentences drawn.
-        seed: Of the draws.
-
-    Returns:
-        0 to 1; chance is .125.
-
-    Raises:
-        UserError: There are no such intents, or fewer than eight in all.
+    Of a draw, the sentence and the wrong labels come from the same intents, seen or held out; where these are too few,
+    others fill up; those of held-out domains are held out too. With `descriptions`, these are read beside the names.
+    The share of each draw that ties for the most words is split evenly among them.
     """
     world = grammar.load()
-    pools = {"seen": world.seen_intents, "held_out": (*world.unseen_intents, *world.unseen_domain)}
-    pool = pools[intents]
+    pool = {"seen": world.seen_intents, "held_out": (*world.unseen_intents, *world.unseen_domain)}[intents]
     rest = [intent for intent in world.intents if intent not in pool]
-    if not pool or len(world.intents) < _NUM_LABELS:
-        raise UserError(f"word overlap needs {intents} intents, and {_NUM_LABELS} in all: mark or write some")
-    texts = {intent.name: label_text(intent.name, intent.description * descriptions) for intent in world.intents}
+    texts = {i.name: f"{i.name.replace('_', ' ')} {i.description * descriptions}" for i in world.intents}
     right = 0.0
     for index in range(draws):
         rng = rng_for(seed, "overlap", intents, index)
         intent = rng.choice(pool)
-        said = world.draw(intent, rng, "seen" if intents == "seen" else "all").say()
+        said = content_words(world.draw(intent, rng, "seen" if intents == "seen" else "all").say())
         others = [other for other in pool if other is not intent]
-        listed = (intent, *draw_wrong(rng, others, rest, _NUM_LABELS - 1))
-        right += credit(shared_words(said, [texts[label.name] for label in listed]), 0)
+        wrong = rng.sample(others, min(NUM_LABELS - 1, len(others)))
+        wrong += rng.sample(rest, NUM_LABELS - 1 - len(wrong))
+        shared = [len(said & content_words(texts[label.name])) for label in (intent, *wrong)]
+        right += (shared[0] == max(shared)) / shared.count(max(shared))
     return right / draws

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 Triple = tuple[str, str, str]
@@ -22,7 +23,7 @@ _ORDINALS_EN = (
     "sixteenth seventeenth eighteenth nineteenth"
 ).split()
 _ORDINALS_DE = {1: "ersten", 3: "dritten", 7: "siebten", 8: "achten"}
-_MONTHS = (
+MONTHS = (
     ("january", "januar", "janvier", 31),
     ("february", "februar", "février", 28),
     ("march", "märz", "mars", 31),
@@ -65,10 +66,9 @@ _DIGIT_STRINGS = 150  # of each length
 
 
 def spell(number: int) -> Triple:
-    """A number below ten thousand in words, as it stands before a noun: "vingt et un", "einundzwanzig".
+    """A number of 0 to 9,999 in words, as it stands before a noun: "vingt et un", "einundzwanzig".
 
-    Args:
-        number: 0 to 9,999. Before a noun that is feminine in French, none that ends in one.
+    Before a noun that is feminine in French none that ends in one.
     """
     return _english(number), _german(number), _french(number)
 
@@ -82,6 +82,16 @@ def _english(number: int) -> str:
     many, rest = divmod(number, unit)
     joint = " and " if rest < 100 else " "
     return f"{_english(many)} {name}" + (f"{joint}{_english(rest)}" if rest else "")
+
+
+def in_words(number: int) -> str:
+    """An English number below a million as people write it: "forty-five"."""
+    return hyphenated(_english(number))
+
+
+def hyphenated(number: str) -> str:
+    """An English number in words, with its hyphens."""
+    return re.sub("ty (?!thousand)", "ty-", number)
 
 
 def _german(number: int) -> str:
@@ -174,13 +184,14 @@ def _days_from_now() -> Iterable[Triple]:
 
 
 def _days_of_the_year() -> Iterable[Triple]:
-    for month_en, month_de, month_fr, days in _MONTHS:
+    for month_en, month_de, month_fr, days in MONTHS:
         for day in range(1, days + 1):
-            en, de, fr = _ordinal(day)
+            en, de, fr = ordinal(day)
             yield f"on the [{en} of {month_en}]", f"am {de} {month_de}", f"le {fr} {month_fr}"
 
 
-def _ordinal(day: int) -> Triple:
+def ordinal(day: int) -> Triple:
+    """Which day of the month: "third", "dritten", "trois"."""
     if day < 20:
         english = _ORDINALS_EN[day - 1]
     else:

@@ -73,11 +73,6 @@ class Draft(NamedTuple):
 def draw_sentence(part: Part, rng: random.Random, stratum: str = "grammar") -> Sentence:
     """Draws a sentence that belongs to a part: no sentence is ever drawn for two of them.
 
-    Args:
-        part: "train", "dev" or "test".
-        rng: Where the draws come from.
-        stratum: One of `STRATA`, or for "test" one of `HELD_OUT_STRATA`.
-
     Raises:
         UserError: An unknown stratum, one that is held out from this part, or one that the language has nothing for.
     """
@@ -112,11 +107,7 @@ def part_of(text: str) -> Part:
 
 
 def inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
-    """The labels that the language brings: field → name → description.
-
-    Args:
-        held_out: Whether those that only `HELD_OUT_STRATA` hold are among them.
-    """
+    """The labels that the language brings: field → name → description; with `held_out` all."""
     world = grammar.load()
     intents = world.intents if held_out else world.seen_intents
     used = set(grammar.slots_of(intents))

@@ -122,15 +122,7 @@ STRATUM_MAKERS: Mapping[str, Callable[[random.Random, frozenset[str]], TextAndKe
 
 
 def random_words(rng: random.Random, words: Sequence[str]) -> TextAndKeywords:
-    """Draws words with no sense between them, which no language model can guess.
-
-    Args:
-        rng: Where chance comes from.
-        words: What to draw from, at least 10.
-
-    Returns:
-        3 to 10 words, and up to `MAX_KEYWORDS` of the longest among them in spoken order.
-    """
+    """3 to 10 words with no sense between them, and the longest of them in spoken order as keywords."""
     drawn = rng.sample(words, rng.randint(3, 10))
     longest = sorted(drawn, key=len, reverse=True)[: min(MAX_KEYWORDS, len(drawn) // 2)]
     return " ".join(drawn), tuple(word for word in drawn if word in longest)
