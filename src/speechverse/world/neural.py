@@ -7,7 +7,6 @@ with one version of onnxruntime. Other processors may differ in the last bits.
 from __future__ import annotations
 
 import hashlib
-import os
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +36,9 @@ def kokoro_files() -> tuple[Path, Path]:
     Raises:
         UserError: They are not there.
     """
-    cache = _cache_folder()
+    from speechverse.pretrained import cache_folder
+
+    cache = cache_folder()
     model, voices = cache / "kokoro-82m" / KOKORO_MODEL, cache / "kokoro-voices" / "voices"
     for path, part in ((model, "kokoro-82m"), (voices / "af_heart.bin", "kokoro-voices")):
         if not path.is_file():
@@ -46,12 +47,6 @@ def kokoro_files() -> tuple[Path, Path]:
                 "(or --engine hibari, whose one voice comes with the extra 'voices')"
             )
     return model, voices
-
-
-def _cache_folder() -> Path:
-    if own := os.environ.get("SPEECHVERSE_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "speechverse"
 
 
 def check_neural() -> None:

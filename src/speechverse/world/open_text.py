@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,38 +28,22 @@ _REQUESTS = {"grammar": 0.8, "free": 0.2}
 _SINGLE_WORDS = 0.6  # of the kind "words"; the others are phrases of two or three
 
 
-@dataclass(frozen=True)
-class _Drawer:
-    """Draws texts of one part of a corpus."""
-
-    part: Part
-    wordnet: WordNet
-    rng: random.Random
-
-    def draw(self, kind: str) -> dict[str, Any]:
-        drawn: dict[str, Callable[[], dict[str, Any]]] = {
-            "sentences": lambda: self._plain("wordnet", self.rng.choice(self.wordnet.sentences)),
-            "glosses": lambda: self._plain("gloss", self.rng.choice(self.wordnet.glosses)),
-            "requests": self._request,
-            "words": self._word,
-            "digits": lambda: self._plain(*digits_or_spelling(self.rng, self.wordnet.words)),
-        }
-        return drawn[kind]()
-
-    def _word(self) -> dict[str, Any]:
-        alone = self.rng.random() < _SINGLE_WORDS
-        return self._plain(
-            "word" if alone else "phrase", self.rng.choice(self.wordnet.words if alone else self.wordnet.phrases)
-        )
-
-    def _request(self) -> dict[str, Any]:
-        stratum = self.rng.choices(list(_REQUESTS), list(_REQUESTS.values()))[0]
-        sentence = draw_sentence(self.part, self.rng, stratum)
-        text = as_written(sentence.text, self.wordnet.proper, sentence.slots)
-        return {"text": text, **sentence.labels}
-
-    def _plain(self, stratum: str, text: str) -> dict[str, Any]:
-        return {"text": as_written(text, self.wordnet.proper), "stratum": stratum}
+def _draw(kind: str, part: Part, wordnet: WordNet, rng: random.Random) -> dict[str, Any]:
+    match kind:
+        case "requests":
+            stratum = rng.choices(list(_REQUESTS), list(_REQUESTS.values()))[0]
+            sentence = draw_sentence(part, rng, stratum)
+            return {"text": as_written(sentence.text, wordnet.proper, sentence.slots), **sentence.labels}
+        case "sentences":
+            stratum, text = "wordnet", rng.choice(wordnet.sentences)
+        case "glosses":
+            stratum, text = "gloss", rng.choice(wordnet.glosses)
+        case "words":
+            alone = rng.random() < _SINGLE_WORDS
+            stratum, text = "word" if alone else "phrase", rng.choice(wordnet.words if alone else wordnet.phrases)
+        case _:
+            stratum, text = digits_or_spelling(rng, wordnet.words)
+    return {"text": as_written(text, wordnet.proper), "stratum": stratum}
 
 
 def draw_lines(
@@ -90,29 +73,20 @@ def _part_lines(
     part: Part, size: int, wordnet: WordNet, seed: int, shares: Mapping[str, float], seen: set[str]
 ) -> Iterator[dict[str, Any]]:
     rng = rng_for(seed, "open text", part)
-    drawer = _Drawer(part, wordnet, rng)
-    kinds = rng.choices(list(shares), list(shares.values()), k=size)
-    for kind in kinds:
-        yield {"split": part, **_new(drawer, kind, part, seen)}
+    for kind in rng.choices(list(shares), list(shares.values()), k=size):
+        yield {"split": part, **_new(kind, part, wordnet, rng, seen)}
 
 
-def _new(drawer: _Drawer, kind: str, part: Part, seen: set[str]) -> dict[str, Any]:
-    """A text of a kind that is new; of the words and digits there are too few to keep the parts apart."""
+def _new(kind: str, part: Part, wordnet: WordNet, rng: random.Random, seen: set[str]) -> dict[str, Any]:
+    """A text of a kind that is new, but for single digits; words and digits are too few to keep the parts apart."""
     for _ in range(_DRAWS):
-        line = drawer.draw(kind)
+        line = _draw(kind, part, wordnet, rng)
         text = line["text"].casefold()
-        if _may_recur(kind, line, part) or (text not in seen and _belongs(kind, text, part)):
+        belongs = kind not in ("sentences", "glosses") or part_of(text.strip(".!?")) == part
+        if (kind == "digits" and " " not in text) or (text not in seen and belongs):
             seen.add(text)
             return line
     raise UserError(f"the {kind} are used up: after {_DRAWS} draws none was new; ask for fewer, or another share")
-
-
-def _may_recur(kind: str, line: Mapping[str, Any], part: Part) -> bool:
-    return kind == "digits" and len(line["text"].split()) == 1
-
-
-def _belongs(kind: str, text: str, part: Part) -> bool:
-    return kind not in ("sentences", "glosses") or part_of(text.strip(".!?")) == part
 
 
 def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
