@@ -7,25 +7,12 @@ has several shades of manner, some of them shared with other accents, so that no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
+import yaml
+
 from speechverse.errors import UserError, unknown_name
-
-ACCENTS = {
-    "american": "General American English",
-    "british": "Southern British English",
-    "scottish": "Scottish English",
-    "caribbean": "Caribbean English",
-    "received": "Received Pronunciation, old-fashioned British English",
-}
-"""Accent → description."""
-
-# Lengths and loudness of syllables, from unstressed to most stressed.
-_EVEN = ("stressLength 200 195 205 200 0 0 225 240", "stressAmp 19 19 20 20 20 20 21 20")
-_DRAWN = ("stressLength 145 110 215 205 0 0 295 335", "stressAmp 16 14 20 20 20 22 24 22")
-_CLIPPED = ("stressLength 150 125 175 175 0 0 215 235", "stressAmp 18 18 20 20 20 22 22 20")
-_USUAL = ()  # as espeak-ng has it for the accent
-_FALL, _SHALLOW, _LATE, _SWING, _RISE = "s1 c1 q1 e1", "s2 c2 q2 e2", "s4 c4 q4 e4", "s7 c7 q7 e7", "q1 c1 q1 e1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,46 +20,27 @@ class Accent:
     """One accent in espeak-ng's terms."""
 
     file: str  # espeak-ng's own file that it starts from
-    sounds: tuple[str, ...]  # lines of such a file: which sounds become which
+    sounds: list[str]  # lines of such a file: which sounds become which
     # Rhythm (lines of such a file) and tune of each shade.
     shades: tuple[tuple[tuple[str, ...], str], ...]
     rate: float = 1.0  # scale of the speaking rate
     liveliness: int = 0  # added to the pitch range
 
 
-_ACCENTS = {
-    "american": Accent(
-        "en-US",
-        ("replace 00 O: A:",),
-        ((_USUAL, _FALL), (_USUAL, _SHALLOW), (_USUAL, _SHALLOW), (_USUAL, _LATE)),
-        rate=0.96,
-        liveliness=-4,
-    ),
-    "british": Accent(
-        "en",
-        ("replace 01 t ?", "replace 00 T f"),
-        ((_USUAL, _FALL), (_USUAL, _FALL), (_USUAL, _SWING), (_CLIPPED, _FALL)),
-        rate=1.05,
-    ),
-    "scottish": Accent(
-        "en-GB-scotland",
-        ("replace 00 eI e:", "replace 00 oU o:"),
-        ((_USUAL, _RISE), (_CLIPPED, _RISE), (_CLIPPED, _LATE), (_CLIPPED, _RISE)),
-        rate=1.03,
-    ),
-    "caribbean": Accent(
-        "en-029",
-        ("replace 00 eI e:", "replace 00 oU o:", "replace 00 V O", "replace 00 0 aa"),
-        ((_EVEN, _SWING), (_EVEN, _SWING), (_EVEN, _LATE), (_EVEN, _RISE)),
-        liveliness=4,
-    ),
-    "received": Accent(
-        "en-GB-x-rp",
-        ("replace 00 r **", "replace 00 a E", "replace 00 V a", "replace 00 O: o:"),
-        ((_DRAWN, _LATE), (_DRAWN, _LATE), (_DRAWN, _SWING), (_DRAWN, _FALL)),
-        rate=0.93,
-    ),
-}
+def _read() -> tuple[dict[str, str], dict[str, Accent]]:
+    content = yaml.safe_load(files(__package__).joinpath("accents.yaml").read_text(encoding="utf-8"))
+    rhythms, tunes = content["rhythms"], content["tunes"]
+    described, accents = {}, {}
+    for name, entry in content["accents"].items():
+        described[name] = entry.pop("description")
+        shades = tuple((tuple(rhythms[rhythm]), tunes[tune]) for rhythm, tune in map(str.split, entry.pop("shades")))
+        accents[name] = Accent(shades=shades, **entry)
+    return described, accents
+
+
+ACCENTS, _ACCENTS = _read()
+"""Accent → description, and what it is made of."""
+
 _GERMANIC = Path("lang/gmw")
 _PERSONAL = ("name", "language", "maintainer", "status")
 

@@ -11,27 +11,12 @@ from typing import TYPE_CHECKING
 from speechverse.errors import UserError, unknown_name
 from speechverse.world.clip import Turn
 from speechverse.world.espeak import Prosody
+from speechverse.world.voices import TABLE
 
 if TYPE_CHECKING:
     from speechverse.world.language.sentence import Part
 
-_VOICES: dict[str, dict[Part, str]] = {
-    "kokoro": {
-        "train": "af_heart af_bella af_nicole af_aoede af_alloy af_sky af_jessica af_river "
-        "am_fenrir am_michael am_echo am_onyx am_santa am_adam bf_emma bf_alice bm_george bm_daniel",
-        "dev": "af_sarah am_liam bf_lily bm_fable",
-        "test": "af_kore af_nova am_puck am_eric bf_isabella bm_lewis",
-    },
-    # One voice, which Kokoro's training part has: held out it would tell nothing of voices never heard.
-    "hibari": {"train": "heart", "dev": "", "test": ""},
-}
-"""Engine → part → its voices; a name tells the country (a, b) and the sex (f, m)."""
-
-_TRACTS: dict[str, dict[Part, tuple[float, ...]]] = {
-    "kokoro": {"train": (1.0, 0.93, 1.07), "dev": (1.0,), "test": (1.0,)},
-    "hibari": {"train": (1.0, 0.74, 0.79, 0.84, 0.89, 0.94, 1.06, 1.12, 1.18), "dev": (1.0,), "test": (1.0,)},
-}
-"""Engine → part → scales of pitch and formants at which every voice is heard."""
+_VOICES, _TRACTS = TABLE["neural"], TABLE["tracts"]
 
 SPEEDS = (0.85, 1.2)
 """Slowest and quickest, against the voice's own speed."""
@@ -64,7 +49,7 @@ def natural_speakers(engine: str, part: Part) -> tuple[NaturalSpeaker, ...]:
             tract,
             "british" if voice.startswith("b") else "american",
         )
-        for voice in _VOICES[engine][part].split()
+        for voice in _VOICES[engine][part]
         for tract in _TRACTS[engine][part]
     )
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING
+
+import yaml
 
 from speechverse.errors import UserError, unknown_name
 from speechverse.seeding import rng_for
@@ -18,26 +21,11 @@ from speechverse.world.accents import language_of
 if TYPE_CHECKING:  # the worker starts without the language
     from speechverse.world.language.sentence import Part
 
-_PITCHES: dict[Part, str] = {
-    "train": "ian 78 m8 79 paul 80 mike2 83 Mike 83 m4 86 m1 88 marcelo 89 robert 89 Gene 90 sandro 92 Andy 92 "
-    "iven4 93 iven2 93 iven3 93 kaukovalta 93 rob 94 RicishayMax 95 RicishayMax2 95 RicishayMax3 95 "
-    "edward 95 edward2 95 klatt3 95 klatt4 95 klatt5 95 klatt6 95 adam 95 m6 95 max 95 john 95 "
-    "norbert 96 m2 96 pedro 96 michel 98 Mario 98 gustave 99 Henrique 99 Michael 99 antonio 102 Alex 102 "
-    "miguel 103 Gene2 110 Marco 124 Nguyen 136 shelby 160 f1 168 f4 170 steph 179 f3 193 Andrea 232 "
-    "Alicia 232 anika 253 zac 324",
-    "dev": "travis 95 m5 95 boris 95 Reed 107 f5 193 belinda 220",
-    "test": "david 70 quincy 82 victor 90 Lee 92 m7 98 m3 98 pablo 104 grandma 180 f2 182 Annie 212 linda 220",
-}
-"""Part → its variants, each with the pitch, in Hz, at which it speaks when nothing is asked."""
+TABLE = yaml.safe_load(files(__package__).joinpath("voices.yaml").read_text(encoding="utf-8"))
+"""Every voice of every engine, by part."""
 
-CROWD = ("announcer", "benjamin", "caleb", "Denis", "ed", "grandpa", "Jacky", "steph2", "steph3")
-"""Variants that are nobody's: they chatter in the background, in all parts."""
-
-CHATTER = tuple(
-    "and then well yes but maybe about never people always something other before around under water number because "
-    "through again little after such where much going mother house again could would".split()
-)
-"""What they say."""
+CROWD, CHATTER = tuple(TABLE["crowd"]), tuple(TABLE["chatter"].split())
+"""Variants that are nobody's, heard in the background of all parts, and what they say."""
 
 _TRACTS = {"": 1.0, "-low": 0.86, "-high": 1.17}
 """Ending of a speaker's name → scale of pitch and formants."""
@@ -87,10 +75,9 @@ def _brightness(name: str) -> float:
 @functools.cache
 def speakers(part: Part) -> tuple[Speaker, ...]:
     """Every speaker of a part; no variant is in two parts."""
-    words = _PITCHES[part].split()
     return tuple(
-        Speaker(variant + ending, variant, tract, tract * float(pitch), _brightness(variant + ending))
-        for variant, pitch in zip(words[::2], words[1::2], strict=True)
+        Speaker(variant + ending, variant, tract, tract * pitch, _brightness(variant + ending))
+        for variant, pitch in TABLE["espeak"][part].items()
         for ending, tract in _TRACTS.items()
     )
 
@@ -101,7 +88,7 @@ def get_speaker(name: str) -> Speaker:
     Raises:
         UserError: No such speaker.
     """
-    known = {speaker.name: speaker for part in _PITCHES for speaker in speakers(part)}
+    known = {speaker.name: speaker for part in TABLE["espeak"] for speaker in speakers(part)}
     if name not in known:
         raise UserError(unknown_name("voice", name, known))
     return known[name]

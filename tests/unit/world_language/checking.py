@@ -11,8 +11,18 @@ import yaml
 
 from speechverse.errors import SpeechverseError, unknown_name
 from speechverse.world.language import grammar
-from speechverse.world.language.loading import CHOICE, LANGUAGES, PHRASES_FILE, SLOT, STRATA_FILE, DataFiles, triple
-from speechverse.world.language.quantities import VALUES, Triple
+from speechverse.world.language.loading import (
+    CHOICE,
+    LANGUAGES,
+    PHRASES_FILE,
+    QUANTITIES_FILE,
+    SLOT,
+    STRATA_FILE,
+    DataFiles,
+    Triple,
+    triple,
+)
+from speechverse.world.language.quantities import VALUES
 
 _KEYS = {
     "domain": (("description", "intents"), ("held_out",)),
@@ -34,7 +44,7 @@ def check_files(folder: Path) -> None:
     found = DataFiles({}, {}, {})
     for path in sorted(folder.glob("*.yaml")):
         content = _read_yaml(path)
-        if path.name == STRATA_FILE:
+        if path.name in (STRATA_FILE, QUANTITIES_FILE):
             continue
         if path.name == PHRASES_FILE:
             found.phrases.update(content)

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from speechverse.world.language.quantities import Triple
+Triple = tuple[str, str, str]
+"""The same in English, German and French."""
 
 LANGUAGES = ("en", "de", "fr")
-PHRASES_FILE, STRATA_FILE = "phrases.yaml", "strata.yaml"
+PHRASES_FILE, STRATA_FILE, QUANTITIES_FILE = "phrases.yaml", "strata.yaml", "quantities.yaml"
 CHOICE = re.compile(r"\(([^()]*)\)")
 SLOT = re.compile(r"\{(\w+)\}")
 
@@ -29,12 +30,12 @@ class DataFiles(NamedTuple):
 def read_files(folder: Traversable) -> DataFiles:
     """Reads every data file of a folder, in order of their names.
 
-    A file is known by its name (`phrases.yaml`, `slots*.yaml`); any other holds domains. The file of the other strata
-    is passed over.
+    A file is known by its name (`phrases.yaml`, `slots*.yaml`); any other holds domains. What is read elsewhere, the
+    other strata and the quantities, is passed over.
     """
     found = DataFiles({}, {}, {})
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if not path.name.endswith(".yaml") or path.name == STRATA_FILE:
+        if not path.name.endswith(".yaml") or path.name in (STRATA_FILE, QUANTITIES_FILE):
             continue
         content = read_yaml(path)
         if path.name == PHRASES_FILE:

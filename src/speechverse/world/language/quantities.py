@@ -4,61 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
 
-Triple = tuple[str, str, str]
-"""The same in English, German and French."""
+from speechverse.world.language.loading import LANGUAGES, QUANTITIES_FILE, Triple, read_yaml, triple
 
-_DIGITS_EN = "zero one two three four five six seven eight nine".split()
-_DIGITS_DE = "null eins zwei drei vier fünf sechs sieben acht neun".split()
-_DIGITS_FR = "zéro un deux trois quatre cinq six sept huit neuf".split()
-_EN = [*_DIGITS_EN, *"ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()]
-_DE = [*_DIGITS_DE, *"zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn".split()]
-_FR = [*_DIGITS_FR, *"dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf".split()]
-_TENS_EN = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
-_TENS_DE = "null zehn zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
-_TENS_FR = "zéro dix vingt trente quarante cinquante soixante soixante quatre-vingt quatre-vingt".split()
-
-_ORDINALS_EN = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
-    "sixteenth seventeenth eighteenth nineteenth"
-).split()
-_ORDINALS_DE = {1: "ersten", 3: "dritten", 7: "siebten", 8: "achten"}
-MONTHS = (
-    ("january", "januar", "janvier", 31),
-    ("february", "februar", "février", 28),
-    ("march", "märz", "mars", 31),
-    ("april", "april", "avril", 30),
-    ("may", "mai", "mai", 31),
-    ("june", "juni", "juin", 30),
-    ("july", "juli", "juillet", 31),
-    ("august", "august", "août", 31),
-    ("september", "september", "septembre", 30),
-    ("october", "oktober", "octobre", 31),
-    ("november", "november", "novembre", 30),
-    ("december", "dezember", "décembre", 31),
-)
-_WEEKDAYS = (
-    ("monday", "montag", "lundi"),
-    ("tuesday", "dienstag", "mardi"),
-    ("wednesday", "mittwoch", "mercredi"),
-    ("thursday", "donnerstag", "jeudi"),
-    ("friday", "freitag", "vendredi"),
-    ("saturday", "samstag", "samedi"),
-    ("sunday", "sonntag", "dimanche"),
-)
-_NEAR_DAYS = (
-    ("today", "heute", "aujourd'hui"),
-    ("tomorrow", "morgen", "demain"),
-    ("tonight", "heute abend", "ce soir"),
-    ("this afternoon", "heute nachmittag", "cet après-midi"),
-    ("tomorrow morning", "morgen früh", "demain matin"),
-    ("tomorrow evening", "morgen abend", "demain soir"),
-    ("the day after tomorrow", "übermorgen", "après-demain"),
-    ("this weekend", "dieses wochenende", "ce week-end"),
-    ("next weekend", "nächstes wochenende", "le week-end prochain"),
-    ("next week", "nächste woche", "la semaine prochaine"),
-    ("next month", "nächsten monat", "le mois prochain"),
-)
+_TABLE = read_yaml(files(__package__).joinpath("data", QUANTITIES_FILE))
+_EN, _DE, _FR = (_TABLE["ones"][code].split() for code in LANGUAGES)
+_TENS_EN, _TENS_DE, _TENS_FR = (_TABLE["tens"][code].split() for code in LANGUAGES)
+_ORDINALS_EN, _ORDINALS_DE = _TABLE["ordinals"]["en"].split(), _TABLE["ordinals"]["de"]
+MONTHS = [(*triple(names), days) for names, days in _TABLE["months"].items()]
+_WEEKDAYS, _NEAR_DAYS = (list(map(triple, _TABLE[kind])) for kind in ("weekdays", "near_days"))
 _NEAR_DAYS_SHARE = 4
 """Days near at hand are said about as often as days of the year, though there are fewer of them."""
 
@@ -251,7 +206,7 @@ def numbers() -> list[Triple]:
 
 
 def _digits(digits: str) -> Triple:
-    en, de, fr = (" ".join(names[int(digit)] for digit in digits) for names in (_DIGITS_EN, _DIGITS_DE, _DIGITS_FR))
+    en, de, fr = (" ".join(names[int(digit)] for digit in digits) for names in (_EN, _DE, _FR))
     return en, de, fr
 
 
