@@ -109,7 +109,7 @@ def _heard(clip: Path) -> Path | Waveform:
 
 
 def _reader(loaded: Any) -> Any:
-    from speechverse.cascade import WhisperReader
+    from speechverse.evaluation.cascades import WhisperReader
     from speechverse.evaluation.provenance import find_whisper
 
     whisper, why_none = find_whisper(loaded.model)

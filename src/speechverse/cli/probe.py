@@ -25,9 +25,6 @@ def command(
         Path | None, typer.Option(help="A corpus folder to test on instead, such as a frozen test set.")
     ] = None,
     test: Annotated[str | None, typer.Option(help="The split tested on. By default test, or dev without it.")] = None,
-    digits: Annotated[
-        Path | None, typer.Option(help="A JSONL of people saying digits (`audio`, `text`, `speaker`), such as FSDD's.")
-    ] = None,
     read: Annotated[
         list[Path] | None,
         typer.Option(help="What CTC heads transcribe too: a corpus folder, or a JSONL with `text`. May be repeated."),
@@ -37,7 +34,7 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")] = Path("probes.json"),
     json: Annotated[bool, typer.Option("--json", help="Print the JSON instead of tables, and no progress.")] = False,
 ) -> None:
-    """Probe each layer for emotion, accent, speakers, speech and words, on unseen voices and sentences.
+    """Probe each layer for emotion, accent, speakers and speech, on unseen voices and sentences.
 
     An encoder with a CTC head also transcribes the clips tested on: word and character error rates by kind of clip.
 
@@ -45,21 +42,19 @@ def command(
 
       speechverse probe runs/encoder/encoder-best-rq runs/encoder/encoder --corpus my-world
 
-      speechverse probe tiny-encoder --corpus my-world --test-corpus test-sets/clean --digits fsdd.jsonl -o probes.json
+      speechverse probe tiny-encoder --corpus my-world --test-corpus test-sets/clean -o probes.json
 
       speechverse probe tiny-encoder --corpus my-world --read test-sets/words --read read-by-people.jsonl
     """
     from rich.console import Console
 
     from speechverse.data import limited
-    from speechverse.evaluation.probes import digit_clips
     from speechverse.evaluation.recognition import recognition_table
     from speechverse.files import write_text
 
     fitted, tested = _part(corpus, fit), _part(test_corpus or corpus, test)
     to_read = [*([tested] if tested.words else []), *(_to_read(path) for path in read or ())]
-    people = digit_clips(_part(digits, None).utterances) if digits else []
-    clips = (list(limited(fitted.utterances, limit or None)), tested.utterances, people)
+    clips = (list(limited(fitted.utterances, limit or None)), tested.utterances)
     console, about = Console(quiet=json), []
     for encoder in encoders:
         table = _probe(encoder, *clips, device, quiet=json)
@@ -115,17 +110,15 @@ def _to_read(path: Path) -> _Part:
     return part
 
 
-def _probe(
-    name: str, fit: list[Utterance], test: list[Utterance], digits: list[Utterance], device: str | None, quiet: bool
-) -> ProbeTable:
+def _probe(name: str, fit: list[Utterance], test: list[Utterance], device: str | None, quiet: bool) -> ProbeTable:
     from speechverse.encoders import load_encoder
     from speechverse.evaluation.probes import probe_encoder
     from speechverse.pipeline import pick_device
     from speechverse.training.logs import Progress
 
     encoder = load_encoder(name).to(pick_device(device))
-    with Progress("listening", len(fit) + len(test) + len(digits), quiet=quiet) as progress:
-        return probe_encoder(encoder, fit, test, digits=digits, name=name, done=progress.advance)
+    with Progress("listening", len(fit) + len(test), quiet=quiet) as progress:
+        return probe_encoder(encoder, fit, test, name=name, done=progress.advance)
 
 
 def _transcribe(

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from speechverse import audio
-from speechverse.decoding import answer
+from speechverse.audio import AudioSource
+from speechverse.decoding import DecodingOptions, Question, answer, answer_questions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
+from speechverse.errors import UserError
 from speechverse.evaluation.parts import Parts, Progress, Recogniser
 from speechverse.models import lora
-from speechverse.tasks import get_task
+from speechverse.pipeline import checked_choices
+from speechverse.tasks import OneOf, get_task
 from speechverse.types import Answer, Example, Utterance
+
+if TYPE_CHECKING:
+    from speechverse.pipeline import SpeechVerse
 
 
 @dataclass
@@ -219,3 +228,63 @@ class TunedOracle(Tuned, Oracle):
 
     name: ClassVar[str] = "oracle-tuned"
     title: ClassVar[str] = "the true transcript, read by the same LLM with LoRA tuned on text"
+
+
+class WhisperReader:
+    """A cascade to ask like a model: what no transcript tells, it cannot know.
+
+    Attributes:
+        model: The model whose LLM reads; its adapters are left out.
+        processor: Its processor.
+        whisper: Who writes.
+    """
+
+    def __init__(self, loaded: SpeechVerse, whisper: WhisperRecogniser) -> None:
+        self.model: Any = loaded.model
+        self.processor: Any = loaded.processor
+        self.whisper = whisper
+        self._last: tuple[bytes, str] | None = None
+
+    def ask(
+        self,
+        sound: AudioSource,
+        instruction: str,
+        choices: Sequence[str] | None = None,
+        options: DecodingOptions | None = None,
+    ) -> Answer:
+        """Asks one thing about one sound; the answer holds the transcript it stands on.
+
+        Args:
+            sound: A path, the bytes of a file, samples at 16 kHz (T,), or (samples, sampling_rate).
+            instruction: What to do with it, in words.
+            choices: The answers allowed; None leaves the answer free.
+            options: How the answer is made.
+
+        Raises:
+            AudioError: If the sound cannot be read.
+            AudioTooLongError: If it is longer than Whisper hears.
+            UserError: If the instruction or the choices are empty.
+            CheckpointError: If LoRA is merged into the model's LLM.
+        """
+        if not instruction.strip():
+            raise UserError("the instruction is empty; say in words what to do with the audio")
+        waveform = audio.load(sound)
+        transcript = self._transcript(waveform.samples)
+        question = Question(
+            instruction,
+            self.processor.num_positions(instruction, transcript=transcript),
+            transcript=transcript,
+            constraint=None if choices is None else OneOf(checked_choices(choices)),
+            seconds=waveform.duration,
+        )
+        with self.model.without_lora():
+            [made] = answer_questions(self.model, self.processor, [question], options or DecodingOptions())
+        return replace(made, transcript=transcript)
+
+    def _transcript(self, samples: np.ndarray) -> str:
+        """What is said, written once for all that is asked of a sound in a row."""
+        key = hashlib.sha256(samples.tobytes()).digest()
+        if self._last is None or self._last[0] != key:
+            [text] = self.whisper.transcribe([samples])
+            self._last = key, text
+        return self._last[1]

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from speechverse.data.cache import entry_key
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError
 from speechverse.evaluation.systems import System, WithoutWords
-from speechverse.files import full_disk_told
+from speechverse.files import full_disk_told, only_run_in
 from speechverse.tasks import get_task
 from speechverse.types import Answer, Example, Seconds
 
@@ -98,15 +98,16 @@ class Journal:
 
 @contextmanager
 def answers_kept(folder: Path | None) -> Iterator[Journal]:
-    """The journal in a folder; it is removed when the block ends without an error, for then all is written.
+    """The journal in a folder of results; it is removed when the block ends without an error, for then all is written.
 
-    Args:
-        folder: Of the results; None keeps nothing.
+    Raises:
+        UserError: If another run evaluates into that folder now: two would mix their answers.
     """
-    journal = Journal(folder / JOURNAL if folder else None)
-    yield journal
-    if journal.path is not None:
-        journal.path.unlink(missing_ok=True)
+    with only_run_in(folder, "evaluating into") if folder else nullcontext():
+        journal = Journal(folder / JOURNAL if folder else None)
+        yield journal
+        if journal.path is not None:
+            journal.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

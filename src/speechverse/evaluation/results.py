@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import Any
 
 from speechverse.errors import UserError
 from speechverse.files import full_disk_told, write_text
-from speechverse.types import Ended, Example
+from speechverse.metrics import get_metric
+from speechverse.types import AudioRef, Ended, Example
 
-SCHEMA = 1
+SCHEMA = 2
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
-READERS = ("cascade-whisper", "cascade-whisper-tuned", "cascade-ctc", "cascade", "oracle", "oracle-tuned")
+OWN = "speechverse"
+CASCADES = ("cascade-whisper", "cascade-whisper-tuned", "cascade-ctc", "cascade")
+READERS = (*CASCADES, "oracle", "oracle-tuned")
 """Systems that read a transcript and hear nothing else."""
 WHOLE = "all"
 """The slice that is the whole test set."""
@@ -87,11 +91,27 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """Where a recording is, named from the results' folder: results that move with their clips keep them."""
+
+    path: str
+    start: float = 0.0
+    duration: float | None = None
+
+    @classmethod
+    def seen_from(cls, folder: Path, audio: AudioRef) -> Clip:
+        return cls(os.path.relpath(audio.path, folder), audio.start, audio.duration)
+
+    def under(self, folder: Path) -> AudioRef:
+        return AudioRef(folder / self.path, self.start, self.duration)
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRecord:
     """One answer of one system; `score` is the headline metric on this example alone.
 
     `cut` says that it did not come to its own end, `ended` why (see `types.Ended`); `language` is the right answer's,
-    where it is known.
+    where it is known; `choices` are there where they were drawn for the example.
     """
 
     example: str
@@ -108,6 +128,8 @@ class AnswerRecord:
     transcript: str | None = None
     choice_scores: Mapping[str, float] | None = None
     language: str | None = None
+    choices: tuple[str, ...] | None = None
+    clip: Clip | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As it is written: without what is not there."""
@@ -123,12 +145,9 @@ class Results:
         corpus: Name, split and manifest hash.
         settings: Instructions, limit, seed and decoding, as they were used.
         systems: Name to what it is.
-        tasks: Tasks evaluated.
-        scores: All numbers.
         timings: What each system took for each task.
         hearing_seconds: Wall time of hearing all clips beforehand; None where each answer's time holds its own hearing.
         notes: What was left out, and why.
-        not_measured: Tasks that could not be evaluated.
         normalizer: Ids of all text normalisers under the scores; each score names its own.
         signatures: Metric to the tools and settings it was computed with.
     """
@@ -156,6 +175,12 @@ class Results:
         wanted = (task, system, slice, metric)
         return next((s for s in self.scores if (s.task, s.system, s.slice, s.metric) == wanted), None)
 
+    def best_of(self, task: str, systems: Sequence[str], slice: str = WHOLE) -> Score | None:
+        """The best headline score that some of these systems have; None if none was measured."""
+        scores = [score for name in systems if (score := self.score(task, name, slice=slice))]
+        better = max if scores and get_metric(scores[0].metric).higher_is_better else min
+        return better(scores, key=lambda score: score.value, default=None)
+
     @property
     def left_out(self) -> list[str]:
         """What of the tasks that were measured was left out, a line for each task and reason."""
@@ -169,13 +194,19 @@ class Results:
     def guessing(self) -> str:
         """Which systems can only guess at which tasks, in a sentence; empty if none of them was measured."""
         readers = [name for name in READERS if name in self.systems]
-        tasks = [report.name for report in self.tasks if report.about_the_voice]
+        tasks = [report.title for report in self.tasks if report.about_the_voice]
         if not readers or not tasks:
             return ""
+        told = [tasks[0], *(title[0].lower() + title[1:] for title in tasks[1:])]
         return (
-            f"{_listed(tasks)} {'asks' if len(tasks) == 1 else 'ask'} about the voice: where the words do not tell, "
-            f"{_listed(readers)} can only guess."
+            f"{in_words(told)} {'asks' if len(tasks) == 1 else 'ask'} about the voice: where the words do not tell, "
+            f"{in_words(readers)} can only guess."
         )
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Names as a sentence lists them."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def slices_of(example: Example) -> tuple[str, ...]:
@@ -194,19 +225,9 @@ def slices(examples: Sequence[Example]) -> dict[str, list[int]]:
     return {part: places for part, places in rows.items() if part == WHOLE or len(places) < len(examples)}
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def save_results(folder: Path, results: Any, answers: Iterable[Mapping[str, Any]]) -> None:
-    """Writes both files; `results.json` comes last, so where it is, all is.
-
-    Args:
-        folder: Where to.
-        results: A dataclass.
-        answers: Each a line.
-    """
-    lines = "".join(json.dumps(as_plain(answer), ensure_ascii=False) + "\n" for answer in answers)
+def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]) -> None:
+    """Writes both files; `results.json` comes last, so where it is, all is."""
+    lines = "".join(json.dumps(as_plain(answer.as_dict()), ensure_ascii=False) + "\n" for answer in answers)
     content = json.dumps(as_plain(results), indent=1, ensure_ascii=False) + "\n"
     with full_disk_told(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -226,6 +247,15 @@ def as_plain(value: Any) -> Any:
     return value
 
 
+_KINDS = {
+    "tasks": TaskReport,
+    "scores": Score,
+    "timings": Timing,
+    "confusions": Confusion,
+    "not_measured": NotMeasured,
+}
+
+
 def load_results(folder: Path) -> Results:
     """Reads `results.json`.
 
@@ -236,23 +266,19 @@ def load_results(folder: Path) -> Results:
         raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"no evaluation results in {folder}: {error}; run `speechverse evaluate` first") from error
-    if not isinstance(raw, dict):
-        raise UserError(f"{folder / RESULTS} holds no evaluation results; run `speechverse evaluate` anew")
-    if raw.get("schema") != SCHEMA:
-        raise UserError(f"{folder / RESULTS} has schema {raw.get('schema')}; this version reads {SCHEMA}")
-    kinds = {
-        "tasks": TaskReport,
-        "scores": Score,
-        "timings": Timing,
-        "confusions": Confusion,
-        "not_measured": NotMeasured,
-    }
-    for name, kind in kinds.items():
-        raw[name] = [kind(**entry) for entry in raw.get(name, ())]
-    return Results(**raw)
+    found = raw.get("schema") if isinstance(raw, dict) else None
+    if found != SCHEMA:
+        raise UserError(
+            f"{folder / RESULTS} has schema {found}; this version reads {SCHEMA}: run `speechverse evaluate` anew"
+        )
+    return Results(**raw | {name: [kind(**entry) for entry in raw[name]] for name, kind in _KINDS.items()})
 
 
 def load_answers(folder: Path) -> list[AnswerRecord]:
     """Reads `answers.jsonl`."""
     with (folder / ANSWERS).open(encoding="utf-8") as lines:
-        return [AnswerRecord(**json.loads(line)) for line in lines]
+        return [_record(json.loads(line)) for line in lines]
+
+
+def _record(entry: dict[str, Any]) -> AnswerRecord:
+    return AnswerRecord(**entry | {"clip": Clip(**entry["clip"]) if "clip" in entry else None})

@@ -6,8 +6,8 @@ import datetime
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -30,40 +30,20 @@ from speechverse.evaluation.clips import (
     unspelt_note,
     why_too_bad,
 )
+from speechverse.evaluation.few_choices import with_few_choices
 from speechverse.evaluation.journal import AnswerKeys, Journal, answer_kept, answers_kept, at_once
 from speechverse.evaluation.provenance import describe_split
-from speechverse.evaluation.results import (
-    WHOLE,
-    AnswerRecord,
-    Confusion,
-    NotMeasured,
-    Results,
-    Score,
-    TaskReport,
-    Timing,
-    save_results,
-    slices,
-    slices_of,
-)
+from speechverse.evaluation.results import NotMeasured, Results, TaskReport, Timing, save_results
+from speechverse.evaluation.scoring import Scored, score_answers
 from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
-from speechverse.metrics import UNPARSED, bootstrap, get_metric
-from speechverse.tasks import OneOf, Task, get_task, task_names
-from speechverse.types import Answer, Ended, Example
+from speechverse.metrics import get_metric
+from speechverse.tasks import Task, get_task, task_names
+from speechverse.types import Example
 
-MAX_CONFUSION_LABELS = 64
 TRAINING_EXAMPLES = 2000
-
-WHY_CUT: dict[Ended, str] = {
-    "length": "at the most tokens they may have (--max-new-tokens)",
-    "positions": "where the LLM's positions end",
-    "loop": "as they turned in circles",
-}
 
 Asked = list[tuple[Task, Rendered]]
 """What a split is asked, task by task."""
-
-Planned = list[tuple[Task, list[Example]]]
-"""The same without what cannot be used."""
 
 Cell = tuple[Task, list[Example], System]
 """What one system is asked of one task."""
@@ -74,7 +54,6 @@ class EvaluationSettings:
     """What is evaluated, and how.
 
     Attributes:
-        split: The corpus's split.
         tasks: Names of tasks; `all` is every task the split has labels for.
         systems: Names of systems.
         limit: Utterances a task, chosen by hash; None takes all.
@@ -82,6 +61,8 @@ class EvaluationSettings:
         seed: Of the choice of utterances, of instructions and of the bootstrap.
         num_resamples: Bootstrap resamples under each interval.
         decoding: How all systems decode.
+        choices_per_prompt: Labels that a closed task with more of them lists, the right one and others drawn anew for
+            each clip; None lists all, where they are at most 16.
     """
 
     split: str = "test"
@@ -92,10 +73,13 @@ class EvaluationSettings:
     seed: int = 0
     num_resamples: int = 1000
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    choices_per_prompt: int | None = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise UserError(f"the limit is {self.limit}; it must be at least 1 (leave it out to take everything)")
+        if self.choices_per_prompt is not None and self.choices_per_prompt < 2:
+            raise UserError(f"{self.choices_per_prompt} choices leave nothing to choose from; list at least 2")
         check_systems(self.systems)
         for name in self.tasks if self.tasks != "all" else ():
             get_task(name)
@@ -136,55 +120,29 @@ def evaluate(
         journal: Where answers are kept as they come; by default in `output`, until the results are written.
 
     Raises:
-        UserError: For an unknown task, system or split, or a split that no task can be measured on.
+        UserError: For an unknown task, system or split, a split that no task can be measured on, or an output folder
+            that another run evaluates into.
         CacheError: If `features` holds another encoder's outputs, or cannot be written to.
     """
-    if journal is None:
-        with answers_kept(output) as own:
-            return evaluate(
-                model,
-                processor,
-                corpus,
-                settings,
-                output=output,
-                features=features,
-                recogniser=recogniser,
-                whisper=whisper,
-                reader_lora=reader_lora,
-                about_model=about_model,
-                watch=watch,
-                journal=own,
-            )
-    training = _training_examples(corpus, settings)
-    parts = Parts(model, processor, settings.decoding, None, training, recogniser, whisper, reader_lora)
-    if features is not None:
-        parts.hear = partial(hear, model, processor, folder=features, watch=watch)
-    systems = make_systems(settings.systems, parts)
-    keys = AnswerKeys.of(model, about_model or {}, settings.decoding) if journal.path else None
-    run = _Run(settings, watch, journal, keys, at_once(model, settings.decoding))
-    asked = run.ask(corpus)
-    unheard = list(run.unanswered(asked, [system for system in systems if system.hears]))
-    if features is not None and unheard:
-        started = time.perf_counter()
-        parts.cache = hear(model, processor, unheard, features, watch)
-        run.hearing_seconds = round(time.perf_counter() - started, 3)
-    plan = run.plan(corpus, asked, ExampleCheck(processor, parts.cache))
-    run.notes += [note for task, some in plan if (note := unspelt_note(processor.text, task.name, some))]
-    cells = [(task, examples, system) for task, examples in plan for system in systems]
-    run.recall(parts, cells)
-    for cell in run.measurable(cells):
-        run.measure(*cell)
-    if "train" not in corpus.splits:
-        run.notes += [
-            f"{system.name}: the corpus has no training split, so {system.without_training}"
-            for system in systems
-            if isinstance(system, WithoutWords) and system.without_training
-        ]
-    run.notes += parts.notes
-    results = run.results(corpus, systems, dict(about_model or {}))
-    if output is not None:
-        save_results(output, results, [record.as_dict() for record in run.records])
-    return results
+    with nullcontext(journal) if journal is not None else answers_kept(output) as kept:
+        parts = Parts(
+            model,
+            processor,
+            settings.decoding,
+            training_examples=_training_examples(corpus, settings),
+            recogniser=recogniser,
+            whisper=whisper,
+            reader_lora=reader_lora,
+        )
+        if features is not None:
+            parts.hear = partial(hear, model, processor, folder=features, watch=watch)
+        keys = AnswerKeys.of(model, about_model or {}, settings.decoding) if kept.path else None
+        run = _Run(corpus, settings, parts, watch, kept, keys)
+        run.measure_all()
+        results = run.results(dict(about_model or {}))
+        if output is not None:
+            save_results(output, results, [record.written_from(output) for record in run.scored.records])
+        return results
 
 
 def _training_examples(corpus: Corpus, settings: EvaluationSettings) -> Callable[[str], Sequence[Example]]:
@@ -194,12 +152,9 @@ def _training_examples(corpus: Corpus, settings: EvaluationSettings) -> Callable
     def of(task: str) -> tuple[Example, ...]:
         if "train" not in corpus.splits:
             return ()
+        how = {"limit": TRAINING_EXAMPLES, "seed": settings.seed}
         try:
-            return tuple(
-                render_for_evaluation(
-                    corpus, "train", task, wording="seen", limit=TRAINING_EXAMPLES, seed=settings.seed
-                )
-            )
+            return tuple(render_for_evaluation(corpus, "train", task, wording="seen", **how))
         except CorpusError:  # the training split need not have every label that the test split has
             return ()
 
@@ -210,31 +165,55 @@ def _training_examples(corpus: Corpus, settings: EvaluationSettings) -> Callable
 class _Run:
     """One evaluation on its way: what has been found so far."""
 
+    corpus: Corpus
     settings: EvaluationSettings
+    parts: Parts
     watch: Watch
     journal: Journal
     keys: AnswerKeys | None
-    at_once: int
+    systems: list[System] = field(init=False)
     reports: list[TaskReport] = field(default_factory=list)
     not_measured: list[NotMeasured] = field(default_factory=list)
-    scores: list[Score] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
-    confusions: list[Confusion] = field(default_factory=list)
-    records: list[AnswerRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    scored: Scored = field(default_factory=Scored)
     hearing_seconds: float | None = None
-    part: int = 0
-    parts: int = 0
 
-    def ask(self, corpus: Corpus) -> Asked:
+    def __post_init__(self) -> None:
+        self.systems = make_systems(self.settings.systems, self.parts)
+
+    def measure_all(self) -> None:
+        """Asks, hears, answers and scores.
+
+        Raises:
+            CorpusError: If no task can be measured.
+        """
+        asked = self._ask()
+        self._hear(asked)
+        cells = [(task, examples, system) for task, examples in self._usable(asked) for system in self.systems]
+        self._recall(cells)
+        able = self._able(cells)
+        for number, cell in enumerate(able, start=1):
+            self._measure(*cell, f"(part {number} of {len(able)})")
+        if "train" not in self.corpus.splits:
+            self.notes += [
+                f"{system.name}: the corpus has no training split, so {system.without_training}"
+                for system in self.systems
+                if isinstance(system, WithoutWords) and system.without_training
+            ]
+        self.notes += self.parts.notes
+
+    def _ask(self) -> Asked:
         """The examples of each task that can be asked."""
-        settings, asked = self.settings, []
+        settings, corpus, asked = self.settings, self.corpus, Asked()
+        how: dict[str, Any] = {"wording": settings.wording, "seed": settings.seed}
         names = task_names(corpus.utterances(settings.split)) if settings.tasks == "all" else settings.tasks
         for task in map(get_task, dict.fromkeys(names)):
             try:
-                rendered = render_split(
-                    corpus, settings.split, task, wording=settings.wording, limit=settings.limit, seed=settings.seed
-                )
+                rendered = render_split(corpus, settings.split, task, limit=settings.limit, **how)
+                if count := settings.choices_per_prompt:
+                    few = with_few_choices(task, rendered.examples, corpus, settings.split, count, **how)
+                    rendered = Rendered(few, rendered.left_out)
             except (CorpusError, TaskError) as error:
                 self._leave_out(task, getattr(error, "reason", str(error)))
                 continue
@@ -244,60 +223,67 @@ class _Run:
     def _leave_out(self, task: Task, reason: str) -> None:
         self.not_measured.append(NotMeasured(task.name, task.title, reason))
 
-    def unanswered(self, asked: Asked, systems: Sequence[System]) -> Iterator[Example]:
-        """The examples that one at least of these systems has not answered yet."""
-        for _, rendered in asked:
-            for example in rendered.examples:
-                if not all(self._is_answered(system, example) for system in systems):
-                    yield example
+    def _hear(self, asked: Asked) -> None:
+        """Puts what a listening system has not answered yet into the cache, if one is kept."""
+        listening = [system for system in self.systems if system.hears]
+        pending = [
+            example
+            for _, rendered in asked
+            for example in rendered.examples
+            if not all(self._is_answered(system, example) for system in listening)
+        ]
+        if self.parts.hear is not None and pending:
+            started = time.perf_counter()
+            self.parts.cache = self.parts.hear(pending)
+            self.hearing_seconds = round(time.perf_counter() - started, 3)
 
     def _is_answered(self, system: System, example: Example) -> bool:
         return self.keys is not None and self.keys.are_kept(self.journal, system, example)
 
-    def plan(self, corpus: Corpus, asked: Asked, check: ExampleCheck) -> Planned:
-        """The examples without clips that cannot be used; those are counted.
-
-        Raises:
-            CorpusError: If no task is left.
-        """
-        plan, unread = [], corpus.skipped.get(self.settings.split, {})
+    def _usable(self, asked: Asked) -> Iterator[tuple[Task, list[Example]]]:
+        """The tasks without clips that cannot be used; those are counted."""
+        check, found = ExampleCheck(self.parts.processor, self.parts.cache), []
+        unread = self.corpus.skipped.get(self.settings.split, {})
         for task, rendered in asked:
-            examples, left_out = rendered.examples, rendered.left_out
-            reasons = [check(example) for example in examples]
-            usable = [example for example, reason in zip(examples, reasons, strict=True) if reason is None]
+            reasons = [check(example) for example in rendered.examples]
+            usable = [example for example, reason in zip(rendered.examples, reasons, strict=True) if reason is None]
             skipped = Counter(reason for reason in reasons if reason)
-            if too_bad := why_too_bad(len(examples), skipped):
+            if too_bad := why_too_bad(len(reasons), skipped):
                 self._leave_out(task, too_bad)
                 continue
-            skipped[UNREADABLE] += len(unread)
-            if left_out.refused:
-                skipped[UNUSABLE] += len(left_out.refused)
-                self.notes.append(f"{task.name}: not asked: {left_out.refused_told}")
-            self.reports.append(
-                TaskReport(
-                    task.name,
-                    task.title,
-                    task.version,
-                    task.metrics,
-                    len(usable),
-                    dict(+skipped),
-                    about_the_voice=task.is_about_the_voice,
-                    not_asked=dict(left_out.lacking),
-                )
-            )
-            plan.append((task, usable))
-            self.notes += filter(None, [language_note(task, usable)])
-        if not plan:
+            self._report(task, rendered, usable, skipped + Counter({UNREADABLE: len(unread)}))
+            found.append((task, usable))
+        if not found:
             reasons_told = "\n  ".join(f"{left.name}: {left.reason}" for left in self.not_measured)
             raise CorpusError(
-                f"split '{self.settings.split}' of corpus '{corpus.name}': no task can be measured; mend the corpus "
-                f"or name others with --tasks\n  {reasons_told}"
+                f"split '{self.settings.split}' of corpus '{self.corpus.name}': no task can be measured; mend the "
+                f"corpus or name others with --tasks\n  {reasons_told}"
             )
-        self.notes += not_asked_notes(self.reports, len(corpus.utterances(self.settings.split)))
-        self.notes += filter(None, [unread_note(unread)])
-        return plan
+        self.notes += not_asked_notes(self.reports, len(self.corpus.utterances(self.settings.split)))
+        spelling = (unspelt_note(self.parts.processor.text, task.name, some) for task, some in found)
+        self.notes += filter(None, [unread_note(unread), *spelling])
+        return iter(found)
 
-    def recall(self, parts: Parts, cells: Sequence[Cell]) -> None:
+    def _report(self, task: Task, rendered: Rendered, usable: list[Example], skipped: Counter[str]) -> None:
+        left_out = rendered.left_out
+        if left_out.refused:
+            skipped[UNUSABLE] += len(left_out.refused)
+            self.notes.append(f"{task.name}: not asked: {left_out.refused_told}")
+        self.reports.append(
+            TaskReport(
+                task.name,
+                task.title,
+                task.version,
+                task.metrics,
+                len(usable),
+                dict(skipped),
+                about_the_voice=task.is_about_the_voice,
+                not_asked=dict(left_out.lacking),
+            )
+        )
+        self.notes += filter(None, [language_note(task, usable)])
+
+    def _recall(self, cells: Sequence[Cell]) -> None:
         """Gives the systems the transcripts that their kept answers stood on, and notes what is kept."""
         if self.keys is None or not self.journal.num_found:
             return
@@ -305,134 +291,52 @@ class _Run:
             for example in examples:
                 kept = self.journal.get(self.keys(system, example))
                 if kept and kept.answer.transcript is not None:
-                    known = parts.transcripts.setdefault(getattr(system, "kind", system.name), {})
+                    known = self.parts.transcripts.setdefault(getattr(system, "kind", system.name), {})
                     known[example.utterance.id] = kept.answer.transcript
         self.notes.append(self.journal.note)
 
-    def measurable(self, cells: Sequence[Cell]) -> list[Cell]:
+    def _able(self, cells: Sequence[Cell]) -> list[Cell]:
         """The tasks with the systems that can answer them; what others lack is noted."""
-        able = []
-        for task, examples, system in cells:
-            lack = system.missing(examples)
-            if lack is None:
-                able.append((task, examples, system))
-            elif lack != OPEN_SET:
+        lacks = [system.missing(examples) for _, examples, system in cells]
+        for (task, _, system), lack in zip(cells, lacks, strict=True):
+            if lack is not None and lack != OPEN_SET:
                 self.notes.append(f"{task.name} by {system.name}: not measured: {lack}")
-        self.parts = len(able)
-        return able
+        return [cell for cell, lack in zip(cells, lacks, strict=True) if lack is None]
 
-    @contextmanager
-    def _timed(self, task: Task, system: System, num_answers: int) -> Iterator[Callable[[int], None]]:
-        """Gives what to tell of answers made or found."""
-        self.part, done, started = self.part + 1, 0, time.perf_counter()
-        what = f"{task.name} · {system.name} (part {self.part} of {self.parts})"
+    def _measure(self, task: Task, examples: Sequence[Example], system: System, part: str) -> None:
+        """Lets one system answer one task, and scores it."""
+        done, started, before = 0, time.perf_counter(), 0.0
 
         def progress(count: int) -> None:
             nonlocal done
             done += count
-            self.watch(done, num_answers, what)
+            self.watch(done, len(examples), f"{task.name} · {system.name} {part}")
 
         progress(0)
-        yield progress
-        self.timings.append(Timing(task.name, system.name, round(time.perf_counter() - started, 3), num_answers))
+        if self.keys is None:
+            answers = system.answer(examples, progress)
+        else:
+            size = at_once(self.parts.model, self.settings.decoding)
+            answers, before = answer_kept(self.journal, self.keys, system, examples, progress, size)
+        seconds = round(time.perf_counter() - started + before, 3)
+        self.timings.append(Timing(task.name, system.name, seconds, len(examples)))
+        score_answers(self.scored, task, system.name, examples, answers, self.settings)
 
-    def measure(self, task: Task, examples: Sequence[Example], system: System) -> None:
-        """Lets one system answer one task, and scores it."""
-        with self._timed(task, system, len(examples)) as progress:
-            if self.keys is None:
-                answers, before = system.answer(examples, progress), 0.0
-            else:
-                how = progress, self.at_once
-                answers, before = answer_kept(self.journal, self.keys, system, examples, *how)
-        self.timings[-1] = replace(self.timings[-1], seconds=round(self.timings[-1].seconds + before, 3))
-        predictions = [task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)]
-        self._score(task, system.name, examples, predictions)
-        self._count_cut(task, system.name, answers)
-        self._confuse(task, system.name, examples, predictions)
-        self._record(task, system.name, examples, answers, predictions)
-
-    def _score(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
-        for part, rows in slices(examples).items():
-            references = [examples[row].reference for row in rows]
-            languages = [task.language_of(examples[row]) for row in rows]
-            for name in task.all_metrics if part == WHOLE else task.metrics[:1]:
-                interval = bootstrap(
-                    name,
-                    [predictions[row] for row in rows],
-                    references,
-                    num_samples=self.settings.num_resamples,
-                    seed=self.settings.seed,
-                    languages=languages,
-                )
-                normalizer = get_metric(name).normalizers(references, languages)
-                self.scores.append(Score(task.name, system, part, name, *interval, len(rows), normalizer))
-
-    def _count_cut(self, task: Task, system: str, answers: Sequence[Answer]) -> None:
-        """What did not come to its own end, as a score of its own and, if there is any, a note."""
-        endings = [made.ended for made in answers]
-        settings = self.settings
-        interval = bootstrap("cut_rate", endings, endings, num_samples=settings.num_resamples, seed=settings.seed)
-        self.scores.append(Score(task.name, system, WHOLE, "cut_rate", *interval, len(answers)))
-        cut = Counter(ended for ended in endings if ended != "end")
-        if cut:
-            reasons = ", ".join(f"{count} {WHY_CUT[ended]}" for ended, count in cut.items())
-            self.notes.append(f"{task.name} by {system}: {cut.total()} of {len(answers)} answers are cut: {reasons}")
-
-    def _confuse(self, task: Task, system: str, examples: Sequence[Example], predictions: Sequence[Any]) -> None:
-        labels = examples[0].choices or ()
-        if not isinstance(task.constraint_for(labels), OneOf) or len(labels) > MAX_CONFUSION_LABELS:
-            return
-        pairs = Counter((example.reference, made) for example, made in zip(examples, predictions, strict=True))
-        counts = tuple(tuple(pairs[row, column] for column in (*labels, UNPARSED)) for row in labels)
-        self.confusions.append(Confusion(task.name, system, labels, counts))
-
-    def _record(
-        self,
-        task: Task,
-        system: str,
-        examples: Sequence[Example],
-        answers: Sequence[Answer],
-        predictions: Sequence[Any],
-    ) -> None:
-        metric = get_metric(task.metrics[0])
-        references, languages = zip(*((ex.reference, task.language_of(ex)) for ex in examples), strict=True)
-        alone = metric.finish(metric.checked_statistics(predictions, references, languages))
-        rows = zip(examples, answers, predictions, alone, languages, strict=True)
-        for example, made, prediction, score, language in rows:
-            self.records.append(
-                AnswerRecord(
-                    example=example.id,
-                    task=task.name,
-                    system=system,
-                    slices=slices_of(example),
-                    instruction=example.instruction,
-                    reference=example.target,
-                    answer=made.text,
-                    unparsed=prediction is UNPARSED,
-                    cut=made.cut,
-                    ended=made.ended,
-                    score=float(score),
-                    transcript=made.transcript,
-                    choice_scores=made.choice_scores,
-                    language=language,
-                )
-            )
-
-    def results(self, corpus: Corpus, systems: Sequence[System], about_model: Mapping[str, Any]) -> Results:
+    def results(self, about_model: Mapping[str, Any]) -> Results:
         """Everything found, with what it takes to find it again."""
         metrics = {name for report in self.reports for name in report.metrics}
         return Results(
             model=about_model,
-            corpus=describe_split(corpus, self.settings.split),
+            corpus=describe_split(self.corpus, self.settings.split),
             settings=asdict(self.settings),
-            systems={system.name: system.title for system in systems},
+            systems={system.name: system.title for system in self.systems},
             tasks=self.reports,
-            scores=self.scores,
+            scores=self.scored.scores,
             timings=self.timings,
             hearing_seconds=self.hearing_seconds,
-            confusions=self.confusions,
-            notes=self.notes,
-            normalizer=", ".join(sorted({name for score in self.scores for name in _ids(score.normalizer)})),
+            confusions=self.scored.confusions,
+            notes=[*self.notes, *self.scored.notes],
+            normalizer=", ".join(sorted({name for score in self.scored.scores for name in _ids(score.normalizer)})),
             signatures={name: text for name in sorted(metrics) if (text := get_metric(name).signature())},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,

@@ -1,56 +1,88 @@
-"""The terminal table: tasks down, systems across, intervals beside the scores."""
+"""The terminal tables: a model's scores beside two rivals, in eighty columns; the page has the rest."""
 
 from __future__ import annotations
 
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from speechverse.evaluation.results import WHOLE, Results, Score
+from speechverse.evaluation.results import CASCADES, OWN, WHOLE, Results, Score, in_words
 from speechverse.metrics import get_metric
+
+_NUM_RIVALS = 2
 
 
 def results_table(results: Results) -> Table:
-    """Headline scores with 95 % intervals; the best system of a row is bold, groups of a task are indented."""
+    """Headline scores with 95 % intervals beside two rivals; the best of a row is bold, groups of a task are indented.
+
+    The rivals are the better cascade and the oracle, as far as they were measured, and else what was.
+    """
+    own = OWN if OWN in results.systems else next(iter(results.systems))
+    rivals = _rivals(results, own)
     title = f"{results.model.get('name', 'model')} on {results.corpus['name']}, {results.corpus['split']}"
-    table = Table(title=title, caption=results.guessing or None, caption_justify="left")
-    table.add_column("task", overflow="fold")
+    table = Table(title=title, caption=_caption(results, own, rivals), caption_justify="left", box=SIMPLE)
+    table.add_column("task", no_wrap=True)
     table.add_column("metric", overflow="fold")
-    table.add_column("n", justify="right")
-    for system in results.systems:
-        table.add_column(system, justify="right", overflow="fold")
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column(own, justify="right", no_wrap=True)
+    for head in ("95 %", *rivals):
+        table.add_column(head, justify="right", no_wrap=True)
     for report in results.tasks:
         for part in dict.fromkeys(score.slice for score in results.scores if score.task == report.name):
-            if part != WHOLE and not part.startswith("group"):
-                continue
-            scores = [results.score(report.name, system, slice=part) for system in results.systems]
-            num = max(score.num_examples for score in scores if score)
-            name = report.name if part == WHOLE else f"  {part}"
-            label = get_metric(report.metrics[0]).label
-            table.add_row(name, label if part == WHOLE else "", str(num), *_cells(scores))
+            if part == WHOLE or part.startswith("group"):
+                label = get_metric(report.metrics[0]).label if part == WHOLE else ""
+                name = report.name if part == WHOLE else f"  {part.removeprefix('group: ')}"
+                scores = [results.best_of(report.name, names, part) for names in ((own,), *rivals.values())]
+                num = max(
+                    score.num_examples for score in results.scores if (score.task, score.slice) == (report.name, part)
+                )
+                table.add_row(name, label, str(num), *_cells(scores))
     return table
+
+
+def _rivals(results: Results, own: str) -> dict[str, tuple[str, ...]]:
+    """Heads of columns → the systems whose best score stands in it."""
+    others = [name for name in results.systems if name != own]
+    cascades = tuple(name for name in CASCADES if name in others)
+    rivals = {"cascade" if len(cascades) > 1 else cascades[0]: cascades} if cascades else {}
+    rivals |= {"oracle": ("oracle",)} if "oracle" in others else {}
+    for name in others:
+        if len(rivals) < _NUM_RIVALS and not any(name in names for names in rivals.values()):
+            rivals[name] = (name,)
+    return rivals
+
+
+def _caption(results: Results, own: str, rivals: dict[str, tuple[str, ...]]) -> str | None:
+    shown = {own, *(name for names in rivals.values() for name in names)}
+    told = [f"cascade: the better of {in_words(names)}." for names in rivals.values() if len(names) > 1]
+    if rest := [name for name in results.systems if name not in shown]:
+        told.append(f"On the page too: {in_words(rest)}.")
+    return " ".join(filter(None, [*told, results.guessing])) or None
+
+
+def _cells(scores: list[Score | None]) -> list[Text]:
+    """The own score, its interval, and the rivals' scores."""
+    known = [score for score in scores if score]
+    if not known:
+        return [Text("–", style="dim")] * (len(scores) + 1)
+    metric = get_metric(known[0].metric)
+    best = (max if metric.higher_is_better else min)(score.value for score in known)
+    cells = [
+        Text(f"{metric.shown(score.value):.1f}", "bold" if score.value == best else "") if score else Text("–", "dim")
+        for score in scores
+    ]
+    own = scores[0]
+    interval = f"{metric.shown(own.low):.0f}–{metric.shown(own.high):.0f}" if own else ""
+    return [cells[0], Text(interval, "dim"), *cells[1:]]
 
 
 def not_measured_table(results: Results) -> Table | None:
     """The tasks that could not be measured, and why; None if all could."""
     if not results.not_measured:
         return None
-    table = Table(title="not measured", title_justify="left")
+    table = Table(title="not measured", title_justify="left", box=SIMPLE)
     table.add_column("task", no_wrap=True)
     table.add_column("why", overflow="fold")
     for left in results.not_measured:
         table.add_row(left.name, Text(left.reason))
     return table
-
-
-def _cells(scores: list[Score | None]) -> list[Text]:
-    known = [score for score in scores if score]
-    metric = get_metric(known[0].metric)
-    best = (max if metric.higher_is_better else min)(score.value for score in known)
-    return [_cell(score, best) for score in scores]
-
-
-def _cell(score: Score | None, best: float) -> Text:
-    if score is None:
-        return Text("–", style="dim")
-    value, low, high = (get_metric(score.metric).shown(number) for number in (score.value, score.low, score.high))
-    return Text.assemble((f"{value:.1f}", "bold" if score.value == best else ""), (f" {low:.0f}–{high:.0f}", "dim"))

@@ -15,9 +15,9 @@ from torch import Tensor
 from speechverse import audio
 from speechverse.errors import AudioError
 from speechverse.evaluation.folds import speaker_folds
+from speechverse.evaluation.linear import fit_linear
 from speechverse.evaluation.log_mels import mean_log_mels
 from speechverse.evaluation.parts import OPEN_SET, Parts, Progress
-from speechverse.evaluation.probes.linear import Outputs, fit_probe
 from speechverse.evaluation.specialist import FrameSource, fit_specialist
 from speechverse.seeding import hash_seed
 from speechverse.tasks import OneOf, get_task
@@ -27,7 +27,6 @@ from speechverse.types import Answer, Example, Utterance
 logger = logging.getLogger(__name__)
 
 _FITTED_ON = 500  # training examples a task
-_PENALTY = 1e-2
 
 
 class WithoutWords:
@@ -43,8 +42,11 @@ class WithoutWords:
 
     def missing(self, examples: Sequence[Example]) -> str | None:
         task = get_task(examples[0].task)
-        closed = isinstance(task.constraint_for(examples[0].choices), OneOf)
-        return None if closed else OPEN_SET
+        if not isinstance(task.constraint_for(examples[0].choices), OneOf):
+            return OPEN_SET
+        if len({example.choices for example in examples}) > 1:
+            return "each clip has a list of its own, and it reads none"
+        return None
 
 
 @dataclass
@@ -93,14 +95,13 @@ class LogMel(WithoutWords):
         return [Answer(text=name) for name in told]
 
     def _told(self, fitted: Sequence[Example], tested: Sequence[Example], commonest: str) -> list[str]:
-        names = tuple(sorted({example.target for example in fitted}))
-        if len(names) < 2:  # nothing to fit on; what only the tested clips tell must not be told
+        names = [example.target for example in fitted]
+        if len(set(names)) < 2:  # nothing to fit on; what only the tested clips tell must not be told
             return [commonest] * len(tested)
-        probe = fit_probe(self._cues(fitted), [example.target for example in fitted], Outputs(names), _PENALTY)
-        return [str(name) for name in probe.predict(self._cues(tested))]
+        return [str(name) for name in fit_linear(self._cues(fitted), names).predict(self._cues(tested))]
 
-    def _cues(self, examples: Sequence[Example]) -> Tensor:
-        return torch.from_numpy(np.stack([self._hear(example.utterance) for example in examples])).float()
+    def _cues(self, examples: Sequence[Example]) -> np.ndarray:
+        return np.stack([self._hear(example.utterance) for example in examples])
 
     def _hear(self, utterance: Utterance) -> np.ndarray:
         known = self.parts.mean_log_mels

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from speechverse.instructions.known import KNOWN, words_of
+from speechverse.instructions.known import known_answer, words_of
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.yaml_files import parse_yaml
 
@@ -101,7 +101,7 @@ def draw_instructions(line: Mapping[str, Any], count: int, seed: int, read_share
         name = remaining[who].pop()
         kind = kinds()[who][name]
         instruction = rng.choice(kind.wordings)
-        answer = KNOWN[name](text) if who == "known" else None
+        answer = known_answer(name, text) if who == "known" else None
         if who == "read" or answer is not None:
             drawn.append(Asked(text, name, instruction, answer, kind.system))
     return drawn

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 _WORD = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
-_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
-_LONGEST_TO_COUNT = len(_NUMBERS) - 1
+_NUMBERS = "Zero One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen Fifteen".split()
 _LONGEST_TO_REARRANGE = 8
 """Words of a text that is said twice or backwards: what is longer is hard for people, too."""
 
@@ -17,108 +16,51 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def _first_word(text: str) -> str:
-    return words_of(text)[0]
-
-
-def _last_word(text: str) -> str:
-    return words_of(text)[-1]
-
-
-def _first_words(text: str) -> str | None:
-    words = words_of(text)
-    return " ".join(words[:3]) if len(words) > 3 else None
-
-
-def _num_words(text: str) -> str | None:
-    count = len(words_of(text))
-    return _NUMBERS[count].capitalize() if count <= _LONGEST_TO_COUNT else None
-
-
-def _capitals(text: str) -> str:
-    return text.upper()
-
-
-def _lower_case(text: str) -> str:
-    return " ".join(words_of(text)).lower()
-
-
-def _spelled_first(text: str) -> str | None:
-    return _spelled(words_of(text)[0])
-
-
-def _spelled_last(text: str) -> str | None:
-    return _spelled(words_of(text)[-1])
+def _number(count: int) -> str | None:
+    return _NUMBERS[count] if count < len(_NUMBERS) else None
 
 
 def _spelled(word: str) -> str | None:
     return "-".join(word.lower()) if word.isalpha() and len(word) > 1 else None
 
 
-def _is_question(text: str) -> str:
-    return "Question" if text.rstrip("\"'”’ ").endswith("?") else "Statement"
+def _only(words: Sequence[str], longest: bool) -> str | None:
+    """The longest or shortest word, if no other is as long."""
+    first, second = sorted(words, key=len, reverse=longest)[:2]
+    return first if len(first) != len(second) else None
 
 
-def _longest_word(text: str) -> str | None:
-    first, *others = sorted(words_of(text), key=len, reverse=True)
-    return first if others and len(others[0]) < len(first) else None
+def _rearranged(words: Sequence[str], between: str) -> str | None:
+    return between.join(words).lower() if len(words) <= _LONGEST_TO_REARRANGE else None
 
 
-def _shortest_word(text: str) -> str | None:
-    first, *others = sorted(words_of(text), key=len)
-    return first if others and len(others[0]) > len(first) else None
+_Known = Callable[[str, list[str]], str | None]
 
-
-def _second_word(text: str) -> str:
-    return words_of(text)[1]
-
-
-def _letters_last(text: str) -> str | None:
-    word = words_of(text)[-1]
-    return _NUMBERS[len(word)].capitalize() if word.isalpha() and len(word) <= _LONGEST_TO_COUNT else None
-
-
-def _snake_case(text: str) -> str | None:
-    words = words_of(text)
-    return "_".join(words).lower() if len(words) <= _LONGEST_TO_REARRANGE else None
-
-
-def _quoted(text: str) -> str | None:
-    return None if '"' in text else f'"{text}"'
-
-
-def _comma_list(text: str) -> str | None:
-    words = words_of(text)
-    return ", ".join(words).lower() if len(words) <= _LONGEST_TO_REARRANGE else None
-
-
-def _twice(text: str) -> str | None:
-    return f"{text} {text}" if len(words_of(text)) <= _LONGEST_TO_REARRANGE else None
-
-
-def _backwards(text: str) -> str | None:
-    words = words_of(text)
-    return " ".join(reversed(words)).lower() if len(words) <= _LONGEST_TO_REARRANGE else None
-
-
-KNOWN: Mapping[str, Callable[[str], str | None]] = {
-    "first_word": _first_word,
-    "last_word": _last_word,
-    "first_words": _first_words,
-    "num_words": _num_words,
-    "capitals": _capitals,
-    "lower_case": _lower_case,
-    "spelled_first": _spelled_first,
-    "spelled_last": _spelled_last,
-    "is_question": _is_question,
-    "longest_word": _longest_word,
-    "shortest_word": _shortest_word,
-    "second_word": _second_word,
-    "letters_last": _letters_last,
-    "snake_case": _snake_case,
-    "quoted": _quoted,
-    "comma_list": _comma_list,
-    "twice": _twice,
-    "backwards": _backwards,
+_OF_TEXT_AND_WORDS: Mapping[str, _Known] = {
+    "first_word": lambda text, words: words[0],
+    "last_word": lambda text, words: words[-1],
+    "second_word": lambda text, words: words[1],
+    "first_words": lambda text, words: " ".join(words[:3]) if len(words) > 3 else None,
+    "num_words": lambda text, words: _number(len(words)),
+    "letters_last": lambda text, words: _number(len(words[-1])) if words[-1].isalpha() else None,
+    "capitals": lambda text, words: text.upper(),
+    "lower_case": lambda text, words: " ".join(words).lower(),
+    "spelled_first": lambda text, words: _spelled(words[0]),
+    "spelled_last": lambda text, words: _spelled(words[-1]),
+    "is_question": lambda text, words: "Question" if text.rstrip("\"'”’ ").endswith("?") else "Statement",
+    "longest_word": lambda text, words: _only(words, longest=True),
+    "shortest_word": lambda text, words: _only(words, longest=False),
+    "snake_case": lambda text, words: _rearranged(words, "_"),
+    "quoted": lambda text, words: None if '"' in text else f'"{text}"',
+    "comma_list": lambda text, words: _rearranged(words, ", "),
+    "twice": lambda text, words: f"{text} {text}" if len(words) <= _LONGEST_TO_REARRANGE else None,
+    "backwards": lambda text, words: _rearranged(words[::-1], " "),
 }
-"""Kind of instruction → its answer to a text of two words or more."""
+
+KNOWN = frozenset(_OF_TEXT_AND_WORDS)
+"""Kinds of instruction that a program knows the answer to."""
+
+
+def known_answer(kind: str, text: str) -> str | None:
+    """The answer to a text of two words or more, if it has one."""
+    return _OF_TEXT_AND_WORDS[kind](text, words_of(text))

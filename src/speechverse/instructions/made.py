@@ -17,7 +17,6 @@ from speechverse.evaluation.journal import Journal
 from speechverse.instructions.drawing import Asked
 from speechverse.instructions.usable import usable
 from speechverse.models import SpeechVerseProcessor
-from speechverse.types import Answer
 
 LABEL = "instructions"
 _AT_ONCE = 32
@@ -68,18 +67,17 @@ def answer_lines(
     """
     if loaded.model.config.merged:
         raise CheckpointError("LoRA is merged into this model's LLM; give a model whose LLM is as it was found")
-    outcome = Outcome()
-    options = DecodingOptions(max_new_tokens=max_new_tokens, max_batch=_AT_ONCE)
-    common = (loaded.model.config.llm_fingerprint, loaded.model.config.prompt_template, max_new_tokens)
-    keys = {asked: _key(loaded, common, asked) for asked in drawn if asked.answer is None}
+    reader = _Reader(loaded, max_new_tokens)
+    keys = {asked: reader.key(asked) for asked in drawn if asked.answer is None}
     pending = [asked for asked, key in keys.items() if journal.get(key) is None]
     progress(len(keys) - len(pending))
-    began = time.perf_counter()
-    for some in _alike(pending):
+    began, outcome = time.perf_counter(), Outcome(num_read=len(keys))
+    for system, some in _alike(pending, reader.system_for):
         before = time.perf_counter()
-        answers = _read(loaded, some, options, progress)
+        with loaded.model.without_lora():
+            answers = answer_questions(loaded.model, *reader.questions(some, system), reader.options, progress)
         journal.add([keys[asked] for asked in some], answers, time.perf_counter() - before)
-    outcome.seconds, outcome.num_read = time.perf_counter() - began, len(keys)
+    outcome.seconds = time.perf_counter() - began
     for asked in drawn:
         answer, reason = (asked.answer, "") if asked.answer else usable(asked, journal.kept[keys[asked]].answer)
         if answer:
@@ -89,57 +87,57 @@ def answer_lines(
     return outcome
 
 
-def _alike(drawn: Sequence[Asked]) -> Iterator[Sequence[Asked]]:
-    """Batches of like length, for they waste less; taken from a stretch at a time, so that a part is like the whole."""
+def _alike(
+    drawn: Sequence[Asked], system_for: Callable[[Asked], str | None]
+) -> Iterator[tuple[str | None, Sequence[Asked]]]:
+    """Batches behind one system turn and of like length, for they waste less, taken from a stretch at a time."""
     for first in range(0, len(drawn), _STRETCH):
-        some = sorted(drawn[first : first + _STRETCH], key=lambda asked: (asked.system or "", len(asked.text)))
-        yield from (some[start : start + _AT_ONCE] for start in range(0, len(some), _AT_ONCE))
+        stretch = sorted(drawn[first : first + _STRETCH], key=lambda asked: len(asked.text))
+        for system in dict.fromkeys(map(system_for, stretch)):
+            some = [asked for asked in stretch if system_for(asked) == system]
+            yield from ((system, some[start : start + _AT_ONCE]) for start in range(0, len(some), _AT_ONCE))
 
 
-def _read(
-    loaded: Any, drawn: Sequence[Asked], options: DecodingOptions, progress: Callable[[int], None]
-) -> list[Answer]:
-    made: dict[Asked, Answer] = {}
-    with loaded.model.without_lora():
-        for system in dict.fromkeys(_system_for(loaded, asked) for asked in drawn):
-            some = [asked for asked in drawn if _system_for(loaded, asked) == system]
-            processor = loaded.processor if system is None else _behind(loaded.processor, system)
-            questions = [_question(processor, asked.text, "" if system else asked.instruction) for asked in some]
-            answers = answer_questions(loaded.model, processor, questions, options, progress)
-            made |= zip(some, answers, strict=True)
-    return [made[asked] for asked in drawn]
+@dataclass(frozen=True)
+class _Reader:
+    loaded: Any
+    max_new_tokens: int
 
+    @property
+    def options(self) -> DecodingOptions:
+        return DecodingOptions(max_new_tokens=self.max_new_tokens, max_batch=_AT_ONCE)
 
-def _behind(processor: SpeechVerseProcessor, system: str) -> SpeechVerseProcessor:
-    """A processor that writes this system turn, and nothing but the text behind it."""
-    config = copy.deepcopy(processor.config)
-    config.system_prompt, config.prompt_template = system, "{audio}{instruction}"
-    return SpeechVerseProcessor(config, processor.tokenizer, processor.front_end)
+    def system_for(self, asked: Asked) -> str | None:
+        """The system turn to read behind; none where the LLM has no chat template that could write one."""
+        return asked.system if self.loaded.processor.tokenizer.chat_template else None
 
+    def key(self, asked: Asked) -> str:
+        """Names an answer by all that it depends on."""
+        config, system = self.loaded.model.config, self.system_for(asked)
+        told = (config.llm_fingerprint, config.prompt_template, self.max_new_tokens, asked.text)
+        asked_in = (config.system_prompt, asked.instruction) if system is None else (system, "")
+        return hashlib.sha256(json.dumps([*told, *asked_in]).encode()).hexdigest()[:32]
 
-def _system_for(loaded: Any, asked: Asked) -> str | None:
-    """The system turn to read behind; none where the LLM has no chat template that could write one."""
-    return asked.system if loaded.processor.tokenizer.chat_template else None
+    def questions(self, some: Sequence[Asked], system: str | None) -> tuple[SpeechVerseProcessor, list[Question]]:
+        """The text where the audio would be; behind a system turn of its own there is nothing else."""
+        processor = self.loaded.processor
+        if system is not None:
+            config = copy.deepcopy(processor.config)
+            config.system_prompt, config.prompt_template = system, "{audio}{instruction}"
+            processor = SpeechVerseProcessor(config, processor.tokenizer, processor.front_end)
 
+        def question(asked: Asked) -> Question:
+            instruction = "" if system else asked.instruction
+            positions = processor.num_positions(instruction, transcript=asked.text)
+            return Question(instruction, positions, transcript=asked.text)
 
-def _question(processor: SpeechVerseProcessor, text: str, instruction: str) -> Question:
-    return Question(instruction, processor.num_positions(instruction, transcript=text), transcript=text)
-
-
-def _key(loaded: Any, common: tuple[Any, ...], asked: Asked) -> str:
-    system = _system_for(loaded, asked)
-    asked_in = (loaded.model.config.system_prompt, asked.instruction) if system is None else (system, "")
-    told = json.dumps([*common, asked.text, *asked_in])
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+        return processor, [question(asked) for asked in some]
 
 
 def labelled(lines: Iterable[Mapping[str, Any]], outcome: Outcome) -> list[dict[str, Any]]:
     """The lines that have an instruction with an answer, these as their label."""
-    found = []
-    for line in lines:
-        if made := outcome.made.get(line["text"]):
-            pairs = [
-                {"instruction": one.asked.instruction, "answer": one.answer, "kind": one.asked.kind} for one in made
-            ]
-            found.append({**line, LABEL: pairs})
-    return found
+
+    def pairs(made: Sequence[Made]) -> list[dict[str, str]]:
+        return [{"instruction": one.asked.instruction, "answer": one.answer, "kind": one.asked.kind} for one in made]
+
+    return [{**line, LABEL: pairs(made)} for line in lines if (made := outcome.made.get(line["text"]))]

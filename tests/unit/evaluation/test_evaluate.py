@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from speechverse.audio import load
 from speechverse.data import Corpus
@@ -121,7 +123,7 @@ def test_results_say_what_they_were_made_with(evaluated, checkpoint):
     results, folder, watched = evaluated
     assert load_results(folder).scores == list(results.scores)
     raw = json.loads((folder / "results.json").read_text())
-    assert raw["schema"] == 1
+    assert raw["schema"] == 2
     assert raw["normalizer"]
     assert {"wer", "bleu"} <= set(raw["signatures"])
     assert len(raw["corpus"]["manifest_sha256"]) == 64
@@ -182,12 +184,12 @@ def test_the_page_holds_everything_and_loads_nothing(evaluated, tmp_path):
 def test_it_is_said_which_scores_are_guesses(evaluated, loaded, corpus):
     results, folder, _ = evaluated
     said = (
-        "er, asc, ac and sc ask about the voice: where the words do not tell, cascade-ctc, cascade and oracle can only "
-        "guess."
+        "Emotion recognition, sentiment classification, accent classification and speaker counting ask about the "
+        "voice: where the words do not tell, cascade-ctc, cascade and oracle can only guess."
     )
     assert said == results.guessing
     assert said in write_report(folder).read_text()
-    assert results_table(results).caption == results.guessing
+    assert results.guessing in results_table(results).caption
     own = evaluate(*loaded, corpus, replace(SETTINGS, systems=("speechverse", "majority")))
     read = evaluate(*loaded, corpus, replace(SETTINGS, tasks=("asr", "sns"), systems=("oracle",)))
     assert own.guessing == read.guessing == "" and results_table(own).caption is None
@@ -195,8 +197,33 @@ def test_it_is_said_which_scores_are_guesses(evaluated, loaded, corpus):
 
 def test_the_table_has_a_row_for_every_task_and_group(evaluated):
     table = results_table(evaluated[0])
-    assert len(table.columns) == 3 + len(SYSTEMS)
+    assert [str(column.header) for column in table.columns][3:] == ["speechverse", "95 %", "cascade", "oracle"]
     assert table.row_count == 11 + 2
+
+
+def test_the_table_fits_eighty_columns_and_breaks_no_word(evaluated):
+    console = Console(width=80, file=io.StringIO())
+    console.print(results_table(evaluated[0]))
+    printed = console.file.getvalue()
+    assert max(map(len, printed.splitlines())) <= 80
+    assert all(word in printed for word in ("balanced accuracy", "speechverse", "cascade", "oracle", "100–100"))
+    assert "cascade: the better of cascade-ctc and cascade." in printed
+    assert "On the page too: log-mel and majority." in " ".join(printed.split())
+
+
+def test_the_worst_answers_can_be_heard_on_the_page(evaluated):
+    _, folder, _ = evaluated
+    page = write_report(folder).read_text()
+    assert page.count("<audio") == page.count('src="data:audio') > 0
+    assert page.count("<audio") == page.count('class="example"')
+
+
+def test_text_of_others_is_shown_and_not_run(evaluated, tmp_path):
+    _, folder, _ = evaluated
+    for file in (folder / "results.json", folder / "answers.jsonl"):
+        (tmp_path / file.name).write_text(file.read_text().replace("play some jazz", "<script>alert(1)</script>"))
+    page = write_report(tmp_path).read_text()
+    assert "<script" not in page and "&lt;script&gt;" in page
 
 
 def test_hearing_once_changes_no_answer(evaluated, loaded, corpus, tmp_path):
@@ -315,15 +342,16 @@ def test_what_a_killed_run_left_is_gone_on_with_and_removed(checkpoint, corpus, 
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
-def test_two_runs_do_not_share_what_one_of_them_removes(checkpoint, corpus, tmp_path):
+def test_a_second_run_into_one_folder_is_refused(checkpoint, corpus, tmp_path):
     from speechverse.cli.evaluate import run
     from speechverse.files import only_run_in
 
     settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
-    with only_run_in(tmp_path / ".features"):
-        with pytest.raises(UserError, match="another run is keeping encoder outputs"):
-            run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
-        assert (tmp_path / ".features" / ".lock").exists()
+    with (
+        only_run_in(tmp_path),
+        pytest.raises(UserError, match="another run is evaluating into .* choose another folder"),
+    ):
+        run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
 
 
 def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(checkpoint, corpus, tmp_path, monkeypatch):
@@ -365,7 +393,7 @@ def test_only_a_disk_is_mended_by_another_folder(checkpoint, corpus, tmp_path, m
     monkeypatch.setattr(cache, "_hear", not_finite)
     with pytest.raises(CacheError, match="^not finite$"):
         run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_what_cannot_be_measured_is_noted(loaded, corpus):

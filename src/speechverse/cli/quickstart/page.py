@@ -1,36 +1,59 @@
-"""The quickstart's page: one self-contained file with the answers, the look, the lesson and the next commands."""
+"""What the quickstart shows: answers and the lesson's gain in the terminal, and all of it on one page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from speechverse.cli.quickstart.questions import Asked
 from speechverse.cli.quickstart.robot import COMMANDS
-from speechverse.cli.quickstart.shown import heading, lesson_scores
-from speechverse.evaluation import Results
-from speechverse.evaluation.report.document import framed, html_document, page_header, section, table
-from speechverse.evaluation.report.examples import examples_section
-from speechverse.evaluation.report.page import method_section
-from speechverse.evaluation.report.plots import Bar, score_plot
-from speechverse.evaluation.report.scores import confusion_section, scores_section
-from speechverse.evaluation.results import AnswerRecord
+from speechverse.evaluation.results import OWN, AnswerRecord, Results, Score
 from speechverse.types import AudioRef
-from speechverse.world.card.samples import audio_source
 
-OWN = "speechverse"
-LEAD = (
-    "What the model answers about voices that it never heard, beside Whisper's text read by the same LLM, and what it "
-    "learns in a minute. The made voices are a synthesiser's: of people, only your own recordings tell."
-)
+if TYPE_CHECKING:
+    from rich.table import Table
+
+AFTER = "after the lesson"
+GUESSING = 100 / len(COMMANDS)
+
+
+def answers_table(asked: Asked) -> Table:
+    """A clip's questions down, what is right and what the systems say across."""
+    from rich.table import Table
+    from rich.text import Text
+
+    known = any(asked.right)
+    table = Table(title=Text(asked.heading), title_justify="left", title_style="bold", expand=False)
+    for name in ("asked", *(["right"] if known else []), *asked.answers):
+        table.add_column(name, overflow="fold", style="dim" if name == "right" else "")
+    for title, right, answers in asked.rows:
+        told = [Text(answer or "(nothing)", "green" if right and answer == right else "") for answer in answers]
+        table.add_row(title, *([right or "–"] if known else []), *told)
+    return table
+
+
+def lesson_scores(before: Results, after: Results) -> dict[str, Score]:
+    """When the model was tried → the share that was right."""
+    found = {name: results.score(after.tasks[0].name, OWN) for name, results in (("before", before), (AFTER, after))}
+    return {name: score for name, score in found.items() if score is not None}
+
+
+def lesson_lines(before: Results, after: Results) -> list[str]:
+    """What the lesson gave, a line for each that was asked."""
+    scores = lesson_scores(before, after)
+    return [
+        f"right, of {after.tasks[0].num_examples} clips (95 % intervals; guessing: {GUESSING:.0f} %)",
+        *(f"  {name:<18} {100 * s.value:3.0f} %  ({100 * s.low:.0f}–{100 * s.high:.0f})" for name, s in scores.items()),
+        f"  {100 * (scores[AFTER].value - scores['before'].value):+.0f} points",
+    ]
 
 
 def quickstart_page(
     *,
     model: str,
-    answers: Iterable[Asked],
-    look: tuple[Results, Sequence[AnswerRecord]],
+    answers: Sequence[Asked],
+    look: tuple[Results, Sequence[AnswerRecord], Path],
     lesson: tuple[Results, Results],
     commands: Iterable[tuple[str, str]],
     spent: str,
@@ -40,71 +63,30 @@ def quickstart_page(
     Args:
         model: The model's name.
         answers: What was asked of single clips.
-        look: Results and answers of the look.
+        look: Results and answers of the look, and their folder.
         lesson: Results before and after the lesson.
         commands: What to copy next: what it does, and the lines.
         spent: How long everything took.
     """
-    results, records = look
-    sections = [
-        page_header("speechverse quickstart", model, LEAD, {"time": spent}),
-        section(
-            "Questions",
-            f'<div class="cards wide">{"".join(map(_card, answers))}</div>',
-            "Answers that are known to be right are bold.",
-        ),
-        _lesson_section(*lesson),
-        _look_section(results),
-        examples_section(results, records, OWN),
-        _next_section(commands),
-        method_section(results),
-    ]
-    return html_document("speechverse quickstart", sections)
+    from speechverse.evaluation.report.plots import Bar, score_plot
+    from speechverse.evaluation.report.render import playable, render_page
+    from speechverse.evaluation.report.views import confusion_cards, results_view, worst_answers
 
-
-def _card(asked: Asked) -> str:
-    rows = []
-    for row, (title, right) in enumerate(zip(asked.titles, asked.right, strict=True)):
-        cells = [escape(title), escape(right or "–"), *(_answer(made[row], right) for made in asked.answers.values())]
-        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    answers = table(("asked", "right", *asked.answers), rows, "answers")
-    return framed(heading(asked), _player(Path(asked.path)) + answers)
-
-
-def _player(path: Path) -> str:
-    """The clip to hear, inside the page; nothing where it has been moved away."""
-    if not path.is_file():
-        return ""
-    source = escape(audio_source(AudioRef(path), path, embed=True), quote=True)
-    return f'<figure><audio controls preload="none" src="{source}"></audio></figure>'
-
-
-def _answer(answer: str, right: str | None) -> str:
-    text = escape(answer) or '<span class="soft">(nothing)</span>'
-    return f"<b>{text}</b>" if right is not None and answer == right else text
-
-
-def _lesson_section(before: Results, after: Results) -> str:
-    scores = lesson_scores(before, after)
-    bars = [Bar(name, *(100 * value for value in (s.value, s.low, s.high))) for name, s in scores.items()]
+    results, records, folder = look
+    bars = [Bar(name, *(100 * v for v in (s.value, s.low, s.high))) for name, s in lesson_scores(*lesson).items()]
     label = ", ".join(f"{bar.system} {bar.value:.0f} %" for bar in bars)
-    plot = score_plot(escape(label, quote=True), bars, 100 / len(COMMANDS), "after the lesson", 100.0)
-    number = after.tasks[0].num_examples
-    note = (
-        f"Four commands for a robot, a task it never had: learned on the spot, and tried on {number} clips in other "
-        "words and other voices. The dashed line is guessing; bars are 95 % intervals."
-    )
-    card = framed("Commands for a robot", plot, f"accuracy %, n = {number}")
-    return section("Something new", f'<div class="cards">{card}</div>', escape(note)) + confusion_section(after, OWN)
-
-
-def _look_section(results: Results) -> str:
-    number = max(report.num_examples for report in results.tasks)
-    note = f"A look and not a measurement: with n = {number} the intervals are wide, and most differences chance."
-    return scores_section(results, OWN, "A look", note)
-
-
-def _next_section(commands: Iterable[tuple[str, str]]) -> str:
-    return section(
-        "Next", "".join(f"<p>{escape(what)}</p><pre><code>{escape(lines)}</code></pre>" for what, lines in commands)
+    return render_page(
+        "quickstart.html",
+        __package__,
+        model=model,
+        spent=spent,
+        clips=[(asked, playable(AudioRef(Path(asked.path)))) for asked in answers],
+        num_tried=lesson[1].tasks[0].num_examples,
+        lesson=score_plot(label, bars, GUESSING, AFTER, 100.0),
+        confusions=confusion_cards(lesson[1], OWN),
+        num_looked=max(report.num_examples for report in results.tasks),
+        view=results_view(results, OWN),
+        own=OWN,
+        worst=worst_answers(results, records, OWN, folder),
+        commands=commands,
     )

@@ -15,20 +15,14 @@ if TYPE_CHECKING:
 TOPICS = ("music", "the weather", "travel", "food", "work")
 """What a newcomer's own clip may be about: nobody has labelled it."""
 
+EMOTIONS = ("happy", "sad", "angry", "neutral")
 _NUM_INTENTS = 4
 _TRANSCRIPT = "transcript"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing asked about a clip.
-
-    Attributes:
-        title: What is asked, in short.
-        instruction: As the model reads it.
-        choices: The answers allowed; empty leaves the answer free.
-        right: The right answer, where it is known.
-    """
+    """One thing asked about a clip: its short title, what the model reads, and what is right where that is known."""
 
     title: str
     instruction: str
@@ -38,12 +32,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip that is asked about, `said` where that is known, and who says it."""
+    """A clip that is asked about, and who speaks."""
 
     path: Path
     speaker: str
     questions: tuple[Question, ...]
-    said: str | None = None
 
     @property
     def key(self) -> str:
@@ -58,16 +51,25 @@ class Asked:
 
     path: str
     speaker: str
-    said: str | None
     titles: tuple[str, ...]
     right: tuple[str | None, ...]
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def heading(self) -> str:
+        """Which clip it is, and who speaks."""
+        return self.path + ("" if self.speaker == "you" else f" (voice {self.speaker}, never heard in training)")
+
+    @property
+    def rows(self) -> list[tuple[str, str | None, list[str]]]:
+        """Title, right answer and the systems' answers of each question."""
+        columns = zip(self.titles, self.right, *self.answers.values(), strict=True)
+        return [(title, right, list(answers)) for title, right, *answers in columns]
+
 
 def own_clip(path: Path) -> Clip:
     """The newcomer's own file."""
-    about = Question("about", f"What is it about? Answer with one of: {', '.join(TOPICS)}", TOPICS)
-    return Clip(path, "you", (_transcript(None), about, *_about_the_voice({})))
+    return Clip(path, "you", (_transcript(None), _one_of("about", "What is it about?", TOPICS), *_about_the_voice({})))
 
 
 def clips_of(corpus: Corpus, number: int = 3) -> list[Clip]:
@@ -80,47 +82,33 @@ def clips_of(corpus: Corpus, number: int = 3) -> list[Clip]:
 
 
 def _made_clip(utterance: Utterance, wanting: Sequence[Utterance]) -> Clip:
-    labels = utterance.labels
-    questions = [_transcript(utterance.text)]
-    if labels.get("intent"):
-        questions.append(_intent(labels["intent"], [other.labels["intent"] for other in wanting]))
-    return Clip(
-        utterance.audio.path,
-        utterance.speaker or "",
-        (*questions, *_about_the_voice(labels)),
-        utterance.text,
-    )
+    questions, intent = [_transcript(utterance.text)], utterance.labels.get("intent")
+    if intent:
+        others = [name for name in dict.fromkeys(other.labels["intent"] for other in wanting) if name != intent]
+        few = tuple(sorted([intent, *others[: _NUM_INTENTS - 1]]))  # the place must not tell
+        questions.append(_one_of("wanted", "What does the speaker want?", few, intent))
+    questions += _about_the_voice(utterance.labels)
+    return Clip(utterance.audio.path, utterance.speaker or "", tuple(questions))
 
 
 def _transcript(said: str | None) -> Question:
     return Question(_TRANSCRIPT, "Transcribe the preceding audio.", right=said)
 
 
-def _intent(intent: str, others: Sequence[str]) -> Question:
-    """The right intent among those of other clips, in the order of the alphabet: the place must not tell."""
-    different = [name for name in dict.fromkeys(others) if name != intent]
-    offered = tuple(sorted([intent, *different[: _NUM_INTENTS - 1]]))
-    return Question(
-        "wanted", f"What does the speaker want? Answer with one of: {', '.join(offered)}", offered, right=intent
-    )
+def _one_of(title: str, asked: str, choices: tuple[str, ...], right: str | None = None) -> Question:
+    return Question(title, f"{asked} Answer with one of: {', '.join(choices)}", choices, right)
 
 
 def _about_the_voice(labels: Mapping[str, Any]) -> tuple[Question, ...]:
-    emotions = ("happy", "sad", "angry", "neutral")
-    listed = f"How does the speaker feel? Answer with one of: {', '.join(emotions)}"
-    number = labels.get("num_speakers")
-    counted = None if number is None else {1: "one", 2: "two"}.get(number)
-    feeling = Question("emotion", listed, emotions, right=labels.get("emotion"))
-    how_many = Question("how many speak", "How many people are speaking?", ("one", "two"), right=counted)
-    return (feeling, how_many) if labels.get("emotion") or number is None else (how_many,)
+    emotion, number = labels.get("emotion"), labels.get("num_speakers")
+    feeling = _one_of("emotion", "How does the speaker feel?", EMOTIONS, emotion)
+    right = {1: "one", 2: "two"}.get(number or 0)
+    how_many = Question("how many speak", "How many people are speaking?", ("one", "two"), right)
+    return (feeling, how_many) if emotion or number is None else (how_many,)
 
 
 def ask(clip: Clip, systems: Mapping[str, Any]) -> Asked:
-    """Asks every system every question about a clip.
-
-    Args:
-        clip: The clip.
-        systems: Name → who has `ask(sound, instruction, choices)`.
+    """Asks every system (name → who has `ask(sound, instruction, choices)`) every question about a clip.
 
     Raises:
         AudioError: If the clip cannot be read, or is longer than the model hears.
@@ -128,13 +116,9 @@ def ask(clip: Clip, systems: Mapping[str, Any]) -> Asked:
     from speechverse.audio import load
 
     sound = load(clip.path)
-    answers = {
-        name: tuple(_answered(system, sound, question) for question in clip.questions)
-        for name, system in systems.items()
-    }
-    titles = tuple(question.title for question in clip.questions)
-    right = tuple(question.right for question in clip.questions)
-    return Asked(str(clip.path), clip.speaker, clip.said, titles, right, answers)
+    answers = {name: tuple(_answered(system, sound, q) for q in clip.questions) for name, system in systems.items()}
+    titles, right = zip(*((question.title, question.right) for question in clip.questions), strict=True)
+    return Asked(str(clip.path), clip.speaker, titles, right, answers)
 
 
 def _answered(system: Any, sound: Any, question: Question) -> str:

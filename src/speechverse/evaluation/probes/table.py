@@ -23,8 +23,8 @@ class ProbeColumn:
         name: Of the question.
         metric: How it is counted, in words.
         chance: What always giving one answer would reach.
-        num_answers: Classes or words.
-        num_fit: Clips fitted on (of the first turn, where speakers take turns).
+        num_answers: Classes.
+        num_fit: Clips fitted on.
         num_test: Clips tested on.
         scores: Of the log-mel frames, then of each layer from the input: value and 95 % bootstrap interval over clips.
     """

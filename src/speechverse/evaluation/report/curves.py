@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from speechverse.evaluation.report.document import framed, section
+from markupsafe import Markup
+
 from speechverse.evaluation.report.plots import curve_plot
 from speechverse.metrics import FAULTS_OF_FORM, METRICS
 
 MAX_POINTS = 400
 VALIDATION = "validation/"
-Points = Sequence[tuple[float, float]]
 
 
-def curves_section(metrics_file: Path | None) -> str:
-    """Plots of what a run logged; nothing where there is no log."""
+def curve_plots(metrics_file: Path | None) -> list[tuple[str, Markup]]:
+    """Plots of what a run logged, by what they show; none where there is no log."""
     records = _read(metrics_file) if metrics_file and metrics_file.is_file() else []
     losses = {"training": _points(records, "loss"), "validation": _points(records, f"{VALIDATION}loss")}
-    plots = {"loss": {legend: points for legend, points in losses.items() if points}}
+    plots = {"Loss": {legend: points for legend, points in losses.items() if points}}
+    if not plots["Loss"]:
+        return []
     for name in sorted({name for record in records for name in record if _is_score(name)}):
         plots[name.removeprefix(VALIDATION)] = {name: _points(records, name)}
-    if not plots["loss"]:
-        return ""
     starts = {stage: next(run)["step"] for stage, run in groupby(records, key=lambda r: r.get("stage")) if stage}
-    cards = "".join(
-        framed(name, curve_plot(escape(name, quote=True), curves, starts)) for name, curves in plots.items()
-    )
-    note = "Stages begin at the dashed lines; scores are taken on validation clips, few of them."
-    return section("How it was trained", f'<div class="cards wide">{cards}</div>', note)
+    return [(name, curve_plot(name, curves, starts)) for name, curves in plots.items()]
 
 
 def _is_score(name: str) -> bool:
@@ -53,6 +48,6 @@ def _read(path: Path) -> list[Mapping[str, Any]]:
     return records
 
 
-def _points(records: Sequence[Mapping[str, Any]], name: str) -> Points:
+def _points(records: Sequence[Mapping[str, Any]], name: str) -> Sequence[tuple[float, float]]:
     points = [(record["step"], record[name]) for record in records if isinstance(record.get(name), int | float)]
     return points[:: max(1, len(points) // MAX_POINTS)]

@@ -1,32 +1,21 @@
-"""The page as a whole: what comes first, what stands under it, and where it is read from."""
+"""The page of an evaluation: one self-contained HTML file made from its files alone."""
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
+from markupsafe import Markup
+
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
-from speechverse.evaluation.report.curves import curves_section
-from speechverse.evaluation.report.document import (
-    bullets,
-    details,
-    fact_list,
-    html_document,
-    page_header,
-    section,
-    table,
-    text_row,
-)
-from speechverse.evaluation.report.examples import examples_section
+from speechverse.evaluation.report.curves import curve_plots
 from speechverse.evaluation.report.plots import layer_plot
-from speechverse.evaluation.report.scores import confusion_section, scores_section, slices_section
-from speechverse.evaluation.results import Results, load_answers, load_results
+from speechverse.evaluation.report.render import render_page
+from speechverse.evaluation.report.views import confusion_cards, results_view, worst_answers
+from speechverse.evaluation.results import CASCADES, OWN, Results, load_answers, load_results
 from speechverse.files import write_text
 from speechverse.metrics import get_metric
 
-OWN = "speechverse"
 REPORT = "report.html"
-CASCADES = ("cascade", "cascade-ctc", "cascade-whisper", "cascade-whisper-tuned")
 
 
 def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
@@ -41,49 +30,51 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
         MissingExtraError: If matplotlib is not installed.
     """
     results = load_results(folder)
-    sections = [
-        _header(results),
-        scores_section(results, OWN),
-        slices_section(results),
-        confusion_section(results, OWN),
-        examples_section(results, load_answers(folder), OWN),
-        _layers_section(results),
-        curves_section(metrics_file),
-        method_section(results),
-    ]
-    page = html_document(f"{results.model.get('name', 'model')} on {results.corpus['name']}", sections)
-    path = folder / REPORT
-    write_text(path, page)
-    return path
+    name = results.model.get("name", "model")
+    page = render_page(
+        "report.html",
+        title=f"{name} on {results.corpus['name']}",
+        kind="speechverse evaluation",
+        heading=name,
+        lead=summary(results),
+        facts=_facts(results),
+        view=results_view(results, OWN),
+        own=OWN,
+        confusions=confusion_cards(results, OWN),
+        worst=worst_answers(results, load_answers(folder), OWN, folder),
+        about_model=_about_model(results),
+        layers=_layers(results),
+        curves=curve_plots(metrics_file),
+    )
+    write_text(folder / REPORT, page)
+    return folder / REPORT
 
 
-def _header(results: Results) -> str:
-    corpus, settings = results.corpus, results.settings
-    wording = "instructions held out from training" if settings["wording"] == "held_out" else "seen instructions"
-    facts = {
-        "corpus": f"{corpus['name']}, split {corpus['split']}",
+def _facts(results: Results) -> dict[str, str]:
+    wording = (
+        "instructions held out from training" if results.settings["wording"] == "held_out" else "seen instructions"
+    )
+    return {
+        "corpus": f"{results.corpus['name']}, split {results.corpus['split']}",
         "asked in": wording,
         "answers": f"{sum(timing.num_answers for timing in results.timings):,}",
         "made": results.created[:16].replace("T", " ") + " UTC",
     }
-    return page_header("speechverse evaluation", results.model.get("name", "model"), summary(results), facts)
 
 
 def summary(results: Results) -> str:
     """One honest sentence: on how many tasks the model is ahead of the better cascade, and on how many beyond doubt."""
     ahead, clear, compared = 0, 0, 0
     for report in results.tasks:
-        own = results.score(report.name, OWN)
-        rivals = [score for name in CASCADES if (score := results.score(report.name, name))]
-        if own is None or not rivals:
+        own, rival = results.score(report.name, OWN), results.best_of(report.name, CASCADES)
+        if own is None or rival is None:
             continue
         sign = 1 if get_metric(report.metrics[0]).higher_is_better else -1
-        rival = max(rivals, key=lambda score: sign * score.value)
         compared += 1
         ahead += sign * own.value > sign * rival.value
         clear += own.low > rival.high if sign > 0 else own.high < rival.low
     if not compared:
-        names = ", ".join(report.name for report in results.tasks)
+        names = ", ".join(report.title for report in results.tasks)
         return f"{_count(len(results.tasks), 'task')} evaluated: {names}."
     return (
         f"The model's score is better than that of the better cascade on {ahead} of {_count(compared, 'task')}; "
@@ -95,46 +86,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _layers_section(results: Results) -> str:
+def _about_model(results: Results) -> list[tuple[str, object]]:
+    names = {"encoder": "speech encoder", "llm": "LLM", "lora": "LoRA", "max_audio_seconds": "longest clip, s"}
+    return [(told, results.model[name]) for name, told in names.items() if results.model.get(name)]
+
+
+def _layers(results: Results) -> Markup | None:
     weights = {use: results.model.get(name) for name, use in LAYER_WEIGHTS.items()}
     learned = {use: found for use, found in weights.items() if found and len(found) > 1}
-    if not learned:
-        return ""
-    mixing = escape(str(results.model.get("layer_mixing", "")))
-    note = f"Learned weights of the layers ({mixing}), from the lowest to the highest."
-    return section("Which encoder layers it listens to", f'<div class="card">{layer_plot(learned)}</div>', note)
-
-
-def method_section(results: Results) -> str:
-    """How the results were come by: systems, what was left out, settings and fingerprints, time."""
-    timings = [text_row((t.task, t.system, t.num_answers, f"{t.seconds:.1f}")) for t in results.timings]
-    notes = bullets([*results.left_out, *results.notes] or ["nothing left out"])
-    systems = "".join(f"<dt>{escape(name)}</dt><dd>{escape(title)}</dd>" for name, title in results.systems.items())
-    times = f'<p class="note">{_shared_work(results)}</p>{table(("task", "system", "answers", "seconds"), timings)}'
-    return section(
-        "How this was measured",
-        details("Systems", f"<dl>{systems}</dl>", is_open=True)
-        + details("Left out", f"<ul>{notes}</ul>", is_open=True)
-        + details("Settings and fingerprints", _provenance(results))
-        + details("Time", times),
-    )
-
-
-def _shared_work(results: Results) -> str:
-    transcripts = "Transcripts are made once, by the first task that needs them."
-    if results.hearing_seconds is None:
-        return transcripts
-    return f"All clips were heard once beforehand, in {results.hearing_seconds:.1f} s. {transcripts}"
-
-
-def _provenance(results: Results) -> str:
-    facts = {
-        "speechverse": results.version,
-        **{f"model {name}": value for name, value in results.model.items() if name not in LAYER_WEIGHTS},
-        "manifest": results.corpus.get("manifest_sha256"),
-        "normaliser": results.normalizer,
-        **{f"{name} signature": text for name, text in results.signatures.items()},
-        **{name: value for name, value in results.settings.items() if name != "decoding"},
-        **results.settings.get("decoding", {}),
-    }
-    return fact_list((name, value) for name, value in facts.items() if value is not None)
+    return layer_plot(learned) if learned else None

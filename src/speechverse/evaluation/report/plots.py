@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from markupsafe import Markup, escape
+
 from speechverse.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class Bar(NamedTuple):
     high: float
 
 
-def draw(width: float, height: float, label: str, paint: Any) -> str:
+def draw(width: float, height: float, label: str, paint: Any) -> Markup:
     """One SVG of the given size in inches, painted by `paint(axes)` and described to screen readers by `label`."""
     try:
         import matplotlib
@@ -69,7 +71,7 @@ def _name(axes: Axes, across: str, up: str, legends: Collection[str]) -> None:
         axes.legend(frameon=False, labelcolor=INK, fontsize=8)
 
 
-def _for_page(svg: str, label: str, width: float) -> str:
+def _for_page(svg: str, label: str, width: float) -> Markup:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' id="[a-zA-Z0-9]+_\d+"', "", svg)
@@ -80,11 +82,11 @@ def _for_page(svg: str, label: str, width: float) -> str:
     svg = re.sub(
         r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1
     )
-    frame = f'<svg role="img" aria-label="{label}" style="max-width:{width * POINTS * 1.25:.0f}px"'
-    return svg.replace("<svg", frame, 1).strip()
+    frame = f'<svg role="img" aria-label="{escape(label)}" style="max-width:{width * POINTS * 1.25:.0f}px"'
+    return Markup(svg.replace("<svg", frame, 1).strip())
 
 
-def score_plot(title: str, bars: Sequence[Bar], majority: float | None, own: str, limit: float | None) -> str:
+def score_plot(title: str, bars: Sequence[Bar], majority: float | None, own: str, limit: float | None) -> Markup:
     """A dot with its interval for each system; the majority class is a dashed line through all of them.
 
     Args:
@@ -112,7 +114,7 @@ def score_plot(title: str, bars: Sequence[Bar], majority: float | None, own: str
     return draw(CARD_WIDTH, 0.5 + 0.27 * len(bars), title, paint)
 
 
-def layer_plot(weights: Mapping[str, Sequence[float]]) -> str:
+def layer_plot(weights: Mapping[str, Sequence[float]]) -> Markup:
     """The share of each encoder layer in what the LLM hears, by what it is heard for."""
     layers, width = max(map(len, weights.values())), 0.7 / len(weights)
 
@@ -128,7 +130,7 @@ def layer_plot(weights: Mapping[str, Sequence[float]]) -> str:
     return draw(5.2, 2.2, "learned weight of each encoder layer", paint)
 
 
-def curve_plot(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], starts: Mapping[str, float]) -> str:
+def curve_plot(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], starts: Mapping[str, float]) -> Markup:
     """One measured number over training steps; stages begin at the dashed lines.
 
     Args:
@@ -154,7 +156,7 @@ def curve_plot(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], s
     return draw(5.2, 2.4, f"{name} over training steps", paint)
 
 
-def histogram_plot(unit: str, values: Mapping[str, Sequence[float]], label: str) -> str:
+def histogram_plot(unit: str, values: Mapping[str, Sequence[float]], label: str) -> Markup:
     """How a number is spread, as shares of each group, so that groups of unlike sizes compare.
 
     Args:

@@ -15,6 +15,7 @@ from speechverse.audio.waveform import active_level_db
 from speechverse.data import Corpus
 from speechverse.errors import AudioError, MissingExtraError
 from speechverse.evaluation.folds import NUM_FOLDS, speaker_folds
+from speechverse.evaluation.linear import fit_linear
 from speechverse.evaluation.log_mels import mean_log_mels
 from speechverse.metrics import bootstrap
 from speechverse.seeding import rng_for
@@ -166,7 +167,7 @@ def _ceiling(shortcut: Shortcut, known: Mapping[str, Sequence[Heard]], seed: int
         labels = [_label(clip, shortcut) for clip in fitted]
         if len(set(labels)) < 2:
             continue
-        model = _model(shortcut.cue).fit(_cues(shortcut.cue, fitted), labels)
+        model = _fitted(shortcut.cue, fitted, labels)
         guesses += list(model.predict(_cues(shortcut.cue, tested)))
         truth += [_label(clip, shortcut) for clip in tested]
     classes = len(set(truth))
@@ -188,17 +189,15 @@ def _cues(cue: str, clips: Sequence[Heard]) -> Any:
     return np.stack([clip.mels for clip in clips])
 
 
-def _model(cue: str) -> Any:
-    """Logistic regression that counts every class alike, as UAR does."""
-    try:
-        from sklearn.feature_extraction.text import CountVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("measuring shortcuts", "eval") from error
-    first = CountVectorizer(binary=True, analyzer=_words_and_one) if cue == "words" else StandardScaler()
-    return make_pipeline(first, LogisticRegression(class_weight="balanced", max_iter=2000))
+def _fitted(cue: str, clips: Sequence[Heard], labels: Sequence[str]) -> Any:
+    first = None
+    if cue == "words":
+        try:
+            from sklearn.feature_extraction.text import CountVectorizer
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("measuring shortcuts", "eval") from error
+        first = CountVectorizer(binary=True, analyzer=_words_and_one)
+    return fit_linear(_cues(cue, clips), labels, penalty=1 / len(labels), first=first)
 
 
 def _words_and_one(text: str) -> list[str]:

@@ -1,0 +1,59 @@
+"""Pages from templates: one self-contained file each, everything that is not a template escaped."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from speechverse.types import AudioRef
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = "speechverse.evaluation.report"
+
+
+def render_page(template: str, package: str = HERE, **context: Any) -> str:
+    """The HTML that a template makes of its context.
+
+    Args:
+        template: Its name in the folder `templates` of the package; it may extend `base.html` and import the macros of
+            `parts.html`, which are here.
+        package: Where it is looked for first.
+        context: What it is filled with; text is escaped, `Markup` (a plot) is not.
+    """
+    return _environment(package).get_template(template).render(context).strip() + "\n"
+
+
+@lru_cache
+def _environment(package: str) -> Environment:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    loader = ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, HERE))])
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.globals["css"] = Markup(loader.get_source(made, "report.css")[0])  # nosec: a file of ours
+    made.filters["listed"] = listed
+    return made
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
+
+
+def playable(clip: AudioRef) -> str | None:
+    """A clip as the source of an audio element, in the page itself; None where its file has been moved away."""
+    import soundfile
+
+    from speechverse.audio import load
+
+    if not clip.path.is_file():
+        return None
+    waveform, file = load(clip), io.BytesIO()
+    soundfile.write(file, waveform.samples, waveform.sampling_rate, format="MP3", subtype="MPEG_LAYER_III")
+    return "data:audio/mpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
