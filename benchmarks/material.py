@@ -10,10 +10,10 @@ import numpy as np
 from speechverse.audio import Waveform, load, save
 from speechverse.data import Corpus
 from speechverse.models import SpeechVerseForConditionalGeneration
-from speechverse.synth import SynthSpec, synthesize_corpus
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import load_recipe
 from speechverse.types import SAMPLING_RATE
+from speechverse.world import SynthSpec, synthesize_corpus
 
 
 def world(folder: Path) -> Corpus:

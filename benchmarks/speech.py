@@ -12,13 +12,13 @@ from benchmarks.harness import Claim, Repeat, Side, Took
 
 
 def _spec() -> Any:
-    from speechverse.synth import SynthSpec
+    from speechverse.world import SynthSpec
 
     return SynthSpec(num_train=300, num_dev=0, seed=12, non_speech_share=0.0)  # two shards, all of it spoken
 
 
 def _maker(folder: Path, workers: int) -> Repeat:
-    from speechverse.synth import synthesize_corpus
+    from speechverse.world import synthesize_corpus
 
     def repeat() -> Took:
         with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -33,8 +33,8 @@ def _library(folder: Path) -> Repeat:
     import numpy as np
 
     from speechverse.audio import Waveform, resample, save
-    from speechverse.synth.espeak import Espeak
-    from speechverse.synth.plan import plan_split
+    from speechverse.world.espeak import Espeak
+    from speechverse.world.plan import plan_split
 
     espeak, clips = Espeak(0), plan_split(_spec(), "train")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from speechverse.errors import RecipeError, UserError
-from speechverse.synth import read_lines
 from speechverse.training.recipe_files import load_recipe
+from speechverse.world import read_lines
 from speechverse.yaml_files import parse_yaml
 
 BOMB = "a: &a [0,0,0,0,0,0,0,0]\n" + "".join(

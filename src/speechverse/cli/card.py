@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from speechverse.evaluation.corpus_card import Card
+    from speechverse.world.card import Card
 
 
 def command(
@@ -37,7 +37,7 @@ def command(
       speechverse card recordings.jsonl -o card.html --embed
     """
     from speechverse.cli.evaluate import open_corpus, progress
-    from speechverse.evaluation.corpus_card import CardSettings, make_card, numbers_beside, write_card
+    from speechverse.world.card import CardSettings, make_card, numbers_beside, write_card
 
     settings = CardSettings(clips, seed, samples, embed)
     page = output or (corpus / "card.html" if corpus.is_dir() else corpus.with_suffix(".card.html"))

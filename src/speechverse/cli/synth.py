@@ -14,7 +14,7 @@ import typer
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
-    from speechverse.synth import Source, SynthReport, SynthSpec
+    from speechverse.world import Source, SynthReport, SynthSpec
 
 _CLIP_ONLY = ("voice", "accent", "emotion", "output")
 _SIZES = ("train", "dev", "test")
@@ -118,7 +118,7 @@ def _refuse(options: set[str], why: str) -> None | NoReturn:
 
 
 def _spec(name: str, train: int, dev: int, test: int, seed: int, test_set: str | None) -> SynthSpec:
-    from speechverse.synth import SynthSpec, test_set_spec
+    from speechverse.world import SynthSpec, test_set_spec
 
     if test_set is not None:
         return test_set_spec(test_set)
@@ -136,7 +136,7 @@ def _source(
     engine: str,
     quiet: bool,
 ) -> Source:
-    from speechverse.synth import read_lines
+    from speechverse.world import read_lines
 
     renames: dict[str, str] = {}
     for pair in rename:
@@ -166,8 +166,8 @@ def _speak(
     as_json: bool,
 ) -> None:
     from speechverse.audio import save
-    from speechverse.synth import speak
-    from speechverse.synth.speaking import manner_of_speaking
+    from speechverse.world import speak
+    from speechverse.world.speaking import manner_of_speaking
 
     waveform = speak(text, voice=voice, accent=accent, emotion=emotion, seed=seed, engine=engine)
     path = save(output, waveform)
@@ -180,7 +180,7 @@ def make_corpus(
     out: Path, spec: SynthSpec | Source, workers: int | None = None, test_set: bool = False, as_json: bool = False
 ) -> None:
     """Makes a corpus with progress and tells of it; with `test_set` its hash is checked."""
-    from speechverse.synth import synthesize_corpus, verify_test_set
+    from speechverse.world import synthesize_corpus, verify_test_set
 
     try:
         if as_json:
@@ -206,8 +206,8 @@ def make_corpus(
 
 
 def _with_progress(out: Path, spec: SynthSpec | Source, workers: int | None) -> SynthReport:
-    from speechverse.synth import SynthSpec, synthesize_corpus
     from speechverse.training.logs import Progress
+    from speechverse.world import SynthSpec, synthesize_corpus
 
     started = time.monotonic()
     total = sum(spec.sizes.values()) if isinstance(spec, SynthSpec) else spec.num_clips

@@ -37,10 +37,10 @@ def command(
       speechverse synth my-speech --from sentences.jsonl --engine hibari
     """
     from speechverse.data.lines import Lines
-    from speechverse.synth.language.sentence import Part
-    from speechverse.synth.open_text import draw_lines, write_lines
-    from speechverse.synth.prose import draw_passages
-    from speechverse.synth.wordnet import read_wordnet
+    from speechverse.world.language.sentence import Part
+    from speechverse.world.open_text import draw_lines, write_lines
+    from speechverse.world.prose import draw_passages
+    from speechverse.world.wordnet import read_wordnet
 
     without = set()
     for path in not_in or ():

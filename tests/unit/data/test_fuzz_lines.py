@@ -23,9 +23,9 @@ from speechverse.data import Corpus, Mixture, MixtureItem, render_split, write_c
 from speechverse.data.asking import askable
 from speechverse.data.manifest import read_manifest
 from speechverse.errors import SpeechverseError, UserError
-from speechverse.synth import read_lines
 from speechverse.tasks import get_task, task_names
 from speechverse.training.recipe_files import load_recipe, recipes_folder
+from speechverse.world import read_lines
 from speechverse.yaml_files import read_yaml
 
 INPUTS = int(os.environ.get("SPEECHVERSE_FUZZ", "120"))

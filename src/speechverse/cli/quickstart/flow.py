@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from speechverse import SpeechVerse
     from speechverse.evaluation import EvaluationSettings, Results
-    from speechverse.synth import SynthSpec
+    from speechverse.world import SynthSpec
 
 CASCADE = "cascade-whisper"
 SYSTEMS = ("speechverse", CASCADE)
@@ -148,8 +148,8 @@ class Quickstart:
 
     def _teach(self) -> None:
         from speechverse.evaluation import EvaluationSettings
-        from speechverse.synth import read_lines
         from speechverse.training import train
+        from speechverse.world import read_lines
 
         self.lesson_speech.parent.mkdir(parents=True, exist_ok=True)
         file = self.lesson_speech.with_name("lines.jsonl")
@@ -182,7 +182,7 @@ class Quickstart:
 
     def _speech_spec(self) -> SynthSpec:
         """A few clean clips in held-out voices, some of them of two speakers."""
-        from speechverse.synth import SynthSpec
+        from speechverse.world import SynthSpec
 
         shares: dict[str, Any] = {"two_speaker_share": 0.25, "one_speaker_turns_share": 0.15, "non_speech_share": 0.0}
         channels = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")

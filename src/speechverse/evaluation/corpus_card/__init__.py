@@ -1,7 +1,0 @@
-"""The corpus card: what a corpus holds, how its classes sound, and what can be guessed in it without listening."""
-
-from __future__ import annotations
-
-from speechverse.evaluation.corpus_card.card import Card, CardSettings, make_card, numbers_beside, write_card
-
-__all__ = ["Card", "CardSettings", "make_card", "numbers_beside", "write_card"]

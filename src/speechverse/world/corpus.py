@@ -1,0 +1,209 @@
+"""Makes a whole corpus folder: plan, shards in worker processes, manifests; interruptible and repeatable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechverse.errors import CorpusError
+from speechverse.files import only_run_in, write_text
+from speechverse.types import SAMPLING_RATE, AudioRef, Seconds, Utterance
+from speechverse.world.accents import ACCENTS
+from speechverse.world.clip import Clip
+from speechverse.world.language import inventory
+from speechverse.world.language.sentence import Part
+from speechverse.world.plan import plan_split
+from speechverse.world.spec import SynthSpec
+from speechverse.world.styles import EMOTIONS, SENTIMENTS
+from speechverse.world.workers import Shard, cut_into_shards, run_shards
+
+SHARD_SIZE = 150
+"""Clips a shard; part of what makes the bytes."""
+
+SHARD_SIZES = {"kokoro": 20}
+"""Engine → clips a shard, where it is slow: a run that is stopped loses a minute, not ten."""
+
+_BYTES_PER_CLIP = 80_000  # FLAC, measured, with room to spare
+_SPEC = "synth.json"
+
+_BYTES_PER_CHARACTER = 1_500  # of long texts, spoken slowly
+
+Progress = Callable[[int, int, Seconds], None]
+"""Called with clips done, clips in all, seconds of audio made by this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a corpus is made from: the spoken world, or somebody's own lines."""
+
+    name: str
+    seed: int  # of everything drawn
+    num_clips: int  # in all splits
+    # What decides the bytes; a folder begun with another record is refused.
+    record: Mapping[str, Any]
+    # Gives the clips of every split that has some.
+    plan: Callable[[], Mapping[Part, Sequence[Clip]]]
+    labels: Mapping[str, Mapping[str, str]]  # the inventory: field → name → description
+    about: Mapping[str, Any] = field(default_factory=dict)  # further entries of `corpus.json`
+    shard_size: int | None = None  # clips a shard; `SHARD_SIZE` by default
+
+
+@dataclass(frozen=True, slots=True)
+class SynthReport:
+    """What a run of `synthesize_corpus` did."""
+
+    folder: Path  # the corpus
+    num_clips: int  # in all splits
+    audio_seconds: Seconds  # in all splits
+    num_reused: int  # clips that an earlier run had made
+    made_seconds: Seconds  # audio made by this run
+    wall_seconds: Seconds  # how long this run took
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio made a second."""
+        return self.made_seconds / max(self.wall_seconds, 1e-6)
+
+
+def synthesize_corpus(
+    folder: str | Path, spec: SynthSpec | Source, num_workers: int | None = None, progress: Progress | None = None
+) -> SynthReport:
+    """Makes a corpus, or the rest of one that was interrupted.
+
+    Args:
+        folder: Where; new, empty, or begun with the same spec.
+        spec: The spoken world's, or lines of text (`read_lines`); it decides the bytes, whoever makes them.
+        num_workers: Processes; all cores by default.
+        progress: Told of every clip.
+
+    Raises:
+        CorpusError: The folder holds something else, is in use by another run, or is too small a place.
+        DiskFullError: There is no room for a clip.
+        UserError: The synth extra is missing.
+    """
+    folder = Path(folder)
+    started = time.monotonic()
+    source = spec if isinstance(spec, Source) else _world(spec)
+    with _claimed(folder, source.record):
+        shards = {
+            part: cut_into_shards(clips, folder / "audio" / part, source.seed, source.shard_size or SHARD_SIZE)
+            for part, clips in source.plan().items()
+        }
+        _clear_remains(folder)
+        tally = _make_missing([shard for part in shards.values() for shard in part], folder, num_workers, progress)
+        audio_seconds = _write(folder, source, shards)
+    return SynthReport(folder, source.num_clips, audio_seconds, tally.reused, tally.seconds, time.monotonic() - started)
+
+
+def _world(spec: SynthSpec) -> Source:
+    def plan() -> dict[Part, list[Clip]]:
+        return {part: plan_split(spec, part) for part, size in spec.sizes.items() if size}
+
+    return Source(
+        spec.name, spec.seed, sum(spec.sizes.values()), spec.as_dict(), plan, label_inventory(spec.is_held_out)
+    )
+
+
+class _Tally:
+    """Counts clips for the progress display."""
+
+    def __init__(self, total: int, reused: int, progress: Progress | None) -> None:
+        self.total, self.reused, self.done, self.seconds, self.progress = total, reused, reused, 0.0, progress
+
+    def add(self, _clip_id: str, seconds: Seconds) -> None:
+        self.done, self.seconds = self.done + 1, self.seconds + seconds
+        if self.progress is not None:
+            self.progress(self.done, self.total, self.seconds)
+
+
+def _make_missing(shards: Sequence[Shard], folder: Path, num_workers: int | None, progress: Progress | None) -> _Tally:
+    missing = [shard for shard in shards if shard.lengths() is None]
+    total, wanted = (sum(len(shard.clips) for shard in some) for some in (shards, missing))
+    needed = sum(
+        max(_BYTES_PER_CLIP, len(clip.text) * _BYTES_PER_CHARACTER) for shard in missing for clip in shard.clips
+    )
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise CorpusError(
+            f"'{folder}' lies on a disk with {free / 1e6:.0f} MB free; {wanted} clips need about "
+            f"{needed / 1e6:.0f} MB: free some space, or ask for fewer"
+        )
+    tally = _Tally(total, total - wanted, progress)
+    for shard in missing:
+        shutil.rmtree(shard.folder, ignore_errors=True)  # of another plan: an older version of this package
+    run_shards(missing, num_workers or os.cpu_count() or 1, tally.add)
+    return tally
+
+
+def _clear_remains(folder: Path) -> None:
+    """Removes what killed runs left half made."""
+    for remains in folder.glob("audio/*/.*"):
+        shutil.rmtree(remains, ignore_errors=True)
+
+
+def _write(folder: Path, source: Source, shards: Mapping[Part, Sequence[Shard]]) -> Seconds:
+    from speechverse.data import write_corpus  # lhotse: the workers, which import this package too, can do without
+
+    splits = {str(part): [u for shard in some for u in _utterances(shard)] for part, some in shards.items()}
+    extra = {"seed": source.seed, "synthetic": True, "spec": source.record, **source.about}
+    write_corpus(folder, source.name, splits, source.labels, extra)
+    return sum(utterance.duration for split in splits.values() for utterance in split)
+
+
+def _utterances(shard: Shard) -> Iterator[Utterance]:
+    lengths = shard.lengths() or {}
+    for clip in shard.clips:
+        yield _utterance(clip, shard.folder / f"{clip.id}.flac", lengths[clip.id] / SAMPLING_RATE)
+
+
+def _utterance(clip: Clip, path: Path, duration: Seconds) -> Utterance:
+    return Utterance(clip.id, AudioRef(path), duration, clip.text, clip.speaker, clip.language, clip.labels)
+
+
+def label_inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
+    """Every label of the spoken world: field → name → description; with `held_out` all."""
+    return {**inventory(held_out), "emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}
+
+
+@contextmanager
+def _claimed(folder: Path, record: Mapping[str, Any]) -> Iterator[None]:
+    """Holds the folder for one run, after a look at what is in it."""
+    wanted = {"format": 1, **json.loads(json.dumps(record))}
+    try:
+        _check_folder(folder, wanted)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CorpusError(f"cannot make a corpus in '{folder}': {error.strerror}") from error
+    with only_run_in(folder, "making", CorpusError):
+        write_text(folder / _SPEC, json.dumps(wanted, indent=1))
+        yield
+
+
+def _check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise CorpusError(f"'{folder}' is a file: name a folder for the corpus")
+    held = {path.name for path in folder.iterdir()} - {".lock"} if folder.exists() else set()
+    if not held:
+        return
+    if _SPEC not in held:
+        raise CorpusError(f"'{folder}' holds other things already ({', '.join(sorted(held)[:3])}): name a new folder")
+    try:
+        found = dict(json.loads((folder / _SPEC).read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise CorpusError(
+            f"'{folder / _SPEC}' is damaged, so nobody can say what '{folder}' was to be: "
+            "name a new folder or remove this one"
+        ) from None
+    keys = {**wanted, **found}  # what is said on one side alone, such as the engine, differs too
+    other = [
+        f"{key} {found.get(key)} there, {wanted.get(key)} now" for key in keys if found.get(key) != wanted.get(key)
+    ]
+    if other:
+        raise CorpusError(f"'{folder}' was begun otherwise ({'; '.join(other)}): name a new folder or remove this one")

