@@ -2,7 +2,7 @@
 
     speechverse synth test-sets/unseen --test-set unseen
     speechverse synth test-sets/clean --test-set clean
-    python examples/unseen_labels/measure.py tiny test-sets/unseen test-sets/clean --output runs/unseen-labels
+    python examples/unseen_labels/measure.py small test-sets/unseen test-sets/clean --output runs/unseen-labels
 
 The lists are drawn from a hash of each clip's id, and asked once by name and once with descriptions. The model, the
 cascade on its encoder's CTC transcript and the same LLM reading the true transcript choose greedily, by score and by

@@ -29,12 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ASSETS = Path(__file__).parent / "assets"
-BUILT_IN = {
-    "small": _ASSETS / "small",
-    "tiny": _ASSETS / "tiny" / "adapter",
-    "tiny-encoder": _ASSETS / "tiny" / "encoder",
-    "tiny-llm": _ASSETS / "tiny" / "llm",
-}
+BUILT_IN = {"small": _ASSETS / "small"}
 """Names that mean folders inside the package."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -117,7 +117,6 @@ class Mixture:
         items: What is mixed.
         seed: Seed of every draw.
         temperature: Weights are raised to 1 / temperature: 1 leaves them, 2 takes the square root, large evens out.
-        reworded: Probability that words of an instruction are replaced by others of like meaning.
         renamed: Probability that the labels of a closed task are listed, and answered, under other names.
         pass_size: Draws in a pass; by default as many as the items have utterances, at most 100,000.
     """
@@ -125,7 +124,6 @@ class Mixture:
     items: Sequence[MixtureItem]
     seed: int = 0
     temperature: float = 1.0
-    reworded: float = 0.0
     renamed: float = 0.0
     pass_size: int | None = None
     sources: list[_Source] = field(init=False, repr=False)
@@ -166,7 +164,7 @@ class Mixture:
         source = self.sources[draw.item]
         utterance = source.utterances[draw.utterance]
         rng = rng_for(self.seed, "example", draw.cycle, source.name, utterance.id)
-        ask = Ask(rng, labels=source.labels, reworded=self.reworded, renamed=self.renamed, **source.words._asdict())
+        ask = Ask(rng, labels=source.labels, renamed=self.renamed, **source.words._asdict())
         variants = source.askable.variants(source.task, utterance)
         first = hash_seed(self.seed, "variant", source.name, utterance.id)
         return source.task.render(utterance, ask, variants[(first + draw.cycle) % len(variants)])
@@ -183,8 +181,6 @@ class Mixture:
     def digest(self) -> str:
         """Changes whenever other examples would be drawn, or in another order."""
         digest = hashlib.sha256(repr((_DRAWING, self.seed, self.draws_per_pass, self.shares)).encode())
-        if self.reworded:
-            digest.update(f"reworded {self.reworded}".encode())
         if self.renamed:
             digest.update(f"renamed {self.renamed}".encode())
         for item, source in zip(self.items, self.sources, strict=True):

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, PreTrainedConfig
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, Window
 from speechverse.encoders.parakeet import ParakeetEncoder
 from speechverse.encoders.wav2vec2 import Wav2Vec2Encoder
-from speechverse.encoders.wav2vec2_bert import ConvSpeechEncoder, Wav2Vec2BertEncoder
+from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertEncoder
 from speechverse.encoders.whisper import WhisperEncoder
 from speechverse.errors import CheckpointError, unknown_name
 from speechverse.hub import Resolved, loading, resolve
@@ -21,7 +21,6 @@ FAMILIES: dict[str, type[SpeechEncoder]] = {
     "hubert": Wav2Vec2Encoder,
     "wavlm": Wav2Vec2Encoder,
     "wav2vec2-bert": Wav2Vec2BertEncoder,
-    "conv_speech": ConvSpeechEncoder,
     "whisper": WhisperEncoder,
     "parakeet_encoder": ParakeetEncoder,
     "parakeet_ctc": ParakeetEncoder,

@@ -1,4 +1,4 @@
-"""Encoders over stacked log-mel frames: w2v-BERT, the BEST-RQ Conformer (that class, stride 4), the own small one."""
+"""Encoders over stacked log-mel frames: w2v-BERT and the BEST-RQ Conformer (the same class, stride 4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel, SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, length_mask, pad_rows
-from speechverse.encoders.conv_speech import ConvSpeechModel
 from speechverse.types import SAMPLING_RATE
 
 _FRAME_LENGTH, _HOP_LENGTH, _FFT_LENGTH = 400, 160, 512
@@ -94,12 +93,3 @@ class Wav2Vec2BertEncoder(SpeechEncoder):
         features_BTC = inputs["input_features"]
         mask_BT = length_mask(frame_lengths, features_BTC.shape[1]).long()
         return self.model(features_BTC, attention_mask=mask_BT, output_hidden_states=True)
-
-
-class ConvSpeechEncoder(Wav2Vec2BertEncoder):
-    """The small convolutional encoder, which hears the same frames."""
-
-    @classmethod
-    def model_class(cls, config: PreTrainedConfig) -> type[PreTrainedModel]:
-        """The bare encoder."""
-        return ConvSpeechModel

@@ -177,7 +177,7 @@ class Sources:
             _refuse_unspellable(stage, items)
         seed = hash_seed(self.recipe.seed, stage.name)
         data = self.recipe.data
-        return Mixture(items, seed=seed, temperature=data.temperature, reworded=data.reworded, renamed=data.renamed)
+        return Mixture(items, seed=seed, temperature=data.temperature, renamed=data.renamed)
 
     def validation_examples(self, stage: StageSection, length: Length, tell: bool) -> list[tuple[Example, float]]:
         """What a stage is validated on: its corpora and tasks in the validation split, with their loss weights.
