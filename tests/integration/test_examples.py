@@ -24,14 +24,25 @@ KEPT = {"fsdd": 8, "picovoice_s2i": 4, "picovoice_wakeword": 4, "pyaudioanalysis
 """How many clips of each data set the cheap part of the measurement is tried on, spread over the set."""
 
 
-def test_digits_of_real_people_are_rotated_over_their_speakers(real_speech: Path, taught: Taught, tmp_path: Path) -> None:
+def test_digits_of_real_people_are_rotated_over_their_speakers(
+    real_speech: Path, taught: Taught, tmp_path: Path
+) -> None:
     clips = [json.loads(line) for line in (real_speech / "manifest.jsonl").read_text().splitlines()]
     kept = [clip for clip in clips if clip["dataset"] == "fsdd" and clip["speaker"] in ("george", "lucas")]
     kept = [clip for clip in kept if clip["audio"].endswith(("_0.flac", "_1.flac", "_2.flac"))]
     speech = copied(real_speech, kept, tmp_path / "speech")
     short = [f"curriculum.{stage}.{key}" for stage in (0, 1) for key in ("steps=2", "warmup_steps=1")]
     asked = ("--model", taught.model, "--systems", "speechverse,cascade-whisper", "--ways", "generated")
-    command = (EXAMPLES / "people" / "measure.py", speech, *asked, "--parts", "digits", "--output", tmp_path / "out", *short)
+    command = (
+        EXAMPLES / "people" / "measure.py",
+        speech,
+        *asked,
+        "--parts",
+        "digits",
+        "--output",
+        tmp_path / "out",
+        *short,
+    )
     printed = ran(*command)
     lines = [line.split() for line in printed.splitlines()]
     assert {(line[1], line[3]) for line in lines} == {

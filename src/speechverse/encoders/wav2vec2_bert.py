@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +17,6 @@ _FRAME_LENGTH, _HOP_LENGTH, _FFT_LENGTH = 400, 160, 512
 _MEL_FLOOR = 1.192092955078125e-07
 _PREEMPHASIS = 0.97
 
-Count = TypeVar("Count", int, Tensor)
-
 
 class Wav2Vec2BertFrontEnd(FrontEnd):
     """Kaldi's log-mel filterbank, normalised per bin over each waveform, `stride` frames stacked into one."""
@@ -31,8 +29,9 @@ class Wav2Vec2BertFrontEnd(FrontEnd):
         self._window = torch.from_numpy(feature_extractor.window).float()
 
     def num_frames(self, num_samples: int) -> int:
-        """Stacks that so many samples give."""
-        return stacked_frames(_num_mel_frames(num_samples), self.stride)
+        """A last stack that is not full counts where it holds at least two true frames (the extractor's own rule)."""
+        mel_frames = max((num_samples - _FRAME_LENGTH) // _HOP_LENGTH + 1, 0)
+        return (mel_frames + self.stride - min(self.stride, 2)) // self.stride
 
     def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
         size = int(frame_lengths.max())
@@ -63,15 +62,6 @@ def normalized(mel_FM: Tensor) -> Tensor:
     centred_FM = mel_FM - mel_FM.mean(dim=0)
     variance_M = centred_FM.square().sum(dim=0) / max(len(mel_FM) - 1, 1)
     return centred_FM / torch.sqrt(variance_M + 1e-7)
-
-
-def stacked_frames(mel_frames: Count, stride: int) -> Count:
-    """A last stack that is not full counts where it holds at least two true frames (the extractor's own rule)."""
-    return (mel_frames + stride - min(stride, 2)) // stride
-
-
-def _num_mel_frames(num_samples: int) -> int:
-    return max((num_samples - _FRAME_LENGTH) // _HOP_LENGTH + 1, 0)
 
 
 class Wav2Vec2BertEncoder(SpeechEncoder):

@@ -161,9 +161,7 @@ def _state(variables: _Variables, config: WhisperConfig) -> dict[str, Tensor]:
                 if kind == "weight" or not name.endswith(".k_proj"):
                     state[f"{name}.{kind}"] = piece.contiguous()
                 elif piece.any():
-                    raise CheckpointError(
-                        f"'{theirs}' gives keys a bias, which no Whisper has; fetch the model anew"
-                    )
+                    raise CheckpointError(f"'{theirs}' gives keys a bias, which no Whisper has; fetch the model anew")
     return state
 
 

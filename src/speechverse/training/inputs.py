@@ -97,7 +97,7 @@ class HeardInputs:
         batch, device = self.collator(stage)([example]), next(self.model.parameters()).device
         inputs = batch.to(device).inputs
         with torch.inference_mode():
-            logits = self.model.transcription(inputs["input_features"], inputs["frame_lengths"])
+            logits = self.model(inputs["input_features"], inputs["frame_lengths"], "ctc")
         pieces: Any = self.model.tokenizer
         return pieces.decode(greedy_ids(logits, inputs["frame_lengths"], pieces.pad_token_id)[0])
 
