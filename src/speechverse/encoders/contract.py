@@ -89,8 +89,8 @@ class FrontEnd(ABC):
         seconds = num_samples / SAMPLING_RATE
         if self.max_seconds is not None and seconds > self.max_seconds:
             raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than the {self.max_seconds:g} s the {self.config.model_type} encoder can "
-                "take; cut it into shorter pieces"
+                f"audio of {seconds:.1f} s is longer than the {self.max_seconds:g} s the {self.config.model_type} encoder "
+                "can take; cut it into shorter pieces"
             )
 
 
