@@ -65,7 +65,7 @@ def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: 
     fetched; a GGUF file or a CTranslate2 folder is converted, once.
 
     Raises:
-        CheckpointError: If a path does not exist and cannot be a hub id, or a file or folder of another format is broken.
+        CheckpointError: If a path does not exist and cannot be a hub id, or what is to be converted is broken.
         PartError: If a known part cannot be fetched.
     """
     text = str(name_or_path)

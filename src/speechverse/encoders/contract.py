@@ -88,9 +88,10 @@ class FrontEnd(ABC):
         """Raises `AudioTooLongError` if the encoder cannot take so many samples."""
         seconds = num_samples / SAMPLING_RATE
         if self.max_seconds is not None and seconds > self.max_seconds:
+            limit, kind = self.max_seconds, self.config.model_type
             raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than the {self.max_seconds:g} s the {self.config.model_type} encoder "
-                "can take; cut it into shorter pieces"
+                f"audio of {seconds:.1f} s is longer than the {limit:g} s the {kind} encoder can take; "
+                "cut it into shorter pieces"
             )
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import mmap
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from speechverse.errors import CheckpointError
 from speechverse.files import write_text
@@ -31,10 +30,10 @@ _SINGLE_BYTES = 256
 
 
 class _Reader:
-    """Takes numbers and strings off a byte buffer; running out of it means that the file was cut short."""
+    """Takes numbers and strings off a file; running out of it means that it was cut short."""
 
-    def __init__(self, data: Any) -> None:
-        self._data, self._at = data, 0
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
 
     def number(self, kind: str) -> int:
         return struct.unpack("<" + kind, self.take(struct.calcsize("<" + kind)))[0]
@@ -43,10 +42,9 @@ class _Reader:
         return self.take(self.number("H")).rstrip(b"\0").decode()
 
     def take(self, size: int) -> bytes:
-        piece = self._data[self._at : self._at + size]
+        piece = self._stream.read(size)
         if len(piece) < size:
             raise EOFError
-        self._at += size
         return piece
 
 
@@ -62,12 +60,11 @@ def read_variables(file: Path) -> dict[str, Tensor]:
         CheckpointError: If the file was cut short, is of another version, or holds another kind of model.
     """
     try:
-        # A file of no bytes cannot be mapped: a ValueError.
-        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            reader = _Reader(data)
+        with file.open("rb") as stream:
+            reader = _Reader(stream)
             _check_header(file, reader)
             return dict(_variable(reader) for _ in range(reader.number("I")))
-    except (EOFError, ValueError, IndexError, RuntimeError) as error:
+    except (EOFError, UnicodeDecodeError, IndexError, RuntimeError) as error:
         raise CheckpointError(
             f"'{file}' is no whole CTranslate2 model: it ends too early or is garbled; fetch it anew"
         ) from error

@@ -86,8 +86,15 @@ def _names(packages: Sequence[Package]) -> str:
 
 def _run(command: list[str], environment: dict[str, str], folder: Path, progress: Progress) -> tuple[int, str]:
     """Runs a client to its end; what it has written so far is what it has fetched so far."""
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, env=environment, text=True, errors="replace", **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
         try:
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
