@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCTC, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCTC, AutoTokenizer, PreTrainedTokenizerBase
 
 from speechverse.encoders.contract import SpeechEncoder, pad_rows
 from speechverse.encoders.loading import load_encoder
@@ -87,7 +87,11 @@ def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRec
     resolved = resolve(name_or_path, revision)
     with loading("CTC model", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
-    _refuse_adapter(config, resolved.name)
+    if getattr(config, "add_adapter", False):  # the encoder is loaded without it, and the head reads nothing else
+        raise CheckpointError(
+            f"'{resolved.name}' has an adapter between encoder and CTC head (add_adapter), which is not supported "
+            "here: its head cannot read the encoder itself; use a CTC model saved with add_adapter=False"
+        )
     if getattr(config, "vocab_size", 0) is None:
         raise _headless(resolved.name)
     with loading("CTC model", resolved):
@@ -102,15 +106,6 @@ def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRec
     return CtcRecogniser(
         load_encoder(resolved.name, revision=resolved.revision), head, tokenizer, blank=config.pad_token_id
     )
-
-
-def _refuse_adapter(config: PreTrainedConfig, name: str) -> None:
-    """The encoder is loaded without its adapter, and a head trained on an adapter reads nothing else."""
-    if getattr(config, "add_adapter", False):
-        raise CheckpointError(
-            f"'{name}' has an adapter between encoder and CTC head (add_adapter), which is not supported here: "
-            "its head cannot read the encoder itself; use a CTC model saved with add_adapter=False"
-        )
 
 
 def _headless(name: str) -> CheckpointError:

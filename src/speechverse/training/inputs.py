@@ -13,7 +13,7 @@ from speechverse.data import Collator, FeatureCache, FrameCollator, frames_of, m
 from speechverse.data.collate import Collate
 from speechverse.data.plan import Length
 from speechverse.decoding import DecodingOptions, answer
-from speechverse.encoders.best_rq import EncoderForPreTraining
+from speechverse.encoders.best_rq.pretraining import EncoderForPreTraining
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor
 from speechverse.training.build import Trained
