@@ -6,7 +6,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness import Claim, Repeat, Side, Took
+from benchmarks.harness import Claim, Repeat, Side, Took, lacks_parts
 
 _CLIPS_OF_3_S = 16
 
@@ -31,18 +31,10 @@ def _hearing(folder: Path, seconds: float, window: str) -> Repeat:
     return repeat
 
 
-def _lacks() -> str | None:
-    from speechverse.pretrained import KNOWN, is_here
-
-    return (
-        None if is_here(KNOWN["whisper-base"]) else "whisper-base is not here: speechverse pretrained get whisper-base"
-    )
-
-
 def _claim(seconds: float) -> Claim:
     fitting = Side("the window that fits", partial(_hearing, seconds=seconds, window="fit"))
     full = Side("the full 30 s", partial(_hearing, seconds=seconds, window="full"))
-    return Claim(f"Whisper base hears a clip of {seconds:g} s", fitting, full, "audio s/s", 3, _lacks)
+    return Claim(f"Whisper base hears a clip of {seconds:g} s", fitting, full, "audio s/s", 3, lacks_parts)
 
 
 CLAIMS = [_claim(3.0), _claim(8.0), _claim(25.0)]

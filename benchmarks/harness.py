@@ -58,6 +58,14 @@ class Claim:
     lacks: Callable[[], str | None] = lambda: None
 
 
+def lacks_parts() -> str | None:
+    """For claims about real parts: what to give first where those of `small` are not on this machine."""
+    from speechverse.pretrained import KNOWN, is_here
+
+    missing = [name for name in ("whisper-base", "smollm2-135m-instruct") if not is_here(KNOWN[name])]
+    return f"its parts are not here: speechverse pretrained get {' '.join(missing)}" if missing else None
+
+
 _prepared: list[Repeat] = []  # in a side's process
 
 

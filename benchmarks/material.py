@@ -1,4 +1,4 @@
-"""What the claims measure on: a little spoken world, and the tiny model."""
+"""What the claims measure on: a little spoken world, and the model `small` with its parts."""
 
 from __future__ import annotations
 
@@ -24,26 +24,23 @@ def world(folder: Path) -> Corpus:
     return Corpus.open(place)
 
 
-def weights(*, adapters: bool = False) -> str:
-    """Which weights are measured on, by choice with those of the adapters."""
-    return "tiny foundations" + (", tiny adapters" if adapters else "")
+MODEL = "small"
+"""The model's name."""
+FROZEN_PARTS = "whisper-base, smollm2-135m-instruct"
+_PARTS = ("model.encoder=whisper-base", "model.llm=smollm2-135m-instruct", "model.lora.targets=all-linear")
+_FOR_TWO_CORES = ("data.batch={max_positions: 3000, max_examples: 8}", "data.workers=0")
 
 
 def recipe(folder: Path, *overrides: str) -> Recipe:
-    """The tiny recipe on this world, without validation."""
+    """The recipe `laptop` on the frozen parts of `small` and on this world, without validation."""
     world(folder)
-    ours = [f"data.corpora.world.path={folder / 'world'}", "data.validation.every=null"]
-    return load_recipe("tiny", (*ours, *overrides))
+    ours = [f"data.corpora.world.path={folder / 'world'}", "data.validation={every: null}"]
+    return load_recipe("laptop", (*ours, *_PARTS, *_FOR_TWO_CORES, *overrides))
 
 
-def checkpoint(folder: Path) -> str:
-    """The tiny model's name."""
-    return "tiny"
-
-
-def model(folder: Path) -> tuple[Any, Any]:
-    """The tiny model with its processor."""
-    made = SpeechVerseForConditionalGeneration.from_pretrained("tiny")
+def model() -> tuple[Any, Any]:
+    """The model with its processor."""
+    made = SpeechVerseForConditionalGeneration.from_pretrained(MODEL)
     return made.eval(), made.processor()
 
 

@@ -117,14 +117,7 @@ def recover(folder: Path) -> None:
 
 @contextlib.contextmanager
 def full_disk_told(path: Path) -> Iterator[None]:
-    """Words a full disk met in the block; other errors stay as they are.
-
-    Args:
-        path: What the block writes.
-
-    Raises:
-        DiskFullError: If there is no room.
-    """
+    """Raises `DiskFullError` for a full disk met while the block writes `path`; other errors stay as they are."""
     try:
         yield
     except DiskFullError:
@@ -137,23 +130,35 @@ def full_disk_told(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def only_run_in(folder: Path, doing: str = "writing to", error: type[UserError] = UserError) -> Iterator[None]:
-    """Holds a lock on a folder; the system lets go of it when the process ends, however it ends.
+def locked(lock: Path, busy: UserError, patience: float = 0.0) -> Iterator[None]:
+    """Holds a lock file; the system lets go of it when the process ends, however it ends.
 
     Args:
-        folder: Is made if it is not there.
-        doing: What other runs are kept from.
-        error: What to raise if another run holds it.
+        busy: What to raise if another run holds it.
+        patience: Seconds to wait for that one.
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
+    holder = FileLock(lock)
     try:
-        lock.acquire(timeout=0)
+        holder.acquire(timeout=patience)
     except Timeout:
-        raise error(f"another run is {doing} '{folder}' now; wait for it, or choose another folder") from None
+        raise busy from None
     try:
         yield
     finally:
-        lock.release()
+        holder.release()
+
+
+@contextlib.contextmanager
+def only_run_in(folder: Path, doing: str = "writing to", error: type[UserError] = UserError) -> Iterator[None]:
+    """Holds the lock on a folder, which is made if it is not there.
+
+    Args:
+        doing: What other runs are kept from.
+        error: What to raise if another run holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = error(f"another run is {doing} '{folder}' now; wait for it, or choose another folder")
+    with locked(folder / ".lock", busy):
+        yield

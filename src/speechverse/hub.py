@@ -1,4 +1,4 @@
-"""Where foundations and checkpoints lie (built-in names, folders, the model hub) and how they are told apart."""
+"""Where frozen parts and checkpoints lie (built-in names, folders, the model hub) and how they are told apart."""
 
 from __future__ import annotations
 
@@ -29,12 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ASSETS = Path(__file__).parent / "assets"
-BUILT_IN = {
-    "small": _ASSETS / "small",
-    "tiny": _ASSETS / "tiny" / "adapter",
-    "tiny-encoder": _ASSETS / "tiny" / "encoder",
-    "tiny-llm": _ASSETS / "tiny" / "llm",
-}
+BUILT_IN = {"small": _ASSETS / "small"}
 """Names that mean folders inside the package."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -48,7 +43,7 @@ VOLATILE_KEYS = {"transformers_version", "_name_or_path", "torch_dtype", "dtype"
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A foundation or checkpoint that was found.
+    """A frozen part or checkpoint that was found.
 
     Attributes:
         name: An absolute folder, or a hub id.
@@ -70,14 +65,12 @@ def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: 
     fetched; a GGUF file or a CTranslate2 folder is converted, once.
 
     Raises:
-        CheckpointError: If a built-in is not installed, a path does not exist and cannot be a hub id, or a file or
-            folder of another format is broken.
+        CheckpointError: If a path does not exist and cannot be a hub id, or what is to be converted is broken.
         PartError: If a known part cannot be fetched.
     """
     text = str(name_or_path)
     if text in BUILT_IN:
-        folder = _existing(BUILT_IN[text], f"the built-in '{text}' is not part of this installation")
-        return Resolved(str(folder), None, is_local=True, known_as=text)
+        return Resolved(str(BUILT_IN[text]), None, is_local=True, known_as=text)
     if text in KNOWN:
         return Resolved(str(get_part(part_named(text))), None, is_local=True, known_as=text)
     path = Path(text).expanduser()
@@ -85,7 +78,10 @@ def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: 
         if base is not None and _is_there(base / path) and (found := _on_disk((base / path).resolve())):
             return found
     if path.is_absolute() or text.startswith((".", "~")) or path.suffix == ".gguf" or not _HUB_ID.fullmatch(text):
-        raise CheckpointError(_no_such(f"there is no folder '{text}'"))
+        raise CheckpointError(
+            f"there is no folder '{text}'; give a folder in the model hub's format, a .gguf file, a CTranslate2 folder "
+            f"of Whisper, a hub id, or one of: {', '.join((*BUILT_IN, *KNOWN))}"
+        )
     if offline():  # the hub's own library knows only its own variable
         go_offline()
     return Resolved(text, revision, is_local=False, known_as=text)
@@ -102,20 +98,6 @@ def _on_disk(path: Path) -> Resolved | None:
     if layout := convertible(path):
         return Resolved(str(converted(path, layout)), None, is_local=True, known_as=str(path))
     return Resolved(str(path), None, is_local=True, known_as=str(path)) if path.is_dir() else None
-
-
-def _existing(folder: Path, complaint: str) -> Path:
-    if not folder.is_dir():
-        raise CheckpointError(_no_such(complaint))
-    return folder
-
-
-def _no_such(complaint: str) -> str:
-    names = ", ".join((*BUILT_IN, *KNOWN))
-    return (
-        f"{complaint}; give a folder in the model hub's format, a .gguf file, a CTranslate2 folder of Whisper, "
-        f"a hub id, or one of: {names}"
-    )
 
 
 @contextmanager
@@ -186,13 +168,10 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def fingerprint(folder: str | Path) -> str:
-    """What a hub-format folder holds, as one hash: configuration, preprocessing and weights, whatever its name.
+    """What a hub-format folder holds, as one SHA-256: configuration, preprocessing and weights, whatever its name.
 
     A folder that was converted from another format, and not altered since, is known by the file it was made from: the
     same on every machine, whatever wrote the bytes.
-
-    Returns:
-        SHA-256, in hexadecimal.
 
     Raises:
         CheckpointError: If the folder holds no `config.json` or no weights.

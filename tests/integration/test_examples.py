@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 
 from running import speechverse
+from taught import Taught
 
 start = subprocess.run
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -23,18 +24,29 @@ KEPT = {"fsdd": 8, "picovoice_s2i": 4, "picovoice_wakeword": 4, "pyaudioanalysis
 """How many clips of each data set the cheap part of the measurement is tried on, spread over the set."""
 
 
-def test_digits_of_real_people_are_rotated_over_their_speakers(real_speech: Path, tmp_path: Path) -> None:
+def test_digits_of_real_people_are_rotated_over_their_speakers(
+    real_speech: Path, taught: Taught, tmp_path: Path
+) -> None:
     clips = [json.loads(line) for line in (real_speech / "manifest.jsonl").read_text().splitlines()]
     kept = [clip for clip in clips if clip["dataset"] == "fsdd" and clip["speaker"] in ("george", "lucas")]
     kept = [clip for clip in kept if clip["audio"].endswith(("_0.flac", "_1.flac", "_2.flac"))]
     speech = copied(real_speech, kept, tmp_path / "speech")
     short = [f"curriculum.{stage}.{key}" for stage in (0, 1) for key in ("steps=2", "warmup_steps=1")]
-    asked = ("--model", "tiny", "--systems", "speechverse,cascade-ctc", "--ways", "generated", "--parts", "digits")
-    command = (EXAMPLES / "people" / "measure.py", speech, *asked, "--output", tmp_path / "out", *short)
+    asked = ("--model", taught.model, "--systems", "speechverse,cascade-whisper", "--ways", "generated")
+    command = (
+        EXAMPLES / "people" / "measure.py",
+        speech,
+        *asked,
+        "--parts",
+        "digits",
+        "--output",
+        tmp_path / "out",
+        *short,
+    )
     printed = ran(*command)
     lines = [line.split() for line in printed.splitlines()]
     assert {(line[1], line[3]) for line in lines} == {
-        (model, system) for model in ("unadapted", "adapted") for system in ("speechverse", "cascade-ctc")
+        (model, system) for model in ("unadapted", "adapted") for system in ("speechverse", "cascade-whisper")
     }
     assert all(line[-1] == f"n={len(kept)}" for line in lines)
     trained = {place: place.stat().st_mtime_ns for place in (tmp_path / "out").rglob("summary.json")}
@@ -60,13 +72,13 @@ def test_another_model_or_other_clips_are_adapted_anew(monkeypatch: pytest.Monke
     assert ways == ["--overwrite", "--resume", "--overwrite", "--resume", "--overwrite"]
 
 
-def test_real_people_are_measured_as_the_model_is(real_speech: Path, tmp_path: Path) -> None:
+def test_real_people_are_measured_as_the_model_is(real_speech: Path, taught: Taught, tmp_path: Path) -> None:
     clips = [json.loads(line) for line in (real_speech / "manifest.jsonl").read_text().splitlines()]
     by_set = {name: [clip for clip in clips if clip["dataset"] == name] for name in KEPT}
     kept = [clip for name, count in KEPT.items() for clip in by_set[name][:: len(by_set[name]) // count]]
     speech, output = copied(real_speech, kept, tmp_path / "speech"), tmp_path / "people"
     parts = "digits,orders,wake,speech,meetings"  # of readers these few clips have none
-    asked = ("--model", "tiny", "--systems", "speechverse", "--unadapted", "--parts", parts)
+    asked = ("--model", taught.model, "--systems", "speechverse", "--unadapted", "--parts", parts)
     printed = ran(EXAMPLES / "people" / "measure.py", speech, "--output", output, *asked)
     rows = json.loads((output / "people.json").read_text())
     assert len(printed.splitlines()) == len(rows)

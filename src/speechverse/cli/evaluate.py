@@ -22,7 +22,7 @@ CacheMode = Literal["temporary", "keep", "none"]
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A run's folder, a checkpoint, or a built-in name.")] = "tiny",
+    model: Annotated[str, typer.Argument(help="A run's folder, a checkpoint, or a built-in name.")] = "small",
     corpus: Annotated[
         Path | None,
         typer.Option(help="A corpus folder or a JSONL file; without it, all is as the run's recipe evaluates."),
@@ -75,7 +75,7 @@ def command(
 
       speechverse evaluate runs/my --corpus my-world --output runs/my/evaluation
 
-      speechverse evaluate tiny --corpus digits.jsonl --tasks asr --systems speechverse,cascade-ctc --json
+      speechverse evaluate small --corpus digits.jsonl --tasks asr --systems speechverse,cascade-whisper --json
     """
     from speechverse.decoding import DecodingOptions
     from speechverse.evaluation import EvaluationSettings

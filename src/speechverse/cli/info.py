@@ -25,7 +25,7 @@ def command(
 
       speechverse info
 
-      speechverse info tiny
+      speechverse info small
     """
     told: dict[str, Any] = {"installation": installation()}
     if model is not None:

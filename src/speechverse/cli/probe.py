@@ -42,9 +42,9 @@ def command(
 
       speechverse probe runs/encoder/encoder-best-rq runs/encoder/encoder --corpus my-world
 
-      speechverse probe tiny-encoder --corpus my-world --test-corpus test-sets/clean -o probes.json
+      speechverse probe whisper-base --corpus my-world --test-corpus test-sets/clean -o probes.json
 
-      speechverse probe tiny-encoder --corpus my-world --read test-sets/words --read read-by-people.jsonl
+      speechverse probe whisper-base --corpus my-world --read test-sets/words --read read-by-people.jsonl
     """
     from rich.console import Console
 

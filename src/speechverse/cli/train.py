@@ -21,7 +21,7 @@ def _print_schema(wanted: bool) -> None:
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or a built-in recipe's name: tiny, laptop, ...")],
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a built-in recipe's name: small, laptop, ...")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.align.steps=50"),
@@ -46,7 +46,7 @@ def command(
 
     [bold]Example[/bold]
 
-      speechverse train tiny data.corpora.world.path=my-world --output runs/mine
+      speechverse train laptop data.corpora.world.path=my-world --output runs/mine
     """
     from speechverse.errors import MissingExtraError, UserError
 

@@ -116,7 +116,6 @@ class Mixture:
         items: What is mixed.
         seed: Seed of every draw.
         temperature: Weights are raised to 1 / temperature: 1 leaves them, 2 takes the square root, large evens out.
-        reworded: Probability that words of an instruction are replaced by others of like meaning.
         renamed: Probability that the labels of a closed task are listed, and answered, under other names.
         hinted: Probability that an instruction of a task that takes hints has some.
         pass_size: Draws in a pass; by default as many as the items have utterances, at most 100,000.
@@ -125,7 +124,6 @@ class Mixture:
     items: Sequence[MixtureItem]
     seed: int = 0
     temperature: float = 1.0
-    reworded: float = 0.0
     renamed: float = 0.0
     hinted: float = 0.0
     pass_size: int | None = None
@@ -170,7 +168,6 @@ class Mixture:
         ask = Ask(
             rng,
             labels=source.labels,
-            reworded=self.reworded,
             renamed=self.renamed,
             hinted=self.hinted,
             **source.words._asdict(),
@@ -191,7 +188,6 @@ class Mixture:
     def digest(self) -> str:
         """Changes whenever other examples would be drawn, or in another order."""
         parts = [repr((_DRAWING, self.seed, self.draws_per_pass, self.shares))]
-        parts += [f"reworded {self.reworded}"] if self.reworded else []
         parts += [f"hinted {self.hinted}"] if self.hinted else []
         parts += [f"renamed {self.renamed}"] if self.renamed else []
         for item, source in zip(self.items, self.sources, strict=True):

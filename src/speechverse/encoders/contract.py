@@ -26,9 +26,9 @@ class EncoderOutput(NamedTuple):
     """What an encoder heard.
 
     Attributes:
-        hidden_states: The output of each transformer layer, shape (L, B, T, D); not the embedding output. Only the last
-            layer, shape (1, B, T, D), where the encoder was told to keep no more.
-        lengths: True frames of each row, shape (B,); what lies beyond them means nothing.
+        hidden_states: The output of each transformer layer, (L, B, T, D), the embedding output not among them; or
+            only of the last, (1, B, T, D).
+        lengths: True frames of each row, (B,); what lies beyond them means nothing.
     """
 
     hidden_states: Tensor
@@ -39,13 +39,11 @@ class FrontEnd(ABC):
     """What a family does to samples before its network: no weights, so it can work in any process.
 
     Attributes:
-        family: The model type it serves, in transformers' words.
         frame_rate: Encoder frames per second.
         max_seconds: The longest audio the encoder can take, if there is such a limit.
         window: For families that hear a fixed window; the others hear the clip as it is.
     """
 
-    family: str
     frame_rate: float
     max_seconds: float | None = None
     window: Window = "fit"
@@ -53,7 +51,6 @@ class FrontEnd(ABC):
     def __init__(self, config: PreTrainedConfig, feature_extractor: Any) -> None:
         self.config = config
         self.feature_extractor = feature_extractor
-        self.family = config.model_type
         rate = feature_extractor.sampling_rate
         if rate != SAMPLING_RATE:
             raise AudioError(f"this encoder expects {rate} Hz audio; only {SAMPLING_RATE} Hz encoders are supported")
@@ -67,13 +64,7 @@ class FrontEnd(ABC):
         """The network's input tensors; `frame_lengths` are the encoder frames each waveform will give."""
 
     def prepare(self, waveforms: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """Makes the encoder's inputs.
-
-        Args:
-            waveforms: Mono float samples at 16 kHz, one array of shape (S,) each.
-
-        Returns:
-            Tensors to call the encoder with.
+        """The tensors to call the encoder with, from mono float samples at 16 kHz, (S,) each.
 
         Raises:
             AudioTooLongError: If a waveform is longer than the encoder can take.
@@ -97,9 +88,10 @@ class FrontEnd(ABC):
         """Raises `AudioTooLongError` if the encoder cannot take so many samples."""
         seconds = num_samples / SAMPLING_RATE
         if self.max_seconds is not None and seconds > self.max_seconds:
+            limit, kind = self.max_seconds, self.config.model_type
             raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than the {self.max_seconds:g} s the {self.family} encoder can "
-                "take; cut it into shorter pieces"
+                f"audio of {seconds:.1f} s is longer than the {limit:g} s the {kind} encoder can take; "
+                "cut it into shorter pieces"
             )
 
 
@@ -110,8 +102,6 @@ class SpeechEncoder(nn.Module, ABC):
     evaluation mode whatever its parent does, until `set_trainable(True)`.
 
     Attributes:
-        model: The transformers module.
-        front_end: What makes its inputs.
         key_mapping: How weight names in a whole model's files become the encoder's own, if transformers does not know.
         last_layer_only: Whether `forward` returns only the last layer, to save memory where no other is used.
     """
@@ -147,22 +137,22 @@ class SpeechEncoder(nn.Module, ABC):
 
     @property
     def num_layers(self) -> int:
-        """How many transformer layers there are."""
+        """L."""
         return self.model.config.num_hidden_layers
 
     @property
     def width(self) -> int:
-        """Width of the hidden states."""
+        """D."""
         return self.model.config.hidden_size
 
     @property
     def frame_rate(self) -> float:
-        """Frames per second."""
+        """See `FrontEnd`."""
         return self.front_end.frame_rate
 
     @property
     def max_seconds(self) -> float | None:
-        """The longest audio it can take, if there is such a limit."""
+        """See `FrontEnd`."""
         return self.front_end.max_seconds
 
     def prepare(self, waveforms: Sequence[np.ndarray]) -> dict[str, Tensor]:
@@ -186,11 +176,7 @@ class SpeechEncoder(nn.Module, ABC):
         return super().train(mode and self.trainable)
 
     def forward(self, **inputs: Tensor) -> EncoderOutput:
-        """Encodes what `prepare` made.
-
-        Returns:
-            Hidden states (L, B, T, D) and true lengths (B,).
-        """
+        """Encodes what `prepare` made."""
         frame_lengths = inputs.pop("frame_lengths")
         dtype = self.model.dtype
         inputs = {name: x.to(dtype) if x.is_floating_point() else x for name, x in inputs.items()}

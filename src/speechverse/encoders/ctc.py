@@ -5,14 +5,14 @@ Shape letters: B batch, T frames, V vocabulary, L layers, D width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCTC, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCTC, AutoTokenizer, PreTrainedTokenizerBase
 
 from speechverse.encoders.contract import SpeechEncoder, pad_rows
 from speechverse.encoders.loading import load_encoder
@@ -20,15 +20,13 @@ from speechverse.errors import CheckpointError
 from speechverse.hub import loading, resolve
 
 _HEADS = ("lm_head", "ctc_head")
+Item = TypeVar("Item")
 
 
 class CtcRecogniser(nn.Module):
     """An encoder, a linear head over its last layer, and the pieces the head names; greedy decoding.
 
     Attributes:
-        encoder: The encoder behind the contract, so batches change nothing here either.
-        head: Logits over the vocabulary.
-        tokenizer: Pieces to text.
         blank: Id of the CTC blank (transformers' convention: the padding token's).
     """
 
@@ -47,33 +45,24 @@ class CtcRecogniser(nn.Module):
         Raises:
             AudioError: If a clip is empty, too short or not mono.
         """
-        texts = [""] * len(waveforms)
-        for rows in batches_by_length([len(w) for w in waveforms], batch_size):
-            inputs = self.encoder.prepare([waveforms[row] for row in rows])
-            output = self.encoder(**{name: x.to(self._device) for name, x in inputs.items()})
-            decoded = self.decode(self.head(output.hidden_states[-1]), output.lengths)
-            for row, text in zip(rows, decoded, strict=True):
-                texts[row] = text
-        return texts
+        return by_length(waveforms, len, batch_size, self._transcribe)
+
+    def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]:
+        inputs = self.encoder.prepare(waveforms)
+        output = self.encoder(**{name: x.to(self._device) for name, x in inputs.items()})
+        return self.decode(self.head(output.hidden_states[-1]), output.lengths)
 
     @torch.no_grad()
     def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 64) -> list[str]:
         """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is read."""
-        texts = [""] * len(features)
-        for rows in batches_by_length([feature.shape[1] for feature in features], batch_size):
-            hidden_BTD, lengths = pad_rows([features[row][-1] for row in rows])
-            logits = self.head(hidden_BTD.to(self._device, self.encoder.model.dtype))
-            for row, text in zip(rows, self.decode(logits, lengths), strict=True):
-                texts[row] = text
-        return texts
+        return by_length(features, lambda kept: kept.shape[1], batch_size, self._read)
+
+    def _read(self, features: list[Tensor]) -> list[str]:
+        hidden_BTD, lengths = pad_rows([kept[-1] for kept in features])
+        return self.decode(self.head(hidden_BTD.to(self._device, self.encoder.model.dtype)), lengths)
 
     def decode(self, logits: Tensor, lengths: Tensor) -> list[str]:
-        """The likeliest piece of each frame, repeats merged and blanks dropped, as text.
-
-        Args:
-            logits: Shape (B, T, V).
-            lengths: True frames of each row, shape (B,).
-        """
+        """Texts of logits (B, T, V) with (B,) true frames."""
         ids = greedy_ids(logits, lengths, self.blank)
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
@@ -83,13 +72,7 @@ class CtcRecogniser(nn.Module):
 
 
 def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
-    """Greedy CTC: the best id of each true frame, repeats merged, blanks dropped.
-
-    Args:
-        logits: Shape (B, T, V).
-        lengths: True frames of each row, shape (B,).
-        blank: Id of the blank.
-    """
+    """Greedy CTC: of logits (B, T, V) the best id of each of the (B,) true frames, repeats merged, blanks dropped."""
     best = logits.argmax(dim=-1).cpu()
     rows = (torch.unique_consecutive(row[:length]) for row, length in zip(best, lengths.tolist(), strict=True))
     return [row[row != blank].tolist() for row in rows]
@@ -98,17 +81,17 @@ def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
 def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRecogniser:
     """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer from one folder in the hub's format.
 
-    Args:
-        name_or_path: A built-in name, a local folder, or a hub id.
-        revision: The hub revision.
-
     Raises:
         CheckpointError: If there is no such model, head or tokenizer, or an adapter stands before the head.
     """
     resolved = resolve(name_or_path, revision)
     with loading("CTC model", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
-    _refuse_adapter(config, resolved.name)
+    if getattr(config, "add_adapter", False):  # the encoder is loaded without it, and the head reads nothing else
+        raise CheckpointError(
+            f"'{resolved.name}' has an adapter between encoder and CTC head (add_adapter), which is not supported "
+            "here: its head cannot read the encoder itself; use a CTC model saved with add_adapter=False"
+        )
     if getattr(config, "vocab_size", 0) is None:
         raise _headless(resolved.name)
     with loading("CTC model", resolved):
@@ -125,23 +108,20 @@ def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRec
     )
 
 
-def _refuse_adapter(config: PreTrainedConfig, name: str) -> None:
-    """The encoder is loaded without its adapter, and a head trained on an adapter reads nothing else."""
-    if getattr(config, "add_adapter", False):
-        raise CheckpointError(
-            f"'{name}' has an adapter between encoder and CTC head (add_adapter), which is not supported here: "
-            "its head cannot read the encoder itself; use a CTC model saved with add_adapter=False"
-        )
-
-
 def _headless(name: str) -> CheckpointError:
     return CheckpointError(
         f"'{name}' holds no CTC head ({' or '.join(_HEADS)}); only an encoder with one can transcribe"
     )
 
 
-def batches_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    """Row numbers in batches of like length, the shortest first."""
-    order = sorted(range(len(lengths)), key=lambda row: lengths[row])
+def by_length(
+    items: Sequence[Item], length: Callable[[Item], int], batch_size: int, transcribe: Callable[[list[Item]], list[str]]
+) -> list[str]:
+    """Texts of all items, in their order, transcribed in batches of like length."""
+    order = sorted(range(len(items)), key=lambda row: length(items[row]))
+    texts = [""] * len(items)
     for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+        rows = order[start : start + batch_size]
+        for row, text in zip(rows, transcribe([items[row] for row in rows]), strict=True):
+            texts[row] = text
+    return texts

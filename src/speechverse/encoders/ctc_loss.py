@@ -26,7 +26,6 @@ def ctc_nll(logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]], b
         logits: (B, T, V), in any precision.
         lengths: (B,) true frames.
         targets: Units of each row; an empty target is all blank.
-        blank: The unit that stands for none.
     """
     alphabets = [[blank, *dict.fromkeys(target)] for target in targets]
     width = max(map(len, alphabets))

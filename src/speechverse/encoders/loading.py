@@ -21,7 +21,6 @@ FAMILIES: Registry[type[SpeechEncoder]] = Registry(
         "hubert": "speechverse.encoders.wav2vec2:Wav2Vec2Encoder",
         "wavlm": "speechverse.encoders.wav2vec2:Wav2Vec2Encoder",
         "wav2vec2-bert": "speechverse.encoders.wav2vec2_bert:Wav2Vec2BertEncoder",
-        "conv_speech": "speechverse.encoders.wav2vec2_bert:ConvSpeechEncoder",
         "whisper": "speechverse.encoders.whisper:WhisperEncoder",
         "parakeet_encoder": "speechverse.encoders.parakeet:ParakeetEncoder",
         "parakeet_ctc": "speechverse.encoders.parakeet:ParakeetEncoder",

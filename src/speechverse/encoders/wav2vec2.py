@@ -56,7 +56,7 @@ class Wav2Vec2Encoder(SpeechEncoder):
     def __init__(self, model: PreTrainedModel, front_end: FrontEnd) -> None:
         super().__init__(model, front_end)
         # The model is called with what its convolutions would give, so that we can run them over true samples only.
-        model.feature_extractor.forward = _already_extracted
+        model.feature_extractor.forward = nn.Identity().forward
 
     @classmethod
     def model_class(cls, config: PreTrainedConfig) -> type[PreTrainedModel]:
@@ -85,11 +85,10 @@ def extract_features(conv_layers: Iterable[Any], input_values: Tensor, audio_len
 
     Args:
         conv_layers: The model's `feature_extractor.conv_layers`.
-        input_values: Samples, shape (B, S).
-        audio_lengths: True samples of each row, shape (B,).
+        input_values: (B, S), with `audio_lengths` (B,) true samples.
 
     Returns:
-        Features of shape (B, C, T).
+        (B, C, T).
     """
     hidden_BCT = input_values[:, None]
     for layer in conv_layers:
@@ -115,7 +114,3 @@ def _masked_group_norm(norm: nn.GroupNorm, hidden_BCT: Tensor, lengths: Tensor) 
     variance = centred.square().sum(dim=2, keepdim=True) / count_B11
     normalised = (centred * torch.rsqrt(variance + norm.eps)).to(hidden_BCT.dtype)
     return normalised * norm.weight[:, None] + norm.bias[:, None]
-
-
-def _already_extracted(features: Tensor) -> Tensor:
-    return features

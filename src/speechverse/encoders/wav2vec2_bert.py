@@ -1,9 +1,9 @@
-"""Encoders over stacked log-mel frames: w2v-BERT, the BEST-RQ Conformer (that class, stride 4), the own small one."""
+"""Encoders over stacked log-mel frames: w2v-BERT and the BEST-RQ Conformer (the same class, stride 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,14 +11,11 @@ from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel, SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, length_mask, pad_rows
-from speechverse.encoders.conv_speech import ConvSpeechModel
 from speechverse.types import SAMPLING_RATE
 
 _FRAME_LENGTH, _HOP_LENGTH, _FFT_LENGTH = 400, 160, 512
 _MEL_FLOOR = 1.192092955078125e-07
 _PREEMPHASIS = 0.97
-
-Count = TypeVar("Count", int, Tensor)
 
 
 class Wav2Vec2BertFrontEnd(FrontEnd):
@@ -32,8 +29,9 @@ class Wav2Vec2BertFrontEnd(FrontEnd):
         self._window = torch.from_numpy(feature_extractor.window).float()
 
     def num_frames(self, num_samples: int) -> int:
-        """Stacks that so many samples give."""
-        return stacked_frames(_num_mel_frames(num_samples), self.stride)
+        """A last stack that is not full counts where it holds at least two true frames (the extractor's own rule)."""
+        mel_frames = max((num_samples - _FRAME_LENGTH) // _HOP_LENGTH + 1, 0)
+        return (mel_frames + self.stride - min(self.stride, 2)) // self.stride
 
     def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
         size = int(frame_lengths.max())
@@ -66,15 +64,6 @@ def normalized(mel_FM: Tensor) -> Tensor:
     return centred_FM / torch.sqrt(variance_M + 1e-7)
 
 
-def stacked_frames(mel_frames: Count, stride: int) -> Count:
-    """A last stack that is not full counts where it holds at least two true frames (the extractor's own rule)."""
-    return (mel_frames + stride - min(stride, 2)) // stride
-
-
-def _num_mel_frames(num_samples: int) -> int:
-    return max((num_samples - _FRAME_LENGTH) // _HOP_LENGTH + 1, 0)
-
-
 class Wav2Vec2BertEncoder(SpeechEncoder):
     """w2v-BERT or a BEST-RQ Conformer; its convolutions and attention are masked, so padding changes nothing."""
 
@@ -94,12 +83,3 @@ class Wav2Vec2BertEncoder(SpeechEncoder):
         features_BTC = inputs["input_features"]
         mask_BT = length_mask(frame_lengths, features_BTC.shape[1]).long()
         return self.model(features_BTC, attention_mask=mask_BT, output_hidden_states=True)
-
-
-class ConvSpeechEncoder(Wav2Vec2BertEncoder):
-    """The small convolutional encoder, which hears the same frames."""
-
-    @classmethod
-    def model_class(cls, config: PreTrainedConfig) -> type[PreTrainedModel]:
-        """The bare encoder."""
-        return ConvSpeechModel

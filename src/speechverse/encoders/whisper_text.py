@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase, Whi
 from transformers.modeling_outputs import BaseModelOutput
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, Window
-from speechverse.encoders.ctc import batches_by_length
+from speechverse.encoders.ctc import by_length
 from speechverse.encoders.loading import load_front_end
 from speechverse.encoders.whisper import WhisperEncoder
 from speechverse.errors import CheckpointError
@@ -41,7 +41,6 @@ class WhisperRecogniser(nn.Module):
     Attributes:
         encoder: The encoder behind the contract, in the window that fits a clip or in the full one.
         model: transformers' whole Whisper, which the encoder is a part of.
-        tokenizer: Its tokenizer.
         language: BCP-47 code of what is spoken; a Whisper for English alone is not told.
         source: The name it was loaded by.
     """
@@ -76,23 +75,19 @@ class WhisperRecogniser(nn.Module):
             AudioTooLongError: If a clip is longer than `max_seconds`.
             AudioError: If a clip is empty, too short or not mono.
         """
-        texts = [""] * len(waveforms)
-        for rows in batches_by_length([len(w) for w in waveforms], batch_size):
-            heard = self._hear([waveforms[row] for row in rows])
-            seconds = [len(waveforms[row]) / SAMPLING_RATE for row in rows]
-            for row, text in zip(rows, self._write(heard, seconds), strict=True):
-                texts[row] = text
-        return texts
+        return by_length(waveforms, len, batch_size, self._transcribe)
+
+    def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]:
+        return self._write(self._hear(waveforms), [len(samples) / SAMPLING_RATE for samples in waveforms])
 
     @torch.no_grad()
     def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
         """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is read."""
-        texts = [""] * len(features)
-        for rows in batches_by_length([feature.shape[1] for feature in features], batch_size):
-            seconds = [features[row].shape[1] / self.encoder.frame_rate for row in rows]
-            for row, text in zip(rows, self._write([features[row][-1] for row in rows], seconds), strict=True):
-                texts[row] = text
-        return texts
+        return by_length(features, lambda kept: kept.shape[1], batch_size, self._read)
+
+    def _read(self, features: list[Tensor]) -> list[str]:
+        seconds = [kept.shape[1] / self.encoder.frame_rate for kept in features]
+        return self._write([kept[-1] for kept in features], seconds)
 
     def _hear(self, waveforms: Sequence[np.ndarray], front_end: FrontEnd | None = None) -> list[Tensor]:
         """The last layer of each clip, (T, D); in the full window with the silence behind it."""
@@ -141,11 +136,6 @@ class WhisperRecogniser(nn.Module):
 
 def load_whisper(name_or_path: str | Path, *, revision: str | None = None, window: Window = "fit") -> WhisperRecogniser:
     """Loads a Whisper with its decoder and tokenizer.
-
-    Args:
-        name_or_path: A known part, a local folder in the hub's format, or a hub id.
-        revision: The hub revision.
-        window: What clips are heard in; see `WhisperRecogniser`.
 
     Raises:
         CheckpointError: If there is no such model, or it is no Whisper with a decoder.

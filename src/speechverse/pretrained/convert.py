@@ -10,47 +10,39 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speechverse.errors import CheckpointError, no_room
-from speechverse.files import whole_folder
+from speechverse.files import locked, whole_folder
 from speechverse.pretrained import ctranslate2, gguf
 from speechverse.pretrained.places import cache_folder
 from speechverse.pretrained.record import file_hash, is_whole, write_record
 from speechverse.pretrained.table import Layout, published_hash
 
-_LOCK_PATIENCE = 3600.0
+_PATIENCE = 3600.0
 """Seconds to wait for another run that fetches or converts the same part."""
 
 
 @contextlib.contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Waits for other runs that make the same folder; the system frees the lock when a process ends, however."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_LOCK_PATIENCE)
-    except Timeout:
-        raise CheckpointError(f"another run has been making '{folder}' for an hour; end it and try again") from None
-    except OSError as error:
-        if no_room(error):
-            raise
-        raise CheckpointError(
-            f"the cache '{folder.parent}' cannot be written to ({error.strerror or error}); set SPEECHVERSE_CACHE to a "
-            "folder that can"
-        ) from error
-    try:
+    """Waits for other runs that make the same folder of the cache."""
+    busy = CheckpointError(f"another run has been making '{folder}' for an hour; end it and try again")
+    with contextlib.ExitStack() as held:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder.with_name(f".{folder.name}.lock"), busy, _PATIENCE))
+        except OSError as error:
+            if no_room(error):
+                raise
+            raise CheckpointError(
+                f"the cache '{folder.parent}' cannot be written to ({error.strerror or error}); set SPEECHVERSE_CACHE "
+                "to a folder that can"
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha256: str) -> None:
     """Makes a folder from the files of a part; it is whole or absent.
 
     Args:
-        layout: What the files are.
-        source: The folder that holds them; for a GGUF, the file.
-        folder: Where the result goes.
+        source: The folder that holds the files; for a GGUF, the file.
         name: The known part's name, if it is one.
         sha256: Of the weights, as published.
 
@@ -65,11 +57,11 @@ def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha
             gguf.write_llm_folder(source, scratch)
         else:
             shutil.copytree(source, scratch, dirs_exist_ok=True)
-        _readable_as_usual(scratch)
+        _make_readable(scratch)
         write_record(scratch, name, sha256)
 
 
-def _readable_as_usual(folder: Path) -> None:
+def _make_readable(folder: Path) -> None:
     """Gives every file the mode that the user's own would have; safetensors writes files nobody else can read."""
     mask = os.umask(0)
     os.umask(mask)
@@ -88,19 +80,14 @@ def convertible(path: Path) -> Layout | None:
 def converted(path: Path, layout: Layout) -> Path:
     """The folder made from a user's own GGUF file or CTranslate2 folder, converted now if it is not yet.
 
-    Args:
-        path: See `convertible`.
-        layout: What it is.
-
     Returns:
         A folder in the cache, named by the hash of what it is made from.
 
     Raises:
         CheckpointError: If it is broken or of an unknown kind.
     """
-    weights = path / ctranslate2.WEIGHTS if layout == "ctranslate2" else path
-    found = file_hash(weights)
-    folder, sha256 = cache_folder() / "converted" / _name_of(path, found), published_hash(found)
+    weights = file_hash(path / ctranslate2.WEIGHTS if layout == "ctranslate2" else path)
+    folder, sha256 = cache_folder() / "converted" / _name_of(path, weights), published_hash(weights)
     if not is_whole(folder, sha256):  # a cache that others filled may be read-only
         with one_at_a_time(folder):
             if not is_whole(folder, sha256):

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import json
-import mmap
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from speechverse.errors import CheckpointError
 from speechverse.files import write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import WhisperConfig
 
 WEIGHTS = "model.bin"
 _FORMAT_VERSION = 6
 _SPEC = "WhisperSpec"
 _KINDS = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
 """CTranslate2's numbers for its element types are their places in this list."""
-_ACTIVATIONS = ("relu", "gelu_tanh", "swish", "gelu", "gelu_sigmoid")
+_GELU = 3
+"""Its number for the only activation that Whisper has."""
+_END = "<|endoftext|>"
+_MULTILINGUAL_FROM = 51865
+"""Tokens of the smallest multilingual Whisper; those of English only have one less (openai/whisper, tokenizer.py)."""
+_SINGLE_BYTES = 256
+"""Tokens that stand for one byte each, before the first that is merged."""
 
 
 class _Reader:
-    """Takes numbers and strings off a byte buffer; running out of it means that the file was cut short."""
+    """Takes numbers and strings off a file; running out of it means that it was cut short."""
 
-    def __init__(self, data: Any) -> None:
-        self._data, self._at = data, 0
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
 
     def number(self, kind: str) -> int:
         return struct.unpack("<" + kind, self.take(struct.calcsize("<" + kind)))[0]
@@ -35,10 +42,9 @@ class _Reader:
         return self.take(self.number("H")).rstrip(b"\0").decode()
 
     def take(self, size: int) -> bytes:
-        piece = self._data[self._at : self._at + size]
+        piece = self._stream.read(size)
         if len(piece) < size:
             raise EOFError
-        self._at += size
         return piece
 
 
@@ -48,27 +54,20 @@ def is_ctranslate2(folder: Path) -> bool:
 
 
 def read_variables(file: Path) -> dict[str, Tensor]:
-    """Every variable of a CTranslate2 model of Whisper, in the element type it is stored in.
-
-    Args:
-        file: The `model.bin`.
+    """Every variable of a CTranslate2 model of Whisper (a `model.bin`), in the element type it is stored in.
 
     Raises:
         CheckpointError: If the file was cut short, is of another version, or holds another kind of model.
     """
-    if file.stat().st_size == 0:
-        raise _broken(file)
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        reader = _Reader(data)
-        try:
+    try:
+        with file.open("rb") as stream:
+            reader = _Reader(stream)
             _check_header(file, reader)
             return dict(_variable(reader) for _ in range(reader.number("I")))
-        except (EOFError, UnicodeDecodeError, IndexError, RuntimeError) as error:
-            raise _broken(file) from error
-
-
-def _broken(file: Path) -> CheckpointError:
-    return CheckpointError(f"'{file}' is no whole CTranslate2 model: it ends too early or is garbled; fetch it anew")
+    except (EOFError, UnicodeDecodeError, IndexError, RuntimeError) as error:
+        raise CheckpointError(
+            f"'{file}' is no whole CTranslate2 model: it ends too early or is garbled; fetch it anew"
+        ) from error
 
 
 def _check_header(file: Path, reader: _Reader) -> None:
@@ -109,14 +108,15 @@ def write_whisper_folder(source: Path, folder: Path) -> None:
         CheckpointError: If the source is broken or lacks a file.
     """
     from safetensors.torch import save_file
+    from transformers import WhisperFeatureExtractor
 
-    variables = _Variables(source / WEIGHTS)
-    tokens = _tokens(source)
+    variables, tokens = _Variables(source / WEIGHTS), _tokens(source)
     config = _config(variables, tokens)
     save_file(_state(variables, config), folder / "model.safetensors", metadata={"format": "pt"})
-    _write_json(folder / "config.json", config)
-    _write_json(folder / "generation_config.json", _generation_config(source, config, tokens))
-    _write_json(folder / "preprocessor_config.json", _preprocessor_config(config))
+    config.save_pretrained(folder)
+    _write_generation_config(source, folder, config, tokens)
+    seconds = 2 * config.max_source_positions // 100
+    WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=seconds).save_pretrained(folder)
     _write_tokenizer(source, folder, config)
 
 
@@ -136,12 +136,8 @@ class _Variables:
     def setting(self, name: str) -> int:
         return int(self._get(name).item())
 
-    def count(self, pattern: str) -> int:
-        """How many of the names made from 0, 1, 2, ... are there."""
-        number = 0
-        while pattern.format(number) in self._all:
-            number += 1
-        return number
+    def num_layers(self, half: str) -> int:
+        return sum(name.startswith(f"{half}/layer_") and name.endswith("/ffn/linear_0/bias") for name in self._all)
 
     def _get(self, name: str) -> Tensor:
         if name not in self._all:
@@ -149,54 +145,44 @@ class _Variables:
         return self._all[name]
 
 
-def _state(variables: _Variables, config: dict[str, Any]) -> dict[str, Tensor]:
+def _state(variables: _Variables, config: WhisperConfig) -> dict[str, Tensor]:
     """The weights under transformers' names; the output layer is tied to the embeddings and left out."""
-    state = {
-        f"model.encoder.{conv}.{kind}": variables.weight(f"encoder/{conv}/{kind}")
-        for conv in ("conv1", "conv2")
-        for kind in ("weight", "bias")
-    }
-    state["model.decoder.embed_tokens.weight"] = variables.weight("decoder/embeddings/weight")
+    state = {"model.decoder.embed_tokens.weight": variables.weight("decoder/embeddings/weight")}
     for half in ("encoder", "decoder"):
         state[f"model.{half}.embed_positions.weight"] = variables.weight(f"{half}/position_encodings/encodings")
-        state |= _norm(variables, f"{half}/layer_norm", f"model.{half}.layer_norm")
-        for number in range(config[f"{half}_layers"]):
-            state |= _layer(variables, f"{half}/layer_{number}", f"model.{half}.layers.{number}", half == "decoder")
-    return {name: tensor.contiguous() for name, tensor in state.items()}
-
-
-def _layer(variables: _Variables, theirs: str, ours: str, has_cross: bool) -> dict[str, Tensor]:
-    """One layer; CTranslate2 keeps what is multiplied with the same input as one matrix, and the norm inside."""
-    attention = {"self_attention": ("self_attn", [["q", "k", "v"], ["out"]])}
-    if has_cross:
-        attention["attention"] = ("encoder_attn", [["q"], ["k", "v"], ["out"]])
-    state: dict[str, Tensor] = {}
-    for name, (module, fused) in attention.items():
-        state |= _norm(variables, f"{theirs}/{name}/layer_norm", f"{ours}.{module}_layer_norm")
-        for number, projections in enumerate(fused):
-            linear = f"{theirs}/{name}/linear_{number}"
-            state |= _projections(variables, linear, f"{ours}.{module}", projections)
-    state |= _norm(variables, f"{theirs}/ffn/layer_norm", f"{ours}.final_layer_norm")
-    for number in (0, 1):
+    for theirs, ours in _modules(config):
+        stored = {"weight": "gamma", "bias": "beta"} if theirs.endswith("layer_norm") else {}
         for kind in ("weight", "bias"):
-            state[f"{ours}.fc{number + 1}.{kind}"] = variables.weight(f"{theirs}/ffn/linear_{number}/{kind}")
+            pieces = variables.weight(f"{theirs}/{stored.get(kind, kind)}").chunk(len(ours))
+            for name, piece in zip(ours, pieces, strict=True):
+                if kind == "weight" or not name.endswith(".k_proj"):
+                    state[f"{name}.{kind}"] = piece.contiguous()
+                elif piece.any():
+                    raise CheckpointError(f"'{theirs}' gives keys a bias, which no Whisper has; fetch the model anew")
     return state
 
 
-def _norm(variables: _Variables, theirs: str, ours: str) -> dict[str, Tensor]:
-    names = {"weight": "gamma", "bias": "beta"}
-    return {f"{ours}.{kind}": variables.weight(f"{theirs}/{name}") for kind, name in names.items()}
+_ATTENTIONS = {"encoder": {"self_attention": "self_attn"}}
+_ATTENTIONS["decoder"] = _ATTENTIONS["encoder"] | {"attention": "encoder_attn"}
+_PROJECTIONS = {"self_attention": (("q", "k", "v"), ("out",)), "attention": (("q",), ("k", "v"), ("out",))}
+"""CTranslate2 keeps what is multiplied with the same input as one matrix."""
 
 
-def _projections(variables: _Variables, theirs: str, ours: str, names: list[str]) -> dict[str, Tensor]:
-    state = {}
-    for kind in ("weight", "bias"):
-        for name, piece in zip(names, variables.weight(f"{theirs}/{kind}").chunk(len(names)), strict=True):
-            if (name, kind) != ("k", "bias"):
-                state[f"{ours}.{name}_proj.{kind}"] = piece
-            elif piece.any():
-                raise CheckpointError(f"'{theirs}' gives keys a bias, which no Whisper has; fetch the model anew")
-    return state
+def _modules(config: WhisperConfig) -> Iterator[tuple[str, list[str]]]:
+    """Each module with weight and bias by CTranslate2's name, and those of transformers that are joined in it."""
+    for conv in ("conv1", "conv2"):
+        yield f"encoder/{conv}", [f"model.encoder.{conv}"]
+    for half, num_layers in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
+        yield f"{half}/layer_norm", [f"model.{half}.layer_norm"]
+        for number in range(num_layers):
+            theirs, ours = f"{half}/layer_{number}", f"model.{half}.layers.{number}"
+            yield f"{theirs}/ffn/layer_norm", [f"{ours}.final_layer_norm"]
+            yield f"{theirs}/ffn/linear_0", [f"{ours}.fc1"]
+            yield f"{theirs}/ffn/linear_1", [f"{ours}.fc2"]
+            for attention, module in _ATTENTIONS[half].items():
+                yield f"{theirs}/{attention}/layer_norm", [f"{ours}.{module}_layer_norm"]
+                for place, joined in enumerate(_PROJECTIONS[attention]):
+                    yield f"{theirs}/{attention}/linear_{place}", [f"{ours}.{module}.{name}_proj" for name in joined]
 
 
 def _tokens(source: Path) -> dict[str, int]:
@@ -212,44 +198,6 @@ def _tokens(source: Path) -> dict[str, int]:
     raise CheckpointError(f"'{source}' holds neither tokenizer.json nor a vocabulary beside its {WEIGHTS}; add one")
 
 
-def _config(variables: _Variables, tokens: dict[str, int]) -> dict[str, Any]:
-    embeddings = variables.weight("decoder/embeddings/weight")
-    convolution = variables.weight("encoder/conv1/weight")
-    activation = _ACTIVATIONS[variables.setting("decoder/activation")]
-    if activation != "gelu":
-        raise CheckpointError(f"this Whisper computes with {activation} instead of gelu, so it is none; fetch it anew")
-    end = _token(tokens, "<|endoftext|>")
-    halves = {
-        f"{half}_{key}": value
-        for half in ("encoder", "decoder")
-        for key, value in {
-            "layers": variables.count(half + "/layer_{}/ffn/linear_0/weight"),
-            "attention_heads": variables.setting(f"{half}/num_heads"),
-            "ffn_dim": len(variables.weight(f"{half}/layer_0/ffn/linear_0/bias")),
-        }.items()
-    }
-    return {
-        "model_type": "whisper",
-        "architectures": ["WhisperForConditionalGeneration"],
-        "dtype": str(embeddings.dtype).removeprefix("torch."),
-        "vocab_size": embeddings.shape[0],
-        "d_model": embeddings.shape[1],
-        "num_mel_bins": convolution.shape[1],
-        **halves,
-        "num_hidden_layers": halves["encoder_layers"],
-        "max_source_positions": len(variables.weight("encoder/position_encodings/encodings")),
-        "max_target_positions": len(variables.weight("decoder/position_encodings/encodings")),
-        "activation_function": "gelu",
-        "scale_embedding": bool(variables.setting("decoder/scale_embeddings")),
-        "tie_word_embeddings": True,
-        "is_encoder_decoder": True,
-        "bos_token_id": end,
-        "eos_token_id": end,
-        "pad_token_id": end,
-        "decoder_start_token_id": _token(tokens, "<|startoftranscript|>"),
-    }
-
-
 def _token(tokens: dict[str, int], name: str) -> int:
     if name not in tokens:
         raise CheckpointError(
@@ -258,71 +206,77 @@ def _token(tokens: dict[str, int], name: str) -> int:
     return tokens[name]
 
 
-def _generation_config(source: Path, config: dict[str, Any], tokens: dict[str, int]) -> dict[str, Any]:
+def _config(variables: _Variables, tokens: dict[str, int]) -> WhisperConfig:
+    from transformers import WhisperConfig
+
+    embeddings = variables.weight("decoder/embeddings/weight")
+    if variables.setting("decoder/activation") != _GELU:
+        raise CheckpointError("this Whisper computes with another activation than gelu, so it is none; fetch it anew")
+    halves: dict[str, int] = {}
+    for half in ("encoder", "decoder"):
+        halves[f"{half}_layers"] = variables.num_layers(half)
+        halves[f"{half}_attention_heads"] = variables.setting(f"{half}/num_heads")
+        halves[f"{half}_ffn_dim"] = len(variables.weight(f"{half}/layer_0/ffn/linear_0/bias"))
+    end = _token(tokens, _END)
+    return WhisperConfig(
+        architectures=["WhisperForConditionalGeneration"],
+        dtype=embeddings.dtype,
+        vocab_size=embeddings.shape[0],
+        d_model=embeddings.shape[1],
+        num_mel_bins=variables.weight("encoder/conv1/weight").shape[1],
+        max_source_positions=len(variables.weight("encoder/position_encodings/encodings")),
+        max_target_positions=len(variables.weight("decoder/position_encodings/encodings")),
+        scale_embedding=bool(variables.setting("decoder/scale_embeddings")),
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+        decoder_start_token_id=_token(tokens, "<|startoftranscript|>"),
+        **halves,
+    )
+
+
+def _write_generation_config(source: Path, folder: Path, config: WhisperConfig, tokens: dict[str, int]) -> None:
     """What Whisper's own decoding needs: special tokens, what is never written, which heads attend in step."""
     own = _read_json(source / "config.json") if (source / "config.json").is_file() else {}
-    names = {number: token for token, number in tokens.items()}
-    languages = {names[number]: number for number in own.get("lang_ids", []) if number in names}
     kept = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
     settings = {
-        **{key: config[key] for key in kept},
+        **{key: getattr(config, key) for key in kept},
         "alignment_heads": own.get("alignment_heads"),
         "begin_suppress_tokens": own.get("suppress_ids_begin"),
         "suppress_tokens": own.get("suppress_ids"),
-        "max_length": config["max_target_positions"],
+        "max_length": config.max_target_positions,
         "max_initial_timestamp_index": 50,
         "no_timestamps_token_id": _token(tokens, "<|notimestamps|>"),
         "prev_sot_token_id": tokens.get("<|startofprev|>"),
         "return_timestamps": False,
-        "is_multilingual": config["vocab_size"] >= _MULTILINGUAL_FROM,
+        "is_multilingual": config.vocab_size >= _MULTILINGUAL_FROM,
     }
     if settings["is_multilingual"]:
-        settings["lang_to_id"] = languages
+        names = {number: token for token, number in tokens.items()}
+        settings["lang_to_id"] = {names[number]: number for number in own.get("lang_ids", []) if number in names}
         settings["task_to_id"] = {task: _token(tokens, f"<|{task}|>") for task in ("transcribe", "translate")}
-    return {key: value for key, value in settings.items() if value is not None}
+    said = {key: value for key, value in settings.items() if value is not None}
+    write_text(folder / "generation_config.json", json.dumps(said, indent=2) + "\n")
 
 
-_MULTILINGUAL_FROM = 51865
-"""Tokens of the smallest multilingual Whisper; those of English only have one less (openai/whisper, tokenizer.py)."""
-
-
-def _preprocessor_config(config: dict[str, Any]) -> dict[str, Any]:
-    frames = 2 * config["max_source_positions"]
-    return {
-        "feature_extractor_type": "WhisperFeatureExtractor",
-        "processor_class": "WhisperProcessor",
-        "feature_size": config["num_mel_bins"],
-        "sampling_rate": 16000,
-        "hop_length": 160,
-        "n_fft": 400,
-        "chunk_length": frames // 100,
-        "n_samples": frames * 160,
-        "nb_max_frames": frames,
-        "padding_side": "right",
-        "padding_value": 0.0,
-        "return_attention_mask": False,
-    }
-
-
-def _write_tokenizer(source: Path, folder: Path, config: dict[str, Any]) -> None:
+def _write_tokenizer(source: Path, folder: Path, config: WhisperConfig) -> None:
     """The tokenizer as it is; without one the encoder can be used, and the decoder cannot write."""
     if not (source / "tokenizer.json").is_file():
         return
     tokenizer = _read_json(source / "tokenizer.json")
     _mend_merges(tokenizer["model"])
     write_text(folder / "tokenizer.json", json.dumps(tokenizer, ensure_ascii=False))
-    end = "<|endoftext|>"
-    special = [token["content"] for token in tokenizer["added_tokens"] if token["special"] and token["content"] != end]
+    special = [token["content"] for token in tokenizer["added_tokens"] if token["special"]]
     settings = {
         "tokenizer_class": "WhisperTokenizer",
         "processor_class": "WhisperProcessor",
-        **{f"{kind}_token": end for kind in ("bos", "eos", "pad", "unk")},
-        "additional_special_tokens": special,
+        **{f"{kind}_token": _END for kind in ("bos", "eos", "pad", "unk")},
+        "additional_special_tokens": [token for token in special if token != _END],
         "add_prefix_space": False,
         "clean_up_tokenization_spaces": False,
-        "model_max_length": config["max_target_positions"],
+        "model_max_length": config.max_target_positions,
     }
-    _write_json(folder / "tokenizer_config.json", settings)
+    write_text(folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
 
 
 def _mend_merges(model: dict[str, Any]) -> None:
@@ -337,16 +291,8 @@ def _mend_merges(model: dict[str, Any]) -> None:
         model["merges"] = [list(first), *merges]
 
 
-_SINGLE_BYTES = 256
-"""Tokens that stand for one byte each, before the first that is merged."""
-
-
 def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"'{file}' is no JSON ({error}); fetch it anew") from error
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

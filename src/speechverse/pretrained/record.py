@@ -21,13 +21,7 @@ _SETTINGS = ("config.json", "preprocessor_config.json")
 
 
 def write_record(folder: Path, name: str | None, sha256: str) -> None:
-    """Writes down what a folder was made from and what is in it now.
-
-    Args:
-        folder: Holds everything that it will hold.
-        name: The known part's name, if it is one.
-        sha256: Of the file that it was made from, as published.
-    """
+    """Writes down what a folder was made from (`sha256`: the file, as published) and all that is in it now."""
     written = sorted(file for file in folder.rglob("*") if file.is_file())
     files = {file.relative_to(folder).as_posix(): _state_of(file) for file in written}
     record = {"name": name, "sha256": sha256, "conversion": CONVERSION, "files": files}
@@ -55,8 +49,11 @@ def is_whole(folder: Path, sha256: str) -> bool:
 def source_fingerprint(folder: Path) -> str | None:
     """The fingerprint of what a folder was converted from, or None if it was not converted or was altered since."""
     record = read_record(folder)
-    if record is None or not _unaltered(folder, record["files"]):
+    if record is None:
         return None
+    for name in _decisive_files(folder):  # one that has joined them since is an alteration too
+        if name not in record["files"] or not _is_as_written(folder / name, record["files"][name]):
+            return None
     return hashlib.sha256(f"part\n{record['sha256']}\n{record['conversion']}".encode()).hexdigest()
 
 
@@ -81,11 +78,6 @@ def _decisive_files(folder: Path) -> list[str]:
 def _state_of(file: Path) -> dict[str, Any]:
     status = file.stat()
     return {"sha256": file_hash(file), "size": status.st_size, "modified_ns": status.st_mtime_ns}
-
-
-def _unaltered(folder: Path, files: dict[str, dict[str, Any]]) -> bool:
-    """Whether the files that decide what a part computes are those that were written, and no other has joined them."""
-    return all(name in files and _is_as_written(folder / name, files[name]) for name in _decisive_files(folder))
 
 
 def _is_as_written(file: Path, state: dict[str, Any]) -> bool:

@@ -15,7 +15,6 @@ from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
 from speechverse.tasks.renaming import renamed
-from speechverse.tasks.rewording import reworded
 from speechverse.types import Example, Utterance
 
 EMPTY_TEXT = "its text is empty, so nobody speaks"
@@ -59,7 +58,6 @@ class Ask:
         vocabulary: Keywords of the corpus for questions about words that are not said. Pass them as often as they
             occur: drawn evenly, rare words would give the answer "no" away. A tuple, for it is read only once.
         texts: What is said in the corpus, for questions about any words. A tuple, for it is read only once.
-        reworded: Probability that words of the instruction are replaced by others of like meaning.
         hinted: Probability that in training an instruction of a task that takes hints has some.
         renamed: Probability that in training the labels of a closed task are listed, and answered, under other names.
     """
@@ -72,7 +70,6 @@ class Ask:
     describe: float = 0.25
     vocabulary: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
-    reworded: float = 0.0
     renamed: float = 0.0
     hinted: float = 0.0
 
@@ -263,8 +260,6 @@ class Task:
         listable = labels is not None and (ask.training or len(labels.names) <= ask.max_listed)
         if template is None:
             template = self._draw_template(ask, listable)
-        if ask.reworded and ask.rng.random() < ask.reworded:
-            template = reworded(template, ask.rng)
         values = dict(fields)
         if "labels" in placeholders(template):
             if labels is None:

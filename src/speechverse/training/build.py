@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch.nn import Parameter
 
-from speechverse.encoders.best_rq import EncoderForPreTraining
 from speechverse.encoders.best_rq.pieces import learn_pieces
+from speechverse.encoders.best_rq.pretraining import EncoderForPreTraining
 from speechverse.errors import RecipeError, SpeechverseError
 from speechverse.models import SpeechVerseForConditionalGeneration, lora
 from speechverse.models.llm import llm_from_config

@@ -13,7 +13,7 @@ from speechverse.data import Collator, FeatureCache, FrameCollator, frames_of, m
 from speechverse.data.collate import Collate
 from speechverse.data.plan import Length
 from speechverse.decoding import DecodingOptions, answer
-from speechverse.encoders.best_rq import EncoderForPreTraining
+from speechverse.encoders.best_rq.pretraining import EncoderForPreTraining
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor
 from speechverse.training.build import Trained
@@ -87,7 +87,7 @@ class HeardInputs:
         batch, device = self.collator(stage)([example]), next(self.model.parameters()).device
         inputs = batch.to(device).inputs
         with torch.inference_mode():
-            logits = self.model.transcription(inputs["input_features"], inputs["frame_lengths"])
+            logits = self.model(inputs["input_features"], inputs["frame_lengths"], "ctc")
         pieces: Any = self.model.tokenizer
         return pieces.decode(greedy_ids(logits, inputs["frame_lengths"], pieces.pad_token_id)[0])
 

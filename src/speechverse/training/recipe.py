@@ -149,10 +149,6 @@ class DataSection(Config):
         default=0.0,
         description="Share of a closed task's examples whose labels are listed, and answered, under other names.",
     )
-    reworded: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.0,
-        description="Probability that words of an instruction are replaced by others of like meaning (English ones).",
-    )
     max_bad_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.01, description="Share of a JSONL file's clips that may be unreadable; they are skipped and counted."
     )

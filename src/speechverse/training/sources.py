@@ -167,7 +167,6 @@ class Sources:
             items,
             seed=seed,
             temperature=data.temperature,
-            reworded=data.reworded,
             renamed=data.renamed,
             hinted=data.hinted,
         )

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from speechverse.encoders.best_rq import mask_with_noise, span_mask
-from speechverse.encoders.best_rq.masking import perplexity
+from speechverse.encoders.best_rq.masking import mask_with_noise, perplexity, span_mask
 
 
 @pytest.mark.parametrize(("ratio", "span"), [(0.4, 10), (0.2, 5), (0.4, 1)])

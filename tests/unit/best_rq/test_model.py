@@ -4,7 +4,8 @@ import torch
 from transformers import Wav2Vec2BertModel
 
 from microscopic import conformer
-from speechverse.encoders.best_rq import BestRqConfig, BestRqForPreTraining
+from speechverse.encoders.best_rq.config import BestRqConfig
+from speechverse.encoders.best_rq.modeling_best_rq import BestRqForPreTraining
 
 TINY = BestRqConfig(num_codebooks=2, codebook_size=16, code_width=4, mask_span=3)
 

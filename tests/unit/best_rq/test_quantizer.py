@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from speechverse.encoders.best_rq import RandomProjectionQuantizer
+from speechverse.encoders.best_rq.quantizer import RandomProjectionQuantizer
 
 
 def test_same_seed_gives_same_codes_and_another_seed_gives_others() -> None:

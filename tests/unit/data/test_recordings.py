@@ -11,8 +11,9 @@ import torch
 
 from speechverse.audio import Waveform, load, save
 from speechverse.data import Corpus, FrameCollator, corpus_of_recordings, frames_of
-from speechverse.encoders.best_rq import ConformerConfig, front_end
+from speechverse.encoders.best_rq.config import ConformerConfig
 from speechverse.encoders.best_rq.pieces import learn_pieces
+from speechverse.encoders.best_rq.pretraining import front_end
 from speechverse.errors import AudioError, CorpusError
 from speechverse.tasks import Ask, get_task
 from speechverse.types import IGNORED, AudioRef, Example, Seconds, Utterance

@@ -11,7 +11,6 @@ import torch
 import transformers
 
 from microscopic import whisper
-from speechverse.encoders.conv_speech import ConvSpeechConfig, ConvSpeechForCTC
 
 _CONV = {"conv_dim": (16, 16, 16), "conv_kernel": (10, 3, 3), "conv_stride": (5, 4, 4), "num_feat_extract_layers": 3}
 _SMALL = {
@@ -42,11 +41,6 @@ def _conformer(stride: int) -> tuple[object, object]:
     return config, transformers.SeamlessM4TFeatureExtractor(stride=stride)
 
 
-def _conv_speech() -> tuple[object, object]:
-    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "intermediate_size": 24, "conv_kernel_size": 5}
-    return ConvSpeechConfig(**sizes, vocab_size=12, pad_token_id=0), transformers.SeamlessM4TFeatureExtractor(stride=4)
-
-
 def _whisper(seconds: int) -> tuple[object, object]:
     model = whisper(60, seconds, encoder_layers=3, encoder_layerdrop=0.5)
     return model.config, transformers.WhisperFeatureExtractor(chunk_length=seconds)
@@ -70,7 +64,6 @@ _FAMILIES: dict[str, tuple[Callable[[], tuple[object, object]], str]] = {
     "wavlm-layer": (lambda: _samples("wavlm", "layer"), "WavLMModel"),
     "w2v-bert": (lambda: _conformer(2), "Wav2Vec2BertModel"),
     "best-rq": (lambda: _conformer(4), "Wav2Vec2BertForCTC"),
-    "conv-speech": (_conv_speech, "ConvSpeechForCTC"),
     "whisper": (lambda: _whisper(2), "WhisperForConditionalGeneration"),
     "whisper-long": (lambda: _whisper(9), "WhisperForConditionalGeneration"),
     "parakeet": (_parakeet, "ParakeetForCTC"),
@@ -85,8 +78,7 @@ def encoder_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
         torch.manual_seed(0)
         config, extractor = make()
         folders[name] = tmp_path_factory.mktemp("encoders") / name
-        model_class = ConvSpeechForCTC if name == "conv-speech" else getattr(transformers, class_name)
-        model_class(config).save_pretrained(folders[name])
+        getattr(transformers, class_name)(config).save_pretrained(folders[name])
         extractor.save_pretrained(folders[name])
     return folders
 

@@ -15,7 +15,7 @@ from speechverse.encoders.ctc import greedy_ids, load_ctc
 from speechverse.errors import CheckpointError
 
 
-@pytest.fixture(params=["best-rq", "conv-speech", "parakeet"])
+@pytest.fixture(params=["best-rq", "parakeet"])
 def ctc_folder(encoder_folders: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     folder = shutil.copytree(encoder_folders[request.param], tmp_path / "ctc")
     vocabulary = {"<pad>": 0, **{letter: i + 1 for i, letter in enumerate("abcdefghijk")}}

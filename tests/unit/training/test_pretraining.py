@@ -16,8 +16,9 @@ from transformers import AutoFeatureExtractor, AutoModel, AutoModelForCTC
 from speechverse.cli.pretrain import command
 from speechverse.data import Batch
 from speechverse.encoders import load_encoder
-from speechverse.encoders.best_rq import BestRqConfig, ConformerConfig, EncoderForPreTraining, SpecAugmentConfig
+from speechverse.encoders.best_rq.config import BestRqConfig, ConformerConfig, SpecAugmentConfig
 from speechverse.encoders.best_rq.pieces import learn_pieces
+from speechverse.encoders.best_rq.pretraining import EncoderForPreTraining
 from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import RecipeError, UserError
 from speechverse.tasks import Ask

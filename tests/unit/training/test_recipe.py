@@ -13,7 +13,7 @@ from speechverse.registry import SYSTEMS
 from speechverse.training.recipe_files import differences, load_recipe, recipe_schema, recipes_folder, write_recipe
 
 BUILT_IN = (
-    *("tiny", "small", "small-gpu", "small-reader", "laptop", "modern", "paper-wlm", "paper-brq"),
+    *("small", "small-gpu", "small-reader", "laptop", "modern", "paper-wlm", "paper-brq"),
     *("digits", "orders", "classes", "best-rq", "ctc"),
 )
 

@@ -18,7 +18,6 @@ PARTS = {
     "small": ("whisper", "qwen"),
     "small-gpu": ("whisper", "qwen"),
     "small-reader": ("whisper", "qwen"),
-    "tiny": ("best-rq", "bart"),
     "laptop": ("wavlm-base", "t5"),
     "modern": ("whisper", "qwen"),
     "paper-wlm": ("wavlm-large", "t5"),

@@ -8,23 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class BestRqConfig(BaseModel):
-    """The objective's settings; the defaults are the paper's (App. A.1).
-
-    Attributes:
-        num_codebooks: Independent codebooks, each with its own softmax head.
-        codebook_size: Codes in each.
-        code_width: Width of a code.
-        mask_ratio: Share of frames hidden.
-        mask_span: Stacked frames in a hidden span.
-    """
+    """The objective's settings; the defaults are the paper's (App. A.1)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    num_codebooks: int = Field(default=16, ge=1)
-    codebook_size: int = Field(default=8192, ge=2)
+    num_codebooks: int = Field(default=16, ge=1, description="Independent codebooks, each with its own softmax head.")
+    codebook_size: int = Field(default=8192, ge=2, description="Codes in each.")
     code_width: int = Field(default=16, ge=1)
-    mask_ratio: float = Field(default=0.4, gt=0, lt=1)
-    mask_span: int = Field(default=10, ge=1)
+    mask_ratio: float = Field(default=0.4, gt=0, lt=1, description="Share of frames hidden.")
+    mask_span: int = Field(default=10, ge=1, description="Stacked frames in a hidden span.")
 
 
 class ConformerConfig(BaseModel):

@@ -12,13 +12,10 @@ from torch import Tensor
 
 
 def span_mask(lengths: Tensor, ratio: float, span: int, generator: torch.Generator | None = None) -> Tensor:
-    """Draws spans that may overlap, starting anywhere, and hide about `ratio` of the frames.
+    """Draws spans of `span` frames that may overlap, starting anywhere, in rows of (B,) true lengths.
 
     Args:
-        lengths: (B,) true lengths in frames.
-        ratio: Share of the frames hidden in expectation, overlaps counted once (the paper: about 0.4).
-        span: Frames in a span (the paper: 10).
-        generator: Source of the draws.
+        ratio: Share of the frames hidden in expectation, overlaps counted once.
 
     Returns:
         (B, T) booleans, true where hidden, never beyond a true length; every row with a frame hides at least one.
@@ -35,14 +32,7 @@ def span_mask(lengths: Tensor, ratio: float, span: int, generator: torch.Generat
 def mask_with_noise(
     frames: Tensor, hidden: Tensor, std: float = 0.1, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Puts normal noise in place of hidden frames.
-
-    Args:
-        frames: (B, T, F).
-        hidden: (B, T) booleans.
-        std: Of the noise; BEST-RQ takes 0.1 beside frames of variance 1.
-        generator: Source of the noise.
-    """
+    """Puts normal noise in place of hidden (B, T) of the frames (B, T, F); they are of variance 1."""
     noise = torch.empty(frames.shape, dtype=frames.dtype, device=frames.device)
     noise.normal_(std=std, generator=_on_device(generator, frames.device))
     return torch.where(hidden[..., None], noise, frames)

@@ -64,12 +64,11 @@ class BestRqForPreTraining(nn.Module):
     def forward(
         self, input_features: Tensor, attention_mask: Tensor, generator: torch.Generator | None = None
     ) -> BestRqOutput:
-        """One pass over a batch with spans hidden.
+        """One pass over normalised, stacked log-mel frames (B, T, F) with spans hidden from the body.
 
         Args:
-            input_features: (B, T, F) normalised, stacked log-mel frames.
             attention_mask: (B, T), 1 on true frames.
-            generator: Source of spans and noise.
+            generator: Of spans and noise; torch's own by default.
         """
         lengths = attention_mask.sum(dim=1)
         hidden = span_mask(lengths, self.config.mask_ratio, self.config.mask_span, generator)

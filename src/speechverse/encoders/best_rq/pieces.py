@@ -11,10 +11,9 @@ PAD, UNKNOWN = "<pad>", "<unk>"
 
 
 def learn_pieces(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Learns byte-pair pieces; every letter of the texts is one, whatever the size.
+    """Learns byte-pair pieces of transcripts in either case; every letter of them is one, whatever the size.
 
     Args:
-        texts: Transcripts; upper and lower case are the same.
         vocab_size: Pieces in all, the padding piece (id 0, the CTC blank) and the one for unknown letters included.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))

@@ -59,9 +59,7 @@ def transformers_config(body: ConformerConfig, **pieces: int) -> Wav2Vec2BertCon
 class EncoderForPreTraining(nn.Module):
     """The body with its heads; saved as a folder that transformers loads, with what only helps beside it.
 
-    Attributes:
-        front_end: What makes its inputs.
-        tokenizer: Pieces of the CTC head; None where there is none. The padding piece (id 0) is the blank.
+    Without a tokenizer there is no CTC head; its padding piece (id 0) is the blank.
     """
 
     has_lora = False
@@ -85,31 +83,21 @@ class EncoderForPreTraining(nn.Module):
         self.best_rq = BestRqForPreTraining(network, best_rq)
         self.spec_augment, self.tokenizer, self.front_end = spec_augment, tokenizer, front_end(body)
 
-    def masked_prediction(self, features: Tensor, lengths: Tensor, generator: torch.Generator | None) -> BestRqOutput:
-        """BEST-RQ; see `BestRqForPreTraining`."""
-        return self.best_rq(features, length_mask(lengths, features.shape[1]).long(), generator)
-
-    def transcription(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Logits (B, T, V) of the CTC head; while it trains, of a batch with spans hidden."""
-        mask_BT = length_mask(lengths, features.shape[1])
-        if self.training:
-            features = self._hide(features, lengths)
-        return self.ctc(features, attention_mask=mask_BT.long()).logits
-
     def forward(
         self, features: Tensor, lengths: Tensor, objective: str, generator: torch.Generator | None = None
     ) -> BestRqOutput | Tensor:
-        """One pass (B, T, F) for an objective, `best_rq` or `ctc`.
+        """One pass over normalised, stacked log-mel frames (B, T, F), of which (B,) are true.
 
         Args:
-            features: Normalised, stacked log-mel frames.
-            lengths: (B,) true frames.
-            objective: Which heads are asked.
+            objective: `best_rq`, or `ctc` for its logits (B, T, V): while it trains, of a batch with spans hidden.
             generator: Of what BEST-RQ hides; torch's own by default.
         """
+        mask_BT = length_mask(lengths, features.shape[1]).long()
         if objective == "best_rq":
-            return self.masked_prediction(features, lengths, generator)
-        return self.transcription(features, lengths)
+            return self.best_rq(features, mask_BT, generator)
+        if self.training:
+            features = self._hide(features, lengths)
+        return self.ctc(features, attention_mask=mask_BT).logits
 
     def _hide(self, features: Tensor, lengths: Tensor) -> Tensor:
         """SpecAugment, each row its own; drawn on the CPU, so the same on any device."""

@@ -35,24 +35,11 @@ class RandomProjectionQuantizer(nn.Module):
         self.register_buffer("projection", projection)
         self.register_buffer("codebooks", functional.normalize(codebooks, dim=-1))
 
-    @property
-    def num_codebooks(self) -> int:
-        return self.codebooks.shape[0]
-
-    @property
-    def codebook_size(self) -> int:
-        return self.codebooks.shape[1]
-
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
-        """Codes of frames.
+        """Codes (..., N), below K, of normalised frames (..., F).
 
-        Args:
-            frames: (..., F), normalised.
-
-        Returns:
-            (..., N) integers below K. The projection's length does not matter to the largest cosine, so only the
-            codes are normalised.
+        A projection's length does not matter to the largest cosine, so only the codes are normalised.
         """
         flat = frames.reshape(-1, frames.shape[-1])
         # bf16 does not tell near codes apart, and the targets must not depend on it.
@@ -61,4 +48,4 @@ class RandomProjectionQuantizer(nn.Module):
                 (flat @ projection @ codebook.T).argmax(dim=-1)
                 for projection, codebook in zip(self.projection, self.codebooks, strict=True)
             ]
-        return torch.stack(codes, dim=-1).reshape(*frames.shape[:-1], self.num_codebooks)
+        return torch.stack(codes, dim=-1).reshape(*frames.shape[:-1], -1)
