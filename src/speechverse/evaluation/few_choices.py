@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from speechverse.data import Corpus
-from speechverse.data.asking import labels_for
 from speechverse.errors import TaskError
 from speechverse.seeding import rng_for
 from speechverse.tasks import Ask, LabelSet, OneOf, Task
@@ -40,7 +39,7 @@ def with_few_choices(
     Raises:
         TaskError: If no instruction of the task lists labels.
     """
-    labels = task.label_set(labels_for(task, corpus))
+    labels = task.label_set(corpus.labels)
     if labels is None or task.constraint is not OneOf or len(labels.names) <= count:
         return list(examples)
     templates = [text for text in task.prompts.wordings(wording) if "labels" in placeholders(text)]
@@ -57,7 +56,7 @@ def with_few_choices(
         names = [example.target, *drawn, *rng.sample(rest, count - 1 - len(drawn))]
         rng.shuffle(names)
         few = LabelSet(labels.field, {name: labels.descriptions[name] for name in names})
-        ask = Ask(rng, wording, few, training=False, max_listed=count)
+        ask = Ask(rng, wording, {few.field: few}, training=False, max_listed=count)
         return task.render(example.utterance, ask, example.group, rng.choice(templates))
 
     return [asked(example) for example in examples]

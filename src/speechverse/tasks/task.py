@@ -155,7 +155,7 @@ class Task:
         found = {}
         for variant in self.variants(utterance):
             try:
-                labels = self.label_set(ask)
+                labels = self.label_set(ask.labels)
                 fields = self.fields(utterance, ask, variant)
                 self._right_answer(utterance, fields, variant, labels.names if labels else None)
             except TaskError as error:
@@ -191,7 +191,7 @@ class Task:
             raise TaskError(f"task '{self.name}' cannot be asked of utterance '{utterance.id}': {lack}")
         variant = ask.rng.choice(self.variants(utterance)) if variant is None else variant
         fields = self.fields(utterance, ask, variant)
-        labels = self.label_set(ask)
+        labels = self.label_set(ask.labels)
         choices = labels.names if labels else None
         target, reference = self._right_answer(utterance, fields, variant, choices)
         if labels is not None and template is None and self._renames(ask):
@@ -221,10 +221,10 @@ class Task:
     def _listing(self, ask: Ask) -> list[str]:
         return [wording for wording in self.prompts.wordings(ask.wording) if "labels" in placeholders(wording)]
 
-    def label_set(self, ask: Ask) -> LabelSet | None:
-        """The labels in force: the corpus's inventory, with the task's own descriptions where it has none."""
-        inventory = ask.labels.get(self.label_field) if self.label_field else None
-        return inventory.described_by(self.labels) if inventory and inventory.names else self.labels
+    def label_set(self, inventory: Mapping[str, LabelSet]) -> LabelSet | None:
+        """The labels in force: the corpus's of the task's field, with the task's own descriptions where it has none."""
+        found = inventory.get(self.label_field) if self.label_field else None
+        return found.described_by(self.labels) if found and found.names else self.labels
 
     def _right_answer(
         self, utterance: Utterance, fields: Mapping[str, str], variant: str, choices: tuple[str, ...] | None
