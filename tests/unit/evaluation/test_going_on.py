@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import multiprocessing
 import os
@@ -297,7 +298,7 @@ def test_each_task_that_can_is_measured_and_each_that_cannot_is_a_row_that_says_
     assert len(why) == 9 and "it has no label 'intent'" in why["ic"]
     assert not_measured_table(results).row_count == 9
     page = write_report(tmp_path).read_text()
-    assert "it has no label &#x27;intent&#x27;" in page and "Intent classification (ic)" in page
+    assert "it has no label 'intent'" in html.unescape(page) and "Intent classification (ic)" in page
 
 
 def test_a_task_that_was_asked_for_and_cannot_be_measured_is_a_row_too(loaded, corpus):
