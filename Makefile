@@ -21,13 +21,14 @@ $(READY): pyproject.toml constraints.txt
 quickstart: $(READY)
 	$(BIN)/speechverse quickstart --output quickstart $(if $(CLIP),--clip "$(CLIP)")
 
+# Files side by side on all cores, each whole in one process, since its tests share what they make.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Those marked `slow` too (the frozen test sets spoken as a whole, real pretrained parts where they are here), and more
 # of the inputs that are made at random.
 test-all: $(READY)
-	SPEECHVERSE_FUZZ=$${SPEECHVERSE_FUZZ:-400} $(BIN)/python -m pytest -m ""
+	SPEECHVERSE_FUZZ=$${SPEECHVERSE_FUZZ:-400} $(BIN)/python -m pytest -m "" -n auto --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff format --check src tests benchmarks
