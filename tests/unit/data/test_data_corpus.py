@@ -58,10 +58,10 @@ def test_broken_corpus_folders_are_refused(corpus, tmp_path):
         corpus.utterances("tset")
     manifest = folder / "test.jsonl.gz"
     lines = gzip.decompress(manifest.read_bytes())
-    manifest.write_bytes(gzip.compress(lines.replace(b"kitchen", b"chicken", mtime=0)))
+    manifest.write_bytes(gzip.compress(lines.replace(b"kitchen", b"chicken")))
     with pytest.raises(CorpusError, match="is not what its corpus.json says"):
         Corpus.open(folder).utterances("test")
-    manifest.write_bytes(gzip.compress(lines, mtime=0)[:-20])
+    manifest.write_bytes(gzip.compress(lines)[:-20])
     with pytest.raises(CorpusError, match="cannot be read"):
         Corpus.open(folder).utterances("test")
     (folder / "audio" / "u3.wav").unlink()
