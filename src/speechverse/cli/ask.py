@@ -34,7 +34,7 @@ def command(
     regex: Annotated[str | None, typer.Option(help="A regular expression that the whole answer matches.")] = None,
     json_schema: Annotated[
         Path | None,
-        typer.Option(help="A file with a JSON schema: the answer is JSON of it.", exists=True, dir_okay=False),
+        typer.Option(help="A file with a JSON schema: the answer is JSON of it."),
     ] = None,
     model: Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")] = "small",
     system: Annotated[
@@ -77,7 +77,7 @@ def command(
     from speechverse.pipeline import SpeechVerse, constraint_of
 
     allowed = None if choices is None else choices.split(",")
-    schema = None if json_schema is None else json_schema.read_text(encoding="utf-8")
+    schema = None if json_schema is None else _text_of(json_schema)
     constraint_of(allowed, regex, schema)  # told before a model is loaded
     asked: Any = SpeechVerse.from_pretrained(model, device)
     if system == "cascade-whisper":
@@ -107,6 +107,13 @@ def command(
     typer.echo(answer.text)
     for choice, score in sorted(by_choice.items(), key=lambda item: -item[1]):
         typer.echo(f"  {score:8.3f}  {choice}")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the JSON schema '{path}' cannot be read: {error}") from error
 
 
 def _heard(clip: Path) -> Path | Waveform:

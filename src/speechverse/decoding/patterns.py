@@ -20,7 +20,8 @@ from speechverse.protocols import Processor
 
 MAX_PATTERN = 20_000
 """Characters of a pattern; a schema's is written out, so it is longer than the schema."""
-MAX_STATES = 20_000
+MAX_INDEX = 200_000_000
+"""Bytes of an index."""
 
 _ENDED = -1
 _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
@@ -36,8 +37,7 @@ class PatternAutomaton:
     def __init__(self, pattern: str, processor: Processor) -> None:
         if len(pattern) > MAX_PATTERN:
             raise UserError(f"the pattern has {len(pattern):,} characters; at most {MAX_PATTERN:,} can be followed")
-        vocabulary, begins_with_space = _vocabulary(processor.tokenizer, processor.end_token_id)
-        self.index = _index(f" {pattern}" if begins_with_space else pattern, pattern, vocabulary)
+        self.index = _index(pattern, processor.tokenizer, processor.end_token_id)
         self.end = processor.end_token_id
         self.start = self.index.get_initial_state()
         self._allowed: dict[int, Tensor] = {}
@@ -70,15 +70,21 @@ def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
         raise UserError(f"the JSON schema cannot be followed: {error}") from error
 
 
-def _index(pattern: str, given: str, vocabulary: Any) -> Any:
+@lru_cache(maxsize=16)
+def _index(pattern: str, tokenizer: Any, end: int) -> Any:
     from outlines_core import Index
 
+    vocabulary, begins_with_space = _vocabulary(tokenizer, end)
     try:
-        index = Index(pattern, vocabulary)
-    except Exception as error:
-        raise UserError(f"{given!r} cannot be followed as a regular expression: {error}") from error
-    if (size := len(index.get_final_states())) > MAX_STATES:
-        raise UserError(f"the pattern has {size:,} ends; at most {MAX_STATES:,} can be followed: make it shorter")
+        index = Index(f" {pattern}" if begins_with_space else pattern, vocabulary)
+    except Exception as error:  # whatever Rust says: a bad pattern is the user's
+        raise UserError(f"{pattern!r} cannot be followed as a regular expression: {error}") from error
+    size = len(index.__reduce__()[1][0])
+    if size > MAX_INDEX:
+        raise UserError(
+            f"what may follow what under {pattern!r} takes {size / 1e6:,.0f} MB; at most {MAX_INDEX / 1e6:,.0f} MB "
+            "are kept: give a pattern with fewer repetitions"
+        )
     return index
 
 
@@ -106,7 +112,7 @@ def _writer(tokenizer: Any) -> Callable[[str], bytes]:
     decoder = json.loads(backend.to_str())["decoder"] if backend is not None else None
     if "ByteLevel" in json.dumps(decoder) or hasattr(tokenizer, "byte_decoder"):
         byte_of = {sign: byte for byte, sign in bytes_to_unicode().items()}
-        return lambda piece: bytes(byte_of.get(sign, 0) for sign in piece)
+        return lambda piece: bytes(byte_of[sign] for sign in piece) if byte_of.keys() >= set(piece) else b""
 
     def written(piece: str) -> bytes:
         byte = _BYTE.fullmatch(piece)

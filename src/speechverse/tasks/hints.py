@@ -21,8 +21,10 @@ def with_hints(instruction: str, hints: Sequence[str]) -> str:
     """An instruction with its hints, as a model is taught to read them.
 
     Raises:
-        UserError: If a hint is empty.
+        UserError: If a hint is empty, or they are one text instead of a list.
     """
+    if isinstance(hints, str):
+        raise UserError(f"hints are {hints!r}; give a list of words, such as ['Synthroid', 'York']")
     told = [hint.strip() for hint in hints]
     if not all(told):
         raise UserError("a hint is empty; give words or names that may be heard")

@@ -37,6 +37,11 @@ class Joint(Task):
 
     parts: tuple[Task, ...]
 
+    @property
+    def is_about_the_voice(self) -> bool:
+        """Whether no transcript tells one of the answers."""
+        return any(part.is_about_the_voice for part in self.parts)
+
     def missing(self, utterance: Utterance) -> str | None:
         """What the utterance lacks for the first of the parts that cannot be asked of it."""
         return next((lack for part in self.parts if (lack := part.missing(utterance))), None)
@@ -60,8 +65,10 @@ class Joint(Task):
         return found
 
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
-        """Never asked: the parts are rendered, for they may draw what they ask."""
-        raise NotImplementedError
+        """The answers of the parts to the same fields."""
+        variants = self._combined(utterance)[variant]
+        asked = zip(self.parts, variants, strict=True)
+        return self.written([part.answer(utterance, fields, one) for part, one in asked])
 
     def render(
         self, utterance: Utterance, ask: Ask, variant: str | None = None, template: str | None = None
@@ -140,7 +147,7 @@ def joint(*names: str) -> Joint:
     return Joint(
         name=SIGN.join(part.name for part in parts),
         title=", then ".join([parts[0].title, *(part.title.lower() for part in parts[1:])]),
-        group=parts[-1].group,
+        group="joint",
         prompts=_prompts("joint"),
         metrics=tuple(
             replace(metric, name=f"{part.name}_{metric.name}", label=f"{metric.label} ({part.name})", part=part.name)

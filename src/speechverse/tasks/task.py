@@ -81,7 +81,8 @@ class Task:
     Attributes:
         name: Short name, as in recipes and results.
         title: Name for people.
-        group: "asr", "slu" (spoken language understanding) or "psp" (paralinguistics); a user's task may have its own.
+        group: "asr", "slu" (spoken language understanding), "psp" (paralinguistics) or "joint"; a user's task may have
+            its own.
         prompts: The instructions.
         metrics: Names of metrics, the headline first; a `Metric` of one's own may stand there too, and is then known
             by its name, which takes its place.

@@ -67,12 +67,15 @@ def test_a_schema_lets_only_its_json_come(text_sides, generate):
     assert orders and all(order["drink"] in ("latte", "tea") and isinstance(order["shots"], int) for order in orders)
 
 
-def test_patterns_that_cannot_be_followed_are_refused_at_once(text_sides):
+def test_patterns_that_cannot_be_followed_are_refused_at_once(text_sides, monkeypatch):
     with pytest.raises(UserError, match="cannot be followed as a regular expression"):
         PatternAutomaton("play (music", text_sides["bart"])
     with pytest.raises(UserError, match="'Ünïcödé' cannot be followed"):
         PatternAutomaton("Ünïcödé", text_sides["t5"])
     with pytest.raises(UserError, match="has 20,003 characters"):
         PatternAutomaton("(" + "a" * 20_000 + ")+", text_sides["bart"])
+    monkeypatch.setattr("speechverse.decoding.patterns.MAX_INDEX", 1000)
+    with pytest.raises(UserError, match="MB are kept: give a pattern with fewer repetitions"):
+        PatternAutomaton("[a-z]{1,30}", text_sides["bart"])
     with pytest.raises(UserError, match="JSON schema cannot be followed"):
         pattern_of_schema("{not json")

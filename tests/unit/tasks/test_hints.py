@@ -24,6 +24,8 @@ def test_hints_stand_behind_the_instruction() -> None:
     assert with_hints("Transcribe the audio.", []) == "Transcribe the audio."
     with pytest.raises(UserError, match="a hint is empty"):
         with_hints("Transcribe the audio.", ["York", " "])
+    with pytest.raises(UserError, match="give a list of words"):
+        with_hints("Transcribe the audio.", "York")
 
 
 def test_right_hints_are_written_as_the_text_is_and_come_among_wrong_ones() -> None:

@@ -54,6 +54,13 @@ def test_the_order_of_the_names_is_the_order_of_the_answers(speech) -> None:
     assert forward.parse(target) == backward.parse(target), "whatever order an answer is in, it is read"
 
 
+def test_a_joint_task_is_no_transcript_whatever_its_parts(speech) -> None:
+    assert {get_task(name).group for name in ("asr+er", "kwe+asr")} == {"joint"}, "CTC learns transcripts and labels"
+    assert get_task("asr+er").is_about_the_voice and not get_task("asr+kwe").is_about_the_voice
+    said, german = speech(), get_task("asr+st").variants(speech())[0]
+    assert get_task("asr+st").answer(said, {}, german).endswith("| ST: spiele miles davis in der küche |")
+
+
 def test_a_bar_within_an_answer_ends_no_part(speech) -> None:
     example = get_task("asr+kwe").render(speech(text="either | or"), Ask(random.Random(0)))
     assert example.target.startswith("ASR: either, or | KWE:")
