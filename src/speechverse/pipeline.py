@@ -125,7 +125,8 @@ class SpeechVerse:
             options: How answers are made.
             regex: Instead of choices, what the whole answer matches.
             json_schema: Instead of choices, a schema that the answer is JSON of, on one line.
-            hints: Words that may be heard, such as names; they go with each instruction.
+            hints: Words that may be heard, such as names; they go with each instruction. Only a model that was
+                taught with them (`data.hinted` of its recipe) knows what they are for; `small` was not yet.
             max_new_tokens: The most tokens an answer may have, instead of the options'; by default it grows with the
                 audio (see `decoding.default_limit`).
             on_error: Of a list, whether one that cannot be asked ends all ("raise"; the error says which it is), or

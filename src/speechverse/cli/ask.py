@@ -29,7 +29,8 @@ def command(
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
     choices: Annotated[str | None, typer.Option(help="The answers allowed, with commas between.")] = None,
     hints: Annotated[
-        str | None, typer.Option(help="Words that may be heard, such as names, with commas between.")
+        str | None,
+        typer.Option(help="Words that may be heard, with commas between; for models taught with data.hinted."),
     ] = None,
     regex: Annotated[str | None, typer.Option(help="A regular expression that the whole answer matches.")] = None,
     json_schema: Annotated[
