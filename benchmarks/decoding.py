@@ -1,4 +1,6 @@
-"""Decoding: batches against one by one, and scoring labels against writing them under a constraint."""
+"""Decoding: batches against one by one, and scoring labels against writing them
+under a constraint.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ def _answering(folder: Path, task: str, limit: int, **options: Any) -> Repeat:
 
 
 def _labels(task: str) -> Claim:
-    ours, theirs = (partial(_answering, task=task, limit=48, choice_mode=mode) for mode in ("score", "constrain"))
+    ours, theirs = (
+        partial(_answering, task=task, limit=48, choice_mode=mode)
+        for mode in ("score", "constrain")
+    )
     title = f"task {task}: scoring every label against constrained generation, in the same batches"
     sides = Side("label scoring", ours), Side("constrained generation", theirs)
     return Claim(title, *sides, "answers/s", lacks=lacks_parts)

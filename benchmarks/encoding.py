@@ -19,7 +19,10 @@ def _hearing(folder: Path, seconds: float, window: str) -> Repeat:
 
     encoder = load_encoder("whisper-base", window="full" if window == "full" else "fit")
     rng, num_clips = np.random.default_rng(0), max(1, round(_CLIPS_OF_3_S * 3 / seconds))
-    clips = [(0.1 * rng.standard_normal(round(seconds * 16_000))).astype(np.float32) for _ in range(num_clips)]
+    clips = [
+        (0.1 * rng.standard_normal(round(seconds * 16_000))).astype(np.float32)
+        for _ in range(num_clips)
+    ]
 
     def repeat() -> Took:
         began = time.perf_counter()
@@ -34,7 +37,9 @@ def _hearing(folder: Path, seconds: float, window: str) -> Repeat:
 def _claim(seconds: float) -> Claim:
     fitting = Side("the window that fits", partial(_hearing, seconds=seconds, window="fit"))
     full = Side("the full 30 s", partial(_hearing, seconds=seconds, window="full"))
-    return Claim(f"Whisper base hears a clip of {seconds:g} s", fitting, full, "audio s/s", 3, lacks_parts)
+    return Claim(
+        f"Whisper base hears a clip of {seconds:g} s", fitting, full, "audio s/s", 3, lacks_parts
+    )
 
 
 CLAIMS = [_claim(3.0), _claim(8.0), _claim(25.0)]

@@ -1,4 +1,6 @@
-"""Duels: two ways to do the same work, each in a process of its own, turn and turn about on the same machine."""
+"""Duels: two ways to do the same work, each in a process of its own, turn and turn about on the
+same machine.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Took:
-    """One repetition: wall time, work done in it, facts to show, outputs to compare with the other side's.
+    """One repetition: wall time, work done in it, facts to show, outputs to compare with the other
+    side's.
 
     `peak_mb` is peak memory where it is not that of the side's own process.
     """
@@ -37,7 +40,9 @@ Repeat = Callable[[], Took]
 
 @dataclass(frozen=True)
 class Side:
-    """One way to do it: `prepare` runs once in a fresh process, unmeasured, and gives what is repeated."""
+    """One way to do it: `prepare` runs once in a fresh process, unmeasured, and gives what is
+    repeated.
+    """
 
     label: str
     prepare: Callable[[Path], Repeat]
@@ -59,11 +64,19 @@ class Claim:
 
 
 def lacks_parts() -> str | None:
-    """For claims about real parts: what to give first where those of `small` are not on this machine."""
+    """For claims about real parts: what to give first where those of `small` are not on this
+    machine.
+    """
     from speechverse.pretrained import KNOWN, is_here
 
-    missing = [name for name in ("whisper-base", "smollm2-135m-instruct") if not is_here(KNOWN[name])]
-    return f"its parts are not here: speechverse pretrained get {' '.join(missing)}" if missing else None
+    missing = [
+        name for name in ("whisper-base", "smollm2-135m-instruct") if not is_here(KNOWN[name])
+    ]
+    return (
+        f"its parts are not here: speechverse pretrained get {' '.join(missing)}"
+        if missing
+        else None
+    )
 
 
 _prepared: list[Repeat] = []  # in a side's process
@@ -81,7 +94,8 @@ def _repeat() -> Took:
 
 
 def peak_mb(status: str | None = None) -> float | None:
-    """Peak resident memory in MB, from a `/proc/self/status` (this process's by default); None where there is none.
+    """Peak resident memory in MB, from a `/proc/self/status` (this process's by default); None
+    where there is none.
 
     `ru_maxrss` will not do: in a spawned process it begins at its parent's.
     """
@@ -92,18 +106,28 @@ def peak_mb(status: str | None = None) -> float | None:
     return int(found[1]) / 1024 if found else None
 
 
-_TELL = "import atexit, sys; atexit.register(lambda: sys.stderr.write(open('/proc/self/status').read()))\n"
+_TELL = (
+    "import atexit, sys; atexit.register(lambda:"
+    " sys.stderr.write(open('/proc/self/status').read()))\n"
+)
 
 
 def fresh_python(code: str) -> Repeat:
-    """A Python that runs `code` and ends, starting the interpreter included; what it prints is its output."""
+    """A Python that runs `code` and ends, starting the interpreter included; what it prints is its
+    output.
+    """
     command = [sys.executable, "-c", _TELL + code]
 
     def repeat() -> Took:
         began, before = time.perf_counter(), os.times()
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds, after = time.perf_counter() - began, os.times()
-        processor = after.children_user + after.children_system - before.children_user - before.children_system
+        processor = (
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
         outputs = (done.stdout,) if done.stdout else ()
         return Took(seconds, 1.0, {"CPU s": processor}, outputs, peak_mb(done.stderr))
 
@@ -118,8 +142,8 @@ def duel(claim: Claim, folder: Path) -> dict[str, Any]:
         folder: Of this run, for material that claims share.
 
     Returns:
-        Ready for JSON; `ratio` is our speed over theirs, round by round: median, min, max. `beyond` is our time less
-        theirs in the same way, in seconds for one piece of work.
+        Ready for JSON; `ratio` is our speed over theirs, round by round: median, min, max. `beyond`
+        is our time less theirs in the same way, in seconds for one piece of work.
     """
     sides, spawn = (claim.ours, claim.theirs), get_context("spawn")
     with ProcessPoolExecutor(1, spawn) as ours, ProcessPoolExecutor(1, spawn) as theirs:
@@ -130,7 +154,9 @@ def duel(claim: Claim, folder: Path) -> dict[str, Any]:
             for which in (0, 1) if number % 2 else (1, 0):
                 took[which].append(pools[which].submit(_repeat).result())
         peaks = [pool.submit(peak_mb).result() for pool in pools]
-    told = [_told(*row) for row in zip(sides, [samples[1:] for samples in took], peaks, strict=True)]
+    told = [
+        _told(*row) for row in zip(sides, [samples[1:] for samples in took], peaks, strict=True)
+    ]
     ratios = [a / b for a, b in zip(told[0]["speeds"], told[1]["speeds"], strict=True)]
     beyond = [1 / a - 1 / b for a, b in zip(told[0]["speeds"], told[1]["speeds"], strict=True)]
     answers = [samples[-1].outputs for samples in took]
@@ -151,7 +177,12 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 def _told(side: Side, samples: list[Took], peak: float | None) -> dict[str, Any]:
     speeds = [took.amount / took.seconds for took in samples]
-    return {"label": side.label, "speeds": speeds, "peak_mb": samples[-1].peak_mb or peak, "facts": samples[-1].facts}
+    return {
+        "label": side.label,
+        "speeds": speeds,
+        "peak_mb": samples[-1].peak_mb or peak,
+        "facts": samples[-1].facts,
+    }
 
 
 def shown(result: dict[str, Any]) -> str:
@@ -167,9 +198,12 @@ def shown(result: dict[str, Any]) -> str:
     agreement = "" if same is None else f"; same answers {same:.0%}"
     if result["unit"] == "s":
         beyond = result["beyond"]
-        agreement += f"; beyond it {beyond['median']:.3f} s ({beyond['min']:.3f} to {beyond['max']:.3f})"
+        agreement += (
+            f"; beyond it {beyond['median']:.3f} s ({beyond['min']:.3f} to {beyond['max']:.3f})"
+        )
     lines.append(
-        f"  ratio {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}, {rounds} rounds){agreement}"
+        f"  ratio {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}, {rounds}"
+        f" rounds){agreement}"
     )
     return "\n".join(lines)
 
@@ -188,10 +222,12 @@ def machine() -> str:
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers"))
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers")
+    )
     threads = os.environ.get("OMP_NUM_THREADS", "unset")
     return (
-        f"{found[1] if found else platform.machine()}, {num_cores()} cores, {memory:.0f} GiB, {platform.system()}, "
-        f"Python {platform.python_version()}, {versions}, OMP_NUM_THREADS {threads}, "
-        f"niceness {os.nice(0)}, load {os.getloadavg()[0]:.1f} before the run"
+        f"{found[1] if found else platform.machine()}, {num_cores()} cores, {memory:.0f} GiB,"
+        f" {platform.system()}, Python {platform.python_version()}, {versions}, OMP_NUM_THREADS"
+        f" {threads}, niceness {os.nice(0)}, load {os.getloadavg()[0]:.1f} before the run"
     )

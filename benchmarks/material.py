@@ -27,7 +27,11 @@ def world(folder: Path) -> Corpus:
 MODEL = "small"
 """The model's name."""
 FROZEN_PARTS = "whisper-base, smollm2-135m-instruct"
-_PARTS = ("model.encoder=whisper-base", "model.llm=smollm2-135m-instruct", "model.lora.targets=all-linear")
+_PARTS = (
+    "model.encoder=whisper-base",
+    "model.llm=smollm2-135m-instruct",
+    "model.lora.targets=all-linear",
+)
 _FOR_TWO_CORES = ("data.batch={max_positions: 3000, max_examples: 8}", "data.workers=0")
 
 

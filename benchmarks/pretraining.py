@@ -1,4 +1,6 @@
-"""Pre-training the encoder: its batches, its precision, its memory and its loss, each against doing without."""
+"""Pre-training the encoder: its batches, its precision, its memory and its loss, each against doing
+without.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,21 @@ class _Pretraining:
         from speechverse.training.stage import StageRun
 
         material.world(folder)
-        changes = [f"data.corpora.own={{path: {folder / 'world'}}}", f"training.precision={precision}"]
-        recipe = load_recipe("best-rq", [*changes, "data.validation={every: null}", "data.workers=0"])
+        changes = [
+            f"data.corpora.own={{path: {folder / 'world'}}}",
+            f"training.precision={precision}",
+        ]
+        recipe = load_recipe(
+            "best-rq", [*changes, "data.validation={every: null}", "data.workers=0"]
+        )
         stage, engine, model = recipe.curriculum[0], Engine.make(recipe), build_encoder(recipe)
         inputs, self.sources = HeardInputs(recipe, model), Sources(recipe)
         self.collate, self.frame_rate = inputs.collator(stage), model.front_end.frame_rate
         self.steps = iter(self.sources.loader(stage, inputs.length(stage), self.collate, engine))
         self.mixture = self.sources.mixture(stage)
-        self.run = StageRun(stage, recipe, engine, model, make_trainable(model, stage.train, recipe))
+        self.run = StageRun(
+            stage, recipe, engine, model, make_trainable(model, stage.train, recipe)
+        )
 
     def repeated(self, steps: Iterator[Any]) -> Repeat:
         """Takes the next steps each time, making the batches included."""
@@ -101,7 +110,9 @@ def _aligning(folder: Path, own_units: bool) -> Repeat:
     sizes = torch.tensor([len(target) for target in targets])
     lengths = 4 * sizes.clamp(min=1)
     flat = torch.tensor([unit for target in targets for unit in target])
-    noise = torch.randn(len(targets), int(lengths.max()), UNITS, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(
+        len(targets), int(lengths.max()), UNITS, generator=torch.Generator().manual_seed(0)
+    )
     logits, blank = noise.requires_grad_(), 0
 
     def plain() -> torch.Tensor:
@@ -139,12 +150,25 @@ _PLAIN = Side("random batches of the same mean size", _plain_loop)
 _HALF = Side("bf16 autocast", partial(_stepping, precision="bf16", keeps_memory=True))
 _WHOLE = Side("fp32", partial(_stepping, precision="fp32", keeps_memory=True))
 _KEPT = Side("freed memory kept", partial(_stepping, precision="auto", keeps_memory=True))
-_RETURNED = Side("freed memory returned, as by default", partial(_stepping, precision="auto", keeps_memory=False))
+_RETURNED = Side(
+    "freed memory returned, as by default", partial(_stepping, precision="auto", keeps_memory=False)
+)
 _OWN_UNITS = Side("each row's own units", partial(_aligning, own_units=True))
 _ALL_UNITS = Side("torch's ctc_loss over all units", partial(_aligning, own_units=False))
 CLAIMS = (
     Claim("BEST-RQ: batches of like lengths against random ones", _OURS, _PLAIN, "audio s/s"),
     Claim("BEST-RQ: bf16 against fp32, same batches", _HALF, _WHOLE, "audio s/s", lacks=_no_bf16),
-    Claim("BEST-RQ: freed memory kept or not, same batches", _KEPT, _RETURNED, "audio s/s", lacks=_no_glibc),
-    Claim("CTC's loss and gradient: a row's own units against all", _OWN_UNITS, _ALL_UNITS, "audio s/s"),
+    Claim(
+        "BEST-RQ: freed memory kept or not, same batches",
+        _KEPT,
+        _RETURNED,
+        "audio s/s",
+        lacks=_no_glibc,
+    ),
+    Claim(
+        "CTC's loss and gradient: a row's own units against all",
+        _OWN_UNITS,
+        _ALL_UNITS,
+        "audio s/s",
+    ),
 )

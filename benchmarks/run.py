@@ -1,4 +1,6 @@
-"""`python -m benchmarks.run [NAME ...] [--json FILE]`: measures the claims, as ratios against named alternatives."""
+"""`python -m benchmarks.run [NAME ...] [--json FILE]`: measures the claims, as ratios against named
+alternatives.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,21 @@ NAMES = ("startup", "training", "speech", "decoding", "answering", "pretraining"
 def main() -> None:
     """Runs the benchmarks asked for, each in a folder of its own that is gone afterwards."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; by default all")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write every single measurement")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; by default all"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="where to write every single measurement"
+    )
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in NAMES]:
         parser.error(f"there is no benchmark '{unknown[0]}'; there are {', '.join(NAMES)}")
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", CUDA_VISIBLE_DEVICES="")
     line, busy = machine(), os.getloadavg()[0] > 0.5 * num_cores()
-    print(line + ("\nthe machine is busy with other work: the ratios are rough" if busy else ""), flush=True)
+    print(
+        line + ("\nthe machine is busy with other work: the ratios are rough" if busy else ""),
+        flush=True,
+    )
     measured = {name: _measured(name) for name in arguments.names or NAMES}
     if arguments.json:
         from speechverse.training.recipe_files import environment

@@ -14,7 +14,9 @@ from benchmarks.harness import Claim, Repeat, Side, Took
 def _spec() -> Any:
     from speechverse.world import SynthSpec
 
-    return SynthSpec(num_train=300, num_dev=0, seed=12, non_speech_share=0.0)  # two shards, all of it spoken
+    return SynthSpec(
+        num_train=300, num_dev=0, seed=12, non_speech_share=0.0
+    )  # two shards, all of it spoken
 
 
 def _maker(folder: Path, workers: int) -> Repeat:
@@ -29,7 +31,9 @@ def _maker(folder: Path, workers: int) -> Repeat:
 
 
 def _library(folder: Path) -> Repeat:
-    """The same sentences in the same voices to 16 kHz FLAC, one by one: no styles, rooms, noise, labels, manifest."""
+    """The same sentences in the same voices to 16 kHz FLAC, one by one: no styles, rooms, noise,
+    labels, manifest.
+    """
     import numpy as np
 
     from speechverse.audio import Waveform, resample, save
@@ -55,7 +59,13 @@ def _library(folder: Path) -> Repeat:
 def _claim(workers: int) -> Claim:
     title = f"making a corpus, worker processes: {workers}, against a plain loop"
     ours = Side("plan, styles, rooms, noise, FLAC, manifest", partial(_maker, workers=workers))
-    return Claim(title, ours, Side("espeak-ng's library, clip by clip, FLAC", _library), "audio s/s", repetitions=3)
+    return Claim(
+        title,
+        ours,
+        Side("espeak-ng's library, clip by clip, FLAC", _library),
+        "audio s/s",
+        repetitions=3,
+    )
 
 
 CLAIMS = (_claim(1), _claim(2))

@@ -16,6 +16,16 @@ def _start(folder: Path, code: str) -> Repeat:
 
 _TORCH = Side("import torch", partial(_start, code="import torch"))
 CLAIMS = (
-    Claim("importing the package", Side("import speechverse", partial(_start, code="import speechverse")), _TORCH, "s"),
-    Claim("the command line's help", Side("speechverse --help", partial(_start, code=_HELP)), _TORCH, "s"),
+    Claim(
+        "importing the package",
+        Side("import speechverse", partial(_start, code="import speechverse")),
+        _TORCH,
+        "s",
+    ),
+    Claim(
+        "the command line's help",
+        Side("speechverse --help", partial(_start, code=_HELP)),
+        _TORCH,
+        "s",
+    ),
 )

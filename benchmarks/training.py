@@ -1,7 +1,8 @@
 """Training adapters: the feature cache and the batch plan, each against doing without.
 
-Everything runs the last stage of the recipe `laptop` on the parts of `small`: all eleven tasks; mixer, downsampler and
-LoRA learn. Precision, attention and memory are in both sides what a run takes on this machine.
+Everything runs the last stage of the recipe `laptop` on the parts of `small`: all eleven tasks;
+mixer, downsampler and LoRA learn. Precision, attention and memory are in both sides what a run
+takes on this machine.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class _Stage:
         from speechverse.training.sources import Sources, open_cache
         from speechverse.training.stage import StageRun
 
-        recipe = material.recipe(folder, f"data.cache={cache}", f"data.cache_folder={folder / 'features'}")
+        recipe = material.recipe(
+            folder, f"data.cache={cache}", f"data.cache_folder={folder / 'features'}"
+        )
         keep_freed_memory()
         engine, sources = Engine.make(recipe), Sources(recipe)
         self.precision, self.model = engine.precision, build_model(recipe, engine.dtype)
@@ -44,7 +47,9 @@ class _Stage:
         if is_new:
             heard = sum(utterance.duration for utterance in sources.utterances())
             self.facts["cache made at (audio s/s)"] = heard / (time.perf_counter() - began)
-            self.facts["cache MB"] = sum(file.stat().st_size for file in (folder / "features").iterdir()) / 1e6
+            self.facts["cache MB"] = (
+                sum(file.stat().st_size for file in (folder / "features").iterdir()) / 1e6
+            )
         processor = self.model.processor()
         self.length, self.collator = measured_by(processor), Collator(processor, outputs)
         self.loader = sources.loader(self.settings, self.length, self.collator, engine)
@@ -55,12 +60,20 @@ class _Stage:
         from speechverse.data.plan import MicroBatch
 
         plan = self.loader.plan
-        size = round(mean(len(batch.examples) for step in islice(plan.steps(), 16) for batch in step.micro_batches))
+        size = round(
+            mean(
+                len(batch.examples)
+                for step in islice(plan.steps(), 16)
+                for batch in step.micro_batches
+            )
+        )
         for pass_index in count():
             draws = plan.mixture.draws(pass_index)
             while len(group := list(islice(draws, size))) == size:
                 examples = tuple(plan.mixture.example(draw) for draw in group)
-                yield MicroBatch(examples, (1.0,) * size, tuple(self.length(example) for example in examples))
+                yield MicroBatch(
+                    examples, (1.0,) * size, tuple(self.length(example) for example in examples)
+                )
 
 
 def _planned(folder: Path, cache: str) -> Repeat:
@@ -81,7 +94,9 @@ def _planned(folder: Path, cache: str) -> Repeat:
 
 
 def _transformers_trainer(folder: Path, cache: str) -> Repeat:
-    """Transformers' Trainer over random batches, collating included; its set-up before the first step is not."""
+    """Transformers' Trainer over random batches, collating included; its set-up before the first
+    step is not.
+    """
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
     class Clock(TrainerCallback):
@@ -128,7 +143,9 @@ def _transformers_trainer(folder: Path, cache: str) -> Repeat:
 
 _CACHED = Side("the batch plan, encoder outputs from the cache", partial(_planned, cache="all"))
 _HEARD = Side("the batch plan, frozen encoder at each step", partial(_planned, cache="none"))
-_RANDOM = Side("transformers' Trainer, random batches, cached", partial(_transformers_trainer, cache="all"))
+_RANDOM = Side(
+    "transformers' Trainer, random batches, cached", partial(_transformers_trainer, cache="all")
+)
 _PLAIN = Side("transformers' Trainer, random batches", partial(_transformers_trainer, cache="none"))
 CLAIMS = (
     Claim(
@@ -139,7 +156,11 @@ CLAIMS = (
         lacks=lacks_parts,
     ),
     Claim(
-        "the batch plan against random batches of the same mean size", _CACHED, _RANDOM, "audio s/s", lacks=lacks_parts
+        "the batch plan against random batches of the same mean size",
+        _CACHED,
+        _RANDOM,
+        "audio s/s",
+        lacks=lacks_parts,
     ),
     Claim(
         "the batch plan against random batches, without a cache in either",
@@ -148,5 +169,11 @@ CLAIMS = (
         "audio s/s",
         lacks=lacks_parts,
     ),
-    Claim("the cache and the batch plan together against neither", _CACHED, _PLAIN, "audio s/s", lacks=lacks_parts),
+    Claim(
+        "the cache and the batch plan together against neither",
+        _CACHED,
+        _PLAIN,
+        "audio s/s",
+        lacks=lacks_parts,
+    ),
 )

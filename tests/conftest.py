@@ -1,4 +1,6 @@
-"""What every test shares: no network, few threads, and the way to the recordings of real people where they exist."""
+"""What every test shares: no network, few threads, and the way to the recordings of real people
+where they exist.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from taught import Taught
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Some tests fork in the middle of a run to kill it: a child of a process with OpenMP threads waits for ever.
+# Some tests fork in the middle of a run to kill it: a child of a process with OpenMP threads waits
+# for ever.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -23,7 +26,9 @@ REAL_SPEECH = Path(__file__).resolve().parents[2] / "shared" / "speech"
 
 @pytest.fixture(scope="session")
 def real_speech() -> Path:
-    """The folder with recordings of real people, beside the checkout; skips, visibly, where it is absent."""
+    """The folder with recordings of real people, beside the checkout; skips, visibly, where it is
+    absent.
+    """
     if not (REAL_SPEECH / "manifest.jsonl").is_file():
         pytest.skip(f"recordings of real people are not here ({REAL_SPEECH})")
     return REAL_SPEECH
@@ -40,7 +45,9 @@ def taught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def files_up_to() -> Callable[[int], AbstractContextManager[None]]:
-    """A disk that really fails: within the block, here and in child processes, no file grows over so many bytes."""
+    """A disk that really fails: within the block, here and in child processes, no file grows over
+    so many bytes.
+    """
     resource = pytest.importorskip("resource")
 
     @contextmanager
@@ -57,7 +64,9 @@ def files_up_to() -> Callable[[int], AbstractContextManager[None]]:
 
 @pytest.fixture(autouse=True)
 def what_is_the_users_stays_in_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a user's file adds is known for the whole process: examples that run here would hand it to later tests."""
+    """What a user's file adds is known for the whole process: examples that run here would hand it
+    to later tests.
+    """
     from speechverse.metrics import METRICS
     from speechverse.registry import SYSTEMS
     from speechverse.tasks import TASKS

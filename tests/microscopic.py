@@ -12,19 +12,26 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 CHAT_TEMPLATE = (
-    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] | trim }}<|end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] | trim"
+    " }}<|end|>\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
 
-def byte_level(texts: Iterable[str], special: Iterable[str], size: int = 340, **names: Any) -> PreTrainedTokenizerFast:
-    """As BART's, GPT-2's and Qwen's: byte-level BPE; ids of `special` come first, `names` say what they are for."""
+def byte_level(
+    texts: Iterable[str], special: Iterable[str], size: int = 340, **names: Any
+) -> PreTrainedTokenizerFast:
+    """As BART's, GPT-2's and Qwen's: byte-level BPE; ids of `special` come first, `names` say what
+    they are for.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
+        vocab_size=size,
+        special_tokens=list(special),
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     names = {"pad_token": "<pad>", "eos_token": "</s>", **names}
@@ -42,7 +49,9 @@ def chatting(texts: Iterable[str], size: int = 340) -> PreTrainedTokenizerFast:
 
 
 def by_characters(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """BPE over the characters of its texts alone, small and with nothing to fall back on: much cannot be spelt."""
+    """BPE over the characters of its texts alone, small and with nothing to fall back on: much
+    cannot be spelt.
+    """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -51,7 +60,9 @@ def by_characters(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(
         texts, trainers.BpeTrainer(vocab_size=200, special_tokens=special, show_progress=False)
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def unigram(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -61,18 +72,30 @@ def unigram(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
     trainer = trainers.UnigramTrainer(
-        vocab_size=120, special_tokens=special, unk_token="<unk>", initial_alphabet=list("abcdefghijklmnopqrstuvwxyz=;")
+        vocab_size=120,
+        special_tokens=special,
+        unk_token="<unk>",
+        initial_alphabet=list("abcdefghijklmnopqrstuvwxyz=;"),
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def byte_fallback(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """As Llama 2's: BPE over characters with bytes to fall back on, spaces as a character."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
     tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
     )
     special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     trainer = trainers.BpeTrainer(
@@ -85,7 +108,11 @@ def byte_fallback(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        pad_token="</s>",
     )
 
 
@@ -98,8 +125,14 @@ def conformer(**changes: Any) -> transformers.Wav2Vec2BertConfig:
 
 
 def save_conformer(folder: Path, **changes: Any) -> Path:
-    """A random BEST-RQ Conformer, with a CTC head where there is a `vocab_size`: 25 frames a second."""
-    kind = transformers.Wav2Vec2BertForCTC if "vocab_size" in changes else transformers.Wav2Vec2BertModel
+    """A random BEST-RQ Conformer, with a CTC head where there is a `vocab_size`: 25 frames a
+    second.
+    """
+    kind = (
+        transformers.Wav2Vec2BertForCTC
+        if "vocab_size" in changes
+        else transformers.Wav2Vec2BertModel
+    )
     kind(conformer(**changes)).save_pretrained(folder)
     transformers.SeamlessM4TFeatureExtractor(stride=4).save_pretrained(folder)
     return folder
@@ -110,22 +143,35 @@ def t5(vocabulary: int, **changes: Any) -> transformers.T5ForConditionalGenerati
         "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0,
         "dropout_rate": 0.0,
     }  # fmt: skip
-    return transformers.T5ForConditionalGeneration(transformers.T5Config(vocab_size=vocabulary, **{**sizes, **changes}))
+    return transformers.T5ForConditionalGeneration(
+        transformers.T5Config(vocab_size=vocabulary, **{**sizes, **changes})
+    )
 
 
-def bart(vocabulary: int, kind: str = "Bart", *, layers: int = 1, **changes: Any) -> transformers.PreTrainedModel:
+def bart(
+    vocabulary: int, kind: str = "Bart", *, layers: int = 1, **changes: Any
+) -> transformers.PreTrainedModel:
     """BART, or one of its kin (`kind` is "Pegasus", "MBart")."""
     sides = {
         f"{side}_{name}": value
         for side in ("encoder", "decoder")
         for name, value in {"layers": layers, "attention_heads": 2, "ffn_dim": 16}.items()
     }
-    sizes = {"d_model": 16, "max_position_embeddings": 256, "decoder_start_token_id": 2, "forced_eos_token_id": None}
-    config = getattr(transformers, f"{kind}Config")(vocab_size=vocabulary, **{**sides, **sizes, **changes})
+    sizes = {
+        "d_model": 16,
+        "max_position_embeddings": 256,
+        "decoder_start_token_id": 2,
+        "forced_eos_token_id": None,
+    }
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=vocabulary, **{**sides, **sizes, **changes}
+    )
     return getattr(transformers, f"{kind}ForConditionalGeneration")(config)
 
 
-def decoder_only(vocabulary: int, kind: str = "Llama", **changes: Any) -> transformers.PreTrainedModel:
+def decoder_only(
+    vocabulary: int, kind: str = "Llama", **changes: Any
+) -> transformers.PreTrainedModel:
     """Llama, or one of its kin (`kind` is "Qwen2", "Gemma")."""
     sizes = {
         "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -135,7 +181,9 @@ def decoder_only(vocabulary: int, kind: str = "Llama", **changes: Any) -> transf
     return getattr(transformers, f"{kind}ForCausalLM")(config)
 
 
-def whisper(vocabulary: int, seconds: int = 2, **changes: Any) -> transformers.WhisperForConditionalGeneration:
+def whisper(
+    vocabulary: int, seconds: int = 2, **changes: Any
+) -> transformers.WhisperForConditionalGeneration:
     """Whisper, encoder and decoder, that hears so many seconds at most."""
     sizes = {
         "d_model": 16, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 2,
@@ -149,7 +197,9 @@ def whisper(vocabulary: int, seconds: int = 2, **changes: Any) -> transformers.W
     return model
 
 
-def save_whisper(folder: Path, pieces: PreTrainedTokenizerFast, seconds: int = 2, **changes: Any) -> Path:
+def save_whisper(
+    folder: Path, pieces: PreTrainedTokenizerFast, seconds: int = 2, **changes: Any
+) -> Path:
     """A random Whisper with its tokenizer, as a folder of the hub."""
     whisper(len(pieces), seconds, **changes).save_pretrained(folder)
     transformers.WhisperFeatureExtractor(chunk_length=seconds).save_pretrained(folder)
@@ -166,6 +216,8 @@ def save_letters_checkpoint(root: Path, **settings: Any) -> Path:
     save_conformer(root / "encoder")
     t5(len(letters)).save_pretrained(root / "llm")
     letters.save_pretrained(root / "llm")
-    made = SpeechVerseForConditionalGeneration.from_foundations(root / "encoder", root / "llm", **settings)
+    made = SpeechVerseForConditionalGeneration.from_foundations(
+        root / "encoder", root / "llm", **settings
+    )
     made.save_pretrained(root / "model")
     return root / "model"

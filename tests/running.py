@@ -1,4 +1,6 @@
-"""The command line in this process: what a verb prints and its exit status, without the seconds that a start takes."""
+"""The command line in this process: what a verb prints and its exit status, without the seconds
+that a start takes.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,17 @@ def run_here(*arguments: object, **environment: str) -> Ran:
     ):
         main()
     status = ended.value.code
-    return Ran(status if isinstance(status, int) else int(status is not None), out.getvalue(), err.getvalue())
+    return Ran(
+        status if isinstance(status, int) else int(status is not None),
+        out.getvalue(),
+        err.getvalue(),
+    )
 
 
 def speechverse(*arguments: object, status: int = 0) -> Ran:
-    """The same; fails the test unless the command ends with this status, and without a traceback."""
+    """The same; fails the test unless the command ends with this status, and
+    without a traceback.
+    """
     done = run_here(*arguments)
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,6 @@
-"""The check every task must pass: it renders each instruction, reads its own target back and scores it perfectly."""
+"""The check every task must pass: it renders each instruction, reads its own target back and scores
+it perfectly.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from speechverse.tasks import Ask, LabelSet, Task
 from speechverse.types import Example, Utterance
 
 
-def validate_task(task: Task, utterance: Utterance, labels: Mapping[str, LabelSet] | None = None) -> list[Example]:
+def validate_task(
+    task: Task, utterance: Utterance, labels: Mapping[str, LabelSet] | None = None
+) -> list[Example]:
     """Asks every wording of every variant of a task of one utterance, and answers rightly."""
     vocabulary = ("umbrella", "violin", "harbour", "pepper")  # stands in for a corpus's keywords
     ask = Ask(rng_for(0, task.name, utterance.id), labels=labels or {}, vocabulary=vocabulary)
@@ -27,5 +31,8 @@ def validate_task(task: Task, utterance: Utterance, labels: Mapping[str, LabelSe
         prediction = task.parse(example.target, example.choices)
         assert prediction == example.reference
         for name, value in task.score([prediction], [example.reference]).items():
-            assert value == pytest.approx(get_metric(name).perfect, abs=1e-6), (example.target, name)
+            assert value == pytest.approx(get_metric(name).perfect, abs=1e-6), (
+                example.target,
+                name,
+            )
     return examples

@@ -1,9 +1,11 @@
-"""One microscopic pair that has learned something: a Whisper and a Llama of two layers, and the model that joins them.
+"""One microscopic pair that has learned something: a Whisper and a Llama of two layers, and the
+model that joins them.
 
-What they know is a language of sixteen sentences, a verb and a thing, in which every word is a tone of its own pitch
-and a hiss above it is a happy voice. The LLM learns to read (to repeat two words, to tell an intent), Whisper's
-decoder to write what its random encoder hears, and the adapter, by the framework's own trainer, to hear for the LLM.
-Everything is made on the spot, in seconds, and kept in pytest's cache until the code that makes it changes.
+What they know is a language of sixteen sentences, a verb and a thing, in which every word is a tone
+of its own pitch and a hiss above it is a happy voice. The LLM learns to read (to repeat two words,
+to tell an intent), Whisper's decoder to write what its random encoder hears, and the adapter, by
+the framework's own trainer, to hear for the LLM. Everything is made on the spot, in seconds, and
+kept in pytest's cache until the code that makes it changes.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ EMOTIONS = ("neutral", "happy")
 TASKS = ("asr", "ic", "er")
 RATE = 16_000
 WORD_SECONDS = (0.2, 0.4)
-"""A position of the adapter is 0.4 s, and the first lies at a clip's start: so each is in the middle of one word."""
+"""A position of the adapter is 0.4 s, and the first lies at a clip's start: so each is in the
+middle of one word.
+"""
 MAX_SECONDS = 10
 PROMPT = "{instruction}\n{audio}"
 """The sound stands last, where so small an LLM finds it again however long an instruction is."""
@@ -70,7 +74,9 @@ class Taught:
 
 
 def taught_in(cache: Path) -> Taught:
-    """The pair, made unless this folder has it from a run of the same code; of two runs at once, one makes it."""
+    """The pair, made unless this folder has it from a run of the same code; of two runs at once,
+    one makes it.
+    """
     root = cache / fingerprint(cache)
     with FileLock(cache / ".lock"):
         if not (root / "whole").is_file():
@@ -83,13 +89,21 @@ def taught_in(cache: Path) -> Taught:
 
 
 def fingerprint(cache: Path) -> str:
-    """Of all that decides what is made: this package, this file, its microscopic parts, torch, transformers, the place.
+    """Of all that decides what is made: this package, this file, its microscopic parts, torch,
+    transformers, the place.
 
     A checkpoint names its parts by where they lie, so one that was moved is made anew.
     """
     package, here = Path(speechverse.__file__).parent, Path(__file__)
-    sources = [*package.rglob("*.py"), *package.rglob("prompts/*.txt"), here, here.with_name("microscopic.py")]
-    digest = hashlib.sha256(f"{torch.__version__} {transformers.__version__} {cache.absolute()}".encode())
+    sources = [
+        *package.rglob("*.py"),
+        *package.rglob("prompts/*.txt"),
+        here,
+        here.with_name("microscopic.py"),
+    ]
+    digest = hashlib.sha256(
+        f"{torch.__version__} {transformers.__version__} {cache.absolute()}".encode()
+    )
     for source in sorted(sources):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
@@ -104,9 +118,16 @@ def make(root: Path) -> None:
     pieces = chatting(wordings(), size=600)
     ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1, "decoder_start_token_id": 2}
     save_whisper(taught.encoder, pieces, seconds=MAX_SECONDS, d_model=32, init_std=0.15, **ids)
-    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes = {
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
     ids = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
-    decoder_only(len(pieces), **sizes, **ids, max_position_embeddings=2048).save_pretrained(taught.llm)
+    decoder_only(len(pieces), **sizes, **ids, max_position_embeddings=2048).save_pretrained(
+        taught.llm
+    )
     pieces.save_pretrained(taught.llm)
     teach_to_write(taught.encoder, clips)
     teach_to_read(taught, clips)
@@ -136,14 +157,26 @@ def say(path: Path, text: str, emotion: str = "neutral", seed: int = 0) -> Utter
     samples = np.concatenate(tones)
     hiss = np.diff(draw.standard_normal(len(samples) + 1)) * (0.1 if emotion == "happy" else 0.002)
     save(path, Waveform((samples + hiss).astype(np.float32)))
-    labels = {"intent": INTENTS[text.split()[0]], "emotion": emotion, "num_speakers": 1, "is_speech": True}
-    return Utterance(path.stem, AudioRef(path), len(samples) / RATE, text, f"s{seed % 4}", "en", labels)
+    labels = {
+        "intent": INTENTS[text.split()[0]],
+        "emotion": emotion,
+        "num_speakers": 1,
+        "is_speech": True,
+    }
+    return Utterance(
+        path.stem, AudioRef(path), len(samples) / RATE, text, f"s{seed % 4}", "en", labels
+    )
 
 
 def wordings() -> Iterator[str]:
     """What the tokenizer learns its pieces from: sentences, labels, and the instructions' words."""
     for _ in range(40):
-        yield from (*SENTENCES, *INTENTS.values(), *EMOTIONS, *(word.capitalize() for word in WORDS))
+        yield from (
+            *SENTENCES,
+            *INTENTS.values(),
+            *EMOTIONS,
+            *(word.capitalize() for word in WORDS),
+        )
     for name in TASKS:
         yield from get_task(name).prompts.seen
 
@@ -152,9 +185,15 @@ def teach_to_write(folder: Path, clips: list[Utterance], steps: int = 250) -> No
     """Teaches Whisper's decoder what its encoder's outputs say; the encoder stays as it is."""
     whisper = load_whisper(folder)
     with torch.no_grad():
-        heard, silence = whisper._hear([load(clip.audio).samples for clip in clips]), whisper._silence()
+        heard, silence = (
+            whisper._hear([load(clip.audio).samples for clip in clips]),
+            whisper._silence(),
+        )
         outputs = torch.stack([torch.cat([row, silence[len(row) :]]) for row in heard])
-    texts = [whisper.tokenizer(clip.text)["input_ids"] + [whisper.tokenizer.eos_token_id] for clip in clips]
+    texts = [
+        whisper.tokenizer(clip.text)["input_ids"] + [whisper.tokenizer.eos_token_id]
+        for clip in clips
+    ]
     labels = torch.nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in texts], True, -100)
     model, draw = whisper.model, torch.Generator().manual_seed(0)
     trained = [*model.model.decoder.requires_grad_(True).parameters()]
@@ -169,14 +208,20 @@ def teach_to_write(folder: Path, clips: list[Utterance], steps: int = 250) -> No
 
 
 def teach_to_read(taught: Taught, clips: list[Utterance], steps: int = 200) -> None:
-    """Teaches the LLM to repeat two words that stand in its prompt, to tell an intent, and that a capital is happy."""
-    model = SpeechVerseForConditionalGeneration.from_foundations(taught.encoder, taught.llm, prompt_template=PROMPT)
+    """Teaches the LLM to repeat two words that stand in its prompt, to tell an intent, and that a
+    capital is happy.
+    """
+    model = SpeechVerseForConditionalGeneration.from_foundations(
+        taught.encoder, taught.llm, prompt_template=PROMPT
+    )
     processor, draw = model.processor(), random.Random(0)
     labels = Corpus.open(taught.corpus).labels
 
     def example(name: str) -> Example:
         clip = draw.choice(clips)
-        if name == "asr":  # any two words: of sixteen sentences it would learn which word is likely behind which
+        if (
+            name == "asr"
+        ):  # any two words: of sixteen sentences it would learn which word is likely behind which
             clip = replace(clip, text=" ".join(draw.choices(WORDS, k=2)))
         return get_task(name).render(clip, Ask(draw, labels=labels))
 
@@ -194,12 +239,16 @@ def teach_to_read(taught: Taught, clips: list[Utterance], steps: int = 200) -> N
 
 
 def shown(clip: Utterance) -> str:
-    """What the LLM learns to read: a happy sentence begins with a capital, which the adapter can say too."""
+    """What the LLM learns to read: a happy sentence begins with a capital, which the adapter can
+    say too.
+    """
     text = clip.text or ""
     return text.capitalize() if clip.labels["emotion"] == "happy" else text
 
 
-def descend(parameters: list[torch.nn.Parameter], loss: Callable[[], torch.Tensor], steps: int, rate: float) -> None:
+def descend(
+    parameters: list[torch.nn.Parameter], loss: Callable[[], torch.Tensor], steps: int, rate: float
+) -> None:
     """Adam, with a rate that falls to nothing."""
     optimizer = torch.optim.AdamW(parameters, lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -212,7 +261,9 @@ def descend(parameters: list[torch.nn.Parameter], loss: Callable[[], torch.Tenso
 
 
 def lesson(taught: Taught) -> dict[str, Any]:
-    """The recipe by which the adapter learns to hear, of two stages as `small`: words first, then all that is asked."""
+    """The recipe by which the adapter learns to hear, of two stages as `small`: words first, then
+    all that is asked.
+    """
     return {
         "name": "taught",
         "model": {

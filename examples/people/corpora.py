@@ -1,4 +1,6 @@
-"""From clips of a manifest to plain JSONL corpora (docs/data.md), one for each part that is measured."""
+"""From clips of a manifest to plain JSONL corpora (docs/data.md), one for each part that is
+measured.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ HOW_MANY = ("one speaker", "two speakers", "three or more speakers")
 def read_clips(speech: Path, *datasets: str) -> list[Clip]:
     """The manifest's clips of some data sets, their audio as absolute paths."""
     clips = [json.loads(line) for line in (speech / "manifest.jsonl").read_text().splitlines()]
-    return [c | {"audio": str((speech / c["audio"]).resolve())} for c in clips if c["dataset"] in datasets]
+    return [
+        c | {"audio": str((speech / c["audio"]).resolve())}
+        for c in clips
+        if c["dataset"] in datasets
+    ]
 
 
 def write_jsonl(path: Path, lines: Sequence[Clip]) -> None:
@@ -35,24 +41,37 @@ def reading_lines(clips: Sequence[Clip], speakers: Sequence[str]) -> list[Clip]:
 
 def _kept(clip: Clip, *keys: str) -> Clip:
     """These keys of a clip, and its language where it has one."""
-    return {key: clip[key] for key in keys} | ({"language": clip["language"]} if "language" in clip else {})
+    return {key: clip[key] for key in keys} | (
+        {"language": clip["language"]} if "language" in clip else {}
+    )
 
 
 def digit_lines(clips: Sequence[Clip]) -> list[Clip]:
     """Digits with their speakers, written as models write that learned from people: `Seven.`."""
-    return [_kept(clip, "audio", "speaker") | {"text": f"{clip['text'].capitalize()}."} for clip in clips]
+    return [
+        _kept(clip, "audio", "speaker") | {"text": f"{clip['text'].capitalize()}."}
+        for clip in clips
+    ]
 
 
 def write_rotations(lines: Sequence[Clip], output: Path) -> Iterator[Path]:
-    """For each speaker a folder in which that one is `test.jsonl` and the others are `train.jsonl`."""
+    """For each speaker a folder in which that one is `test.jsonl` and the others
+    are `train.jsonl`.
+    """
     for speaker in sorted({line["speaker"] for line in lines}):
-        write_jsonl(output / speaker / "train.jsonl", [line for line in lines if line["speaker"] != speaker])
-        write_jsonl(output / speaker / "test.jsonl", [line for line in lines if line["speaker"] == speaker])
+        write_jsonl(
+            output / speaker / "train.jsonl", [line for line in lines if line["speaker"] != speaker]
+        )
+        write_jsonl(
+            output / speaker / "test.jsonl", [line for line in lines if line["speaker"] == speaker]
+        )
         yield output / speaker
 
 
 def order_lines(clips: Sequence[Clip]) -> list[Clip]:
-    """Orders with their slots; a name such as `coffeeDrink` becomes `coffee_drink`, as the spoken world writes it."""
+    """Orders with their slots; a name such as `coffeeDrink` becomes `coffee_drink`, as the spoken
+    world writes it.
+    """
     return [
         _kept(clip, "id", "audio")
         | {
@@ -67,7 +86,9 @@ def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def speaker_folds(lines: Sequence[Clip], num_folds: int, seed: int = 0, label: str | None = None) -> list[list[Clip]]:
+def speaker_folds(
+    lines: Sequence[Clip], num_folds: int, seed: int = 0, label: str | None = None
+) -> list[list[Clip]]:
     """Lines in folds of like size (equal, where the speakers allow it), no speaker in two of them.
 
     Args:
@@ -83,17 +104,23 @@ def speaker_folds(lines: Sequence[Clip], num_folds: int, seed: int = 0, label: s
     if len(sizes) < num_folds:
         raise ValueError(f"{len(sizes)} speakers cannot be kept apart in {num_folds} folds")
     rng = random.Random(seed)
-    deals = [_deal(rng.sample(sorted(sizes), len(sizes)), sizes, num_folds) for _ in range(NUM_DEALS)]
+    deals = [
+        _deal(rng.sample(sorted(sizes), len(sizes)), sizes, num_folds) for _ in range(NUM_DEALS)
+    ]
     shares = _shares(lines, label)
     best = min(deals, key=lambda folds: sum(_unevenness(fold, shares) for fold in folds))
     return [[line for line in lines if line["speaker"] in fold] for fold in best]
 
 
 def _shares(lines: Sequence[Clip], label: str | None) -> dict[str, list[tuple[Any, float]]]:
-    """For each speaker, of each value of the label that he has, the share of its clips; rare values count as much."""
+    """For each speaker, of each value of the label that he has, the share of its clips; rare values
+    count as much.
+    """
     values = [line[label] if label else None for line in lines]
     totals, shares = Counter(values), dict[str, list[tuple[Any, float]]]()
-    for (speaker, value), count in Counter(zip((line["speaker"] for line in lines), values, strict=True)).items():
+    for (speaker, value), count in Counter(
+        zip((line["speaker"] for line in lines), values, strict=True)
+    ).items():
         shares.setdefault(speaker, []).append((value, count / totals[value]))
     return shares
 
@@ -145,25 +172,36 @@ def speech_lines(labelled: Sequence[Clip], spoken: Sequence[Clip], seed: int = 0
     longest = max(clip["duration"] for clip in labelled)
     rng, by_set = random.Random(seed), []
     for name in sorted({clip["dataset"] for clip in spoken}):
-        usable = [clip for clip in spoken if clip["dataset"] == name and clip["duration"] <= longest]
+        usable = [
+            clip for clip in spoken if clip["dataset"] == name and clip["duration"] <= longest
+        ]
         by_set.append(rng.sample(usable, len(usable)))
     in_turn = [clip for clip in chain.from_iterable(zip_longest(*by_set)) if clip]
     return lines + [_speech_line(clip, True) for clip in in_turn[: max(wanted, 0)]]
 
 
 def _speech_line(clip: Clip, is_speech: bool) -> Clip:
-    return {"id": clip["id"], "audio": clip["audio"], "source": clip["dataset"], "is_speech": is_speech}
+    return {
+        "id": clip["id"],
+        "audio": clip["audio"],
+        "source": clip["dataset"],
+        "is_speech": is_speech,
+    }
 
 
 def accent_lines(clips: Sequence[Clip]) -> list[Clip]:
     """Names and numbers read by speakers of four groups of accents."""
-    return [_kept(clip, "id", "audio", "speaker") | {"accent": clip["accent_group"]} for clip in clips]
+    return [
+        _kept(clip, "id", "audio", "speaker") | {"accent": clip["accent_group"]} for clip in clips
+    ]
 
 
 def meeting_lines(clips: Sequence[Clip]) -> list[Clip]:
-    """Windows of meetings with how many speak in them; the speaker is the group of meetings that share somebody.
+    """Windows of meetings with how many speak in them; the speaker is the group of meetings that
+    share somebody.
 
-    Four speak in meetings of one group alone, which could not be learned from the others: they count as three or more.
+    Four speak in meetings of one group alone, which could not be learned from the others: they
+    count as three or more.
     """
     groups = _merged({frozenset(clip["speakers"]) for clip in clips})
     return [

@@ -1,15 +1,18 @@
-"""Measures a model on real people: sentences, digits, orders, wake phrases, accents, ...; with 95 % intervals.
+"""Measures a model on real people: sentences, digits, orders, wake phrases, accents, ...; with 95 %
+intervals.
 
     python examples/people/measure.py path/to/speech --model small --output runs/people
 
-`path/to/speech` holds a `manifest.jsonl` with one object a clip. Four parts are measured twice: as the model is, and
-after it was adapted to other speakers, each tested in turn: digits (`recipes/digits.yaml`; to three speakers, tested on
-the fourth), orders (`recipes/orders.yaml`; three quarters of the clips, tested on the others' voices), accents and the
-number of speakers in meetings (`recipes/classes.yaml`). `--parts wake,speech` measures only these, `--unadapted` trains
-nothing, `--limit 0` asks all clips. `select` reads the sentences of the speakers that choices may look at, `reading`
-those of the reported ones. All that is measured stays in the output folder: plain JSONL corpora, each model's results
-and answers, and `people.json` with the printed numbers. Stopped, the same command goes on: no answer is made twice,
-and no model is trained twice from the same weights, clips and recipe.
+`path/to/speech` holds a `manifest.jsonl` with one object a clip. Four parts are measured twice: as
+the model is, and after it was adapted to other speakers, each tested in turn: digits
+(`recipes/digits.yaml`; to three speakers, tested on the fourth), orders (`recipes/orders.yaml`;
+three quarters of the clips, tested on the others' voices), accents and the number of speakers in
+meetings (`recipes/classes.yaml`). `--parts wake,speech` measures only these, `--unadapted` trains
+nothing, `--limit 0` asks all clips. `select` reads the sentences of the speakers that choices may
+look at, `reading` those of the reported ones. All that is measured stays in the output folder:
+plain JSONL corpora, each model's results and answers, and `people.json` with the printed numbers.
+Stopped, the same command goes on: no answer is made twice, and no model is trained twice from the
+same weights, clips and recipe.
 """
 
 from __future__ import annotations
@@ -52,21 +55,35 @@ from speechverse.tasks import Task, get_task
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 OWN_TASKS = Path(__file__).with_name("tasks.py")
-DIGIT, DIGIT_LISTED, WAKE_PHRASE = (f"{OWN_TASKS}:{name}" for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE"))
+DIGIT, DIGIT_LISTED, WAKE_PHRASE = (
+    f"{OWN_TASKS}:{name}" for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE")
+)
 NUM_FOLDS = 4
 SELECTED, REPORTED = ("1688", "1998"), ("2033", "367")
-"""Readers of librispeech_small: those that choices may look at, and those whose numbers are reported."""
-SPOKEN = ("alphanumeric_accents", "asr_misc", "fsdd", "librispeech_small", "picovoice_s2i", "picovoice_wakeword")
+"""Readers of librispeech_small: those that choices may look at, and those whose numbers are
+reported.
+"""
+SPOKEN = (
+    "alphanumeric_accents",
+    "asr_misc",
+    "fsdd",
+    "librispeech_small",
+    "picovoice_s2i",
+    "picovoice_wakeword",
+)
 CLASSIFIERS = ("log-mel", "majority", "specialist")
 FREE = "generated"
 WAYS = {FREE: DecodingOptions()} | {
-    f"scored {how}": DecodingOptions(choice_mode="score", choice_scoring=how) for how in ("raw", "length", "prior")
+    f"scored {how}": DecodingOptions(choice_mode="score", choice_scoring=how)
+    for how in ("raw", "length", "prior")
 }
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One number: a part's task, asked of a model and answered by a system in one way, with its 95 % interval."""
+    """One number: a part's task, asked of a model and answered by a system in one way, with its 95
+    % interval.
+    """
 
     part: str
     model: str
@@ -80,14 +97,18 @@ class Measured:
     num_examples: int
 
     def __str__(self) -> str:
-        asked = f"{self.part:<7} {self.model:<10} {self.task:<12} {self.system:<12} {self.answered:<13}"
+        asked = (
+            f"{self.part:<7} {self.model:<10} {self.task:<12} {self.system:<12} {self.answered:<13}"
+        )
         interval = f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
         return f"{asked} {self.metric:<17} {interval}  n={self.num_examples}"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What every part needs: where the clips are, which model, where to write, and whether and how to adapt."""
+    """What every part needs: where the clips are, which model, where to write, and whether and how
+    to adapt.
+    """
 
     speech: Path
     model: str
@@ -102,8 +123,11 @@ class Run:
         """The same with another system beside."""
         return replace(self, systems=[*self.systems, *({system} - set(self.systems))])
 
-    def answer(self, model: str | Path, splits: Mapping[str, Path], tasks: Sequence[str], output: Path) -> None:
-        """Answers the split `test` in each way, each into a folder of its own; clips are heard once for all of them.
+    def answer(
+        self, model: str | Path, splits: Mapping[str, Path], tasks: Sequence[str], output: Path
+    ) -> None:
+        """Answers the split `test` in each way, each into a folder of its own; clips are heard once
+        for all of them.
 
         Answers are kept in one journal under all that they depend on, so that none is made twice.
         """
@@ -121,7 +145,10 @@ class Run:
                     loaded.processor,
                     opened,
                     EvaluationSettings(
-                        tasks=asked(tasks, way), systems=self.systems_in(way), limit=self.limit, decoding=WAYS[way]
+                        tasks=asked(tasks, way),
+                        systems=self.systems_in(way),
+                        limit=self.limit,
+                        decoding=WAYS[way],
                     ),
                     output=output / way.replace(" ", "-"),
                     features=Path(features) / "heard",
@@ -135,19 +162,27 @@ class Run:
         """Who answers in a way; a classifier knows but one."""
         return tuple(system for system in self.systems if way == FREE or system not in CLASSIFIERS)
 
-    def pooled(self, part: str, model: str, tasks: Sequence[str], folders: Sequence[Path]) -> Iterator[Measured]:
+    def pooled(
+        self, part: str, model: str, tasks: Sequence[str], folders: Sequence[Path]
+    ) -> Iterator[Measured]:
         """Each task's headline metric over the answers of all folders together."""
         for way in self.ways:
             for task in map(get_task, asked(tasks, way)):
                 for system in self.systems_in(way):
                     places = [folder / way.replace(" ", "-") for folder in folders]
-                    if rows := [row for place in places for row in read_answers(place, system, task.name)]:
+                    if rows := [
+                        row for place in places for row in read_answers(place, system, task.name)
+                    ]:
                         metric, interval = _scored(part, task, rows)
-                        yield Measured(part, model, task.name, system, way, metric, *interval, len(rows))
+                        yield Measured(
+                            part, model, task.name, system, way, metric, *interval, len(rows)
+                        )
 
 
 def _scored(part: str, task: Task, rows: Sequence[Mapping[str, Any]]) -> tuple[str, Interval]:
-    """A task's metric over rows of answers; of single words that are transcribed, the share that is wrong."""
+    """A task's metric over rows of answers; of single words that are transcribed, the share that is
+    wrong.
+    """
     languages = [row.get("language") for row in rows]
     if task.name == "asr" and part == "digits":
         said, true = (
@@ -161,60 +196,96 @@ def _scored(part: str, task: Task, rows: Sequence[Mapping[str, Any]]) -> tuple[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("speech", type=Path)
     parser.add_argument("--model", default="small", help="The model to measure, and to adapt.")
     parser.add_argument("--output", type=Path, default=Path("runs/people"))
     parser.add_argument(
-        "--parts", default=",".join(p for p in PARTS if p != "select"), help="Which, with commas between."
+        "--parts",
+        default=",".join(p for p in PARTS if p != "select"),
+        help="Which, with commas between.",
     )
     parser.add_argument("--unadapted", action="store_true", help="Only as the model is.")
-    parser.add_argument("--systems", default="speechverse,cascade-whisper", help="Which answer, with commas between.")
-    parser.add_argument("--ways", default=",".join(WAYS), help="How closed sets are answered, with commas between.")
-    parser.add_argument("--limit", type=int, default=60, help="Clips a task, of each speaker left out; 0 asks all.")
+    parser.add_argument(
+        "--systems",
+        default="speechverse,cascade-whisper",
+        help="Which answer, with commas between.",
+    )
+    parser.add_argument(
+        "--ways", default=",".join(WAYS), help="How closed sets are answered, with commas between."
+    )
+    parser.add_argument(
+        "--limit", type=int, default=60, help="Clips a task, of each speaker left out; 0 asks all."
+    )
     parser.add_argument("overrides", nargs="*", help="Changes to the recipes, key=value.")
     options = parser.parse_intermixed_args()
     names, ways = options.parts.split(","), options.ways.split(",")
     for kind, given, known in (("part", names, PARTS), ("way", ways, WAYS)):
         if unknown := set(given) - set(known):
-            parser.error(f"there is no {kind} {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+            parser.error(
+                f"there is no {kind} {', '.join(sorted(unknown))}; there are {', '.join(known)}"
+            )
     systems = options.systems.split(",")
     trained = (not options.unadapted, options.overrides)
-    run = Run(options.speech, options.model, options.output, *trained, systems, ways, options.limit or None)
+    run = Run(
+        options.speech,
+        options.model,
+        options.output,
+        *trained,
+        systems,
+        ways,
+        options.limit or None,
+    )
     measured = []
     for name in names:
         for row in PARTS[name](run):
             measured.append(row)
             print(row, flush=True)
     run.output.mkdir(parents=True, exist_ok=True)
-    (run.output / "people.json").write_text(json.dumps([asdict(row) for row in measured], indent=1) + "\n")
+    (run.output / "people.json").write_text(
+        json.dumps([asdict(row) for row in measured], indent=1) + "\n"
+    )
 
 
 def select(run: Run) -> Iterator[Measured]:
     """Read sentences of the speakers that choices may look at."""
-    yield from unadapted(run, "select", reading_lines(read_clips(run.speech, "librispeech_small"), SELECTED), "asr")
+    yield from unadapted(
+        run, "select", reading_lines(read_clips(run.speech, "librispeech_small"), SELECTED), "asr"
+    )
 
 
 def reading(run: Run) -> Iterator[Measured]:
     """Read sentences of the reported speakers."""
-    yield from unadapted(run, "reading", reading_lines(read_clips(run.speech, "librispeech_small"), REPORTED), "asr")
+    yield from unadapted(
+        run, "reading", reading_lines(read_clips(run.speech, "librispeech_small"), REPORTED), "asr"
+    )
 
 
 def digits(run: Run) -> Iterator[Measured]:
-    """Which of ten digits, answered freely and by the ten scores; adapted to three speakers, tested on the fourth."""
+    """Which of ten digits, answered freely and by the ten scores; adapted to three speakers, tested
+    on the fourth.
+    """
     lines = digit_lines(read_clips(run.speech, "fsdd"))
     rotations = list(write_rotations(lines, run.output / "digits"))
     yield from both(run, "digits", lines, ("asr", DIGIT, DIGIT_LISTED), rotations, "digits")
 
 
 def orders(run: Run) -> Iterator[Measured]:
-    """Slots of coffee orders; adapted to three quarters of the clips, tested on voices that these do not have."""
+    """Slots of coffee orders; adapted to three quarters of the clips, tested on voices that these
+    do not have.
+    """
     lines = order_lines(read_clips(run.speech, "picovoice_s2i"))
-    yield from both(run, "orders", lines, ("sf",), write_folds(lines, run.output / "orders"), "orders")
+    yield from both(
+        run, "orders", lines, ("sf",), write_folds(lines, run.output / "orders"), "orders"
+    )
 
 
 def accents(run: Run) -> Iterator[Measured]:
-    """Four groups of accents; adapted to three quarters of the speakers, beside a classifier of mean log-mels."""
+    """Four groups of accents; adapted to three quarters of the speakers, beside a classifier of
+    mean log-mels.
+    """
     lines = accent_lines(read_clips(run.speech, "alphanumeric_accents"))
     folds = write_folds(lines, run.output / "accents", label="accent")
     asked_so = ("data.mixtures.classes.0.task=ac", "evaluation.tasks=[ac]")
@@ -222,18 +293,23 @@ def accents(run: Run) -> Iterator[Measured]:
 
 
 def meetings(run: Run) -> Iterator[Measured]:
-    """How many speak in a window of a meeting; adapted to meetings with other people, beside a classifier."""
+    """How many speak in a window of a meeting; adapted to meetings with other people, beside a
+    classifier.
+    """
     lines = meeting_lines(read_clips(run.speech, "ami_pyannote"))
     folds = write_folds(lines, run.output / "meetings", label="class")
     yield from both(run.beside("log-mel"), "meetings", lines, ("class",), folds, "classes")
 
 
 def write_folds(lines: Sequence[Clip], folder: Path, label: str | None = None) -> list[Path]:
-    """A folder for each fold of speakers, in which they are `test.jsonl` and the others `train.jsonl`."""
+    """A folder for each fold of speakers, in which they are `test.jsonl` and the others
+    `train.jsonl`.
+    """
     folds = speaker_folds(lines, NUM_FOLDS, label=label)
     for number, fold in enumerate(folds, start=1):
         write_jsonl(
-            folder / f"fold-{number}" / "train.jsonl", [x for other in folds if other is not fold for x in other]
+            folder / f"fold-{number}" / "train.jsonl",
+            [x for other in folds if other is not fold for x in other],
         )
         write_jsonl(folder / f"fold-{number}" / "test.jsonl", fold)
     return [folder / f"fold-{number}" for number in range(1, NUM_FOLDS + 1)]
@@ -248,13 +324,18 @@ def both(
     recipe: str,
     changes: Sequence[str] = (),
 ) -> Iterator[Measured]:
-    """Tasks asked of a model as it is and, on each fold, of what the recipe made of it on the other folds."""
+    """Tasks asked of a model as it is and, on each fold, of what the recipe made of it on the other
+    folds.
+    """
     yield from unadapted(run, part, lines, *tasks)
     if not run.adapts:
         return
     for fold in folds:
         model = adapt(
-            recipe, run.model, fold, (f"data.cache_folder={fold.parent / 'features'}", *changes, *run.overrides)
+            recipe,
+            run.model,
+            fold,
+            (f"data.cache_folder={fold.parent / 'features'}", *changes, *run.overrides),
         )
         splits = {split: fold / f"{split}.jsonl" for split in ("train", "test")}
         run.answer(model, splits, tasks, fold / "adapted")
@@ -262,14 +343,20 @@ def both(
 
 
 def wake(run: Run) -> Iterator[Measured]:
-    """Is this phrase said? Each clip is asked for its own and for a wrong one, so that guessing gives one half."""
-    yield from unadapted(run, "wake", wake_lines(read_clips(run.speech, "picovoice_wakeword")), WAKE_PHRASE)
+    """Is this phrase said? Each clip is asked for its own and for a wrong one, so that guessing
+    gives one half.
+    """
+    yield from unadapted(
+        run, "wake", wake_lines(read_clips(run.speech, "picovoice_wakeword")), WAKE_PHRASE
+    )
 
 
 def speech(run: Run) -> Iterator[Measured]:
     """Does anybody speak? Sounds and music against speech, as many clips of one as of the other."""
     labelled = read_clips(run.speech, "esc10", "pyaudioanalysis")
-    yield from unadapted(run, "speech", speech_lines(labelled, read_clips(run.speech, *SPOKEN)), "sns")
+    yield from unadapted(
+        run, "speech", speech_lines(labelled, read_clips(run.speech, *SPOKEN)), "sns"
+    )
 
 
 def unadapted(run: Run, part: str, lines: Sequence[Clip], *tasks: str) -> Iterator[Measured]:
@@ -295,7 +382,8 @@ PARTS = {
 def adapt(recipe: str, initial: str, folder: Path, changes: Sequence[str]) -> Path:
     """Trains a recipe on its one corpus, of the same name, in the folder.
 
-    Stopped, it goes on; a whole one of the same weights, clips and recipe is taken as it is, any other is made anew.
+    Stopped, it goes on; a whole one of the same weights, clips and recipe is taken as it is, any
+    other is made anew.
 
     Returns:
         The adapted model's folder.
@@ -305,8 +393,17 @@ def adapt(recipe: str, initial: str, folder: Path, changes: Sequence[str]) -> Pa
     stamp = folder / "made-of.sha256"
     known = stamp.is_file() and stamp.read_text() == made_of
     stamp.write_text(made_of)
-    corpora = [f"data.corpora.{recipe}.jsonl.{split}={path.resolve()}" for split, path in files.items()]
-    train = [sys.executable, "-m", "speechverse", "train", str(RECIPES / f"{recipe}.yaml"), f"initial={initial}"]
+    corpora = [
+        f"data.corpora.{recipe}.jsonl.{split}={path.resolve()}" for split, path in files.items()
+    ]
+    train = [
+        sys.executable,
+        "-m",
+        "speechverse",
+        "train",
+        str(RECIPES / f"{recipe}.yaml"),
+        f"initial={initial}",
+    ]
     way = "--resume" if known else "--overwrite"
     command = [*train, *corpora, *changes, "--output", str(folder / "model"), way]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -1,4 +1,6 @@
-"""What recordings of people are asked that no built-in task asks: which of ten digits, and whether this phrase."""
+"""What recordings of people are asked that no built-in task asks: which of ten digits, and whether
+this phrase.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ DIGIT = _digit_task("digit", "Digits, asked for a transcript", get_task("asr").p
 DIGIT_LISTED = _digit_task(
     "digit_listed",
     "Digits, asked with the list",
-    PromptSet(seen=("Which of these words is said? {labels}", "Which digit do you hear? One of: {labels}")),
+    PromptSet(
+        seen=("Which of these words is said? {labels}", "Which digit do you hear? One of: {labels}")
+    ),
 )
 WAKE_PHRASE = Task(
     name="wake_phrase",

@@ -1,13 +1,16 @@
-"""Asks each request which of 8 intents it is, its own among them: intents training held, and others.
+"""Asks each request which of 8 intents it is, its own among them: intents training held, and
+others.
 
     speechverse synth test-sets/unseen --test-set unseen
     speechverse synth test-sets/clean --test-set clean
-    python examples/unseen_labels/measure.py small test-sets/unseen test-sets/clean --output runs/unseen-labels
+    python examples/unseen_labels/measure.py small test-sets/unseen test-sets/clean --output
+    runs/unseen-labels
 
-Each corpus is evaluated with `speechverse evaluate --tasks ic --choices-per-prompt 8`, once for each way to choose:
-greedily, by score, and by score less that of nothing heard. Rules choose beside the systems that read a transcript: the
-label with most words in common, and, with `--words CORPUS`, the nearest mean of word vectors learned from the training
-texts of that corpus. Prints accuracies by stratum; `results.json` and `answers.jsonl` lie in a folder for each way.
+Each corpus is evaluated with `speechverse evaluate --tasks ic --choices-per-prompt 8`, once for
+each way to choose: greedily, by score, and by score less that of nothing heard. Rules choose beside
+the systems that read a transcript: the label with most words in common, and, with `--words CORPUS`,
+the nearest mean of word vectors learned from the training texts of that corpus. Prints accuracies
+by stratum; `results.json` and `answers.jsonl` lie in a folder for each way.
 """
 
 from __future__ import annotations
@@ -32,12 +35,18 @@ Rule = Callable[[str, Sequence[str]], list[float]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", help="A run's folder, a checkpoint, or a built-in name.")
     parser.add_argument("corpora", type=Path, nargs="+", help="Corpus folders with intents.")
     parser.add_argument("--size", type=int, default=8, help="Labels in a list.")
-    parser.add_argument("--systems", default="speechverse,cascade-whisper,oracle", help="With commas between.")
-    parser.add_argument("--words", type=Path, help="A corpus folder, to learn word vectors from its training texts.")
+    parser.add_argument(
+        "--systems", default="speechverse,cascade-whisper,oracle", help="With commas between."
+    )
+    parser.add_argument(
+        "--words", type=Path, help="A corpus folder, to learn word vectors from its training texts."
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/unseen-labels"))
     options, others = parser.parse_known_args()  # the rest is for `speechverse evaluate`
     rules: dict[str, Rule] = {"word overlap": shared_words}
@@ -47,7 +56,16 @@ def main() -> None:
     for corpus in options.corpora:
         for way, how in WAYS.items():
             folder = options.output / corpus.name / way.replace(" ", "-")
-            asked = ("--tasks", "ic", "--choices-per-prompt", options.size, "--systems", options.systems, *how, *others)
+            asked = (
+                "--tasks",
+                "ic",
+                "--choices-per-prompt",
+                options.size,
+                "--systems",
+                options.systems,
+                *how,
+                *others,
+            )
             evaluate(options.model, "--corpus", corpus, "--output", folder, *asked)
             told(corpus.name, way, load_answers(folder), lambda record: record.score)
         for name, rule in rules.items():
@@ -68,11 +86,15 @@ def chosen(record: AnswerRecord, rule: Rule) -> float:
     return credit(rule(record.transcript or "", choices), choices.index(record.reference))
 
 
-def told(corpus: str, way: str, records: Sequence[AnswerRecord], earned: Callable[[AnswerRecord], float]) -> None:
+def told(
+    corpus: str, way: str, records: Sequence[AnswerRecord], earned: Callable[[AnswerRecord], float]
+) -> None:
     """Prints a line for each stratum and system."""
     rows: dict[tuple[str, str], list[float]] = {}
     for record in records:
-        strata = [part.removeprefix("stratum: ") for part in record.slices if part.startswith("stratum")]
+        strata = [
+            part.removeprefix("stratum: ") for part in record.slices if part.startswith("stratum")
+        ]
         rows.setdefault(("".join(strata) or "all", record.system), []).append(earned(record))
     for (stratum, system), values in sorted(rows.items()):
         mean = 100 * sum(values) / len(values)

@@ -1,4 +1,6 @@
-"""Rules that choose a label for a transcript without a model: words in common, and the nearest mean of word vectors."""
+"""Rules that choose a label for a transcript without a model: words in common, and the nearest mean
+of word vectors.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,13 @@ from speechverse.stop_words import STOP_WORDS
 
 
 def content_words(text: str) -> frozenset[str]:
-    """The words of a text, or of a label's name, that are not stop words, without plural and verb endings."""
+    """The words of a text, or of a label's name, that are not stop words, without plural and verb
+    endings.
+    """
     words = re.findall(r"[a-z']+", text.lower().replace("_", " "))
-    return frozenset(re.sub(r"(?<=...)(ing|ed|es|s)$", "", word) for word in words if word not in STOP_WORDS)
+    return frozenset(
+        re.sub(r"(?<=...)(ing|ed|es|s)$", "", word) for word in words if word not in STOP_WORDS
+    )
 
 
 def shared_words(said: str, labels: Sequence[str]) -> list[float]:
@@ -26,17 +32,23 @@ def shared_words(said: str, labels: Sequence[str]) -> list[float]:
 class WordVectors:
     """Vectors of length one; words are near that stand among the same words.
 
-    Learned from positive pointwise mutual information within sentences, cut to its largest dimensions.
+    Learned from positive pointwise mutual information within sentences, cut to its largest
+    dimensions.
     """
 
     def __init__(self, texts: Iterable[str], size: int = 100, fewest: int = 3) -> None:
         """Words in fewer sentences than `fewest` are left out."""
         said = [content_words(text) for text in texts]
         counts = Counter(word for words in said for word in words)
-        self.rows = {word: row for row, word in enumerate(sorted(w for w, n in counts.items() if n >= fewest))}
+        self.rows = {
+            word: row
+            for row, word in enumerate(sorted(w for w, n in counts.items() if n >= fewest))
+        }
         together = np.zeros((len(self.rows), len(self.rows)))
         for words in said:
-            for one, other in combinations([self.rows[word] for word in words if word in self.rows], 2):
+            for one, other in combinations(
+                [self.rows[word] for word in words if word in self.rows], 2
+            ):
                 together[[one, other], [other, one]] += 1
         each = together.sum(axis=1)
         by_chance = np.outer(each, each) / max(each.sum(), 1.0)
@@ -46,15 +58,23 @@ class WordVectors:
         self.vectors = _unit(vectors[:, largest] * np.sqrt(np.abs(values[largest])))
 
     def similarities(self, said: str, labels: Sequence[str]) -> list[float]:
-        """The cosine between the mean vector of a sentence and that of each label; 0 where no word is known."""
+        """The cosine between the mean vector of a sentence and that of each label; 0 where no word
+        is known.
+        """
         return [float(self._mean(said) @ self._mean(label)) for label in labels]
 
     def _mean(self, text: str) -> np.ndarray:
-        return _unit(self.vectors[sorted(self.rows[w] for w in content_words(text) if w in self.rows)].sum(axis=0))
+        return _unit(
+            self.vectors[sorted(self.rows[w] for w in content_words(text) if w in self.rows)].sum(
+                axis=0
+            )
+        )
 
 
 def credit(scores: Sequence[float], right: int) -> float:
-    """What choosing the best score earns, on average, where ties are broken by lot: 1 over how many tie, or 0."""
+    """What choosing the best score earns, on average, where ties are broken by lot: 1 over how many
+    tie, or 0.
+    """
     return (scores[right] == max(scores)) / list(scores).count(max(scores))
 
 

@@ -1,6 +1,8 @@
-"""speechverse: audio language models that follow instructions about speech (SpeechVerse, arXiv 2405.08295).
+"""speechverse: audio language models that follow instructions about speech (SpeechVerse, arXiv
+2405.08295).
 
-Importing this package is cheap; `speechverse.SpeechVerse` loads torch and transformers when it is first asked for.
+Importing this package is cheap; `speechverse.SpeechVerse` loads torch and transformers when it is
+first asked for.
 """
 
 from __future__ import annotations

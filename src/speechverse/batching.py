@@ -11,7 +11,8 @@ Item = TypeVar("Item")
 def padded_batches(
     items: Iterable[Item], length: Callable[[Item], float], budget: float, most: int | None = None
 ) -> Iterator[list[Item]]:
-    """Cuts items, in their order, into batches: the longest item's length times their number is within the budget.
+    """Cuts items, in their order, into batches: the longest item's length times their number is
+    within the budget.
 
     Args:
         items: Those of like length side by side, for little padding.

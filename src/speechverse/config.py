@@ -1,4 +1,6 @@
-"""Strict settings, each kind declared once beside what it builds; what is wrong with one is said in words."""
+"""Strict settings, each kind declared once beside what it builds; what is wrong with one is said in
+words.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ PositiveInt = Annotated[int, Field(gt=0)]
 class Config(BaseModel):
     """Settings: unknown keys are errors, values are taken as they stand (no "3" for 3), no NaN."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -32,7 +36,9 @@ class Config(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise RecipeError("\n".join(worded(item, cls, values) for item in error.errors())) from None
+            raise RecipeError(
+                "\n".join(worded(item, cls, values) for item in error.errors())
+            ) from None
 
 
 def worded(error: Any, kind: type[BaseModel], values: Any) -> str:
@@ -52,15 +58,24 @@ def worded(error: Any, kind: type[BaseModel], values: Any) -> str:
     if error["type"] == "missing":
         return f"{where}: is missing"
     message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "literal_error" and (meant := _nearest(str(error["input"]), error["ctx"]["expected"])):
+    if error["type"] == "literal_error" and (
+        meant := _nearest(str(error["input"]), error["ctx"]["expected"])
+    ):
         message += f" (did you mean '{meant}'?)"
     given = "" if isinstance(error["input"], (dict, list)) else f", got {error['input']!r}"
-    hint = f" ({UNQUOTED})" if isinstance(error["input"], bool) and error["type"] == "string_type" else ""
+    hint = (
+        f" ({UNQUOTED})"
+        if isinstance(error["input"], bool) and error["type"] == "string_type"
+        else ""
+    )
     return f"{where}: {message[:1].lower()}{message[1:]}{given}{hint}"
 
 
 def _nearest(given: str, expected: str) -> str | None:
-    return next(iter(difflib.get_close_matches(given, re.findall("'([^']+)'", expected), n=1, cutoff=0.5)), None)
+    return next(
+        iter(difflib.get_close_matches(given, re.findall("'([^']+)'", expected), n=1, cutoff=0.5)),
+        None,
+    )
 
 
 def _dotted(loc: Iterable[str | int], values: Any) -> str:

@@ -1,6 +1,7 @@
 """One tree of errors; each message names what was wrong, what is allowed and what to do.
 
-`UserError` is the user's to mend (exit status 2); any other `SpeechverseError` is ours (exit status 1).
+`UserError` is the user's to mend (exit status 2); any other `SpeechverseError` is ours (exit status
+1).
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class DiskFullError(UserError):
     def __init__(self, path: Path, reason: str, go_on: str = "give the same command again") -> None:
         self.path, self.reason = path, reason
         super().__init__(
-            f"the disk is full or a limit on it is reached ({reason}): '{path}' was not written, what was saved before "
-            f"is whole. Make room, then {go_on}"
+            f"the disk is full or a limit on it is reached ({reason}): '{path}' was not written,"
+            f" what was saved before is whole. Make room, then {go_on}"
         )
 
 
@@ -68,14 +69,18 @@ class MissingExtraError(UserError):
     """An optional part is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the optional extra '{extra}': pip install 'speechverse[{extra}]'")
+        super().__init__(
+            f"{what} needs the optional extra '{extra}': pip install 'speechverse[{extra}]'"
+        )
 
 
 def no_room(error: BaseException | str | None) -> str | None:
-    """Why the system took no more bytes (disk, quota, limit on a file), in its words; None for any other error.
+    """Why the system took no more bytes (disk, quota, limit on a file), in its words; None for any
+    other error.
 
     Args:
-        error: An error, with those that it came from; or its text, for not all libraries hand the system's number on.
+        error: An error, with those that it came from; or its text, for not all libraries hand the
+            system's number on.
     """
     while error:
         for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

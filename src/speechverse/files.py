@@ -13,7 +13,9 @@ from speechverse.errors import DiskFullError, UserError, no_room
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; what is there takes its name when the block ends without an error."""
+    """Gives a path beside `path` to write to; what is there takes its name when the block ends
+    without an error.
+    """
     aside = path.with_name(f".{path.name}.partial")
     try:
         yield aside
@@ -52,7 +54,9 @@ def read_text(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8") from None
+        raise ValueError(
+            f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8"
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,7 +71,8 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends without an error.
+    """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends
+    without an error.
 
     Raises:
         DiskFullError: If there is no room; what was there before is left as it was.
@@ -85,7 +90,9 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _sync(folder: Path) -> None:
-    """Has every file on the disk before the rename, so that a power cut cannot leave a whole name on half a file."""
+    """Has every file on the disk before the rename, so that a power cut cannot leave a whole name
+    on half a file.
+    """
     for path in [*folder.rglob("*"), folder]:
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -117,7 +124,9 @@ def recover(folder: Path) -> None:
 
 @contextlib.contextmanager
 def full_disk_told(path: Path) -> Iterator[None]:
-    """Raises `DiskFullError` for a full disk met while the block writes `path`; other errors stay as they are."""
+    """Raises `DiskFullError` for a full disk met while the block writes `path`; other errors stay
+    as they are.
+    """
     try:
         yield
     except DiskFullError:
@@ -151,7 +160,9 @@ def locked(lock: Path, busy: UserError, patience: float = 0.0) -> Iterator[None]
 
 
 @contextlib.contextmanager
-def only_run_in(folder: Path, doing: str = "writing to", error: type[UserError] = UserError) -> Iterator[None]:
+def only_run_in(
+    folder: Path, doing: str = "writing to", error: type[UserError] = UserError
+) -> Iterator[None]:
     """Holds the lock on a folder, which is made if it is not there.
 
     Args:

@@ -1,4 +1,6 @@
-"""Where frozen parts and checkpoints lie (built-in names, folders, the model hub) and how they are told apart."""
+"""Where frozen parts and checkpoints lie (built-in names, folders, the model hub) and how they are
+told apart.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ class Resolved:
         name: An absolute folder, or a hub id.
         revision: The hub revision asked for; None for folders.
         is_local: Whether `name` is a folder.
-        known_as: How a checkpoint names it: a built-in's or known part's name, the hub id, or where its files lie.
+        known_as: How a checkpoint names it: a built-in's or known part's name, the hub id, or where
+            its files lie.
     """
 
     name: str
@@ -58,14 +61,17 @@ class Resolved:
     known_as: str
 
 
-def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: Path | None = None) -> Resolved:
+def resolve(
+    name_or_path: str | Path, revision: str | None = None, relative_to: Path | None = None
+) -> Resolved:
     """Finds what a name means: a built-in, a known part, a folder or file, or a hub id.
 
-    Folders and files are looked for beside `relative_to` and in the working folder. A known part that is not here is
-    fetched; a GGUF file or a CTranslate2 folder is converted, once.
+    Folders and files are looked for beside `relative_to` and in the working folder. A known part
+    that is not here is fetched; a GGUF file or a CTranslate2 folder is converted, once.
 
     Raises:
-        CheckpointError: If a path does not exist and cannot be a hub id, or what is to be converted is broken.
+        CheckpointError: If a path does not exist and cannot be a hub id, or what is to be converted
+            is broken.
         PartError: If a known part cannot be fetched.
     """
     text = str(name_or_path)
@@ -75,12 +81,21 @@ def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: 
         return Resolved(str(get_part(part_named(text))), None, is_local=True, known_as=text)
     path = Path(text).expanduser()
     for base in (relative_to, Path.cwd()):
-        if base is not None and _is_there(base / path) and (found := _on_disk((base / path).resolve())):
+        if (
+            base is not None
+            and _is_there(base / path)
+            and (found := _on_disk((base / path).resolve()))
+        ):
             return found
-    if path.is_absolute() or text.startswith((".", "~")) or path.suffix == ".gguf" or not _HUB_ID.fullmatch(text):
+    if (
+        path.is_absolute()
+        or text.startswith((".", "~"))
+        or path.suffix == ".gguf"
+        or not _HUB_ID.fullmatch(text)
+    ):
         raise CheckpointError(
-            f"there is no folder '{text}'; give a folder in the model hub's format, a .gguf file, a CTranslate2 folder "
-            f"of Whisper, a hub id, or one of: {', '.join((*BUILT_IN, *KNOWN))}"
+            f"there is no folder '{text}'; give a folder in the model hub's format, a .gguf file, a"
+            f" CTranslate2 folder of Whisper, a hub id, or one of: {', '.join((*BUILT_IN, *KNOWN))}"
         )
     if offline():  # the hub's own library knows only its own variable
         go_offline()
@@ -90,7 +105,10 @@ def resolve(name_or_path: str | Path, revision: str | None = None, relative_to: 
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name that no system could hold, or a folder that is closed to the user
+    except (
+        OSError,
+        ValueError,
+    ):  # a name that no system could hold, or a folder that is closed to the user
         return False
 
 
@@ -102,9 +120,11 @@ def _on_disk(path: Path) -> Resolved | None:
 
 @contextmanager
 def loading(what: str, resolved: Resolved) -> Iterator[None]:
-    """Turns whatever transformers raises while it loads into a `CheckpointError` that says what was being loaded.
+    """Turns whatever transformers raises while it loads into a `CheckpointError` that says what was
+    being loaded.
 
-    Its progress bars and its reports of unused weights (heads that we leave out on purpose) are kept off the screen.
+    Its progress bars and its reports of unused weights (heads that we leave out on purpose) are
+    kept off the screen.
     """
     try:
         with quiet_transformers():
@@ -114,31 +134,46 @@ def loading(what: str, resolved: Resolved) -> Iterator[None]:
             advice = "check that the folder is whole and in the model hub's format"
         elif offline():
             advice = (
-                "it is no local folder, and the model hub is out of bounds (--offline, SPEECHVERSE_OFFLINE or "
-                "HF_HUB_OFFLINE): check the name, or fetch it once with the network"
+                "it is no local folder, and the model hub is out of bounds (--offline,"
+                " SPEECHVERSE_OFFLINE or HF_HUB_OFFLINE): check the name, or fetch it once with the"
+                " network"
             )
         else:
-            advice = "it is no local folder, so it was looked for on the model hub: check the name and the connection"
+            advice = (
+                "it is no local folder, so it was looked for on the model hub: check the name and"
+                " the connection"
+            )
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"cannot load the {what} '{resolved.name}': {reason}; {advice}") from error
+        raise CheckpointError(
+            f"cannot load the {what} '{resolved.name}': {reason}; {advice}"
+        ) from error
 
 
 def local_folder(resolved: Resolved) -> Path:
-    """The folder that holds the files: the folder itself, or the hub's snapshot, fetched where it is not here yet."""
+    """The folder that holds the files: the folder itself, or the hub's snapshot, fetched where it
+    is not here yet.
+    """
     if resolved.is_local:
         return Path(resolved.name)
     from huggingface_hub import snapshot_download
 
     with loading("model", resolved):
-        folder = Path(snapshot_download(resolved.name, revision=resolved.revision, allow_patterns=_HUB_FILES))
+        folder = Path(
+            snapshot_download(resolved.name, revision=resolved.revision, allow_patterns=_HUB_FILES)
+        )
         if not any(folder.glob("*.safetensors")):
             patterns = ["pytorch_model*.bin"]
-            folder = Path(snapshot_download(resolved.name, revision=resolved.revision, allow_patterns=patterns))
+            folder = Path(
+                snapshot_download(
+                    resolved.name, revision=resolved.revision, allow_patterns=patterns
+                )
+            )
     return folder
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weight files that transformers would load from a hub-format folder, safetensors before anything else.
+    """The weight files that transformers would load from a hub-format folder, safetensors before
+    anything else.
 
     Raises:
         CheckpointError: If there are none.
@@ -149,7 +184,9 @@ def weight_files(folder: Path) -> list[Path]:
         if (index := folder / f"{name}.index.json").is_file():
             shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
             return [folder / shard for shard in sorted(set(shards))]
-    raise CheckpointError(f"'{folder}' holds no weights (model.safetensors); give a folder in the model hub's format")
+    raise CheckpointError(
+        f"'{folder}' holds no weights (model.safetensors); give a folder in the model hub's format"
+    )
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -164,21 +201,26 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"'{file}' cannot be read ({error}); fetch or save the checkpoint anew") from error
+        raise CheckpointError(
+            f"'{file}' cannot be read ({error}); fetch or save the checkpoint anew"
+        ) from error
 
 
 def fingerprint(folder: str | Path) -> str:
-    """What a hub-format folder holds, as one SHA-256: configuration, preprocessing and weights, whatever its name.
+    """What a hub-format folder holds, as one SHA-256: configuration, preprocessing and weights,
+    whatever its name.
 
-    A folder that was converted from another format, and not altered since, is known by the file it was made from: the
-    same on every machine, whatever wrote the bytes.
+    A folder that was converted from another format, and not altered since, is known by the file it
+    was made from: the same on every machine, whatever wrote the bytes.
 
     Raises:
         CheckpointError: If the folder holds no `config.json` or no weights.
     """
     folder = Path(folder)
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f"'{folder}' holds no config.json; give a folder in the model hub's format")
+        raise CheckpointError(
+            f"'{folder}' holds no config.json; give a folder in the model hub's format"
+        )
     if by_source := source_fingerprint(folder):
         return by_source
     digest = hashlib.sha256()
@@ -192,4 +234,6 @@ def fingerprint(folder: str | Path) -> str:
 
 def _canonical(file: Path) -> str:
     content = json.loads(file.read_text(encoding="utf-8"))
-    return json.dumps({key: value for key, value in content.items() if key not in VOLATILE_KEYS}, sort_keys=True)
+    return json.dumps(
+        {key: value for key, value in content.items() if key not in VOLATILE_KEYS}, sort_keys=True
+    )

@@ -1,4 +1,6 @@
-"""Names that a package offers, each loaded when it is first asked for: importing the package stays cheap."""
+"""Names that a package offers, each loaded when it is first asked for: importing the package stays
+cheap.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Answers from a checkpoint in one line: `SpeechVerse.from_pretrained("small").ask("clip.wav", "What is said?")`."""
+"""Answers from a checkpoint in one line: `SpeechVerse.from_pretrained("small").ask("clip.wav",
+"What is said?")`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from speechverse.types import Answer, AudioRef
 logger = logging.getLogger(__name__)
 
 OnError = Literal["raise", "skip"]
-"""What a list gives in which one sound or instruction cannot be asked about: nothing, or the answers to the others."""
+"""What a list gives in which one sound or instruction cannot be asked about: nothing, or the
+answers to the others.
+"""
 
 
 class SpeechVerse:
@@ -41,12 +45,15 @@ class SpeechVerse:
         self.processor = processor if processor is not None else model.processor()
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path = "small", device: str | None = None) -> SpeechVerse:
+    def from_pretrained(
+        cls, name_or_folder: str | Path = "small", device: str | None = None
+    ) -> SpeechVerse:
         """Loads a checkpoint.
 
         Args:
             name_or_folder: A built-in name, a local folder, or a hub name.
-            device: Where to compute, such as "cpu" or "cuda:0"; None takes a GPU where there is one.
+            device: Where to compute, such as "cpu" or "cuda:0"; None takes a GPU where there is
+                one.
 
         Raises:
             CheckpointError: If there is no such checkpoint, or it does not fit its encoder or LLM.
@@ -113,24 +120,28 @@ class SpeechVerse:
         max_new_tokens: int | None = None,
         on_error: OnError = "raise",
     ) -> Answer | list[Answer]:
-        """Asks one thing, or many in batches; a single sound or instruction is shared by all of a list.
+        """Asks one thing, or many in batches; a single sound or instruction is shared by all of a
+        list.
 
-        Silent audio is answered like any other, with a warning in the log that names it. `Answer.cut` says whether an
-        answer ended before its own end.
+        Silent audio is answered like any other, with a warning in the log that names it.
+        `Answer.cut` says whether an answer ended before its own end.
 
         Args:
-            audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate), or a list of such.
+            audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate), or
+                a list of such.
             instruction: What to do with it, in words.
             choices: The answers allowed; None leaves the answer free.
             options: How answers are made.
             regex: Instead of choices, what the whole answer matches.
             json_schema: Instead of choices, a schema that the answer is JSON of, on one line.
-            hints: Words that may be heard, such as names; they go with each instruction. Only a model that was
-                taught with them (`data.hinted` of its recipe) knows what they are for; `small` was not yet.
-            max_new_tokens: The most tokens an answer may have, instead of the options'; by default it grows with the
-                audio (see `decoding.default_limit`).
-            on_error: Of a list, whether one that cannot be asked ends all ("raise"; the error says which it is), or
-                has an empty answer whose `error` says why, beside the answers to the others ("skip").
+            hints: Words that may be heard, such as names; they go with each instruction. Only a
+                model that was taught with them (`data.hinted` of its recipe) knows what they are
+                for; `small` was not yet.
+            max_new_tokens: The most tokens an answer may have, instead of the options'; by default
+                it grows with the audio (see `decoding.default_limit`).
+            on_error: Of a list, whether one that cannot be asked ends all ("raise"; the error says
+                which it is), or has an empty answer whose `error` says why, beside the answers to
+                the others ("skip").
 
         Returns:
             One answer, or a list of them in the order asked if a list was given.
@@ -174,7 +185,12 @@ class SpeechVerse:
             except UserError as error:
                 if on_error == "raise":
                     if len(sounds) > 1:
-                        error.args = (f"number {place + 1} of {len(sounds)} (index {place}), {_named(sound)}: {error}",)
+                        error.args = (
+                            (
+                                f"number {place + 1} of {len(sounds)} (index {place}),"
+                                f" {_named(sound)}: {error}"
+                            ),
+                        )
                     raise
                 failed[place] = Answer("", error=str(error))
         return questions, failed
@@ -183,32 +199,41 @@ class SpeechVerse:
         for choice in choices:
             if unspelt := self.processor.text.unspelt(choice):
                 raise UserError(
-                    f"the LLM's tokenizer cannot spell '{unspelt}' of the choice '{choice}', so it could not be told "
-                    "from others; give choices in a language and script that the LLM knows"
+                    f"the LLM's tokenizer cannot spell '{unspelt}' of the choice '{choice}', so it"
+                    " could not be told from others; give choices in a language and script that"
+                    " the LLM knows"
                 )
 
     def _heard(self, sound: AudioSource) -> Waveform:
         waveform, limit = load(sound), self.processor.max_audio_seconds
         if limit is not None and waveform.duration > limit:
             raise AudioTooLongError(
-                f"{_named(sound)} is {waveform.duration:.1f} s long; this model hears at most {limit:g} s and "
-                "cuts nothing off: divide it into shorter clips"
+                f"{_named(sound)} is {waveform.duration:.1f} s long; this model hears at most"
+                f" {limit:g} s and cuts nothing off: divide it into shorter clips"
             )
         self.processor.check_length(len(waveform.samples))
         if is_silent(waveform):
             logger.warning("%s is silent: the answer says nothing of any speech", _named(sound))
         return waveform
 
-    def _question(self, waveform: Waveform, instruction: str, constraint: ConstraintSpec | None) -> Question:
+    def _question(
+        self, waveform: Waveform, instruction: str, constraint: ConstraintSpec | None
+    ) -> Question:
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
         if unspelt := self.processor.text.unspelt(instruction):
             logger.warning(
-                "the LLM's tokenizer cannot spell '%s' of the instruction: the model does not see it", unspelt
+                "the LLM's tokenizer cannot spell '%s' of the instruction: the model does not"
+                " see it",
+                unspelt,
             )
         prompt, end = self.processor.lengths(instruction, num_samples=len(waveform.samples))
         longest = max(
-            (len(self.processor.encode_target(choice)) for choice in getattr(constraint, "choices", ())), default=end
+            (
+                len(self.processor.encode_target(choice))
+                for choice in getattr(constraint, "choices", ())
+            ),
+            default=end,
         )
         self.processor.check_room(Lengths(prompt, longest))
         return Question(
@@ -232,12 +257,16 @@ def pick_device(name: str | None) -> torch.device:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         known = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-        raise UserError(f"no device '{name}' on this machine (there are: {', '.join(known)})") from error
+        raise UserError(
+            f"no device '{name}' on this machine (there are: {', '.join(known)})"
+        ) from error
     return torch.device(name)
 
 
 def constraint_of(
-    choices: Sequence[str] | None, regex: str | None = None, json_schema: str | Mapping[str, Any] | None = None
+    choices: Sequence[str] | None,
+    regex: str | None = None,
+    json_schema: str | Mapping[str, Any] | None = None,
 ) -> ConstraintSpec | None:
     """What an answer may be; None leaves it free.
 
@@ -245,7 +274,9 @@ def constraint_of(
         UserError: If more than one is given, or one of them is none.
     """
     if sum(given is not None for given in (choices, regex, json_schema)) > 1:
-        raise UserError("choices, regex and json_schema each say what an answer may be; give one of them")
+        raise UserError(
+            "choices, regex and json_schema each say what an answer may be; give one of them"
+        )
     if choices is not None:
         return OneOf(checked_choices(choices))
     if json_schema is not None:
@@ -261,7 +292,9 @@ def checked_choices(choices: Sequence[str]) -> tuple[str, ...]:
     """
     listed = [choices] if isinstance(choices, str) else [choice.strip() for choice in choices]
     if isinstance(choices, str) or not listed or not all(listed) or len(set(listed)) < len(listed):
-        raise UserError(f"choices are {choices!r}; give a list of different answers, such as ['yes', 'no']")
+        raise UserError(
+            f"choices are {choices!r}; give a list of different answers, such as ['yes', 'no']"
+        )
     return tuple(listed)
 
 
@@ -276,7 +309,8 @@ def _paired(
         instructions = instructions * len(sounds)
     if len(sounds) != len(instructions):
         raise UserError(
-            f"{len(sounds)} sounds and {len(instructions)} instructions; give one instruction for all, or one each"
+            f"{len(sounds)} sounds and {len(instructions)} instructions; give one instruction for"
+            " all, or one each"
         )
     return sounds, instructions
 

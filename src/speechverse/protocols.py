@@ -1,6 +1,7 @@
 """What a model and a processor promise to whoever asks, trains or measures them.
 
-Shape letters: B batch, P prompt positions, N new tokens, L layers, T frames, D width of the encoder, E of the LLM.
+Shape letters: B batch, P prompt positions, N new tokens, L layers, T frames, D width of the
+encoder, E of the LLM.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class Lengths(NamedTuple):
-    """LLM positions of an example: its prompt with the audio (or transcript), and its answer with the end token."""
+    """LLM positions of an example: its prompt with the audio (or transcript), and its answer with
+    the end token.
+    """
 
     prompt: int
     answer: int
@@ -73,13 +76,20 @@ class Processor(Protocol):
         targets: Sequence[str] | None = None,
         generation: bool = False,
     ) -> ModelBatch:
-        """A batch from instructions and one of three things to ask about: samples, kept features (L, T, D), texts."""
+        """A batch from instructions and one of three things to ask about: samples, kept features
+        (L, T, D), texts.
+        """
 
     def check_length(self, num_samples: int) -> None:
         """Raises `AudioError` where the model cannot hear audio of so many samples."""
 
     def lengths(
-        self, instruction: str, target: str = "", *, num_samples: int = 0, transcript: str | None = None
+        self,
+        instruction: str,
+        target: str = "",
+        *,
+        num_samples: int = 0,
+        transcript: str | None = None,
     ) -> Lengths:
         """LLM positions an example costs."""
 
@@ -134,7 +144,10 @@ class Model(Protocol):
         """Hidden states (L, B, T, D) and lengths (B,) of what the processor's front end made."""
 
     def embed_prompt(
-        self, input_ids: Tensor, audio_inputs: dict[str, Tensor] | None = None, encoder_output: Any = None
+        self,
+        input_ids: Tensor,
+        audio_inputs: dict[str, Tensor] | None = None,
+        encoder_output: Any = None,
     ) -> Tensor:
         """[audio ; prompt] as the LLM takes it, shape (B, P, E)."""
 

@@ -1,4 +1,6 @@
-"""Names and what they stand for: built-in values, loaded when first asked for, and the user's own from a file."""
+"""Names and what they stand for: built-in values, loaded when first asked for, and the user's own
+from a file.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ Value = TypeVar("Value")
 
 
 class Registry(Mapping[str, Value]):
-    """What there is of one kind, by name: a mapping of the built-in names, each of which loads its value.
+    """What there is of one kind, by name: a mapping of the built-in names, each of which loads its
+    value.
 
-    `registry["path/to/file.py:NAME"]` runs a user's file and makes what it holds known by its own name too.
+    `registry["path/to/file.py:NAME"]` runs a user's file and makes what it holds known by its own
+    name too.
 
     Attributes:
         own: What users added, by name, with where it comes from.
@@ -66,17 +70,21 @@ class Registry(Mapping[str, Value]):
         return name in self._built_in or name in self.own
 
     def check(self, name: str) -> None:
-        """Refuses a name that stands for nothing; a `file.py:NAME` is only run when it is asked for."""
+        """Refuses a name that stands for nothing; a `file.py:NAME` is only run when it is asked
+        for.
+        """
         if ":" not in name and name not in self:
             known = unknown_name(self.kind, name, {*self._built_in, *self.own})
             raise self._error(f"{known}; one of your own is given as path/to/file.py:NAME")
 
     def add(self, value: Value, origin: str = "") -> Value:
-        """Makes a value of the user's known by its own name; what the same origin gave before is replaced.
+        """Makes a value of the user's known by its own name; what the same origin gave before is
+        replaced.
 
         Args:
             value: The value.
-            origin: Where it comes from, such as "file.py:NAME"; by default the file that is being run, if one is.
+            origin: Where it comes from, such as "file.py:NAME"; by default the file that is being
+                run, if one is.
 
         Raises:
             UserError: If another value has the name.
@@ -87,8 +95,9 @@ class Registry(Mapping[str, Value]):
         if name in self._built_in or other != origin:
             taken_by = self._built_in.get(name) if name in self._built_in else other
             raise self._error(
-                f"the name '{name}' of {origin or 'your own ' + self.kind} is taken by "
-                f"{taken_by if isinstance(taken_by, str) and taken_by else 'another'}; give your {self.kind} another"
+                f"the name '{name}' of {origin or 'your own ' + self.kind} is taken by"
+                f" {taken_by if isinstance(taken_by, str) and taken_by else 'another'}; give your"
+                f" {self.kind} another"
             )
         self.own[name] = (origin, value)
         return value
@@ -97,7 +106,10 @@ class Registry(Mapping[str, Value]):
         path_part, _, attribute = spec.rpartition(":")
         path = Path(path_part).expanduser().resolve()
         if path.suffix != ".py" or not path.is_file():
-            raise self._error(f"no Python file '{path}'; a {self.kind} of your own is given as path/to/file.py:NAME")
+            raise self._error(
+                f"no Python file '{path}'; a {self.kind} of your own is given as"
+                " path/to/file.py:NAME"
+            )
         module = self._run(path)
         known = [name for name, value in vars(module).items() if self._is_one(value)]
         if attribute not in known:
@@ -115,7 +127,9 @@ class Registry(Mapping[str, Value]):
         except SpeechverseError:
             raise
         except Exception as error:
-            raise self._error(f"'{path}' could not be run: {type(error).__name__}: {error}") from error
+            raise self._error(
+                f"'{path}' could not be run: {type(error).__name__}: {error}"
+            ) from error
         finally:
             _running.pop()
         return module
@@ -132,7 +146,9 @@ def _loaded(place: str) -> Any:
 
 def has(*attributes: str) -> Callable[[Any], bool]:
     """Whether a value is a class with all these attributes."""
-    return lambda value: isinstance(value, type) and all(hasattr(value, name) for name in attributes)
+    return lambda value: (
+        isinstance(value, type) and all(hasattr(value, name) for name in attributes)
+    )
 
 
 SYSTEMS: Registry[Any] = Registry(
@@ -151,4 +167,6 @@ SYSTEMS: Registry[Any] = Registry(
     },
     has("name", "title", "hears", "missing", "answer"),
 )
-"""What can be measured (`evaluation.System`); here, because recipes name systems and cannot import evaluation."""
+"""What can be measured (`evaluation.System`); here, because recipes name systems and cannot import
+evaluation.
+"""

@@ -16,7 +16,9 @@ def hash_seed(seed: int, *keys: object) -> int:
 
 
 def fingerprint(*parts: str | bytes | memoryview) -> str:
-    """SHA-256 of all parts, one after the other, in hexadecimal: whether something is the same as before."""
+    """SHA-256 of all parts, one after the other, in hexadecimal: whether something is the same as
+    before.
+    """
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.encode() if isinstance(part, str) else part)
@@ -24,5 +26,7 @@ def fingerprint(*parts: str | bytes | memoryview) -> str:
 
 
 def rng_for(seed: int, *keys: object) -> random.Random:
-    """A random generator of its own for one draw, such as `rng_for(seed, pass_index, example_id)`."""
+    """A random generator of its own for one draw, such as `rng_for(seed,
+    pass_index, example_id)`.
+    """
     return random.Random(hash_seed(seed, *keys))

@@ -1,4 +1,6 @@
-"""Clips that cannot be used: how many of them a corpus may have, and what is said of them, everywhere alike."""
+"""Clips that cannot be used: how many of them a corpus may have, and what is said of them,
+everywhere alike.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,15 @@ def bad_clips_told(bad: Mapping[str, str], total: int, where: str = "") -> str:
         where: What they are part of, such as "corpus 'own'".
     """
     first = "; ".join(f"'{name}': {reason}" for name, reason in list(bad.items())[:_NAMED])
-    return f"{where}{': ' if where else ''}{len(bad)} of {total} clips cannot be used (first: {first})"
+    return (
+        f"{where}{': ' if where else ''}{len(bad)} of {total} clips cannot be used (first: {first})"
+    )
 
 
 def refuse_too_many(bad: Mapping[str, str], total: int, share: float, where: str = "") -> None:
     """As `bad_clips_told`; raises a CorpusError of it if more than a share of the clips is bad."""
     if len(bad) > allowed_bad(share, total):
         raise CorpusError(
-            f"{bad_clips_told(bad, total, where)}; more than {share:.1%} are refused (data.max_bad_share): "
-            "mend them or take them out"
+            f"{bad_clips_told(bad, total, where)}; more than {share:.1%} are refused"
+            " (data.max_bad_share): mend them or take them out"
         )

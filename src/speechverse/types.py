@@ -61,7 +61,8 @@ class Utterance:
         text: What is said, if known; the empty string where nothing is said.
         speaker: Who speaks, if known.
         language: BCP-47 code of the speech, if known.
-        labels: Everything else known of it, by label field (`intent`, `slots`, `emotion`, ...; see docs/data.md).
+        labels: Everything else known of it, by label field (`intent`, `slots`, `emotion`, ...; see
+            docs/data.md).
         origin: Where it was read, for people; it is no part of what the utterance is.
     """
 
@@ -85,14 +86,17 @@ class Example:
     """An utterance joined with a task: what the model is asked, and what should come.
 
     Attributes:
-        id: The utterance's id, the task's name and, where a task asks several things of one clip, a suffix.
+        id: The utterance's id, the task's name and, where a task asks several things of one clip, a
+            suffix.
         utterance: What the question is about.
         task: Name of the task.
         instruction: The instruction as the model reads it.
         target: The text the model should answer with.
         reference: The target as the task's parser reads it; what metrics compare with.
-        choices: The answers allowed, where the set is closed; of a joint task one entry for each of its tasks.
-        group: A part of the task that is scored apart (the target language of a translation), or "".
+        choices: The answers allowed, where the set is closed; of a joint task one entry for each of
+            its tasks.
+        group: A part of the task that is scored apart (the target language of a translation), or
+            "".
     """
 
     id: str
@@ -106,7 +110,9 @@ class Example:
 
 
 Ended = Literal["end", "length", "positions", "loop"]
-"""Why an answer ended: by itself, at its limit of new tokens, at the LLM's last position, or turning in circles."""
+"""Why an answer ended: by itself, at its limit of new tokens, at the LLM's last position, or
+turning in circles.
+"""
 
 CUT: frozenset[Ended] = frozenset(get_args(Ended)) - {"end"}
 """What ends an answer from outside, so that something may be missing of it."""

@@ -1,4 +1,6 @@
-"""YAML as people write it: what PyYAML would misread in silence is refused, with its line and what to write."""
+"""YAML as people write it: what PyYAML would misread in silence is refused, with its line and what
+to write.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class MisreadError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with 1e-3 a number, as YAML 1.2 has it (YAML 1.1 wants 1.0e-3), and keys that are strings, each once."""
+    """YAML with 1e-3 a number, as YAML 1.2 has it (YAML 1.1 wants 1.0e-3), and keys that are
+    strings, each once.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[str, int] = {}
@@ -32,22 +36,34 @@ class _Loader(yaml.SafeLoader):
             if key.tag != "tag:yaml.org,2002:str":
                 kind = key.tag.rpartition(":")[2]
                 raise MisreadError(
-                    f"line {line}: YAML reads the key `{key.value}:` as a {_KINDS.get(kind, kind)}, not as a word; "
+                    f"line {line}: YAML reads the key `{key.value}:` as a {_KINDS.get(kind, kind)},"
+                    " not as a word; "
                     f'put it in quotes: "{key.value}":'
                 )
             if key.value in seen:
-                raise MisreadError(f"line {line}: the key '{key.value}' stands in line {seen[key.value]} already")
+                raise MisreadError(
+                    f"line {line}: the key '{key.value}' stands in line {seen[key.value]} already"
+                )
             seen[key.value] = line
         return super().construct_mapping(node, deep)
 
 
-_KINDS = {"bool": "truth value (true or false)", "int": "number", "float": "number", "timestamp": "date"}
+_KINDS = {
+    "bool": "truth value (true or false)",
+    "int": "number",
+    "float": "number",
+    "timestamp": "date",
+}
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
 )
 
-UNQUOTED = "YAML reads an unquoted yes, no, on or off as true or false: put it in quotes if it is a word"
+UNQUOTED = (
+    "YAML reads an unquoted yes, no, on or off as true or false: put it in quotes if it is a word"
+)
 
 
 def parse_yaml(text: str) -> Any:
@@ -66,7 +82,13 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"it is not YAML: {error}") from error
     except MisreadError:
         raise
-    except (AttributeError, KeyError, TypeError, OverflowError, ValueError) as error:  # PyYAML's own words for odd tags
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        ValueError,
+    ) as error:  # PyYAML's own words for odd tags
         raise ValueError(f"it holds a value that YAML cannot make: {error}") from error
     return value
 

@@ -1,4 +1,6 @@
-"""What works without any extra: asking, and looking at a checkpoint; the rest says what to install."""
+"""What works without any extra: asking, and looking at a checkpoint; the rest says
+what to install.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,16 @@ from speechverse.data import Corpus
 from taught import INTENTS, Taught
 
 # accelerate is not among them: PEFT brings it.
-OF_EXTRAS = ("espeakng_loader", "jiwer", "lhotse", "matplotlib", "rapidfuzz", "sacrebleu", "sklearn", "tensorboard")
+OF_EXTRAS = (
+    "espeakng_loader",
+    "jiwer",
+    "lhotse",
+    "matplotlib",
+    "rapidfuzz",
+    "sacrebleu",
+    "sklearn",
+    "tensorboard",
+)
 RUN_ALL = """
 import contextlib, io, json, sys
 sys.modules.update(dict.fromkeys({of_extras}))
@@ -38,13 +49,20 @@ def without_extras(taught: Taught) -> dict[str, Ran]:
     clip = Corpus.open(taught.corpus).utterances("test")[0]
     model = str(taught.model)
     commands = {
-        "ask": [str(clip.audio.path), "What does the speaker want?", "--choices", ",".join(INTENTS.values())],
+        "ask": [
+            str(clip.audio.path),
+            "What does the speaker want?",
+            "--choices",
+            ",".join(INTENTS.values()),
+        ],
         "info": [model],
         "evaluate": [model],
         "train": ["small"],
     }
     commands["ask"] += ["--model", model]
-    code = RUN_ALL.format(of_extras=OF_EXTRAS, commands=[[verb, *rest] for verb, rest in commands.items()])
+    code = RUN_ALL.format(
+        of_extras=OF_EXTRAS, commands=[[verb, *rest] for verb, rest in commands.items()]
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return {verb: Ran(*told) for verb, told in zip(commands, json.loads(done.stdout), strict=True)}
@@ -63,7 +81,9 @@ def test_a_checkpoint_is_described(without_extras: dict[str, Ran], taught: Taugh
 
 
 @pytest.mark.parametrize(("verb", "extra"), [("evaluate", "eval"), ("train", "train")])
-def test_a_verb_that_needs_more_says_what_to_install(without_extras: dict[str, Ran], verb: str, extra: str) -> None:
+def test_a_verb_that_needs_more_says_what_to_install(
+    without_extras: dict[str, Ran], verb: str, extra: str
+) -> None:
     shown = without_extras[verb]
     assert shown.returncode == 2
     assert f"pip install 'speechverse[{extra}]'" in shown.stderr

@@ -40,7 +40,9 @@ def utterance(**labels: object) -> Utterance:
 
 def test_a_task(mine: Path) -> None:
     examples = validate_task(get_task("mine/question.py:QUESTION"), utterance(is_question=True))
-    assert {example.target for example in examples} == {"yes"} and get_task("question").title == "Question or statement"
+    assert {example.target for example in examples} == {"yes"} and get_task(
+        "question"
+    ).title == "Question or statement"
 
 
 def test_a_metric(mine: Path) -> None:
@@ -59,17 +61,26 @@ def test_an_encoder_family(mine: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     transformers.UniSpeechModel(config).save_pretrained(tmp_path / "encoder")
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "encoder")
-    with pytest.raises(UserError, match="unknown kind of speech encoder 'unispeech'.*path/to/file.py:NAME"):
+    with pytest.raises(
+        UserError, match="unknown kind of speech encoder 'unispeech'.*path/to/file.py:NAME"
+    ):
         load_encoder(tmp_path / "encoder")
     encoder = load_encoder(tmp_path / "encoder", family="mine/unispeech.py:UniSpeech")
-    heard = encoder(**encoder.prepare([np.random.default_rng(0).standard_normal(8000).astype(np.float32)]))
+    heard = encoder(
+        **encoder.prepare([np.random.default_rng(0).standard_normal(8000).astype(np.float32)])
+    )
     assert heard.hidden_states.shape[0] == 2 and torch.isfinite(heard.hidden_states).all()
 
 
 def test_a_system(mine: Path) -> None:
     check_systems(["speechverse", "mine/silent.py:Silent"])
     [silent] = make_systems(["mine/silent.py:Silent"], parts=None)
-    assert (silent.name, [answer.text for answer in silent.answer([None, None])]) == ("silent", ["", ""])
+    assert (silent.name, [answer.text for answer in silent.answer([None, None])]) == (
+        "silent",
+        ["", ""],
+    )
     load_recipe("small", ["evaluation={corpus: world, systems: [mine/silent.py:Silent]}"])
-    with pytest.raises(RecipeError, match=r"evaluation.systems.0: unknown system 'orcale'; did you mean 'oracle'"):
+    with pytest.raises(
+        RecipeError, match=r"evaluation.systems.0: unknown system 'orcale'; did you mean 'oracle'"
+    ):
         load_recipe("small", ["evaluation={corpus: world, systems: [orcale]}"])

@@ -1,4 +1,6 @@
-"""The quickstart at its smallest: a microscopic model of Whisper's kind, a few clips, two steps of its lesson."""
+"""The quickstart at its smallest: a microscopic model of Whisper's kind, a few clips, two steps of
+its lesson.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ from rich.console import Console
 
 from microscopic import byte_level, save_whisper, t5
 from speechverse.audio import Waveform, save
-from speechverse.cli.quickstart.flow import FETCHING, LOOKED_AT, Quickstart, Sizes, fetch, known_parts_of
+from speechverse.cli.quickstart.flow import (
+    FETCHING,
+    LOOKED_AT,
+    Quickstart,
+    Sizes,
+    fetch,
+    known_parts_of,
+)
 from speechverse.errors import UserError
 from speechverse.evaluation import load_results
 from speechverse.models import SpeechVerseForConditionalGeneration
@@ -26,7 +35,11 @@ from speechverse.pretrained import KNOWN, is_here
 SENTENCES = ("play some jazz", "turn the light off", "what is the time", "call my mother now")
 WHOLE = Sizes()
 SIZES = Sizes(clips=8, asked=2, per_task=2, lesson_train=8, lesson_test=4)
-STEPS = ("curriculum.lesson.steps=2", "curriculum.lesson.warmup_steps=1", "decoding.max_new_tokens=8")
+STEPS = (
+    "curriculum.lesson.steps=2",
+    "curriculum.lesson.warmup_steps=1",
+    "decoding.max_new_tokens=8",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +51,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     t5(len(pieces)).save_pretrained(root / "llm")
     pieces.save_pretrained(root / "llm")
     made = SpeechVerseForConditionalGeneration.from_foundations(
-        root / "whisper", root / "llm", layer_mixing="softmax", lora={"rank": 2}, max_audio_seconds=10.0
+        root / "whisper",
+        root / "llm",
+        layer_mixing="softmax",
+        lora={"rank": 2},
+        max_audio_seconds=10.0,
     )
     made.save_pretrained(root / "model")
     return root / "model"
@@ -58,19 +75,30 @@ def run(output: Path, model: Path, *clips: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def first(model: Path, own_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def first(
+    model: Path, own_clip: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
     pytest.importorskip("espeakng_loader")
     output = tmp_path_factory.mktemp("first") / "quickstart"
     return output, run(output, model, own_clip)
 
 
 def contents(output: Path) -> dict[str, tuple[int, bytes]]:
-    kept = ("questions.json", "look/results.json", "lesson/before/results.json", "lesson/after/results.json")
+    kept = (
+        "questions.json",
+        "look/results.json",
+        "lesson/before/results.json",
+        "lesson/after/results.json",
+    )
     kept += ("lesson/model/adapter.safetensors",)
-    return {name: ((output / name).stat().st_mtime_ns, (output / name).read_bytes()) for name in kept}
+    return {
+        name: ((output / name).stat().st_mtime_ns, (output / name).read_bytes()) for name in kept
+    }
 
 
-def test_the_terminal_shows_answers_a_look_and_the_lesson(first: tuple[Path, str], own_clip: Path) -> None:
+def test_the_terminal_shows_answers_a_look_and_the_lesson(
+    first: tuple[Path, str], own_clip: Path
+) -> None:
     _, shown = first
     assert str(own_clip) in shown and "never heard in training" in shown
     assert "a look and not a measurement" in shown and "cascade-whisper" in shown
@@ -78,12 +106,20 @@ def test_the_terminal_shows_answers_a_look_and_the_lesson(first: tuple[Path, str
     assert "speechverse ask CLIP.wav" in shown and "timed apart" in shown
 
 
-def test_made_clips_are_asked_with_their_right_answers_and_the_own_clip_without(first: tuple[Path, str]) -> None:
+def test_made_clips_are_asked_with_their_right_answers_and_the_own_clip_without(
+    first: tuple[Path, str],
+) -> None:
     asked = list(json.loads((first[0] / "questions.json").read_text()).values())
     own, made = asked[0], asked[1:]
-    assert own["speaker"] == "you" and not any(own["right"]) and own["titles"][:2] == ["transcript", "about"]
+    assert (
+        own["speaker"] == "you"
+        and not any(own["right"])
+        and own["titles"][:2] == ["transcript", "about"]
+    )
     assert len(made) == SIZES.asked and {len(clip["answers"]) for clip in asked} == {2}
-    assert any("two" in clip["right"] for clip in made) and any("wanted" in clip["titles"] for clip in made)
+    assert any("two" in clip["right"] for clip in made) and any(
+        "wanted" in clip["titles"] for clip in made
+    )
 
 
 def test_the_look_puts_whisper_beside_the_model_on_six_tasks(first: tuple[Path, str]) -> None:
@@ -110,7 +146,9 @@ def test_the_lesson_is_of_the_size_that_it_says(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "lines.jsonl", WHOLE.lesson_train, WHOLE.lesson_test)
     lines = list(map(json.loads, file.read_text().splitlines()))
     count = Counter((line["split"], line["command"]) for line in lines)
-    assert set(count.values()) == {WHOLE.lesson_train // 4, WHOLE.lesson_test // 4} and len(count) == 8
+    assert (
+        set(count.values()) == {WHOLE.lesson_train // 4, WHOLE.lesson_test // 4} and len(count) == 8
+    )
     assert len({line["text"] for line in lines}) == len(lines)
 
 
@@ -118,8 +156,15 @@ def test_the_page_is_one_file_and_fetches_nothing(first: tuple[Path, str]) -> No
     page = (first[0] / "quickstart.html").read_text()
     for title in ("Questions", "Something new", "A look", "Next"):
         assert f"<h2>{title}</h2>" in page
-    assert "<svg" in page and 'src="http' not in page and "http-equiv" not in page and "A look and not a" in page
-    assert page.count("<audio") >= 1 + SIZES.asked and 'src="data:audio' in page, "clips to hear, in the page"
+    assert (
+        "<svg" in page
+        and 'src="http' not in page
+        and "http-equiv" not in page
+        and "A look and not a" in page
+    )
+    assert page.count("<audio") >= 1 + SIZES.asked and 'src="data:audio' in page, (
+        "clips to hear, in the page"
+    )
 
 
 def test_what_is_there_is_passed_over(first: tuple[Path, str], model: Path) -> None:
@@ -130,13 +175,17 @@ def test_what_is_there_is_passed_over(first: tuple[Path, str], model: Path) -> N
     assert set(spent) == {FETCHING, "questions", "a look", "something new"}
 
 
-def test_a_run_that_was_killed_goes_on_from_its_whole_files(first: tuple[Path, str], model: Path) -> None:
+def test_a_run_that_was_killed_goes_on_from_its_whole_files(
+    first: tuple[Path, str], model: Path
+) -> None:
     before = contents(first[0])
     (first[0] / "lesson" / "after" / "results.json").unlink()
     (first[0] / "quickstart.html").unlink()
     run(first[0], model)
     after = contents(first[0])
-    assert [name for name in after if after[name][0] != before[name][0]] == ["lesson/after/results.json"]
+    assert [name for name in after if after[name][0] != before[name][0]] == [
+        "lesson/after/results.json"
+    ]
     assert (first[0] / "quickstart.html").is_file()
 
 
@@ -147,11 +196,15 @@ def test_a_folder_of_another_quickstart_is_refused(first: tuple[Path, str], mode
 
 def speechverse(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "speechverse", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | environment)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=os.environ | environment
+    )
 
 
 def test_offline_without_the_parts_one_command_is_named(tmp_path: Path) -> None:
-    shown = speechverse("quickstart", "-o", tmp_path / "q", "--offline", SPEECHVERSE_CACHE=str(tmp_path / "cache"))
+    shown = speechverse(
+        "quickstart", "-o", tmp_path / "q", "--offline", SPEECHVERSE_CACHE=str(tmp_path / "cache")
+    )
     assert shown.returncode == 2 and "Traceback" not in shown.stderr
     assert "speechverse pretrained get whisper-base" in shown.stderr
 
@@ -167,5 +220,8 @@ def test_parts_that_are_here_are_not_fetched_again() -> None:
     names = known_parts_of("small")
     assert names == ("whisper-base", "smollm2-135m-instruct")
     if not all(is_here(KNOWN[name]) for name in names):
-        pytest.skip("the parts of `small` are not in the cache; speechverse pretrained get " + " ".join(names))
+        pytest.skip(
+            "the parts of `small` are not in the cache; speechverse pretrained get "
+            + " ".join(names)
+        )
     assert fetch(names) == []

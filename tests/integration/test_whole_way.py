@@ -1,4 +1,6 @@
-"""The whole way at its smallest, through the command line: speech, training, evaluation, answers."""
+"""The whole way at its smallest, through the command line: speech, training,
+evaluation, answers.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def changes(world: Path, taught: Taught) -> list[str]:
     """A built-in recipe on microscopic parts and a small corpus."""
-    parts = [f"model.encoder={taught.encoder}", f"model.llm={taught.llm}", "model.lora.targets=all-linear"]
+    parts = [
+        f"model.encoder={taught.encoder}",
+        f"model.llm={taught.llm}",
+        "model.lora.targets=all-linear",
+    ]
     return [*parts, f"data.corpora.world.path={world}", "data.workers=0", "training.precision=fp32"]
 
 
@@ -45,7 +51,9 @@ def a_clip_of(world: Path) -> Path:
 
 def test_a_run_leaves_a_model_a_recipe_and_a_log(trained: Path) -> None:
     assert (trained / "recipe.yaml").is_file()
-    stages = {json.loads(line)["stage"] for line in (trained / "metrics.jsonl").read_text().splitlines()}
+    stages = {
+        json.loads(line)["stage"] for line in (trained / "metrics.jsonl").read_text().splitlines()
+    }
     assert stages == set(STAGES)
 
 
@@ -58,7 +66,9 @@ def test_evaluation_puts_every_system_beside_the_model(world: Path, trained: Pat
     tasks = {score["task"] for score in results["scores"]}
     assert tasks == set("asr st ic sf kwe kws er asc ac sc sns".split())
     page = (report / "report.html").read_text()
-    assert "<svg" in page and "http-equiv" not in page and 'src="http' not in page, "one file, nothing fetched"
+    assert "<svg" in page and "http-equiv" not in page and 'src="http' not in page, (
+        "one file, nothing fetched"
+    )
 
 
 def test_ask_answers_from_the_allowed_choices(world: Path, trained: Path) -> None:
@@ -67,17 +77,23 @@ def test_ask_answers_from_the_allowed_choices(world: Path, trained: Path) -> Non
     assert json.loads(shown.stdout)["answer"] in ("cat", "dog")
 
 
-def test_a_built_in_model_answers_rightly_by_name(taught: Taught, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_built_in_model_answers_rightly_by_name(
+    taught: Taught, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(hub.BUILT_IN, "mine", taught.model)
     for clip in Corpus.open(taught.corpus).utterances("test")[:4]:
         shown = speechverse("ask", clip.audio.path, "Transcribe the speech.", "--model", "mine")
         assert shown.stdout.strip() == clip.text
 
 
-def test_the_default_model_names_the_command_that_fetches_its_parts(world: Path, tmp_path: Path) -> None:
+def test_the_default_model_names_the_command_that_fetches_its_parts(
+    world: Path, tmp_path: Path
+) -> None:
     asked = ("ask", a_clip_of(world), "Transcribe the audio.", "--offline")
     shown = run_here(*asked, SPEECHVERSE_CACHE=str(tmp_path))
-    assert shown.returncode == 2 and "speechverse pretrained get whisper-base" in " ".join(shown.stderr.split())
+    assert shown.returncode == 2 and "speechverse pretrained get whisper-base" in " ".join(
+        shown.stderr.split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,5 +107,7 @@ def test_the_default_model_names_the_command_that_fetches_its_parts(world: Path,
 def test_a_wrong_line_of_a_recipe_says_what_to_write(
     change: str, said: str, world: Path, taught: Taught, tmp_path: Path
 ) -> None:
-    shown = speechverse("train", "laptop", *changes(world, taught), change, "--output", tmp_path / "run", status=2)
+    shown = speechverse(
+        "train", "laptop", *changes(world, taught), change, "--output", tmp_path / "run", status=2
+    )
     assert said in shown.stderr

@@ -20,7 +20,9 @@ BOMB = "a: &a [0,0,0,0,0,0,0,0]\n" + "".join(
 
 @pytest.mark.parametrize("word", ["yes", "no", "on", "off", "True"])
 def test_an_unquoted_yes_or_no_as_a_key_is_named_with_its_line(word: str):
-    with pytest.raises(ValueError, match=f'line 2: YAML reads the key `{word}:` as a truth value .*"{word}":'):
+    with pytest.raises(
+        ValueError, match=f'line 2: YAML reads the key `{word}:` as a truth value .*"{word}":'
+    ):
         parse_yaml(f"answer:\n  {word}: it is said\n")
     assert parse_yaml(f'"{word}": it is said') == {word: "it is said"}
 
@@ -61,7 +63,9 @@ def test_a_key_may_be_overridden_that_a_merge_brings():
         (b"- intent\n", "should hold, for each label field"),
     ],
 )
-def test_a_label_file_that_cannot_be_used_is_named_with_the_cause(tmp_path: Path, content: bytes, cause: str):
+def test_a_label_file_that_cannot_be_used_is_named_with_the_cause(
+    tmp_path: Path, content: bytes, cause: str
+):
     (tmp_path / "labels.yaml").write_bytes(content)
     (tmp_path / "mine.jsonl").write_text('{"text": "hello"}')
     with pytest.raises(UserError, match=f"labels.yaml.*{cause}"):

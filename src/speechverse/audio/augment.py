@@ -21,7 +21,9 @@ _ROOM_BANDS = {(0, 500): 1.2, (500, 2000): 1.0, (2000, 4000): 0.75, (4000, 8001)
 
 
 def at_level(samples: np.ndarray, decibels: float) -> np.ndarray:
-    """Scales a clip so that its sounding parts have the level given (dBFS), or less where peaks would clip."""
+    """Scales a clip so that its sounding parts have the level given (dBFS), or less where peaks
+    would clip.
+    """
     if not np.any(samples):
         return samples
     gain = 10.0 ** ((decibels - active_level_db(samples)) / 20.0)
@@ -49,7 +51,8 @@ def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarr
 def add_room(
     samples: np.ndarray, rng: np.random.Generator, reverberation: Seconds = 0.3, mix: float = 0.3
 ) -> np.ndarray:
-    """Puts a clip into a room: direct sound, single reflections from the walls, then a tail that gets duller.
+    """Puts a clip into a room: direct sound, single reflections from the walls, then a tail that
+    gets duller.
 
     Args:
         samples: (T,) at 16 kHz.
@@ -86,7 +89,9 @@ def _tail(length: int, rng: np.random.Generator, reverberation: Seconds) -> np.n
     decays = -3.0 * np.arange(length) / SAMPLING_RATE / reverberation
     tail = np.zeros(length)
     for (low, high), scale in _ROOM_BANDS.items():
-        band = np.fft.irfft(np.where((frequencies >= low) & (frequencies < high), spectrum, 0.0), size)[:length]
+        band = np.fft.irfft(
+            np.where((frequencies >= low) & (frequencies < high), spectrum, 0.0), size
+        )[:length]
         tail += band * 10.0 ** (decays / (scale * rng.uniform(0.9, 1.1)))
     tail[:_FIRST_SAMPLE] = 0.0
     return tail
@@ -100,12 +105,18 @@ def convolve(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 
 def tilt_spectrum(samples: np.ndarray, tilt_db: float) -> np.ndarray:
-    """Tilts the spectrum of (T,) at 16 kHz around 1 kHz, by dB an octave; constant below 125 Hz, negative is duller."""
-    return filtered(samples, lambda hertz: (np.maximum(hertz, 125.0) / 1000.0) ** (tilt_db / 6.0206))
+    """Tilts the spectrum of (T,) at 16 kHz around 1 kHz, by dB an octave; constant below 125 Hz,
+    negative is duller.
+    """
+    return filtered(
+        samples, lambda hertz: (np.maximum(hertz, 125.0) / 1000.0) ** (tilt_db / 6.0206)
+    )
 
 
 def filtered(samples: np.ndarray, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Scales the spectrum of (T,) at 16 kHz by a gain for each frequency in Hz."""
     size = 1 << (len(samples) - 1).bit_length()
     scales = gain(np.fft.rfftfreq(size, 1.0 / SAMPLING_RATE))
-    return np.fft.irfft(np.fft.rfft(samples, size) * scales, size)[: len(samples)].astype(np.float32)
+    return np.fft.irfft(np.fft.rfft(samples, size) * scales, size)[: len(samples)].astype(
+        np.float32
+    )

@@ -1,4 +1,6 @@
-"""What telephones and compressed files do to sound: bands, codecs at low rates, overdriven peaks."""
+"""What telephones and compressed files do to sound: bands, codecs at low rates,
+overdriven peaks.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from speechverse.types import SAMPLING_RATE
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """A format of libsndfile, the rate in Hz that it is fed with, and how hard it compresses, 0 to 1."""
+    """A format of libsndfile, the rate in Hz that it is fed with, and how hard it compresses, 0 to
+    1.
+    """
 
     container: str
     subtype: str
@@ -40,7 +44,8 @@ TELEPHONE_BAND = (300.0, 3400.0)
 
 
 def through_codec(samples: np.ndarray, name: str) -> np.ndarray:
-    """What one of `CODECS` leaves of a clip, float32 (T,) at 16 kHz, made quieter first where beyond full scale.
+    """What one of `CODECS` leaves of a clip, float32 (T,) at 16 kHz, made quieter first where
+    beyond full scale.
 
     Raises:
         UserError: No such codec.
@@ -53,7 +58,9 @@ def through_codec(samples: np.ndarray, name: str) -> np.ndarray:
         fed = soxr.resample(fed, SAMPLING_RATE, codec.sampling_rate)
     memory = io.BytesIO()
     settings = {} if codec.compression is None else {"compression_level": codec.compression}
-    soundfile.write(memory, fed, codec.sampling_rate, format=codec.container, subtype=codec.subtype, **settings)
+    soundfile.write(
+        memory, fed, codec.sampling_rate, format=codec.container, subtype=codec.subtype, **settings
+    )
     memory.seek(0)
     heard, rate = soundfile.read(memory, dtype="float32")
     kept = resample(heard, rate)[: len(samples)]

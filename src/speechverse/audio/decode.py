@@ -1,4 +1,6 @@
-"""Any sound a user may have, as 16 kHz mono float32; what is wrong with it is an `AudioError` that says so."""
+"""Any sound a user may have, as 16 kHz mono float32; what is wrong with it is an `AudioError` that
+says so.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,12 @@ from speechverse.audio.waveform import Waveform
 from speechverse.errors import AudioError
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds
 
-AudioSource = str | Path | AudioRef | bytes | BinaryIO | np.ndarray | tuple[np.ndarray, int] | Waveform
-"""What `load` takes: a path, part of a file, a file's bytes, an open file, samples (16 kHz unless a rate is given)."""
+AudioSource = (
+    str | Path | AudioRef | bytes | BinaryIO | np.ndarray | tuple[np.ndarray, int] | Waveform
+)
+"""What `load` takes: a path, part of a file, a file's bytes, an open file, samples (16 kHz unless a
+rate is given).
+"""
 
 _MOST_PIPED = 2**30
 _MOST_CHANNELS = 64
@@ -41,13 +47,16 @@ def load(source: AudioSource) -> Waveform:
     """Decodes, mixes down to mono and resamples to 16 kHz.
 
     Args:
-        source: See `AudioSource`. Arrays are (T,) or (T, channels), floating within -1 to 1 or integer.
+        source: See `AudioSource`. Arrays are (T,) or (T, channels), floating within -1 to 1 or
+            integer.
 
     Returns:
-        The clip; of an `AudioRef` only its part, without decoding what comes before where the format allows seeking.
+        The clip; of an `AudioRef` only its part, without decoding what comes before where the
+        format allows seeking.
 
     Raises:
-        AudioError: Missing, empty, cut off, not audio, not numbers, or the part lies beyond the end.
+        AudioError: Missing, empty, cut off, not audio, not numbers, or the part lies beyond the
+            end.
     """
     if isinstance(source, Waveform):
         return _finished(source.samples, source.sampling_rate, "the clip")
@@ -63,11 +72,15 @@ def load(source: AudioSource) -> Waveform:
         return _load_path(Path(source))
     if hasattr(source, "read"):
         return _decode(io.BytesIO(source.read()), str(getattr(source, "name", "the open file")))
-    raise AudioError(f"cannot read audio from a {type(source).__name__}: give a path, bytes, an open file or samples")
+    raise AudioError(
+        f"cannot read audio from a {type(source).__name__}: give a path, bytes, an open file or"
+        " samples"
+    )
 
 
 def load_stream(stream: BinaryIO, what: str) -> Waveform:
-    """As `load`, of what comes out of a pipe, named `what` in errors; it is read to its end, at most 1 GiB.
+    """As `load`, of what comes out of a pipe, named `what` in errors; it is read to its end, at
+    most 1 GiB.
 
     Raises:
         AudioError: As `load`; and if more comes.
@@ -86,14 +99,17 @@ def duration_of(path: str | Path) -> Seconds:
 
 
 def extent_of(path: Path) -> Extent:
-    """Length of an audio file in samples of its own rate, from its header or, once as long as it stays, by decoding.
+    """Length of an audio file in samples of its own rate, from its header or, once as long as it
+    stays, by decoding.
 
     Raises:
         AudioError: As `load`; and if it is a pipe, which can be read only once.
     """
     status = _status(path)
     if not stat.S_ISREG(status.st_mode):
-        raise AudioError(f"'{path}' is a pipe, which can be read only once: save what comes out of it as a file")
+        raise AudioError(
+            f"'{path}' is a pipe, which can be read only once: save what comes out of it as a file"
+        )
     with _faults_of(f"'{path}'"):
         found = _measured(str(path.absolute()), status.st_size, status.st_mtime_ns)
     if found is None:
@@ -112,7 +128,9 @@ def _status(path: Path) -> os.stat_result:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise AudioError(f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')") from None
+        raise AudioError(
+            f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')"
+        ) from None
     except OSError as error:
         raise AudioError(f"cannot read '{path}': {error.strerror}") from error
     except ValueError as error:
@@ -136,14 +154,19 @@ def _load_path(path: Path, start: Seconds = 0.0, duration: Seconds | None = None
 def _piped(stream: BinaryIO, what: str) -> bytes:
     content = stream.read(_MOST_PIPED + 1)
     if len(content) > _MOST_PIPED:
-        raise AudioError(f"{what} brings more than {_MOST_PIPED >> 30} GiB; save it as a file and name that")
+        raise AudioError(
+            f"{what} brings more than {_MOST_PIPED >> 30} GiB; save it as a file and name that"
+        )
     return content
 
 
-def _decode(source: Source, what: str, start: Seconds = 0.0, duration: Seconds | None = None) -> Waveform:
+def _decode(
+    source: Source, what: str, start: Seconds = 0.0, duration: Seconds | None = None
+) -> Waveform:
     if not start >= 0 or not (duration is None or duration > 0):
         raise AudioError(
-            f"{what}: a part must start at 0 s or later and last longer than 0 s, not {start} s + {duration} s"
+            f"{what}: a part must start at 0 s or later and last longer than 0 s, not {start} s +"
+            f" {duration} s"
         )
     if isinstance(source, io.BytesIO) and not source.getbuffer().nbytes:
         raise AudioError(f"{what} is empty (0 bytes): record or copy it again")
@@ -156,7 +179,9 @@ def _decode(source: Source, what: str, start: Seconds = 0.0, duration: Seconds |
         raise AudioError(f"{what} is only {ends:.2f} s long: it has no part from {start:g} s")
     heard = len(piece.samples) / piece.rate
     if duration is not None and heard < duration - 0.1:
-        raise AudioError(f"{what} ends at {start + heard:.2f} s: no part from {start:g} s lasts {duration:g} s")
+        raise AudioError(
+            f"{what} ends at {start + heard:.2f} s: no part from {start:g} s lasts {duration:g} s"
+        )
     return _finished(piece.samples, piece.rate, what)
 
 
@@ -185,17 +210,22 @@ def _finished(samples: np.ndarray, rate: int, what: str) -> Waveform:
     """Scales integers, mixes down, checks and resamples."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2):
-        raise AudioError(f"{what} has shape {samples.shape}: samples must be (time,) or (time, channels)")
+        raise AudioError(
+            f"{what} has shape {samples.shape}: samples must be (time,) or (time, channels)"
+        )
     if samples.size == 0:
         raise AudioError(f"{what} holds no sound: it has no samples")
     if samples.ndim == 2 and samples.shape[1] > _MOST_CHANNELS:
         raise AudioError(
-            f"{what} has shape {samples.shape}, {samples.shape[1]} channels: give samples as (time, channels)"
+            f"{what} has shape {samples.shape}, {samples.shape[1]} channels: give samples as (time,"
+            " channels)"
         )
     with _faults_of(what):
         refuse_odd_rate(rate)
         mono = as_float(samples)
     mono = mono if mono.ndim == 1 else mixed_down(mono)
     if not np.all(np.isfinite(mono)):
-        raise AudioError(f"{what} has samples that are not numbers (NaN or infinite): export it again")
+        raise AudioError(
+            f"{what} has samples that are not numbers (NaN or infinite): export it again"
+        )
     return Waveform(resample(np.ascontiguousarray(mono), rate), SAMPLING_RATE)

@@ -16,12 +16,14 @@ _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 
 
 def save(path: str | Path, waveform: Waveform) -> Path:
-    """Writes a clip as 16-bit FLAC or WAV, by the name's ending; a half-written file is never left under that name.
+    """Writes a clip as 16-bit FLAC or WAV, by the name's ending; a half-written file is never left
+    under that name.
 
     Folders that are missing are made; samples beyond full scale are refused, not wrapped.
 
     Raises:
-        AudioError: Another ending, samples that are not finite or beyond full scale, or the disk refused.
+        AudioError: Another ending, samples that are not finite or beyond full scale, or the disk
+            refused.
     """
     path = Path(path)
     kind = _FORMATS.get(path.suffix.lower())
@@ -30,7 +32,9 @@ def save(path: str | Path, waveform: Waveform) -> Path:
     if not np.all(np.isfinite(waveform.samples)):
         raise AudioError(f"cannot write '{path}': it has samples that are not numbers")
     if len(waveform.samples) and float(np.abs(waveform.samples).max()) > 1.0:
-        raise AudioError(f"cannot write '{path}': samples go beyond full scale (-1 to 1); lower the level first")
+        raise AudioError(
+            f"cannot write '{path}': samples go beyond full scale (-1 to 1); lower the level first"
+        )
     memory = io.BytesIO()  # libsndfile does not tell of a full disk
     soundfile.write(memory, waveform.samples, waveform.sampling_rate, format=kind, subtype="PCM_16")
     try:
@@ -39,6 +43,8 @@ def save(path: str | Path, waveform: Waveform) -> Path:
             aside.write_bytes(memory.getvalue())
     except OSError as error:
         full = no_room(error)
-        reason = f"the disk is full or a limit on it is reached ({full})" if full else error.strerror
+        reason = (
+            f"the disk is full or a limit on it is reached ({full})" if full else error.strerror
+        )
         raise AudioError(f"cannot write '{path}': {reason}") from error
     return path

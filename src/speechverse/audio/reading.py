@@ -1,4 +1,6 @@
-"""Samples of a sound, mixed down: by libsndfile, and by FFmpeg (PyAV) what that cannot read or would read in part."""
+"""Samples of a sound, mixed down: by libsndfile, and by FFmpeg (PyAV) what that cannot read or
+would read in part.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ _BLOCK = 2**20
 _SLOWEST, _FASTEST = 1_000, 768_000  # Hz
 _MOST_FRAMES = 2**40  # libsndfile gives more where a FLAC's header leaves its length open
 
-_PROMISE = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_PROMISE = re.compile(
+    r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE
+)
 """What libsndfile notes where a header tells of more sound than there is."""
 _OPEN_LENGTH = 0x7F000000
 """From here on a length is a stand-in: a program that writes into a pipe cannot know it."""
 _STRAY = re.compile(r"Unknown chunk marker \(\w+\) at position (\d+)\. Exiting")
-_WORTH_A_WORD = 2**12  # bytes after the sound that may be a tag or padding; more of them are told of
+_WORTH_A_WORD = (
+    2**12
+)  # bytes after the sound that may be a tag or padding; more of them are told of
 
 _AGREED = 0.002  # seconds
 _EARLY = 0.25  # seconds by which a whole file's last frame may end before the length in its header
@@ -47,7 +53,8 @@ class Piece(NamedTuple):
     Attributes:
         samples: float32 (T,), mixed down.
         rate: Hz.
-        end: Where the part ends, in samples from the sound's start; where the sound does, if that is earlier.
+        end: Where the part ends, in samples from the sound's start; where the sound does, if that
+            is earlier.
     """
 
     samples: np.ndarray
@@ -63,7 +70,8 @@ class Extent(NamedTuple):
 
 
 def read_part(source: Source, start: float, length: float | None, what: str) -> Piece | None:
-    """Decodes from `start` seconds on, `length` seconds or (None) all; empty if the sound ends before.
+    """Decodes from `start` seconds on, `length` seconds or (None) all; empty if the sound ends
+    before.
 
     Returns:
         None if it is no audio that can be read.
@@ -119,7 +127,9 @@ def _opened(source: Source, what: str) -> Iterator[Any]:
     """The sound as libsndfile opens it; None if it does not, or would hear only a part of it."""
     try:
         # By name where it can be: reading through Python is slower.
-        sound = soundfile.SoundFile(os.fsencode(source) if isinstance(source, str) else io.BytesIO(source.getvalue()))
+        sound = soundfile.SoundFile(
+            os.fsencode(source) if isinstance(source, str) else io.BytesIO(source.getvalue())
+        )
     except (soundfile.SoundFileError, RuntimeError):
         yield None
         return
@@ -128,12 +138,15 @@ def _opened(source: Source, what: str) -> Iterator[Any]:
         _refuse_cut_off(sound.extra_info)
         whole = 0 < sound.frames < _MOST_FRAMES
         if whole and sound.format in ("MP3", "NIST"):
-            # Of MP3s joined end to end libsndfile hears the first, and guesses where no header tells the frames; so
-            # does FFmpeg, otherwise. Of a NIST file that is cut off only FFmpeg tells the length it should have.
+            # Of MP3s joined end to end libsndfile hears the first, and guesses where no header
+            # tells the frames; so does FFmpeg, otherwise. Of a NIST file that is cut off only
+            # FFmpeg tells the length it should have.
             longer = _length_by_ffmpeg(source) - sound.frames / sound.samplerate
             whole = abs(longer) < _AGREED
             if sound.format == "NIST" and longer >= _AGREED:
-                raise _ends_early(longer + sound.frames / sound.samplerate, sound.frames / sound.samplerate)
+                raise _ends_early(
+                    longer + sound.frames / sound.samplerate, sound.frames / sound.samplerate
+                )
         elif sound.format == "OGG":
             whole = whole and not _is_chain(source)
         if whole and (stray := _STRAY.search(sound.extra_info)):
@@ -149,7 +162,9 @@ def _refuse_cut_off(report: str) -> None:
 
 
 def _cut_off(missing: int) -> Fault:
-    return Fault(f"is cut off: {missing} bytes of the sound its header tells of are missing; copy it again")
+    return Fault(
+        f"is cut off: {missing} bytes of the sound its header tells of are missing; copy it again"
+    )
 
 
 def _ends_early(told: float, there: float) -> Fault:
@@ -165,7 +180,9 @@ def _tell_of_the_rest(source: Source, end: int, what: str) -> None:
     with _stream(source) as file:
         rest = file.seek(0, io.SEEK_END) - end
     if rest > _WORTH_A_WORD:
-        log.warning("%s goes on for %d bytes after the end of its sound; they are not read", what, rest)
+        log.warning(
+            "%s goes on for %d bytes after the end of its sound; they are not read", what, rest
+        )
 
 
 def _length_by_ffmpeg(source: Source) -> float:
@@ -225,13 +242,16 @@ def _read_soundfile(sound: Any, start: float, length: float | None) -> Piece:
     samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
     if len(samples) < end - first:
         raise Fault(
-            f"is cut off: {sound.frames} samples were promised, {first + len(samples)} are there; copy it again"
+            f"is cut off: {sound.frames} samples were promised, {first + len(samples)} are there;"
+            " copy it again"
         )
     return Piece(samples, rate, end)
 
 
 def _blocks(sound: Any, first: int, end: int) -> Iterator[np.ndarray]:
-    """Float32 (T, channels); in blocks, for a broken header may tell of more than fits in memory."""
+    """Float32 (T, channels); in blocks, for a broken header may tell of more than
+    fits in memory.
+    """
     position = 0
     if first and sound.seekable():
         # A frame of MP3 leans on those before it, up to half a second at the lowest rates.
@@ -262,7 +282,9 @@ def head_of(source: Source) -> bytes:
 
 
 def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks of float32 (T,), mixed down, with their rate in Hz; none if it is no audio that can be read."""
+    """Blocks of float32 (T,), mixed down, with their rate in Hz; none if it is no audio that can be
+    read.
+    """
     import av
 
     begun = False
@@ -277,7 +299,10 @@ def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
                 begun, rate = True, rate or frame.sample_rate
                 refuse_odd_rate(rate)
                 if frame.sample_rate != rate:
-                    raise Fault(f"goes on at {frame.sample_rate} Hz after {rate} Hz; convert it to one sampling rate")
+                    raise Fault(
+                        f"goes on at {frame.sample_rate} Hz after {rate} Hz; convert it to one"
+                        " sampling rate"
+                    )
                 ends = (frame.time or 0.0) + frame.samples / rate
                 yield _mixed(_samples_of(frame)), rate
             _refuse_early_end(container, track, ends)
@@ -287,13 +312,17 @@ def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _refuse_two_headers(source: Source, container: Any, track: Any) -> None:
-    """WAV that libsndfile refuses but FFmpeg takes: the second of two joined files would go unheard."""
+    """WAV that libsndfile refuses but FFmpeg takes: the second of two joined files would go
+    unheard.
+    """
     if container.format.name in ("wav", "aiff") and track.codec_context.name.startswith("pcm_"):
         try:
             with _stream(source) as file:
                 soundfile.info(file)
         except soundfile.LibsndfileError as error:
-            raise Fault(f"has a broken header, or several files joined in it ({error.error_string})") from error
+            raise Fault(
+                f"has a broken header, or several files joined in it ({error.error_string})"
+            ) from error
 
 
 def _refuse_early_end(container: Any, track: Any, ends: float) -> None:
@@ -322,7 +351,11 @@ def _mixed(samples: np.ndarray) -> np.ndarray:
 
 def mixed_down(samples: np.ndarray) -> np.ndarray:
     """Mean of the channels of float32 (T, channels), as (T,)."""
-    return samples[:, 0] if samples.shape[1] == 1 else np.asarray(samples.mean(axis=1, dtype=np.float32))
+    return (
+        samples[:, 0]
+        if samples.shape[1] == 1
+        else np.asarray(samples.mean(axis=1, dtype=np.float32))
+    )
 
 
 def as_float(samples: np.ndarray) -> np.ndarray:

@@ -52,7 +52,9 @@ def window_levels_db(samples: np.ndarray, window: int = _WINDOW) -> np.ndarray:
 
 
 def active_level_db(samples: np.ndarray) -> float:
-    """Level of the sounding windows only: those at most 30 dB under the loudest one; pauses do not count."""
+    """Level of the sounding windows only: those at most 30 dB under the loudest one; pauses do not
+    count.
+    """
     levels = window_levels_db(samples)
     active = levels[levels >= levels.max() - _PAUSE_DB]
     return 10.0 * float(np.log10(np.mean(10.0 ** (active / 10.0))))
@@ -64,7 +66,8 @@ def is_silent(waveform: Waveform) -> bool:
 
 
 def trim_silence(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Cuts off what is quiet at both ends: 45 dB under the loudest 10 ms; a hundredth of a second of it is kept.
+    """Cuts off what is quiet at both ends: 45 dB under the loudest 10 ms; a hundredth of a second
+    of it is kept.
 
     Returns:
         A view of `samples`, (T,); all of it if nothing sounds.

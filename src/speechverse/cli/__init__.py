@@ -1,4 +1,6 @@
-"""The command line: one file a verb, all of them thin; this file joins them and words their failures."""
+"""The command line: one file a verb, all of them thin; this file joins them and words their
+failures.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,8 @@ EXTRAS = {
 EXAMPLES = """
 [bold]Start here[/bold]
 
-  speechverse quickstart                                   questions, a look, something new to learn: five minutes
-  speechverse ask clip.wav "What is being said?"           an answer from the model that comes with the package
+  speechverse quickstart                          questions, a look, something new to learn: 5 min
+  speechverse ask clip.wav "What is being said?"  an answer from the model that comes along
   speechverse train my.yaml && speechverse evaluate runs/my --corpus my-corpus
 """
 
@@ -65,9 +67,14 @@ def build_app() -> typer.Typer:
 
 def _root(
     traceback: bool = typer.Option(
-        False, "--traceback", envvar="SPEECHVERSE_TRACEBACK", help="Show Python's traceback when something fails."
+        False,
+        "--traceback",
+        envvar="SPEECHVERSE_TRACEBACK",
+        help="Show Python's traceback when something fails.",
     ),
-    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", is_eager=True
+    ),
 ) -> None:
     if version:
         typer.echo(f"speechverse {__version__}")
@@ -92,7 +99,8 @@ def main() -> NoReturn:
     except ModuleNotFoundError as error:
         missing = _of_an_extra(error)
         _fail(missing or error, status=2 if missing else 1)
-    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is ours, and is worded as such
+    # noqa: BLE001 - the last door: whatever comes here is ours, and is worded as such
+    except Exception as error:
         _fail(error, status=1)
     sys.exit(0)
 
@@ -102,7 +110,9 @@ def _of_an_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
     verb = next((word for word in sys.argv[1:] if word in VERBS), None)
     if verb not in EXTRAS or error.name is None or error.name.startswith("speechverse"):
         return None
-    return MissingExtraError(f"`speechverse {verb}` finds no module '{error.name}': it", EXTRAS[verb])
+    return MissingExtraError(
+        f"`speechverse {verb}` finds no module '{error.name}': it", EXTRAS[verb]
+    )
 
 
 def _fail(error: BaseException, status: int) -> NoReturn:
@@ -112,5 +122,9 @@ def _fail(error: BaseException, status: int) -> NoReturn:
         typer.secho(f"error: {error}", fg="red", err=True)
     else:
         kind = type(error).__name__
-        typer.secho(f"internal error: {kind}: {error}\n(speechverse --traceback ... shows where)", fg="red", err=True)
+        typer.secho(
+            f"internal error: {kind}: {error}\n(speechverse --traceback ... shows where)",
+            fg="red",
+            err=True,
+        )
     sys.exit(status)

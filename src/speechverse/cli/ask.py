@@ -18,40 +18,67 @@ if TYPE_CHECKING:
     from speechverse.audio import Waveform
 
 _WHY_CUT = {
-    "length": "the answer is cut: it has all the {} tokens it may have; --max-new-tokens allows more",
-    "positions": "the answer is cut at {} tokens: with it the LLM's positions are used up; use a shorter clip",
+    "length": (
+        "the answer is cut: it has all the {} tokens it may have; --max-new-tokens allows more"
+    ),
+    "positions": (
+        "the answer is cut at {} tokens: with it the LLM's positions are used up; use a shorter"
+        " clip"
+    ),
     "loop": "the answer turned in circles and was ended",
 }
 
 
 def command(
-    clip: Annotated[Path, typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input.")],
+    clip: Annotated[
+        Path,
+        typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input."),
+    ],
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
-    choices: Annotated[str | None, typer.Option(help="The answers allowed, with commas between.")] = None,
+    choices: Annotated[
+        str | None, typer.Option(help="The answers allowed, with commas between.")
+    ] = None,
     hints: Annotated[
         str | None,
-        typer.Option(help="Words that may be heard, with commas between; for models taught with data.hinted."),
+        typer.Option(
+            help="Words that may be heard, with commas between; for models taught with data.hinted."
+        ),
     ] = None,
-    regex: Annotated[str | None, typer.Option(help="A regular expression that the whole answer matches.")] = None,
+    regex: Annotated[
+        str | None, typer.Option(help="A regular expression that the whole answer matches.")
+    ] = None,
     json_schema: Annotated[
         Path | None,
         typer.Option(help="A file with a JSON schema: the answer is JSON of it."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")] = "small",
+    model: Annotated[
+        str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")
+    ] = "small",
     system: Annotated[
         str,
         typer.Option(
-            help="Who answers: speechverse, or cascade-whisper (Whisper's text, read by the model's own LLM)."
+            help=(
+                "Who answers: speechverse, or cascade-whisper (Whisper's text, read by the model's"
+                " own LLM)."
+            )
         ),
     ] = "speechverse",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
+    ] = None,
     scores: Annotated[
         bool,
-        typer.Option("--scores", help="Answer by scoring every choice (mean log-probability a token), and show it."),
+        typer.Option(
+            "--scores",
+            help="Answer by scoring every choice (mean log-probability a token), and show it.",
+        ),
     ] = False,
     max_new_tokens: Annotated[
         int | None,
-        typer.Option(min=1, help="The most tokens of an answer; by default 8 for each second of audio, and 32."),
+        typer.Option(
+            min=1,
+            help="The most tokens of an answer; by default 8 for each second of audio, and 32.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     offline: Offline = False,
@@ -62,7 +89,8 @@ def command(
 
       speechverse ask clip.wav "What is being said?"
 
-      speechverse ask clip.wav "Which emotion does the voice convey?" --choices happy,sad,angry,neutral
+      speechverse ask clip.wav "Which emotion does the voice convey?" --choices
+      happy,sad,angry,neutral
 
       speechverse ask order.wav "Write the order as JSON." --json-schema order.json
 
@@ -83,9 +111,13 @@ def command(
     asked: Any = SpeechVerse.from_pretrained(model, device)
     if system == "cascade-whisper":
         asked = _reader(asked)
-    options = DecodingOptions(max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain")
+    options = DecodingOptions(
+        max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain"
+    )
     words = () if hints is None else hints.split(",")
-    answer = asked.ask(sound, instruction, allowed, options, regex=regex, json_schema=schema, hints=words)
+    answer = asked.ask(
+        sound, instruction, allowed, options, regex=regex, json_schema=schema, hints=words
+    )
     if answer.cut:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
     by_choice = dict(answer.choice_scores or {})
@@ -123,7 +155,9 @@ def _heard(clip: Path) -> Path | Waveform:
 
     if str(clip) == "-":
         if sys.stdin.isatty():
-            raise UserError("'-' is standard input, and nothing is piped into it; name a file, or pipe one in")
+            raise UserError(
+                "'-' is standard input, and nothing is piped into it; name a file, or pipe one in"
+            )
         return load_stream(sys.stdin.buffer, "standard input")
     waveform = load(clip)
     return clip if clip.is_file() else waveform

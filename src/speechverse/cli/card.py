@@ -1,4 +1,6 @@
-"""`speechverse card`: a page that says what a corpus holds, lets it be heard, and shows its shortcuts."""
+"""`speechverse card`: a page that says what a corpus holds, lets it be heard, and shows its
+shortcuts.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,28 @@ def command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The page; its numbers go beside it as JSON. By default beside the corpus."
+            "--output",
+            "-o",
+            help="The page; its numbers go beside it as JSON. By default beside the corpus.",
         ),
     ] = None,
-    clips: Annotated[int, typer.Option(min=1, help="Clips of each split to listen to, at most.")] = 2000,
+    clips: Annotated[
+        int, typer.Option(min=1, help="Clips of each split to listen to, at most.")
+    ] = 2000,
     samples: Annotated[int, typer.Option(min=1, help="Playable clips for each class.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the choice of clips and of the intervals.")] = 0,
     embed: Annotated[
-        bool, typer.Option("--embed", help="Put the sound into the page, so that it can be passed on alone.")
+        bool,
+        typer.Option(
+            "--embed", help="Put the sound into the page, so that it can be passed on alone."
+        ),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON, and no progress.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the numbers as JSON, and no progress.")
+    ] = False,
 ) -> None:
-    """Show what a corpus holds, how its classes sound, and what can be guessed in it without listening.
+    """Show what a corpus holds, how its classes sound, and what can be guessed in it without
+    listening.
 
     [bold]Examples[/bold]
 
@@ -62,11 +74,15 @@ def _tell(card: Card) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("guessed", "from", "score", "interval", "limit", "", box=None, title_justify="left")
+    table = Table(
+        "guessed", "from", "score", "interval", "limit", "", box=None, title_justify="left"
+    )
     for c in card.ceilings:
         verdict = {None: "", True: "met", False: "[bold red]broken[/bold red]"}[c.met]
         limit = "" if c.limit is None else f"<= {c.limit:.2f}"
-        table.add_row(c.label, c.shortcut, f"{c.value:.2f}", f"{c.low:.2f} to {c.high:.2f}", limit, verdict)
+        table.add_row(
+            c.label, c.shortcut, f"{c.value:.2f}", f"{c.low:.2f} to {c.high:.2f}", limit, verdict
+        )
     console = Console()
     if card.ceilings:
         console.print(table)

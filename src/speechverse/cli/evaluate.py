@@ -1,4 +1,6 @@
-"""`speechverse evaluate`: scores of a model and of the systems beside it, with intervals, a table and a page."""
+"""`speechverse evaluate`: scores of a model and of the systems beside it, with intervals, a table
+and a page.
+"""
 
 from __future__ import annotations
 
@@ -22,65 +24,115 @@ CacheMode = Literal["temporary", "keep", "none"]
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A run's folder, a checkpoint, or a built-in name.")] = "small",
+    model: Annotated[
+        str, typer.Argument(help="A run's folder, a checkpoint, or a built-in name.")
+    ] = "small",
     corpus: Annotated[
         Path | None,
-        typer.Option(help="A corpus folder or a JSONL file; without it, all is as the run's recipe evaluates."),
+        typer.Option(
+            help=(
+                "A corpus folder or a JSONL file; without it, all is as the run's recipe evaluates."
+            )
+        ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Which split of it. By default test.")] = None,
     training_corpus: Annotated[
         Path | None,
-        typer.Option(help="Whose split train the specialist, log-mel and majority know; by default the corpus' own."),
+        typer.Option(
+            help=(
+                "Whose split train the specialist, log-mel and majority know; by default the"
+                " corpus' own."
+            )
+        ),
     ] = None,
     tasks: Annotated[
-        str | None, typer.Option(help="Tasks, with commas between, or 'all' that have labels. By default all.")
+        str | None,
+        typer.Option(help="Tasks, with commas between, or 'all' that have labels. By default all."),
     ] = None,
-    systems: Annotated[str | None, typer.Option(help="Systems, with commas between. By default all six.")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="Utterances a task; 0 takes all. By default 300.")] = None,
+    systems: Annotated[
+        str | None, typer.Option(help="Systems, with commas between. By default all six.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Utterances a task; 0 takes all. By default 300.")
+    ] = None,
     held_out: Annotated[
-        bool | None, typer.Option("--held-out/--seen", help="Ask in instructions the model never saw, or seen ones.")
+        bool | None,
+        typer.Option(
+            "--held-out/--seen", help="Ask in instructions the model never saw, or seen ones."
+        ),
     ] = None,
-    choices: Annotated[str | None, typer.Option(help="How closed sets are answered: constrain, score, free.")] = None,
-    scoring: Annotated[str | None, typer.Option(help="What '--choices score' compares: raw, length, prior.")] = None,
+    choices: Annotated[
+        str | None, typer.Option(help="How closed sets are answered: constrain, score, free.")
+    ] = None,
+    scoring: Annotated[
+        str | None, typer.Option(help="What '--choices score' compares: raw, length, prior.")
+    ] = None,
     choices_per_prompt: Annotated[
         int | None,
         typer.Option(
-            min=2, help="List so many labels of a closed set, the right one among others drawn for each clip."
+            min=2,
+            help=(
+                "List so many labels of a closed set, the right one among others drawn for each"
+                " clip."
+            ),
         ),
     ] = None,
     max_new_tokens: Annotated[
         int | None,
-        typer.Option(min=1, help="The most tokens of a free answer. By default 8 for each second of audio, and 32."),
+        typer.Option(
+            min=1,
+            help="The most tokens of a free answer. By default 8 for each second of audio, and 32.",
+        ),
     ] = None,
     beams: Annotated[int | None, typer.Option(min=1, help="Beams; 1 is greedy.")] = None,
     cascade_lora: Annotated[
         Path | None,
-        typer.Option(help="LoRA that reads transcripts, for the tuned cascades: the folder 'lora' of a run of theirs."),
+        typer.Option(
+            help=(
+                "LoRA that reads transcripts, for the tuned cascades: the folder 'lora' of a run of"
+                " theirs."
+            )
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the choice of utterances and instructions, and of the bootstrap.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results and the page.")] = Path(
-        "evaluation"
-    ),
+    seed: Annotated[
+        int,
+        typer.Option(help="Of the choice of utterances and instructions, and of the bootstrap."),
+    ] = 0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results and the page.")
+    ] = Path("evaluation"),
     cache: Annotated[
         CacheMode,
-        typer.Option(help="Cache encoder outputs: temporary (deleted at the end), keep (in 'features'), none."),
+        typer.Option(
+            help=(
+                "Cache encoder outputs: temporary (deleted at the end), keep (in 'features'), none."
+            )
+        ),
     ] = "temporary",
-    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, and no progress.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the results as JSON, and no progress.")
+    ] = False,
     offline: Offline = False,
 ) -> None:
-    """Evaluate a model on labelled clips, with cascades, an oracle and the majority class beside it.
+    """Evaluate a model on labelled clips, with cascades, an oracle and the majority class beside
+    it.
 
     [bold]Examples[/bold]
 
       speechverse evaluate runs/my --corpus my-world --output runs/my/evaluation
 
-      speechverse evaluate small --corpus digits.jsonl --tasks asr --systems speechverse,cascade-whisper --json
+      speechverse evaluate small --corpus digits.jsonl --tasks asr --systems
+      speechverse,cascade-whisper --json
     """
     from speechverse.decoding import DecodingOptions
     from speechverse.evaluation import EvaluationSettings
 
-    decoding = _given(max_new_tokens=max_new_tokens, num_beams=beams, choice_mode=choices, choice_scoring=scoring)
+    decoding = _given(
+        max_new_tokens=max_new_tokens, num_beams=beams, choice_mode=choices, choice_scoring=scoring
+    )
     asked = _given(
         split=split,
         tasks=tasks if tasks in (None, "all") else _listed(tasks),
@@ -99,7 +151,16 @@ def command(
     if "limit" in asked:
         asked["limit"] = asked["limit"] or None
     settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
-    results = run(model, opened, settings, output, device=device, quiet=json, cache=cache, cascade_lora=cascade_lora)
+    results = run(
+        model,
+        opened,
+        settings,
+        output,
+        device=device,
+        quiet=json,
+        cache=cache,
+        cascade_lora=cascade_lora,
+    )
     if json:
         from speechverse.evaluation.results import as_plain
 
@@ -115,7 +176,9 @@ def open_corpus(path: Path, split: str) -> Corpus:
         return Corpus.open(path)
     if path.is_file():
         return Corpus.from_jsonl(path.stem, {split: path}, max_bad_share=MAX_BAD_SHARE)
-    raise UserError(f"there is no corpus '{path}'; give a folder that `speechverse synth` made, or a JSONL file")
+    raise UserError(
+        f"there is no corpus '{path}'; give a folder that `speechverse synth` made, or a JSONL file"
+    )
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -134,7 +197,9 @@ def _of_recipe(model: str) -> tuple[Corpus, dict[str, Any], dict[str, Any]]:
     path = Path(model) / "recipe.yaml"
     recipe = load_recipe(path) if path.is_file() else None
     if recipe is None or recipe.evaluation is None:
-        raise UserError(f"'{model}' has no recipe with a section 'evaluation'; name a corpus with --corpus")
+        raise UserError(
+            f"'{model}' has no recipe with a section 'evaluation'; name a corpus with --corpus"
+        )
     section = recipe.evaluation.model_dump()
     corpus = Sources(recipe).corpus(section.pop("corpus"))
     for name in ("tasks", "systems"):
@@ -159,7 +224,9 @@ def run(
     loaded = SpeechVerse.from_pretrained(model, device)
     how: dict[str, Any] = {"cache": cache, "reader_lora": cascade_lora}
     with progress(quiet) as watch:
-        results = evaluate_into(output, loaded, model, corpus, settings, **how, watch=watch, tell=_tell)
+        results = evaluate_into(
+            output, loaded, model, corpus, settings, **how, watch=watch, tell=_tell
+        )
     if not quiet:
         _show(results, output)
     return results

@@ -12,11 +12,23 @@ import typer
 
 from speechverse import __version__
 
-LIBRARIES = ("torch", "transformers", "peft", "lhotse", "accelerate", "soundfile", "soxr", "av", "numpy")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "lhotse",
+    "accelerate",
+    "soundfile",
+    "soxr",
+    "av",
+    "numpy",
+)
 
 
 def command(
-    model: Annotated[str | None, typer.Argument(help="A built-in name, a checkpoint's folder, or a hub name.")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="A built-in name, a checkpoint's folder, or a hub name.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Say what is installed, and what a checkpoint is made of.
@@ -70,11 +82,16 @@ def checkpoint(name: str) -> dict[str, Any]:
     frame_rate = model.encoder.frame_rate / math.prod(model.config.downsampler.strides)
     return {
         **about,
-        **{name: [round(weight, 4) for weight in about[name]] for name in LAYER_WEIGHTS if about[name]},
+        **{
+            name: [round(weight, 4) for weight in about[name]]
+            for name in LAYER_WEIGHTS
+            if about[name]
+        },
         "frames into the LLM": f"{frame_rate:g} a second",
         "CTC head": "yes" if recogniser else f"no ({why_none})",
         "parameters": {
-            part.part: {"total": part.total, "trained": part.trainable} for part in model.parameter_report()
+            part.part: {"total": part.total, "trained": part.trainable}
+            for part in model.parameter_report()
         },
         "recipe": recipe.read_text(encoding="utf-8") if recipe.is_file() else None,
     }
@@ -86,10 +103,14 @@ def _show(told: dict[str, Any]) -> None:
 
     console = Console()
     for title, facts in told.items():
-        table = Table(title=title, show_header=False, title_justify="left", title_style="bold", box=None)
+        table = Table(
+            title=title, show_header=False, title_justify="left", title_style="bold", box=None
+        )
         counts, recipe = facts.pop("parameters", None), facts.pop("recipe", None)
         for name, value in facts.items():
-            table.add_row(name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+            table.add_row(
+                name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            )
         console.print(table)
         if counts:
             console.print(_counts(counts))
@@ -104,6 +125,8 @@ def _counts(counts: dict[str, dict[str, int]]) -> Any:
     table = Table("part", "parameters", "of them trained", title_justify="left", box=None)
     for part, count in counts.items():
         table.add_row(part, f"{count['total']:,}", f"{count['trained']:,}")
-    total, trained = (sum(count[kind] for count in counts.values()) for kind in ("total", "trained"))
+    total, trained = (
+        sum(count[kind] for count in counts.values()) for kind in ("total", "trained")
+    )
     table.add_row("together", f"{total:,}", f"{trained:,}", style="bold")
     return table

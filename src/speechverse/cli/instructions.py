@@ -1,4 +1,6 @@
-"""`speechverse instructions`: what spoken lines are asked, and what the frozen LLM answers who reads them."""
+"""`speechverse instructions`: what spoken lines are asked, and what the frozen LLM answers who
+reads them.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +16,40 @@ if TYPE_CHECKING:
 
 
 def command(
-    lines: Annotated[Path, typer.Argument(help="JSONL of lines with a `text`, or a corpus folder.")],
-    out: Annotated[Path, typer.Argument(help="JSONL to write: the lines with a label `instructions`.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many lines, chosen by hash.")] = None,
-    each: Annotated[int, typer.Option(min=1, max=10, help="Instructions a line, each of another kind.")] = 2,
+    lines: Annotated[
+        Path, typer.Argument(help="JSONL of lines with a `text`, or a corpus folder.")
+    ],
+    out: Annotated[
+        Path, typer.Argument(help="JSONL to write: the lines with a label `instructions`.")
+    ],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many lines, chosen by hash.")
+    ] = None,
+    each: Annotated[
+        int, typer.Option(min=1, max=10, help="Instructions a line, each of another kind.")
+    ] = 2,
     read_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share that the LLM answers; the rest a program knows.")
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Share that the LLM answers; the rest a program knows."
+        ),
     ] = 0.4,
-    model: Annotated[str, typer.Option(help="The model whose LLM answers, without its LoRA.")] = "small",
+    model: Annotated[
+        str, typer.Option(help="The model whose LLM answers, without its LoRA.")
+    ] = "small",
     split: Annotated[str, typer.Option(help="Split of a corpus folder.")] = "train",
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and lines are asked the same.")] = 1,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
+    ] = None,
 ) -> None:
-    """Give spoken lines instructions and answers: by the model's own LLM, which reads them, or by a program.
+    """Give spoken lines instructions and answers: by the model's own LLM, which reads them, or by a
+    program.
 
-    Interrupted, the same command goes on. What comes out is spoken with `synth --from`, or joined to a corpus that is
-    spoken already, by text or id: `corpora: {speech: {path: my-speech, more_labels: OUT}}` in a recipe.
+    Interrupted, the same command goes on. What comes out is spoken with `synth --from`, or joined
+    to a corpus that is spoken already, by text or id: `corpora: {speech: {path: my-speech,
+    more_labels: OUT}}` in a recipe.
 
     [bold]Examples[/bold]
 
@@ -50,7 +69,9 @@ def command(
     once = {line["text"]: line for line in chosen}.values()
     drawn = [asked for line in once for asked in draw_instructions(line, each, seed, read_share)]
     num_read = sum(asked.answer is None for asked in drawn)
-    typer.echo(f"{len(chosen):,} lines, {len(drawn):,} instructions; the LLM answers {num_read:,} of them")
+    typer.echo(
+        f"{len(chosen):,} lines, {len(drawn):,} instructions; the LLM answers {num_read:,} of them"
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal(out.with_name(f"{out.name}.answers"))
     loaded = SpeechVerse.from_pretrained(model, device)
@@ -67,7 +88,11 @@ def _read(lines: Path, split: str) -> list[dict[str, Any]]:
 
     if lines.is_dir():
         return [
-            {"id": u.id, "text": u.text, **{key: u.labels[key] for key in ("stratum",) if key in u.labels}}
+            {
+                "id": u.id,
+                "text": u.text,
+                **{key: u.labels[key] for key in ("stratum",) if key in u.labels},
+            }
             for u in Corpus.open(lines).utterances(split)
             if u.text
         ]
@@ -85,7 +110,10 @@ def _check(number: int, entry: dict[str, Any]) -> None:
 
 def _told(out: Path, written: list[dict[str, Any]], outcome: Outcome) -> str:
     pairs = sum(len(line["instructions"]) for line in written)
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in outcome.dropped.most_common()) or "none"
+    dropped = (
+        ", ".join(f"{count:,} {reason}" for reason, count in outcome.dropped.most_common())
+        or "none"
+    )
     return (
         f"{out}: {len(written):,} lines with {pairs:,} instructions\n"
         f"of the LLM's {outcome.num_read:,} answers ({outcome.seconds:,.0f} s) dropped: {dropped}"

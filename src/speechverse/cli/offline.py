@@ -17,6 +17,10 @@ def _obey(wanted: bool) -> bool:
 
 Offline = Annotated[
     bool,
-    typer.Option("--offline", help="Fetch nothing: what is not on this machine is refused.", callback=_obey),
+    typer.Option(
+        "--offline", help="Fetch nothing: what is not on this machine is refused.", callback=_obey
+    ),
 ]
-"""Obeyed as soon as the command line is read, before any library that reads the environment is loaded."""
+"""Obeyed as soon as the command line is read, before any library that reads the environment is
+loaded.
+"""

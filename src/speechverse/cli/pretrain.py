@@ -15,20 +15,29 @@ def command(
     recipe: Annotated[str, typer.Argument(help="best-rq, ctc, or a YAML file like them.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.best_rq.steps=500"),
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.best_rq.steps=500"
+        ),
     ] = None,
     audio: Annotated[
         Path | None,
-        typer.Option("--audio", help="The folder of recordings to train on: data.corpora.own.audio of the recipe."),
+        typer.Option(
+            "--audio",
+            help="The folder of recordings to train on: data.corpora.own.audio of the recipe.",
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The run's folder; by default runs/<name>.")
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder; by default runs/<name>."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
+    ] = False,
 ) -> None:
     """Pre-train a speech encoder: BEST-RQ on recordings, then CTC where there are transcripts.
 
-    Stopped or killed, the same command goes on. Several GPUs: accelerate launch -m speechverse pretrain ...
+    Stopped or killed, the same command goes on. Several GPUs: accelerate launch -m speechverse
+    pretrain ...
 
     [bold]Example[/bold]
 
@@ -48,7 +57,9 @@ def command(
     changes = [*(overrides or []), *([f"data.corpora.own.audio={audio}"] if audio else [])]
     loaded = load_recipe(recipe, changes)
     if loaded.encoder is None:
-        raise UserError(f"the recipe '{recipe}' pre-trains no encoder; for a model: speechverse train {recipe}")
+        raise UserError(
+            f"the recipe '{recipe}' pre-trains no encoder; for a model: speechverse train {recipe}"
+        )
     folder = output or Path("runs") / loaded.name
     summary = train(loaded, folder, resume=not overwrite, overwrite=overwrite)
     if PartialState().is_main_process:

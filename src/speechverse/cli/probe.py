@@ -1,4 +1,6 @@
-"""`speechverse probe`: what the layers of speech encoders let a linear classifier tell, and what their heads hear."""
+"""`speechverse probe`: what the layers of speech encoders let a linear classifier tell, and what
+their heads hear.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +19,48 @@ if TYPE_CHECKING:
 
 def command(
     encoders: Annotated[
-        list[str], typer.Argument(help="Encoders: built-in names, folders or hub names; several are compared.")
+        list[str],
+        typer.Argument(
+            help="Encoders: built-in names, folders or hub names; several are compared."
+        ),
     ],
-    corpus: Annotated[Path, typer.Option(help="A corpus folder whose splits keep voices and sentences apart.")],
+    corpus: Annotated[
+        Path, typer.Option(help="A corpus folder whose splits keep voices and sentences apart.")
+    ],
     fit: Annotated[str, typer.Option(help="The split whose voices are fitted on.")] = "train",
     test_corpus: Annotated[
-        Path | None, typer.Option(help="A corpus folder to test on instead, such as a frozen test set.")
+        Path | None,
+        typer.Option(help="A corpus folder to test on instead, such as a frozen test set."),
     ] = None,
-    test: Annotated[str | None, typer.Option(help="The split tested on. By default test, or dev without it.")] = None,
+    test: Annotated[
+        str | None, typer.Option(help="The split tested on. By default test, or dev without it.")
+    ] = None,
     read: Annotated[
         list[Path] | None,
-        typer.Option(help="What CTC heads transcribe too: a corpus folder, or a JSONL with `text`. May be repeated."),
+        typer.Option(
+            help=(
+                "What CTC heads transcribe too: a corpus folder, or a JSONL with `text`. May be"
+                " repeated."
+            )
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Clips to fit on, at most, chosen by hash; 0 takes all.")] = 4000,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")] = Path("probes.json"),
-    json: Annotated[bool, typer.Option("--json", help="Print the JSON instead of tables, and no progress.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Clips to fit on, at most, chosen by hash; 0 takes all.")
+    ] = 4000,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")] = Path(
+        "probes.json"
+    ),
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the JSON instead of tables, and no progress.")
+    ] = False,
 ) -> None:
     """Probe each layer for emotion, accent, speakers and speech, on unseen voices and sentences.
 
-    An encoder with a CTC head also transcribes the clips tested on: word and character error rates by kind of clip.
+    An encoder with a CTC head also transcribes the clips tested on: word and character error rates
+    by kind of clip.
 
     [bold]Examples[/bold]
 
@@ -44,7 +68,8 @@ def command(
 
       speechverse probe whisper-base --corpus my-world --test-corpus test-sets/clean -o probes.json
 
-      speechverse probe whisper-base --corpus my-world --read test-sets/words --read read-by-people.jsonl
+      speechverse probe whisper-base --corpus my-world --read test-sets/words --read
+      read-by-people.jsonl
     """
     from rich.console import Console
 
@@ -64,7 +89,9 @@ def command(
             console.print(f"not transcribed: {why_none}", markup=False, highlight=False)
         else:
             console.print(recognition_table(encoder, [(part.name, kinds) for part, kinds in heard]))
-        kinds_of = [{**part.about(), "kinds": [asdict(kind) for kind in kinds]} for part, kinds in heard]
+        kinds_of = [
+            {**part.about(), "kinds": [asdict(kind) for kind in kinds]} for part, kinds in heard
+        ]
         about.append({**table.as_dict(), "recognition": kinds_of, "not_transcribed": why_none})
     found = {"fit": fitted.about(), "test": tested.about(), "encoders": about}
     write_text(output, json_format.dumps(found, indent=1) + "\n")
@@ -94,11 +121,18 @@ def _part(path: Path, split: str | None) -> _Part:
     from speechverse.data import Corpus
 
     if path.is_file():
-        return _Part(path.stem, "all", None, Corpus.from_jsonl(path.stem, {"all": path}).utterances("all"))
+        return _Part(
+            path.stem, "all", None, Corpus.from_jsonl(path.stem, {"all": path}).utterances("all")
+        )
     corpus = Corpus.open(path)
     split = split or ("test" if "test" in corpus.splits else "dev")
     utterances = corpus.utterances(split)
-    return _Part(path.resolve().name, split, corpus.description["splits"][split].get("manifest_sha256"), utterances)
+    return _Part(
+        path.resolve().name,
+        split,
+        corpus.description["splits"][split].get("manifest_sha256"),
+        utterances,
+    )
 
 
 def _to_read(path: Path) -> _Part:
@@ -106,11 +140,15 @@ def _to_read(path: Path) -> _Part:
 
     part = _part(path, None)
     if not part.words:
-        raise CorpusError(f"--read {path}: none of its clips has a `text`, so nothing heard in them can be judged")
+        raise CorpusError(
+            f"--read {path}: none of its clips has a `text`, so nothing heard in them can be judged"
+        )
     return part
 
 
-def _probe(name: str, fit: list[Utterance], test: list[Utterance], device: str | None, quiet: bool) -> ProbeTable:
+def _probe(
+    name: str, fit: list[Utterance], test: list[Utterance], device: str | None, quiet: bool
+) -> ProbeTable:
     from speechverse.encoders import load_encoder
     from speechverse.evaluation.probes import probe_encoder
     from speechverse.pipeline import pick_device
@@ -136,4 +174,6 @@ def _transcribe(
     except CheckpointError as error:
         return [], str(error)
     with Progress("transcribing", sum(part.words for part in parts), quiet=quiet) as progress:
-        return [(part, recognition(recogniser, part.utterances, progress.advance)) for part in parts], ""
+        return [
+            (part, recognition(recogniser, part.utterances, progress.advance)) for part in parts
+        ], ""

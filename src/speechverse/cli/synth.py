@@ -1,4 +1,6 @@
-"""`speechverse synth`: make a corpus of the spoken world or of one's own sentences, a frozen test set, or a clip."""
+"""`speechverse synth`: make a corpus of the spoken world or of one's own sentences, a frozen test
+set, or a clip.
+"""
 
 from __future__ import annotations
 
@@ -26,43 +28,81 @@ _SHOWN = {"out": "the folder", "lines": "--from"}
 def command(
     context: typer.Context,
     out: Annotated[
-        Path | None, typer.Argument(help="Folder for the corpus: new, empty, or begun with the same options.")
+        Path | None,
+        typer.Argument(help="Folder for the corpus: new, empty, or begun with the same options."),
     ] = None,
     train: Annotated[int, typer.Option(min=0, help="Clips to train on.")] = 3000,
-    dev: Annotated[int, typer.Option(min=0, help="Clips to validate on: sentences and voices of their own.")] = 300,
-    test: Annotated[int, typer.Option(min=0, help="Clips to test on: sentences and voices of their own.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes, whatever the number of workers.")] = 1,
-    name: Annotated[str | None, typer.Option(help="The corpus's name: 'world', or that of the file.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    dev: Annotated[
+        int, typer.Option(min=0, help="Clips to validate on: sentences and voices of their own.")
+    ] = 300,
+    test: Annotated[
+        int, typer.Option(min=0, help="Clips to test on: sentences and voices of their own.")
+    ] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="The same seed gives the same bytes, whatever the number of workers."),
+    ] = 1,
+    name: Annotated[
+        str | None, typer.Option(help="The corpus's name: 'world', or that of the file.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; all cores by default.")
+    ] = None,
     test_set: Annotated[
         str | None,
-        typer.Option(help="Make a frozen test set and check its hash: clean, noisy, words or unseen."),
+        typer.Option(
+            help="Make a frozen test set and check its hash: clean, noisy, words or unseen."
+        ),
     ] = None,
     lines: Annotated[
-        Path | None, typer.Option("--from", help="Speak your own sentences: JSONL with 'text' and any labels.")
+        Path | None,
+        typer.Option("--from", help="Speak your own sentences: JSONL with 'text' and any labels."),
     ] = None,
     text_key: Annotated[str, typer.Option(help="The key of the text in these lines.")] = "text",
     rename: Annotated[
-        list[str] | None, typer.Option(metavar="THEIRS=OURS", help="A key of the lines and its name in the corpus.")
+        list[str] | None,
+        typer.Option(metavar="THEIRS=OURS", help="A key of the lines and its name in the corpus."),
     ] = None,
-    split: Annotated[str, typer.Option(help="train, dev or test, for lines that do not say it by 'split'.")] = "train",
+    split: Annotated[
+        str, typer.Option(help="train, dev or test, for lines that do not say it by 'split'.")
+    ] = "train",
     labels: Annotated[
-        Path | None, typer.Option(help="YAML of the labels that the lines may use: field, name: description.")
+        Path | None,
+        typer.Option(help="YAML of the labels that the lines may use: field, name: description."),
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="Whose voices speak a --text or --from: espeak, kokoro or hibari (extra 'voices').")
+        str,
+        typer.Option(
+            help="Whose voices speak a --text or --from: espeak, kokoro or hibari (extra 'voices')."
+        ),
     ] = "espeak",
-    text: Annotated[str | None, typer.Option(help="Speak this one text instead of making a corpus.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Speak this one text instead of making a corpus.")
+    ] = None,
     voice: Annotated[
-        str | None, typer.Option(help="Who speaks the text, such as f3, m1-low, Annie-high; of kokoro bm_george.")
+        str | None,
+        typer.Option(
+            help="Who speaks the text, such as f3, m1-low, Annie-high; of kokoro bm_george."
+        ),
     ] = None,
     accent: Annotated[
         str | None,
-        typer.Option(help="american, british, scottish, caribbean or received; kokoro's voices have their own."),
+        typer.Option(
+            help=(
+                "american, british, scottish, caribbean or received; kokoro's voices have their"
+                " own."
+            )
+        ),
     ] = None,
-    emotion: Annotated[str | None, typer.Option(help="happy, sad, angry or neutral; espeak's voices alone.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The text's clip: .flac or .wav.")] = Path("clip.wav"),
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and no progress.")] = False,
+    emotion: Annotated[
+        str | None, typer.Option(help="happy, sad, angry or neutral; espeak's voices alone.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The text's clip: .flac or .wav.")
+    ] = Path("clip.wav"),
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, and no progress.")
+    ] = False,
 ) -> None:
     """Make speech with labels for all eleven tasks, offline (needs the extra 'synth').
 
@@ -78,31 +118,48 @@ def command(
 
       speechverse synth --text "play some jazz in the kitchen" --voice m1 --emotion sad -o clip.wav
 
-      speechverse synth --text "Play some jazz in the kitchen." --engine kokoro --voice bm_george -o clip.wav
+      speechverse synth --text "Play some jazz in the kitchen." --engine kokoro --voice bm_george -o
+      clip.wav
     """
     given = {key for key in context.params if _was_given(context, key)}
     if text is not None:
-        _refuse(given & {*_CORPUS_ONLY, "out"}, "says how to make a corpus, but --text makes one clip")
+        _refuse(
+            given & {*_CORPUS_ONLY, "out"}, "says how to make a corpus, but --text makes one clip"
+        )
         _speak(text, voice, accent, emotion, seed, engine, output, json)
         return
     _refuse(given & set(_CLIP_ONLY), "says how to speak a --text, but no --text is given")
     if out is None:
         raise UserError(
-            'name a folder for the corpus (speechverse synth my-world), or give a text to speak (--text "...")'
+            "name a folder for the corpus (speechverse synth my-world), or give a text to speak"
+            ' (--text "...")'
         )
     if test_set is not None:
         fixed = {*_SIZES, *_LINES_ONLY, "seed", "name", "lines"}
         _refuse(given & fixed, "cannot be chosen: a frozen test set is what it is")
     if lines is not None:
-        _refuse(given & {*_SIZES}, "says how much of the spoken world to make, but --from gives the sentences")
+        _refuse(
+            given & {*_SIZES},
+            "says how much of the spoken world to make, but --from gives the sentences",
+        )
         source = _source(lines, name, seed, text_key, rename or [], split, labels, engine, json)
         make_corpus(out, source, workers, as_json=json)
         return
     _refuse(
-        given & {"engine"}, "says whose voices speak, but the spoken world is spoken by espeak: give --from or --text"
+        given & {"engine"},
+        "says whose voices speak, but the spoken world is spoken by espeak: give --from or --text",
     )
-    _refuse(given & {*_LINES_ONLY}, "says how to read sentences, but none are given: --from sentences.jsonl")
-    make_corpus(out, _spec(name or "world", train, dev, test, seed, test_set), workers, test_set is not None, json)
+    _refuse(
+        given & {*_LINES_ONLY},
+        "says how to read sentences, but none are given: --from sentences.jsonl",
+    )
+    make_corpus(
+        out,
+        _spec(name or "world", train, dev, test, seed, test_set),
+        workers,
+        test_set is not None,
+        json,
+    )
 
 
 def _was_given(context: typer.Context, key: str) -> bool:
@@ -113,7 +170,9 @@ def _was_given(context: typer.Context, key: str) -> bool:
 def _refuse(options: set[str], why: str) -> None | NoReturn:
     if not options:
         return None
-    shown = ", ".join(_SHOWN.get(option, "--" + option.replace("_", "-")) for option in sorted(options))
+    shown = ", ".join(
+        _SHOWN.get(option, "--" + option.replace("_", "-")) for option in sorted(options)
+    )
     raise UserError(f"{shown} {why}")
 
 
@@ -142,12 +201,23 @@ def _source(
     for pair in rename:
         theirs, equals, ours = (part.strip() for part in pair.partition("="))
         if not (theirs and equals and ours):
-            raise UserError(f"--rename {pair}: write the key of your lines, '=' and its new name (label=intent)")
+            raise UserError(
+                f"--rename {pair}: write the key of your lines, '=' and its new name (label=intent)"
+            )
         if theirs in renames:
-            raise UserError(f"--rename {pair}: '{theirs}' is renamed to '{renames[theirs]}' already")
+            raise UserError(
+                f"--rename {pair}: '{theirs}' is renamed to '{renames[theirs]}' already"
+            )
         renames[theirs] = ours
     source = read_lines(
-        lines, name=name, seed=seed, split=split, text_key=text_key, renames=renames, labels=labels, engine=engine
+        lines,
+        name=name,
+        seed=seed,
+        split=split,
+        text_key=text_key,
+        renames=renames,
+        labels=labels,
+        engine=engine,
     )
     if not quiet:
         kept = ", ".join(source.about["labels_kept"]) or "none"
@@ -172,12 +242,22 @@ def _speak(
     waveform = speak(text, voice=voice, accent=accent, emotion=emotion, seed=seed, engine=engine)
     path = save(output, waveform)
     how = manner_of_speaking(engine, voice, accent, emotion)
-    result = {"audio": str(path), "seconds": round(waveform.duration, 3), "text": text, "engine": engine, **how}
+    result = {
+        "audio": str(path),
+        "seconds": round(waveform.duration, 3),
+        "text": text,
+        "engine": engine,
+        **how,
+    }
     typer.echo(json_format.dumps(result) if as_json else f"{path}: {waveform.duration:.2f} s")
 
 
 def make_corpus(
-    out: Path, spec: SynthSpec | Source, workers: int | None = None, test_set: bool = False, as_json: bool = False
+    out: Path,
+    spec: SynthSpec | Source,
+    workers: int | None = None,
+    test_set: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Makes a corpus with progress and tells of it; with `test_set` its hash is checked."""
     from speechverse.world import synthesize_corpus, verify_test_set
@@ -189,17 +269,26 @@ def make_corpus(
             report = _with_progress(out, spec, workers)
     except KeyboardInterrupt:
         again = shlex.join(sys.argv[1:])
-        typer.echo(f"interrupted: what is finished stays in '{out}'; go on with: speechverse {again}", err=True)
+        typer.echo(
+            f"interrupted: what is finished stays in '{out}'; go on with: speechverse {again}",
+            err=True,
+        )
         raise typer.Exit(130) from None
     found = verify_test_set(out) if test_set else None
     if as_json:
-        typer.echo(json_format.dumps({**_as_dict(report), **({"test_set_sha256": found} if found else {})}))
+        typer.echo(
+            json_format.dumps({**_as_dict(report), **({"test_set_sha256": found} if found else {})})
+        )
         return
     hours = report.audio_seconds / 3600
-    typer.echo(f"{report.folder}: {report.num_clips} clips, {hours:.2f} h ({report.num_reused} were there already)")
+    typer.echo(
+        f"{report.folder}: {report.num_clips} clips, {hours:.2f} h ({report.num_reused} were there"
+        " already)"
+    )
     if report.made_seconds:
         typer.echo(
-            f"{report.made_seconds:.0f} s of audio in {report.wall_seconds:.1f} s: {report.speed:.0f} s a second"
+            f"{report.made_seconds:.0f} s of audio in {report.wall_seconds:.1f} s:"
+            f" {report.speed:.0f} s a second"
         )
     if found:
         typer.echo(f"this is the frozen test set '{spec.name}' ({found[:12]})")

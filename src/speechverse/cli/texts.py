@@ -10,27 +10,41 @@ import typer
 
 
 def command(
-    out: Annotated[Path, typer.Argument(help="JSONL file to write, for `speechverse synth --from`.")],
+    out: Annotated[
+        Path, typer.Argument(help="JSONL file to write, for `speechverse synth --from`.")
+    ],
     train: Annotated[int, typer.Option(min=0, help="Lines to train on.")] = 1000,
-    dev: Annotated[int, typer.Option(min=0, help="Lines to validate on: sentences of their own.")] = 0,
+    dev: Annotated[
+        int, typer.Option(min=0, help="Lines to validate on: sentences of their own.")
+    ] = 0,
     test: Annotated[int, typer.Option(min=0, help="Lines to test on: sentences of their own.")] = 0,
     wordnet: Annotated[
-        Path | None, typer.Option(help="Folder of WordNet's files; by default where Debian and npm put them.")
+        Path | None,
+        typer.Option(help="Folder of WordNet's files; by default where Debian and npm put them."),
     ] = None,
     prose: Annotated[
         list[Path] | None,
-        typer.Option(help="Text file, or folder of *.txt: passages of it (to 50 words) instead of single sentences."),
+        typer.Option(
+            help=(
+                "Text file, or folder of *.txt: passages of it (to 50 words) instead of single"
+                " sentences."
+            )
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and sources give the same lines.")] = 1,
-    not_in: Annotated[list[Path] | None, typer.Option(help="JSONL whose texts are not to come again.")] = None,
+    not_in: Annotated[
+        list[Path] | None, typer.Option(help="JSONL whose texts are not to come again.")
+    ] = None,
 ) -> None:
-    """Write lines to be spoken: WordNet's sentences, the world's requests, words, digits; or passages of prose.
+    """Write lines to be spoken: WordNet's sentences, the world's requests, words, digits; or
+    passages of prose.
 
     [bold]Examples[/bold]
 
       speechverse texts sentences.jsonl --train 5000 --seed 1
 
-      speechverse texts more.jsonl --train 2000 --test 200 --not-in sentences.jsonl --wordnet /usr/share/wordnet
+      speechverse texts more.jsonl --train 2000 --test 200 --not-in sentences.jsonl --wordnet
+      /usr/share/wordnet
 
       speechverse texts read.jsonl --train 5000 --prose my-book.txt
 

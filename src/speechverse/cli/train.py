@@ -21,28 +21,41 @@ def _print_schema(wanted: bool) -> None:
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or a built-in recipe's name: small, laptop, ...")],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe file, or a built-in recipe's name: small, laptop, ...")
+    ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.align.steps=50"),
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.align.steps=50"
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The run's folder; by default runs/<name>.")
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder; by default runs/<name>."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last whole checkpoint.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's last whole checkpoint.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     offline: Offline = False,
     schema: Annotated[
         bool,
         typer.Option(
-            "--schema", help="Print the recipe's JSON schema and stop.", is_eager=True, callback=_print_schema
+            "--schema",
+            help="Print the recipe's JSON schema and stop.",
+            is_eager=True,
+            callback=_print_schema,
         ),
     ] = False,
 ) -> None:
     """Train a model from a recipe: the curriculum's stages, with validation and checkpoints.
 
-    Stop it with Ctrl-C; it saves and says how to go on. Several GPUs: accelerate launch -m speechverse train ...
+    Stop it with Ctrl-C; it saves and says how to go on. Several GPUs: accelerate launch -m
+    speechverse train ...
 
     [bold]Example[/bold]
 
@@ -79,8 +92,13 @@ def told(summary: dict, folder: Path, encoder: bool) -> list[str]:
     lines = [f"trained {summary['steps']} steps in {summary['seconds']:.0f} s"]
     for stage in summary["stages"]:
         measured = stage.get("validation/loss")
-        loss = f"loss {stage['loss']:.3g}" + ("" if measured is None else f", validation {measured:.3g}")
+        loss = f"loss {stage['loss']:.3g}" + (
+            "" if measured is None else f", validation {measured:.3g}"
+        )
         lines.append(f"  {stage['stage']:<10} {stage['steps']:>7} steps, {loss}")
     if encoder:
         return [*lines, f"the encoder is in '{folder}'; in a recipe: model.encoder={folder}"]
-    return [*lines, f"the model is in '{folder}': speechverse ask CLIP.wav \"...\" --model {folder}"]
+    return [
+        *lines,
+        f"the model is in '{folder}': speechverse ask CLIP.wav \"...\" --model {folder}",
+    ]

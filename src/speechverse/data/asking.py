@@ -15,7 +15,9 @@ from speechverse.types import Utterance
 
 
 class Words(NamedTuple):
-    """What is said in a split, as `Ask` takes it: its keywords, as often as they occur, and its texts."""
+    """What is said in a split, as `Ask` takes it: its keywords, as often as they occur, and its
+    texts.
+    """
 
     vocabulary: tuple[str, ...]
     texts: tuple[str, ...]
@@ -52,7 +54,9 @@ class LeftOut:
 
     @property
     def refused_told(self) -> str:
-        """How many labels cannot be used, and the first of them with its file and line; empty if all can."""
+        """How many labels cannot be used, and the first of them with its file and line; empty if
+        all can.
+        """
         if not self.refused:
             return ""
         count, first = len(self.refused), next(iter(self.refused.values()))
@@ -68,10 +72,13 @@ class NothingToAskError(CorpusError):
     """A split in which a task can be asked of nothing."""
 
     def __init__(self, corpus: str, split: str, task: str, left_out: LeftOut) -> None:
-        self.reason = f"none of {left_out.num_utterances:,} clips can be asked: {left_out or 'there is none'}"
+        self.reason = (
+            f"none of {left_out.num_utterances:,} clips can be asked: {left_out or 'there is none'}"
+        )
         super().__init__(
-            f"corpus '{corpus}', split '{split}': none of its {left_out.num_utterances:,} utterances fits task "
-            f"'{task}' ({left_out or 'there is none'}). Choose another task, or add or mend the labels"
+            f"corpus '{corpus}', split '{split}': none of its {left_out.num_utterances:,}"
+            f" utterances fits task '{task}' ({left_out or 'there is none'}). Choose another task,"
+            " or add or mend the labels"
         )
 
 
@@ -100,7 +107,8 @@ def _naming(task: Task, reason: str) -> str:
 
 
 def askable(task: Task, corpus: Corpus, split: str, words: Words | None = None) -> Askable:
-    """Parts the utterances of a split into those that a task can be asked of and those it cannot, and says why.
+    """Parts the utterances of a split into those that a task can be asked of and those it cannot,
+    and says why.
 
     `words` is what is said in the split, where that is at hand.
     """
@@ -111,7 +119,9 @@ def askable(task: Task, corpus: Corpus, split: str, words: Words | None = None) 
         if lack := task.missing(utterance):
             left_out.lacking[lack] += 1
             continue
-        ask = Ask(rng_for(0, "askable", task.name, utterance.id), labels=corpus.labels, **words._asdict())
+        ask = Ask(
+            rng_for(0, "askable", task.name, utterance.id), labels=corpus.labels, **words._asdict()
+        )
         faults = task.faults(utterance, ask)
         for variant, reason in faults.items():
             name = f"{utterance.id}/{variant}" if variant else utterance.id

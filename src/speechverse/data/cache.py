@@ -1,8 +1,8 @@
 """What a frozen encoder heard, kept on disk: every layer of every utterance, heard once.
 
-A cache is a folder of safetensors shards, each written aside and then renamed, and a `cache.json` that says whose
-outputs they are. Entries are keyed by the audio file (path, size, time) and the part of it, so a clip made anew is not
-taken for the old one.
+A cache is a folder of safetensors shards, each written aside and then renamed, and a `cache.json`
+that says whose outputs they are. Entries are keyed by the audio file (path, size, time) and the
+part of it, so a clip made anew is not taken for the old one.
 
 Shape letters: L layers, T frames, D width of the encoder.
 """
@@ -64,12 +64,16 @@ class CacheTooLargeError(CacheDiskError):
 
 
 def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float16) -> str:
-    """A hash of all that an entry depends on besides the audio: weights, layers kept, preprocessing and precision."""
+    """A hash of all that an entry depends on besides the audio: weights, layers kept, preprocessing
+    and precision.
+    """
     settings = {
         "format": FORMAT,
         "dtype": str(dtype),
         "num_layers": _num_layers(encoder),
-        "config": {k: v for k, v in encoder.model.config.to_dict().items() if k not in VOLATILE_KEYS},
+        "config": {
+            k: v for k, v in encoder.model.config.to_dict().items() if k not in VOLATILE_KEYS
+        },
         "front_end": encoder.front_end.feature_extractor.to_dict(),
         "window": encoder.front_end.window,
     }
@@ -81,7 +85,8 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
 
 
 class FeatureCache:
-    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in the precision the cache was built in.
+    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in the precision the cache was
+    built in.
 
     Attributes:
         num_layers: L.
@@ -96,14 +101,22 @@ class FeatureCache:
         self.width: int = about["width"]
         self.dtype: torch.dtype = getattr(torch, about["dtype"])
         self.failed: dict[str, str] = dict(about["failed"])
-        self._shard_of = {key: shard for shard in sorted(folder.glob("shard-*.safetensors")) for key in _keys(shard)}
+        self._shard_of = {
+            key: shard
+            for shard in sorted(folder.glob("shard-*.safetensors"))
+            for key in _keys(shard)
+        }
         self._open: dict[Path, Any] = {}
 
     @staticmethod
-    def size(encoder: SpeechEncoder, utterances: Sequence[Utterance], dtype: torch.dtype = torch.float16) -> int:
+    def size(
+        encoder: SpeechEncoder, utterances: Sequence[Utterance], dtype: torch.dtype = torch.float16
+    ) -> int:
         """Bytes that a cache of these utterances takes, told before it is made."""
         unique = {utterance.audio: utterance.duration for utterance in utterances}
-        frames = sum(encoder.num_frames(round(duration * SAMPLING_RATE)) for duration in unique.values())
+        frames = sum(
+            encoder.num_frames(round(duration * SAMPLING_RATE)) for duration in unique.values()
+        )
         return frames * _num_layers(encoder) * encoder.width * dtype.itemsize
 
     @classmethod
@@ -120,7 +133,8 @@ class FeatureCache:
         _refuse_foreign(folder, about, fingerprint)
         if not about["whole"]:
             raise CacheError(
-                f"the feature cache {folder} was not finished; build it again, it goes on where it stopped"
+                f"the feature cache {folder} was not finished; build it again, it goes on where it"
+                " stopped"
             )
         return cls(folder, about)
 
@@ -139,17 +153,20 @@ class FeatureCache:
 
         Args:
             encoder: On the device to use.
-            utterances: Those with the same audio are heard once, those over the encoder's limit never.
+            utterances: Those with the same audio are heard once, those over the encoder's limit
+                never.
             folder: Where to keep it; a build that was interrupted goes on where it stopped.
-            dtype: float16; bfloat16 for encoders whose outputs leave float16's range; the encoder's own rounds nothing.
+            dtype: float16; bfloat16 for encoders whose outputs leave float16's range; the encoder's
+                own rounds nothing.
             max_bad_share: The share of unreadable clips allowed; they are counted and logged.
-            progress: Called with the number of utterances done since the last call, those already there first.
+            progress: Called with the number of utterances done since the last call, those already
+                there first.
 
         Raises:
             CacheTooLargeError: If the disk is too small.
             CacheDiskError: If the folder cannot be written to.
-            CacheError: If the folder holds another encoder's cache, another run is building there, or an output leaves
-                the range of `dtype`.
+            CacheError: If the folder holds another encoder's cache, another run is building there,
+                or an output leaves the range of `dtype`.
             CorpusError: If too many clips cannot be read.
             AudioError: If an audio file is missing.
         """
@@ -170,7 +187,9 @@ class FeatureCache:
             pending = cache._pending(wanted)
             tell(len(utterances) - len(pending))
             cache._write(about, whole=False)
-            _refuse_full_disk(folder, cls.size(encoder, list(pending.values()), dtype), len(pending))
+            _refuse_full_disk(
+                folder, cls.size(encoder, list(pending.values()), dtype), len(pending)
+            )
             cache._fill(encoder, pending, dtype, tell)
             cache._judge(utterances, max_bad_share)
             cache._write(about, whole=True)
@@ -194,8 +213,9 @@ class FeatureCache:
             raise AudioError(self.failed[key])
         if key not in self._shard_of:
             raise CacheError(
-                f"the feature cache {self.folder} holds nothing for '{utterance.id}' ({utterance.audio.path}): "
-                "the file is new or has changed since; build the cache again"
+                f"the feature cache {self.folder} holds nothing for '{utterance.id}'"
+                f" ({utterance.audio.path}): the file is new or has changed since; build the cache"
+                " again"
             )
         return self._shard(self._shard_of[key]).get_tensor(key)
 
@@ -211,10 +231,16 @@ class FeatureCache:
         """What is neither here nor known to be bad, by key, shortest first."""
         wanted = {entry_key(utterance): utterance for utterance in utterances}
         missing = wanted.keys() - self._shard_of.keys() - self.failed.keys()
-        return {key: wanted[key] for key in sorted(missing, key=lambda key: (wanted[key].duration, key))}
+        return {
+            key: wanted[key] for key in sorted(missing, key=lambda key: (wanted[key].duration, key))
+        }
 
     def _fill(
-        self, encoder: SpeechEncoder, pending: Mapping[str, Utterance], dtype: torch.dtype, tell: Callable[[int], None]
+        self,
+        encoder: SpeechEncoder,
+        pending: Mapping[str, Utterance],
+        dtype: torch.dtype,
+        tell: Callable[[int], None],
     ) -> None:
         shard: dict[str, Tensor] = {}
         held = 0
@@ -233,21 +259,30 @@ class FeatureCache:
     def _loaded(
         self, encoder: SpeechEncoder, batches: Sequence[Mapping[str, Utterance]]
     ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """How many clips a batch tried, and samples by key; the next batch is decoded while this one is heard."""
+        """How many clips a batch tried, and samples by key; the next batch is decoded while this
+        one is heard.
+        """
         with ThreadPoolExecutor(1) as pool:
             coming = deque(pool.submit(self._load, encoder, batch) for batch in batches[:1])
             for place, batch in enumerate(batches, start=1):
-                coming.extend(pool.submit(self._load, encoder, following) for following in batches[place : place + 1])
+                coming.extend(
+                    pool.submit(self._load, encoder, following)
+                    for following in batches[place : place + 1]
+                )
                 yield len(batch), coming.popleft().result()
 
-    def _load(self, encoder: SpeechEncoder, batch: Mapping[str, Utterance]) -> dict[str, np.ndarray]:
+    def _load(
+        self, encoder: SpeechEncoder, batch: Mapping[str, Utterance]
+    ) -> dict[str, np.ndarray]:
         waveforms = {}
         for key, utterance in batch.items():
             try:
                 samples = load(utterance.audio).samples
                 encoder.front_end.check_length(len(samples))
                 if encoder.num_frames(len(samples)) < 1:
-                    raise AudioError(f"{utterance.audio.path} is too short for the encoder to give a frame")
+                    raise AudioError(
+                        f"{utterance.audio.path} is too short for the encoder to give a frame"
+                    )
                 waveforms[key] = samples
             except AudioError as error:
                 log.warning("'%s' cannot be used: %s", utterance.id, error)
@@ -273,7 +308,8 @@ class FeatureCache:
 
 
 def entry_key(utterance: Utterance) -> str:
-    """Names an entry by the audio it was made from: the file, its size and time, and the part of it.
+    """Names an entry by the audio it was made from: the file, its size and time, and the part of
+    it.
 
     Raises:
         AudioError: If the file is missing.
@@ -307,19 +343,28 @@ def _read(folder: Path) -> dict[str, Any] | None:
     path = folder / _DESCRIPTION
     if not path.exists():
         if any(folder.glob("shard-*")):
-            raise CacheError(f"{folder} holds shards but no {_DESCRIPTION}; delete it and build the cache again")
+            raise CacheError(
+                f"{folder} holds shards but no {_DESCRIPTION}; delete it and build the cache again"
+            )
         return None
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
-            raise CacheError(f"{folder} has cache format {about['format']}; this version reads {FORMAT}: delete it")
+            raise CacheError(
+                f"{folder} has cache format {about['format']}; this version reads {FORMAT}:"
+                " delete it"
+            )
         return about
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CacheError(f"{path} is broken ({error}); delete the folder and build the cache again") from error
+        raise CacheError(
+            f"{path} is broken ({error}); delete the folder and build the cache again"
+        ) from error
 
 
 def _own(folder: Path, blank: dict[str, Any]) -> dict[str, Any]:
-    """What the folder says of its cache, which must be the same encoder's; `blank` if it says nothing yet."""
+    """What the folder says of its cache, which must be the same encoder's; `blank` if it says
+    nothing yet.
+    """
     about = _read(folder) or blank
     _refuse_foreign(folder, about, blank["fingerprint"])
     return about
@@ -332,17 +377,17 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         raise CacheDiskError(
-            f"the feature cache {folder} cannot be written ({error}); free some space, choose another folder, "
-            "or do without a cache"
+            f"the feature cache {folder} cannot be written ({error}); free some space, choose"
+            " another folder, or do without a cache"
         ) from error
 
 
 def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:
     if about["fingerprint"] != fingerprint:
         raise CacheError(
-            f"the feature cache {folder} was made by another encoder, other layers, other preprocessing or in another "
-            f"precision (fingerprint {about['fingerprint'][:12]}, expected {fingerprint[:12]}); "
-            "delete it, or choose another folder"
+            f"the feature cache {folder} was made by another encoder, other layers, other"
+            f" preprocessing or in another precision (fingerprint {about['fingerprint'][:12]},"
+            f" expected {fingerprint[:12]}); delete it, or choose another folder"
         )
 
 
@@ -351,7 +396,8 @@ def _refuse_full_disk(folder: Path, size: int, num_clips: int) -> None:
     log.info("feature cache %s: %d clips, %.1f MB", folder, num_clips, size / 1e6)
     if size > free:
         raise CacheTooLargeError(
-            f"the feature cache would take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at {folder}"
+            f"the feature cache would take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at"
+            f" {folder}"
         )
 
 
@@ -360,7 +406,9 @@ def _keys(shard: Path) -> list[str]:
         with safe_open(shard, framework="pt") as content:
             return list(content.keys())
     except (SafetensorError, OSError) as error:
-        raise CacheError(f"{shard} is broken ({error}); delete it and build the cache again") from error
+        raise CacheError(
+            f"{shard} is broken ({error}); delete it and build the cache again"
+        ) from error
 
 
 def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> list[Utterance]:
@@ -368,14 +416,24 @@ def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> li
     fitting = [utterance for utterance in utterances if utterance.duration <= limit]
     if len(fitting) < len(utterances):
         left = len(utterances) - len(fitting)
-        log.warning("%d of %d clips are over the encoder's %g s and not cached", left, len(utterances), limit)
+        log.warning(
+            "%d of %d clips are over the encoder's %g s and not cached",
+            left,
+            len(utterances),
+            limit,
+        )
     return fitting
 
 
-def _hear(encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: torch.dtype) -> dict[str, Tensor]:
+def _hear(
+    encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: torch.dtype
+) -> dict[str, Tensor]:
     """Runs the encoder over one batch; each entry (L, T, D) holds its true frames only."""
     device = next(encoder.parameters()).device
-    inputs = {name: tensor.to(device) for name, tensor in encoder.prepare(list(waveforms.values())).items()}
+    inputs = {
+        name: tensor.to(device)
+        for name, tensor in encoder.prepare(list(waveforms.values())).items()
+    }
     with torch.inference_mode():
         hidden_states_LBTD, lengths = encoder(**inputs)
         hidden_states_LBTD = hidden_states_LBTD.to(dtype).cpu()
@@ -390,7 +448,10 @@ def _hear(encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: to
 def _not_finite(dtype: torch.dtype) -> str:
     if dtype == torch.float16:
         return (
-            "the encoder's outputs leave the range of float16; delete this cache and keep them in bfloat16 (in a "
-            "recipe: data.cache_dtype=bf16)"
+            "the encoder's outputs leave the range of float16; delete this cache and keep them in"
+            " bfloat16 (in a recipe: data.cache_dtype=bf16)"
         )
-    return f"the encoder's outputs are not finite in {dtype}; no cache can hold them: is the encoder whole?"
+    return (
+        f"the encoder's outputs are not finite in {dtype}; no cache can hold them: is the encoder"
+        " whole?"
+    )

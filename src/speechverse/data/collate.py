@@ -1,4 +1,6 @@
-"""From examples to the tensors the model takes; the processor does the work, this loads what it needs."""
+"""From examples to the tensors the model takes; the processor does the work, this loads what it
+needs.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ Reads = Literal["audio", "transcript"]
 
 
 class Choices(NamedTuple):
-    """The answers an example allows, each as the token that tells it from the others, and which of them is right."""
+    """The answers an example allows, each as the token that tells it from the others, and which of
+    them is right.
+    """
 
     tokens: tuple[int, ...]
     right: int
@@ -40,8 +44,10 @@ class Batch:
         examples: The examples, one a row.
         loss_weights: What each row's loss counts, shape (B,).
         choices: Of each row, None where the answer is free.
-        labelled: Label positions at which any row has a label, shape (K,); found here, where no device is waited for.
-        skipped: Rows whose audio could not be used, by number, with the reason; nothing of them is learnt.
+        labelled: Label positions at which any row has a label, shape (K,); found here, where no
+            device is waited for.
+        skipped: Rows whose audio could not be used, by number, with the reason; nothing of them is
+            learnt.
     """
 
     inputs: Any
@@ -78,7 +84,9 @@ def batch_of(
     skipped: dict[int, str],
 ) -> Batch:
     """A batch of collated inputs; rows that were skipped lose their labels and weights."""
-    weights = torch.tensor(list(loss_weights) if loss_weights is not None else [1.0] * len(examples))
+    weights = torch.tensor(
+        list(loss_weights) if loss_weights is not None else [1.0] * len(examples)
+    )
     for row in skipped:
         inputs["labels"][row] = IGNORED
         weights[row] = 0.0
@@ -90,8 +98,8 @@ def batch_of(
 class Collator:
     """Makes batches to train on and to measure the loss with.
 
-    A clip that cannot be used becomes silence without labels, and is told of in `Batch.skipped`: the batch keeps its
-    shape, so processes stay in step and no example moves.
+    A clip that cannot be used becomes silence without labels, and is told of in `Batch.skipped`:
+    the batch keeps its shape, so processes stay in step and no example moves.
 
     Attributes:
         processor: The model's processor.
@@ -103,13 +111,20 @@ class Collator:
     cache: FeatureCache | None = None
     reads: Reads = "audio"
 
-    def __call__(self, examples: Sequence[Example], loss_weights: Sequence[float] | None = None) -> Batch:
+    def __call__(
+        self, examples: Sequence[Example], loss_weights: Sequence[float] | None = None
+    ) -> Batch:
         """Loads and collates examples, with their targets as labels."""
         skipped: dict[int, str] = {}
         heard = [self._hear(row, example, skipped) for row, example in enumerate(examples)]
-        asked: dict[str, Any] = {self._given: heard, "targets": [example.target for example in examples]}
+        asked: dict[str, Any] = {
+            self._given: heard,
+            "targets": [example.target for example in examples],
+        }
         inputs = self.processor([example.instruction for example in examples], **asked)
-        return batch_of(inputs, examples, loss_weights, tuple(map(self._choices, examples)), skipped)
+        return batch_of(
+            inputs, examples, loss_weights, tuple(map(self._choices, examples)), skipped
+        )
 
     @property
     def _given(self) -> str:
@@ -120,7 +135,10 @@ class Collator:
     def _choices(self, example: Example) -> Choices | None:
         if example.choices is None or example.target not in example.choices:
             return None
-        return Choices(self.processor.distinguishing_tokens(example.choices), example.choices.index(example.target))
+        return Choices(
+            self.processor.distinguishing_tokens(example.choices),
+            example.choices.index(example.target),
+        )
 
     def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> Any:
         try:
@@ -141,23 +159,29 @@ class Collator:
         if self.cache is None:
             return np.zeros(num_samples, dtype=np.float32)
         num_frames = self.processor.front_end.num_frames(num_samples)
-        return torch.zeros(self.cache.num_layers, num_frames, self.cache.width, dtype=self.cache.dtype)
+        return torch.zeros(
+            self.cache.num_layers, num_frames, self.cache.width, dtype=self.cache.dtype
+        )
 
 
 def measured_by(processor: SpeechVerseProcessor, reads: Reads = "audio") -> Length:
     """The length function of a batch plan: LLM positions by the processor's arithmetic.
 
-    The function raises AudioError for a clip the model, its encoder or its LLM cannot take, and, where transcripts are
-    read, for one without.
+    The function raises AudioError for a clip the model, its encoder or its LLM cannot take, and,
+    where transcripts are read, for one without.
     """
 
     def length(example: Example) -> int:
         if reads == "transcript":
-            lengths = processor.lengths(example.instruction, example.target, transcript=_transcript(example))
+            lengths = processor.lengths(
+                example.instruction, example.target, transcript=_transcript(example)
+            )
         else:
             num_samples = round(example.utterance.duration * SAMPLING_RATE)
             processor.check_length(num_samples)
-            lengths = processor.lengths(example.instruction, example.target, num_samples=num_samples)
+            lengths = processor.lengths(
+                example.instruction, example.target, num_samples=num_samples
+            )
         processor.check_room(lengths)
         return sum(lengths)
 

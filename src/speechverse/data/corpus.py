@@ -1,4 +1,6 @@
-"""A corpus: named splits of utterances and the inventory of their labels. It knows nothing of tasks."""
+"""A corpus: named splits of utterances and the inventory of their labels. It knows nothing of
+tasks.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Corpus:
             CorpusError: If there is no such split, or its manifest is broken.
         """
         if split not in self._sources:
-            raise CorpusError(f"corpus '{self.name}': {unknown_name('split', split, self._sources)}")
+            raise CorpusError(
+                f"corpus '{self.name}': {unknown_name('split', split, self._sources)}"
+            )
         source = self._sources[split]
         if callable(source):
             source = self._sources[split] = source()
@@ -61,7 +65,11 @@ class Corpus:
 
     def keywords(self, split: str) -> tuple[str, ...]:
         """Every key word of every utterance, as often as it occurs."""
-        return tuple(word for utterance in self.utterances(split) for word in utterance.labels.get("keywords", ()))
+        return tuple(
+            word
+            for utterance in self.utterances(split)
+            for word in utterance.labels.get("keywords", ())
+        )
 
     def texts(self, split: str) -> tuple[str, ...]:
         """What is said in every utterance in which something is."""
@@ -77,19 +85,23 @@ class Corpus:
     ) -> Corpus:
         """This corpus with a part of one split taken out as the split `validation`.
 
-        A hash of the id (or of the speaker, where known) decides, so an utterance keeps its side when the corpus grows.
+        A hash of the id (or of the speaker, where known) decides, so an utterance keeps its side
+        when the corpus grows.
 
         Raises:
             CorpusError: If one side would be empty, or there is a split `validation` already.
         """
         if "validation" in self._sources:
-            raise CorpusError(f"corpus '{self.name}' has a split 'validation' already; ask for that one")
+            raise CorpusError(
+                f"corpus '{self.name}' has a split 'validation' already; ask for that one"
+            )
         utterances = self.utterances(split)
         held_out = _held_out(utterances, share, seed, by)
         if not held_out or len(held_out) == len(utterances):
             raise CorpusError(
-                f"corpus '{self.name}': a validation share of {share:g} by {by} leaves nothing on one side of split "
-                f"'{split}' ({len(utterances)} utterances); choose another share (0 to 1), or divide by utterance"
+                f"corpus '{self.name}': a validation share of {share:g} by {by} leaves nothing on"
+                f" one side of split '{split}' ({len(utterances)} utterances); choose another share"
+                " (0 to 1), or divide by utterance"
             )
         sources: dict[str, Load | list[Utterance]] = dict(self._sources)
         sources[split] = [utterance for utterance in utterances if utterance.id not in held_out]
@@ -99,32 +111,44 @@ class Corpus:
     def with_labels(self, path: Path) -> Corpus:
         """This corpus with further labels for its utterances, wherever their audio lies.
 
-        Each line of the JSONL file has labels for the utterance of its `id`, or for all of its `text`.
+        Each line of the JSONL file has labels for the utterance of its `id`, or for all of its
+        `text`.
 
         Raises:
-            CorpusError: If a line is wrong or contradicts a label that is there, or none is for any utterance; lines
-                that are for none are counted and logged.
+            CorpusError: If a line is wrong or contradicts a label that is there, or none is for any
+                utterance; lines that are for none are counted and logged.
         """
         joined = MoreLabels.read(path, self.labels)
         found = {split: self.utterances(split) for split in self._sources}
-        joined.tell_of_unused([utterance for utterances in found.values() for utterance in utterances], self.name)
-        sources: dict[str, Load | list[Utterance]] = {split: joined.to(found[split]) for split in found}
-        return Corpus(self.name, {**joined.names, **self.labels}, self.description, self.skipped, sources)
+        joined.tell_of_unused(
+            [utterance for utterances in found.values() for utterance in utterances], self.name
+        )
+        sources: dict[str, Load | list[Utterance]] = {
+            split: joined.to(found[split]) for split in found
+        }
+        return Corpus(
+            self.name, {**joined.names, **self.labels}, self.description, self.skipped, sources
+        )
 
     def trained_on(self, other: Corpus) -> Corpus:
-        """This corpus with another's split `train`: what a test set's specialists and classifiers are fitted on.
+        """This corpus with another's split `train`: what a test set's specialists and classifiers
+        are fitted on.
 
         Raises:
             CorpusError: If the other has no such split.
         """
         if "train" not in other.splits:
-            raise CorpusError(f"corpus '{other.name}' has no split 'train' to fit on, only {', '.join(other.splits)}")
+            raise CorpusError(
+                f"corpus '{other.name}' has no split 'train' to fit on, only"
+                f" {', '.join(other.splits)}"
+            )
         sources = self._sources | {"train": lambda: other.utterances("train")}
         return Corpus(self.name, self.labels, self.description, self.skipped, sources)
 
     @classmethod
     def open(cls, folder: str | Path) -> Corpus:
-        """Opens a corpus folder that `write_corpus` made, or that holds lhotse cuts beside a `corpus.json`.
+        """Opens a corpus folder that `write_corpus` made, or that holds lhotse cuts beside a
+        `corpus.json`.
 
         Raises:
             CorpusError: If the folder is not a whole corpus of a format this version reads.
@@ -132,11 +156,18 @@ class Corpus:
         folder = Path(folder).absolute()
         description = read_json(folder / DESCRIPTION)
         if description.get("format") != FORMAT:
-            raise CorpusError(f"{folder} has corpus format {description.get('format')}; this version reads {FORMAT}")
+            raise CorpusError(
+                f"{folder} has corpus format {description.get('format')}; this version reads"
+                f" {FORMAT}"
+            )
         try:
-            name, labels = description["name"], as_label_sets(description["labels"], str(folder / DESCRIPTION))
+            name, labels = (
+                description["name"],
+                as_label_sets(description["labels"], str(folder / DESCRIPTION)),
+            )
             sources: dict[str, Load | list[Utterance]] = {
-                split: _loader(folder, split, about) for split, about in description["splits"].items()
+                split: _loader(folder, split, about)
+                for split, about in description["splits"].items()
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CorpusError(f"{folder / DESCRIPTION} lacks or misstates {error}") from error
@@ -155,16 +186,20 @@ class Corpus:
 
         Args:
             paths: One file a split; audio paths are relative to their file's folder.
-            labels: Label sets that lines must keep to: field to names, or to names with descriptions. Without it
-                they are gathered from all splits.
-            max_bad_share: The share of unreadable clips a file may have; they are left out, counted and logged.
+            labels: Label sets that lines must keep to: field to names, or to names with
+                descriptions. Without it they are gathered from all splits.
+            max_bad_share: The share of unreadable clips a file may have; they are left out, counted
+                and logged.
 
         Raises:
             CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
         """
         given = as_label_sets(labels or {}, f"the labels given for corpus '{name}'")
         length_of = cache(length_or_fault)
-        read = {split: read_jsonl(Path(path), given, max_bad_share, length_of) for split, path in paths.items()}
+        read = {
+            split: read_jsonl(Path(path), given, max_bad_share, length_of)
+            for split, path in paths.items()
+        }
         everyone = [utterance for utterances, _ in read.values() for utterance in utterances]
         return cls(
             name,
@@ -182,12 +217,15 @@ def write_corpus(
     labels: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Corpus:
-    """Writes a corpus folder: one manifest of lhotse cuts a split, then `corpus.json`, which makes it whole.
+    """Writes a corpus folder: one manifest of lhotse cuts a split, then `corpus.json`, which makes
+    it whole.
 
     Args:
-        folder: Where to; audio that lies inside it is named relative to it, so the folder can be moved.
+        folder: Where to; audio that lies inside it is named relative to it, so the folder can be
+            moved.
         splits: Utterances by split; iterables are read once, in order.
-        labels: Label sets by field (LabelSet, names, or names with descriptions); gathered from the utterances if None.
+        labels: Label sets by field (LabelSet, names, or names with descriptions); gathered from the
+            utterances if None.
         extra: Further entries of `corpus.json`, such as `seed`, `source` and `counts`.
 
     Raises:
@@ -207,16 +245,26 @@ def write_corpus(
         about[split] = write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen)
         everyone += utterances
     sets = (
-        collect_labels(everyone) if labels is None else as_label_sets(labels, f"the labels given for corpus '{name}'")
+        collect_labels(everyone)
+        if labels is None
+        else as_label_sets(labels, f"the labels given for corpus '{name}'")
     )
     described = {field: dict(known.descriptions) for field, known in sets.items()}
-    description = {"name": name, "format": FORMAT, "splits": about, "labels": described, **(extra or {})}
+    description = {
+        "name": name,
+        "format": FORMAT,
+        "splits": about,
+        "labels": described,
+        **(extra or {}),
+    }
     write_text(folder / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
     return Corpus.open(folder)
 
 
 def _loader(folder: Path, split: str, about: Mapping[str, Any]) -> Load:
-    return lambda: list(read_manifest(folder / f"{split}.jsonl.gz", folder, about.get("manifest_sha256")))
+    return lambda: list(
+        read_manifest(folder / f"{split}.jsonl.gz", folder, about.get("manifest_sha256"))
+    )
 
 
 def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> set[str]:
@@ -229,4 +277,9 @@ def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> 
         groups.setdefault(key, []).append(utterance.id)
     places = {key: hash_seed(seed, "validation", key) / 2**64 for key in groups}
     lowest = min(places, key=places.__getitem__, default=None)
-    return {name for key, names in groups.items() if places[key] < share or key == lowest for name in names}
+    return {
+        name
+        for key, names in groups.items()
+        if places[key] < share or key == lowest
+        for name in names
+    }

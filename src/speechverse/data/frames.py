@@ -1,4 +1,6 @@
-"""Batches for an encoder that is trained by itself: normalised, stacked log-mel frames, and a CTC head's pieces."""
+"""Batches for an encoder that is trained by itself: normalised, stacked log-mel frames, and a CTC
+head's pieces.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,15 @@ class FrameCollator:
     front_end: FrontEnd
     pieces: PreTrainedTokenizerFast | None = None
 
-    def __call__(self, examples: Sequence[Example], loss_weights: Sequence[float] | None = None) -> Batch:
+    def __call__(
+        self, examples: Sequence[Example], loss_weights: Sequence[float] | None = None
+    ) -> Batch:
         """Loads and collates examples."""
         skipped: dict[int, str] = {}
         inputs = BatchFeature(
-            self.front_end.prepare([self._hear(row, example, skipped) for row, example in enumerate(examples)])
+            self.front_end.prepare(
+                [self._hear(row, example, skipped) for row, example in enumerate(examples)]
+            )
         )
         inputs["labels"] = self._labels(examples, inputs["frame_lengths"])
         return batch_of(inputs, examples, loss_weights, (None,) * len(examples), skipped)
@@ -58,26 +64,39 @@ class FrameCollator:
         if self.pieces is None:
             beyond = torch.arange(int(lengths.max())) >= lengths[:, None]
             return torch.zeros(beyond.shape, dtype=torch.long).masked_fill(beyond, IGNORED)
-        rows = [torch.tensor(self.pieces(example.target)["input_ids"], dtype=torch.long) for example in examples]
+        rows = [
+            torch.tensor(self.pieces(example.target)["input_ids"], dtype=torch.long)
+            for example in examples
+        ]
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
 
 
-def frames_of(front_end: FrontEnd, longest: Seconds, pieces: PreTrainedTokenizerFast | None = None) -> Length:
+def frames_of(
+    front_end: FrontEnd, longest: Seconds, pieces: PreTrainedTokenizerFast | None = None
+) -> Length:
     """The length function of a batch plan: frames of the encoder.
 
-    The function raises AudioError for a clip that is too long or too short, or, with pieces, for one of which CTC could
-    not align the target.
+    The function raises AudioError for a clip that is too long or too short, or, with pieces, for
+    one of which CTC could not align the target.
     """
 
     def length(example: Example) -> int:
         seconds = example.utterance.duration
         if seconds > longest:
-            raise AudioTooLongError(f"audio of {seconds:.1f} s is longer than {longest:g} s (encoder.max_seconds)")
+            raise AudioTooLongError(
+                f"audio of {seconds:.1f} s is longer than {longest:g} s (encoder.max_seconds)"
+            )
         frames = front_end.num_frames(round(seconds * SAMPLING_RATE))
         if frames < 1:
             raise AudioError(f"audio of {seconds:.3f} s is too short to give a frame")
-        if pieces is not None and (needed := _frames_needed(pieces(example.target)["input_ids"])) > frames:
-            raise AudioError(f"{frames} frames are too few for CTC to write '{example.target}', which takes {needed}")
+        if (
+            pieces is not None
+            and (needed := _frames_needed(pieces(example.target)["input_ids"])) > frames
+        ):
+            raise AudioError(
+                f"{frames} frames are too few for CTC to write '{example.target}', which takes"
+                f" {needed}"
+            )
         return frames
 
     return length

@@ -1,4 +1,6 @@
-"""The plain JSONL corpus: one object a line, `audio`, optional `start`/`duration`, `text` and any labels."""
+"""The plain JSONL corpus: one object a line, `audio`, optional `start`/`duration`, `text` and any
+labels.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,14 @@ def length_or_fault(path: Path) -> Seconds | AudioError:
 def read_jsonl(
     path: Path, labels: Mapping[str, LabelSet], max_bad_share: float, length_of: LengthOf
 ) -> tuple[list[Utterance], dict[str, str]]:
-    """The utterances of one file, whose labels keep to the sets given, and clips that cannot be used, id to reason.
+    """The utterances of one file, whose labels keep to the sets given, and clips that cannot be
+    used, id to reason.
 
     `length_of` is `length_or_fault`, remembered for files that many lines are parts of.
 
     Raises:
-        CorpusError: If a line is wrong or its audio missing (with the line's number), or too many clips are bad.
+        CorpusError: If a line is wrong or its audio missing (with the line's number), or too many
+            clips are bad.
     """
     lines = Lines.read(path)
     ids = _Ids({str(entry["id"]) for _, entry in lines.objects if entry.get("id") is not None})
@@ -55,7 +59,9 @@ def read_jsonl(
             raise ValueError("has no 'audio', the path of the sound file")
         name = ids.of(entry, audio)
         try:
-            read[name] = _utterance(name, entry, path.parent / audio, labels, length_of, Origin(path, number))
+            read[name] = _utterance(
+                name, entry, path.parent / audio, labels, length_of, Origin(path, number)
+            )
         except AudioError as error:
             read[name] = error
 
@@ -70,7 +76,9 @@ def read_jsonl(
         raise CorpusError(f"{path} holds no utterances")
     refuse_too_many(skipped, len(read), max_bad_share, str(path))
     if not utterances:
-        raise CorpusError(f"{bad_clips_told(skipped, len(read), str(path))}; none is left: mend them")
+        raise CorpusError(
+            f"{bad_clips_told(skipped, len(read), str(path))}; none is left: mend them"
+        )
     if skipped:
         log.warning("%s; they are left out", bad_clips_told(skipped, len(read), str(path)))
     return utterances, skipped
@@ -103,7 +111,9 @@ def _check_there(path: Path) -> None:
     except OSError as error:  # a name longer than the system takes, a folder that is not ours
         raise ValueError(f"the audio file {path} cannot be opened: {error.strerror}") from None
     if not there:
-        raise ValueError(f"the audio file {path} is missing (paths are relative to the JSONL's folder)")
+        raise ValueError(
+            f"the audio file {path} is missing (paths are relative to the JSONL's folder)"
+        )
 
 
 def _typed(entry: dict, key: str, kind: type) -> Any:
@@ -122,9 +132,13 @@ class _Ids:
     numbers: Counter[str] = field(default_factory=Counter)
 
     def of(self, entry: dict, audio: str) -> str:
-        """The line's own id; else one made of the audio's path and start, numbered where that is taken."""
+        """The line's own id; else one made of the audio's path and start, numbered where that is
+        taken.
+        """
         own, start = entry.get("id"), entry.get("start") or 0
-        if own is not None and (isinstance(own, bool) or not isinstance(own, str | int) or not str(own).strip()):
+        if own is not None and (
+            isinstance(own, bool) or not isinstance(own, str | int) or not str(own).strip()
+        ):
             raise ValueError(f"'id' should be a name or a whole number, not {own!r}")
         made_up = Path(audio).with_suffix("").as_posix() + (f"@{start}" if start else "")
         name = unique = made_up if own is None else str(own)
@@ -137,9 +151,13 @@ class _Ids:
         return unique
 
 
-def _part(begin: Seconds, duration: Seconds | None, path: Path, length: Seconds) -> tuple[AudioRef, Seconds]:
+def _part(
+    begin: Seconds, duration: Seconds | None, path: Path, length: Seconds
+) -> tuple[AudioRef, Seconds]:
     if duration == 0 or begin >= length or begin + (duration or 0.0) > length + _SLACK:
-        raise ValueError(f"start {begin:g} s and duration {duration} do not fit the {length:.2f} s of {path}")
+        raise ValueError(
+            f"start {begin:g} s and duration {duration} do not fit the {length:.2f} s of {path}"
+        )
     if duration is None:
         return AudioRef(path, begin), length - begin
     return AudioRef(path, begin, min(duration, length - begin)), min(duration, length - begin)

@@ -25,7 +25,8 @@ from speechverse.types import Utterance
 from speechverse.yaml_files import UNQUOTED
 
 INVENTORY_FIELDS = ("intent", "domain", "slots", "emotion", "sentiment", "accent", "class")
-"""Fields with a set of names, which `collect_labels` gathers (for `slots`: the names of the slots)."""
+"""Fields with a set of names, which `collect_labels` gathers (for `slots`: the names of the slots).
+"""
 
 
 def _as_pairs(value: Any) -> Any:
@@ -62,17 +63,24 @@ class _Instruction(TypedDict):
 
 _KINDS: dict[str, tuple[TypeAdapter, str]] = {
     **dict.fromkeys(
-        ("intent", "domain", "emotion", "sentiment", "accent", "class"), (_NAME, "a string with a letter or digit")
+        ("intent", "domain", "emotion", "sentiment", "accent", "class"),
+        (_NAME, "a string with a letter or digit"),
     ),
     "slots": (
         TypeAdapter(Annotated[list[_PAIR], BeforeValidator(_as_pairs)]),
-        'an object {"name": "value"} or a list of [name, value] pairs, each name with a letter or digit',
+        (
+            'an object {"name": "value"} or a list of [name, value] pairs, each name with a letter'
+            " or digit"
+        ),
     ),
     "keywords": (TypeAdapter(list[StrictStr]), "a list of strings"),
     "translations": (TypeAdapter(dict[StrictStr, StrictStr]), 'an object {"de": "text", ...}'),
     "instructions": (
         TypeAdapter(list[_Instruction]),
-        'a list of {"instruction": "text", "answer": "text"}, each with a "kind" (a name) if it has one',
+        (
+            'a list of {"instruction": "text", "answer": "text"}, each with a "kind" (a name) if it'
+            " has one"
+        ),
     ),
     "num_speakers": (TypeAdapter(Annotated[StrictInt, Field(ge=0)]), "a whole number, 0 or more"),
     "is_speech": (TypeAdapter(StrictBool), "true or false"),
@@ -81,7 +89,8 @@ _KINDS: dict[str, tuple[TypeAdapter, str]] = {
 
 
 def normalise_labels(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks the known label fields and brings them into one form; other fields stay as they are, nulls are left out.
+    """Checks the known label fields and brings them into one form; other fields stay as they are,
+    nulls are left out.
 
     Raises:
         ValueError: If a known field holds something else than it should.
@@ -102,7 +111,9 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def names_used(labels: Mapping[str, Any], field: str) -> list[str]:
-    """The names of a field's label set that one utterance uses: one, none, or for slots one a slot."""
+    """The names of a field's label set that one utterance uses: one, none, or for
+    slots one a slot.
+    """
     value = labels.get(field)
     if value is None:
         return []
@@ -127,7 +138,10 @@ def gather_names(labelled: Iterable[tuple[Mapping[str, Any], str]]) -> dict[str,
                 found.setdefault(field, {}).setdefault(name, place)
     for field, places in found.items():
         _refuse_alike(field, places)
-    return {field: LabelSet(field, dict.fromkeys(sorted(names), "")) for field, names in sorted(found.items())}
+    return {
+        field: LabelSet(field, dict.fromkeys(sorted(names), ""))
+        for field, names in sorted(found.items())
+    }
 
 
 def _refuse_alike(field: str, places: Mapping[str, str]) -> None:
@@ -136,16 +150,19 @@ def _refuse_alike(field: str, places: Mapping[str, str]) -> None:
         other = seen.setdefault(label_key(name), name)
         if other != name:
             raise CorpusError(
-                f"labels '{other}' ({places[other]}) and '{name}' ({place}) of '{field}' read alike in an answer, "
-                "whose case and punctuation do not count; write them one way, or give one another name"
+                f"labels '{other}' ({places[other]}) and '{name}' ({place}) of '{field}' read alike"
+                " in an answer, whose case and punctuation do not count; write them one way, or"
+                " give one another name"
             )
 
 
 def as_label_sets(labels: Mapping[str, Any], place: str) -> dict[str, LabelSet]:
-    """Label sets from what a user or a file writes at a place: field to names, or to names with descriptions.
+    """Label sets from what a user or a file writes at a place: field to names, or to names with
+    descriptions.
 
     Raises:
-        CorpusError: If it is something else, a name has no letter or digit, or two read alike in an answer.
+        CorpusError: If it is something else, a name has no letter or digit, or two read alike in an
+            answer.
     """
     sets = {}
     for field, names in labels.items():
@@ -154,8 +171,8 @@ def as_label_sets(labels: Mapping[str, Any], place: str) -> dict[str, LabelSet]:
             continue
         if not _is_label_set(names):
             raise CorpusError(
-                f"{place}: '{field}' should be names with descriptions (name: text) or a list of names, all of them "
-                f"text, not {str(names)[:60]}; {UNQUOTED}"
+                f"{place}: '{field}' should be names with descriptions (name: text) or a list of"
+                f" names, all of them text, not {str(names)[:60]}; {UNQUOTED}"
             )
         described = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names, "")
         try:
@@ -176,11 +193,14 @@ def check_names(labels: Mapping[str, Any], inventory: Mapping[str, LabelSet]) ->
     """Refuses a label that is not in the inventory.
 
     Raises:
-        ValueError: If an utterance uses a name that its field's set lacks, or something that is no name.
+        ValueError: If an utterance uses a name that its field's set lacks, or something that is no
+            name.
     """
     for field, known in inventory.items():
         for name in names_used(labels, field):
             if not isinstance(name, str):
-                raise ValueError(f"'{field}' has a set of names and should be one of them, not {name!r}")
+                raise ValueError(
+                    f"'{field}' has a set of names and should be one of them, not {name!r}"
+                )
             if name not in known.descriptions:
                 raise ValueError(unknown_name(f"{field} label", name, known.descriptions))

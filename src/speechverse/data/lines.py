@@ -22,7 +22,8 @@ Fault = tuple[int, str]
 
 @dataclass
 class Lines:
-    """A file's lines that are objects, and what is wrong with its lines, found while reading or using them.
+    """A file's lines that are objects, and what is wrong with its lines, found while reading or
+    using them.
 
     Attributes:
         path: The file.
@@ -43,19 +44,29 @@ class Lines:
         Raises:
             CorpusError: If the file is missing, or as a whole something else than JSON lines.
         """
-        numbered = [(number, line) for number, line in enumerate(_text(path).split("\n"), start=1) if line.strip()]
+        numbered = [
+            (number, line)
+            for number, line in enumerate(_text(path).split("\n"), start=1)
+            if line.strip()
+        ]
         lines = cls(path, total=len(numbered))
         for number, line in numbered:
             try:
                 lines.objects.append((number, parse_object(line)))
             except ValueError as error:
                 lines.faults.append((number, str(error)))
-        if lines.faults and lines.faults[0][0] == numbered[0][0] and (shape := _shape([line for _, line in numbered])):
+        if (
+            lines.faults
+            and lines.faults[0][0] == numbered[0][0]
+            and (shape := _shape([line for _, line in numbered]))
+        ):
             raise CorpusError(f"the JSONL file {path} {shape}")
         return lines
 
     def each(self, use: Callable[[int, dict[str, Any]], None]) -> None:
-        """Hands each line's number and object to `use`, which raises ValueError or UserError if it is wrong."""
+        """Hands each line's number and object to `use`, which raises ValueError or UserError if it
+        is wrong.
+        """
         for number, entry in self.objects:
             try:
                 use(number, entry)
@@ -68,7 +79,8 @@ class Lines:
         more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         listed = "\n  ".join(f"line {number}: {reason}" for number, reason in faults[:_SHOWN])
         return CorpusError(
-            f"{self.path}: {len(faults)} of {self.total} lines {what}. Mend them or take them out:\n  {listed}{more}"
+            f"{self.path}: {len(faults)} of {self.total} lines {what}. Mend them or take them"
+            f" out:\n  {listed}{more}"
         )
 
 
@@ -76,12 +88,16 @@ def parse_object(line: str | bytes) -> dict[str, Any]:
     """The JSON object in a line.
 
     Raises:
-        ValueError: If it is none, names a key twice, or holds what JSON has no name for (NaN, half a character) or no
-            computer a number for.
+        ValueError: If it is none, names a key twice, or holds what JSON has no name for (NaN, half
+            a character) or no computer a number for.
     """
     try:
         entry = json.loads(
-            line, parse_constant=_constant, parse_float=_float, parse_int=_int, object_pairs_hook=_each_once
+            line,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_int,
+            object_pairs_hook=_each_once,
         )
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
@@ -116,7 +132,9 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entry = dict(pairs)
     if len(entry) < len(pairs):
         twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
-        raise ValueError(f"has the key '{twice}' twice, of which JSON keeps one; give each key once")
+        raise ValueError(
+            f"has the key '{twice}' twice, of which JSON keeps one; give each key once"
+        )
     return entry
 
 
@@ -141,15 +159,24 @@ def _text(path: Path) -> str:
 
 
 def _shape(lines: Sequence[str]) -> str | None:
-    """What a file is whose first line is no JSON object, in words; None where it may be a slip in that line."""
+    """What a file is whose first line is no JSON object, in words; None where it may be a slip in
+    that line.
+    """
     first = lines[0].strip()
     if first.startswith("["):
-        return "is a JSON array, not lines: write one object a line (jq -c '.[]' THIS > lines.jsonl)"
+        return (
+            "is a JSON array, not lines: write one object a line (jq -c '.[]' THIS > lines.jsonl)"
+        )
     if first.startswith("{"):
         whole = len(lines) > 1 and _is_json("\n".join(lines))
-        return "is one JSON object over many lines: write one object a line (jq -c)" if whole else None
+        return (
+            "is one JSON object over many lines: write one object a line (jq -c)" if whole else None
+        )
     if any(sign in first for sign in ",;\t") and len(lines) > 1:
-        return f"looks like a CSV table (it begins '{first[:40]}'): write its rows as one JSON object a line"
+        return (
+            f"looks like a CSV table (it begins '{first[:40]}'): write its rows as one JSON object"
+            " a line"
+        )
     return None
 
 

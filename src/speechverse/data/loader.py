@@ -1,4 +1,6 @@
-"""Batches in the plan's order, collated ahead by workers, with a state that counts only what was handed out."""
+"""Batches in the plan's order, collated ahead by workers, with a state that counts only what was
+handed out.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,13 @@ class _Collated(Dataset):
 
 
 class _RankSampler(Sampler):
-    """Walks the plan in the main process, hands out one rank's micro-batches and remembers the steps they belong to."""
+    """Walks the plan in the main process, hands out one rank's micro-batches and remembers the
+    steps they belong to.
+    """
 
-    def __init__(self, plan: BatchPlan, rank: int, world_size: int, steps: deque[GlobalStep]) -> None:
+    def __init__(
+        self, plan: BatchPlan, rank: int, world_size: int, steps: deque[GlobalStep]
+    ) -> None:
         self.plan, self.rank, self.world_size, self.steps = plan, rank, world_size, steps
 
     def __iter__(self) -> Iterator[MicroBatch]:
@@ -58,7 +64,8 @@ class _RankSampler(Sampler):
 
 @dataclass
 class PlanLoader:
-    """Endless loaded steps; iterate it again, or load a state, to go on after the last step handed out.
+    """Endless loaded steps; iterate it again, or load a state, to go on after the last step handed
+    out.
 
     Attributes:
         plan: The batch plan; the same in every process.
@@ -81,8 +88,8 @@ class PlanLoader:
     def __post_init__(self) -> None:
         if self.plan.micro_batches % self.world_size:
             raise RecipeError(
-                f"a global step of {self.plan.micro_batches} micro-batches cannot be dealt out evenly to "
-                f"{self.world_size} processes; choose a multiple"
+                f"a global step of {self.plan.micro_batches} micro-batches cannot be dealt out"
+                f" evenly to {self.world_size} processes; choose a multiple"
             )
 
     def __iter__(self) -> Iterator[LoadedStep]:
@@ -113,7 +120,9 @@ class PlanLoader:
     def _loader(self, steps: deque[GlobalStep]) -> DataLoader:
         sampler = _RankSampler(self.plan, self.rank, self.world_size, steps)
         if self.num_workers:
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # tokenizers warn at a fork otherwise
+            os.environ.setdefault(
+                "TOKENIZERS_PARALLELISM", "false"
+            )  # tokenizers warn at a fork otherwise
         return DataLoader(
             _Collated(self.collator),
             sampler=sampler,

@@ -61,16 +61,18 @@ def from_cut(cut: Any, folder: Path, origin: Origin | None = None) -> Utterance:
     """The utterance of a lhotse cut with at most one supervision.
 
     Raises:
-        ValueError: If the cut is mixed, is more than a stretch of one file as it lies there, has several supervisions,
-            or a label that is not what its field should hold.
+        ValueError: If the cut is mixed, is more than a stretch of one file as it lies there, has
+            several supervisions, or a label that is not what its field should hold.
     """
     if not isinstance(cut, MonoCut) or cut.recording is None or len(cut.supervisions) > 1:
         raise ValueError(
-            f"'{getattr(cut, 'id', '?')}': expected a MonoCut with a recording and at most one supervision"
+            f"'{getattr(cut, 'id', '?')}': expected a MonoCut with a recording and at most one"
+            " supervision"
         )
     if not (cut.start >= 0 and cut.duration > 0):
         raise ValueError(
-            f"cut '{cut.id}' starts at {cut.start} s and is {cut.duration} s long; that is no stretch of audio"
+            f"cut '{cut.id}' starts at {cut.start} s and is {cut.duration} s long; that is no"
+            " stretch of audio"
         )
     source = _only_source(cut)
     whole = cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-4
@@ -88,13 +90,15 @@ def from_cut(cut: Any, folder: Path, origin: Origin | None = None) -> Utterance:
 
 
 def _only_source(cut: MonoCut) -> AudioSource:
-    """The file that a cut is a stretch of; an `AudioRef` can name neither a channel nor changes to the sound."""
+    """The file that a cut is a stretch of; an `AudioRef` can name neither a channel nor changes to
+    the sound.
+    """
     recording = cut.recording
     assert recording is not None  # `from_cut` has seen to it
     refused = {
         f"recording has {len(recording.sources)} sources": len(recording.sources) != 1,
         f"audio is of type '{recording.sources[0].type}'": recording.sources[0].type != "file",
-        f"recording has {recording.num_channels} channels, of which it takes channel {cut.channel}": (
+        f"recording has {recording.num_channels} channels, cut from channel {cut.channel}": (
             recording.num_channels != 1
         ),
         "recording has transforms, which would not be applied": bool(recording.transforms),
@@ -108,8 +112,11 @@ def _only_source(cut: MonoCut) -> AudioSource:
     return recording.sources[0]
 
 
-def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, seen: set[str]) -> dict[str, Any]:
-    """Writes one split as gzipped cuts, aside and then renamed; the same utterances give the same bytes.
+def write_manifest(
+    path: Path, utterances: Iterable[Utterance], folder: Path, seen: set[str]
+) -> dict[str, Any]:
+    """Writes one split as gzipped cuts, aside and then renamed; the same utterances give the same
+    bytes.
 
     Returns:
         What `corpus.json` says of the split; the hash is over the uncompressed manifest.
@@ -125,7 +132,9 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, se
     ):
         for utterance in utterances:
             if utterance.id in seen:
-                raise CorpusError(f"the id '{utterance.id}' occurs twice; ids are unique within a corpus")
+                raise CorpusError(
+                    f"the id '{utterance.id}' occurs twice; ids are unique within a corpus"
+                )
             seen.add(utterance.id)
             cut = to_cut(utterance, folder)
             line = (json.dumps(cut.to_dict(), ensure_ascii=False) + "\n").encode()
@@ -137,12 +146,14 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path, se
 
 
 def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterator[Utterance]:
-    """Reads a manifest of lhotse cuts, gzipped or plain, whose audio paths are relative to a folder.
+    """Reads a manifest of lhotse cuts, gzipped or plain, whose audio paths are relative to a
+    folder.
 
     The hash is that of the uncompressed manifest, checked once it is read.
 
     Raises:
-        CorpusError: If the file is missing, broken or changed, or a line is no such cut, or its audio is missing.
+        CorpusError: If the file is missing, broken or changed, or a line is no such cut, or its
+            audio is missing.
     """
     digest = hashlib.sha256()
     for number, line in _lines(path):
@@ -150,14 +161,21 @@ def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterat
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                utterance = from_cut(deserialize_item(parse_object(line)), folder, Origin(path, number))
+                utterance = from_cut(
+                    deserialize_item(parse_object(line)), folder, Origin(path, number)
+                )
         except Exception as error:  # lhotse raises what it happens to meet, assertions too
             raise CorpusError(f"{path} line {number}: not a cut this can read: {error}") from error
         if not os.path.exists(utterance.audio.path):
-            raise CorpusError(f"{path} line {number}: the audio file {utterance.audio.path} is missing")
+            raise CorpusError(
+                f"{path} line {number}: the audio file {utterance.audio.path} is missing"
+            )
         yield utterance
     if sha256 is not None and digest.hexdigest() != sha256:
-        raise CorpusError(f"{path} is not what its corpus.json says (hash {digest.hexdigest()[:12]}); write it anew")
+        raise CorpusError(
+            f"{path} is not what its corpus.json says (hash {digest.hexdigest()[:12]}); write it"
+            " anew"
+        )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -180,7 +198,9 @@ def read_json(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(read_text(path))
     except FileNotFoundError:
-        raise CorpusError(f"{path} is missing: {path.parent} is not a corpus folder, or was not finished") from None
+        raise CorpusError(
+            f"{path} is missing: {path.parent} is not a corpus folder, or was not finished"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise CorpusError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):

@@ -1,8 +1,9 @@
 """Mixtures: which utterance is asked which task, and how often.
 
-A pass is a number of draws shared out among the items by weight. Each item walks through all its utterances, in an
-order of its own for each cycle, before it repeats one, and goes on in the next pass where it stopped in this one.
-Everything is a function of seed, pass and names: any pass can be drawn without the ones before it.
+A pass is a number of draws shared out among the items by weight. Each item walks through all its
+utterances, in an order of its own for each cycle, before it repeats one, and goes on in the next
+pass where it stopped in this one. Everything is a function of seed, pass and names: any pass can be
+drawn without the ones before it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ from speechverse.types import Example, Utterance
 Rule = Literal["size", "sqrt"]
 _RULES: dict[str, Callable[[int], float]] = {"size": float, "sqrt": math.sqrt}
 _DRAWING = 2
-"""Rises when the same mixture draws other examples: 1 drew which of several questions to ask, and asked some twice."""
+"""Rises when the same mixture draws other examples: 1 drew which of several questions to ask, and
+asked some twice.
+"""
 
 _LARGEST_PASS = 100_000
-"""Draws; resuming walks through the pass again from its start, so a pass is kept to about half a minute of walking."""
+"""Draws; resuming walks through the pass again from its start, so a pass is kept to about half a
+minute of walking.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,12 @@ class MixtureItem:
         corpus: Where the utterances come from.
         task: The task, or its name.
         split: Which split.
-        weight: How often it is drawn beside the others: a number, or the rule `size` or `sqrt` of its utterances.
+        weight: How often it is drawn beside the others: a number, or the rule `size` or `sqrt` of
+            its utterances.
         loss_weight: What its examples' loss counts beside the others'.
-        balanced: Whether every answer of a closed task is drawn equally often, however rare it is in the corpus. A
-            label field has every value of it drawn equally often, in a closed task among the clips of an answer.
+        balanced: Whether every answer of a closed task is drawn equally often, however rare it is
+            in the corpus. A label field has every value of it drawn equally often, in a closed task
+            among the clips of an answer.
     """
 
     corpus: Corpus
@@ -115,10 +122,13 @@ class Mixture:
     Attributes:
         items: What is mixed.
         seed: Seed of every draw.
-        temperature: Weights are raised to 1 / temperature: 1 leaves them, 2 takes the square root, large evens out.
-        renamed: Probability that the labels of a closed task are listed, and answered, under other names.
+        temperature: Weights are raised to 1 / temperature: 1 leaves them, 2 takes the square root,
+            large evens out.
+        renamed: Probability that the labels of a closed task are listed, and answered, under other
+            names.
         hinted: Probability that an instruction of a task that takes hints has some.
-        pass_size: Draws in a pass; by default as many as the items have utterances, at most 100,000.
+        pass_size: Draws in a pass; by default as many as the items have utterances, at most
+            100,000.
     """
 
     items: Sequence[MixtureItem]
@@ -132,7 +142,9 @@ class Mixture:
 
     def __post_init__(self) -> None:
         self.sources = _make_ready(self.items)
-        self.shares = _shares(self.items, [len(source.utterances) for source in self.sources], self.temperature)
+        self.shares = _shares(
+            self.items, [len(source.utterances) for source in self.sources], self.temperature
+        )
         total = sum(len(source.utterances) for source in self.sources)
         self.draws_per_pass = self.pass_size or min(total, _LARGEST_PASS)
 
@@ -145,8 +157,12 @@ class Mixture:
             yield Draw(item, utterance, cycle)
 
     def _item_draws(self, item: int, pass_index: int) -> np.ndarray:
-        """(N, 3) of item, utterance and cycle: the item's next stretch of its endless walks, which take turns."""
-        bounds = [round(n * self.draws_per_pass * self.shares[item]) for n in (pass_index, pass_index + 1)]
+        """(N, 3) of item, utterance and cycle: the item's next stretch of its endless walks, which
+        take turns.
+        """
+        bounds = [
+            round(n * self.draws_per_pass * self.shares[item]) for n in (pass_index, pass_index + 1)
+        ]
         rows = []
         for walk in self.sources[item].walks:
             start, stop = map(walk.steps_before, bounds)
@@ -154,13 +170,17 @@ class Mixture:
             for cycle in range(start // size, -(-stop // size)):
                 order = walk.places[_permutation(size, self.seed, walk.name, cycle)]
                 part = order[max(start - cycle * size, 0) : stop - cycle * size]
-                rows.append(np.stack([np.full(len(part), item), part, np.full(len(part), cycle)], axis=1))
+                rows.append(
+                    np.stack([np.full(len(part), item), part, np.full(len(part), cycle)], axis=1)
+                )
         return np.concatenate(rows) if rows else np.empty((0, 3), dtype=np.int64)
 
     def example(self, draw: Draw) -> Example:
-        """Renders a draw; wording, labels and keywords are a hash of seed, cycle, utterance and task.
+        """Renders a draw; wording, labels and keywords are a hash of seed, cycle, utterance and
+        task.
 
-        Of a task with several questions about an utterance, each is asked once before one is asked again.
+        Of a task with several questions about an utterance, each is asked once before one is asked
+        again.
         """
         source = self.sources[draw.item]
         utterance = source.utterances[draw.utterance]
@@ -193,7 +213,9 @@ class Mixture:
         for item, source in zip(self.items, self.sources, strict=True):
             parts.append(repr((source.name, source.task.version, item.loss_weight)))
             if item.balanced:
-                parts.append("balanced" if item.balanced is True else f"balanced by {item.balanced}")
+                parts.append(
+                    "balanced" if item.balanced is True else f"balanced by {item.balanced}"
+                )
             parts += map(_identity, source.utterances)
         return fingerprint(*parts)
 
@@ -213,7 +235,15 @@ def _identity(utterance: Utterance) -> str:
     """All that an example is rendered from: a corpus written anew under the same ids is another."""
     audio = utterance.audio
     labels = json.dumps(dict(utterance.labels), sort_keys=True, default=str)
-    told = (utterance.id, str(audio.path), audio.start, audio.duration, utterance.duration, utterance.text, labels)
+    told = (
+        utterance.id,
+        str(audio.path),
+        audio.start,
+        audio.duration,
+        utterance.duration,
+        utterance.text,
+        labels,
+    )
     return repr(told)
 
 
@@ -230,7 +260,9 @@ def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:
-            raise RecipeError(f"the mixture lists {name} twice; list it once with the weight it should have")
+            raise RecipeError(
+                f"the mixture lists {name} twice; list it once with the weight it should have"
+            )
     return sources
 
 
@@ -245,7 +277,12 @@ def _source(item: MixtureItem, words: Words) -> _Source:
 def _walks(name: str, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> list[_Walk]:
     """Groups take turns, draw by draw, and at its turn each takes the next of its own walks."""
     return [
-        _Walk("/".join(filter(None, (name, answer, value))), np.array(places), n + len(groups) * i, every)
+        _Walk(
+            "/".join(filter(None, (name, answer, value))),
+            np.array(places),
+            n + len(groups) * i,
+            every,
+        )
         for n, (answer, values) in enumerate(sorted(groups.items()))
         for every in [len(groups) * len(values)]
         for i, (value, places) in enumerate(sorted(values.items()))
@@ -255,13 +292,16 @@ def _walks(name: str, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> list
 def _groups(
     name: str, task: Task, utterances: Sequence[Utterance], balanced: bool | str
 ) -> dict[str, dict[str, list[int]]]:
-    """Answer → value of the field → places of utterances; each answer is to be drawn as often, in it each value."""
+    """Answer → value of the field → places of utterances; each answer is to be drawn as often, in
+    it each value.
+    """
     if not balanced:
         return {"": {"": list(range(len(utterances)))}}
     closed = task.target is not None and task.constraint is OneOf
     if balanced is True and not closed:
         raise RecipeError(
-            f"the mixture's {name}: only a closed task with one answer a clip can be balanced; leave 'balanced' out"
+            f"the mixture's {name}: only a closed task with one answer a clip can be balanced;"
+            " leave 'balanced' out"
         )
     groups: dict[str, dict[str, list[int]]] = {}
     for place, utterance in enumerate(utterances):
@@ -274,35 +314,51 @@ def _groups(
 def _value(name: str, utterance: Utterance, field: str, closed: bool) -> str:
     if field not in utterance.labels:
         raise RecipeError(
-            f"the mixture's {name} cannot be balanced by '{field}': '{utterance.id}' has no such label, it has "
-            f"{', '.join(sorted(utterance.labels)) or 'none'}; give one that all clips have"
-            + (", or true for the answers" if closed else "")
+            f"the mixture's {name} cannot be balanced by '{field}': '{utterance.id}' has no such"
+            f" label, it has {', '.join(sorted(utterance.labels)) or 'none'}; give one that all"
+            " clips have" + (", or true for the answers" if closed else "")
         )
     return str(utterance.labels[field])
 
 
 def _shares(items: Sequence[MixtureItem], sizes: Sequence[int], temperature: float) -> list[float]:
-    """Shares of the draws, summing to 1; numbers and rules are not mixed, for they have no common scale."""
+    """Shares of the draws, summing to 1; numbers and rules are not mixed, for they have no common
+    scale.
+    """
     rules = [isinstance(item.weight, str) for item in items]
     if any(rules) and not all(rules):
-        raise RecipeError("a mixture's weights are either all numbers or all rules ('size', 'sqrt'), not both")
+        raise RecipeError(
+            "a mixture's weights are either all numbers or all rules ('size', 'sqrt'), not both"
+        )
     if temperature <= 0:
-        raise RecipeError(f"a mixture's temperature is above 0, not {temperature:g} (1 leaves the weights as they are)")
-    weights = [_weight(item.weight, size) ** (1 / temperature) for item, size in zip(items, sizes, strict=True)]
+        raise RecipeError(
+            f"a mixture's temperature is above 0, not {temperature:g} (1 leaves the weights as they"
+            " are)"
+        )
+    weights = [
+        _weight(item.weight, size) ** (1 / temperature)
+        for item, size in zip(items, sizes, strict=True)
+    ]
     return [weight / sum(weights) for weight in weights]
 
 
 def _weight(weight: float | str, size: int) -> float:
     if isinstance(weight, str):
         if weight not in _RULES:
-            raise RecipeError(f"unknown weight '{weight}': give a number, or one of {', '.join(_RULES)}")
+            raise RecipeError(
+                f"unknown weight '{weight}': give a number, or one of {', '.join(_RULES)}"
+            )
         return _RULES[weight](size)
     if not weight > 0 or not math.isfinite(weight):
-        raise RecipeError(f"a mixture's weight is a number above 0, not {weight}; leave the item out instead")
+        raise RecipeError(
+            f"a mixture's weight is a number above 0, not {weight}; leave the item out instead"
+        )
     return float(weight)
 
 
 def _permutation(size: int, seed: int, *keys: object) -> np.ndarray:
-    """A permutation from names; RandomState's stream is frozen by numpy's compatibility policy, Generator's is not."""
+    """A permutation from names; RandomState's stream is frozen by numpy's compatibility policy,
+    Generator's is not.
+    """
     bits = hash_seed(seed, *keys)
     return np.random.RandomState([bits & 0xFFFFFFFF, bits >> 32]).permutation(size)

@@ -1,4 +1,6 @@
-"""Labels from another file for utterances that are there already: joined by id, or by what is said."""
+"""Labels from another file for utterances that are there already: joined by id, or
+by what is said.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from speechverse.types import Origin, Utterance
 log = logging.getLogger(__name__)
 
 _OWN_KEYS = ("id", "text", "split", "audio", "start", "duration", "speaker", "language", "voice")
-"""Keys of a line that are no labels, whether it comes from a corpus or from sentences to be spoken."""
+"""Keys of a line that are no labels, whether it comes from a corpus or from sentences to be spoken.
+"""
 
 
 @dataclass
@@ -47,7 +50,9 @@ class MoreLabels:
         lines = Lines.read(path)
 
         def use(number: int, entry: dict[str, Any]) -> None:
-            labels = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
+            labels = normalise_labels(
+                {key: value for key, value in entry.items() if key not in _OWN_KEYS}
+            )
             check_names(labels, known)
             read._keep(entry, labels)
             placed.append((labels, str(Origin(path, number))))
@@ -55,7 +60,9 @@ class MoreLabels:
         lines.each(use)
         if lines.faults:
             raise lines.refusal("cannot be joined to a corpus")
-        read.names = {name: found for name, found in gather_names(placed).items() if name not in known}
+        read.names = {
+            name: found for name, found in gather_names(placed).items() if name not in known
+        }
         return read
 
     def _keep(self, entry: Mapping[str, Any], labels: dict[str, Any]) -> None:
@@ -76,7 +83,10 @@ class MoreLabels:
         unused, total = sorted(ids | texts), len(self.by_id) + len(self.by_text)
         if not unused:
             return
-        told = f"{self.path}: {len(unused)} of {total} labelled ids and texts are no clip's of corpus '{corpus}'"
+        told = (
+            f"{self.path}: {len(unused)} of {total} labelled ids and texts are no clip's of corpus"
+            f" '{corpus}'"
+        )
         if len(unused) == total:
             raise CorpusError(f"{told} (such as '{unused[0]}'): is it the file of another corpus?")
         log.warning("%s (first: '%s'); they are left out", told, unused[0])
@@ -94,7 +104,8 @@ class MoreLabels:
         for name, value in found.items():
             if utterance.labels.get(name, value) != value:
                 raise CorpusError(
-                    f"{self.path} says {name} = {value!r} of '{utterance.id}', which has {utterance.labels[name]!r} "
-                    f"({utterance.place}); leave '{name}' out of one of them"
+                    f"{self.path} says {name} = {value!r} of '{utterance.id}', which has"
+                    f" {utterance.labels[name]!r} ({utterance.place}); leave '{name}' out of one of"
+                    " them"
                 )
         return replace(utterance, labels={**utterance.labels, **found}) if found else utterance

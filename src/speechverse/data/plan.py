@@ -1,7 +1,9 @@
-"""The batch plan: one deterministic sequence of global steps, the same for any number of processes and workers.
+"""The batch plan: one deterministic sequence of global steps, the same for any number of processes
+and workers.
 
-lhotse's bucketing sampler always runs as rank 0 of 1, over rendered examples measured in LLM positions (audio frames,
-prompt and target), one sampler iteration a pass. A global step is a list of micro-batches, dealt out to the ranks.
+lhotse's bucketing sampler always runs as rank 0 of 1, over rendered examples measured in LLM
+positions (audio frames, prompt and target), one sampler iteration a pass. A global step is a list
+of micro-batches, dealt out to the ranks.
 """
 
 from __future__ import annotations
@@ -17,7 +19,13 @@ from lhotse.dataset.sampling.base import SamplingConstraint
 from lhotse.dataset.sampling.dynamic_bucketing import estimate_duration_buckets
 
 from speechverse.data.mixture import Mixture
-from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, CorpusError, RecipeError
+from speechverse.errors import (
+    AudioError,
+    AudioTooLongError,
+    CheckpointError,
+    CorpusError,
+    RecipeError,
+)
 from speechverse.seeding import fingerprint
 from speechverse.types import Example
 
@@ -97,7 +105,8 @@ class _Candidate:
 class _Positions(SamplingConstraint):
     """A budget of positions with padding counted; an example counts as its bucket's upper bound.
 
-    The bound, not the longest example so far, makes the budget hold whatever comes next from the bucket.
+    The bound, not the longest example so far, makes the budget hold whatever comes next from the
+    bucket.
     """
 
     max_positions: int
@@ -116,7 +125,9 @@ class _Positions(SamplingConstraint):
         return self.count > self.max_examples or self.count * self.longest > self.max_positions
 
     def close_to_exceeding(self) -> bool:
-        return self.count >= self.max_examples or (self.count + 1) * self.longest > self.max_positions
+        return (
+            self.count >= self.max_examples or (self.count + 1) * self.longest > self.max_positions
+        )
 
     def reset(self) -> None:
         self.longest = self.count = 0
@@ -147,9 +158,11 @@ class BatchPlan:
     Attributes:
         mixture: What is drawn.
         length: LLM positions of an example.
-        max_positions: Budget of a micro-batch, padding counted; an example over it is left out and counted.
+        max_positions: Budget of a micro-batch, padding counted; an example over it is left out and
+            counted.
         max_examples: Most examples in a micro-batch.
-        micro_batches: Micro-batches in a global step, over all processes: accumulation times processes.
+        micro_batches: Micro-batches in a global step, over all processes: accumulation times
+            processes.
         num_buckets: Buckets of like length.
         report: What the present pass left out.
     """
@@ -165,17 +178,23 @@ class BatchPlan:
     def __post_init__(self) -> None:
         for name in ("max_positions", "max_examples", "micro_batches", "num_buckets"):
             if getattr(self, name) < 1:
-                raise RecipeError(f"the batch plan's {name} is at least 1, not {getattr(self, name)}")
+                raise RecipeError(
+                    f"the batch plan's {name} is at least 1, not {getattr(self, name)}"
+                )
         self.state = PlanState()
         self._bounds: list[int] | None = None
 
     def steps(self) -> Iterator[GlobalStep]:
-        """Endless global steps from the present state on; the caller says by `advance` what it has consumed."""
+        """Endless global steps from the present state on; the caller says by `advance` what it has
+        consumed.
+        """
         batches = self._walk(self.state.pass_index, self.state.micro_batches)
         for steps in itertools.count(self.state.steps + 1):
             group = list(itertools.islice(batches, self.micro_batches))
             pass_index, consumed, _ = group[-1]
-            yield GlobalStep(tuple(batch for _, _, batch in group), PlanState(pass_index, consumed, steps))
+            yield GlobalStep(
+                tuple(batch for _, _, batch in group), PlanState(pass_index, consumed, steps)
+            )
 
     def advance(self, step: GlobalStep) -> None:
         """Notes that a step has been consumed."""
@@ -200,20 +219,28 @@ class BatchPlan:
         """
         if state.get("digest") != self.digest:
             raise CheckpointError(
-                "the checkpoint was made with other data or batch settings (corpora, tasks or their versions, weights, "
-                "seed or budget), "
-                "so its place in the data cannot be found again; resume with the same ones or begin a new run"
+                "the checkpoint was made with other data or batch settings (corpora, tasks or their"
+                " versions, weights, seed or budget), so its place in the data cannot be found"
+                " again; resume with the same ones or begin a new run"
             )
         self.state = PlanState(state["pass"], state["micro_batches"], state["steps"])
 
     @property
     def digest(self) -> str:
         """Changes whenever the plan would."""
-        settings = (self.max_positions, self.max_examples, self.micro_batches, self.num_buckets, _BUFFER_SIZE)
+        settings = (
+            self.max_positions,
+            self.max_examples,
+            self.micro_batches,
+            self.num_buckets,
+            _BUFFER_SIZE,
+        )
         return fingerprint(repr((self.mixture.digest, settings)))
 
     def _walk(self, pass_index: int, skip: int) -> Iterator[tuple[int, int, MicroBatch]]:
-        """Micro-batches from a place on, each with its pass and its number in it, counted from 1."""
+        """Micro-batches from a place on, each with its pass and its number in it,
+        counted from 1.
+        """
         for index in itertools.count(pass_index):
             numbered = enumerate(self._pass(index), start=1)
             for number, batch in itertools.islice(numbered, skip, None):
@@ -231,14 +258,17 @@ class BatchPlan:
             world_size=1,
             rank=0,
             seed=self.mixture.seed,
-            sync_buckets=True,  # else lhotse 1.33 takes empty buckets for full ones and ends the pass early
+            # else lhotse 1.33 takes empty buckets for full ones and ends the pass early
+            sync_buckets=True,
         )
         sampler.set_epoch(pass_index)
         for candidates in sampler:
             yield from _within(list(candidates), self.max_positions)
         _tell(report)
         if report.draws_left_out == report.drawn:
-            raise CorpusError(f"no example of pass {pass_index} fits in {self.max_positions} positions")
+            raise CorpusError(
+                f"no example of pass {pass_index} fits in {self.max_positions} positions"
+            )
 
     def _candidates(self, pass_index: int, report: PlanReport) -> Iterator[_Candidate]:
         for draw in self.mixture.draws(pass_index):
@@ -255,23 +285,32 @@ class BatchPlan:
     def _fitting(self, example: Example) -> int:
         positions = self.length(example)
         if positions > self.max_positions:
-            raise AudioTooLongError(f"{positions} positions, {self.max_positions} fit in a batch (`max_positions`)")
+            raise AudioTooLongError(
+                f"{positions} positions, {self.max_positions} fit in a batch (`max_positions`)"
+            )
         return positions
 
     def _bucket_bounds(self) -> list[int]:
-        """Upper bounds of the buckets, with about equal shares of the positions in each; the same in every pass."""
+        """Upper bounds of the buckets, with about equal shares of the positions in each; the same
+        in every pass.
+        """
         if self._bounds is None:
             report = PlanReport()
             first = list(itertools.islice(self._candidates(0, report), _NUM_FOR_BUCKETS))
             _tell(report)
             if not first:
                 raise CorpusError(
-                    f"no example fits in {self.max_positions} positions: raise `max_positions` or use shorter audio"
+                    f"no example fits in {self.max_positions} positions: raise `max_positions` or"
+                    " use shorter audio"
                 )
             num_buckets = min(self.num_buckets, len(first))
             constraint = _Positions(self.max_positions, self.max_examples)
-            bins = estimate_duration_buckets(first, num_buckets, constraint) if num_buckets > 1 else []
-            self._bounds = sorted({int(bound) for bound in bins} | {max(item.positions for item in first)})
+            bins = (
+                estimate_duration_buckets(first, num_buckets, constraint) if num_buckets > 1 else []
+            )
+            self._bounds = sorted(
+                {int(bound) for bound in bins} | {max(item.positions for item in first)}
+            )
         return self._bounds
 
 
@@ -283,7 +322,9 @@ def _tell(report: PlanReport) -> None:
 
 
 def _within(candidates: Sequence[_Candidate], max_positions: int) -> Iterator[MicroBatch]:
-    """One micro-batch, or several where an example longer than any bucket's bound broke the budget."""
+    """One micro-batch, or several where an example longer than any bucket's bound
+    broke the budget.
+    """
     longest = max(candidate.positions for candidate in candidates)
     fit = max(1, max_positions // longest)
     for start in range(0, len(candidates), fit):

@@ -1,4 +1,6 @@
-"""A folder of recordings that nobody has transcribed, as a corpus: long ones are cut into windows."""
+"""A folder of recordings that nobody has transcribed, as a corpus: long ones are
+cut into windows.
+"""
 
 from __future__ import annotations
 
@@ -19,30 +21,40 @@ from speechverse.types import AudioRef, Seconds, Utterance
 log = logging.getLogger(__name__)
 
 SUFFIXES = frozenset(
-    "wav wave flac ogg oga opus mp3 aiff aif aifc au snd caf w64 m4a m4b aac webm mp4 mka mkv mov wma amr 3gp".split()
+    "wav wave flac ogg oga opus mp3 aiff aif aifc au snd caf w64 m4a m4b aac webm mp4 mka mkv mov"
+    " wma amr 3gp".split()
 )
 SHORTEST: Seconds = 0.3
 """Of a recording that is used; there is nothing to hide and to guess in a shorter one."""
 
 
-def corpus_of_recordings(name: str, folder: Path, longest: Seconds, max_bad_share: float = 0.01) -> Corpus:
+def corpus_of_recordings(
+    name: str, folder: Path, longest: Seconds, max_bad_share: float = 0.01
+) -> Corpus:
     """Every audio file in a folder and in those below it, as the split `train`.
 
-    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out whole files. What is
-    longer than `longest` is cut into windows of like length, none longer than that.
+    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out
+    whole files. What is longer than `longest` is cut into windows of like length, none longer than
+    that.
 
     Raises:
         CorpusError: If there is no audio file, or too many cannot be read.
     """
     if not folder.is_dir():
         what = "is a file; for a JSONL there is 'jsonl'" if folder.exists() else "does not exist"
-        raise CorpusError(f"corpus '{name}': '{folder}' {what}; 'audio' names a folder that holds audio files")
+        raise CorpusError(
+            f"corpus '{name}': '{folder}' {what}; 'audio' names a folder that holds audio files"
+        )
     files = sorted(_files(folder))
     audio = [file for file in files if Path(file).suffix.lower().lstrip(".") in SUFFIXES]
     if not audio:
         kinds = Counter(Path(file).suffix or "no suffix" for file in files)
-        there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5)) or "it is empty"
-        raise CorpusError(f"corpus '{name}': '{folder}' holds no audio file, nor does a folder in it ({there})")
+        there = (
+            ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5)) or "it is empty"
+        )
+        raise CorpusError(
+            f"corpus '{name}': '{folder}' holds no audio file, nor does a folder in it ({there})"
+        )
     windows: list[Utterance] = []
     unreadable: dict[str, str] = {}
     short: dict[str, str] = {}
@@ -59,21 +71,27 @@ def corpus_of_recordings(name: str, folder: Path, longest: Seconds, max_bad_shar
     bad, where = unreadable | short, f"corpus '{name}', recordings in '{folder}'"
     refuse_too_many(unreadable, len(audio), max_bad_share, where)
     if not windows:
-        raise CorpusError(f"{bad_clips_told(bad, len(audio), where)}; none is left: mend them or name another folder")
+        raise CorpusError(
+            f"{bad_clips_told(bad, len(audio), where)}; none is left: mend them or name another"
+            " folder"
+        )
     if bad:
         log.warning("%s; they are left out", bad_clips_told(bad, len(audio), where))
     return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": bad}, {"train": windows})
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Paths of files below a folder, relative to it; hidden ones are not meant, links to folders are followed once."""
+    """Paths of files below a folder, relative to it; hidden ones are not meant, links to folders
+    are followed once.
+    """
     entered: set[str] = set()
     for root, folders, files in os.walk(folder, followlinks=True):
         entered.add(os.path.realpath(root))
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and os.path.realpath(os.path.join(root, name)) not in entered
+            if not name.startswith(".")
+            and os.path.realpath(os.path.join(root, name)) not in entered
         )
         for name in files:
             if not name.startswith("."):

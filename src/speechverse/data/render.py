@@ -1,4 +1,6 @@
-"""A split asked one task for evaluation: every utterance (or a fixed choice of them), the same questions every time."""
+"""A split asked one task for evaluation: every utterance (or a fixed choice of them), the same
+questions every time.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Rendered:
-    """A split asked one task: the examples, in the manifest's order, and what of the split is not asked."""
+    """A split asked one task: the examples, in the manifest's order, and what of the split is not
+    asked.
+    """
 
     examples: list[Example]
     left_out: LeftOut
@@ -39,7 +43,8 @@ def render_split(
         corpus: Where the utterances come from.
         task: The task, or its name.
         wording: Instructions the model was trained with, or ones it never saw.
-        limit: At most this many utterances, chosen by hash; a smaller limit's are among a larger one's.
+        limit: At most this many utterances, chosen by hash; a smaller limit's are among a larger
+            one's.
         seed: Seed of the choice and of every draw.
 
     Returns:
@@ -54,7 +59,13 @@ def render_split(
     examples = [
         task.render(
             utterance,
-            Ask(rng_for(seed, task.name, utterance.id), wording, corpus.labels, training=False, **words._asdict()),
+            Ask(
+                rng_for(seed, task.name, utterance.id),
+                wording,
+                corpus.labels,
+                training=False,
+                **words._asdict(),
+            ),
             variant,
         )
         for utterance in limited(found.utterances, limit, seed)
@@ -79,9 +90,13 @@ def render_for_evaluation(
     return rendered.examples
 
 
-def limited(utterances: Sequence[Utterance], limit: int | None, seed: int = 0) -> Sequence[Utterance]:
+def limited(
+    utterances: Sequence[Utterance], limit: int | None, seed: int = 0
+) -> Sequence[Utterance]:
     """At most so many, chosen by hash and in their order: a manifest may come sorted by class."""
     if limit is None or limit >= len(utterances):
         return utterances
-    places = sorted(range(len(utterances)), key=lambda place: hash_seed(seed, "limit", utterances[place].id))
+    places = sorted(
+        range(len(utterances)), key=lambda place: hash_seed(seed, "limit", utterances[place].id)
+    )
     return [utterances[place] for place in sorted(places[:limit])]

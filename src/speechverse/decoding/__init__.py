@@ -1,4 +1,6 @@
-"""From a model to answers: constraints over the tokenizer's pieces, scoring of choices, batched generation."""
+"""From a model to answers: constraints over the tokenizer's pieces, scoring of choices, batched
+generation.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Asking a model many things: the one way from examples to answers, for validation, evaluation and the pipeline."""
+"""Asking a model many things: the one way from examples to answers, for validation, evaluation and
+the pipeline.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAu
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
 from speechverse.decoding.lengths import Ending, LengthLimit, Limit, end_tokens, ending
 from speechverse.decoding.patterns import PatternAutomaton
-from speechverse.decoding.questions import DEFAULTS, DecodingOptions, Question, default_limit, inputs_of, pack
+from speechverse.decoding.questions import (
+    DEFAULTS,
+    DecodingOptions,
+    Question,
+    default_limit,
+    inputs_of,
+    pack,
+)
 from speechverse.decoding.scoring import rank_choices
 from speechverse.protocols import Lengths, Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf, get_task
@@ -46,7 +55,9 @@ def answer(
     return answer_questions(model, processor, questions, options, progress)
 
 
-def _question(processor: Processor, example: Example, cache: Any, transcripts: Mapping[str, str] | None) -> Question:
+def _question(
+    processor: Processor, example: Example, cache: Any, transcripts: Mapping[str, str] | None
+) -> Question:
     utterance = example.utterance
     num_samples = round(utterance.duration * SAMPLING_RATE)
     transcript = None if transcripts is None else transcripts[utterance.id]
@@ -120,14 +131,20 @@ def _generate(
 ) -> list[Answer]:
     """Answers to one of `pack`'s batches: all constrained, or all free."""
     is_free = options.choice_mode == "free"
-    automata = [automaton_of(q.constraint) for q in questions if q.constraint is not None and not is_free]
+    automata = [
+        automaton_of(q.constraint) for q in questions if q.constraint is not None and not is_free
+    ]
     inputs = inputs_of(processor, questions)
     prompts = inputs["attention_mask"].sum(dim=1).tolist()
     limits = _limits(processor, questions, options, automata, prompts)
     if len(questions) > 1 and _overflows(processor, prompts, limits):
         half = len(questions) // 2
         parts = (questions[:half], questions[half:])
-        return [made for part in parts for made in _generate(model, processor, part, options, automaton_of)]
+        return [
+            made
+            for part in parts
+            for made in _generate(model, processor, part, options, automaton_of)
+        ]
     guard = LoopGuard(processor.end_token_id, processor.config.pad_id, options.num_beams)
     constraint = ConstraintLogitsProcessor(automata, options.num_beams)
     tokens = model.generate(
@@ -155,7 +172,9 @@ def _limits(
     automata: Sequence[TokenAutomaton],
     prompts: Sequence[int],
 ) -> list[Limit]:
-    """Of each answer: labels are never cut, whatever the options say, and nothing goes beyond the LLM's positions."""
+    """Of each answer: labels are never cut, whatever the options say, and nothing goes beyond the
+    LLM's positions.
+    """
     limits = []
     for number, (question, prompt) in enumerate(zip(questions, prompts, strict=True)):
         automaton = automata[number] if automata else None
@@ -165,19 +184,28 @@ def _limits(
             continue
         seconds = processor.max_audio_seconds if question.seconds is None else question.seconds
         wanted, room = options.max_new_tokens or default_limit(seconds), processor.room(prompt)
-        limits.append(Limit(wanted, "length") if room is None or wanted <= room else Limit(room, "positions"))
+        limits.append(
+            Limit(wanted, "length") if room is None or wanted <= room else Limit(room, "positions")
+        )
     return limits
 
 
 def _overflows(processor: Processor, prompts: Sequence[int], limits: Sequence[Limit]) -> bool:
-    """Whether a row that has ended would be carried beyond the LLM's positions while others of its batch go on."""
+    """Whether a row that has ended would be carried beyond the LLM's positions while others of its
+    batch go on.
+    """
     room = processor.room(max(prompts))
     return room is not None and max(limit.tokens for limit in limits) > room
 
 
-def _worded(processor: Processor, endings: Sequence[Ending], automata: Sequence[TokenAutomaton]) -> list[Answer]:
+def _worded(
+    processor: Processor, endings: Sequence[Ending], automata: Sequence[TokenAutomaton]
+) -> list[Answer]:
     texts = processor.decode([end.tokens for end in endings])
     for index, automaton in enumerate(automata):
         if isinstance(automaton, LabelTrie):
             texts[index] = automaton.label_of(endings[index].tokens) or texts[index]
-    return [Answer(text.strip(), ended=end.reason, limit=end.limit) for text, end in zip(texts, endings, strict=True)]
+    return [
+        Answer(text.strip(), ended=end.reason, limit=end.limit)
+        for text, end in zip(texts, endings, strict=True)
+    ]

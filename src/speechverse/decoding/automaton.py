@@ -1,7 +1,8 @@
 """Constraint specs turned into automata over a tokenizer's own pieces.
 
-A label is only ever spelt the way the tokenizer spells it: other pieces with the same text are answers the model was
-never taught, and their probabilities mean nothing. A state is a plain value, so beams may be reordered freely.
+A label is only ever spelt the way the tokenizer spells it: other pieces with the same text are
+answers the model was never taught, and their probabilities mean nothing. A state is a plain value,
+so beams may be reordered freely.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ class LabelTrie:
         for label, sequence in sequences.items():
             twin = self.leaves.setdefault(self._add(sequence), label)
             if twin != label:
-                raise UserError(f"the tokenizer spells '{twin}' and '{label}' with the same tokens; rename one of them")
+                raise UserError(
+                    f"the tokenizer spells '{twin}' and '{label}' with the same tokens; rename one"
+                    " of them"
+                )
 
     @classmethod
     def of(cls, labels: Iterable[str], processor: Processor) -> LabelTrie:
@@ -63,7 +67,9 @@ class LabelTrie:
         return self.children[state].get(token)
 
     def label_of(self, tokens: Sequence[int]) -> str | None:
-        """The label that a generated row spells; what follows its end is padding. None if it spells none."""
+        """The label that a generated row spells; what follows its end is padding. None if it spells
+        none.
+        """
         state: int | None = ROOT
         for token in tokens:
             if state is None or state in self.leaves:
@@ -73,7 +79,9 @@ class LabelTrie:
 
 
 class SlotState(NamedTuple):
-    """Where a slot list stands: before a label (`first`, `next`), before its value (`blank`), or in it (`value`)."""
+    """Where a slot list stands: before a label (`first`, `next`), before its value (`blank`), or in
+    it (`value`).
+    """
 
     part: str
     node: int
@@ -83,11 +91,12 @@ class SlotState(NamedTuple):
 class SlotListAutomaton:
     """Admits `label = value; label = value;` with labels of a set and free values, or `none`.
 
-    Values end at the first `;`, hold no `=`, and are at least one character and at most `MAX_VALUE_TOKENS` tokens long;
-    a list has at most `MAX_SLOTS` slots, so that every answer ends.
+    Values end at the first `;`, hold no `=`, and are at least one character and at most
+    `MAX_VALUE_TOKENS` tokens long; a list has at most `MAX_SLOTS` slots, so that every answer ends.
 
     Raises:
-        UserError: If the tokenizer joins `=` or `;` with what follows, so that no label stands on pieces of its own.
+        UserError: If the tokenizer joins `=` or `;` with what follows, so that no label stands on
+            pieces of its own.
     """
 
     start = SlotState("first", ROOT, 0)
@@ -97,8 +106,12 @@ class SlotListAutomaton:
         self.end = none[-1]
         spelt = {label: self._spell(label, processor) for label in labels}
         self.tries = {
-            "first": LabelTrie({label: head for label, (head, _) in spelt.items()} | {"none;": none}),
-            "next": LabelTrie({label: tail for label, (_, tail) in spelt.items()} | {"end;": [self.end]}),
+            "first": LabelTrie(
+                {label: head for label, (head, _) in spelt.items()} | {"none;": none}
+            ),
+            "next": LabelTrie(
+                {label: tail for label, (_, tail) in spelt.items()} | {"end;": [self.end]}
+            ),
         }
         self.kinds = _value_kinds(processor.tokenizer, exclude={self.end})
         self.before_value = self._ids("inner", "closing", "space")
@@ -107,7 +120,9 @@ class SlotListAutomaton:
         self.after_longest = self._ids("bare_closing")
 
     def _ids(self, *kinds: str) -> Tensor:
-        return torch.tensor([token for token, kind in self.kinds.items() if kind in kinds], dtype=torch.long)
+        return torch.tensor(
+            [token for token, kind in self.kinds.items() if kind in kinds], dtype=torch.long
+        )
 
     @staticmethod
     def _spell(label: str, processor: Processor) -> tuple[list[int], list[int]]:
@@ -119,8 +134,8 @@ class SlotListAutomaton:
         )
         if slot[: len(head)] != head or both[: len(slot)] != slot:
             raise UserError(
-                f"the tokenizer has no pieces of its own for the slot '{label}': it joins '=' or ';' with what "
-                "follows; answer this task with choice_mode='free'"
+                f"the tokenizer has no pieces of its own for the slot '{label}': it joins '=' or"
+                " ';' with what follows; answer this task with choice_mode='free'"
             )
         return head, both[len(slot) :]
 
@@ -153,12 +168,18 @@ class SlotListAutomaton:
             node = trie.advance(state.node, token)
             if node is not None:
                 label_ends = node in trie.leaves and token != self.end
-                return SlotState("blank", 0, state.num_slots) if label_ends else state._replace(node=node)
+                return (
+                    SlotState("blank", 0, state.num_slots)
+                    if label_ends
+                    else state._replace(node=node)
+                )
         return None
 
 
 class TokenAutomaton(Protocol):
-    """What may come next (`allowed`), given what came (`start`, `advance`); nothing may where an answer is whole."""
+    """What may come next (`allowed`), given what came (`start`, `advance`); nothing may where an
+    answer is whole.
+    """
 
     @property
     def start(self) -> Any: ...
@@ -169,26 +190,39 @@ class TokenAutomaton(Protocol):
 
 
 def _value_kinds(tokenizer: Any, exclude: set[int]) -> dict[int, str]:
-    """The part that each token can play in a slot's value; those that can play none are left out."""
+    """The part that each token can play in a slot's value; those that can play none
+    are left out.
+    """
     special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder) | exclude
     kinds = {}
     for token in range(len(tokenizer)):
-        kind = None if token in special else _value_kind(_surface(tokenizer.convert_ids_to_tokens(token)))
+        kind = (
+            None
+            if token in special
+            else _value_kind(_surface(tokenizer.convert_ids_to_tokens(token)))
+        )
         if kind:
             kinds[token] = kind
     if "bare_closing" not in kinds.values():
-        raise UserError("the tokenizer cannot write ';', which ends a slot; answer this task with choice_mode='free'")
+        raise UserError(
+            "the tokenizer cannot write ';', which ends a slot; answer this task with"
+            " choice_mode='free'"
+        )
     return kinds
 
 
 def _surface(piece: str) -> str:
-    """What a piece of a Metaspace, byte-level or byte-fallback vocabulary writes, as far as spaces, `=` and `;` go."""
+    """What a piece of a Metaspace, byte-level or byte-fallback vocabulary writes, as far as spaces,
+    `=` and `;` go.
+    """
     byte = re.fullmatch(r"<0x([0-9A-Fa-f]{2})>", piece)
     return chr(int(byte[1], 16)) if byte else re.sub("[▁ĠĊĉ]", " ", piece)
 
 
 def _value_kind(text: str) -> str | None:
-    """What a piece is in a value: letters, white space, letters that end in `;`, `;` alone; None if it breaks it."""
+    """What a piece is in a value: letters, white space, letters that end in `;`, `;` alone; None if
+    it breaks it.
+    """
     if not text or "=" in text or ";" in text[:-1]:
         return None
     if text.endswith(";"):

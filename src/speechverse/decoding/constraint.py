@@ -1,4 +1,5 @@
-"""Logits processors: what an automaton forbids gets probability zero; an answer that turns in circles is ended.
+"""Logits processors: what an automaton forbids gets probability zero; an answer that turns in
+circles is ended.
 
 B rows (times beams), T tokens so far, V vocabulary.
 """
@@ -22,10 +23,11 @@ DONE = object()
 
 
 class ConstraintLogitsProcessor(LogitsProcessor):
-    """Keeps each row of a batch inside its automaton, greedy or with beams. Made anew for every call of `generate`.
+    """Keeps each row of a batch inside its automaton, greedy or with beams. Made anew for every
+    call of `generate`.
 
-    Whatever stands in `input_ids` at the first step is taken for the prefix: the decoder's start token, or nothing,
-    where a decoder-only LLM is given `inputs_embeds`.
+    Whatever stands in `input_ids` at the first step is taken for the prefix: the decoder's start
+    token, or nothing, where a decoder-only LLM is given `inputs_embeds`.
     """
 
     def __init__(self, automata: Sequence[TokenAutomaton], num_beams: int = 1) -> None:
@@ -51,7 +53,9 @@ class ConstraintLogitsProcessor(LogitsProcessor):
         return scores.masked_fill(mask, -torch.inf)
 
     def _state(self, automaton: TokenAutomaton, example: int, tokens: list[int]) -> Any:
-        """The state of a row, from that of the row it grew from: beams may have changed places since."""
+        """The state of a row, from that of the row it grew from: beams may have changed places
+        since.
+        """
         if not tokens:
             return automaton.start
         before = self.states[example, tuple(tokens[:-1])]
@@ -62,12 +66,15 @@ class ConstraintLogitsProcessor(LogitsProcessor):
 
 
 def _allowed(automaton: TokenAutomaton, state: Any) -> Tensor:
-    """Nothing may follow where a beam has left the set: it then has probability zero and can never win."""
+    """Nothing may follow where a beam has left the set: it then has probability zero and can never
+    win.
+    """
     return torch.empty(0, dtype=torch.long) if state is None else automaton.allowed(state)
 
 
 class LoopGuard(LogitsProcessor):
-    """Ends a free answer that repeats one block of at most 8 tokens, four times or more, over 24 tokens or more.
+    """Ends a free answer that repeats one block of at most 8 tokens, four times or more, over 24
+    tokens or more.
 
     Short true repeats ("nine nine nine") stay. `ended` holds the examples that were stopped.
     """

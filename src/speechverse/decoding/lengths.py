@@ -30,7 +30,8 @@ class Ending(NamedTuple):
 
 
 class LengthLimit(StoppingCriteria):
-    """Ends each row of a batch at its own limit, greedy or with beams, so that its neighbours change no answer.
+    """Ends each row of a batch at its own limit, greedy or with beams, so that its neighbours
+    change no answer.
 
     Args:
         limits: New tokens, one limit for each example of the batch.
@@ -41,7 +42,9 @@ class LengthLimit(StoppingCriteria):
         self.num_start_tokens = num_start_tokens
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        """Which rows of `input_ids` (B times beams, T) have all their tokens, shape (B times beams,)."""
+        """Which rows of `input_ids` (B times beams, T) have all their tokens, shape (B times
+        beams,).
+        """
         reached = self.limits <= input_ids.shape[1] - self.num_start_tokens
         return reached.repeat_interleave(len(input_ids) // len(reached)).to(input_ids.device)
 
@@ -55,7 +58,8 @@ def ending(row: Sequence[int], limit: Limit, ends: Collection[int], looped: bool
     """A generated row without the padding behind it.
 
     Args:
-        looped: Whether an answer of this row, or of one of its beams, was ended because it turned in circles.
+        looped: Whether an answer of this row, or of one of its beams, was ended because it turned
+            in circles.
     """
     row = list(row[: limit.tokens])
     end = next((place for place, token in enumerate(row) if token in ends), None)

@@ -1,6 +1,8 @@
-"""Regular expressions and JSON schemas as automata over a tokenizer's pieces, by `outlines_core`'s index.
+"""Regular expressions and JSON schemas as automata over a tokenizer's pieces, by `outlines_core`'s
+index.
 
-The index is made once for a pattern and a tokenizer: at each of its states it knows every token that may come next.
+The index is made once for a pattern and a tokenizer: at each of its states it knows every token
+that may come next.
 """
 
 from __future__ import annotations
@@ -28,15 +30,20 @@ _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 
 
 class PatternAutomaton:
-    """Admits the texts that match a regular expression from beginning to end, in any of the tokenizer's pieces.
+    """Admits the texts that match a regular expression from beginning to end, in any of the
+    tokenizer's pieces.
 
     Raises:
-        UserError: If it is no regular expression, is too large, or no text that matches it can be spelt.
+        UserError: If it is no regular expression, is too large, or no text that matches it can be
+            spelt.
     """
 
     def __init__(self, pattern: str, processor: Processor) -> None:
         if len(pattern) > MAX_PATTERN:
-            raise UserError(f"the pattern has {len(pattern):,} characters; at most {MAX_PATTERN:,} can be followed")
+            raise UserError(
+                f"the pattern has {len(pattern):,} characters; at most {MAX_PATTERN:,} can be"
+                " followed"
+            )
         self.index = _index(pattern, processor.tokenizer, processor.end_token_id)
         self.end = processor.end_token_id
         self.start = self.index.get_initial_state()
@@ -46,7 +53,9 @@ class PatternAutomaton:
         if state == _ENDED:
             return torch.empty(0, dtype=torch.long)
         if state not in self._allowed:
-            self._allowed[state] = torch.tensor(sorted(self.index.get_allowed_tokens(state)), dtype=torch.long)
+            self._allowed[state] = torch.tensor(
+                sorted(self.index.get_allowed_tokens(state)), dtype=torch.long
+            )
         return self._allowed[state]
 
     def advance(self, state: int, token: int) -> int | None:
@@ -78,12 +87,14 @@ def _index(pattern: str, tokenizer: Any, end: int) -> Any:
     try:
         index = Index(f" {pattern}" if begins_with_space else pattern, vocabulary)
     except Exception as error:  # whatever Rust says: a bad pattern is the user's
-        raise UserError(f"{pattern!r} cannot be followed as a regular expression: {error}") from error
+        raise UserError(
+            f"{pattern!r} cannot be followed as a regular expression: {error}"
+        ) from error
     size = len(index.__reduce__()[1][0])
     if size > MAX_INDEX:
         raise UserError(
-            f"what may follow what under {pattern!r} takes {size / 1e6:,.0f} MB; at most {MAX_INDEX / 1e6:,.0f} MB "
-            "are kept: give a pattern with fewer repetitions"
+            f"what may follow what under {pattern!r} takes {size / 1e6:,.0f} MB; at most"
+            f" {MAX_INDEX / 1e6:,.0f} MB are kept: give a pattern with fewer repetitions"
         )
     return index
 
@@ -102,17 +113,23 @@ def _vocabulary(tokenizer: Any, end: int) -> tuple[Any, bool]:
             fallback[written_by(piece)] = [token]
         elif token not in hidden and (written := written_by(piece)):
             pieces.setdefault(written, []).append(token)
-    first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[0]
+    first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[
+        0
+    ]
     return Vocabulary(end, fallback | pieces), written_by(first).startswith(b" ")
 
 
 def _writer(tokenizer: Any) -> Callable[[str], bytes]:
-    """What a piece writes: of byte-level vocabularies a byte each sign, of others its text, with `▁` for a space."""
+    """What a piece writes: of byte-level vocabularies a byte each sign, of others its text, with
+    `▁` for a space.
+    """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     decoder = json.loads(backend.to_str())["decoder"] if backend is not None else None
     if "ByteLevel" in json.dumps(decoder) or hasattr(tokenizer, "byte_decoder"):
         byte_of = {sign: byte for byte, sign in bytes_to_unicode().items()}
-        return lambda piece: bytes(byte_of[sign] for sign in piece) if byte_of.keys() >= set(piece) else b""
+        return lambda piece: (
+            bytes(byte_of[sign] for sign in piece) if byte_of.keys() >= set(piece) else b""
+        )
 
     def written(piece: str) -> bytes:
         byte = _BYTE.fullmatch(piece)

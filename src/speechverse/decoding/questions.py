@@ -27,10 +27,11 @@ class DecodingOptions:
     Attributes:
         max_new_tokens: Longest free answer; None lets it grow with the audio (`default_limit`).
         num_beams: 1 is greedy.
-        choice_mode: Closed sets by `constrain`ed generation, by `score`-ing every choice, or `free`ly. Slot lists,
-            which cannot be scored, are constrained in both the first modes.
-        choice_scoring: What `score` compares: the `raw` log-probability, its mean by token (`length`), or what the clip
-            adds to the log-probability on an empty utterance (`prior`).
+        choice_mode: Closed sets by `constrain`ed generation, by `score`-ing every choice, or
+            `free`ly. Slot lists, which cannot be scored, are constrained in both the first modes.
+        choice_scoring: What `score` compares: the `raw` log-probability, its mean by token
+            (`length`), or what the clip adds to the log-probability on an empty utterance
+            (`prior`).
         batch_positions: LLM positions in a batch, padding included.
         max_batch: Examples in a batch.
     """
@@ -47,9 +48,15 @@ class DecodingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"decoding option {name} is {value}; it must be at least 1")
-        for name, allowed in (("choice_mode", get_args(ChoiceMode)), ("choice_scoring", get_args(ChoiceScoring))):
+        for name, allowed in (
+            ("choice_mode", get_args(ChoiceMode)),
+            ("choice_scoring", get_args(ChoiceScoring)),
+        ):
             if getattr(self, name) not in allowed:
-                raise UserError(f"decoding option {name} is '{getattr(self, name)}'; allowed are {', '.join(allowed)}")
+                raise UserError(
+                    f"decoding option {name} is '{getattr(self, name)}'; allowed are"
+                    f" {', '.join(allowed)}"
+                )
 
 
 DEFAULTS = DecodingOptions()
@@ -59,13 +66,16 @@ TOKENS_BESIDE = 32
 
 
 def default_limit(seconds: float) -> int:
-    """Tokens that an answer to so much audio may have: more than a fast speaker's words take, and some beside."""
+    """Tokens that an answer to so much audio may have: more than a fast speaker's words take, and
+    some beside.
+    """
     return TOKENS_BESIDE + math.ceil(TOKENS_A_SECOND * seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One instruction about one sound, which comes as samples, as cached encoder output or as its transcript.
+    """One instruction about one sound, which comes as samples, as cached encoder output or as its
+    transcript.
 
     Attributes:
         instruction: As the model reads it.
@@ -74,7 +84,8 @@ class Question:
         features: Loads cached encoder output, (L, T, D).
         transcript: Text that stands where the sound would.
         constraint: What answers are allowed; None leaves them free.
-        seconds: Length of the sound, by which the limit of its answer grows; None takes the longest the model hears.
+        seconds: Length of the sound, by which the limit of its answer grows; None takes the longest
+            the model hears.
     """
 
     instruction: str
@@ -105,7 +116,9 @@ def inputs_of(processor: Processor, questions: Sequence[Question]) -> ModelBatch
 
 
 def pack(questions: Sequence[Question], options: DecodingOptions) -> list[list[int]]:
-    """Batches of question numbers: like with like (scored, constrained, free), longest first, within the budget."""
+    """Batches of question numbers: like with like (scored, constrained, free), longest first,
+    within the budget.
+    """
 
     def kind(index: int) -> str:
         return type(questions[index].constraint).__name__
@@ -115,4 +128,8 @@ def pack(questions: Sequence[Question], options: DecodingOptions) -> list[list[i
 
     order = sorted(range(len(questions)), key=lambda index: (kind(index), -length(index)))
     budget, most = options.batch_positions, options.max_batch
-    return [batch for _, alike in groupby(order, kind) for batch in padded_batches(alike, length, budget, most)]
+    return [
+        batch
+        for _, alike in groupby(order, kind)
+        for batch in padded_batches(alike, length, budget, most)
+    ]

@@ -1,6 +1,8 @@
-"""Answering by scoring: the log-probability of every choice, the prompt read once, all choices in one pass behind it.
+"""Answering by scoring: the log-probability of every choice, the prompt read once, all choices in
+one pass behind it.
 
-B prompts, P prompt positions, E width of the LLM, C prompts times choices, N nodes or target tokens, V vocabulary.
+B prompts, P prompt positions, E width of the LLM, C prompts times choices, N nodes or target
+tokens, V vocabulary.
 """
 
 from __future__ import annotations
@@ -35,10 +37,15 @@ class Candidate(NamedTuple):
 def rank_choices(
     model: Model, processor: Processor, questions: Sequence[Question], options: DecodingOptions
 ) -> list[Answer]:
-    """Answers each question with its best choice; `choice_scores` are what was compared (see `DecodingOptions`)."""
+    """Answers each question with its best choice; `choice_scores` are what was compared (see
+    `DecodingOptions`).
+    """
     scores = log_probs(model, processor, questions, options)
     if options.choice_scoring == "length":
-        scores = [{choice: score / _length(processor, choice) for choice, score in row.items()} for row in scores]
+        scores = [
+            {choice: score / _length(processor, choice) for choice, score in row.items()}
+            for row in scores
+        ]
     if options.choice_scoring == "prior":
         priors = _priors(model, processor, questions, options)
         scores = [
@@ -56,8 +63,12 @@ def _priors(
     model: Model, processor: Processor, questions: Sequence[Question], options: DecodingOptions
 ) -> list[dict[str, float]]:
     """The choices' log-probabilities where nothing is heard, once for each way of asking."""
-    asked = {(question.instruction, question.constraint): _unheard(question) for question in questions}
-    scores = dict(zip(asked, log_probs(model, processor, list(asked.values()), options), strict=True))
+    asked = {
+        (question.instruction, question.constraint): _unheard(question) for question in questions
+    }
+    scores = dict(
+        zip(asked, log_probs(model, processor, list(asked.values()), options), strict=True)
+    )
     return [scores[question.instruction, question.constraint] for question in questions]
 
 
@@ -95,13 +106,16 @@ def log_probs(
     if len(questions) > 1 and positions * len(questions) > options.batch_positions:
         half = len(questions) // 2
         return [
-            row for part in (questions[:half], questions[half:]) for row in log_probs(model, processor, part, options)
+            row
+            for part in (questions[:half], questions[half:])
+            for row in log_probs(model, processor, part, options)
         ]
     return _by_tree(model, batch, trees)
 
 
 class Tree(NamedTuple):
-    """A question's choices, what they begin with alike put together: each position of the LLM is computed once.
+    """A question's choices, what they begin with alike put together: each position of the LLM is
+    computed once.
 
     Node 0 is the end of the prompt. What ends a choice is no node: nothing comes after it.
 
@@ -130,26 +144,42 @@ class Tree(NamedTuple):
                     tree.depths.append(depth)
                     tree.above.append([*path, nodes[begun] - 1])
                 path.append(nodes[begun] - 1)
-            tree.steps[choice] = [(nodes[tuple(tokens[:place])], token) for place, token in enumerate(tokens)]
+            tree.steps[choice] = [
+                (nodes[tuple(tokens[:place])], token) for place, token in enumerate(tokens)
+            ]
         return tree
 
 
 def _takes_trees(model: Model, positions: int) -> bool:
-    """Whether the LLM goes by the positions and the mask it is told: decoders do that have no window and no bias."""
-    if model.config.is_encoder_decoder or "position_ids" not in signature(model.llm.forward).parameters:
+    """Whether the LLM goes by the positions and the mask it is told: decoders do that have no
+    window and no bias.
+    """
+    if (
+        model.config.is_encoder_decoder
+        or "position_ids" not in signature(model.llm.forward).parameters
+    ):
         return False
     window = getattr(model.llm.config, "sliding_window", None)
     return window is None or positions <= window
 
 
 def _by_tree(model: Model, batch: ModelBatch, trees: Sequence[Tree]) -> list[dict[str, float]]:
-    """Reads the prompts (padded on the left) once, then all nodes of all trees in one pass behind them."""
+    """Reads the prompts (padded on the left) once, then all nodes of all trees in one pass behind
+    them.
+    """
     llm, mask_BP = model.llm, batch["attention_mask"]
     positions_BP = (mask_BP.cumsum(dim=1) - 1).clamp(min=0)
-    read = llm(inputs_embeds=_embedded(model, batch), attention_mask=mask_BP, position_ids=positions_BP, use_cache=True)
+    read = llm(
+        inputs_embeds=_embedded(model, batch),
+        attention_mask=mask_BP,
+        position_ids=positions_BP,
+        use_cache=True,
+    )
     logits_BNV = read.logits[:, -1:]
     if num_nodes := max(len(tree.tokens) for tree in trees):
-        tokens_BN = torch.tensor([_filled(tree.tokens, num_nodes, model.config.pad_id) for tree in trees])
+        tokens_BN = torch.tensor(
+            [_filled(tree.tokens, num_nodes, model.config.pad_id) for tree in trees]
+        )
         depths_BN = torch.tensor([_filled(tree.depths, num_nodes, 0) for tree in trees])
         told = llm(
             input_ids=tokens_BN.to(model.device),
@@ -166,8 +196,12 @@ def _filled(values: list[int], size: int, fill: int) -> list[int]:
     return values + [fill] * (size - len(values))
 
 
-def _tree_mask(trees: Sequence[Tree], mask_BP: Tensor, num_nodes: int, dtype: torch.dtype) -> Tensor:
-    """What each node sees, to be added to attention: its prompt, what it goes on from, and itself; (B, 1, N, P + N)."""
+def _tree_mask(
+    trees: Sequence[Tree], mask_BP: Tensor, num_nodes: int, dtype: torch.dtype
+) -> Tensor:
+    """What each node sees, to be added to attention: its prompt, what it goes on from, and itself;
+    (B, 1, N, P + N).
+    """
     sees = torch.eye(num_nodes, dtype=torch.bool).repeat(len(trees), 1, 1)
     for row, tree in enumerate(trees):
         for node, above in enumerate(tree.above):
@@ -181,7 +215,9 @@ def _tree_mask(trees: Sequence[Tree], mask_BP: Tensor, num_nodes: int, dtype: to
 def _step_sums(tree: Tree, logits_NV: Tensor) -> dict[str, float]:
     """The choices' log-probabilities, from the logits behind the prompt and behind each node."""
     steps = [step for steps in tree.steps.values() for step in steps]
-    nodes, tokens = (torch.tensor(column, device=logits_NV.device) for column in zip(*steps, strict=True))
+    nodes, tokens = (
+        torch.tensor(column, device=logits_NV.device) for column in zip(*steps, strict=True)
+    )
     told = logits_NV[: len(tree.tokens) + 1].float()
     by_step = (told[nodes, tokens] - told.logsumexp(dim=-1)[nodes]).tolist()
     sums, place = {}, 0
@@ -192,7 +228,11 @@ def _step_sums(tree: Tree, logits_NV: Tensor) -> dict[str, float]:
 
 
 def _one_by_one(
-    model: Model, batch: ModelBatch, candidates: Sequence[Candidate], num_questions: int, options: DecodingOptions
+    model: Model,
+    batch: ModelBatch,
+    candidates: Sequence[Candidate],
+    num_questions: int,
+    options: DecodingOptions,
 ) -> list[dict[str, float]]:
     """The prompts are read once, and each choice by itself behind a copy of what was read."""
     read = _read_by_encoder if model.config.is_encoder_decoder else _read_by_decoder
@@ -211,12 +251,17 @@ Scorer = Callable[[Sequence[Candidate]], Tensor]
 
 
 def _read_by_encoder(model: Model, batch: ModelBatch) -> Scorer:
-    """Reads prompts with the LLM's encoder; its decoder then sees the same memory for every choice."""
+    """Reads prompts with the LLM's encoder; its decoder then sees the same memory
+    for every choice.
+    """
     llm, mask_BP = model.llm, batch["attention_mask"]
     memory_BPE = llm.get_encoder()(inputs_embeds=_embedded(model, batch), attention_mask=mask_BP)[0]
 
     def score(candidates: Sequence[Candidate]) -> Tensor:
-        rows, tokens_CN = _rows(candidates, model.device), _padded(candidates, model.config.pad_id, model.device)
+        rows, tokens_CN = (
+            _rows(candidates, model.device),
+            _padded(candidates, model.config.pad_id, model.device),
+        )
         start_C1 = torch.full_like(tokens_CN[:, :1], model.config.start_id)
         logits_CNV = llm(
             encoder_outputs=(memory_BPE[rows],),
@@ -230,35 +275,48 @@ def _read_by_encoder(model: Model, batch: ModelBatch) -> Scorer:
 
 
 def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
-    """Reads prompts (padded on the left) into the key-value cache; every choice goes on from there."""
+    """Reads prompts (padded on the left) into the key-value cache; every choice
+    goes on from there.
+    """
     llm, mask_BP = model.llm, batch["attention_mask"]
     positions_BP = (mask_BP.cumsum(dim=1) - 1).clamp(min=0)
     last = (model.config.llm_max_positions or sys.maxsize) - 1
     prompt = llm(
-        inputs_embeds=_embedded(model, batch), attention_mask=mask_BP, position_ids=positions_BP, use_cache=True
+        inputs_embeds=_embedded(model, batch),
+        attention_mask=mask_BP,
+        position_ids=positions_BP,
+        use_cache=True,
     )
 
     def score(candidates: Sequence[Candidate]) -> Tensor:
-        rows, tokens_CN = _rows(candidates, model.device), _padded(candidates, model.config.pad_id, model.device)
+        rows, tokens_CN = (
+            _rows(candidates, model.device),
+            _padded(candidates, model.config.pad_id, model.device),
+        )
         cache = copy.deepcopy(prompt.past_key_values)
         cache.batch_select_indices(rows)
         steps = torch.arange(1, tokens_CN.shape[1], device=model.device)
         logits_CNV = llm(
             input_ids=tokens_CN[:, :-1],
             attention_mask=torch.cat([mask_BP[rows], torch.ones_like(tokens_CN[:, :-1])], dim=1),
-            # Behind a shorter choice there is padding, which need not lie within the LLM's positions.
+            # Behind a shorter choice there is padding, which need not lie within the LLM's
+            # positions.
             position_ids=(positions_BP[rows, -1:] + steps).clamp(max=last),
             past_key_values=cache,
             use_cache=True,
         ).logits
-        return _summed(torch.cat([prompt.logits[rows, -1:], logits_CNV], dim=1), tokens_CN, candidates)
+        return _summed(
+            torch.cat([prompt.logits[rows, -1:], logits_CNV], dim=1), tokens_CN, candidates
+        )
 
     return score
 
 
 def _embedded(model: Model, batch: ModelBatch) -> Tensor:
     """[audio ; prompt] as the LLM takes it, shape (B, P, E)."""
-    return model.embed_prompt(batch["input_ids"], batch.get("audio_inputs"), batch.get("encoder_output"))
+    return model.embed_prompt(
+        batch["input_ids"], batch.get("audio_inputs"), batch.get("encoder_output")
+    )
 
 
 def _rows(candidates: Sequence[Candidate], device: torch.device) -> Tensor:
@@ -267,12 +325,18 @@ def _rows(candidates: Sequence[Candidate], device: torch.device) -> Tensor:
 
 def _padded(candidates: Sequence[Candidate], fill: int, device: torch.device) -> Tensor:
     size = max(len(candidate.tokens) for candidate in candidates)
-    return torch.tensor([[*c.tokens, *[fill] * (size - len(c.tokens))] for c in candidates], device=device)
+    return torch.tensor(
+        [[*c.tokens, *[fill] * (size - len(c.tokens))] for c in candidates], device=device
+    )
 
 
 def _summed(logits_CNV: Tensor, tokens_CN: Tensor, candidates: Sequence[Candidate]) -> Tensor:
     """Log-probability of each candidate's true tokens, shape (C,)."""
-    by_token_CN = logits_CNV.float().log_softmax(dim=-1).gather(-1, tokens_CN[..., None]).squeeze(-1)
-    lengths_C1 = torch.tensor([[len(candidate.tokens)] for candidate in candidates], device=tokens_CN.device)
+    by_token_CN = (
+        logits_CNV.float().log_softmax(dim=-1).gather(-1, tokens_CN[..., None]).squeeze(-1)
+    )
+    lengths_C1 = torch.tensor(
+        [[len(candidate.tokens)] for candidate in candidates], device=tokens_CN.device
+    )
     is_true_CN = torch.arange(tokens_CN.shape[1], device=tokens_CN.device) < lengths_C1
     return (by_token_CN * is_true_CN).sum(dim=1)

@@ -26,8 +26,8 @@ class EncoderOutput(NamedTuple):
     """What an encoder heard.
 
     Attributes:
-        hidden_states: The output of each transformer layer, (L, B, T, D), the embedding output not among them; or
-            only of the last, (1, B, T, D).
+        hidden_states: The output of each transformer layer, (L, B, T, D), the embedding output not
+            among them; or only of the last, (1, B, T, D).
         lengths: True frames of each row, (B,); what lies beyond them means nothing.
     """
 
@@ -53,15 +53,22 @@ class FrontEnd(ABC):
         self.feature_extractor = feature_extractor
         rate = feature_extractor.sampling_rate
         if rate != SAMPLING_RATE:
-            raise AudioError(f"this encoder expects {rate} Hz audio; only {SAMPLING_RATE} Hz encoders are supported")
+            raise AudioError(
+                f"this encoder expects {rate} Hz audio; only {SAMPLING_RATE} Hz encoders are"
+                " supported"
+            )
 
     @abstractmethod
     def num_frames(self, num_samples: int) -> int:
         """How many encoder frames so many samples give."""
 
     @abstractmethod
-    def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
-        """The network's input tensors; `frame_lengths` are the encoder frames each waveform will give."""
+    def _features(
+        self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor
+    ) -> dict[str, Tensor]:
+        """The network's input tensors; `frame_lengths` are the encoder frames each waveform will
+        give.
+        """
 
     def prepare(self, waveforms: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """The tensors to call the encoder with, from mono float samples at 16 kHz, (S,) each.
@@ -77,11 +84,17 @@ class FrontEnd(ABC):
 
     def _checked_frames(self, waveform: np.ndarray) -> int:
         if waveform.ndim != 1:
-            raise AudioError(f"audio has shape {tuple(waveform.shape)}; the encoder takes mono samples of shape (S,)")
+            raise AudioError(
+                f"audio has shape {tuple(waveform.shape)}; the encoder takes mono samples of shape"
+                " (S,)"
+            )
         self.check_length(len(waveform))
         frames = self.num_frames(len(waveform))
         if frames < 1:
-            raise AudioError(f"audio of {len(waveform)} samples is too short for the encoder to give a single frame")
+            raise AudioError(
+                f"audio of {len(waveform)} samples is too short for the encoder to give a single"
+                " frame"
+            )
         return frames
 
     def check_length(self, num_samples: int) -> None:
@@ -90,20 +103,22 @@ class FrontEnd(ABC):
         if self.max_seconds is not None and seconds > self.max_seconds:
             limit, kind = self.max_seconds, self.config.model_type
             raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than the {limit:g} s the {kind} encoder can take; "
-                "cut it into shorter pieces"
+                f"audio of {seconds:.1f} s is longer than the {limit:g} s the {kind} encoder can"
+                " take; cut it into shorter pieces"
             )
 
 
 class SpeechEncoder(nn.Module, ABC):
     """A frozen (or, for one stage, trained) transformers speech model behind the contract.
 
-    Batch-invariant: what a row gives depends on nothing beside it. LayerDrop and SpecAugment are off, and it stays in
-    evaluation mode whatever its parent does, until `set_trainable(True)`.
+    Batch-invariant: what a row gives depends on nothing beside it. LayerDrop and SpecAugment are
+    off, and it stays in evaluation mode whatever its parent does, until `set_trainable(True)`.
 
     Attributes:
-        key_mapping: How weight names in a whole model's files become the encoder's own, if transformers does not know.
-        last_layer_only: Whether `forward` returns only the last layer, to save memory where no other is used.
+        key_mapping: How weight names in a whole model's files become the encoder's own, if
+            transformers does not know.
+        last_layer_only: Whether `forward` returns only the last layer, to save memory where no
+            other is used.
     """
 
     front_end_class: ClassVar[type[FrontEnd]]
@@ -184,7 +199,8 @@ class SpeechEncoder(nn.Module, ABC):
             outputs = self._run(frame_lengths=frame_lengths, **inputs)
         if self.last_layer_only:
             return EncoderOutput(outputs.last_hidden_state[None], frame_lengths)
-        # Families with a final LayerNorm differ in whether they count it to the last layer; here it always is.
+        # Families with a final LayerNorm differ in whether they count it to the last layer; here it
+        # always is.
         layers = [*outputs.hidden_states[1:-1], outputs.last_hidden_state]
         return EncoderOutput(torch.stack(layers), frame_lengths)
 
@@ -199,7 +215,8 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 def mean_and_deviation(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Mean and standard deviation over each row's true frames: (..., B, T, D) and (B,) → (..., B, 2 D).
+    """Mean and standard deviation over each row's true frames: (..., B, T, D) and (B,) → (..., B, 2
+    D).
 
     What lies beyond a row's length counts nothing, even where it is no number.
     """
@@ -212,7 +229,9 @@ def mean_and_deviation(frames: Tensor, lengths: Tensor) -> Tensor:
 
 
 def pad_rows(rows: Sequence[np.ndarray | Tensor], value: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Right-pads arrays of shape (S, ...) to the longest: float32 (B, S, ...) and their lengths (B,)."""
+    """Right-pads arrays of shape (S, ...) to the longest: float32 (B, S, ...) and their lengths
+    (B,).
+    """
     lengths = torch.tensor([len(row) for row in rows])
     padded = torch.full((len(rows), int(lengths.max()), *rows[0].shape[1:]), value)
     for target, row in zip(padded, rows, strict=True):

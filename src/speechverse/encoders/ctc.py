@@ -24,13 +24,20 @@ Item = TypeVar("Item")
 
 
 class CtcRecogniser(nn.Module):
-    """An encoder, a linear head over its last layer, and the pieces the head names; greedy decoding.
+    """An encoder, a linear head over its last layer, and the pieces the head names; greedy
+    decoding.
 
     Attributes:
         blank: Id of the CTC blank (transformers' convention: the padding token's).
     """
 
-    def __init__(self, encoder: SpeechEncoder, head: nn.Module, tokenizer: PreTrainedTokenizerBase, blank: int) -> None:
+    def __init__(
+        self,
+        encoder: SpeechEncoder,
+        head: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        blank: int,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.encoder.last_layer_only = True
@@ -54,12 +61,16 @@ class CtcRecogniser(nn.Module):
 
     @torch.no_grad()
     def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 64) -> list[str]:
-        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is read."""
+        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is
+        read.
+        """
         return by_length(features, lambda kept: kept.shape[1], batch_size, self._read)
 
     def _read(self, features: list[Tensor]) -> list[str]:
         hidden_BTD, lengths = pad_rows([kept[-1] for kept in features])
-        return self.decode(self.head(hidden_BTD.to(self._device, self.encoder.model.dtype)), lengths)
+        return self.decode(
+            self.head(hidden_BTD.to(self._device, self.encoder.model.dtype)), lengths
+        )
 
     def decode(self, logits: Tensor, lengths: Tensor) -> list[str]:
         """Texts of logits (B, T, V) with (B,) true frames."""
@@ -72,25 +83,35 @@ class CtcRecogniser(nn.Module):
 
 
 def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
-    """Greedy CTC: of logits (B, T, V) the best id of each of the (B,) true frames, repeats merged, blanks dropped."""
+    """Greedy CTC: of logits (B, T, V) the best id of each of the (B,) true frames, repeats merged,
+    blanks dropped.
+    """
     best = logits.argmax(dim=-1).cpu()
-    rows = (torch.unique_consecutive(row[:length]) for row, length in zip(best, lengths.tolist(), strict=True))
+    rows = (
+        torch.unique_consecutive(row[:length])
+        for row, length in zip(best, lengths.tolist(), strict=True)
+    )
     return [row[row != blank].tolist() for row in rows]
 
 
 def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRecogniser:
-    """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer from one folder in the hub's format.
+    """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer from one folder in the
+    hub's format.
 
     Raises:
-        CheckpointError: If there is no such model, head or tokenizer, or an adapter stands before the head.
+        CheckpointError: If there is no such model, head or tokenizer, or an adapter stands before
+            the head.
     """
     resolved = resolve(name_or_path, revision)
     with loading("CTC model", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
-    if getattr(config, "add_adapter", False):  # the encoder is loaded without it, and the head reads nothing else
+    if getattr(
+        config, "add_adapter", False
+    ):  # the encoder is loaded without it, and the head reads nothing else
         raise CheckpointError(
-            f"'{resolved.name}' has an adapter between encoder and CTC head (add_adapter), which is not supported "
-            "here: its head cannot read the encoder itself; use a CTC model saved with add_adapter=False"
+            f"'{resolved.name}' has an adapter between encoder and CTC head (add_adapter), which is"
+            " not supported here: its head cannot read the encoder itself; use a CTC model saved"
+            " with add_adapter=False"
         )
     if getattr(config, "vocab_size", 0) is None:
         raise _headless(resolved.name)
@@ -104,18 +125,25 @@ def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRec
         raise _headless(resolved.name)
     head: Any = getattr(model, name)
     return CtcRecogniser(
-        load_encoder(resolved.name, revision=resolved.revision), head, tokenizer, blank=config.pad_token_id
+        load_encoder(resolved.name, revision=resolved.revision),
+        head,
+        tokenizer,
+        blank=config.pad_token_id,
     )
 
 
 def _headless(name: str) -> CheckpointError:
     return CheckpointError(
-        f"'{name}' holds no CTC head ({' or '.join(_HEADS)}); only an encoder with one can transcribe"
+        f"'{name}' holds no CTC head ({' or '.join(_HEADS)}); only an encoder with one can"
+        " transcribe"
     )
 
 
 def by_length(
-    items: Sequence[Item], length: Callable[[Item], int], batch_size: int, transcribe: Callable[[list[Item]], list[str]]
+    items: Sequence[Item],
+    length: Callable[[Item], int],
+    batch_size: int,
+    transcribe: Callable[[list[Item]], list[str]],
 ) -> list[str]:
     """Texts of all items, in their order, transcribed in batches of like length."""
     order = sorted(range(len(items)), key=lambda row: length(items[row]))

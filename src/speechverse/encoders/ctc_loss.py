@@ -16,11 +16,14 @@ _NEVER = -1e4
 """Log-probability of a unit that is not there; finite, because CTC's gradient takes differences."""
 
 
-def ctc_nll(logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]], blank: int = 0) -> Tensor:
+def ctc_nll(
+    logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]], blank: int = 0
+) -> Tensor:
     """Negative log-likelihood of each row's target, (B,); a row that cannot be aligned counts 0.
 
-    The recursion is handed each row's own units, numbered anew, and all others as one: over thousands of pieces it
-    would otherwise spend most of its time on what no target holds. Value and gradient are torch's.
+    The recursion is handed each row's own units, numbered anew, and all others as one: over
+    thousands of pieces it would otherwise spend most of its time on what no target holds. Value and
+    gradient are torch's.
 
     Args:
         logits: (B, T, V), in any precision.
@@ -29,26 +32,36 @@ def ctc_nll(logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]], b
     """
     alphabets = [[blank, *dict.fromkeys(target)] for target in targets]
     width = max(map(len, alphabets))
-    chosen = torch.tensor([units + [-1] * (width - len(units)) for units in alphabets], device=logits.device)
-    renumbered = [units.index(unit) for units, target in zip(alphabets, targets, strict=True) for unit in target]
+    chosen = torch.tensor(
+        [units + [-1] * (width - len(units)) for units in alphabets], device=logits.device
+    )
+    renumbered = [
+        units.index(unit)
+        for units, target in zip(alphabets, targets, strict=True)
+        for unit in target
+    ]
     flat = torch.tensor(renumbered, device=logits.device, dtype=torch.long)
     sizes = torch.tensor([len(target) for target in targets], device=logits.device)
     scores: Tensor = _ScoresOfChosen.apply(logits, chosen)
-    return functional.ctc_loss(scores.transpose(0, 1), flat, lengths, sizes, reduction="none", zero_infinity=True)
+    return functional.ctc_loss(
+        scores.transpose(0, 1), flat, lengths, sizes, reduction="none", zero_infinity=True
+    )
 
 
 class _ScoresOfChosen(torch.autograd.Function):
-    """Log-probabilities (B, T, C + 1) of C units a row under logits (B, T, V), and of all other units together.
+    """Log-probabilities (B, T, C + 1) of C units a row under logits (B, T, V), and of all other
+    units together.
 
-    Written out because autograd would go over V five times. C is the longest row's, the blank first; -1 fills up the
-    others.
+    Written out because autograd would go over V five times. C is the longest row's, the blank
+    first; -1 fills up the others.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, chosen: Tensor) -> Tensor:
         """In fp32, whatever the logits are in."""
         log_probabilities = logits.log_softmax(dim=-1, dtype=torch.float32)
-        # What fills up points at the row's blank: it must not point at a unit that counts among the others.
+        # What fills up points at the row's blank: it must not point at a unit that counts among the
+        # others.
         index = chosen.where(chosen >= 0, chosen[:, :1])[:, None].expand(-1, logits.shape[1], -1)
         scores = log_probabilities.gather(2, index).masked_fill(chosen[:, None] < 0, _NEVER)
         others = (1 - scores.exp().sum(dim=2, keepdim=True)).clamp(min=1e-20).log()
@@ -60,7 +73,8 @@ class _ScoresOfChosen(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """What reaches the others is shared among them as they are probable.
 
-        Of a distribution's gradient the sum over all units would be taken off; CTC's own is free of it already.
+        Of a distribution's gradient the sum over all units would be taken off; CTC's own is free of
+        it already.
         """
         log_probabilities, index, others = ctx.saved_tensors
         ours, rest = gradients[0][..., :-1], gradients[0][..., -1:]

@@ -31,7 +31,9 @@ FAMILIES: Registry[type[SpeechEncoder]] = Registry(
     name_of=attrgetter("model_type"),
     error=CheckpointError,
 )
-"""Each model type, in transformers' words, and the class that serves it; a class of one's own says its `model_type`."""
+"""Each model type, in transformers' words, and the class that serves it; a class of one's own says
+its `model_type`.
+"""
 
 
 def load_encoder(
@@ -46,15 +48,19 @@ def load_encoder(
     """Loads a frozen encoder.
 
     Args:
-        name_or_path: A built-in name, a local folder in the hub's format, or a hub id; heads trained on it are ignored.
+        name_or_path: A built-in name, a local folder in the hub's format, or a hub id; heads
+            trained on it are ignored.
         revision: The hub revision.
         num_hidden_layers: Keep only so many layers, counted from the input.
-        window: What an encoder with a fixed window hears a clip in: one that fits it, or the full one.
-        family: A class of the user's that serves it, `path/to/file.py:NAME`, where none of `FAMILIES` does.
+        window: What an encoder with a fixed window hears a clip in: one that fits it, or the full
+            one.
+        family: A class of the user's that serves it, `path/to/file.py:NAME`, where none of
+            `FAMILIES` does.
         dtype: Precision of the weights.
 
     Raises:
-        CheckpointError: If it cannot be loaded whole, is of no known family, or has fewer layers than asked for.
+        CheckpointError: If it cannot be loaded whole, is of no known family, or has fewer layers
+            than asked for.
     """
     resolved = resolve(name_or_path, revision)
     kind, config = _family_and_config(resolved, family)
@@ -70,7 +76,10 @@ def load_encoder(
             output_loading_info=True,
         )
     if missing := set(info["missing_keys"]) - {"masked_spec_embed"}:
-        raise CheckpointError(f"the encoder '{resolved.name}' lacks weights, such as '{min(missing)}'; it is not whole")
+        raise CheckpointError(
+            f"the encoder '{resolved.name}' lacks weights, such as '{min(missing)}'; it is not"
+            " whole"
+        )
     return kind(model, _front_end(resolved, kind, config, window))
 
 
@@ -84,7 +93,10 @@ def encoder_from_config(config: PreTrainedConfig, feature_extractor: Any = None)
 
 
 def load_front_end(
-    name_or_path: str | Path, revision: str | None = None, window: Window = "fit", family: str | None = None
+    name_or_path: str | Path,
+    revision: str | None = None,
+    window: Window = "fit",
+    family: str | None = None,
 ) -> FrontEnd:
     """Loads what makes an encoder's inputs, without its weights; see `load_encoder`."""
     resolved = resolve(name_or_path, revision)
@@ -92,19 +104,26 @@ def load_front_end(
     return _front_end(resolved, kind, config, window)
 
 
-def _family_and_config(resolved: Resolved, own: str | None) -> tuple[type[SpeechEncoder], PreTrainedConfig]:
+def _family_and_config(
+    resolved: Resolved, own: str | None
+) -> tuple[type[SpeechEncoder], PreTrainedConfig]:
     if own is not None:
-        FAMILIES[own]  # known by its `model_type` from here on; it may tell transformers of a configuration too
+        FAMILIES[
+            own
+        ]  # known by its `model_type` from here on; it may tell transformers of a configuration too
     with loading("encoder", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
     family = FAMILIES[config.model_type]
     config = family.encoder_config(config)
-    # What some fine-tuned models carry behind the encoder changes the frame rate; like their heads, it is left out.
+    # What some fine-tuned models carry behind the encoder changes the frame rate; like their heads,
+    # it is left out.
     config.add_adapter = False
     return family, config
 
 
-def _front_end(resolved: Resolved, family: type[SpeechEncoder], config: PreTrainedConfig, window: Window) -> FrontEnd:
+def _front_end(
+    resolved: Resolved, family: type[SpeechEncoder], config: PreTrainedConfig, window: Window
+) -> FrontEnd:
     with loading("feature extractor of", resolved):
         extractor = AutoFeatureExtractor.from_pretrained(resolved.name, revision=resolved.revision)
     front_end = family.front_end_class(config, extractor)
@@ -117,6 +136,7 @@ def _truncate(config: PreTrainedConfig, num_hidden_layers: int | None) -> None:
         return
     if not 1 <= num_hidden_layers <= config.num_hidden_layers:
         raise CheckpointError(
-            f"cannot keep {num_hidden_layers} encoder layers; the encoder has {config.num_hidden_layers}"
+            f"cannot keep {num_hidden_layers} encoder layers; the encoder has"
+            f" {config.num_hidden_layers}"
         )
     config.num_hidden_layers = num_hidden_layers

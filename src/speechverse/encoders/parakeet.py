@@ -25,14 +25,22 @@ class ParakeetFrontEnd(FrontEnd):
     def num_frames(self, num_samples: int) -> int:
         """Each halving convolution is padded so that it rounds as it does in the network."""
         frames = num_samples // self.feature_extractor.hop_length
-        kernel, stride = self.config.subsampling_conv_kernel_size, self.config.subsampling_conv_stride
+        kernel, stride = (
+            self.config.subsampling_conv_kernel_size,
+            self.config.subsampling_conv_stride,
+        )
         for _ in range(int(math.log2(self.config.subsampling_factor))):
             frames = (frames + 2 * ((kernel - 1) // 2) - kernel) // stride + 1
         return max(frames, 0)
 
-    def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
-        features = self.feature_extractor(list(waveforms), sampling_rate=SAMPLING_RATE, return_tensors="pt")
-        # The extractor's last frame lies beyond the audio; its mask says so, but the network would still pad around it.
+    def _features(
+        self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor
+    ) -> dict[str, Tensor]:
+        features = self.feature_extractor(
+            list(waveforms), sampling_rate=SAMPLING_RATE, return_tensors="pt"
+        )
+        # The extractor's last frame lies beyond the audio; its mask says so, but the network would
+        # still pad around it.
         size = int(features["attention_mask"].sum(dim=1).max())
         return {
             "input_features": features["input_features"][:, :size],

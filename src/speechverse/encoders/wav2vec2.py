@@ -25,11 +25,17 @@ from transformers import (
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, length_mask, pad_rows
 from speechverse.types import SAMPLING_RATE
 
-_MODELS: dict[str, type[PreTrainedModel]] = {"wav2vec2": Wav2Vec2Model, "hubert": HubertModel, "wavlm": WavLMModel}
+_MODELS: dict[str, type[PreTrainedModel]] = {
+    "wav2vec2": Wav2Vec2Model,
+    "hubert": HubertModel,
+    "wavlm": WavLMModel,
+}
 
 
 class Wav2Vec2FrontEnd(FrontEnd):
-    """Samples, normalised to mean 0 and variance 1 over each waveform's own samples where the model was trained so."""
+    """Samples, normalised to mean 0 and variance 1 over each waveform's own samples where the model
+    was trained so.
+    """
 
     def __init__(self, config: PreTrainedConfig, feature_extractor: Any) -> None:
         super().__init__(config, feature_extractor)
@@ -41,11 +47,17 @@ class Wav2Vec2FrontEnd(FrontEnd):
             num_samples = (num_samples - kernel) // stride + 1
         return max(num_samples, 0)
 
-    def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
+    def _features(
+        self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor
+    ) -> dict[str, Tensor]:
         if self.feature_extractor.do_normalize:
             waveforms = [(w - w.mean()) / np.sqrt(w.var() + 1e-7) for w in waveforms]
         input_values, audio_lengths = pad_rows(waveforms)
-        return {"input_values": input_values, "audio_lengths": audio_lengths, "frame_lengths": frame_lengths}
+        return {
+            "input_values": input_values,
+            "audio_lengths": audio_lengths,
+            "frame_lengths": frame_lengths,
+        }
 
 
 class Wav2Vec2Encoder(SpeechEncoder):
@@ -55,7 +67,8 @@ class Wav2Vec2Encoder(SpeechEncoder):
 
     def __init__(self, model: PreTrainedModel, front_end: FrontEnd) -> None:
         super().__init__(model, front_end)
-        # The model is called with what its convolutions would give, so that we can run them over true samples only.
+        # The model is called with what its convolutions would give, so that we can run them over
+        # true samples only.
         model.feature_extractor.forward = nn.Identity().forward
 
     @classmethod
@@ -70,18 +83,24 @@ class Wav2Vec2Encoder(SpeechEncoder):
 
     def _run(self, *, frame_lengths: Tensor, **inputs: Tensor) -> Any:
         input_values_BS, audio_lengths = inputs["input_values"], inputs["audio_lengths"]
-        features_BCT = extract_features(self.model.feature_extractor.conv_layers, input_values_BS, audio_lengths)
+        features_BCT = extract_features(
+            self.model.feature_extractor.conv_layers, input_values_BS, audio_lengths
+        )
         mask_BS = length_mask(audio_lengths, input_values_BS.shape[1]).long()
         with warnings.catch_warnings():
-            # WavLM's own attention mixes a boolean and a float mask, and torch says so at every layer.
+            # WavLM's own attention mixes a boolean and a float mask, and torch says so at every
+            # layer.
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
             return self.model(features_BCT, attention_mask=mask_BS, output_hidden_states=True)
 
 
-def extract_features(conv_layers: Iterable[Any], input_values: Tensor, audio_lengths: Tensor) -> Tensor:
+def extract_features(
+    conv_layers: Iterable[Any], input_values: Tensor, audio_lengths: Tensor
+) -> Tensor:
     """Runs the convolutional front end so that padding changes nothing in the true frames.
 
-    Layer norms work on one frame and need no care; the group norm of the *base* models works over time.
+    Layer norms work on one frame and need no care; the group norm of the *base* models works over
+    time.
 
     Args:
         conv_layers: The model's `feature_extractor.conv_layers`.
@@ -97,7 +116,14 @@ def extract_features(conv_layers: Iterable[Any], input_values: Tensor, audio_len
             hidden_BCT = layer(hidden_BCT)
             continue
         hidden_BCT = layer.conv(hidden_BCT)
-        lengths = torch.div(audio_lengths - layer.conv.kernel_size[0], layer.conv.stride[0], rounding_mode="floor") + 1
+        lengths = (
+            torch.div(
+                audio_lengths - layer.conv.kernel_size[0],
+                layer.conv.stride[0],
+                rounding_mode="floor",
+            )
+            + 1
+        )
         hidden_BCT = layer.activation(_masked_group_norm(norm, hidden_BCT, lengths))
     return hidden_BCT
 

@@ -1,4 +1,6 @@
-"""Encoders over stacked log-mel frames: w2v-BERT and the BEST-RQ Conformer (the same class, stride 4)."""
+"""Encoders over stacked log-mel frames: w2v-BERT and the BEST-RQ Conformer (the same class, stride
+4).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig, PreTrainedModel, SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
+from transformers import (
+    PreTrainedConfig,
+    PreTrainedModel,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2BertModel,
+)
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, length_mask, pad_rows
 from speechverse.types import SAMPLING_RATE
@@ -19,7 +26,9 @@ _PREEMPHASIS = 0.97
 
 
 class Wav2Vec2BertFrontEnd(FrontEnd):
-    """Kaldi's log-mel filterbank, normalised per bin over each waveform, `stride` frames stacked into one."""
+    """Kaldi's log-mel filterbank, normalised per bin over each waveform, `stride` frames stacked
+    into one.
+    """
 
     def __init__(self, config: PreTrainedConfig, feature_extractor: Any) -> None:
         super().__init__(config, feature_extractor)
@@ -29,31 +38,42 @@ class Wav2Vec2BertFrontEnd(FrontEnd):
         self._window = torch.from_numpy(feature_extractor.window).float()
 
     def num_frames(self, num_samples: int) -> int:
-        """A last stack that is not full counts where it holds at least two true frames (the extractor's own rule)."""
+        """A last stack that is not full counts where it holds at least two true frames (the
+        extractor's own rule).
+        """
         mel_frames = max((num_samples - _FRAME_LENGTH) // _HOP_LENGTH + 1, 0)
         return (mel_frames + self.stride - min(self.stride, 2)) // self.stride
 
-    def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
+    def _features(
+        self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor
+    ) -> dict[str, Tensor]:
         size = int(frame_lengths.max())
         padding = float(self.feature_extractor.padding_value)
         mels = [normalized(self.log_mel(torch.from_numpy(waveform))) for waveform in waveforms]
         mels_BFM, _ = pad_rows([mel[: size * self.stride] for mel in mels], padding)
         missing = size * self.stride - mels_BFM.shape[1]
         mels_BFM = torch.nn.functional.pad(mels_BFM, (0, 0, 0, missing), value=padding)
-        return {"input_features": mels_BFM.reshape(len(waveforms), size, -1), "frame_lengths": frame_lengths}
+        return {
+            "input_features": mels_BFM.reshape(len(waveforms), size, -1),
+            "frame_lengths": frame_lengths,
+        }
 
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Log-mel frames of one waveform: (S,) → (F, M), 100 frames a second.
 
-        `normalized`, they are the numbers of `SeamlessM4TFeatureExtractor`, about ten times as fast, since all frames
-        go at once.
+        `normalized`, they are the numbers of `SeamlessM4TFeatureExtractor`, about ten times as
+        fast, since all frames go at once.
         """
         frames_FW = (waveform * 2**15).unfold(0, _FRAME_LENGTH, _HOP_LENGTH)
         frames_FW = frames_FW - frames_FW.mean(dim=1, keepdim=True)
         # Kaldi's pre-emphasis takes the sample before the first to equal the first.
         previous_FW = torch.cat([frames_FW[:, :1], frames_FW[:, :-1]], dim=1)
-        spectrum = torch.fft.rfft((frames_FW - _PREEMPHASIS * previous_FW) * self._window, n=_FFT_LENGTH)
-        power = spectrum.real.square() + spectrum.imag.square()  # several times faster than abs() of complex numbers
+        spectrum = torch.fft.rfft(
+            (frames_FW - _PREEMPHASIS * previous_FW) * self._window, n=_FFT_LENGTH
+        )
+        power = (
+            spectrum.real.square() + spectrum.imag.square()
+        )  # several times faster than abs() of complex numbers
         return (power @ self._mel_filters).clamp(min=_MEL_FLOOR).log()
 
 
@@ -65,7 +85,9 @@ def normalized(mel_FM: Tensor) -> Tensor:
 
 
 class Wav2Vec2BertEncoder(SpeechEncoder):
-    """w2v-BERT or a BEST-RQ Conformer; its convolutions and attention are masked, so padding changes nothing."""
+    """w2v-BERT or a BEST-RQ Conformer; its convolutions and attention are masked, so padding
+    changes nothing.
+    """
 
     front_end_class = Wav2Vec2BertFrontEnd
 

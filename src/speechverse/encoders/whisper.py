@@ -1,4 +1,5 @@
-"""Whisper's encoder: it hears a fixed window, padded with silence; longer audio is refused, never cut.
+"""Whisper's encoder: it hears a fixed window, padded with silence; longer audio is refused, never
+cut.
 
 Shape letters: B batch, M mel bins, S samples, T frames, D width of the encoder.
 """
@@ -21,9 +22,11 @@ from speechverse.types import SAMPLING_RATE
 
 _CONV_STRIDE = 2
 WINDOW_SECONDS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30)
-"""What a clip is padded to where the window fits it: few, so that clips of a batch often share one."""
+"""What a clip is padded to where the window fits it: few, so that clips of a batch often share one.
+"""
 _TRAILING_SILENCE = 0.2
-"""Seconds of silence that a fitting window keeps behind a clip: the last word is heard to its end."""
+"""Seconds of silence that a fitting window keeps behind a clip: the last word is heard to its end.
+"""
 
 
 class WhisperFrontEnd(FrontEnd):
@@ -49,18 +52,32 @@ class WhisperFrontEnd(FrontEnd):
             return self._most_frames
         seconds = num_samples / SAMPLING_RATE + _TRAILING_SILENCE
         fitting = next((size for size in WINDOW_SECONDS if size >= seconds), None)
-        return min(round(fitting * self.frame_rate), self._most_frames) if fitting else self._most_frames
+        return (
+            min(round(fitting * self.frame_rate), self._most_frames)
+            if fitting
+            else self._most_frames
+        )
 
-    def _features(self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor) -> dict[str, Tensor]:
+    def _features(
+        self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor
+    ) -> dict[str, Tensor]:
         windows_B = torch.tensor([self.window_frames(len(waveform)) for waveform in waveforms])
-        rows = [self._log_mel(w, size) for w, size in zip(waveforms, windows_B.tolist(), strict=True)]
+        rows = [
+            self._log_mel(w, size) for w, size in zip(waveforms, windows_B.tolist(), strict=True)
+        ]
         longest = _CONV_STRIDE * int(windows_B.max())
         features_BMS = torch.stack([F.pad(row, (0, longest - row.shape[-1])) for row in rows])
-        return {"input_features": features_BMS, "window_lengths": windows_B, "frame_lengths": frame_lengths}
+        return {
+            "input_features": features_BMS,
+            "window_lengths": windows_B,
+            "frame_lengths": frame_lengths,
+        }
 
     def _log_mel(self, waveform: np.ndarray, window_frames: int) -> Tensor:
         size = window_frames * self._samples_per_frame
-        features = self.feature_extractor(waveform, sampling_rate=SAMPLING_RATE, max_length=size, return_tensors="pt")
+        features = self.feature_extractor(
+            waveform, sampling_rate=SAMPLING_RATE, max_length=size, return_tensors="pt"
+        )
         return features["input_features"][0]
 
 
@@ -92,7 +109,9 @@ class WhisperEncoder(SpeechEncoder):
         return self.model.config.d_model
 
     def _run(self, *, frame_lengths: Tensor, **inputs: Tensor) -> Any:
-        """Runs the rows of each window by themselves: what a row gives must not hang on those beside it."""
+        """Runs the rows of each window by themselves: what a row gives must not hang on those
+        beside it.
+        """
         features_BMS, windows_B = inputs["input_features"], inputs["window_lengths"]
         size = int(frame_lengths.max())
         layers: list[Tensor] = []
@@ -112,7 +131,9 @@ class WhisperEncoder(SpeechEncoder):
         """
         model = self.model
         frames_BDT = F.gelu(model.conv2(F.gelu(model.conv1(features_BMS))))
-        hidden_BTD = frames_BDT.transpose(1, 2) + model.embed_positions.weight[: frames_BDT.shape[2]]
+        hidden_BTD = (
+            frames_BDT.transpose(1, 2) + model.embed_positions.weight[: frames_BDT.shape[2]]
+        )
         outputs = [hidden_BTD]
         for layer in model.layers:
             hidden_BTD = layer(hidden_BTD, None)

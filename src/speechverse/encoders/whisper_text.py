@@ -1,4 +1,5 @@
-"""Whisper as a recogniser: the decoder that comes with its encoder writes down what is said, greedily.
+"""Whisper as a recogniser: the decoder that comes with its encoder writes down what is said,
+greedily.
 
 Shape letters: L layers, B batch, T frames, D width, N tokens.
 """
@@ -13,7 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase, WhisperForConditionalGeneration
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    WhisperForConditionalGeneration,
+)
 from transformers.modeling_outputs import BaseModelOutput
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, Window
@@ -34,9 +40,10 @@ _TOKENS_A_SECOND, _TOKENS_BESIDE = 8, 32
 class WhisperRecogniser(nn.Module):
     """Whisper's encoder and decoder; greedy, without timestamps, in one language.
 
-    The decoder was trained on windows of 30 s and knows by the silence behind a clip that it is over: where it sees
-    none, it says everything again and again. So what the encoder heard in a window that fits the clip is followed by
-    what it makes of silence, up to the 30 s; the encoder runs over the clip only (measured in docs/decisions.md).
+    The decoder was trained on windows of 30 s and knows by the silence behind a clip that it is
+    over: where it sees none, it says everything again and again. So what the encoder heard in a
+    window that fits the clip is followed by what it makes of silence, up to the 30 s; the encoder
+    runs over the clip only (measured in docs/decisions.md).
 
     Attributes:
         encoder: The encoder behind the contract, in the window that fits a clip or in the full one.
@@ -78,18 +85,24 @@ class WhisperRecogniser(nn.Module):
         return by_length(waveforms, len, batch_size, self._transcribe)
 
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]:
-        return self._write(self._hear(waveforms), [len(samples) / SAMPLING_RATE for samples in waveforms])
+        return self._write(
+            self._hear(waveforms), [len(samples) / SAMPLING_RATE for samples in waveforms]
+        )
 
     @torch.no_grad()
     def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
-        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is read."""
+        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is
+        read.
+        """
         return by_length(features, lambda kept: kept.shape[1], batch_size, self._read)
 
     def _read(self, features: list[Tensor]) -> list[str]:
         seconds = [kept.shape[1] / self.encoder.frame_rate for kept in features]
         return self._write([kept[-1] for kept in features], seconds)
 
-    def _hear(self, waveforms: Sequence[np.ndarray], front_end: FrontEnd | None = None) -> list[Tensor]:
+    def _hear(
+        self, waveforms: Sequence[np.ndarray], front_end: FrontEnd | None = None
+    ) -> list[Tensor]:
         """The last layer of each clip, (T, D); in the full window with the silence behind it."""
         front_end = front_end or self.encoder.front_end
         inputs = front_end.prepare(waveforms)
@@ -108,9 +121,13 @@ class WhisperRecogniser(nn.Module):
         return self._silence_TD.to(self.model.device)
 
     def _write(self, heard: Sequence[Tensor], seconds: Sequence[float]) -> list[str]:
-        """Texts of last layers (T, D) and the seconds they last; all rows get the full window, so none is masked."""
+        """Texts of last layers (T, D) and the seconds they last; all rows get the full window, so
+        none is masked.
+        """
         silence_TD = self._silence()
-        heard_BTD = torch.stack([torch.cat([x.to(silence_TD), silence_TD[len(x) :]]) for x in heard])
+        heard_BTD = torch.stack(
+            [torch.cat([x.to(silence_TD), silence_TD[len(x) :]]) for x in heard]
+        )
         limits = [int(_TOKENS_A_SECOND * of_one) + _TOKENS_BESIDE for of_one in seconds]
         with quiet_transformers():  # it finds each of its own habits worth a warning
             ids_BN = self.model.generate(
@@ -122,11 +139,15 @@ class WhisperRecogniser(nn.Module):
                 **self._spoken,
             )
         kept = [ids[:limit] for ids, limit in zip(ids_BN.tolist(), limits, strict=True)]
-        return [text.strip() for text in self.tokenizer.batch_decode(kept, skip_special_tokens=True)]
+        return [
+            text.strip() for text in self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+        ]
 
     @property
     def _most_tokens(self) -> int:
-        return self.model.config.max_target_positions - 4  # four say language, task and that no times are wanted
+        return (
+            self.model.config.max_target_positions - 4
+        )  # four say language, task and that no times are wanted
 
     @property
     def _spoken(self) -> dict[str, str]:
@@ -134,7 +155,9 @@ class WhisperRecogniser(nn.Module):
         return {"language": self.language, "task": "transcribe"} if several else {}
 
 
-def load_whisper(name_or_path: str | Path, *, revision: str | None = None, window: Window = "fit") -> WhisperRecogniser:
+def load_whisper(
+    name_or_path: str | Path, *, revision: str | None = None, window: Window = "fit"
+) -> WhisperRecogniser:
     """Loads a Whisper with its decoder and tokenizer.
 
     Raises:
@@ -160,4 +183,6 @@ def load_whisper(name_or_path: str | Path, *, revision: str | None = None, windo
 
 
 def _decoderless(resolved: Resolved, why: str) -> CheckpointError:
-    return CheckpointError(f"'{resolved.name}' is no Whisper with a decoder: {why}; only such a one can transcribe")
+    return CheckpointError(
+        f"'{resolved.name}' is no Whisper with a decoder: {why}; only such a one can transcribe"
+    )

@@ -1,6 +1,8 @@
-"""Evaluation: systems side by side under the same tasks, numbers with intervals, and a page to read them on.
+"""Evaluation: systems side by side under the same tasks, numbers with intervals, and a page to read
+them on.
 
-Names are looked up when first asked for: describing a checkpoint does not need what evaluating needs.
+Names are looked up when first asked for: describing a checkpoint does not need what evaluating
+needs.
 """
 
 from __future__ import annotations

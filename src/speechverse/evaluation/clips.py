@@ -1,4 +1,6 @@
-"""The clips of an evaluation: heard once for all tasks and systems, and which of them cannot be asked about."""
+"""The clips of an evaluation: heard once for all tasks and systems, and which of them cannot be
+asked about.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,25 @@ MAX_BAD_SHARE = 0.05
 UNREADABLE = "unreadable"
 
 Watch = Callable[[int, int, str], None]
-"""Told of progress: how many are done, how many there are, and what is being done. What is another thing takes another
-time: each part (a system answering a task) counts from nothing again, and no time is foretold for the parts to come."""
+"""Told of progress: how many are done, how many there are, and what is being done. What is another
+thing takes another
+time: each part (a system answering a task) counts from nothing again, and no time is foretold for
+    the parts to come."""
 
 
-def hear(model: Model, processor: Processor, examples: Iterable[Example], folder: Path, watch: Watch) -> FeatureCache:
-    """Encoder outputs of every clip that can be heard as far as is known before it is, in the encoder's own precision.
+def hear(
+    model: Model, processor: Processor, examples: Iterable[Example], folder: Path, watch: Watch
+) -> FeatureCache:
+    """Encoder outputs of every clip that can be heard as far as is known before it is, in the
+    encoder's own precision.
 
     How many may be unreadable is judged afterwards.
     """
     found = {example.utterance.id: example.utterance for example in examples}
     limit = processor.max_audio_seconds
-    utterances = [clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()]
+    utterances = [
+        clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()
+    ]
     encoder, dtype, done = model.encoder, model.encoder.model.dtype, 0
     what = f"encoder outputs, {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
 
@@ -44,7 +53,9 @@ def hear(model: Model, processor: Processor, examples: Iterable[Example], folder
         watch(done, len(utterances), what)
 
     progress(0)
-    return FeatureCache.build(encoder, utterances, folder, dtype=dtype, max_bad_share=1.0, progress=progress)
+    return FeatureCache.build(
+        encoder, utterances, folder, dtype=dtype, max_bad_share=1.0, progress=progress
+    )
 
 
 class ExampleCheck:
@@ -82,11 +93,17 @@ class ExampleCheck:
         audio.load(utterance.audio)  # what was answered before is not heard again
 
     def _prompt(self, example: Example) -> str | None:
-        """Whether prompt and answer fit; a free answer needs room to begin, a choice for the longest there is."""
+        """Whether prompt and answer fit; a free answer needs room to begin, a choice for the
+        longest there is.
+        """
         processor, num_samples = self.processor, round(example.utterance.duration * SAMPLING_RATE)
         prompt, end = processor.lengths(example.instruction, num_samples=num_samples)
         closed = isinstance(get_task(example.task).constraint_for(example.choices), OneOf)
-        answers = [len(processor.encode_target(choice)) for choice in example.choices or ()] if closed else []
+        answers = (
+            [len(processor.encode_target(choice)) for choice in example.choices or ()]
+            if closed
+            else []
+        )
         try:
             processor.check_room(Lengths(prompt, max(answers, default=end)))
         except AudioTooLongError:
@@ -95,14 +112,16 @@ class ExampleCheck:
 
 
 def unspelt_note(text: Text, task: str, examples: Sequence[Example]) -> str | None:
-    """That true answers hold what the LLM has no pieces for, so that no answer of its can equal them."""
+    """That true answers hold what the LLM has no pieces for, so that no answer of its can equal
+    them.
+    """
     unspelt = {example.id: signs for example in examples if (signs := text.unspelt(example.target))}
     if not unspelt:
         return None
     first = next(iter(unspelt))
     return (
-        f"{task}: {len(unspelt)} of {len(examples)} true answers hold what the LLM's tokenizer cannot spell, such as "
-        f"'{unspelt[first]}' in {first}"
+        f"{task}: {len(unspelt)} of {len(examples)} true answers hold what the LLM's tokenizer"
+        f" cannot spell, such as '{unspelt[first]}' in {first}"
     )
 
 
@@ -111,15 +130,23 @@ def why_too_bad(num_examples: int, skipped: Counter[str]) -> str | None:
     if skipped[UNREADABLE] <= MAX_BAD_SHARE * num_examples and skipped.total() < num_examples:
         return None
     counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items() if count)
-    return f"of {num_examples} examples {counts}; at most {MAX_BAD_SHARE:.0%} may be unreadable and some must be left"
+    return (
+        f"of {num_examples} examples {counts}; at most {MAX_BAD_SHARE:.0%} may be unreadable and"
+        " some must be left"
+    )
 
 
 def unread_note(unread: Mapping[str, str]) -> str | None:
-    """That clips could not be read when the corpus was, which every task lacks; of ids to reasons."""
+    """That clips could not be read when the corpus was, which every task lacks; of
+    ids to reasons.
+    """
     if not unread:
         return None
     first, reason = next(iter(unread.items()))
-    return f"{len(unread):,} of the split's clips cannot be read, and no task asks of them (first: '{first}': {reason})"
+    return (
+        f"{len(unread):,} of the split's clips cannot be read, and no task asks of them (first:"
+        f" '{first}': {reason})"
+    )
 
 
 def language_note(task: Task, examples: Sequence[Example]) -> str | None:
@@ -128,8 +155,9 @@ def language_note(task: Task, examples: Sequence[Example]) -> str | None:
     if not unknown or not any(get_metric(name).by_language for name in task.metrics):
         return None
     return (
-        f"{task.name}: {unknown} of {len(examples)} examples name no language; what is in Latin letters was compared "
-        "by the rules for English (give the corpus's lines a `language` if it is another)"
+        f"{task.name}: {unknown} of {len(examples)} examples name no language; what is in Latin"
+        " letters was compared by the rules for English (give the corpus's lines a `language` if"
+        " it is another)"
     )
 
 

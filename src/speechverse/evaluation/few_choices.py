@@ -1,4 +1,6 @@
-"""Closed tasks asked with a few of their labels: whether a model reads what is listed, or knows the set by heart."""
+"""Closed tasks asked with a few of their labels: whether a model reads what is listed, or knows the
+set by heart.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ def with_few_choices(
     wording: Literal["seen", "held_out"],
     seed: int,
 ) -> list[Example]:
-    """The examples of a task, each with its right label and others beside it, in an instruction that lists them.
+    """The examples of a task, each with its right label and others beside it, in an instruction
+    that lists them.
 
-    Wrong labels are drawn from those that occur in the split, so that in a split of new labels being new tells nothing;
-    where they are too few, the rest of the set fills up. A list depends on seed, task and clip alone.
+    Wrong labels are drawn from those that occur in the split, so that in a split of new labels
+    being new tells nothing; where they are too few, the rest of the set fills up. A list depends on
+    seed, task and clip alone.
 
     Args:
         task: A task with no more labels than that, or with none, is asked as it was.
@@ -44,7 +48,10 @@ def with_few_choices(
         return list(examples)
     templates = [text for text in task.prompts.wordings(wording) if "labels" in placeholders(text)]
     if not templates:
-        raise TaskError(f"no {wording} instruction of task '{task.name}' lists its labels, so a few cannot be offered")
+        raise TaskError(
+            f"no {wording} instruction of task '{task.name}' lists its labels, so a few cannot be"
+            " offered"
+        )
     occurring = {str(utterance.labels.get(labels.field)) for utterance in corpus.utterances(split)}
 
     def asked(example: Example) -> Example:

@@ -19,12 +19,15 @@ def speakers_of(utterance: Utterance) -> tuple[str, ...]:
 def speaker_folds(utterances: Sequence[Utterance], seed: int) -> list[tuple[list[int], list[int]]]:
     """Several times the rows to fit on and the rows to test; each row is tested once.
 
-    The speakers are dealt into groups. Clips whose voices are of the same groups are tested together, and fitted on is
-    every clip without any of their voices: nobody who is tested, not even beside somebody else, is fitted on. That may
-    be no clip at all, where one voice is in all. A clip without a speaker counts as a speaker of its own.
+    The speakers are dealt into groups. Clips whose voices are of the same groups are tested
+    together, and fitted on is every clip without any of their voices: nobody who is tested, not
+    even beside somebody else, is fitted on. That may be no clip at all, where one voice is in all.
+    A clip without a speaker counts as a speaker of its own.
     """
     voices = [speakers_of(utterance) or (utterance.id,) for utterance in utterances]
-    groups = [frozenset(hash_seed(seed, "fold", voice) % NUM_FOLDS for voice in own) for own in voices]
+    groups = [
+        frozenset(hash_seed(seed, "fold", voice) % NUM_FOLDS for voice in own) for own in voices
+    ]
     folds = []
     for group in dict.fromkeys(groups):
         tested = [row for row, own in enumerate(groups) if own == group]

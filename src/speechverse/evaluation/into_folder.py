@@ -1,4 +1,6 @@
-"""An evaluation as a whole in one folder: results, answers and page, gone on with where it was stopped."""
+"""An evaluation as a whole in one folder: results, answers and page, gone on with where it was
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,8 @@ def evaluate_into(
         name: The name or folder it was loaded by.
         corpus: Where the clips are.
         settings: What to evaluate.
-        cache: Whether what the encoder hears is kept in the folder until all is answered, for good, or not at all. A
-            temporary cache that would not fit the disk is done without.
+        cache: Whether what the encoder hears is kept in the folder until all is answered, for good,
+            or not at all. A temporary cache that would not fit the disk is done without.
         reader_lora: Folder of a LoRA that reads transcripts, for the cascades that are tuned.
         watch: Told of progress.
         tell: Told, in a line, what the user should know.
@@ -63,7 +65,12 @@ def evaluate_into(
     with _kept_answers(output, tell) as journal:
 
         def measure(features: Path | None) -> Results:
-            how: dict[str, Any] = {"output": output, "features": features, "reader_lora": reader_lora, **recognisers}
+            how: dict[str, Any] = {
+                "output": output,
+                "features": features,
+                "reader_lora": reader_lora,
+                **recognisers,
+            }
             how |= {"about_model": about_model, "watch": watch, "journal": journal}
             return evaluate(loaded.model, loaded.processor, corpus, settings, **how)
 
@@ -101,10 +108,15 @@ def _recognisers(model: Any, settings: EvaluationSettings, tell: Tell) -> dict[s
 
 @contextmanager
 def _kept_answers(output: Path, tell: Tell) -> Iterator[Journal]:
-    """The answers made so far, kept until results and page are written; says so when they are not."""
+    """The answers made so far, kept until results and page are written; says so
+    when they are not.
+    """
     with answers_kept(output) as journal:
         if journal.num_found:
-            tell(f"going on: {journal.num_found:,} answers of a run that did not end are in '{output}'")
+            tell(
+                f"going on: {journal.num_found:,} answers of a run that did not end are in"
+                f" '{output}'"
+            )
         try:
             yield journal
         except BaseException:
@@ -115,9 +127,15 @@ def _kept_answers(output: Path, tell: Tell) -> Iterator[Journal]:
 
 
 def _with_room(
-    measure: Callable[[Path | None], Results], output: Path, cache: CacheMode, encoder: Any, tell: Tell
+    measure: Callable[[Path | None], Results],
+    output: Path,
+    cache: CacheMode,
+    encoder: Any,
+    tell: Tell,
 ) -> Results:
-    """Measures with a cache as asked for, or with none if nobody asked for one and it would not fit the disk."""
+    """Measures with a cache as asked for, or with none if nobody asked for one and it would not fit
+    the disk.
+    """
     try:
         with _features_folder(output, cache, encoder) as features:
             return measure(features)
@@ -130,9 +148,11 @@ def _with_room(
 
 @contextmanager
 def _features_folder(output: Path, cache: CacheMode, encoder: Any) -> Iterator[Path | None]:
-    """Where encoder outputs are kept: beside the results, as a system's own temporary folder is often memory.
+    """Where encoder outputs are kept: beside the results, as a system's own temporary folder is
+    often memory.
 
-    The temporary one has a fixed name, so that what a killed run left is gone on with, not left lying beside another.
+    The temporary one has a fixed name, so that what a killed run left is gone on with, not left
+    lying beside another.
     """
     if cache != "temporary":
         yield output / "features" if cache == "keep" else None

@@ -1,7 +1,9 @@
-"""Answers kept as they come: an evaluation that is stopped, however it is stopped, goes on from them.
+"""Answers kept as they come: an evaluation that is stopped, however it is stopped, goes on from
+them.
 
-Each answer is kept under a hash of all that it depends on (model, recording, instruction, choices, decoding). One that
-was made otherwise has another hash and is never taken for it, so nobody need say whether a journal is stale.
+Each answer is kept under a hash of all that it depends on (model, recording, instruction, choices,
+decoding). One that was made otherwise has another hash and is never taken for it, so nobody need
+say whether a journal is stale.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ _FINGERPRINTS = ("fingerprint", "encoder_fingerprint", "llm_fingerprint")
 _NO_MATTER = ("batch_positions", "max_batch")
 """Decoding options that change no answer."""
 _AT_ONCE_ON_CPU = 16
-"""Examples whose answers are lost when a process is killed; a processor gains little from more at once."""
+"""Examples whose answers are lost when a process is killed; a processor gains little from more at
+once.
+"""
 
 
 class Kept(NamedTuple):
@@ -78,28 +82,40 @@ class Journal:
         Raises:
             DiskFullError: If there is no room; those kept before are whole.
         """
-        new = {key: Kept(made, seconds / len(keys)) for key, made in zip(keys, answers, strict=True)}
+        new = {
+            key: Kept(made, seconds / len(keys)) for key, made in zip(keys, answers, strict=True)
+        }
         if self.path is not None:
             with full_disk_told(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with self.path.open("a", encoding="utf-8") as file:
-                    # The empty line ends half a line that a killed run, or a full disk, may have left.
+                    # The empty line ends half a line that a killed run, or a full disk, may have
+                    # left.
                     file.write("\n" + "".join(_line(key, kept) for key, kept in new.items()))
         self.kept |= new
 
     @property
     def note(self) -> str:
-        """What of an earlier run's answers is used and what not, in words; empty if there was no such run."""
+        """What of an earlier run's answers is used and what not, in words; empty if there was no
+        such run.
+        """
         if not self.num_found:
             return ""
         other = self.num_found - len(self.used)
-        unused = f"; {other:,} others were made otherwise (model, clips, instructions or decoding) and are not"
-        return f"{len(self.used):,} answers of a run that did not end are used{unused if other else ''}"
+        unused = (
+            f"; {other:,} others were made otherwise (model, clips, instructions or decoding) and"
+            " are not"
+        )
+        return (
+            f"{len(self.used):,} answers of a run that did not end are"
+            f" used{unused if other else ''}"
+        )
 
 
 @contextmanager
 def answers_kept(folder: Path | None) -> Iterator[Journal]:
-    """The journal in a folder of results; it is removed when the block ends without an error, for then all is written.
+    """The journal in a folder of results; it is removed when the block ends without an error, for
+    then all is written.
 
     Raises:
         UserError: If another run evaluates into that folder now: two would mix their answers.
@@ -118,17 +134,22 @@ class AnswerKeys:
     common: str
 
     @classmethod
-    def of(cls, model: Model, about_model: Mapping[str, Any], decoding: DecodingOptions) -> AnswerKeys:
+    def of(
+        cls, model: Model, about_model: Mapping[str, Any], decoding: DecodingOptions
+    ) -> AnswerKeys:
         """Keys of one model's answers.
 
         Args:
             model: The model.
-            about_model: Its fingerprints, as `provenance.describe` gives them; without them its weights are hashed.
+            about_model: Its fingerprints, as `provenance.describe` gives them; without them its
+                weights are hashed.
             decoding: How answers are made.
         """
         known = {name: about_model.get(name) for name in _FINGERPRINTS}
         identity = known if known["fingerprint"] else _weights(model)
-        options = {name: value for name, value in asdict(decoding).items() if name not in _NO_MATTER}
+        options = {
+            name: value for name, value in asdict(decoding).items() if name not in _NO_MATTER
+        }
         return cls(_hash(__version__, identity, str(model.dtype), model.device.type, options))
 
     def __call__(self, system: System, example: Example) -> str:
@@ -140,7 +161,14 @@ class AnswerKeys:
         utterance, task = example.utterance, get_task(example.task)
         read = None if system.hears else utterance.text
         stands_on = getattr(system, "stands_on", "")  # a recogniser, an adapter of its own
-        asked = (system.name, stands_on, task.name, task.version, example.instruction, example.choices)
+        asked = (
+            system.name,
+            stands_on,
+            task.name,
+            task.version,
+            example.instruction,
+            example.choices,
+        )
         return _hash(self.common, *asked, entry_key(utterance), read)
 
     def are_kept(self, journal: Journal, system: System, example: Example) -> bool:
@@ -172,13 +200,17 @@ def answer_kept(
     Returns:
         One answer for each example, in order, and the wall time that those found had taken.
     """
-    if isinstance(system, WithoutWords):  # its answers depend on all examples together, and take no time
+    if isinstance(
+        system, WithoutWords
+    ):  # its answers depend on all examples together, and take no time
         return system.answer(examples, progress), 0.0
     names = [keys(system, example) for example in examples]
     found = [kept.seconds for name in names if (kept := journal.get(name))]
     progress(len(found))
     pending = [place for place, name in enumerate(names) if name not in journal.kept]
-    pending.sort(key=lambda place: -examples[place].utterance.duration)  # like with like: batches waste less
+    pending.sort(
+        key=lambda place: -examples[place].utterance.duration
+    )  # like with like: batches waste less
     for start in range(0, len(pending), at_once):
         places, began = pending[start : start + at_once], time.perf_counter()
         made = system.answer([examples[place] for place in places], progress)
@@ -188,7 +220,11 @@ def answer_kept(
 
 def at_once(model: Model, decoding: DecodingOptions) -> int:
     """After how many examples answers are kept: as many as go through the model together."""
-    return min(decoding.max_batch, _AT_ONCE_ON_CPU) if model.device.type == "cpu" else decoding.max_batch
+    return (
+        min(decoding.max_batch, _AT_ONCE_ON_CPU)
+        if model.device.type == "cpu"
+        else decoding.max_batch
+    )
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Kept]]:
@@ -196,9 +232,16 @@ def _entries(path: Path) -> Iterator[tuple[str, Kept]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-            made = Answer(**{name: value for name, value in entry["answer"].items() if name in known})
+            made = Answer(
+                **{name: value for name, value in entry["answer"].items() if name in known}
+            )
             yield entry["key"], Kept(made, float(entry["seconds"]))
-        except (ValueError, KeyError, TypeError, AttributeError):  # the half line that a killed run may leave
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # the half line that a killed run may leave
             continue
 
 

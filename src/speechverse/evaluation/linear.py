@@ -1,4 +1,6 @@
-"""Linear classifiers, for probes, baselines and leakage checks alike: scikit-learn's, every class weighing the same."""
+"""Linear classifiers, for probes, baselines and leakage checks alike: scikit-learn's, every class
+weighing the same.
+"""
 
 from __future__ import annotations
 

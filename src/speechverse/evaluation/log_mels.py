@@ -1,4 +1,6 @@
-"""Log-mels as they are, and their means: all that is left of a clip when its words and their order are gone."""
+"""Log-mels as they are, and their means: all that is left of a clip when its words and their order
+are gone.
+"""
 
 from __future__ import annotations
 

@@ -61,11 +61,15 @@ class Parts:
         processor: Its processor.
         options: How all systems decode.
         cache: Encoder outputs by utterance, if there are any.
-        training_examples: Name of a task to examples of the training split; none where there is no such split.
+        training_examples: Name of a task to examples of the training split; none where there is no
+            such split.
         recogniser: The encoder's own CTC recogniser; None where it has none.
-        whisper: Whisper with its decoder: the encoder's own, or a known part; None where there is none.
-        reader_lora: Folder of the LoRA that was trained to read transcripts, for the tuned cascades.
-        hear: Puts the clips of more examples into the cache, and gives it; None where nothing is kept.
+        whisper: Whisper with its decoder: the encoder's own, or a known part; None where there is
+            none.
+        reader_lora: Folder of the LoRA that was trained to read transcripts, for the tuned
+            cascades.
+        hear: Puts the clips of more examples into the cache, and gives it; None where nothing is
+            kept.
         notes: What a system has to say for itself in the results.
         endings: Why each of the model's own transcripts ended, by utterance.
     """
@@ -85,11 +89,20 @@ class Parts:
     mean_log_mels: dict[AudioRef, np.ndarray] = field(default_factory=dict)
 
     def transcribed(
-        self, kind: str, utterances: Sequence[Utterance], make: Callable[[Sequence[Utterance]], Sequence[str]]
+        self,
+        kind: str,
+        utterances: Sequence[Utterance],
+        make: Callable[[Sequence[Utterance]], Sequence[str]],
     ) -> Mapping[str, str]:
-        """Transcripts of one kind by utterance id; only utterances not seen before are transcribed."""
+        """Transcripts of one kind by utterance id; only utterances not seen before
+        are transcribed.
+        """
         known = self.transcripts.setdefault(kind, {})
-        new = list({utterance.id: utterance for utterance in utterances if utterance.id not in known}.values())
+        new = list(
+            {
+                utterance.id: utterance for utterance in utterances if utterance.id not in known
+            }.values()
+        )
         if new:
             known.update(zip((utterance.id for utterance in new), make(new), strict=True))
         return known

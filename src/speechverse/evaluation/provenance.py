@@ -17,7 +17,10 @@ if TYPE_CHECKING:  # a checkpoint is described without the extra that reads corp
 
 RECIPE = "recipe.yaml"
 METRICS = "metrics.jsonl"
-LAYER_WEIGHTS = {"layer_weights": "for each position", "clip_layer_weights": "for the clip as a whole"}
+LAYER_WEIGHTS = {
+    "layer_weights": "for each position",
+    "clip_layer_weights": "for the clip as a whole",
+}
 """Weights of encoder layers, as `describe` names them → what they are mixed for."""
 
 
@@ -40,25 +43,36 @@ def describe(model: Model, name: str | Path) -> dict[str, Any]:
         "lora": config.lora and config.lora.model_dump(),
         "layer_mixing": config.layer_mixing,
         "layer_weights": model.mixer.shares(),
-        "clip_layer_weights": model.clip_statistics.mixer.shares() if model.clip_statistics else None,
+        "clip_layer_weights": model.clip_statistics.mixer.shares()
+        if model.clip_statistics
+        else None,
         "max_audio_seconds": config.max_audio_seconds,
     }
 
 
 def describe_split(corpus: Corpus, split: str) -> dict[str, Any]:
-    """What results say of the clips they were measured on; the hash is None where there is no manifest."""
+    """What results say of the clips they were measured on; the hash is None where there is no
+    manifest.
+    """
     about_split = corpus.description.get("splits", {}).get(split, {})
-    return {"name": corpus.name, "split": split, "manifest_sha256": about_split.get("manifest_sha256")}
+    return {
+        "name": corpus.name,
+        "split": split,
+        "manifest_sha256": about_split.get("manifest_sha256"),
+    }
 
 
 def training_log(name: str | Path) -> Path | None:
     """The `metrics.jsonl` of the run a checkpoint comes from, if it lies in or above its folder."""
     folder = local_folder(resolve(name))
-    return next((place / METRICS for place in (folder, folder.parent) if (place / METRICS).is_file()), None)
+    return next(
+        (place / METRICS for place in (folder, folder.parent) if (place / METRICS).is_file()), None
+    )
 
 
 def find_recogniser(model: Model) -> tuple[CtcRecogniser | None, str]:
-    """Loads the CTC recogniser that stands on a loaded model's encoder, at its revision and on its device.
+    """Loads the CTC recogniser that stands on a loaded model's encoder, at its revision and on its
+    device.
 
     Returns:
         The recogniser, or None with the reason why the encoder has none.
@@ -71,7 +85,8 @@ def find_recogniser(model: Model) -> tuple[CtcRecogniser | None, str]:
 
 
 def find_whisper(model: Model) -> tuple[WhisperRecogniser | None, str]:
-    """Loads the Whisper that a model's encoder is a part of, or else the known part, onto the model's device.
+    """Loads the Whisper that a model's encoder is a part of, or else the known part, onto the
+    model's device.
 
     Returns:
         The recogniser, or None with the reason why there is none.

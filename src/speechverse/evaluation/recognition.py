@@ -1,4 +1,6 @@
-"""How well a CTC head transcribes, by kind of clip: error rates with intervals, for the terminal and for cards."""
+"""How well a CTC head transcribes, by kind of clip: error rates with intervals, for the terminal
+and for cards.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _CLIPS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Recognition:
-    """How well one kind of clip was transcribed, greedily; both sides normalised as the `asr` task's are.
+    """How well one kind of clip was transcribed, greedily; both sides normalised as the `asr`
+    task's are.
 
     Attributes:
         stratum: The kind (grammar sentences, names, ...); "all" where clips name none.
@@ -44,12 +47,17 @@ class Recognition:
             self.stratum,
             "yes" if self.noisy else "no",
             str(self.num_clips),
-            *(f"{rate.value:.3f} ({rate.low:.3f}–{rate.high:.3f})" for rate in (self.wer, self.cer)),
+            *(
+                f"{rate.value:.3f} ({rate.low:.3f}–{rate.high:.3f})"
+                for rate in (self.wer, self.cer)
+            ),
         )
 
 
 def recognition(
-    recogniser: CtcRecogniser, utterances: Sequence[Utterance], done: Callable[[int], None] = lambda clips: None
+    recogniser: CtcRecogniser,
+    utterances: Sequence[Utterance],
+    done: Callable[[int], None] = lambda clips: None,
 ) -> list[Recognition]:
     """Error rates of each stratum, noisy and not noisy apart; clips without words are left out.
 
@@ -67,17 +75,24 @@ def recognition(
         some = spoken[start : start + _CLIPS_AT_ONCE]
         heard = recogniser.transcribe([load(utterance.audio).samples for utterance in some])
         for utterance, text in zip(some, heard, strict=True):
-            kind = (str(utterance.labels.get("stratum", "all")), bool(utterance.labels.get("noise")))
+            kind = (
+                str(utterance.labels.get("stratum", "all")),
+                bool(utterance.labels.get("noise")),
+            )
             kinds.setdefault(kind, []).append((text, utterance.text or "", utterance.language))
         done(len(some))
     return [_recognition(*kind, *zip(*pairs, strict=True)) for kind, pairs in sorted(kinds.items())]
 
 
 def recognition_table(encoder: str, heard: Sequence[tuple[str, Sequence[Recognition]]]) -> Table:
-    """A rich table of what one encoder's head made of each corpus (name and kinds), corpora apart."""
+    """A rich table of what one encoder's head made of each corpus (name and kinds),
+    corpora apart.
+    """
     table = Table(title=f"what the CTC head of {encoder} hears, greedily", box=SIMPLE)
     for column in COLUMNS:
-        table.add_column(_broken(column), justify="right" if column == "clips" else "left", no_wrap=True)
+        table.add_column(
+            _broken(column), justify="right" if column == "clips" else "left", no_wrap=True
+        )
     for corpus, kinds in heard:
         table.add_section()
         table.add_row(corpus, style="bold")
@@ -92,7 +107,11 @@ def _broken(cell: str) -> str:
 
 
 def _recognition(
-    stratum: str, noisy: bool, heard: Sequence[str], true: Sequence[str], languages: Sequence[str | None]
+    stratum: str,
+    noisy: bool,
+    heard: Sequence[str],
+    true: Sequence[str],
+    languages: Sequence[str | None],
 ) -> Recognition:
     wer, cer = (bootstrap(metric, heard, true, languages=languages) for metric in ("wer", "cer"))
     return Recognition(stratum, noisy, len(true), wer, cer)

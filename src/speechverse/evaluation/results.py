@@ -26,10 +26,12 @@ WHOLE = "all"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One number: a metric of one system on one slice of one task, with its 95 % bootstrap interval.
+    """One number: a metric of one system on one slice of one task, with its 95 % bootstrap
+    interval.
 
-    `slice` is `all`, or a part scored apart, such as `group: de` or `stratum: names`. `normalizer` is the id of the
-    text normaliser both sides went through, with counts where languages differ; empty for metrics without one.
+    `slice` is `all`, or a part scored apart, such as `group: de` or `stratum: names`. `normalizer`
+    is the id of the text normaliser both sides went through, with counts where languages differ;
+    empty for metrics without one.
     """
 
     task: str
@@ -45,10 +47,11 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
-    """A task as it was evaluated; `metrics` starts with the headline, `skipped` counts clips left out by reason.
+    """A task as it was evaluated; `metrics` starts with the headline, `skipped` counts clips left
+    out by reason.
 
-    `about_the_voice` says that no transcript tells its answer; `not_asked` counts the clips of the split that lack what
-    the task asks for, by what they lack.
+    `about_the_voice` says that no transcript tells its answer; `not_asked` counts the clips of the
+    split that lack what the task asks for, by what they lack.
     """
 
     name: str
@@ -72,7 +75,9 @@ class NotMeasured:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Wall time of one system on one task; transcripts that a cascade made for the first time are in it."""
+    """Wall time of one system on one task; transcripts that a cascade made for the first time are
+    in it.
+    """
 
     task: str
     system: str
@@ -82,7 +87,9 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often each label (row) was answered with each label (column; the last one is "unreadable")."""
+    """How often each label (row) was answered with each label (column; the last one is
+    "unreadable").
+    """
 
     task: str
     system: str
@@ -92,7 +99,9 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Where a recording is, named from the results' folder: results that move with their clips keep them."""
+    """Where a recording is, named from the results' folder: results that move with their clips keep
+    them.
+    """
 
     path: str
     start: float = 0.0
@@ -110,8 +119,9 @@ class Clip:
 class AnswerRecord:
     """One answer of one system; `score` is the headline metric on this example alone.
 
-    `cut` says that it did not come to its own end, `ended` why (see `types.Ended`); `language` is the right answer's,
-    where it is known; `choices` are there where they were drawn for the example.
+    `cut` says that it did not come to its own end, `ended` why (see `types.Ended`); `language` is
+    the right answer's, where it is known; `choices` are there where they were drawn for the
+    example.
     """
 
     example: str
@@ -146,7 +156,8 @@ class Results:
         settings: Instructions, limit, seed and decoding, as they were used.
         systems: Name to what it is.
         timings: What each system took for each task.
-        hearing_seconds: Wall time of hearing all clips beforehand; None where each answer's time holds its own hearing.
+        hearing_seconds: Wall time of hearing all clips beforehand; None where each answer's time
+            holds its own hearing.
         notes: What was left out, and why.
         normalizer: Ids of all text normalisers under the scores; each score names its own.
         signatures: Metric to the tools and settings it was computed with.
@@ -169,11 +180,17 @@ class Results:
     schema: int = SCHEMA
     not_measured: Sequence[NotMeasured] = ()
 
-    def score(self, task: str, system: str, metric: str | None = None, slice: str = WHOLE) -> Score | None:
-        """One number (the task's headline metric if none is named), or None where it was not measured."""
+    def score(
+        self, task: str, system: str, metric: str | None = None, slice: str = WHOLE
+    ) -> Score | None:
+        """One number (the task's headline metric if none is named), or None where it was not
+        measured.
+        """
         metric = metric or next(report.metrics[0] for report in self.tasks if report.name == task)
         wanted = (task, system, slice, metric)
-        return next((s for s in self.scores if (s.task, s.system, s.slice, s.metric) == wanted), None)
+        return next(
+            (s for s in self.scores if (s.task, s.system, s.slice, s.metric) == wanted), None
+        )
 
     def best_of(self, task: str, systems: Sequence[str], slice: str = WHOLE) -> Score | None:
         """The best headline score that some of these systems have; None if none was measured."""
@@ -192,15 +209,17 @@ class Results:
 
     @property
     def guessing(self) -> str:
-        """Which systems can only guess at which tasks, in a sentence; empty if none of them was measured."""
+        """Which systems can only guess at which tasks, in a sentence; empty if none of them was
+        measured.
+        """
         readers = [name for name in READERS if name in self.systems]
         tasks = [report.title for report in self.tasks if report.about_the_voice]
         if not readers or not tasks:
             return ""
         told = [tasks[0], *(title[0].lower() + title[1:] for title in tasks[1:])]
         return (
-            f"{in_words(told)} {'asks' if len(tasks) == 1 else 'ask'} about the voice: where the words do not tell, "
-            f"{in_words(readers)} can only guess."
+            f"{in_words(told)} {'asks' if len(tasks) == 1 else 'ask'} about the voice: where the"
+            f" words do not tell, {in_words(readers)} can only guess."
         )
 
 
@@ -222,12 +241,18 @@ def slices(examples: Sequence[Example]) -> dict[str, list[int]]:
     for row, example in enumerate(examples):
         for part in slices_of(example):
             rows.setdefault(part, []).append(row)
-    return {part: places for part, places in rows.items() if part == WHOLE or len(places) < len(examples)}
+    return {
+        part: places
+        for part, places in rows.items()
+        if part == WHOLE or len(places) < len(examples)
+    }
 
 
 def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]) -> None:
     """Writes both files; `results.json` comes last, so where it is, all is."""
-    lines = "".join(json.dumps(as_plain(answer.as_dict()), ensure_ascii=False) + "\n" for answer in answers)
+    lines = "".join(
+        json.dumps(as_plain(answer.as_dict()), ensure_ascii=False) + "\n" for answer in answers
+    )
     content = json.dumps(as_plain(results), indent=1, ensure_ascii=False) + "\n"
     with full_disk_told(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -237,7 +262,9 @@ def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]
 
 
 def as_plain(value: Any) -> Any:
-    """What JSON can hold of dataclasses, mappings of any kind and sequences; keys become strings."""
+    """What JSON can hold of dataclasses, mappings of any kind and sequences; keys
+    become strings.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {member.name: as_plain(getattr(value, member.name)) for member in fields(value)}
     if isinstance(value, Mapping):
@@ -265,13 +292,18 @@ def load_results(folder: Path) -> Results:
     try:
         raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"no evaluation results in {folder}: {error}; run `speechverse evaluate` first") from error
+        raise UserError(
+            f"no evaluation results in {folder}: {error}; run `speechverse evaluate` first"
+        ) from error
     found = raw.get("schema") if isinstance(raw, dict) else None
     if found != SCHEMA:
         raise UserError(
-            f"{folder / RESULTS} has schema {found}; this version reads {SCHEMA}: run `speechverse evaluate` anew"
+            f"{folder / RESULTS} has schema {found}; this version reads {SCHEMA}: run `speechverse"
+            " evaluate` anew"
         )
-    return Results(**raw | {name: [kind(**entry) for entry in raw[name]] for name, kind in _KINDS.items()})
+    return Results(
+        **raw | {name: [kind(**entry) for entry in raw[name]] for name, kind in _KINDS.items()}
+    )
 
 
 def load_answers(folder: Path) -> list[AnswerRecord]:

@@ -1,4 +1,6 @@
-"""The runner: tasks times systems on one split of a corpus, to numbers with intervals and every answer kept."""
+"""The runner: tasks times systems on one split of a corpus, to numbers with intervals and every
+answer kept.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,14 @@ from speechverse.evaluation.journal import AnswerKeys, Journal, answer_kept, ans
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import NotMeasured, Results, TaskReport, Timing, save_results
 from speechverse.evaluation.scoring import Scored, score_answers
-from speechverse.evaluation.systems import OPEN_SET, Parts, System, WithoutWords, check_systems, make_systems
+from speechverse.evaluation.systems import (
+    OPEN_SET,
+    Parts,
+    System,
+    WithoutWords,
+    check_systems,
+    make_systems,
+)
 from speechverse.metrics import get_metric
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import Task, get_task, task_names
@@ -62,13 +71,20 @@ class EvaluationSettings:
         seed: Of the choice of utterances, of instructions and of the bootstrap.
         num_resamples: Bootstrap resamples under each interval.
         decoding: How all systems decode.
-        choices_per_prompt: Labels that a closed task with more of them lists, the right one and others drawn anew for
-            each clip; None lists all, where they are at most 16.
+        choices_per_prompt: Labels that a closed task with more of them lists, the right one and
+            others drawn anew for each clip; None lists all, where they are at most 16.
     """
 
     split: str = "test"
     tasks: tuple[str, ...] | Literal["all"] = "all"
-    systems: tuple[str, ...] = ("speechverse", "cascade-ctc", "cascade", "oracle", "log-mel", "majority")
+    systems: tuple[str, ...] = (
+        "speechverse",
+        "cascade-ctc",
+        "cascade",
+        "oracle",
+        "log-mel",
+        "majority",
+    )
     limit: int | None = 300
     wording: Literal["seen", "held_out"] = "seen"
     seed: int = 0
@@ -78,9 +94,14 @@ class EvaluationSettings:
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
-            raise UserError(f"the limit is {self.limit}; it must be at least 1 (leave it out to take everything)")
+            raise UserError(
+                f"the limit is {self.limit}; it must be at least 1 (leave it out to take"
+                " everything)"
+            )
         if self.choices_per_prompt is not None and self.choices_per_prompt < 2:
-            raise UserError(f"{self.choices_per_prompt} choices leave nothing to choose from; list at least 2")
+            raise UserError(
+                f"{self.choices_per_prompt} choices leave nothing to choose from; list at least 2"
+            )
         check_systems(self.systems)
         for name in self.tasks if self.tasks != "all" else ():
             get_task(name)
@@ -111,18 +132,21 @@ def evaluate(
         corpus: Where the clips are.
         settings: What to evaluate.
         output: Folder for `results.json` and `answers.jsonl`; None writes nothing.
-        features: Folder for what the encoder hears, once for all tasks and systems, in its own precision; what is there
-            already is not heard again. With None each clip is heard anew for every answer.
-        recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see `provenance.find_recogniser`).
+        features: Folder for what the encoder hears, once for all tasks and systems, in its own
+            precision; what is there already is not heard again. With None each clip is heard anew
+            for every answer.
+        recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see
+            `provenance.find_recogniser`).
         whisper: Whisper with its decoder, for `cascade-whisper` (see `provenance.find_whisper`).
         reader_lora: Folder of a LoRA that reads transcripts, for the cascades that are tuned.
         about_model: What the results say of the model (see `provenance.describe`).
         watch: Told of progress.
-        journal: Where answers are kept as they come; by default in `output`, until the results are written.
+        journal: Where answers are kept as they come; by default in `output`, until the results are
+            written.
 
     Raises:
-        UserError: For an unknown task, system or split, a split that no task can be measured on, or an output folder
-            that another run evaluates into.
+        UserError: For an unknown task, system or split, a split that no task can be measured on, or
+            an output folder that another run evaluates into.
         CacheError: If `features` holds another encoder's outputs, or cannot be written to.
     """
     with nullcontext(journal) if journal is not None else answers_kept(output) as kept:
@@ -142,11 +166,15 @@ def evaluate(
         run.measure_all()
         results = run.results(dict(about_model or {}))
         if output is not None:
-            save_results(output, results, [record.written_from(output) for record in run.scored.records])
+            save_results(
+                output, results, [record.written_from(output) for record in run.scored.records]
+            )
         return results
 
 
-def _training_examples(corpus: Corpus, settings: EvaluationSettings) -> Callable[[str], Sequence[Example]]:
+def _training_examples(
+    corpus: Corpus, settings: EvaluationSettings
+) -> Callable[[str], Sequence[Example]]:
     """Examples of the training split, for the systems that know nothing but its answers."""
 
     @lru_cache
@@ -191,7 +219,11 @@ class _Run:
         """
         asked = self._ask()
         self._hear(asked)
-        cells = [(task, examples, system) for task, examples in self._usable(asked) for system in self.systems]
+        cells = [
+            (task, examples, system)
+            for task, examples in self._usable(asked)
+            for system in self.systems
+        ]
         self._recall(cells)
         able = self._able(cells)
         for number, cell in enumerate(able, start=1):
@@ -208,12 +240,18 @@ class _Run:
         """The examples of each task that can be asked."""
         settings, corpus, asked = self.settings, self.corpus, Asked()
         how: dict[str, Any] = {"wording": settings.wording, "seed": settings.seed}
-        names = task_names(corpus.utterances(settings.split)) if settings.tasks == "all" else settings.tasks
+        names = (
+            task_names(corpus.utterances(settings.split))
+            if settings.tasks == "all"
+            else settings.tasks
+        )
         for task in map(get_task, dict.fromkeys(names)):
             try:
                 rendered = render_split(corpus, settings.split, task, limit=settings.limit, **how)
                 if count := settings.choices_per_prompt:
-                    few = with_few_choices(task, rendered.examples, corpus, settings.split, count, **how)
+                    few = with_few_choices(
+                        task, rendered.examples, corpus, settings.split, count, **how
+                    )
                     rendered = Rendered(few, rendered.left_out)
             except (CorpusError, TaskError) as error:
                 self._leave_out(task, getattr(error, "reason", str(error)))
@@ -247,7 +285,11 @@ class _Run:
         unread = self.corpus.skipped.get(self.settings.split, {})
         for task, rendered in asked:
             reasons = [check(example) for example in rendered.examples]
-            usable = [example for example, reason in zip(rendered.examples, reasons, strict=True) if reason is None]
+            usable = [
+                example
+                for example, reason in zip(rendered.examples, reasons, strict=True)
+                if reason is None
+            ]
             skipped = Counter(reason for reason in reasons if reason)
             if too_bad := why_too_bad(len(reasons), skipped):
                 self._leave_out(task, too_bad)
@@ -257,15 +299,21 @@ class _Run:
         if not found:
             reasons_told = "\n  ".join(f"{left.name}: {left.reason}" for left in self.not_measured)
             raise CorpusError(
-                f"split '{self.settings.split}' of corpus '{self.corpus.name}': no task can be measured; mend the "
-                f"corpus or name others with --tasks\n  {reasons_told}"
+                f"split '{self.settings.split}' of corpus '{self.corpus.name}': no task can be"
+                f" measured; mend the corpus or name others with --tasks\n  {reasons_told}"
             )
-        self.notes += not_asked_notes(self.reports, len(self.corpus.utterances(self.settings.split)))
-        spelling = (unspelt_note(self.parts.processor.text, task.name, some) for task, some in found)
+        self.notes += not_asked_notes(
+            self.reports, len(self.corpus.utterances(self.settings.split))
+        )
+        spelling = (
+            unspelt_note(self.parts.processor.text, task.name, some) for task, some in found
+        )
         self.notes += filter(None, [unread_note(unread), *spelling])
         return iter(found)
 
-    def _report(self, task: Task, rendered: Rendered, usable: list[Example], skipped: Counter[str]) -> None:
+    def _report(
+        self, task: Task, rendered: Rendered, usable: list[Example], skipped: Counter[str]
+    ) -> None:
         left_out = rendered.left_out
         if left_out.refused:
             skipped[UNUSABLE] += len(left_out.refused)
@@ -285,14 +333,18 @@ class _Run:
         self.notes += filter(None, [language_note(task, usable)])
 
     def _recall(self, cells: Sequence[Cell]) -> None:
-        """Gives the systems the transcripts that their kept answers stood on, and notes what is kept."""
+        """Gives the systems the transcripts that their kept answers stood on, and notes what is
+        kept.
+        """
         if self.keys is None or not self.journal.num_found:
             return
         for _, examples, system in cells:
             for example in examples:
                 kept = self.journal.get(self.keys(system, example))
                 if kept and kept.answer.transcript is not None:
-                    known = self.parts.transcripts.setdefault(getattr(system, "kind", system.name), {})
+                    known = self.parts.transcripts.setdefault(
+                        getattr(system, "kind", system.name), {}
+                    )
                     known[example.utterance.id] = kept.answer.transcript
         self.notes.append(self.journal.note)
 
@@ -337,8 +389,12 @@ class _Run:
             hearing_seconds=self.hearing_seconds,
             confusions=self.scored.confusions,
             notes=[*self.notes, *self.scored.notes],
-            normalizer=", ".join(sorted({name for score in self.scored.scores for name in _ids(score.normalizer)})),
-            signatures={name: text for name in sorted(metrics) if (text := get_metric(name).signature())},
+            normalizer=", ".join(
+                sorted({name for score in self.scored.scores for name in _ids(score.normalizer)})
+            ),
+            signatures={
+                name: text for name in sorted(metrics) if (text := get_metric(name).signature())
+            },
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,
             not_measured=self.not_measured,

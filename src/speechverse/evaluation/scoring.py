@@ -1,4 +1,6 @@
-"""Answers to one task by one system, scored: numbers with intervals, confusions, and each answer as it is kept."""
+"""Answers to one task by one system, scored: numbers with intervals, confusions, and each answer as
+it is kept.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechverse.evaluation.results import WHOLE, AnswerRecord, Clip, Confusion, Score, slices, slices_of
+from speechverse.evaluation.results import (
+    WHOLE,
+    AnswerRecord,
+    Clip,
+    Confusion,
+    Score,
+    slices,
+    slices_of,
+)
 from speechverse.metrics import UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task
 from speechverse.types import Answer, AudioRef, Ended, Example
@@ -55,7 +65,9 @@ def score_answers(
     settings: EvaluationSettings,
 ) -> None:
     """Adds what one system's answers to one task are worth."""
-    predictions = [task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)]
+    predictions = [
+        task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)
+    ]
     _Cell(scored, task, system, examples, answers, predictions, settings).score()
 
 
@@ -81,10 +93,16 @@ class _Cell:
         references = [self.examples[row].reference for row in rows]
         languages = [self.task.language_of(self.examples[row]) for row in rows]
         interval = bootstrap(
-            name, [self.predictions[row] for row in rows], references, **self._how, languages=languages
+            name,
+            [self.predictions[row] for row in rows],
+            references,
+            **self._how,
+            languages=languages,
         )
         normalizer = get_metric(name).normalizers(references, languages)
-        self.scored.scores.append(Score(self.task.name, self.system, part, name, *interval, len(rows), normalizer))
+        self.scored.scores.append(
+            Score(self.task.name, self.system, part, name, *interval, len(rows), normalizer)
+        )
 
     @property
     def _how(self) -> dict[str, Any]:
@@ -94,19 +112,27 @@ class _Cell:
         """What did not come to its own end, as a score of its own and, if there is any, a note."""
         endings = [made.ended for made in self.answers]
         interval = bootstrap("cut_rate", endings, endings, **self._how)
-        self.scored.scores.append(Score(self.task.name, self.system, WHOLE, "cut_rate", *interval, len(endings)))
+        self.scored.scores.append(
+            Score(self.task.name, self.system, WHOLE, "cut_rate", *interval, len(endings))
+        )
         if cut := Counter(ended for ended in endings if ended != "end"):
             reasons = ", ".join(f"{count} {WHY_CUT[ended]}" for ended, count in cut.items())
             told = f"{cut.total()} of {len(endings)} answers are cut: {reasons}"
             self.scored.notes.append(f"{self.task.name} by {self.system}: {told}")
 
     def _confuse(self) -> None:
-        labels = tuple(dict.fromkeys(label for example in self.examples for label in example.choices or ()))
+        labels = tuple(
+            dict.fromkeys(label for example in self.examples for label in example.choices or ())
+        )
         closed = isinstance(self.task.constraint_for(self.examples[0].choices), OneOf)
         if not closed or len(labels) > MAX_CONFUSION_LABELS:
             return
-        pairs = Counter((ex.reference, made) for ex, made in zip(self.examples, self.predictions, strict=True))
-        counts = tuple(tuple(pairs[row, column] for column in (*labels, UNPARSED)) for row in labels)
+        pairs = Counter(
+            (ex.reference, made) for ex, made in zip(self.examples, self.predictions, strict=True)
+        )
+        counts = tuple(
+            tuple(pairs[row, column] for column in (*labels, UNPARSED)) for row in labels
+        )
         self.scored.confusions.append(Confusion(self.task.name, self.system, labels, counts))
 
     def _record(self) -> None:

@@ -1,7 +1,9 @@
-"""The paper's specialist: a small classifier of its own for each closed task, on the frozen encoder's outputs.
+"""The paper's specialist: a small classifier of its own for each closed task, on the frozen
+encoder's outputs.
 
-Feed-forward, two layers of GRU, mean over time, two more feed-forward layers; the layers of the encoder are mixed by
-weights that it learns. Shape letters: L layers, B batch, T frames, D width of the encoder, H hidden width, C classes.
+Feed-forward, two layers of GRU, mean over time, two more feed-forward layers; the layers of the
+encoder are mixed by weights that it learns. Shape letters: L layers, B batch, T frames, D width of
+the encoder, H hidden width, C classes.
 """
 
 from __future__ import annotations
@@ -45,16 +47,23 @@ class SpecialistNetwork(nn.Module):
     def __init__(self, num_layers: int, width: int, num_classes: int) -> None:
         super().__init__()
         self.mixer = LayerMixer(num_layers, "softmax" if num_layers > 1 else "last")
-        self.inner = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, _HIDDEN), nn.ReLU(), nn.Dropout(_DROPOUT))
+        self.inner = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, _HIDDEN), nn.ReLU(), nn.Dropout(_DROPOUT)
+        )
         self.gru = nn.GRU(_HIDDEN, _HIDDEN, num_layers=2, batch_first=True, dropout=_DROPOUT)
         self.head = nn.Sequential(
-            nn.Linear(_HIDDEN, _HIDDEN), nn.ReLU(), nn.Dropout(_DROPOUT), nn.Linear(_HIDDEN, num_classes)
+            nn.Linear(_HIDDEN, _HIDDEN),
+            nn.ReLU(),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(_HIDDEN, num_classes),
         )
 
     def forward(self, frames_LBTD: Tensor, lengths: Tensor) -> Tensor:
         """Scores (B, C) of clips of true lengths (B,)."""
         mixed_BTD = self.mixer(self.mixer.prepare(frames_LBTD))
-        packed = pack_padded_sequence(self.inner(mixed_BTD), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            self.inner(mixed_BTD), lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
         hidden_BTH, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True)
         mask_BT1 = length_mask(lengths, hidden_BTH.shape[1])[..., None]
         return self.head((hidden_BTH * mask_BT1).sum(dim=1) / lengths[:, None])
@@ -83,8 +92,11 @@ class Specialist:
             yield self.names[int(self.network(*_batch([frames(example)], device)).argmax())]
 
 
-def fit_specialist(examples: Sequence[Example], frames: Frames, device: torch.device, seed: int = 0) -> Specialist:
-    """Fits a classifier to examples of one closed task, until it gets no better on speakers that were held out.
+def fit_specialist(
+    examples: Sequence[Example], frames: Frames, device: torch.device, seed: int = 0
+) -> Specialist:
+    """Fits a classifier to examples of one closed task, until it gets no better on speakers that
+    were held out.
 
     The same examples, seed and number of threads give the same classifier.
 
@@ -100,12 +112,14 @@ def fit_specialist(examples: Sequence[Example], frames: Frames, device: torch.de
     num_layers, _, width = frames(fitted[0]).shape
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(hash_seed(seed, "specialist", examples[0].task))
-        fitting = _Fitting(SpecialistNetwork(num_layers, width, len(names)).to(device), names, frames, device, seed)
+        fitting = _Fitting(
+            SpecialistNetwork(num_layers, width, len(names)).to(device), names, frames, device, seed
+        )
         epochs = fitting.run(fitted, held)
     size = sum(parameter.numel() for parameter in fitting.network.parameters())
     cost = (
-        f"{size / 1e6:.1f} M parameters, fitted on {len(fitted)} examples and validated on {len(held)}, "
-        f"{epochs} epochs, {time.perf_counter() - began:.0f} s"
+        f"{size / 1e6:.1f} M parameters, fitted on {len(fitted)} examples and validated on"
+        f" {len(held)}, {epochs} epochs, {time.perf_counter() - began:.0f} s"
     )
     return Specialist(names, fitting.network, cost)
 
@@ -120,7 +134,9 @@ class _Fitting:
 
     def run(self, fitted: Sequence[Example], held: Sequence[Example]) -> int:
         """Leaves the best network of all epochs; gives how many there were."""
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=_LEARNING_RATE, weight_decay=0.01)
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=_LEARNING_RATE, weight_decay=0.01
+        )
         best, best_state, since, epoch = -1.0, copy.deepcopy(self.network.state_dict()), 0, 0
         while epoch < _EPOCHS and since < _PATIENCE:
             self._epoch(fitted, optimizer, epoch)
@@ -130,7 +146,9 @@ class _Fitting:
         self.network.load_state_dict(best_state)
         return epoch
 
-    def _epoch(self, fitted: Sequence[Example], optimizer: torch.optim.Optimizer, epoch: int) -> None:
+    def _epoch(
+        self, fitted: Sequence[Example], optimizer: torch.optim.Optimizer, epoch: int
+    ) -> None:
         self.network.train()
         weights = self._class_weights(fitted)
         order = list(range(len(fitted)))
@@ -150,17 +168,23 @@ class _Fitting:
         return get_metric("uar").value(told, [example.target for example in held])
 
     def _classes(self, examples: Sequence[Example]) -> Tensor:
-        return torch.tensor([self.names.index(example.target) for example in examples], device=self.device)
+        return torch.tensor(
+            [self.names.index(example.target) for example in examples], device=self.device
+        )
 
     def _class_weights(self, fitted: Sequence[Example]) -> Tensor:
         """All classes weigh the same together."""
         counts = Counter(example.target for example in fitted)
-        shares = [len(fitted) / (len(self.names) * counts[name]) if counts[name] else 0.0 for name in self.names]
+        shares = [
+            len(fitted) / (len(self.names) * counts[name]) if counts[name] else 0.0
+            for name in self.names
+        ]
         return torch.tensor(shares, device=self.device)
 
 
 class FrameSource:
-    """Gives encoder outputs at `FRAME_RATE`, in bf16; remembers as many as fit into half a gigabyte.
+    """Gives encoder outputs at `FRAME_RATE`, in bf16; remembers as many as fit into half a
+    gigabyte.
 
     Averaged, they are all a specialist reads, and small; every epoch reads each of them again.
     """
@@ -173,7 +197,8 @@ class FrameSource:
         self._room = _REMEMBERED_BYTES
 
     def __call__(self, example: Example) -> Tensor:
-        """Encoder outputs of its clip, (L, T, D) at `FRAME_RATE`; the last frame may stand for fewer of the encoder's.
+        """Encoder outputs of its clip, (L, T, D) at `FRAME_RATE`; the last frame may stand for
+        fewer of the encoder's.
 
         Raises:
             AudioError: If the clip cannot be heard.
@@ -195,7 +220,9 @@ def _batch(frames: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tens
 
 
 def _held_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """Examples to fit on and to validate on: no speaker on both sides, where there are enough of them to part."""
+    """Examples to fit on and to validate on: no speaker on both sides, where there are enough of
+    them to part.
+    """
     voices = ["+".join(speakers_of(example.utterance)) or example.id for example in examples]
     for unit in (voices, [example.id for example in examples]):
         held_units, wanted = set[str](), _VALIDATION_SHARE * len(examples)
@@ -204,7 +231,9 @@ def _held_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], li
             if sum(counts[held] for held in held_units) >= wanted:
                 break
             held_units.add(name)
-        fitted = [example for example, name in zip(examples, unit, strict=True) if name not in held_units]
+        fitted = [
+            example for example, name in zip(examples, unit, strict=True) if name not in held_units
+        ]
         held = [example for example, name in zip(examples, unit, strict=True) if name in held_units]
         if len({e.target for e in fitted}) > 1 and len(fitted) >= len(held):
             return fitted, held

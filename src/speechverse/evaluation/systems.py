@@ -1,4 +1,6 @@
-"""Systems by name: the model and what it is measured against, all under the same tasks, instructions and metrics."""
+"""Systems by name: the model and what it is measured against, all under the same tasks,
+instructions and metrics.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The terminal tables: a model's scores beside two rivals, in eighty columns; the page has the rest."""
+"""The terminal tables: a model's scores beside two rivals, in eighty columns; the page has the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,21 @@ _NUM_RIVALS = 2
 
 
 def results_table(results: Results) -> Table:
-    """Headline scores with 95 % intervals beside two rivals; the best of a row is bold, groups of a task are indented.
+    """Headline scores with 95 % intervals beside two rivals; the best of a row is bold, groups of a
+    task are indented.
 
-    The rivals are the better cascade and the oracle, as far as they were measured, and else what was.
+    The rivals are the better cascade and the oracle, as far as they were measured, and else what
+    was.
     """
     own = OWN if OWN in results.systems else next(iter(results.systems))
     rivals = _rivals(results, own)
-    title = f"{results.model.get('name', 'model')} on {results.corpus['name']}, {results.corpus['split']}"
-    table = Table(title=title, caption=_caption(results, own, rivals), caption_justify="left", box=SIMPLE)
+    title = (
+        f"{results.model.get('name', 'model')} on {results.corpus['name']},"
+        f" {results.corpus['split']}"
+    )
+    table = Table(
+        title=title, caption=_caption(results, own, rivals), caption_justify="left", box=SIMPLE
+    )
     table.add_column("task", no_wrap=True)
     table.add_column("metric", overflow="fold")
     table.add_column("n", justify="right", no_wrap=True)
@@ -28,13 +37,20 @@ def results_table(results: Results) -> Table:
     for head in ("95 %", *rivals):
         table.add_column(head, justify="right", no_wrap=True)
     for report in results.tasks:
-        for part in dict.fromkeys(score.slice for score in results.scores if score.task == report.name):
+        for part in dict.fromkeys(
+            score.slice for score in results.scores if score.task == report.name
+        ):
             if part == WHOLE or part.startswith("group"):
                 label = get_metric(report.metrics[0]).label if part == WHOLE else ""
                 name = report.name if part == WHOLE else f"  {part.removeprefix('group: ')}"
-                scores = [results.best_of(report.name, names, part) for names in ((own,), *rivals.values())]
+                scores = [
+                    results.best_of(report.name, names, part)
+                    for names in ((own,), *rivals.values())
+                ]
                 num = max(
-                    score.num_examples for score in results.scores if (score.task, score.slice) == (report.name, part)
+                    score.num_examples
+                    for score in results.scores
+                    if (score.task, score.slice) == (report.name, part)
                 )
                 table.add_row(name, label, str(num), *_cells(scores))
     return table
@@ -54,7 +70,9 @@ def _rivals(results: Results, own: str) -> dict[str, tuple[str, ...]]:
 
 def _caption(results: Results, own: str, rivals: dict[str, tuple[str, ...]]) -> str | None:
     shown = {own, *(name for names in rivals.values() for name in names)}
-    told = [f"cascade: the better of {in_words(names)}." for names in rivals.values() if len(names) > 1]
+    told = [
+        f"cascade: the better of {in_words(names)}." for names in rivals.values() if len(names) > 1
+    ]
     if rest := [name for name in results.systems if name not in shown]:
         told.append(f"On the page too: {in_words(rest)}.")
     return " ".join(filter(None, [*told, results.guessing])) or None
@@ -68,7 +86,11 @@ def _cells(scores: list[Score | None]) -> list[Text]:
     metric = get_metric(known[0].metric)
     best = (max if metric.higher_is_better else min)(score.value for score in known)
     cells = [
-        Text(f"{metric.shown(score.value):.1f}", "bold" if score.value == best else "") if score else Text("–", "dim")
+        (
+            Text(f"{metric.shown(score.value):.1f}", "bold" if score.value == best else "")
+            if score
+            else Text("–", "dim")
+        )
         for score in scores
     ]
     own = scores[0]

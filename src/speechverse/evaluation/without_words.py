@@ -34,7 +34,8 @@ class WithoutWords:
 
     Attributes:
         name: See `System`.
-        without_training: What it does where the corpus has no training split; empty if it does nothing then.
+        without_training: What it does where the corpus has no training split; empty if it does
+            nothing then.
     """
 
     name: ClassVar[str]
@@ -56,7 +57,8 @@ class Majority(WithoutWords):
     parts: Parts
     name: ClassVar[str] = "majority"
     title: ClassVar[str] = (
-        "always the commonest right answer (of the training split where there is one), without listening"
+        "always the commonest right answer (of the training split where there is one), without"
+        " listening"
     )
     hears: ClassVar[bool] = False
     without_training: ClassVar[str] = "its answer is taken from the test split itself"
@@ -70,16 +72,20 @@ class Majority(WithoutWords):
 
 @dataclass
 class LogMel(WithoutWords):
-    """What a linear classifier tells from each clip's mean log-mels: no encoder, no words, no order."""
+    """What a linear classifier tells from each clip's mean log-mels: no encoder, no words, no
+    order.
+    """
 
     parts: Parts
     name: ClassVar[str] = "log-mel"
     title: ClassVar[str] = (
-        "a linear classifier on each clip's mean log-mels (fitted on the training split where there is one)"
+        "a linear classifier on each clip's mean log-mels (fitted on the training split where there"
+        " is one)"
     )
     hears: ClassVar[bool] = False  # it needs nothing of the encoder's
     without_training: ClassVar[str] = (
-        "it is fitted on some of the test split's speakers and tested on the others, until all are tested"
+        "it is fitted on some of the test split's speakers and tested on the others, until all are"
+        " tested"
     )
 
     def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
@@ -88,17 +94,25 @@ class LogMel(WithoutWords):
         told = [""] * len(examples)
         for fitted, rows in [(training, range(len(examples)))] if training else _folds(examples):
             tested = [examples[row] for row in rows]
-            for row, name in zip(rows, self._told(fitted, tested, _commonest(training or examples)), strict=True):
+            for row, name in zip(
+                rows, self._told(fitted, tested, _commonest(training or examples)), strict=True
+            ):
                 told[row] = name
             if progress:
                 progress(len(tested))
         return [Answer(text=name) for name in told]
 
-    def _told(self, fitted: Sequence[Example], tested: Sequence[Example], commonest: str) -> list[str]:
+    def _told(
+        self, fitted: Sequence[Example], tested: Sequence[Example], commonest: str
+    ) -> list[str]:
         names = [example.target for example in fitted]
-        if len(set(names)) < 2:  # nothing to fit on; what only the tested clips tell must not be told
+        if (
+            len(set(names)) < 2
+        ):  # nothing to fit on; what only the tested clips tell must not be told
             return [commonest] * len(tested)
-        return [str(name) for name in fit_linear(self._cues(fitted), names).predict(self._cues(tested))]
+        return [
+            str(name) for name in fit_linear(self._cues(fitted), names).predict(self._cues(tested))
+        ]
 
     def _cues(self, examples: Sequence[Example]) -> np.ndarray:
         return np.stack([self._hear(example.utterance) for example in examples])
@@ -112,12 +126,15 @@ class LogMel(WithoutWords):
 
 @dataclass
 class SpecialistSystem(WithoutWords):
-    """The paper's specialist: a small network of its own for each task, on the frozen encoder's outputs."""
+    """The paper's specialist: a small network of its own for each task, on the frozen encoder's
+    outputs.
+    """
 
     parts: Parts
     name: ClassVar[str] = "specialist"
     title: ClassVar[str] = (
-        "a small network for each closed task on the frozen encoder's outputs, fitted on its training split"
+        "a small network for each closed task on the frozen encoder's outputs, fitted on its"
+        " training split"
     )
     hears: ClassVar[bool] = True
     without_training: ClassVar[str] = ""
@@ -155,7 +172,11 @@ class SpecialistSystem(WithoutWords):
             return cache[utterance]
         inputs = model.encoder.prepare([audio.load(utterance.audio).samples])
         with torch.no_grad():
-            return model.encode({name: x.to(model.device) for name, x in inputs.items()}).hidden_states[:, 0].cpu()
+            return (
+                model.encode({name: x.to(model.device) for name, x in inputs.items()})
+                .hidden_states[:, 0]
+                .cpu()
+            )
 
 
 def _readable(examples: Sequence[Example], hear: Callable[[Example], object]) -> list[Example]:

@@ -1,4 +1,6 @@
-"""Which lines are asked which instructions: drawn from a list of many kinds, by a hash of seed and text."""
+"""Which lines are asked which instructions: drawn from a list of many kinds, by a hash of seed and
+text.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Asked:
         kind: Of the instruction.
         instruction: In words.
         answer: The right answer; None where the LLM is to give it.
-        system: The system turn behind which the LLM reads the text alone; None where it reads text and instruction.
+        system: The system turn behind which the LLM reads the text alone; None where it reads text
+            and instruction.
     """
 
     text: str
@@ -47,7 +50,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of instruction: its wordings, and the system turn that has the LLM do it, if one helps."""
+    """A kind of instruction: its wordings, and the system turn that has the LLM do it, if one
+    helps.
+    """
 
     wordings: tuple[str, ...]
     system: str | None = None
@@ -56,9 +61,16 @@ class Kind:
 @cache
 def kinds() -> Mapping[str, Mapping[str, Kind]]:
     """`read` (by the LLM) and `known` (by a program) → name → kind, from instructions.yaml."""
-    listed = parse_yaml((files("speechverse.instructions") / "instructions.yaml").read_text(encoding="utf-8"))
-    read = {name: Kind(tuple(of["wordings"]), of.get("system")) for name, of in listed["read"].items()}
-    return {"read": read, "known": {name: Kind(tuple(wordings)) for name, wordings in listed["known"].items()}}
+    listed = parse_yaml(
+        (files("speechverse.instructions") / "instructions.yaml").read_text(encoding="utf-8")
+    )
+    read = {
+        name: Kind(tuple(of["wordings"]), of.get("system")) for name, of in listed["read"].items()
+    }
+    return {
+        "read": read,
+        "known": {name: Kind(tuple(wordings)) for name, wordings in listed["known"].items()},
+    }
 
 
 def can_be_asked(line: Mapping[str, Any]) -> bool:
@@ -67,32 +79,51 @@ def can_be_asked(line: Mapping[str, Any]) -> bool:
 
 
 def is_readable(line: Mapping[str, Any]) -> bool:
-    """Whether a small LLM may be given a line: a whole sentence, and no question, which it would rather answer."""
+    """Whether a small LLM may be given a line: a whole sentence, and no question, which it would
+    rather answer.
+    """
     text = line["text"]
-    return line.get("stratum") not in _FRAGMENTS and "?" not in text and len(words_of(text)) >= _SHORTEST_READ
+    return (
+        line.get("stratum") not in _FRAGMENTS
+        and "?" not in text
+        and len(words_of(text)) >= _SHORTEST_READ
+    )
 
 
-def draw_lines(lines: Sequence[Mapping[str, Any]], limit: int | None, seed: int) -> list[Mapping[str, Any]]:
-    """The lines to ask about, in their order; at most so many, chosen by hash: fewer are among more."""
+def draw_lines(
+    lines: Sequence[Mapping[str, Any]], limit: int | None, seed: int
+) -> list[Mapping[str, Any]]:
+    """The lines to ask about, in their order; at most so many, chosen by hash: fewer are among
+    more.
+    """
     some = [line for line in lines if can_be_asked(line)]
     if limit is None or limit >= len(some):
         return some
-    places = sorted(range(len(some)), key=lambda place: hash_seed(seed, "line", some[place]["text"]))
+    places = sorted(
+        range(len(some)), key=lambda place: hash_seed(seed, "line", some[place]["text"])
+    )
     return [some[place] for place in sorted(places[:limit])]
 
 
-def draw_instructions(line: Mapping[str, Any], count: int, seed: int, read_share: float) -> list[Asked]:
+def draw_instructions(
+    line: Mapping[str, Any], count: int, seed: int, read_share: float
+) -> list[Asked]:
     """Instructions about one line, each of another kind.
 
     Args:
         line: Its `text`; a `stratum` that names parts of sentences keeps the LLM from being asked.
         count: How many.
         seed: The same seed and text are asked the same.
-        read_share: Probability that an instruction is one the LLM answers, where the text is for it.
+        read_share: Probability that an instruction is one the LLM answers, where the text is for
+            it.
     """
     text = line["text"]
     rng = rng_for(seed, "instructions", text)
-    remaining = {who: _shuffled(rng, kinds()[who]) for who in ("read", "known") if who == "known" or is_readable(line)}
+    remaining = {
+        who: _shuffled(rng, kinds()[who])
+        for who in ("read", "known")
+        if who == "known" or is_readable(line)
+    }
     drawn: list[Asked] = []
     while len(drawn) < count and any(remaining.values()):
         who = "read" if rng.random() < read_share else "known"

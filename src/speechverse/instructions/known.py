@@ -1,4 +1,6 @@
-"""Instructions whose answer a program knows from the transcript alone: an answer that cannot be given is None."""
+"""Instructions whose answer a program knows from the transcript alone: an answer that cannot be
+given is None.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 _WORD = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
-_NUMBERS = "Zero One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen Fifteen".split()
+_NUMBERS = (
+    "Zero One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen Fifteen"
+).split()
 _LONGEST_TO_REARRANGE = 8
 """Words of a text that is said twice or backwards: what is longer is hard for people, too."""
 
@@ -47,7 +51,9 @@ _OF_TEXT_AND_WORDS: Mapping[str, _Known] = {
     "lower_case": lambda text, words: " ".join(words).lower(),
     "spelled_first": lambda text, words: _spelled(words[0]),
     "spelled_last": lambda text, words: _spelled(words[-1]),
-    "is_question": lambda text, words: "Question" if text.rstrip("\"'”’ ").endswith("?") else "Statement",
+    "is_question": lambda text, words: (
+        "Question" if text.rstrip("\"'”’ ").endswith("?") else "Statement"
+    ),
     "longest_word": lambda text, words: _only(words, longest=True),
     "shortest_word": lambda text, words: _only(words, longest=False),
     "snake_case": lambda text, words: _rearranged(words, "_"),

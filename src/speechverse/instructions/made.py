@@ -1,4 +1,6 @@
-"""The LLM's answers to drawn instructions, kept as they come, and the lines with what is left of them as labels."""
+"""The LLM's answers to drawn instructions, kept as they come, and the lines with what is left of
+them as labels.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +53,14 @@ class Outcome:
 
 
 def answer_lines(
-    loaded: Any, drawn: Sequence[Asked], journal: Journal, max_new_tokens: int, progress: Callable[[int], None]
+    loaded: Any,
+    drawn: Sequence[Asked],
+    journal: Journal,
+    max_new_tokens: int,
+    progress: Callable[[int], None],
 ) -> Outcome:
-    """Has the LLM of a loaded model, without LoRA, answer what no program knows; greedy, as a cascade would.
+    """Has the LLM of a loaded model, without LoRA, answer what no program knows; greedy, as a
+    cascade would.
 
     Args:
         loaded: A `SpeechVerse`.
@@ -66,7 +73,9 @@ def answer_lines(
         CheckpointError: If LoRA is merged into the model's LLM.
     """
     if loaded.model.config.merged:
-        raise CheckpointError("LoRA is merged into this model's LLM; give a model whose LLM is as it was found")
+        raise CheckpointError(
+            "LoRA is merged into this model's LLM; give a model whose LLM is as it was found"
+        )
     reader = _Reader(loaded, max_new_tokens)
     keys = {asked: reader.key(asked) for asked in drawn if asked.answer is None}
     pending = [asked for asked, key in keys.items() if journal.get(key) is None]
@@ -75,11 +84,15 @@ def answer_lines(
     for system, some in _alike(pending, reader.system_for):
         before = time.perf_counter()
         with loaded.model.without_lora():
-            answers = answer_questions(loaded.model, *reader.questions(some, system), reader.options, progress)
+            answers = answer_questions(
+                loaded.model, *reader.questions(some, system), reader.options, progress
+            )
         journal.add([keys[asked] for asked in some], answers, time.perf_counter() - before)
     outcome.seconds = time.perf_counter() - began
     for asked in drawn:
-        answer, reason = (asked.answer, "") if asked.answer else usable(asked, journal.kept[keys[asked]].answer)
+        answer, reason = (
+            (asked.answer, "") if asked.answer else usable(asked, journal.kept[keys[asked]].answer)
+        )
         if answer:
             outcome.made.setdefault(asked.text, []).append(Made(asked, answer))
         else:
@@ -90,12 +103,16 @@ def answer_lines(
 def _alike(
     drawn: Sequence[Asked], system_for: Callable[[Asked], str | None]
 ) -> Iterator[tuple[str | None, Sequence[Asked]]]:
-    """Batches behind one system turn and of like length, for they waste less, taken from a stretch at a time."""
+    """Batches behind one system turn and of like length, for they waste less, taken from a stretch
+    at a time.
+    """
     for first in range(0, len(drawn), _STRETCH):
         stretch = sorted(drawn[first : first + _STRETCH], key=lambda asked: len(asked.text))
         for system in dict.fromkeys(map(system_for, stretch)):
             some = [asked for asked in stretch if system_for(asked) == system]
-            yield from ((system, some[start : start + _AT_ONCE]) for start in range(0, len(some), _AT_ONCE))
+            yield from (
+                (system, some[start : start + _AT_ONCE]) for start in range(0, len(some), _AT_ONCE)
+            )
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,9 @@ class _Reader:
         return DecodingOptions(max_new_tokens=self.max_new_tokens, max_batch=_AT_ONCE)
 
     def system_for(self, asked: Asked) -> str | None:
-        """The system turn to read behind; none where the LLM has no chat template that could write one."""
+        """The system turn to read behind; none where the LLM has no chat template that could write
+        one.
+        """
         return asked.system if self.loaded.processor.tokenizer.chat_template else None
 
     def key(self, asked: Asked) -> str:
@@ -118,8 +137,12 @@ class _Reader:
         asked_in = (config.system_prompt, asked.instruction) if system is None else (system, "")
         return hashlib.sha256(json.dumps([*told, *asked_in]).encode()).hexdigest()[:32]
 
-    def questions(self, some: Sequence[Asked], system: str | None) -> tuple[SpeechVerseProcessor, list[Question]]:
-        """The text where the audio would be; behind a system turn of its own there is nothing else."""
+    def questions(
+        self, some: Sequence[Asked], system: str | None
+    ) -> tuple[SpeechVerseProcessor, list[Question]]:
+        """The text where the audio would be; behind a system turn of its own there
+        is nothing else.
+        """
         processor = self.loaded.processor
         if system is not None:
             config = copy.deepcopy(processor.config)
@@ -138,6 +161,11 @@ def labelled(lines: Iterable[Mapping[str, Any]], outcome: Outcome) -> list[dict[
     """The lines that have an instruction with an answer, these as their label."""
 
     def pairs(made: Sequence[Made]) -> list[dict[str, str]]:
-        return [{"instruction": one.asked.instruction, "answer": one.answer, "kind": one.asked.kind} for one in made]
+        return [
+            {"instruction": one.asked.instruction, "answer": one.answer, "kind": one.asked.kind}
+            for one in made
+        ]
 
-    return [{**line, LABEL: pairs(made)} for line in lines if (made := outcome.made.get(line["text"]))]
+    return [
+        {**line, LABEL: pairs(made)} for line in lines if (made := outcome.made.get(line["text"]))
+    ]

@@ -1,4 +1,6 @@
-"""What of an LLM's answers can be learnt from: a whole sentence that speaks of the line and of no more."""
+"""What of an LLM's answers can be learnt from: a whole sentence that speaks of the line and of no
+more.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,14 @@ from speechverse.types import Answer
 
 _SENTENCE = re.compile(r".*?[.!?][\"'”’)]*(?=\s|$)")
 _ABOUT_THE_TASK = re.compile(
-    r"\b(as an ai|language model|chatbot|i'?m sorry|i can('|no)t (assist|help|provide)|please provide|not sure what|"
-    r"(provided|given|original|reworded|revised|rewritten|this|the) (text|sentence|statement|phrase|topic|transcript|"
-    r"audio|version|meaning)|classic example|metaphor\w*|grammatical|idiomatic|rhetorical|letter here)\b"
-    r"|^(sure|certainly|here('s| is| are)|what a (great|delightful|wonderful|fantastic) (question|response))\b"
+    r"\b(as an ai|language model|chatbot|i'?m sorry|i can('|no)t (assist|help|provide)|please"
+    r" provide|not sure what|"
+    r"(provided|given|original|reworded|revised|rewritten|this|the)"
+    r" (text|sentence|statement|phrase|topic|transcript|"
+    r"audio|version|meaning)|classic example|metaphor\w*|grammatical|idiomatic|rhetorical|letter"
+    r" here)\b"
+    r"|^(sure|certainly|here('s| is| are)|what a (great|delightful|wonderful|fantastic)"
+    r" (question|response))\b"
     r"|[*#\[\]{}<>|]",
     re.IGNORECASE,
 )
@@ -26,7 +32,9 @@ _MOST_REPEATS = 2
 _STEM = 4
 """Letters that two words of one stem share."""
 _KEPT = {"formal": 0.5}
-"""Share of the line's content words, by their stems, that an answer must have; of other kinds `_KEPT_ELSE`."""
+"""Share of the line's content words, by their stems, that an answer must have; of other kinds
+`_KEPT_ELSE`.
+"""
 _KEPT_ELSE = 0.25
 _NEW = 0.4
 """Share of its own content words that an answer of a kind in `_KEPT` may have new."""
@@ -66,7 +74,9 @@ def _repeats_the_line(asked: Asked, text: str) -> bool:
 def _speaks_of_something_else(asked: Asked, text: str) -> bool:
     """Whether it shares too few words with the line."""
     said, answered = _stems(asked.text), _stems(text)
-    return not said & answered or len(said & answered) < _KEPT.get(asked.kind, _KEPT_ELSE) * len(said)
+    return not said & answered or len(said & answered) < _KEPT.get(asked.kind, _KEPT_ELSE) * len(
+        said
+    )
 
 
 def _makes_things_up(asked: Asked, text: str) -> bool:

@@ -1,4 +1,6 @@
-"""Metrics: pure functions of predictions and references, and intervals round them; see `registry` for the list."""
+"""Metrics: pure functions of predictions and references, and intervals round them; see `registry`
+for the list.
+"""
 
 from __future__ import annotations
 

@@ -26,14 +26,17 @@ def unparsed(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarra
 
 
 def cut(endings: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-    """Whether each answer was cut, of which `endings` say why it ended (`types.Ended`), and a one to count it by."""
+    """Whether each answer was cut, of which `endings` say why it ended (`types.Ended`), and a one
+    to count it by.
+    """
     return _with_count([float(ended in CUT) for ended in endings])
 
 
 def set_f1(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """F1 between predicted and true set of each example, and a one to count it by, shape (N, 2).
 
-    Averaged over examples this is the macro F1 of keyword extraction. Two empty sets agree (F1 of 1).
+    Averaged over examples this is the macro F1 of keyword extraction. Two empty sets agree (F1 of
+    1).
     """
     return _with_count([_f1_of_sets(p, r) for p, r in zip(predictions, references, strict=True)])
 

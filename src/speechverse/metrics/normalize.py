@@ -1,7 +1,9 @@
-"""The text normalisers that error rates are counted under: one for English, one for every other language.
+"""The text normalisers that error rates are counted under: one for English, one for every other
+language.
 
-Both sides of a comparison go through the same one, chosen by the language of the reference. Its id (name and version)
-stands beside every score it touched; any change of behaviour takes a new version.
+Both sides of a comparison go through the same one, chosen by the language of the reference. Its id
+(name and version) stands beside every score it touched; any change of behaviour takes a new
+version.
 """
 
 from __future__ import annotations
@@ -55,8 +57,9 @@ class Normalizer:
 def normalize_english(text: str) -> str:
     """English as Whisper's own normaliser has it: `fifty percent`, `50 percent` and `50%` are one.
 
-    Fillers and what stands in square or round brackets are dropped, as they are there; what stands between `<` and `>`
-    is kept. Times, digits said one by one and curly apostrophes are first written as that normaliser expects them.
+    Fillers and what stands in square or round brackets are dropped, as they are there; what stands
+    between `<` and `>` is kept. Times, digits said one by one and curly apostrophes are first
+    written as that normaliser expects them.
     """
     text = unicodedata.normalize("NFKC", text).translate(_PLAIN_SIGNS)
     text = _CLOCK.sub(r"\1\2", text)
@@ -67,7 +70,9 @@ def normalize_english(text: str) -> str:
 
 
 def normalize_unicode(text: str) -> str:
-    """Any language's words: NFKC, lower case, no punctuation or symbols; marks (vowel signs, accents) stay."""
+    """Any language's words: NFKC, lower case, no punctuation or symbols; marks (vowel signs,
+    accents) stay.
+    """
     return " ".join("".join(map(_sound, unicodedata.normalize("NFKC", text).lower())).split())
 
 
@@ -81,8 +86,9 @@ _OTHER_DOTTED_I = Normalizer(
 def normalizer_for(reference: str, language: str | None) -> Normalizer:
     """The normaliser of a reference.
 
-    English rules are for English alone; where no language is named, a reference in Latin letters is taken for English.
-    Other letters are never put through them: they would lose their marks, and different words would be one.
+    English rules are for English alone; where no language is named, a reference in Latin letters is
+    taken for English. Other letters are never put through them: they would lose their marks, and
+    different words would be one.
     """
     primary = re.split(r"[-_]", language.strip().lower())[0] if language else "en"
     if primary in _ENGLISH and _is_latin(reference):
@@ -96,9 +102,12 @@ def normalize(text: str, language: str | None = None) -> str:
 
 
 def named_normalizers(references: Sequence[str], languages: Sequence[str | None]) -> str:
-    """Ids of the normalisers of some references, the commonest first; with their shares where there are several."""
+    """Ids of the normalisers of some references, the commonest first; with their shares where there
+    are several.
+    """
     ids = Counter(
-        normalizer_for(text, language).id for text, language in zip(references, languages, strict=True)
+        normalizer_for(text, language).id
+        for text, language in zip(references, languages, strict=True)
     ).most_common()
     return ids[0][0] if len(ids) == 1 else ", ".join(f"{name} ({count})" for name, count in ids)
 
@@ -123,12 +132,20 @@ def _whispers_normalizer() -> Callable[[str], str]:
 
 
 def _is_latin(text: str) -> bool:
-    letters = (sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) in _LETTERS)
-    return text.isascii() or all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+    letters = (
+        sign
+        for sign in unicodedata.normalize("NFKC", text)
+        if unicodedata.category(sign) in _LETTERS
+    )
+    return text.isascii() or all(
+        unicodedata.name(letter, "").startswith("LATIN") for letter in letters
+    )
 
 
 def _sound(sign: str) -> str:
-    """The sign, a space for punctuation and symbols, and nothing for what is not seen (joiners, directions)."""
+    """The sign, a space for punctuation and symbols, and nothing for what is not seen (joiners,
+    directions).
+    """
     category = unicodedata.category(sign)
     if category == "Cf":
         return ""

@@ -28,8 +28,17 @@ _BUILT_IN = (
         by_language=True,
         signature=text.wer_signature,
     ),
-    Metric("bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature),
-    Metric("chrf", "chrF", text.character_ngram_counts, text.chrf, percent=False, signature=text.chrf_signature),
+    Metric(
+        "bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature
+    ),
+    Metric(
+        "chrf",
+        "chrF",
+        text.character_ngram_counts,
+        text.chrf,
+        percent=False,
+        signature=text.chrf_signature,
+    ),
     Metric("accuracy", "accuracy", classes.hits, classes.mean),
     Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
     Metric("uar", "UAR", classes.hits_per_class, classes.mean_recall),
@@ -50,17 +59,23 @@ FAULTS_OF_FORM = ("unparsed_rate", "cut_rate")
 
 
 def get_metric(name: str) -> Metric:
-    """The metric of that name or of a user's `file.py:NAME`; a UserError names the nearest one otherwise."""
+    """The metric of that name or of a user's `file.py:NAME`; a UserError names the nearest one
+    otherwise.
+    """
     return METRICS[name]
 
 
 def score(
-    names: Iterable[str], predictions: Sequence[Any], references: Sequence[Any], languages: Languages | None = None
+    names: Iterable[str],
+    predictions: Sequence[Any],
+    references: Sequence[Any],
+    languages: Languages | None = None,
 ) -> dict[str, float]:
     """Values of several metrics, by name, over the same examples.
 
     Args:
-        languages: The language of each reference, which error rates go by; None where none is known.
+        languages: The language of each reference, which error rates go by; None where none is
+            known.
     """
     return {name: get_metric(name).value(predictions, references, languages) for name in names}
 
@@ -78,7 +93,8 @@ def bootstrap(
     Args:
         num_samples: Number of resamples; 0 gives an interval that is the value itself.
         seed: Seed of the resampling; the same seed resamples every metric of N examples alike.
-        languages: The language of each reference, which error rates go by; None where none is known.
+        languages: The language of each reference, which error rates go by; None where none is
+            known.
     """
     import numpy as np
 
@@ -92,7 +108,9 @@ def bootstrap(
     return Interval(value, float(low), float(high))
 
 
-def _resampled_values(metric: Metric, statistics: np.ndarray, num_samples: int, seed: int) -> np.ndarray:
+def _resampled_values(
+    metric: Metric, statistics: np.ndarray, num_samples: int, seed: int
+) -> np.ndarray:
     import numpy as np
 
     rng = np.random.default_rng(seed)

@@ -1,8 +1,9 @@
 """British to American spelling by rule, for words that a listener cannot tell apart.
 
-Whisper's normaliser takes a table of some 1,700 words that comes with a tokenizer's folder and so is not always at
-hand. The same rule goes over both sides of a comparison, so one that also turns "promise" into "promize" does no harm;
-no rule may make one of two different words ("filling" and "filing" stay apart).
+Whisper's normaliser takes a table of some 1,700 words that comes with a tokenizer's folder and so
+is not always at hand. The same rule goes over both sides of a comparison, so one that also turns
+"promise" into "promize" does no harm; no rule may make one of two different words ("filling" and
+"filing" stay apart).
 """
 
 from __future__ import annotations
@@ -11,27 +12,29 @@ import re
 from functools import lru_cache
 
 _OUR = (
-    "arb ard arm behavi cand clam col demean endeav fav ferv flav harb hon hum lab neighb od parl ranc rig rum sav "
-    "savi splend tum val vap vig"
+    "arb ard arm behavi cand clam col demean endeav fav ferv flav harb hon hum lab neighb od parl"
+    " ranc rig rum sav savi splend tum val vap vig"
 )
 _RE = "calib cent fib lit lust meag met mit och sab sepulch somb spect theat"
 _DOUBLED = (
-    "bevel cancel channel counsel cruel dial duel enamel equal fuel funnel grovel initial jewel kennel label level "
-    "libel marvel model panel parcel pedal pencil quarrel ravel refuel rival shovel shrivel signal snivel swivel total "
-    "travel tunnel unravel"
+    "bevel cancel channel counsel cruel dial duel enamel equal fuel funnel grovel initial jewel"
+    " kennel label level libel marvel model panel parcel pedal pencil quarrel ravel refuel rival"
+    " shovel shrivel signal snivel swivel total travel tunnel unravel"
 )
 _LOGUE = "ana apo cata deca dia epi homo mono pro trave"
 _WORDS = {
     "ageing": "aging", "aluminium": "aluminum", "axe": "ax", "cheque": "check", "cheques": "checks",
-    "chequered": "checkered", "connexion": "connection", "cosy": "cozy", "disc": "disk", "discs": "disks",
-    "draught": "draft", "draughts": "drafts", "enrol": "enroll", "enrols": "enrolls", "fulfil": "fulfill",
-    "fulfils": "fulfills", "grey": "gray", "greys": "grays", "jewellery": "jewelry", "judgement": "judgment",
-    "judgements": "judgments", "licence": "license", "licences": "licenses", "marvellous": "marvelous",
-    "mould": "mold", "moulds": "molds", "moustache": "mustache", "mum": "mom", "mums": "moms", "plough": "plow",
+    "chequered": "checkered", "connexion": "connection", "cosy": "cozy", "disc": "disk",
+    "discs": "disks", "draught": "draft", "draughts": "drafts", "enrol": "enroll",
+    "enrols": "enrolls", "fulfil": "fulfill", "fulfils": "fulfills", "grey": "gray",
+    "greys": "grays", "jewellery": "jewelry", "judgement": "judgment", "judgements": "judgments",
+    "licence": "license", "licences": "licenses", "marvellous": "marvelous", "mould": "mold",
+    "moulds": "molds", "moustache": "mustache", "mum": "mom", "mums": "moms", "plough": "plow",
     "ploughed": "plowed", "ploughs": "plows", "practise": "practice", "practised": "practiced",
-    "practises": "practices", "practising": "practicing", "programme": "program", "programmes": "programs",
-    "pyjamas": "pajamas", "sceptic": "skeptic", "sceptical": "skeptical", "skilful": "skillful", "sulphur": "sulfur",
-    "tyre": "tire", "tyres": "tires", "wilful": "willful", "woollen": "woolen",
+    "practises": "practices", "practising": "practicing", "programme": "program",
+    "programmes": "programs", "pyjamas": "pajamas", "sceptic": "skeptic", "sceptical": "skeptical",
+    "skilful": "skillful", "sulphur": "sulfur", "tyre": "tire", "tyres": "tires",
+    "wilful": "willful", "woollen": "woolen",
 }  # fmt: skip
 
 
@@ -72,5 +75,7 @@ class AmericanSpelling:
     """What Whisper's normaliser asks for: a mapping that is only ever looked up by `get`."""
 
     def get(self, word: str, default: str) -> str:
-        """The word in American spelling; it has an answer to every word, so the default never stands."""
+        """The word in American spelling; it has an answer to every word, so the default never
+        stands.
+        """
         return american(word)

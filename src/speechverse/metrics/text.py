@@ -1,4 +1,6 @@
-"""Word and character error rates through jiwer, BLEU through sacrebleu: statistics of examples, values from sums."""
+"""Word and character error rates through jiwer, BLEU through sacrebleu: statistics of examples,
+values from sums.
+"""
 
 from __future__ import annotations
 
@@ -17,40 +19,57 @@ _CHRF_BETA = 2
 """How much recall counts beside precision."""
 
 
-def word_errors(predictions: Sequence[Any], references: Sequence[Any], languages: Languages) -> np.ndarray:
+def word_errors(
+    predictions: Sequence[Any], references: Sequence[Any], languages: Languages
+) -> np.ndarray:
     """Word errors and true words of each example after normalising both sides, shape (N, 2)."""
     return _errors("process_words", str.split, predictions, references, languages)
 
 
-def character_errors(predictions: Sequence[Any], references: Sequence[Any], languages: Languages) -> np.ndarray:
-    """Errors in letters and spaces, and their true number, of each example after normalising both sides: (N, 2)."""
+def character_errors(
+    predictions: Sequence[Any], references: Sequence[Any], languages: Languages
+) -> np.ndarray:
+    """Errors in letters and spaces, and their true number, of each example after normalising both
+    sides: (N, 2).
+    """
     return _errors("process_characters", list, predictions, references, languages)
 
 
 def error_rate(sums: np.ndarray) -> np.ndarray:
-    """Errors over true words or letters, shape (..., 2) to (...); where there was none, the errors themselves."""
+    """Errors over true words or letters, shape (..., 2) to (...); where there was none, the errors
+    themselves.
+    """
     import numpy as np
 
     return sums[..., 0] / np.maximum(sums[..., 1], 1)
 
 
 def wer_signature() -> str:
-    """Tools and normalisers an error rate stands on; a score says which of them it was compared under."""
-    return f"jiwer:{version('jiwer')}|{ENGLISH.id}:transformers:{version('transformers')}|{OTHER.id}"
+    """Tools and normalisers an error rate stands on; a score says which of them it was compared
+    under.
+    """
+    return (
+        f"jiwer:{version('jiwer')}|{ENGLISH.id}:transformers:{version('transformers')}|{OTHER.id}"
+    )
 
 
 def ngram_counts(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-    """The sufficient statistics of sacrebleu: both lengths, then matching and all n-grams by order, shape (N, 10)."""
+    """The sufficient statistics of sacrebleu: both lengths, then matching and all n-grams by order,
+    shape (N, 10).
+    """
     import numpy as np
 
-    rows = _bleu()._extract_corpus_statistics([_text(prediction) for prediction in predictions], [list(references)])
+    rows = _bleu()._extract_corpus_statistics(
+        [_text(prediction) for prediction in predictions], [list(references)]
+    )
     return np.asarray(rows, dtype=np.float64)
 
 
 def bleu(sums: np.ndarray) -> np.ndarray:
     """BLEU in points from summed statistics, shape (..., 10) to (...).
 
-    sacrebleu's formula (effective order, exponential smoothing) over all rows at once: a bootstrap has a thousand.
+    sacrebleu's formula (effective order, exponential smoothing) over all rows at once: a bootstrap
+    has a thousand.
     """
     import numpy as np
 
@@ -71,26 +90,37 @@ def bleu_signature() -> str:
 
 
 def character_ngram_counts(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-    """The sufficient statistics of sacrebleu's chrF: n-grams of either side and matching, by order, shape (N, 18)."""
+    """The sufficient statistics of sacrebleu's chrF: n-grams of either side and matching, by order,
+    shape (N, 18).
+    """
     import numpy as np
 
     scorer = import_eval("sacrebleu").CHRF()
-    rows = scorer._extract_corpus_statistics([_text(prediction) for prediction in predictions], [list(references)])
+    rows = scorer._extract_corpus_statistics(
+        [_text(prediction) for prediction in predictions], [list(references)]
+    )
     return np.asarray(rows, dtype=np.float64)
 
 
 def chrf(sums: np.ndarray) -> np.ndarray:
-    """Gives chrF in points from summed statistics, shape (..., 18) to (...), by sacrebleu's formula."""
+    """Gives chrF in points from summed statistics, shape (..., 18) to (...), by sacrebleu's
+    formula.
+    """
     import numpy as np
 
     answered, wanted, matching = (sums[..., start::3] for start in range(3))
-    counted = (answered > 0) & (wanted > 0)  # sacrebleu's effective order: what both sides are long enough for
+    counted = (answered > 0) & (
+        wanted > 0
+    )  # sacrebleu's effective order: what both sides are long enough for
     orders = np.maximum(counted.sum(axis=-1), 1)
     precision, recall = (
-        np.where(counted, matching / np.maximum(of, 1), 0.0).sum(axis=-1) / orders for of in (answered, wanted)
+        np.where(counted, matching / np.maximum(of, 1), 0.0).sum(axis=-1) / orders
+        for of in (answered, wanted)
     )
     weighed = _CHRF_BETA**2
-    return 100 * (1 + weighed) * precision * recall / np.maximum(weighed * precision + recall, 1e-16)
+    return (
+        100 * (1 + weighed) * precision * recall / np.maximum(weighed * precision + recall, 1e-16)
+    )
 
 
 def chrf_signature() -> str:
@@ -100,8 +130,8 @@ def chrf_signature() -> str:
 
 
 def _bleu() -> Any:
-    # The effective order differs from the usual only where no example has four words: a set of two-word commands
-    # translated perfectly must not score 0.
+    # The effective order differs from the usual only where no example has four words: a set of
+    # two-word commands translated perfectly must not score 0.
     return import_eval("sacrebleu").BLEU(effective_order=True)
 
 
@@ -119,7 +149,9 @@ def _errors(
     """Errors by jiwer's function of that name, and the number of true units of the text."""
     import numpy as np
 
-    rules = [normalizer_for(text, language) for text, language in zip(references, languages, strict=True)]
+    rules = [
+        normalizer_for(text, language) for text, language in zip(references, languages, strict=True)
+    ]
     true = [rule(text) for rule, text in zip(rules, references, strict=True)]
     said = [rule(_text(prediction)) for rule, prediction in zip(rules, predictions, strict=True)]
     output = getattr(import_eval("jiwer"), process)(true, said)

@@ -1,7 +1,7 @@
 """What a metric is: per-example sufficient statistics, and a function from their sums to a value.
 
-Every metric here is a function of sums over examples, so a bootstrap resample is a weighted sum: a thousand resamples
-are one matrix product.
+Every metric here is a function of sums over examples, so a bootstrap resample is a weighted sum: a
+thousand resamples are one matrix product.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ Languages = Sequence[str | None]
 """The language each reference is in, as a BCP-47 code; None where it is not known."""
 
 UNPARSED: Final = Unparsed.UNPARSED
-"""Stands where an answer could not be read. It is wrong under every metric, and counted by `unparsed_rate`."""
+"""Stands where an answer could not be read. It is wrong under every metric, and counted by
+`unparsed_rate`.
+"""
 
 
 class Interval(NamedTuple):
@@ -51,13 +53,14 @@ class Metric:
     Attributes:
         name: The key in results files.
         label: The name in tables.
-        statistics: (predictions, references) to sufficient statistics, shape (N, K); where the metric goes by language,
-            (predictions, references, languages).
+        statistics: (predictions, references) to sufficient statistics, shape (N, K); where the
+            metric goes by language, (predictions, references, languages).
         finish: Sums of statistics, shape (..., K), to values, shape (...).
         higher_is_better: The direction of progress.
         percent: Whether the value is a fraction, shown times 100; BLEU is in points already.
         by_language: Whether texts are normalised first, each by the language of its reference.
-        part: Of joint answers, which are read as {task: prediction}, the task whose predictions are compared.
+        part: Of joint answers, which are read as {task: prediction}, the task whose predictions are
+            compared.
         signature: Says with which tools and settings the value was computed; travels with results.
     """
 
@@ -73,13 +76,19 @@ class Metric:
 
     @classmethod
     def mean_of(
-        cls, name: str, label: str, of_one: Callable[[Any, Any], float], *, higher_is_better: bool = True
+        cls,
+        name: str,
+        label: str,
+        of_one: Callable[[Any, Any], float],
+        *,
+        higher_is_better: bool = True,
     ) -> Metric:
-        """A metric that is the mean over examples of a function of one prediction and its reference.
+        """A metric that is the mean over examples of a function of one prediction and its
+        reference.
 
         Args:
-            of_one: (prediction, reference) to a number from 0 to 1. It is not asked of an answer that could not be
-                read, which has the worst of them.
+            of_one: (prediction, reference) to a number from 0 to 1. It is not asked of an answer
+                that could not be read, which has the worst of them.
         """
         worst = 0.0 if higher_is_better else 1.0
 
@@ -87,9 +96,13 @@ class Metric:
             import numpy as np
 
             pairs = zip(predictions, references, strict=True)
-            return np.array([[worst if p is UNPARSED else float(of_one(p, r)), 1.0] for p, r in pairs])
+            return np.array(
+                [[worst if p is UNPARSED else float(of_one(p, r)), 1.0] for p, r in pairs]
+            )
 
-        return cls(name, label, statistics, lambda sums: sums[..., 0] / sums[..., 1], higher_is_better)
+        return cls(
+            name, label, statistics, lambda sums: sums[..., 0] / sums[..., 1], higher_is_better
+        )
 
     @property
     def perfect(self) -> float:
@@ -103,12 +116,16 @@ class Metric:
         return value * 100 if self.percent else value
 
     def checked_statistics(
-        self, predictions: Sequence[Any], references: Sequence[Any], languages: Languages | None = None
+        self,
+        predictions: Sequence[Any],
+        references: Sequence[Any],
+        languages: Languages | None = None,
     ) -> np.ndarray:
         """The statistics of every example, shape (N, K).
 
         Raises:
-            UserError: If there is nothing to score, or not one prediction (and language) for each reference.
+            UserError: If there is nothing to score, or not one prediction (and language) for each
+                reference.
         """
         if len(predictions) != len(references):
             raise UserError(
@@ -116,31 +133,49 @@ class Metric:
                 f"but there are {len(predictions)} predictions and {len(references)} references"
             )
         if not references:
-            raise UserError(f"{self.name} has nothing to score: give at least one prediction and its reference")
+            raise UserError(
+                f"{self.name} has nothing to score: give at least one prediction and its reference"
+            )
         predictions, references = self._of_part(predictions), self._of_part(references)
         if not self.by_language:
             return self.statistics(predictions, references)
         return self.statistics(predictions, references, _languages_of(references, languages))
 
-    def value(self, predictions: Sequence[Any], references: Sequence[Any], languages: Languages | None = None) -> float:
+    def value(
+        self,
+        predictions: Sequence[Any],
+        references: Sequence[Any],
+        languages: Languages | None = None,
+    ) -> float:
         """The value over all examples together (not the mean of values per example)."""
-        return float(self.finish(self.checked_statistics(predictions, references, languages).sum(axis=0)))
+        return float(
+            self.finish(self.checked_statistics(predictions, references, languages).sum(axis=0))
+        )
 
     def normalizers(self, references: Sequence[Any], languages: Languages | None = None) -> str:
-        """Ids of the normalisers that these texts are compared under; empty where the metric uses none."""
+        """Ids of the normalisers that these texts are compared under; empty where the metric uses
+        none.
+        """
         if not self.by_language:
             return ""
         return named_normalizers(self._of_part(references), _languages_of(references, languages))
 
     def _of_part(self, values: Sequence[Any]) -> Sequence[Any]:
-        return values if self.part is None else [one if one is UNPARSED else one[self.part] for one in values]
+        return (
+            values
+            if self.part is None
+            else [one if one is UNPARSED else one[self.part] for one in values]
+        )
 
 
 def _languages_of(references: Sequence[Any], languages: Languages | None) -> Languages:
     if languages is None:
         return [None] * len(references)
     if len(languages) != len(references):
-        raise UserError(f"there are {len(references)} references and {len(languages)} languages; give one for each")
+        raise UserError(
+            f"there are {len(references)} references and {len(languages)} languages; give one for"
+            " each"
+        )
     return languages
 
 

@@ -1,4 +1,6 @@
-"""The SpeechVerse model, the transformers way; importing this package registers it with the Auto classes."""
+"""The SpeechVerse model, the transformers way; importing this package registers it with the Auto
+classes.
+"""
 
 from transformers import AutoConfig, AutoModelForSpeechSeq2Seq, AutoProcessor
 from transformers.models.auto import AutoModel

@@ -1,4 +1,6 @@
-"""Which foundations a model stands on: how they are named, found again and recognised, and what follows from them."""
+"""Which foundations a model stands on: how they are named, found again and recognised, and what
+follows from them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ log = logging.getLogger(__name__)
 
 
 def find_foundation(
-    kind: str, config: SpeechVerseConfig, folder: Path, override: str | Path | None, allow_other: bool = False
+    kind: str,
+    config: SpeechVerseConfig,
+    folder: Path,
+    override: str | Path | None,
+    allow_other: bool = False,
 ) -> Resolved:
     """Finds the encoder or LLM a checkpoint stands on, and makes sure it is the same one.
 
@@ -28,7 +34,8 @@ def find_foundation(
     if name is None:
         raise CheckpointError(f"the checkpoint names no {kind}; say which with {kind}=...")
     try:
-        # The revision is that of the name it was trained by, and means nothing in another repository.
+        # The revision is that of the name it was trained by, and means nothing in another
+        # repository.
         revision = getattr(config, f"{kind}_revision") if name == getattr(config, kind) else None
         resolved = resolve(name, revision, relative_to=None if override else folder)
     except CheckpointError as error:
@@ -39,13 +46,14 @@ def find_foundation(
     if expected is not None and found != expected:
         what = {"encoder": "speech encoder", "llm": "LLM"}[kind]
         wrong = (
-            f"wrong {what}: the checkpoint was trained with fingerprint {expected[:12]}, but '{resolved.name}' has "
-            f"{found[:12]}"
+            f"wrong {what}: the checkpoint was trained with fingerprint {expected[:12]}, but"
+            f" '{resolved.name}' has {found[:12]}"
         )
         if not allow_other:
             raise CheckpointError(
-                f"{wrong}; give the {what} it was trained with ({kind}=..., it was '{getattr(config, kind)}'), or take "
-                "this one all the same with allow_other_parts=True, if other answers are what you want to measure"
+                f"{wrong}; give the {what} it was trained with ({kind}=..., it was"
+                f" '{getattr(config, kind)}'), or take this one all the same with"
+                " allow_other_parts=True, if other answers are what you want to measure"
             )
         log.warning("%s; taken because you asked for it, so the answers will be others", wrong)
     return resolved
@@ -64,12 +72,13 @@ def read_config(found: Resolved) -> SpeechVerseConfig:
     """A checkpoint's configuration.
 
     Raises:
-        CheckpointError: If it names a file of code and comes from the hub: what others wrote is not run unread.
+        CheckpointError: If it names a file of code and comes from the hub: what others wrote is not
+            run unread.
     """
     config = SpeechVerseConfig.from_pretrained(local_folder(found))
     if config.encoder_family and not found.is_local:
         raise CheckpointError(
-            f"the checkpoint '{found.name}' wants the code '{config.encoder_family}' run for its encoder; download the "
-            "checkpoint, read that code, and load the folder"
+            f"the checkpoint '{found.name}' wants the code '{config.encoder_family}' run for its"
+            " encoder; download the checkpoint, read that code, and load the folder"
         )
     return config

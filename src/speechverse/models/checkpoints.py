@@ -1,4 +1,6 @@
-"""Reading and writing checkpoints: only what was trained, with fingerprints of what it stands on; and whole exports."""
+"""Reading and writing checkpoints: only what was trained, with fingerprints of what it stands on;
+and whole exports.
+"""
 
 from __future__ import annotations
 
@@ -35,34 +37,46 @@ def checkpoint_folder(name_or_path: str | Path, revision: str | None = None) -> 
     folder = local_folder(resolve(name_or_path, revision))
     for file in ("config.json", WEIGHTS):
         if not (folder / file).is_file():
-            raise CheckpointError(f"'{name_or_path}' is not a whole SpeechVerse checkpoint: it holds no {file}")
+            raise CheckpointError(
+                f"'{name_or_path}' is not a whole SpeechVerse checkpoint: it holds no {file}"
+            )
     return folder
 
 
 def trained_state(model: SpeechVerseForConditionalGeneration) -> dict[str, Tensor]:
-    """Weights that are this model's own: mixer, downsampler and, where a stage trained it, the encoder."""
+    """Weights that are this model's own: mixer, downsampler and, where a stage trained it, the
+    encoder.
+    """
     parts = (*_OWN_PARTS, "encoder.") if model.config.encoder_trained else _OWN_PARTS
     return {name: tensor for name, tensor in model.state_dict().items() if name.startswith(parts)}
 
 
-def _write_trained(model: SpeechVerseForConditionalGeneration, file: Path, dtype: torch.dtype | None = None) -> None:
-    weights = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in trained_state(model).items()}
+def _write_trained(
+    model: SpeechVerseForConditionalGeneration, file: Path, dtype: torch.dtype | None = None
+) -> None:
+    weights = {
+        name: tensor.to("cpu", dtype).contiguous() for name, tensor in trained_state(model).items()
+    }
     with written_aside(file) as aside:
         save_file(weights, aside, metadata={"format": "pt"})
 
 
-def save(model: SpeechVerseForConditionalGeneration, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+def save(
+    model: SpeechVerseForConditionalGeneration, folder: str | Path, dtype: torch.dtype | None = None
+) -> None:
     """Writes a checkpoint; each file is written aside and renamed, the configuration last.
 
     Args:
-        dtype: Precision of what was trained, such as float16 for one that is to be handed on; its own by default.
+        dtype: Precision of what was trained, such as float16 for one that is to be handed on; its
+            own by default.
 
     Raises:
         CheckpointError: If the model stands on foundations that have no name.
     """
     if model.config.encoder is None or model.config.llm is None:
         raise CheckpointError(
-            "this model was built from bare configurations; a checkpoint needs foundations with a name"
+            "this model was built from bare configurations; a checkpoint needs foundations with a"
+            " name"
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +96,9 @@ def load_trained(model: SpeechVerseForConditionalGeneration, folder: Path) -> No
     own = trained_state(model)
     for name in weights.keys() | own.keys():
         if name not in weights or name not in own or weights[name].shape != own[name].shape:
-            raise CheckpointError(f"the weights in '{folder / WEIGHTS}' do not fit its configuration, as in '{name}'")
+            raise CheckpointError(
+                f"the weights in '{folder / WEIGHTS}' do not fit its configuration, as in '{name}'"
+            )
     with torch.no_grad():
         for name, tensor in weights.items():
             own[name].copy_(tensor)
@@ -91,7 +107,8 @@ def load_trained(model: SpeechVerseForConditionalGeneration, folder: Path) -> No
 
 
 def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> None:
-    """Writes everything into one folder that needs nothing else: encoder, LLM with LoRA merged, and what joins them.
+    """Writes everything into one folder that needs nothing else: encoder, LLM with LoRA merged, and
+    what joins them.
 
     Raises:
         CheckpointError: If the folder exists, or the model stands on foundations that have no name.
@@ -104,7 +121,13 @@ def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> No
         _export_encoder(model, scratch / "encoder")
         _export_llm(model, scratch / "llm")
         for part in ("encoder", "llm"):
-            config.update({part: part, f"{part}_revision": None, f"{part}_fingerprint": fingerprint(scratch / part)})
+            config.update(
+                {
+                    part: part,
+                    f"{part}_revision": None,
+                    f"{part}_fingerprint": fingerprint(scratch / part),
+                }
+            )
         config.choose(lora=None)
         config.merged = model.has_lora or model.config.merged
         _write_trained(model, scratch / WEIGHTS)
@@ -112,10 +135,16 @@ def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> No
 
 
 def _export_encoder(model: SpeechVerseForConditionalGeneration, folder: Path) -> None:
-    """The encoder's folder as it is, with its CTC head if it has one; trained weights lie with the adapter's."""
+    """The encoder's folder as it is, with its CTC head if it has one; trained weights lie with the
+    adapter's.
+    """
     source = local_folder(resolve(str(model.config.encoder), model.config.encoder_revision))
     folder.mkdir(parents=True)
-    small = (file for file in source.iterdir() if file.suffix in {".json", ".txt", ".model", ".jinja", ".md"})
+    small = (
+        file
+        for file in source.iterdir()
+        if file.suffix in {".json", ".txt", ".model", ".jinja", ".md"}
+    )
     for file in (*weight_files(source), *small):
         shutil.copyfile(file, folder / file.name)
 
@@ -124,4 +153,6 @@ def _export_llm(model: SpeechVerseForConditionalGeneration, folder: Path) -> Non
     llm = lora.merged(model.llm) if model.has_lora else model.llm
     with quiet_transformers():
         llm.save_pretrained(folder)
-    load_tokenizer(resolve(str(model.config.llm), model.config.llm_revision)).save_pretrained(folder)
+    load_tokenizer(resolve(str(model.config.llm), model.config.llm_revision)).save_pretrained(
+        folder
+    )

@@ -13,17 +13,24 @@ from speechverse.models.mixer import MixerConfig
 
 
 class ModelConfig(MixerConfig):
-    """What whoever joins an encoder and an LLM chooses; a recipe's `model:` and `SpeechVerseConfig` hold it."""
+    """What whoever joins an encoder and an LLM chooses; a recipe's `model:` and `SpeechVerseConfig`
+    hold it.
+    """
 
     encoder_layers: Annotated[int, Field(gt=0)] | None = Field(
-        default=None, description="Keep only so many of the encoder's layers, counted from its input."
+        default=None,
+        description="Keep only so many of the encoder's layers, counted from its input.",
     )
     encoder_window: Literal["fit", "full"] = Field(
         default="fit",
-        description="What Whisper hears a clip in: a window that fits it (cost follows length), or the full 30 s.",
+        description=(
+            "What Whisper hears a clip in: a window that fits it (cost follows length), or the full"
+            " 30 s."
+        ),
     )
     encoder_family: str | None = Field(
-        default=None, description="A class of your own that serves the encoder: 'path/to/file.py:NAME'."
+        default=None,
+        description="A class of your own that serves the encoder: 'path/to/file.py:NAME'.",
     )
     downsampler: DownsamplerConfig = DownsamplerConfig()
     lora: LoraConfig | None = None
@@ -31,9 +38,12 @@ class ModelConfig(MixerConfig):
         default="{audio}\n{instruction}", description="Where audio and instruction go in a prompt."
     )
     system_prompt: str | None = Field(
-        default=None, description="The system turn of a chat template; the template's own if none is said."
+        default=None,
+        description="The system turn of a chat template; the template's own if none is said.",
     )
-    max_audio_seconds: Annotated[float, Field(gt=0)] = Field(default=30.0, description="Longer audio is refused.")
+    max_audio_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Longer audio is refused."
+    )
 
     @field_validator("prompt_template")
     @classmethod
@@ -46,9 +56,10 @@ class ModelConfig(MixerConfig):
 class SpeechVerseConfig(PreTrainedConfig):
     """The parts by name, what was chosen, and everything the length arithmetic needs.
 
-    What was chosen can be asked of it directly (`config.downsampler`), and lies flat in `config.json`. Names of encoder
-    and LLM are hub ids, known parts or folders, which may be relative to the checkpoint's; their fingerprints say what
-    was there when the model was made (`speechverse.hub.fingerprint`).
+    What was chosen can be asked of it directly (`config.downsampler`), and lies flat in
+    `config.json`. Names of encoder and LLM are hub ids, known parts or folders, which may be
+    relative to the checkpoint's; their fingerprints say what was there when the model was made
+    (`speechverse.hub.fingerprint`).
     """
 
     model_type = "speechverse"
@@ -70,7 +81,9 @@ class SpeechVerseConfig(PreTrainedConfig):
     start_id: int | None = None  # that such an LLM's decoder starts from
     end_id: int | None = None  # of an answer: end of sequence, or of the turn
     pad_id: int = 0
-    audio_token_id: int = -1  # one audio position in `input_ids`; beyond the embedding table on purpose
+    audio_token_id: int = (
+        -1
+    )  # one audio position in `input_ids`; beyond the embedding table on purpose
     embedding_scale: float = 1.0  # of the downsampler's output
     merged: bool = False  # whether `export` merged LoRA into the LLM
 

@@ -25,32 +25,52 @@ class DownsamplerConfig(Config):
     strides: list[PositiveInt] = Field(
         default=[2, 2],
         min_length=1,
-        description="One a block, their product is the reduction; the paper: [2, 2] at 50 Hz, [2, 1] at 25 Hz.",
+        description=(
+            "One a block, their product is the reduction; the paper: [2, 2] at 50 Hz, [2, 1] at"
+            " 25 Hz."
+        ),
     )
-    activation: Literal["gelu"] | None = Field(default=None, description="Between the blocks; the paper names none.")
+    activation: Literal["gelu"] | None = Field(
+        default=None, description="Between the blocks; the paper names none."
+    )
     inner_width: PositiveInt | None = Field(
-        default=None, description="Width between the blocks; the LLM's, as in the paper, if none is said."
+        default=None,
+        description="Width between the blocks; the LLM's, as in the paper, if none is said.",
     )
-    scale_to_embeddings: bool = Field(default=False, description="Scale the output to the LLM's embeddings.")
+    scale_to_embeddings: bool = Field(
+        default=False, description="Scale the output to the LLM's embeddings."
+    )
     clip_statistics: bool = Field(
         default=False,
-        description="Tell every position the clip's mean and deviation: emotion, accent and speakers show there.",
+        description=(
+            "Tell every position the clip's mean and deviation: emotion, accent and speakers show"
+            " there."
+        ),
     )
 
 
 class Downsampler(nn.Module):
-    """Blocks of 1-D convolution (kernel 3, padded by 1) and LayerNorm; padding is masked before every convolution.
+    """Blocks of 1-D convolution (kernel 3, padded by 1) and LayerNorm; padding is masked before
+    every convolution.
 
     Args:
         output_scale: What the output is multiplied with, for LLMs whose embeddings are small.
     """
 
     def __init__(
-        self, input_width: int, output_width: int, config: DownsamplerConfig, output_scale: float = 1.0
+        self,
+        input_width: int,
+        output_width: int,
+        config: DownsamplerConfig,
+        output_scale: float = 1.0,
     ) -> None:
         super().__init__()
         strides = self.strides = tuple(config.strides)
-        widths = [input_width, *[config.inner_width or output_width] * (len(strides) - 1), output_width]
+        widths = [
+            input_width,
+            *[config.inner_width or output_width] * (len(strides) - 1),
+            output_width,
+        ]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(widths[i], widths[i + 1], KERNEL_SIZE, stride=stride, padding=1)
             for i, stride in enumerate(strides)
@@ -76,7 +96,9 @@ class Downsampler(nn.Module):
         hidden_BTI = frames
         last = len(self.strides) - 1
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            hidden_BTI = hidden_BTI.masked_fill(~length_mask(lengths, hidden_BTI.shape[1])[..., None], 0.0)
+            hidden_BTI = hidden_BTI.masked_fill(
+                ~length_mask(lengths, hidden_BTI.shape[1])[..., None], 0.0
+            )
             hidden_BTI = norm(convolution(hidden_BTI.transpose(1, 2)).transpose(1, 2))
             hidden_BTI = hidden_BTI if i == last else self.activation(hidden_BTI)
             lengths = (lengths - 1) // self.strides[i] + 1

@@ -1,4 +1,6 @@
-"""What kinds of LLM there are: loading, special tokens, embeddings as the LLM itself computes them."""
+"""What kinds of LLM there are: loading, special tokens, embeddings as the LLM
+itself computes them.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +48,17 @@ def load_llm(resolved: Resolved, dtype: torch.dtype) -> PreTrainedModel:
     check_precision(config, dtype)
     with loading("LLM", resolved):
         llm, info = _auto_class(config).from_pretrained(
-            resolved.name, revision=resolved.revision, config=config, dtype=dtype, output_loading_info=True
+            resolved.name,
+            revision=resolved.revision,
+            config=config,
+            dtype=dtype,
+            output_loading_info=True,
         )
     if info["missing_keys"]:
         missing = min(info["missing_keys"])
-        raise CheckpointError(f"the LLM '{resolved.name}' lacks weights, such as '{missing}'; it is not whole")
+        raise CheckpointError(
+            f"the LLM '{resolved.name}' lacks weights, such as '{missing}'; it is not whole"
+        )
     return llm
 
 
@@ -68,7 +76,9 @@ def load_tokenizer(resolved: Resolved) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
 
 
-def load_llm_and_tokenizer(resolved: Resolved, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_llm_and_tokenizer(
+    resolved: Resolved, dtype: torch.dtype
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Loads both, and sees to it that they fit: see `load_llm` and `check_vocabulary`."""
     tokenizer, llm = load_tokenizer(resolved), load_llm(resolved, dtype)
     num_embeddings = llm.get_input_embeddings().weight.shape[0]
@@ -79,34 +89,53 @@ def load_llm_and_tokenizer(resolved: Resolved, dtype: torch.dtype) -> tuple[PreT
 def check_vocabulary(
     tokenizer: PreTrainedTokenizerBase, num_embeddings: int, name: str, used: Collection[int] = ()
 ) -> None:
-    """Whether the LLM has an embedding for every id that it may be given; more rows than ids are but padding.
+    """Whether the LLM has an embedding for every id that it may be given; more rows than ids are
+    but padding.
 
     Args:
-        used: Control signs that prompts or answers hold. Others, such as padding, no text can bring.
+        used: Control signs that prompts or answers hold. Others, such as padding, no text can
+            bring.
 
     Raises:
         CheckpointError: If an embedding is missing, with both sizes.
     """
-    beyond = {piece: number for piece, number in tokenizer.get_vocab().items() if number >= num_embeddings}
+    beyond = {
+        piece: number for piece, number in tokenizer.get_vocab().items() if number >= num_embeddings
+    }
     if not beyond:
         return
-    idle = control_signs(tokenizer).items() - {(piece, number) for piece, number in beyond.items() if number in used}
+    idle = control_signs(tokenizer).items() - {
+        (piece, number) for piece, number in beyond.items() if number in used
+    }
     unknown = unknown_ids(tokenizer)
-    needed = {p: number for p, number in beyond.items() if (p, number) not in idle or number in unknown}
+    needed = {
+        p: number for p, number in beyond.items() if (p, number) not in idle or number in unknown
+    }
     if needed:
         size, first = max(beyond.values()) + 1, min(needed, key=needed.__getitem__)
         raise CheckpointError(
-            f"the tokenizer of the LLM '{name}' gives {size} ids (up to {size - 1}), but the LLM has embeddings for "
-            f"{num_embeddings} only; there is none for '{first}'. Add rows to the LLM (llm.resize_token_embeddings) "
-            "and save it anew, or use the tokenizer it was trained with"
+            f"the tokenizer of the LLM '{name}' gives {size} ids (up to {size - 1}), but the LLM"
+            f" has embeddings for {num_embeddings} only; there is none for '{first}'. Add rows to"
+            " the LLM (llm.resize_token_embeddings) and save it anew, or use the tokenizer it was"
+            " trained with"
         )
 
 
 def position_limits(config: PreTrainedConfig) -> tuple[int | None, int | None]:
-    """The longest input an LLM reads, and the longest answer its decoder writes where that is another limit."""
-    read = _first_known(config, "max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
-    write = _first_known(config, "max_decoder_position_embeddings") if config.is_encoder_decoder else None
-    relative = config.model_type in OVERFLOWS_IN_FP16  # T5's family again, whose n_positions bounds nothing
+    """The longest input an LLM reads, and the longest answer its decoder writes where that is
+    another limit.
+    """
+    read = _first_known(
+        config, "max_position_embeddings", "n_positions", "max_encoder_position_embeddings"
+    )
+    write = (
+        _first_known(config, "max_decoder_position_embeddings")
+        if config.is_encoder_decoder
+        else None
+    )
+    relative = (
+        config.model_type in OVERFLOWS_IN_FP16
+    )  # T5's family again, whose n_positions bounds nothing
     return (None if relative else read), write
 
 
@@ -118,7 +147,8 @@ def _first_known(config: PreTrainedConfig, *names: str) -> int | None:
 def embed_tokens(llm: PreTrainedModel, input_ids: Tensor) -> Tensor:
     """What the LLM itself would make of ids before its first layer, and takes as `inputs_embeds`.
 
-    Most scale inside the embedding module; Pegasus and Marian do so in the encoder, and only for ids.
+    Most scale inside the embedding module; Pegasus and Marian do so in the encoder, and only for
+    ids.
     """
     embeddings = llm.get_input_embeddings()(input_ids)
     scale = getattr(llm.get_encoder(), "embed_scale", 1.0) if llm.config.is_encoder_decoder else 1.0
@@ -138,7 +168,11 @@ def embedding_scale(llm: PreTrainedModel) -> float:
 def llm_facts(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
     """What `SpeechVerseConfig` keeps of an LLM, so that the processor needs no weights."""
     config, generation = llm.config, llm.generation_config
-    end = end_of_turn_id(tokenizer) if tokenizer is not None else _first(generation.eos_token_id, config)
+    end = (
+        end_of_turn_id(tokenizer)
+        if tokenizer is not None
+        else _first(generation.eos_token_id, config)
+    )
     num_embeddings, width = llm.get_input_embeddings().weight.shape
     pads = (getattr(tokenizer, "pad_token_id", None), generation.pad_token_id, end, 0)
     read, write = position_limits(config)
@@ -163,27 +197,40 @@ def _first(token_ids: int | list[int] | None, config: PreTrainedConfig) -> int |
 
 
 def end_of_turn_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token that ends an answer: what the chat template writes behind one, else the end of sequence.
+    """The token that ends an answer: what the chat template writes behind one, else the end of
+    sequence.
 
     Raises:
         CheckpointError: If the tokenizer has no end token at all.
     """
     if tokenizer.chat_template:
-        turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "ANSWER"}]
-        tail = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition("ANSWER")[2].lstrip()
+        turns = [
+            {"role": "user", "content": "question"},
+            {"role": "assistant", "content": "ANSWER"},
+        ]
+        tail = (
+            str(tokenizer.apply_chat_template(turns, tokenize=False))
+            .rpartition("ANSWER")[2]
+            .lstrip()
+        )
         ids = tokenizer(tail, add_special_tokens=False)["input_ids"] if tail else []
         special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
         if ids and ids[0] in special:
             return ids[0]
     if tokenizer.eos_token_id is None:
         raise CheckpointError(
-            "the LLM's tokenizer names no end-of-sequence token (eos_token), so answers could not end"
+            "the LLM's tokenizer names no end-of-sequence token (eos_token), so answers could"
+            " not end"
         )
     return tokenizer.eos_token_id
 
 
-def greedy_generation(llm: PreTrainedModel, start_id: int | None, end_id: int | None, pad_id: int) -> GenerationConfig:
-    """Greedy decoding with the LLM's own special tokens and none of its habits (sampling, beams, forced lengths)."""
+def greedy_generation(
+    llm: PreTrainedModel, start_id: int | None, end_id: int | None, pad_id: int
+) -> GenerationConfig:
+    """Greedy decoding with the LLM's own special tokens and none of its habits (sampling, beams,
+    forced lengths).
+    """
     own = llm.generation_config
     ends = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
     return GenerationConfig(

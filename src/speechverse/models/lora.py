@@ -38,7 +38,10 @@ class LoraConfig(Config):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     targets: list[str] | Literal["all-linear"] | None = Field(
         default=None,
-        description="Names of the LLM's linear layers, or 'all-linear'; by default its query and value ones.",
+        description=(
+            "Names of the LLM's linear layers, or 'all-linear'; by default its query and value"
+            " ones."
+        ),
     )
 
 
@@ -59,21 +62,33 @@ def add(llm: PreTrainedModel, config: LoraConfig) -> None:
     try:
         llm.add_adapter(peft_config)
     except ValueError as error:
-        linear = {name.rpartition(".")[2] for name, module in llm.named_modules() if isinstance(module, nn.Linear)}
-        raise RecipeError(f"LoRA targets {targets} do not fit this LLM; its linear layers: {sorted(linear)}") from error
+        linear = {
+            name.rpartition(".")[2]
+            for name, module in llm.named_modules()
+            if isinstance(module, nn.Linear)
+        }
+        raise RecipeError(
+            f"LoRA targets {targets} do not fit this LLM; its linear layers: {sorted(linear)}"
+        ) from error
     # Adapters are trained, so they stay in fp32 whatever the frozen weights are kept in.
     cast_adapter_dtype(llm, "default", autocast_adapter_dtype=True)
 
 
-def save(llm: PreTrainedModel, folder: Path, llm_name: str, dtype: torch.dtype | None = None) -> None:
+def save(
+    llm: PreTrainedModel, folder: Path, llm_name: str, dtype: torch.dtype | None = None
+) -> None:
     """Writes the adapters as PEFT does, so that `PeftModel.from_pretrained` reads them too.
 
     Args:
-        llm_name: What the LLM was asked for by: PEFT would write down this machine's path of a built-in one.
+        llm_name: What the LLM was asked for by: PEFT would write down this machine's path of a
+            built-in one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(llm, adapter_name="default")
-    weights = {_PEFT_PREFIX + name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
+    weights = {
+        _PEFT_PREFIX + name: tensor.detach().to("cpu", dtype).contiguous()
+        for name, tensor in state.items()
+    }
     with written_aside(folder / _WEIGHTS) as aside:
         save_file(weights, aside, metadata={"format": "pt"})
     config = copy.copy(llm.peft_config["default"])
@@ -88,10 +103,17 @@ def load(llm: PreTrainedModel, folder: Path) -> None:
         CheckpointError: If the file is missing or does not fit.
     """
     if not (folder / _WEIGHTS).is_file():
-        raise CheckpointError(f"'{folder}' holds no LoRA weights ({_WEIGHTS}); the checkpoint is not whole")
+        raise CheckpointError(
+            f"'{folder}' holds no LoRA weights ({_WEIGHTS}); the checkpoint is not whole"
+        )
     weights = _read(folder)
-    if wrong := _shapes(weights).items() ^ _shapes(get_peft_model_state_dict(llm, adapter_name="default")).items():
-        raise CheckpointError(f"the LoRA weights in '{folder}' do not fit the LLM, for example '{min(wrong)[0]}'")
+    if (
+        wrong := _shapes(weights).items()
+        ^ _shapes(get_peft_model_state_dict(llm, adapter_name="default")).items()
+    ):
+        raise CheckpointError(
+            f"the LoRA weights in '{folder}' do not fit the LLM, for example '{min(wrong)[0]}'"
+        )
     set_peft_model_state_dict(llm, weights, adapter_name="default")
 
 
@@ -107,7 +129,8 @@ def disabled(llm: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def replaced(llm: PreTrainedModel, folder: Path) -> Iterator[None]:
-    """The LLM with other adapters, in PEFT's format, instead of its own if it has any, within the block.
+    """The LLM with other adapters, in PEFT's format, instead of its own if it has any, within the
+    block.
 
     Raises:
         CheckpointError: If the folder holds none, or they do not fit the LLM.
@@ -130,7 +153,9 @@ def _load_beside(llm: PreTrainedModel, folder: Path) -> None:
     shapes = _shapes(_weights_in(folder))
     try:
         with quiet_transformers(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # two are meant
+            warnings.filterwarnings(
+                "ignore", message="Already found a `peft_config`"
+            )  # two are meant
             llm.load_adapter(str(folder), adapter_name=_OTHER)
         taken = _shapes(get_peft_model_state_dict(llm, adapter_name=_OTHER))
         fits, reason = shapes == taken, "it has other layers"
@@ -139,7 +164,9 @@ def _load_beside(llm: PreTrainedModel, folder: Path) -> None:
     if not fits:
         if _OTHER in getattr(llm, "peft_config", {}):
             _take_out_other(llm)
-        raise CheckpointError(f"the LoRA in '{folder}' does not fit this LLM: {reason}; was it trained on another?")
+        raise CheckpointError(
+            f"the LoRA in '{folder}' does not fit this LLM: {reason}; was it trained on another?"
+        )
 
 
 def fingerprint(folder: Path) -> str:
@@ -156,14 +183,18 @@ def fingerprint(folder: Path) -> str:
 def _weights_in(folder: Path) -> dict[str, Tensor]:
     if not all((folder / name).is_file() for name in (_CONFIG, _WEIGHTS)):
         raise CheckpointError(
-            f"'{folder}' holds no LoRA ({_CONFIG}, {_WEIGHTS}); give the folder 'lora' of a checkpoint that was "
-            "trained in a stage with `reads: transcript`, or one that PEFT wrote"
+            f"'{folder}' holds no LoRA ({_CONFIG}, {_WEIGHTS}); give the folder 'lora' of a"
+            " checkpoint that was trained in a stage with `reads: transcript`, or one that PEFT"
+            " wrote"
         )
     return _read(folder)
 
 
 def _read(folder: Path) -> dict[str, Tensor]:
-    return {name.removeprefix(_PEFT_PREFIX): tensor for name, tensor in read_weights(folder / _WEIGHTS).items()}
+    return {
+        name.removeprefix(_PEFT_PREFIX): tensor
+        for name, tensor in read_weights(folder / _WEIGHTS).items()
+    }
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

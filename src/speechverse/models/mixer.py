@@ -23,7 +23,10 @@ class MixerConfig(Config):
 
     layer_mixing: LayerMixing = Field(
         default="paper",
-        description="'paper': their weighted mean; 'softmax': of normalised layers; 'last': the last one alone.",
+        description=(
+            "'paper': their weighted mean; 'softmax': of normalised layers; 'last': the last one"
+            " alone."
+        ),
     )
 
 
@@ -44,33 +47,45 @@ class LayerMixer(nn.Module):
         if mode == "last":
             self.register_parameter("weights", None)
         else:
-            self.weights = nn.Parameter(torch.ones(num_layers) if mode == "paper" else torch.zeros(num_layers))
+            self.weights = nn.Parameter(
+                torch.ones(num_layers) if mode == "paper" else torch.zeros(num_layers)
+            )
 
     def prepare(self, hidden_states: Tensor) -> Tensor:
         """Layers as they can be mixed, once for all mixers of a mode.
 
         Args:
-            hidden_states: Shape (L, B, T, D); for `last`, any number of layers of which the last is the encoder's.
+            hidden_states: Shape (L, B, T, D); for `last`, any number of layers of which the last is
+                the encoder's.
 
         Returns:
-            Shape (L, B, T, D), in the precision of the weights; normalised for `softmax`, as they are for `last`.
+            Shape (L, B, T, D), in the precision of the weights; normalised for `softmax`, as they
+            are for `last`.
         """
         if self.weights is None:
             return hidden_states
         hidden_LBTD = hidden_states.to(self.weights.dtype)
-        return F.layer_norm(hidden_LBTD, hidden_LBTD.shape[-1:]) if self.mode == "softmax" else hidden_LBTD
+        return (
+            F.layer_norm(hidden_LBTD, hidden_LBTD.shape[-1:])
+            if self.mode == "softmax"
+            else hidden_LBTD
+        )
 
     def forward(self, prepared: Tensor) -> Tensor:
         """Mixes layers that `prepare` gave, (L, B, T, D), to (B, T, D)."""
         if self.weights is None:
             return prepared[-1]
         if len(prepared) != self.num_layers:
-            raise ValueError(f"got {len(prepared)} encoder layers to mix, expected {self.num_layers}")
+            raise ValueError(
+                f"got {len(prepared)} encoder layers to mix, expected {self.num_layers}"
+            )
         with without_autocast(prepared.device.type):  # it would cast all layers, forth and back
             return torch.einsum("l,lbtd->btd", self._effective(), prepared)
 
     def _effective(self) -> Tensor:
-        return self.weights / self.num_layers if self.mode == "paper" else self.weights.softmax(dim=0)
+        return (
+            self.weights / self.num_layers if self.mode == "paper" else self.weights.softmax(dim=0)
+        )
 
     def shares(self) -> list[float]:
         """How much each layer counts: the effective weights, which sum to 1 for `softmax` only."""

@@ -1,7 +1,8 @@
-"""The model: frozen speech encoder → layer mixer → downsampler → [audio ; prompt] → frozen LLM with LoRA.
+"""The model: frozen speech encoder → layer mixer → downsampler → [audio ; prompt] → frozen LLM with
+LoRA.
 
-Shape letters: L layers, B batch, T encoder frames, D width of the encoder, P prompt positions, N target tokens,
-E width of the LLM's embeddings, V vocabulary.
+Shape letters: L layers, B batch, T encoder frames, D width of the encoder, P prompt positions, N
+target tokens, E width of the LLM's embeddings, V vocabulary.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class SpeechVerseOutput(ModelOutput):
 
     Attributes:
         loss: Mean negative log-likelihood of the labels, where there are any.
-        logits: Aligned with `labels`: (B, N, V) for encoder-decoder LLMs, (B, P + N - 1, V) for decoder-only ones.
-            For `ctc_tokens`, (B, T', C).
+        logits: Aligned with `labels`: (B, N, V) for encoder-decoder LLMs, (B, P + N - 1, V) for
+            decoder-only ones. For `ctc_tokens`, (B, T', C).
         lengths: For `ctc_tokens`, true positions of each row, (B,).
     """
 
@@ -66,7 +67,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     config_class = SpeechVerseConfig
     main_input_name = "input_ids"
 
-    def __init__(self, config: SpeechVerseConfig, encoder: SpeechEncoder, llm: PreTrainedModel) -> None:
+    def __init__(
+        self, config: SpeechVerseConfig, encoder: SpeechEncoder, llm: PreTrainedModel
+    ) -> None:
         super().__init__(config)
         self.encoder = encoder
         chosen = config.settings
@@ -78,10 +81,15 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         self.clip_statistics: ClipStatistics | None = None
         if chosen.downsampler.clip_statistics:
             self.clip_statistics = ClipStatistics(
-                config.num_encoder_layers, config.encoder_width, config.llm_width, chosen.layer_mixing
+                config.num_encoder_layers,
+                config.encoder_width,
+                config.llm_width,
+                chosen.layer_mixing,
             )
         self.llm = llm.requires_grad_(False).eval()
-        self.llm.generation_config = greedy_generation(llm, config.start_id, config.end_id, config.pad_id)
+        self.llm.generation_config = greedy_generation(
+            llm, config.start_id, config.end_id, config.pad_id
+        )
         if chosen.lora is not None:
             adapters.add(self.llm, chosen.lora)
         self.set_trainable(["mixer", "downsampler", *(["lora"] if self.has_lora else [])])
@@ -100,10 +108,12 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """Joins a pretrained encoder and a pretrained LLM with fresh learnable parts.
 
         Args:
-            encoder: The speech encoder: a built-in's or known part's name, a folder, a CTranslate2 folder or a hub id.
+            encoder: The speech encoder: a built-in's or known part's name, a folder, a CTranslate2
+                folder or a hub id.
             llm: The LLM: a built-in's or known part's name, a folder, a `.gguf` file or a hub id.
             dtype: Precision of the frozen parts; what is trained stays in fp32.
-            settings: Fields of `ModelConfig`, such as `layer_mixing`; `downsampler` and `lora` also as dicts.
+            settings: Fields of `ModelConfig`, such as `layer_mixing`; `downsampler` and `lora` also
+                as dicts.
 
         Raises:
             CheckpointError: If a foundation is missing or broken.
@@ -112,7 +122,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         chosen = ModelConfig.of(settings)
         if chosen.encoder_family:  # to be found from anywhere
             path, _, name = chosen.encoder_family.rpartition(":")
-            chosen = chosen.model_copy(update={"encoder_family": f"{Path(path).expanduser().resolve()}:{name}"})
+            chosen = chosen.model_copy(
+                update={"encoder_family": f"{Path(path).expanduser().resolve()}:{name}"}
+            )
         found_encoder, found_llm = resolve(encoder, encoder_revision), resolve(llm, llm_revision)
         encoder_module = _load_encoder(found_encoder, chosen, dtype)
         llm_module, tokenizer = load_llm_and_tokenizer(found_llm, dtype)
@@ -124,9 +136,13 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def from_configs(
         cls, encoder_config: PreTrainedConfig, llm_config: PreTrainedConfig, **settings: Any
     ) -> SpeechVerseForConditionalGeneration:
-        """Builds a model with random weights, to count or measure; under `torch.device("meta")` it takes no memory."""
+        """Builds a model with random weights, to count or measure; under `torch.device("meta")` it
+        takes no memory.
+        """
         encoder, llm = encoder_from_config(encoder_config), llm_from_config(llm_config)
-        return cls(_config(ModelConfig.of(settings), encoder, llm, llm_facts(llm, None)), encoder, llm)
+        return cls(
+            _config(ModelConfig.of(settings), encoder, llm, llm_facts(llm, None)), encoder, llm
+        )
 
     @classmethod
     def from_pretrained(
@@ -144,15 +160,23 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
 
         Args:
             folder: Built-in name, folder or hub id of a checkpoint or an export.
-            encoder: Where its encoder lies now, if not where it lay in training; it has to be the same one.
+            encoder: Where its encoder lies now, if not where it lay in training; it has to be the
+                same one.
             llm: The same of its LLM.
-            allow_other_parts: Take an encoder or LLM that is not the one it was trained with, and only warn.
+            allow_other_parts: Take an encoder or LLM that is not the one it was trained with, and
+                only warn.
             hub_kwargs: What transformers' `AutoModel` hands over; nothing else is taken.
 
         Raises:
-            CheckpointError: If it is not whole, or the encoder or the LLM is not the one it was trained with.
+            CheckpointError: If it is not whole, or the encoder or the LLM is not the one it was
+                trained with.
         """
-        if unknown := set(hub_kwargs) - {"config", "trust_remote_code", "adapter_kwargs", "_from_auto"}:
+        if unknown := set(hub_kwargs) - {
+            "config",
+            "trust_remote_code",
+            "adapter_kwargs",
+            "_from_auto",
+        }:
             raise TypeError(f"from_pretrained() takes no {', '.join(sorted(unknown))}")
         location = checkpoints.checkpoint_folder(folder, revision)
         config = read_config(resolve(folder, revision))
@@ -164,8 +188,12 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         checkpoints.load_trained(model, location)
         return model.eval()
 
-    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None, **kwargs: Any) -> None:
-        """Writes a checkpoint: only what was trained, in `dtype`, and fingerprints of what it stands on."""
+    def save_pretrained(
+        self, folder: str | Path, dtype: torch.dtype | None = None, **kwargs: Any
+    ) -> None:
+        """Writes a checkpoint: only what was trained, in `dtype`, and fingerprints of what it
+        stands on.
+        """
         if kwargs:
             raise TypeError(f"save_pretrained() takes no {', '.join(sorted(kwargs))}")
         checkpoints.save(self, folder, dtype)
@@ -190,7 +218,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             RecipeError: If there are adapters already, or no layer has a name in `targets`.
         """
         if self.has_lora:
-            raise RecipeError("the model has LoRA adapters already; train those, or start from a model without")
+            raise RecipeError(
+                "the model has LoRA adapters already; train those, or start from a model without"
+            )
         adapters.add(self.llm, config)
         self.config.choose(lora=config)
 
@@ -203,7 +233,8 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """
         if self.config.merged:
             raise CheckpointError(
-                "LoRA is merged into this export's LLM and cannot be left out; use the checkpoint instead"
+                "LoRA is merged into this export's LLM and cannot be left out; use the checkpoint"
+                " instead"
             )
         with adapters.disabled(self.llm) if self.has_lora else nullcontext():
             yield
@@ -213,7 +244,10 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         parts = {
             "mixer": list(self.mixer.parameters()),
             "downsampler": [
-                p for module in (self.downsampler, self.clip_statistics) if module for p in module.parameters()
+                p
+                for module in (self.downsampler, self.clip_statistics)
+                if module
+                for p in module.parameters()
             ],
             "encoder": list(self.encoder.parameters()),
         }
@@ -228,7 +262,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         chosen, available = set(parts), self.trainable_parts()
         for part in sorted(chosen):
             if part == "lora" and not self.has_lora:
-                raise RecipeError("this model has no LoRA adapters to train; set lora in the model's settings")
+                raise RecipeError(
+                    "this model has no LoRA adapters to train; set lora in the model's settings"
+                )
             if part not in available:
                 raise RecipeError(unknown_name("part to train", part, available))
         self.encoder.set_trainable("encoder" in chosen)
@@ -241,9 +277,15 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """Parameters of each part, and how many of them learn."""
         parts = self.trainable_parts()
         of_lora = {id(parameter) for parameter in parts.get("lora", [])}
-        parts["llm"] = [parameter for parameter in self.llm.parameters() if id(parameter) not in of_lora]
+        parts["llm"] = [
+            parameter for parameter in self.llm.parameters() if id(parameter) not in of_lora
+        ]
         return [
-            PartCount(part, sum(p.numel() for p in group), sum(p.numel() for p in group if p.requires_grad))
+            PartCount(
+                part,
+                sum(p.numel() for p in group),
+                sum(p.numel() for p in group if p.requires_grad),
+            )
             for part, group in parts.items()
         ]
 
@@ -259,13 +301,16 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         return self.encoder(**audio_inputs)
 
     def embed_audio(self, encoder_output: EncoderOutput) -> tuple[Tensor, Tensor]:
-        """Mixes layers and reduces frames: positions (B, T', E) for the LLM and their true lengths (B,).
+        """Mixes layers and reduces frames: positions (B, T', E) for the LLM and their true lengths
+        (B,).
 
         Where the model has clip statistics, each position carries its clip's.
         """
         prepared_LBTD = self.mixer.prepare(encoder_output.hidden_states)
         mixed_BTD = self.mixer(prepared_LBTD)
-        positions_BTE, lengths = self.downsampler(mixed_BTD.to(self.downsampler.dtype), encoder_output.lengths)
+        positions_BTE, lengths = self.downsampler(
+            mixed_BTD.to(self.downsampler.dtype), encoder_output.lengths
+        )
         if self.clip_statistics is not None:
             told_BE = self.clip_statistics(prepared_LBTD, encoder_output.lengths)
             positions_BTE = positions_BTE + self.config.embedding_scale * told_BE[:, None]
@@ -287,14 +332,16 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         Args:
             input_ids: Prompts of shape (B, P), `config.audio_token_id` where audio goes.
             attention_mask: 1 for true positions, shape (B, P).
-            labels: What each logit should predict, -100 where nothing; aligned, nothing is shifted here.
+            labels: What each logit should predict, -100 where nothing; aligned, nothing is shifted
+                here.
             audio_inputs: What the encoder takes.
             encoder_output: What the encoder gave before, instead.
             decoder_input_ids: What the LLM's decoder reads, where it has one, shape (B, N).
-            ctc_tokens: Score instead, without running the LLM, how near each audio position lies to the embeddings of
-                these C tokens, shape (C,): logits (B, T', C); the filling token is the blank.
-            logits_at: Of a decoder-only LLM, the positions whose logits are wanted, shape (K,), the same of every row:
-                logits (B, K, V). The head is as large as a fifth of a small LLM.
+            ctc_tokens: Score instead, without running the LLM, how near each audio position lies to
+                the embeddings of these C tokens, shape (C,): logits (B, T', C); the filling token
+                is the blank.
+            logits_at: Of a decoder-only LLM, the positions whose logits are wanted, shape (K,), the
+                same of every row: logits (B, K, V). The head is as large as a fifth of a small LLM.
         """
         if ctc_tokens is not None:
             audio_BTE, lengths = self.embed_audio(encoder_output or self.encode(audio_inputs or {}))
@@ -304,11 +351,17 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         inputs_embeds = self.embed_prompt(input_ids, audio_inputs, encoder_output)
         kept = {} if logits_at is None else {"logits_to_keep": logits_at}
         outputs = self.llm(
-            inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False, **decoder, **kept
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            use_cache=False,
+            **decoder,
+            **kept,
         )
         loss = None
         if labels is not None:
-            loss = F.cross_entropy(outputs.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
+            loss = F.cross_entropy(
+                outputs.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED
+            )
         return SpeechVerseOutput(loss=loss, logits=outputs.logits)
 
     @torch.no_grad()
@@ -323,13 +376,17 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         """Answers a batch the processor made with `generation=True`.
 
         Args:
-            options: transformers' generation options; greedy, up to 256 new tokens, where they say nothing.
+            options: transformers' generation options; greedy, up to 256 new tokens, where they say
+                nothing.
 
         Returns:
-            New tokens only, shape (B, N); transformers' output with such `sequences` for `return_dict_in_generate`.
+            New tokens only, shape (B, N); transformers' output with such `sequences` for
+            `return_dict_in_generate`.
         """
         inputs_embeds = self.embed_prompt(input_ids, audio_inputs, encoder_output)
-        answer = self.llm.generate(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **options)
+        answer = self.llm.generate(
+            inputs_embeds=inputs_embeds, attention_mask=attention_mask, **options
+        )
         if isinstance(answer, Tensor):
             return answer[:, self.num_start_tokens :]
         answer.sequences = answer.sequences[:, self.num_start_tokens :]
@@ -337,7 +394,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
 
     @property
     def num_start_tokens(self) -> int:
-        """Ids that stand before the first new token while generating, as logits processors see them."""
+        """Ids that stand before the first new token while generating, as logits processors see
+        them.
+        """
         return 1 if self.config.is_encoder_decoder else 0
 
     def embed_prompt(
@@ -346,24 +405,31 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         audio_inputs: dict[str, Tensor] | None = None,
         encoder_output: EncoderOutput | None = None,
     ) -> Tensor:
-        """[audio ; prompt] as the LLM takes it, shape (B, P, E): audio over the placeholders; no device is waited for.
+        """[audio ; prompt] as the LLM takes it, shape (B, P, E): audio over the placeholders; no
+        device is waited for.
 
         Raises:
-            ValueError: If the prompts keep other numbers of positions than the audio takes: they are of another model's
-                processor. On a GPU, where asking would mean waiting, it is the device that fails.
+            ValueError: If the prompts keep other numbers of positions than the audio takes: they
+                are of another model's processor. On a GPU, where asking would mean waiting, it is
+                the device that fails.
         """
         is_audio_BP = input_ids == self.config.audio_token_id
-        embeddings_BPE = embed_tokens(self.llm, input_ids.masked_fill(is_audio_BP, self.config.pad_id))
+        embeddings_BPE = embed_tokens(
+            self.llm, input_ids.masked_fill(is_audio_BP, self.config.pad_id)
+        )
         if encoder_output is None:
             if audio_inputs is None:
                 return embeddings_BPE
             encoder_output = self.encode(audio_inputs)
         audio_BTE, lengths = self.embed_audio(encoder_output)
         _check_positions(is_audio_BP.sum(dim=1), lengths)
-        # A boolean index, and masked_scatter's gradient, would wait for the device to count; positions need not.
+        # A boolean index, and masked_scatter's gradient, would wait for the device to count;
+        # positions need not.
         place_BP = (is_audio_BP.cumsum(dim=1) - 1).clamp(0, audio_BTE.shape[1] - 1)
         placed_BPE = audio_BTE.gather(1, place_BP[..., None].expand(-1, -1, audio_BTE.shape[2]))
-        return torch.where(is_audio_BP[..., None], placed_BPE.to(embeddings_BPE.dtype), embeddings_BPE)
+        return torch.where(
+            is_audio_BP[..., None], placed_BPE.to(embeddings_BPE.dtype), embeddings_BPE
+        )
 
 
 def _load_encoder(found: Resolved, chosen: ModelConfig, dtype: torch.dtype) -> SpeechEncoder:
@@ -393,9 +459,11 @@ def _config(
 def _check_positions(kept: Tensor, taken: Tensor) -> None:
     """Whether each prompt keeps as many positions (B,) as its audio takes (B,)."""
     if kept.is_cuda:
-        torch._assert_async((kept == taken).all(), "prompts keep other numbers of positions than their audio takes")
+        torch._assert_async(
+            (kept == taken).all(), "prompts keep other numbers of positions than their audio takes"
+        )
     elif not kept.is_meta and not torch.equal(kept, taken):
         raise ValueError(
-            f"prompts keep {kept.tolist()} positions, audio takes {taken.tolist()}; make batches with the processor of "
-            "this very model (model.processor())"
+            f"prompts keep {kept.tolist()} positions, audio takes {taken.tolist()}; make batches"
+            " with the processor of this very model (model.processor())"
         )

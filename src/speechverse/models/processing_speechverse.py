@@ -1,6 +1,8 @@
-"""From instructions and audio to what the model reads, and back to text: the one place that knows T5 from Llama.
+"""From instructions and audio to what the model reads, and back to text: the one place that knows
+T5 from Llama.
 
-Shape letters: B batch, P prompt positions, N target tokens, L layers, T frames, D width of the encoder.
+Shape letters: B batch, P prompt positions, N target tokens, L layers, T frames, D width of the
+encoder.
 """
 
 from __future__ import annotations
@@ -52,15 +54,18 @@ def _moved(value: Any, device: torch.device | str) -> Any:
 class SpeechVerseProcessor:
     """Text and audio on their way into a SpeechVerse model.
 
-    The audio placeholder of the prompt template is expanded to exactly as many positions as the downsampler will give;
-    rows are packed before they are padded, on the side the LLM wants. Instructions, transcripts and targets are plain
-    text whatever they hold (`PlainText`); only the LLM's own template writes its control signs.
+    The audio placeholder of the prompt template is expanded to exactly as many positions as the
+    downsampler will give; rows are packed before they are padded, on the side the LLM wants.
+    Instructions, transcripts and targets are plain text whatever they hold (`PlainText`); only the
+    LLM's own template writes its control signs.
 
     Attributes:
         text: Spells text in the tokenizer's pieces.
     """
 
-    def __init__(self, config: SpeechVerseConfig, tokenizer: PreTrainedTokenizerBase, front_end: FrontEnd) -> None:
+    def __init__(
+        self, config: SpeechVerseConfig, tokenizer: PreTrainedTokenizerBase, front_end: FrontEnd
+    ) -> None:
         self.config = config
         self.tokenizer = tokenizer
         self.front_end = front_end
@@ -74,20 +79,29 @@ class SpeechVerseProcessor:
         check_vocabulary(tokenizer, config.audio_token_id, str(config.llm), used)
 
     @classmethod
-    def from_config(cls, config: SpeechVerseConfig, relative_to: Path | None = None) -> SpeechVerseProcessor:
+    def from_config(
+        cls, config: SpeechVerseConfig, relative_to: Path | None = None
+    ) -> SpeechVerseProcessor:
         """Loads the tokenizer and the front end that a configuration names."""
         if config.encoder is None or config.llm is None:
             raise UserError(
-                "this model was built from bare configurations and has no tokenizer; give one to the processor"
+                "this model was built from bare configurations and has no tokenizer; give one to"
+                " the processor"
             )
         encoder = resolve(config.encoder, config.encoder_revision, relative_to)
         llm = resolve(config.llm, config.llm_revision, relative_to)
         window, family = config.settings.encoder_window, config.settings.encoder_family
-        return cls(config, load_tokenizer(llm), load_front_end(encoder.name, encoder.revision, window, family))
+        return cls(
+            config,
+            load_tokenizer(llm),
+            load_front_end(encoder.name, encoder.revision, window, family),
+        )
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **kwargs: Any) -> SpeechVerseProcessor:
-        """Loads what belongs to a checkpoint; `kwargs` are transformers' own, for its `AutoProcessor`."""
+        """Loads what belongs to a checkpoint; `kwargs` are transformers' own, for its
+        `AutoProcessor`.
+        """
         found = resolve(folder, kwargs.get("revision"))
         return cls.from_config(read_config(found), relative_to=local_folder(found))
 
@@ -121,25 +135,43 @@ class SpeechVerseProcessor:
             audio: Mono 16 kHz samples, one array a row.
             features: Encoder outputs that were kept, shape (L, T, D), one a row.
             transcripts: Text to put where the audio would be.
-            targets: What should be answered; adds `labels`, aligned with the logits for every kind of LLM.
-            generation: Whether the batch is for `generate`, where decoder-only LLMs pad on the left.
+            targets: What should be answered; adds `labels`, aligned with the logits for every kind
+                of LLM.
+            generation: Whether the batch is for `generate`, where decoder-only LLMs pad on the
+                left.
 
         Raises:
-            AudioTooLongError: If audio is longer than `max_audio_seconds`, or the row longer than the LLM can read.
-            UserError: If not exactly one of audio, features and transcripts was given, or their numbers differ.
+            AudioTooLongError: If audio is longer than `max_audio_seconds`, or the row longer than
+                the LLM can read.
+            UserError: If not exactly one of audio, features and transcripts was given, or their
+                numbers differ.
         """
         sources = {"audio": audio, "features": features, "transcripts": transcripts}
         given = [name for name, value in sources.items() if value is not None]
         if len(given) != 1:
-            raise UserError(f"give exactly one of audio, features and transcripts, not {' and '.join(given) or 'none'}")
+            raise UserError(
+                "give exactly one of audio, features and transcripts, not"
+                f" {' and '.join(given) or 'none'}"
+            )
         if generation and targets is not None:
-            raise UserError("targets are for training and scoring; leave them out of a batch for generation")
+            raise UserError(
+                "targets are for training and scoring; leave them out of a batch for generation"
+            )
         for name, values in ((given[0], sources[given[0]]), ("targets", targets)):
             if values is not None and len(values) != len(instructions):
-                raise UserError(f"got {len(instructions)} instructions but {len(values)} {name}; give as many of each")
+                raise UserError(
+                    f"got {len(instructions)} instructions but {len(values)} {name}; give as many"
+                    " of each"
+                )
         inputs, middles = self._audio_part(audio, features, transcripts)
-        answers = [[]] * len(instructions) if targets is None else [self.encode_target(text) for text in targets]
-        prompts = [self._prompt(text, middle) for text, middle in zip(instructions, middles, strict=True)]
+        answers = (
+            [[]] * len(instructions)
+            if targets is None
+            else [self.encode_target(text) for text in targets]
+        )
+        prompts = [
+            self._prompt(text, middle) for text, middle in zip(instructions, middles, strict=True)
+        ]
         rows = [Row(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
         for row in rows:
             self.check_room(Lengths(len(row.prompt), max(1, len(row.target))))
@@ -152,7 +184,9 @@ class SpeechVerseProcessor:
         features: Sequence[Tensor] | None,
         transcripts: Sequence[str] | None,
     ) -> tuple[SpeechVerseBatch, list[list[int]]]:
-        """What the encoder or its output gives to the model, and the ids that stand for it in each prompt."""
+        """What the encoder or its output gives to the model, and the ids that stand for it in each
+        prompt.
+        """
         if transcripts is not None:
             return SpeechVerseBatch(), [self._tokens(text) for text in transcripts]
         if audio is not None:
@@ -176,31 +210,37 @@ class SpeechVerseProcessor:
         seconds = num_samples / SAMPLING_RATE
         if seconds > self.max_audio_seconds:
             raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than the {self.max_audio_seconds:g} s this model accepts; "
-                "cut it into shorter pieces"
+                f"audio of {seconds:.1f} s is longer than the {self.max_audio_seconds:g} s this"
+                " model accepts; cut it into shorter pieces"
             )
         if self.front_end.num_frames(num_samples) < 1:
-            raise AudioError(f"audio of {num_samples} samples is too short for the encoder to give a single frame")
+            raise AudioError(
+                f"audio of {num_samples} samples is too short for the encoder to give a single"
+                " frame"
+            )
 
     def _prompt(self, instruction: str, middle: list[int]) -> list[int]:
         before, after = self._around(instruction)
         return [*before, *middle, *after]
 
     def _layout(self) -> tuple[str, str]:
-        """The prompt before and after the audio, as `PlainText.ids` reads it, a mark for the instruction in it."""
+        """The prompt before and after the audio, as `PlainText.ids` reads it, a mark for the
+        instruction in it.
+        """
         template = self.config.prompt_template
         text = template.replace("{audio}", self._audio).replace("{instruction}", self._instruction)
         if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
             text = self._chat(text)
         elif self.config.system_prompt:
             raise CheckpointError(
-                f"the LLM '{self.config.llm}' has no chat template that could write a system_prompt; put its words "
-                "into prompt_template instead"
+                f"the LLM '{self.config.llm}' has no chat template that could write a"
+                " system_prompt; put its words into prompt_template instead"
             )
         if text.count(self._audio) != 1 or text.count(self._instruction) != 1:
             raise CheckpointError(
-                f"the chat template of the LLM '{self.config.llm}' does not write a user's turn exactly once, so the "
-                "audio has no place in it; use another LLM, or mend its template"
+                f"the chat template of the LLM '{self.config.llm}' does not write a user's turn"
+                " exactly once, so the audio has no place in it; use another LLM, or mend its"
+                " template"
             )
         before, _, after = self.text.template(text).partition(self._audio)
         return before, after
@@ -211,7 +251,11 @@ class SpeechVerseProcessor:
         turns = [{"role": "system", "content": system}] if system is not None else []
         turns.append({"role": "user", "content": text})
         try:
-            written = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+            written = str(
+                self.tokenizer.apply_chat_template(
+                    turns, tokenize=False, add_generation_prompt=True
+                )
+            )
         except TemplateError as error:
             raise self._no_system_turn(str(error)) from error
         if system and system.strip() not in written:
@@ -220,21 +264,27 @@ class SpeechVerseProcessor:
 
     def _no_system_turn(self, reason: str) -> CheckpointError:
         return CheckpointError(
-            f"the chat template of the LLM '{self.config.llm}' does not take a prompt with this system_prompt "
-            f"({reason}); set none, and put its words into prompt_template"
+            f"the chat template of the LLM '{self.config.llm}' does not take a prompt with this"
+            f" system_prompt ({reason}); set none, and put its words into prompt_template"
         )
 
     def _around(self, instruction: str) -> tuple[list[int], list[int]]:
         """The ids before and after the audio, special tokens included."""
         before, after = (
-            self._tokens(part.replace(self._instruction, instruction)) for part in (self._before, self._after)
+            self._tokens(part.replace(self._instruction, instruction))
+            for part in (self._before, self._after)
         )
         if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
             return before, after
-        return [*self._prefix, *before], [*after, *(self._suffix if self.config.is_encoder_decoder else [])]
+        return [*self._prefix, *before], [
+            *after,
+            *(self._suffix if self.config.is_encoder_decoder else []),
+        ]
 
     def _tokens(self, text: str) -> list[int]:
-        """Ids without special tokens; the same few instructions come again and again, so they are remembered."""
+        """Ids without special tokens; the same few instructions come again and again, so they are
+        remembered.
+        """
         ids = self._remembered.get(text)
         if ids is None:
             if len(self._remembered) >= _MAX_REMEMBERED:
@@ -243,28 +293,40 @@ class SpeechVerseProcessor:
         return ids
 
     def encode_target(self, text: str) -> list[int]:
-        """Exactly the ids the model is taught to generate for an answer, special tokens and the end token included."""
+        """Exactly the ids the model is taught to generate for an answer, special tokens and the end
+        token included.
+        """
         ids = self._tokens(text)
         if not self.config.is_encoder_decoder:
             return [*ids, self.end_token_id]
         suffix = self._target_suffix
-        return [*self._target_prefix, *ids, *(suffix if self.end_token_id in suffix else [self.end_token_id])]
+        return [
+            *self._target_prefix,
+            *ids,
+            *(suffix if self.end_token_id in suffix else [self.end_token_id]),
+        ]
 
     def distinguishing_tokens(self, answers: Sequence[str]) -> tuple[int, ...]:
         """Of each answer the first token that no other of them has, special tokens aside.
 
-        The first token of all where each of an answer's is also another's; the end's for an empty answer.
+        The first token of all where each of an answer's is also another's; the end's for an empty
+        answer.
         """
         tokens = [self._tokens(answer) or [self.end_token_id] for answer in answers]
         answers_with = Counter(token for of_one in tokens for token in set(of_one))
-        return tuple(next((t for t in of_one if answers_with[t] == 1), of_one[0]) for of_one in tokens)
+        return tuple(
+            next((t for t in of_one if answers_with[t] == 1), of_one[0]) for of_one in tokens
+        )
 
     def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Text of generated ids (B, N), each row up to its end token, without special tokens."""
         rows = ids.tolist() if isinstance(ids, Tensor) else [list(row) for row in ids]
         end = self.end_token_id
         return [
-            text.strip() for text in self.text.decode([row[: row.index(end)] if end in row else row for row in rows])
+            text.strip()
+            for text in self.text.decode(
+                [row[: row.index(end)] if end in row else row for row in rows]
+            )
         ]
 
     def lengths(
@@ -287,7 +349,9 @@ class SpeechVerseProcessor:
         return sum(self.lengths(instruction, target, **heard))
 
     def room(self, prompt: int) -> int | None:
-        """Tokens that an answer to a prompt of so many positions may have; None where the LLM has no limit."""
+        """Tokens that an answer to a prompt of so many positions may have; None where the LLM has
+        no limit.
+        """
         if self.config.is_encoder_decoder:
             return self.config.max_answer_positions
         limit = self.config.llm_max_positions
@@ -305,17 +369,25 @@ class SpeechVerseProcessor:
             over = room if self.config.is_encoder_decoder else limit
         if over is not None:
             raise AudioTooLongError(
-                f"audio and text take {lengths.prompt} positions and the answer {lengths.answer}, more than the {over} "
-                "this LLM can read; use shorter audio, a shorter instruction or answer, or larger downsampler strides"
+                f"audio and text take {lengths.prompt} positions and the answer {lengths.answer},"
+                f" more than the {over} this LLM can read; use shorter audio, a shorter instruction"
+                " or answer, or larger downsampler strides"
             )
 
-    def _padded(self, rows: Sequence[Row], *, generation: bool, labelled: bool) -> dict[str, Tensor]:
+    def _padded(
+        self, rows: Sequence[Row], *, generation: bool, labelled: bool
+    ) -> dict[str, Tensor]:
         pad = self.config.pad_id
         if self.config.is_encoder_decoder:
-            return self._padded_pairs(rows, pad) if labelled else _stream([row.prompt for row in rows], pad)
+            return (
+                self._padded_pairs(rows, pad)
+                if labelled
+                else _stream([row.prompt for row in rows], pad)
+            )
         if not labelled:
             return _stream([row.prompt for row in rows], pad, left=generation)
-        # The last token predicts nothing, so it is not read; labels lie where the logits that predict them do.
+        # The last token predicts nothing, so it is not read; labels lie where the logits that
+        # predict them do.
         batch = _stream([[*row.prompt, *row.target[:-1]] for row in rows], pad)
         labels = [[*[IGNORED] * (len(row.prompt) - 1), *row.target] for row in rows]
         return {**batch, "labels": _stream(labels, IGNORED)["input_ids"]}
@@ -325,7 +397,9 @@ class SpeechVerseProcessor:
         assert start is not None
         return {
             **_stream([row.prompt for row in rows], pad),
-            "decoder_input_ids": _stream([[start, *row.target[:-1]] for row in rows], pad)["input_ids"],
+            "decoder_input_ids": _stream([[start, *row.target[:-1]] for row in rows], pad)[
+                "input_ids"
+            ],
             "labels": _stream([row.target for row in rows], IGNORED)["input_ids"],
         }
 
@@ -352,7 +426,9 @@ def _stacked(features: Sequence[Tensor]) -> EncoderOutput:
     return EncoderOutput(hidden_LBTD, lengths)
 
 
-def _special_tokens(tokenizer: PreTrainedTokenizerBase, argument: str) -> tuple[list[int], list[int]]:
+def _special_tokens(
+    tokenizer: PreTrainedTokenizerBase, argument: str
+) -> tuple[list[int], list[int]]:
     """What a tokenizer puts before and after any text."""
     probe = "a"
     bare = tokenizer(**{argument: probe}, add_special_tokens=False)["input_ids"]

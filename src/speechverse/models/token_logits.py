@@ -1,6 +1,7 @@
 """Audio positions against the LLM's own token embeddings: logits for CTC, without running the LLM.
 
-Shape letters: B batch, T' audio positions, E width of the LLM's embeddings, V vocabulary, C tokens asked for.
+Shape letters: B batch, T' audio positions, E width of the LLM's embeddings, V vocabulary, C tokens
+asked for.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from speechverse.models.llm import embed_tokens
 
 _BLANK_COSINE = 0.32
 """A position nearer to no token's embedding than this cosine is blank. With .75 SmolLM2's
-rare words stayed unlearned: a token's loss fell from 3.3 to 2.5 within 100 steps of .5, to 1.9 within 100 of .33;
-.24 was no better."""
+rare words stayed unlearned: a token's loss fell from 3.3 to 2.5 within 100 steps of .5, to 1.9
+within 100 of .33; .24 was no better."""
 _ODDS_OF_BLANK = 3.7
 """Of the blank where no token is near, against all tokens together."""
 
@@ -29,8 +30,8 @@ def _sharpness(num_tokens: int) -> float:
 def token_logits(llm: PreTrainedModel, audio_BTE: Tensor, tokens_C: Tensor, blank: int) -> Tensor:
     """Logits (B, T', C) of how near each position lies to each token's embedding.
 
-    What all embeddings share says nothing of any, and is taken off both sides: in SmolLM2's table two tokens have a
-    cosine of .44 on average.
+    What all embeddings share says nothing of any, and is taken off both sides: in SmolLM2's table
+    two tokens have a cosine of .44 on average.
 
     Args:
         llm: The LLM.

@@ -1,4 +1,6 @@
-"""Where frozen parts come from: known parts by name, GGUF files and CTranslate2 folders, all checked by hash."""
+"""Where frozen parts come from: known parts by name, GGUF files and CTranslate2 folders, all
+checked by hash.
+"""
 
 from speechverse.pretrained.convert import converted, convertible
 from speechverse.pretrained.fetch import get_part, is_here, part_named

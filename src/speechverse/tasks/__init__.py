@@ -1,13 +1,20 @@
 """Tasks: what can be asked of an utterance, each one frozen value in one file of its own.
 
-A new task is one file and one line in `TASKS`; a user's own task stays in the user's file (docs/extending.md).
+A new task is one file and one line in `TASKS`; a user's own task stays in the user's file
+(docs/extending.md).
 """
 
 from __future__ import annotations
 
 from speechverse.metrics.types import UNPARSED
 from speechverse.tasks.labels import LabelSet
-from speechverse.tasks.parsing import Prediction, parse_keywords, parse_label, parse_slots, parse_text
+from speechverse.tasks.parsing import (
+    Prediction,
+    parse_keywords,
+    parse_label,
+    parse_slots,
+    parse_text,
+)
 from speechverse.tasks.prompts import PromptSet, Wording
 from speechverse.tasks.registry import TASKS, get_task, task_names
 from speechverse.tasks.task import Ask, ConstraintSpec, Matches, OneOf, SlotList, Task

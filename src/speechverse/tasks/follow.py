@@ -1,4 +1,6 @@
-"""Instruction following: an utterance is asked its own instructions, as the paper's spoken Alpaca is."""
+"""Instruction following: an utterance is asked its own instructions, as the paper's spoken Alpaca
+is.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ LABEL = "instructions"
 
 @dataclass(frozen=True, kw_only=True)
 class InstructionFollowing(Task):
-    """A task whose questions and answers are the utterance's own: `{"instruction": ..., "answer": ..., "kind": ...}`.
+    """A task whose questions and answers are the utterance's own: `{"instruction": ..., "answer":
+    ..., "kind": ...}`.
 
-    A variant is an instruction's kind, so that kinds are scored apart; its number where it has none of its own.
+    A variant is an instruction's kind, so that kinds are scored apart; its number where it has none
+    of its own.
     """
 
     def missing(self, utterance: Utterance) -> str | None:
@@ -51,7 +55,10 @@ FOLLOW = InstructionFollowing(
     group="slu",
     prompts=PromptSet(
         seen=("{instruction}",),
-        held_out=("Listen first, then do this: {instruction}", "About what you hear: {instruction}"),
+        held_out=(
+            "Listen first, then do this: {instruction}",
+            "About what you hear: {instruction}",
+        ),
     ),
     requires=(LABEL,),
     metrics=("chrf", "accuracy"),

@@ -1,4 +1,6 @@
-"""Words that may be heard, given with an instruction: for names that would be misspelt (the paper's table 6)."""
+"""Words that may be heard, given with an instruction: for names that would be misspelt (the paper's
+table 6).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from speechverse.stop_words import STOP_WORDS
 MAX_RIGHT = 3
 MAX_WRONG = 5
 WRONG_ALONE = 0.25
-"""Share of the draws in which nothing that is hinted at is said, so that hints are not copied blindly."""
+"""Share of the draws in which nothing that is hinted at is said, so that hints are not copied
+blindly.
+"""
 
 _WORD = re.compile(r"[^\W\d_][\w'-]{3,}")
 
@@ -32,14 +36,19 @@ def with_hints(instruction: str, hints: Sequence[str]) -> str:
 
 
 def draw_hints(rng: random.Random, text: str, texts: Sequence[str]) -> list[str]:
-    """Hints for one clip: longer words of what is said, as they are written, among words of other texts.
+    """Hints for one clip: longer words of what is said, as they are written, among words of other
+    texts.
 
     Args:
         text: What is said.
         texts: What is said in the whole corpus.
     """
     said = _telling_words(text)
-    right = [] if rng.random() < WRONG_ALONE else rng.sample(said, min(len(said), rng.randint(1, MAX_RIGHT)))
+    right = (
+        []
+        if rng.random() < WRONG_ALONE
+        else rng.sample(said, min(len(said), rng.randint(1, MAX_RIGHT)))
+    )
     wrong = []
     for other in rng.choices(texts, k=rng.randint(1, MAX_WRONG)):
         words = [word for word in _telling_words(other) if word.lower() not in text.lower()]

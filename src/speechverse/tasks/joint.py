@@ -1,6 +1,8 @@
-"""Several tasks in one answer: `ASR: play some jazz | KWE: jazz |` (the paper's section 4.3.3, tables 8 and 9).
+"""Several tasks in one answer: `ASR: play some jazz | KWE: jazz |` (the paper's section 4.3.3,
+tables 8 and 9).
 
-What is written first helps what comes after it: an LLM that has written the transcript reads it for the next task.
+What is written first helps what comes after it: an LLM that has written the transcript reads it for
+the next task.
 """
 
 from __future__ import annotations
@@ -59,7 +61,11 @@ class Joint(Task):
         by_part = [part.faults(utterance, ask) for part in self.parts]
         found = {}
         for name, variants in self._combined(utterance).items():
-            reasons = [faults[variant] for faults, variant in zip(by_part, variants, strict=True) if variant in faults]
+            reasons = [
+                faults[variant]
+                for faults, variant in zip(by_part, variants, strict=True)
+                if variant in faults
+            ]
             if reasons:
                 found[name] = reasons[0]
         return found
@@ -71,15 +77,26 @@ class Joint(Task):
         return self.written([part.answer(utterance, fields, one) for part, one in asked])
 
     def render(
-        self, utterance: Utterance, ask: Ask, variant: str | None = None, template: str | None = None
+        self,
+        utterance: Utterance,
+        ask: Ask,
+        variant: str | None = None,
+        template: str | None = None,
     ) -> Example:
         """Asks all parts at once, each in a wording of its own; `choices` has one entry a part."""
         if lack := self.missing(utterance):
-            raise TaskError(f"task '{self.name}' cannot be asked of utterance '{utterance.id}': {lack}")
+            raise TaskError(
+                f"task '{self.name}' cannot be asked of utterance '{utterance.id}': {lack}"
+            )
         combined = self._combined(utterance)
         variant = ask.rng.choice(list(combined)) if variant is None else variant
-        template = ask.rng.choice(self.prompts.wordings(ask.wording)) if template is None else template
-        asked = [part.render(utterance, ask, one) for part, one in zip(self.parts, combined[variant], strict=True)]
+        template = (
+            ask.rng.choice(self.prompts.wordings(ask.wording)) if template is None else template
+        )
+        asked = [
+            part.render(utterance, ask, one)
+            for part, one in zip(self.parts, combined[variant], strict=True)
+        ]
         blocks = "".join(
             f"=== Task: {heading(part)} ===\n{example.instruction}\n"
             for part, example in zip(self.parts, asked, strict=True)
@@ -97,13 +114,17 @@ class Joint(Task):
         )
 
     def written(self, answers: Sequence[str]) -> str:
-        """The answers of the parts as one text; a bar within one would end it, so it becomes a comma."""
+        """The answers of the parts as one text; a bar within one would end it, so it becomes a
+        comma.
+        """
         return " ".join(
-            f"{heading(part)}: {_NO_BAR.sub(', ', answer)} |" for part, answer in zip(self.parts, answers, strict=True)
+            f"{heading(part)}: {_NO_BAR.sub(', ', answer)} |"
+            for part, answer in zip(self.parts, answers, strict=True)
         )
 
     def parse(self, text: str, choices: Sequence[Any] | None = None) -> Prediction:
-        """One prediction a part; what stands under no heading of its own is `UNPARSED`, and so is all if nothing does.
+        """One prediction a part; what stands under no heading of its own is `UNPARSED`, and so is
+        all if nothing does.
 
         Args:
             choices: One entry a part; None takes the parts' own labels.
@@ -142,7 +163,10 @@ def joint(*names: str) -> Joint:
     from speechverse.tasks.registry import get_task
 
     if len(names) < 2 or len(set(names)) < len(names):
-        raise TaskError(f"'{SIGN.join(names)}' is no joint task: give two or more different ones, such as asr{SIGN}kwe")
+        raise TaskError(
+            f"'{SIGN.join(names)}' is no joint task: give two or more different ones, such as"
+            f" asr{SIGN}kwe"
+        )
     parts = tuple(get_task(name) for name in names)
     return Joint(
         name=SIGN.join(part.name for part in parts),
@@ -150,7 +174,12 @@ def joint(*names: str) -> Joint:
         group="joint",
         prompts=_prompts("joint"),
         metrics=tuple(
-            replace(metric, name=f"{part.name}_{metric.name}", label=f"{metric.label} ({part.name})", part=part.name)
+            replace(
+                metric,
+                name=f"{part.name}_{metric.name}",
+                label=f"{metric.label} ({part.name})",
+                part=part.name,
+            )
             for part in reversed(parts)
             for metric in map(get_metric, part.all_metrics)
         ),

@@ -1,4 +1,6 @@
-"""One of the user's own classes, whatever they are about: the corpus's labels in the field `class`."""
+"""One of the user's own classes, whatever they are about: the corpus's labels in
+the field `class`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """From the text of an answer to a prediction; what cannot be read is `UNPARSED`, never guessed.
 
-Parsing is apart from scoring, so that a fault of form shows as `unparsed_rate` instead of hiding in a score.
+Parsing is apart from scoring, so that a fault of form shows as `unparsed_rate` instead of hiding in
+a score.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from speechverse.metrics.types import UNPARSED, Unparsed
 from speechverse.tasks.labels import label_key
 
 Prediction = str | tuple[Any, ...] | dict[str, Any] | Unparsed
-"""A text or label, keywords, (name, value) slots, {task: prediction} of a joint answer, or `UNPARSED`."""
+"""A text or label, keywords, (name, value) slots, {task: prediction} of a joint answer, or
+`UNPARSED`.
+"""
 
 Parser = Callable[[str, Sequence[str] | None], Prediction]
 """(answer text, the names allowed or None if open) to a prediction."""
@@ -30,9 +33,12 @@ def parse_text(text: str, choices: Sequence[str] | None = None) -> Prediction:
 
 
 def parse_label(
-    text: str, choices: Sequence[str] | None = None, synonyms: Mapping[str, Sequence[str]] | None = None
+    text: str,
+    choices: Sequence[str] | None = None,
+    synonyms: Mapping[str, Sequence[str]] | None = None,
 ) -> Prediction:
-    """One label: case, spaces, underscores and punctuation do not matter; with choices, nothing else is read.
+    """One label: case, spaces, underscores and punctuation do not matter; with choices, nothing
+    else is read.
 
     Args:
         synonyms: Label to other words for it.
@@ -40,8 +46,13 @@ def parse_label(
     if choices is None:
         return " ".join(text.lower().strip(_EDGES).split()) or UNPARSED
     names = {label_key(name): name for name in choices}
-    meanings = {label_key(word): label_key(name) for name, words in (synonyms or {}).items() for word in words}
-    # A corpus may itself name its labels by a synonym; a choice's own name goes before what it is a synonym of.
+    meanings = {
+        label_key(word): label_key(name)
+        for name, words in (synonyms or {}).items()
+        for word in words
+    }
+    # A corpus may itself name its labels by a synonym; a choice's own name goes before what it is a
+    # synonym of.
     by_meaning = {meanings.get(key, key): name for key, name in names.items()} | names
     key = label_key(text)
     return names.get(key) or by_meaning.get(meanings.get(key, key)) or UNPARSED
@@ -64,8 +75,9 @@ def parse_keywords(text: str, choices: Sequence[str] | None = None) -> Predictio
 def parse_slots(text: str, choices: Sequence[str] | None = None) -> Prediction:
     """Slots written `name = value; name = value;`, in order; `none` is the empty list.
 
-    A piece without a name, a value and an equals sign between them is left out; if no piece has them, nothing was read.
-    A name outside the choices is kept: it is a wrong slot, not an unreadable answer.
+    A piece without a name, a value and an equals sign between them is left out; if no piece has
+    them, nothing was read. A name outside the choices is kept: it is a wrong slot, not an
+    unreadable answer.
     """
     names = {label_key(name): name for name in choices or ()}
     slots = []

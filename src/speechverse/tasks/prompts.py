@@ -1,4 +1,6 @@
-"""Instructions of a task: those seen in training, and those held out to measure robustness to wording."""
+"""Instructions of a task: those seen in training, and those held out to measure robustness to
+wording.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 @dataclass(frozen=True)
 class PromptSet:
-    """Instruction templates; `{labels}` and the task's own placeholders are filled in when an example is rendered.
+    """Instruction templates; `{labels}` and the task's own placeholders are filled in when an
+    example is rendered.
 
     Attributes:
         seen: Wordings training draws from.
@@ -36,7 +39,9 @@ class PromptSet:
             raise TaskError("a prompt set needs at least one seen instruction")
         repeated = {wording for wording in wordings if wordings.count(wording) > 1}
         if repeated:
-            raise TaskError(f"instructions occur twice: {sorted(repeated)}; every wording must be its own")
+            raise TaskError(
+                f"instructions occur twice: {sorted(repeated)}; every wording must be its own"
+            )
 
     def wordings(self, wording: Wording) -> tuple[str, ...]:
         """The seen or the held-out instructions.
@@ -46,18 +51,24 @@ class PromptSet:
         """
         found = self.seen if wording == "seen" else self.held_out
         if not found:
-            raise TaskError(f"the task has no {wording.replace('_', '-')} instructions; add some, or ask for 'seen'")
+            raise TaskError(
+                f"the task has no {wording.replace('_', '-')} instructions; add some, or ask for"
+                " 'seen'"
+            )
         return found
 
     @classmethod
     def load(cls, name: str | Path) -> PromptSet:
-        """Read a prompt file: one instruction a line under `[seen]` and `[held-out]`; lines beginning with # are notes.
+        """Read a prompt file: one instruction a line under `[seen]` and `[held-out]`; lines
+        beginning with # are notes.
 
         Args:
             name: Name of a built-in prompt file such as "ic", or the path of one's own `.txt` file.
         """
         own = Path(name)
-        source = own if own.suffix == ".txt" else files("speechverse.tasks") / "prompts" / f"{name}.txt"
+        source = (
+            own if own.suffix == ".txt" else files("speechverse.tasks") / "prompts" / f"{name}.txt"
+        )
         try:
             text = source.read_text(encoding="utf-8")
         except (FileNotFoundError, IsADirectoryError) as error:
@@ -89,7 +100,9 @@ def _sections(text: str, name: str) -> dict[str, list[str]]:
         if line.startswith("["):
             heading = line
         if heading not in sections:
-            raise TaskError(f"prompt file '{name}' line {number}: '{line}' is not under [seen] or [held-out]")
+            raise TaskError(
+                f"prompt file '{name}' line {number}: '{line}' is not under [seen] or [held-out]"
+            )
         if line != heading:
             sections[heading].append(line)
     return sections

@@ -1,4 +1,6 @@
-"""Tasks by name: the built-in ones, loaded when first asked for, and the user's own from the user's files."""
+"""Tasks by name: the built-in ones, loaded when first asked for, and the user's own from the user's
+files.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +43,23 @@ TASKS: Registry[Task] = Registry(
 
 
 def task_names(utterances: Iterable[Utterance] = ()) -> tuple[str, ...]:
-    """Names of the paper's tasks, of others that one of the utterances has the labels for, and of users' own."""
+    """Names of the paper's tasks, of others that one of the utterances has the labels for, and of
+    users' own.
+    """
     others = {name: TASKS[name] for name in OF_OWN_LABELS}
-    found = {name for utterance in utterances for name, task in others.items() if task.applies_to(utterance)}
+    found = {
+        name
+        for utterance in utterances
+        for name, task in others.items()
+        if task.applies_to(utterance)
+    }
     always = (name for name in TASKS if name not in (*OF_OWN_LABELS, *BY_NAME))
     return (*always, *(name for name in OF_OWN_LABELS if name in found), *TASKS.own)
 
 
 def get_task(name: str) -> Task:
-    """The task of that name, or of a user's file, `path/to/file.py:NAME`, which is then known by its own name too.
+    """The task of that name, or of a user's file, `path/to/file.py:NAME`, which is then known by
+    its own name too.
 
     Names with `+` between them are asked jointly, in that order: `asr+kwe`.
 

@@ -1,7 +1,9 @@
-"""Labels under other names: what a model reads in the list it must answer with, not what it remembers.
+"""Labels under other names: what a model reads in the list it must answer with, not what it
+remembers.
 
-Trained under one name a label, a small LLM learns the names by heart and takes a new label for the nearest old one.
-In training a list's labels may therefore be renamed, all in one manner of writing: the answer is then the new name.
+Trained under one name a label, a small LLM learns the names by heart and takes a new label for the
+nearest old one. In training a list's labels may therefore be renamed, all in one manner of writing:
+the answer is then the new name.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ def renamed(labels: LabelSet, rng: random.Random) -> tuple[LabelSet, Mapping[str
             written = name
         taken[label_key(written)] = name
         new[name] = written
-    return LabelSet(labels.field, {new[name]: text for name, text in labels.descriptions.items()}), new
+    return LabelSet(
+        labels.field, {new[name]: text for name, text in labels.descriptions.items()}
+    ), new
 
 
 def _written(name: str, manner: Callable[[list[str]], str], swap: bool, rng: random.Random) -> str:
@@ -75,13 +79,16 @@ def _other(part: str, rng: random.Random) -> str:
 
 @cache
 def label_synonyms() -> Mapping[str, tuple[str, ...]]:
-    """Name, or part of one → those that may stand for it, from `label_synonyms.txt`: the first of each line is known.
+    """Name, or part of one → those that may stand for it, from `label_synonyms.txt`: the first of
+    each line is known.
 
     Raises:
         TaskError: If a name begins two lines.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for line in (files("speechverse.tasks") / "label_synonyms.txt").read_text(encoding="utf-8").splitlines():
+    for line in (
+        (files("speechverse.tasks") / "label_synonyms.txt").read_text(encoding="utf-8").splitlines()
+    ):
         name, *others = line.split(", ")
         if name in found:
             raise TaskError(f"label_synonyms.txt: '{name}' begins two lines; join them")

@@ -1,4 +1,6 @@
-"""Slot filling: `artist = miles davis; room = kitchen;`, in spoken order; the slot names are the corpus's."""
+"""Slot filling: `artist = miles davis; room = kitchen;`, in spoken order; the slot names are the
+corpus's.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def slots_target(utterance: Utterance) -> str:
     pairs = slots.items() if isinstance(slots, Mapping) else slots
     written = [f"{name} = {value};" for name, value in pairs]
     if any(pair.count(";") > 1 or pair.count("=") > 1 for pair in written):
-        raise TaskError(f"slots of utterance '{utterance.id}' hold ';' or '=': {written}; take these signs out")
+        raise TaskError(
+            f"slots of utterance '{utterance.id}' hold ';' or '=': {written}; take these signs out"
+        )
     return " ".join(written) or NOTHING
 
 

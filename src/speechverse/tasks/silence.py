@@ -1,4 +1,6 @@
-"""The transcript of a clip in which nobody speaks: none. A recogniser that was never shown any makes words of noise."""
+"""The transcript of a clip in which nobody speaks: none. A recogniser that was never shown any
+makes words of noise.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from speechverse.types import Utterance
 
 @dataclass(frozen=True, kw_only=True)
 class TranscriptOfNothing(Task):
-    """Asks clips without speech alone, in recognition's words; WER has no meaning there, so it is a task of its own."""
+    """Asks clips without speech alone, in recognition's words; WER has no meaning there, so it is a
+    task of its own.
+    """
 
     def missing(self, utterance: Utterance) -> str | None:
         """A clip with speech lacks silence."""

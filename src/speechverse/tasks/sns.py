@@ -21,7 +21,9 @@ SNS = Task(
     requires=("is_speech",),
     target=lambda utterance: "speech" if utterance.labels["is_speech"] else "non-speech",
     parser=label_parser(SYNONYMS),
-    labels=LabelSet("is_speech", {"speech": "somebody speaks", "non-speech": "only noise, music or silence"}),
+    labels=LabelSet(
+        "is_speech", {"speech": "somebody speaks", "non-speech": "only noise, music or silence"}
+    ),
     constraint=OneOf,
     speech_only=False,
     metrics=("uar", "accuracy"),

@@ -1,4 +1,6 @@
-"""Words and phrases to ask for, drawn from what is said in a whole corpus: those said and those not are of one kind."""
+"""Words and phrases to ask for, drawn from what is said in a whole corpus: those said and those not
+are of one kind.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ _SAME_SOUND = [
         (r"[aeiouy]+", "a"),
     )
 ]
-"""Spellings of English that may sound alike: what is left is the word's consonants, and where vowels are."""
+"""Spellings of English that may sound alike: what is left is the word's consonants, and where
+vowels are.
+"""
 
 
 @dataclass
@@ -84,25 +88,39 @@ class Spoken:
         if not known:
             return None
         word = rng.choice(known)
-        return self._sounding_like(rng, word, words) if rng.random() < _SIZES[1] else self._sharing(rng, word, words)
+        return (
+            self._sounding_like(rng, word, words)
+            if rng.random() < _SIZES[1]
+            else self._sharing(rng, word, words)
+        )
 
     def _sounding_like(self, rng: random.Random, word: str, words: Sequence[str]) -> str | None:
         """A word of one other consonant (`night`, `light`); what may sound the same is none."""
         sounds = {_sound(said) for said in words}
         near = dict.fromkeys(other for gap in _gaps(word) for other in self.sounding.get(gap, ()))
-        found = [other for other in near if _sound(other) not in sounds and not is_confusable(other, words)]
+        found = [
+            other
+            for other in near
+            if _sound(other) not in sounds and not is_confusable(other, words)
+        ]
         return rng.choice(found) if found else None
 
     def _sharing(self, rng: random.Random, word: str, words: Sequence[str]) -> str | None:
-        """A phrase of another text around a word said here, another content word of which is not."""
+        """A phrase of another text around a word said here, another content word of
+        which is not.
+        """
         other = self.texts[rng.choice(self.with_word[word])]
         spans = [span for span in _spans(other, (2, 3)) if word in span]
-        found = [span for span in spans if any(_tells(w) and not is_confusable(w, words) for w in span)]
+        found = [
+            span for span in spans if any(_tells(w) and not is_confusable(w, words) for w in span)
+        ]
         return " ".join(rng.choice(found)) if found else None
 
 
 class ByIdentity:
-    """Texts as a key of a cache: hashed by identity, for they are many, and kept alive with the entry."""
+    """Texts as a key of a cache: hashed by identity, for they are many, and kept alive with the
+    entry.
+    """
 
     def __init__(self, texts: tuple[str, ...]) -> None:
         self.texts = texts
@@ -121,7 +139,9 @@ def spoken_once(key: ByIdentity) -> Spoken:
 
 
 def draw_span(rng: random.Random, words: Sequence[str]) -> str:
-    """A content word, or two or three words in a row that have one; any words where none tells anything."""
+    """A content word, or two or three words in a row that have one; any words where none tells
+    anything.
+    """
     size = min(rng.choices(list(_SIZES), list(_SIZES.values()))[0], len(words))
     spans = _spans(words, (size,))
     return " ".join(rng.choice([span for span in spans if any(map(_tells, span))] or spans))
@@ -139,7 +159,9 @@ def is_said(keyword: str, words: Sequence[str]) -> bool:
 
 
 def is_confusable(keyword: str, words: Sequence[str]) -> bool:
-    """Whether a keyword is said, or differs from a spoken word only in its ending (`light`, `lights`)."""
+    """Whether a keyword is said, or differs from a spoken word only in its ending (`light`,
+    `lights`).
+    """
     return is_said(keyword, words) or any(
         longer.startswith(shorter)
         for part in keyword.split()
@@ -149,7 +171,9 @@ def is_confusable(keyword: str, words: Sequence[str]) -> bool:
 
 
 def words_of(text: str | None) -> list[str]:
-    """Lower-case words without the punctuation at their edges; apostrophes and hyphens inside them stay."""
+    """Lower-case words without the punctuation at their edges; apostrophes and hyphens inside them
+    stay.
+    """
     return [word for word in map(_bare, (text or "").lower().split()) if word]
 
 
@@ -175,7 +199,11 @@ def _tells(word: str) -> bool:
 def _gaps(word: str) -> list[str]:
     """The word's sound with a gap for each of its consonants."""
     sound = _sound(word)
-    return [f"{sound[:n]}_{sound[n + 1 :]}" for n, sign in enumerate(sound) if sign != "a"] if len(sound) > 2 else []
+    return (
+        [f"{sound[:n]}_{sound[n + 1 :]}" for n, sign in enumerate(sound) if sign != "a"]
+        if len(sound) > 2
+        else []
+    )
 
 
 @lru_cache(maxsize=65_536)

@@ -44,7 +44,8 @@ class Translation(Task):
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
         if variant not in self.languages:
             raise TaskError(
-                f"'translations' of utterance '{utterance.id}': {unknown_name('language', variant, self.languages)}"
+                f"'translations' of utterance '{utterance.id}':"
+                f" {unknown_name('language', variant, self.languages)}"
             )
         return {"language": self.languages[variant]}
 

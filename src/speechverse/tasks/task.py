@@ -1,4 +1,6 @@
-"""The Task record: everything training, evaluation and serving know of a task, in one frozen value."""
+"""The Task record: everything training, evaluation and serving know of a task, in
+one frozen value.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class SlotList:
-    """The answer is `none`, or `name = value;` any number of times: names from this list, values free."""
+    """The answer is `none`, or `name = value;` any number of times: names from this list, values
+    free.
+    """
 
     labels: tuple[str, ...]
 
@@ -51,15 +55,21 @@ class Ask:
     Attributes:
         rng: Source of every draw; seed it with the run's seed, the pass and the utterance's id.
         wording: Whether to ask in seen or in held-out words.
-        labels: The corpus's label inventory, by field; where it has not the task's field, its own labels are taken.
-        training: Whether long label sets are listed in part (with the right ones), instead of not at all.
+        labels: The corpus's label inventory, by field; where it has not the task's field, its own
+            labels are taken.
+        training: Whether long label sets are listed in part (with the right ones), instead of not
+            at all.
         max_listed: The most labels an instruction lists.
         describe: Probability that listed labels carry their descriptions.
-        vocabulary: Keywords of the corpus for questions about words that are not said. Pass them as often as they
-            occur: drawn evenly, rare words would give the answer "no" away. A tuple, for it is read only once.
-        texts: What is said in the corpus, for questions about any words. A tuple, for it is read only once.
+        vocabulary: Keywords of the corpus for questions about words that are not said. Pass them as
+            often as they
+            occur: drawn evenly, rare words would give the answer "no" away. A tuple, for it is read
+                only once.
+        texts: What is said in the corpus, for questions about any words. A tuple, for it is read
+            only once.
         hinted: Probability that in training an instruction of a task that takes hints has some.
-        renamed: Probability that in training the labels of a closed task are listed, and answered, under other names.
+        renamed: Probability that in training the labels of a closed task are listed, and answered,
+            under other names.
     """
 
     rng: random.Random
@@ -81,17 +91,18 @@ class Task:
     Attributes:
         name: Short name, as in recipes and results.
         title: Name for people.
-        group: "asr", "slu" (spoken language understanding), "psp" (paralinguistics) or "joint"; a user's task may have
-            its own.
+        group: "asr", "slu" (spoken language understanding), "psp" (paralinguistics) or "joint"; a
+            user's task may have its own.
         prompts: The instructions.
-        metrics: Names of metrics, the headline first; a `Metric` of one's own may stand there too, and is then known
-            by its name, which takes its place.
+        metrics: Names of metrics, the headline first; a `Metric` of one's own may stand there too,
+            and is then known by its name, which takes its place.
         version: Rises when the meaning of results changes; travels with every result.
         requires: What an utterance must have: "text" or fields of its labels.
         target: The utterance's right answer as text; a subclass may override `answer` instead.
         parser: Reads an answer's text.
         labels: The task's own label set, where it is closed.
-        label_field: The field of the corpus's label inventory that replaces `labels`, if there is one.
+        label_field: The field of the corpus's label inventory that replaces `labels`, if there is
+            one.
         constraint: What kind of constraint the label set puts on decoding.
         takes_hints: Whether words that may be heard help (see `hints`).
         speech_only: Whether the task makes no sense for clips without speech.
@@ -114,13 +125,24 @@ class Task:
 
     def __post_init__(self) -> None:
         if not self.metrics:
-            raise TaskError(f"task '{self.name}' has no metrics; name at least one, the headline first")
-        known = (METRICS.add(given) if isinstance(given, Metric) else get_metric(given) for given in self.metrics)
+            raise TaskError(
+                f"task '{self.name}' has no metrics; name at least one, the headline first"
+            )
+        known = (
+            METRICS.add(given) if isinstance(given, Metric) else get_metric(given)
+            for given in self.metrics
+        )
         object.__setattr__(self, "metrics", tuple(metric.name for metric in known))
         if self.target is None and type(self).answer is Task.answer:
-            raise TaskError(f"task '{self.name}' has no target; give target=..., a function from utterance to text")
+            raise TaskError(
+                f"task '{self.name}' has no target; give target=..., a function from utterance to"
+                " text"
+            )
         if self.constraint is not None and self.labels is None and self.label_field is None:
-            raise TaskError(f"task '{self.name}' has a constraint but no labels; give labels=... or label_field=...")
+            raise TaskError(
+                f"task '{self.name}' has a constraint but no labels; give labels=... or"
+                " label_field=..."
+            )
 
     @property
     def is_about_the_voice(self) -> bool:
@@ -132,7 +154,9 @@ class Task:
     def missing(self, utterance: Utterance) -> str | None:
         """What the utterance lacks for this task, in words, or None if it has everything."""
         if self.speech_only and not has_speech(utterance):
-            return "it has no speech" if utterance.labels.get("is_speech") is not None else EMPTY_TEXT
+            return (
+                "it has no speech" if utterance.labels.get("is_speech") is not None else EMPTY_TEXT
+            )
         for name in self.requires:
             if name == "text" and not (utterance.text or "").strip():
                 return "it has no text" if utterance.text is None else EMPTY_TEXT
@@ -145,11 +169,14 @@ class Task:
         return self.missing(utterance) is None
 
     def variants(self, utterance: Utterance) -> tuple[str, ...]:
-        """The questions this task can ask of the utterance, scored apart; most have one, named ""."""
+        """The questions this task can ask of the utterance, scored apart; most have
+        one, named "".
+        """
         return ("",)
 
     def faults(self, utterance: Utterance, ask: Ask) -> dict[str, str]:
-        """Questions that an utterance's labels cannot answer although they are there: variant to reason.
+        """Questions that an utterance's labels cannot answer although they are there: variant to
+        reason.
 
         What it lacks altogether is for `missing` to say.
         """
@@ -166,7 +193,9 @@ class Task:
     # What is asked and answered
 
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
-        """Values of the placeholders in the instruction, other than `{labels}`: the texts among the labels required."""
+        """Values of the placeholders in the instruction, other than `{labels}`: the texts among the
+        labels required.
+        """
         required = {name: utterance.labels.get(name) for name in self.requires}
         return {name: value for name, value in required.items() if isinstance(value, str)}
 
@@ -176,7 +205,11 @@ class Task:
         return self.target(utterance)
 
     def render(
-        self, utterance: Utterance, ask: Ask, variant: str | None = None, template: str | None = None
+        self,
+        utterance: Utterance,
+        ask: Ask,
+        variant: str | None = None,
+        template: str | None = None,
     ) -> Example:
         """Ask one question of an utterance.
 
@@ -185,11 +218,14 @@ class Task:
             template: The instruction's template; None draws one of the wanted wording.
 
         Raises:
-            TaskError: If the utterance lacks what the task needs, or its label is none of the label set.
+            TaskError: If the utterance lacks what the task needs, or its label is none of the label
+                set.
         """
         lack = self.missing(utterance)
         if lack:
-            raise TaskError(f"task '{self.name}' cannot be asked of utterance '{utterance.id}': {lack}")
+            raise TaskError(
+                f"task '{self.name}' cannot be asked of utterance '{utterance.id}': {lack}"
+            )
         variant = ask.rng.choice(self.variants(utterance)) if variant is None else variant
         fields = self.fields(utterance, ask, variant)
         labels = self.label_set(ask.labels)
@@ -201,8 +237,16 @@ class Task:
             target = reference = names[target]
             choices = labels.names
         instruction = self._instruction(ask, fields, labels, reference, template)
-        if self.takes_hints and ask.training and ask.texts and ask.hinted and ask.rng.random() < ask.hinted:
-            instruction = with_hints(instruction, draw_hints(ask.rng, utterance.text or "", ask.texts))
+        if (
+            self.takes_hints
+            and ask.training
+            and ask.texts
+            and ask.hinted
+            and ask.rng.random() < ask.hinted
+        ):
+            instruction = with_hints(
+                instruction, draw_hints(ask.rng, utterance.text or "", ask.texts)
+            )
         return Example(
             id="/".join(part for part in (utterance.id, self.name, variant) if part),
             utterance=utterance,
@@ -215,20 +259,37 @@ class Task:
         )
 
     def _renames(self, ask: Ask) -> bool:
-        """Whether to give the labels other names this once: they must be listed, for nothing else tells them."""
-        wanted = ask.training and self.constraint is OneOf and ask.renamed > 0 and ask.rng.random() < ask.renamed
+        """Whether to give the labels other names this once: they must be listed, for nothing else
+        tells them.
+        """
+        wanted = (
+            ask.training
+            and self.constraint is OneOf
+            and ask.renamed > 0
+            and ask.rng.random() < ask.renamed
+        )
         return wanted and bool(self._listing(ask))
 
     def _listing(self, ask: Ask) -> list[str]:
-        return [wording for wording in self.prompts.wordings(ask.wording) if "labels" in placeholders(wording)]
+        return [
+            wording
+            for wording in self.prompts.wordings(ask.wording)
+            if "labels" in placeholders(wording)
+        ]
 
     def label_set(self, inventory: Mapping[str, LabelSet]) -> LabelSet | None:
-        """The labels in force: the corpus's of the task's field, with the task's own descriptions where it has none."""
+        """The labels in force: the corpus's of the task's field, with the task's own descriptions
+        where it has none.
+        """
         found = inventory.get(self.label_field) if self.label_field else None
         return found.described_by(self.labels) if found and found.names else self.labels
 
     def _right_answer(
-        self, utterance: Utterance, fields: Mapping[str, str], variant: str, choices: tuple[str, ...] | None
+        self,
+        utterance: Utterance,
+        fields: Mapping[str, str],
+        variant: str,
+        choices: tuple[str, ...] | None,
     ) -> tuple[str, Prediction]:
         target = self._answer_told(utterance, fields, variant)
         reference = self.parse(target, choices)
@@ -236,27 +297,40 @@ class Task:
         if reference is UNPARSED or outside:
             allowed = f"; allowed: {', '.join(choices)}" if choices else ""
             raise TaskError(
-                f"task '{self.name}' cannot read the right answer '{target}' of utterance '{utterance.id}'{allowed}"
+                f"task '{self.name}' cannot read the right answer '{target}' of utterance"
+                f" '{utterance.id}'{allowed}"
             )
         if self.constraint is OneOf and isinstance(reference, str):
             target = reference
         return target, reference
 
     def _answer_told(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
-        """The right answer; a target of a user's own may raise anything at a label it did not expect."""
+        """The right answer; a target of a user's own may raise anything at a label it did not
+        expect.
+        """
         try:
             target = self.answer(utterance, fields, variant)
         except TaskError:
             raise
         except Exception as error:
             kind = type(error).__name__
-            raise TaskError(f"task '{self.name}' cannot use the labels of '{utterance.id}': {kind}: {error}") from error
+            raise TaskError(
+                f"task '{self.name}' cannot use the labels of '{utterance.id}': {kind}: {error}"
+            ) from error
         if not isinstance(target, str):
-            raise TaskError(f"task '{self.name}' answers utterance '{utterance.id}' with {target!r}, which is no text")
+            raise TaskError(
+                f"task '{self.name}' answers utterance '{utterance.id}' with {target!r}, which is"
+                " no text"
+            )
         return target
 
     def _instruction(
-        self, ask: Ask, fields: Mapping[str, str], labels: LabelSet | None, reference: Prediction, template: str | None
+        self,
+        ask: Ask,
+        fields: Mapping[str, str],
+        labels: LabelSet | None,
+        reference: Prediction,
+        template: str | None,
     ) -> str:
         listable = labels is not None and (ask.training or len(labels.names) <= ask.max_listed)
         if template is None:
@@ -265,7 +339,8 @@ class Task:
         if "labels" in placeholders(template):
             if labels is None:
                 raise TaskError(
-                    f"task '{self.name}' has no labels to list in '{template}'; give the corpus a label inventory"
+                    f"task '{self.name}' has no labels to list in '{template}'; give the corpus a"
+                    " label inventory"
                 )
             num = ask.max_listed if ask.training else len(labels.names)
             names = labels.draw(ask.rng, num, _names_in(reference))
@@ -276,16 +351,21 @@ class Task:
         for name in placeholders(template):
             if name not in values:
                 known = {*values, "labels"}
-                raise TaskError(f"task '{self.name}', '{template}': {unknown_name('placeholder', name, known)}")
+                raise TaskError(
+                    f"task '{self.name}', '{template}': {unknown_name('placeholder', name, known)}"
+                )
         return fill(template, values)
 
     def _draw_template(self, ask: Ask, listable: bool) -> str:
         wordings = self.prompts.wordings(ask.wording)
-        usable = [wording for wording in wordings if listable or "labels" not in placeholders(wording)]
+        usable = [
+            wording for wording in wordings if listable or "labels" not in placeholders(wording)
+        ]
         if not usable:
             raise TaskError(
-                f"every {ask.wording} instruction of task '{self.name}' lists the labels, but there is no label set "
-                f"of at most {ask.max_listed}; add an instruction without {{labels}}"
+                f"every {ask.wording} instruction of task '{self.name}' lists the labels, but there"
+                f" is no label set of at most {ask.max_listed}; add an instruction without"
+                " {labels}"
             )
         return ask.rng.choice(usable)
 
@@ -311,11 +391,16 @@ class Task:
         return (*self.metrics, "unparsed_rate")
 
     def language_of(self, example: Example) -> str | None:
-        """The language the right answer is in, as a code, if known: that of the speech; error rates go by it."""
+        """The language the right answer is in, as a code, if known: that of the speech; error rates
+        go by it.
+        """
         return example.utterance.language
 
     def score(
-        self, predictions: Sequence[Any], references: Sequence[Any], languages: Sequence[str | None] | None = None
+        self,
+        predictions: Sequence[Any],
+        references: Sequence[Any],
+        languages: Sequence[str | None] | None = None,
     ) -> dict[str, float]:
         """Values of all the task's metrics, by name; for `languages` see `metrics.score`."""
         return score(self.all_metrics, predictions, references, languages)
@@ -323,7 +408,9 @@ class Task:
 
 def has_speech(utterance: Utterance) -> bool:
     """Whether somebody speaks; where it is not labelled, an empty text means nobody does."""
-    return bool(utterance.labels.get("is_speech", utterance.text is None or utterance.text.strip() != ""))
+    return bool(
+        utterance.labels.get("is_speech", utterance.text is None or utterance.text.strip() != "")
+    )
 
 
 def _names_in(reference: Prediction) -> set[str]:

@@ -23,7 +23,8 @@ def build_encoder(recipe: Recipe, texts: Iterable[str] = ()) -> EncoderForPreTra
     """The encoder that a recipe pre-trains, new.
 
     Args:
-        texts: Transcripts that a CTC head's pieces are learned from; without any, there is no such head.
+        texts: Transcripts that a CTC head's pieces are learned from; without any, there is no such
+            head.
     """
     section = recipe.encoder
     assert section is not None
@@ -33,15 +34,19 @@ def build_encoder(recipe: Recipe, texts: Iterable[str] = ()) -> EncoderForPreTra
     return EncoderForPreTraining(section.body, section.best_rq, section.spec_augment, pieces)
 
 
-def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVerseForConditionalGeneration:
-    """The model that a run starts from: new, from the recipe's `model`, or its `initial` checkpoint.
+def build_model(
+    recipe: Recipe, dtype: torch.dtype = torch.float32
+) -> SpeechVerseForConditionalGeneration:
+    """The model that a run starts from: new, from the recipe's `model`, or its `initial`
+    checkpoint.
 
     Args:
         dtype: Type of the frozen parts; what trains is kept in fp32.
 
     Raises:
         CheckpointError: If the checkpoint or a foundation is missing or broken.
-        RecipeError: If a setting does not fit the LLM, or the checkpoint and the recipe disagree about LoRA.
+        RecipeError: If a setting does not fit the LLM, or the checkpoint and the recipe disagree
+            about LoRA.
     """
     torch.manual_seed(hash_seed(recipe.seed, "model"))
     if recipe.initial is not None:
@@ -49,7 +54,8 @@ def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVer
         _refuse_other_lora(model, recipe)
     else:
         assert recipe.model is not None  # `Recipe.check` has seen to it
-        # Without LoRA: the stage that first trains it makes it, so that the stages before have none.
+        # Without LoRA: the stage that first trains it makes it, so that the stages before have
+        # none.
         settings = recipe.model.model_dump(exclude={"lora"})
         model = SpeechVerseForConditionalGeneration.from_foundations(**settings, dtype=dtype)
     if not model.has_lora and any("lora" in stage.train for stage in recipe.curriculum):
@@ -58,7 +64,8 @@ def build_model(recipe: Recipe, dtype: torch.dtype = torch.float32) -> SpeechVer
 
 
 def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> list[Parameter]:
-    """Makes exactly these parts trainable, in fp32, and proves it; LoRA is made where it is first trained.
+    """Makes exactly these parts trainable, in fp32, and proves it; LoRA is made where it is first
+    trained.
 
     Returns:
         The parameters that train, in the model's order.
@@ -66,15 +73,24 @@ def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> lis
     Raises:
         SpeechverseError: If anything else would train, or less.
     """
-    if isinstance(model, SpeechVerseForConditionalGeneration) and "lora" in parts and not model.has_lora:
+    if (
+        isinstance(model, SpeechVerseForConditionalGeneration)
+        and "lora" in parts
+        and not model.has_lora
+    ):
         _add_lora(model, recipe)
     model.set_trainable(parts)
     by_part = model.trainable_parts()
     allowed = {id(p) for part in parts for p in by_part[part]}
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if {id(p) for p in trained.values()} != allowed:
-        strays = ", ".join(name for name, p in trained.items() if id(p) not in allowed) or "none; some stayed frozen"
-        raise SpeechverseError(f"only {', '.join(parts)} should train; trainable beside them: {strays}")
+        strays = (
+            ", ".join(name for name, p in trained.items() if id(p) not in allowed)
+            or "none; some stayed frozen"
+        )
+        raise SpeechverseError(
+            f"only {', '.join(parts)} should train; trainable beside them: {strays}"
+        )
     for parameter in trained.values():
         parameter.data = parameter.data.float()
     return list(trained.values())
@@ -93,27 +109,35 @@ def _lora_config(recipe: Recipe) -> lora.LoraConfig:
 
 
 def _refuse_other_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Adapters go on with the settings that they were made with: a rank or target cannot be changed afterwards."""
+    """Adapters go on with the settings that they were made with: a rank or target cannot be changed
+    afterwards.
+    """
     own = model.config.settings.lora
     if own is None or recipe.lora is None:
         return
     other = [
-        f"{key} {getattr(own, key)} there, {value} here" for key, value in recipe.lora if getattr(own, key) != value
+        f"{key} {getattr(own, key)} there, {value} here"
+        for key, value in recipe.lora
+        if getattr(own, key) != value
     ]
     if other:
         raise RecipeError(
-            f"lora: the checkpoint '{recipe.initial}' has LoRA already, made with other settings ({'; '.join(other)}); "
-            "leave 'lora' out to go on with it, or start from a checkpoint without LoRA"
+            f"lora: the checkpoint '{recipe.initial}' has LoRA already, made with other settings"
+            f" ({'; '.join(other)}); leave 'lora' out to go on with it, or start from a checkpoint"
+            " without LoRA"
         )
 
 
 def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Makes the adapters on a weightless twin of the LLM: what is wrong should not wait for the stage it fails in."""
+    """Makes the adapters on a weightless twin of the LLM: what is wrong should not wait for the
+    stage it fails in.
+    """
     if recipe.initial is not None and recipe.lora is None:
         stage = next(stage.name for stage in recipe.curriculum if "lora" in stage.train)
         raise RecipeError(
-            f"curriculum.{stage}.train: trains 'lora', but the checkpoint '{recipe.initial}' has none and the recipe's "
-            "key 'lora' is null; describe it there, for example lora={rank: 16}"
+            f"curriculum.{stage}.train: trains 'lora', but the checkpoint '{recipe.initial}' has"
+            " none and the recipe's key 'lora' is null; describe it there, for example"
+            " lora={rank: 16}"
         )
     with torch.device("meta"):
         lora.add(llm_from_config(model.llm.config), _lora_config(recipe))
@@ -122,4 +146,7 @@ def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> N
 def parameter_lines(model: Trained) -> list[str]:
     """What trains and what does not, a line a part."""
     rows = [(row.part, row.total, row.trainable) for row in model.parameter_report()]
-    return [f"  {part:<12} {total:>14,} parameters, {trainable:>12,} train" for part, total, trainable in rows]
+    return [
+        f"  {part:<12} {total:>14,} parameters, {trainable:>12,} train"
+        for part, total, trainable in rows
+    ]

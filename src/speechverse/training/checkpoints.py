@@ -1,6 +1,7 @@
 """A run's folder: what lies where, whole or not at all.
 
-- recipe.yaml, environment.json: the resolved recipe; commit and versions, and those it was resumed with if others.
+- recipe.yaml, environment.json: the resolved recipe; commit and versions, and those it was resumed
+  with if others.
 - metrics.jsonl, tensorboard/: the log.
 - last/: the newest checkpoint: a usable model, and all that `--resume` needs.
 - best/: a usable model, that of the present stage's best validation.
@@ -74,7 +75,8 @@ class RunFolder:
         return json.loads((self.path / SUMMARY).read_text())
 
     def prepare(self, resume: bool, overwrite: bool) -> None:
-        """Makes the folder ready for a run: writes its recipe if it begins; a finished run stays as it is.
+        """Makes the folder ready for a run: writes its recipe if it begins; a finished run stays as
+        it is.
 
         Raises:
             UserError: If it holds another run, finished or not, that nobody said should go.
@@ -85,18 +87,28 @@ class RunFolder:
             self._clear()
         if self._is_a_run():
             if not resume:
-                raise UserError(f"'{self.path}' holds a {self._told()}, or --overwrite to begin again")
+                raise UserError(
+                    f"'{self.path}' holds a {self._told()}, or --overwrite to begin again"
+                )
             self._check_recipe()
             if not self.finished:
                 note_environment(self.path, self._saved_steps())
             return
-        if self.path.is_dir() and any(entry.name not in (".lock", FEATURES) for entry in self.path.iterdir()):
-            raise UserError(f"'{self.path}' is not empty and holds no run of ours; choose another --output")
+        if self.path.is_dir() and any(
+            entry.name not in (".lock", FEATURES) for entry in self.path.iterdir()
+        ):
+            raise UserError(
+                f"'{self.path}' is not empty and holds no run of ours; choose another --output"
+            )
         write_recipe(self.recipe, self.path)
 
     def _saved_steps(self) -> int:
         last = self.path / "last"
-        return load_info(last).get("position", {}).get("total", 0) if (last / STATE_FILE).exists() else 0
+        return (
+            load_info(last).get("position", {}).get("total", 0)
+            if (last / STATE_FILE).exists()
+            else 0
+        )
 
     def _told(self) -> str:
         if self.finished:
@@ -107,17 +119,23 @@ class RunFolder:
         return (self.path / RECIPE_FILE).exists()
 
     def _clear(self) -> None:
-        """Deletes the old run, its mark of being one last; the feature cache stays, it knows what it was made from."""
+        """Deletes the old run, its mark of being one last; the feature cache stays, it knows what
+        it was made from.
+        """
         kept = (".lock", FEATURES, RECIPE_FILE)
-        for entry in [*(e for e in self.path.iterdir() if e.name not in kept), self.path / RECIPE_FILE]:
+        for entry in [
+            *(e for e in self.path.iterdir() if e.name not in kept),
+            self.path / RECIPE_FILE,
+        ]:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def _check_recipe(self) -> None:
         changed = differences(load_recipe(self.path / RECIPE_FILE), self.recipe)
         if changed:
             raise UserError(
-                f"'{self.path}' was begun with another recipe (differs in {', '.join(changed)}); go on with "
-                f"'{self.path / RECIPE_FILE}' itself, or choose another --output, or --overwrite"
+                f"'{self.path}' was begun with another recipe (differs in {', '.join(changed)}); go"
+                f" on with '{self.path / RECIPE_FILE}' itself, or choose another --output, or"
+                " --overwrite"
             )
 
     def load_last(self) -> State | None:
@@ -126,7 +144,9 @@ class RunFolder:
             return None
         state = load_state(self.path / "last")
         if state.info.get("format") != _STATE_FORMAT:
-            raise CheckpointError(f"'{self.path / 'last'}' is of another version of speechverse; use --overwrite")
+            raise CheckpointError(
+                f"'{self.path / 'last'}' is of another version of speechverse; use --overwrite"
+            )
         return state
 
     def save_last(self, model: Trained, info: dict[str, Any], optimizer: Any) -> None:
@@ -151,10 +171,14 @@ class RunFolder:
             shutil.copy(self.path / name, folder / name)
 
     def finish(self, model: Trained, summary: dict[str, Any]) -> None:
-        """Puts the finished model into the run's folder, its configuration and then the summary last."""
+        """Puts the finished model into the run's folder, its configuration and then the summary
+        last.
+        """
         with whole_folder(self.path / ".model") as scratch:
             model.save_pretrained(scratch)
-        parts = sorted((self.path / ".model").iterdir(), key=lambda part: part.name == "config.json")
+        parts = sorted(
+            (self.path / ".model").iterdir(), key=lambda part: part.name == "config.json"
+        )
         for part in parts:
             target = self.path / part.name
             if target.is_dir():

@@ -28,7 +28,9 @@ class Inputs(Protocol):
     """Of one kind of model."""
 
     def length(self, stage: StageSection) -> Length:
-        """What an example takes of a batch's budget: positions of the LLM, or frames of the encoder."""
+        """What an example takes of a batch's budget: positions of the LLM, or frames of the
+        encoder.
+        """
 
     def collator(self, stage: StageSection) -> Collate:
         """Makes batches of examples."""
@@ -57,7 +59,9 @@ class AskedInputs:
         texts = None
         if stage.reads == "transcript":
             texts = {example.utterance.id: example.utterance.text or "" for example in examples}
-        return answer(self.model, self.processor, examples, options, cache=self.cache, transcripts=texts)
+        return answer(
+            self.model, self.processor, examples, options, cache=self.cache, transcripts=texts
+        )
 
 
 @dataclass
@@ -92,8 +96,11 @@ class HeardInputs:
         return pieces.decode(greedy_ids(logits, inputs["frame_lengths"], pieces.pad_token_id)[0])
 
 
-def inputs_of(model: Trained, recipe: Recipe, sources: Sources, engine: Engine, folder: Path) -> Inputs:
-    """What a run feeds its model, which is on its device; what can be known of the data before step 1 is checked here.
+def inputs_of(
+    model: Trained, recipe: Recipe, sources: Sources, engine: Engine, folder: Path
+) -> Inputs:
+    """What a run feeds its model, which is on its device; what can be known of the data before step
+    1 is checked here.
 
     Raises:
         RecipeError: If the LLM's tokenizer cannot spell the data.

@@ -26,7 +26,8 @@ class RunLog:
         """Opens the log.
 
         Args:
-            resumed_at: Step that a resumed run goes on from; what a killed run logged after it is forgotten.
+            resumed_at: Step that a resumed run goes on from; what a killed run logged after it is
+                forgotten.
         """
         from torch.utils.tensorboard import SummaryWriter
 
@@ -84,10 +85,16 @@ def say(text: str, aloud: bool = True) -> None:
 
 
 class Progress:
-    """One bar with the current numbers on a terminal; a plain line every `every` seconds elsewhere (stderr both)."""
+    """One bar with the current numbers on a terminal; a plain line every `every` seconds elsewhere
+    (stderr both).
+    """
 
-    def __init__(self, title: str, total: int, done: int = 0, every: Seconds = 15.0, quiet: bool = False) -> None:
-        """Sets up the display, which shows inside a `with` block; a quiet one (of other processes) never does."""
+    def __init__(
+        self, title: str, total: int, done: int = 0, every: Seconds = 15.0, quiet: bool = False
+    ) -> None:
+        """Sets up the display, which shows inside a `with` block; a quiet one (of other processes)
+        never does.
+        """
         self.title, self.total, self.done, self.every, self.quiet = title, total, done, every, quiet
         self._first, self._numbers = done, ""
         self._start = self._last = time.monotonic()
@@ -109,7 +116,9 @@ class Progress:
         self._show()
 
     def watch(self, done: int, total: int, what: str) -> None:
-        """Sets how far work of several parts is; a new part is told at once, and its pace measured anew."""
+        """Sets how far work of several parts is; a new part is told at once, and its pace measured
+        anew.
+        """
         begins = what != self.title
         self.title, self.done, self.total = what, done, total
         if begins:  # else the pace of one part foretells another's end
@@ -119,7 +128,11 @@ class Progress:
 
     def _show(self, at_once: bool = False) -> None:
         self._bars.update(
-            self._bar, description=self.title, total=self.total, completed=self.done, numbers=self._numbers
+            self._bar,
+            description=self.title,
+            total=self.total,
+            completed=self.done,
+            numbers=self._numbers,
         )
         if self._bars.disable and (at_once or time.monotonic() - self._last >= self.every):
             self._print_line()
@@ -135,7 +148,9 @@ class Progress:
         self._last = time.monotonic()
         pace = (self.done - self._first) / max(self._last - self._start, 1e-9)
         left = f"left {_clock((self.total - self.done) / pace)}" if pace > 0 else ""
-        self.say("  ".join(filter(None, (f"{self.title} {self.done}/{self.total}", self._numbers, left))))
+        self.say(
+            "  ".join(filter(None, (f"{self.title} {self.done}/{self.total}", self._numbers, left)))
+        )
 
     def __enter__(self) -> Progress:
         self._bars.start()

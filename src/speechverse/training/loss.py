@@ -35,19 +35,25 @@ def num_target_tokens(labels: Tensor) -> Tensor:
 def weighted_tokens(batches: Sequence[Any]) -> Tensor:
     """Sum of loss weight × target tokens over micro-batches: what a step's loss is divided by.
 
-    Divided by this sum over the *global* batch, the gradient is the same however the batch is cut into micro-batches
-    and dealt to processes.
+    Divided by this sum over the *global* batch, the gradient is the same however the batch is cut
+    into micro-batches and dealt to processes.
     """
-    sums = [(batch.loss_weights * num_target_tokens(batch.inputs["labels"])).sum() for batch in batches]
+    sums = [
+        (batch.loss_weights * num_target_tokens(batch.inputs["labels"])).sum() for batch in batches
+    ]
     return torch.stack(sums).sum()
 
 
 class TaskSums:
-    """Losses by task since the last log; tensors are kept as they are until somebody reads, so no step waits."""
+    """Losses by task since the last log; tensors are kept as they are until somebody reads, so no
+    step waits.
+    """
 
     def __init__(self, sums: Mapping[str, Sequence[float]] | None = None) -> None:
         """Starts empty, or from sums that `read` gave before a run was stopped."""
-        self._sums: dict[str, list[float]] = {task: list(values) for task, values in (sums or {}).items()}
+        self._sums: dict[str, list[float]] = {
+            task: list(values) for task, values in (sums or {}).items()
+        }
         self._waiting: list[tuple[Sequence[str], Tensor, ExampleLosses]] = []
 
     def add(self, tasks: Sequence[str], loss_weights: Tensor, losses: ExampleLosses) -> None:
@@ -69,7 +75,9 @@ class TaskSums:
         return dict(self._sums)
 
     def _add(self, name: str, row: Sequence[float]) -> None:
-        self._sums[name] = [a + b for a, b in zip(self._sums.get(name, [0.0] * 4), row, strict=True)]
+        self._sums[name] = [
+            a + b for a, b in zip(self._sums.get(name, [0.0] * 4), row, strict=True)
+        ]
 
     def clear(self) -> None:
         self._waiting.clear()
@@ -85,7 +93,9 @@ def merge_sums(parts: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list
 
 
 def loss_numbers(sums: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The mean loss a target token, over all (weighted, as it is trained on) and plain by task; what is watched."""
+    """The mean loss a target token, over all (weighted, as it is trained on) and plain by task;
+    what is watched.
+    """
     weighted_nll, weight = (sum(row[column] for row in sums.values()) for column in (2, 3))
     means = {name: row[0] / row[1] for name, row in sorted(sums.items()) if row[1]}
     return {"loss": weighted_nll / weight if weight else 0.0, **means}

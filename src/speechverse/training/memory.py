@@ -13,9 +13,9 @@ _AT_ONCE = 64 * 2**20
 def keep_freed_memory() -> bool:
     """Lets the C library keep what this process frees, for the next step to use again.
 
-    By default it hands every large block back to the system and asks for it anew, cleared page by page, some thousand
-    times a step; that was a fifth of a small encoder's step (docs/lab-notes.md). The process stays as large
-    as its largest step.
+    By default it hands every large block back to the system and asks for it anew, cleared page by
+    page, some thousand times a step; that was a fifth of a small encoder's step
+    (docs/lab-notes.md). The process stays as large as its largest step.
 
     Returns:
         Whether the C library could be told; glibc can.

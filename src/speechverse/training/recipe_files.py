@@ -1,4 +1,6 @@
-"""Recipes as files: inheritance, dotted overrides, errors that name the nearest key, and what a run leaves behind."""
+"""Recipes as files: inheritance, dotted overrides, errors that name the nearest key, and what a run
+leaves behind.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,12 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
 
     Args:
         name_or_path: A YAML file, or the name of a built-in recipe.
-        overrides: "a.b.c=value" each, the value read as YAML; stages of the curriculum go by their name or number.
+        overrides: "a.b.c=value" each, the value read as YAML; stages of the curriculum go by their
+            name or number.
 
     Raises:
-        RecipeError: A file that is not there or not YAML, an unknown key, a wrong value, parts that do not fit.
+        RecipeError: A file that is not there or not YAML, an unknown key, a wrong value, parts that
+            do not fit.
     """
     values = _read(_find(str(name_or_path), Path()), ())
     for override in overrides:
@@ -53,7 +57,9 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
 
 
 def recipes_folder() -> Path:
-    """Where the built-in recipes lie: inside the installed package, or at the root of a checkout."""
+    """Where the built-in recipes lie: inside the installed package, or at the root
+    of a checkout.
+    """
     package = Path(speechverse.__file__).parent
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parents[1] / "recipes"
@@ -68,7 +74,9 @@ def _find(name: str, beside: Path) -> Path:
     if name in built_in:
         return built_in[name]
     if name.endswith((".yaml", ".yml")):
-        raise RecipeError(f"there is no recipe '{path}'; built-in ones are {', '.join(sorted(built_in))}")
+        raise RecipeError(
+            f"there is no recipe '{path}'; built-in ones are {', '.join(sorted(built_in))}"
+        )
     raise RecipeError(f"{unknown_name('recipe', name, built_in)}, nor is it a file")
 
 
@@ -135,7 +143,10 @@ def _step_into(at: Any, key: str, where: str) -> Any:
 
 
 def _position(items: list[Any], key: str, where: str) -> int:
-    names = [str(item["name"]) if isinstance(item, dict) and "name" in item else str(i) for i, item in enumerate(items)]
+    names = [
+        str(item["name"]) if isinstance(item, dict) and "name" in item else str(i)
+        for i, item in enumerate(items)
+    ]
     if key in names:
         return names.index(key)
     if key.isdecimal() and int(key) < len(items):
@@ -144,7 +155,9 @@ def _position(items: list[Any], key: str, where: str) -> int:
 
 
 def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
-    """The unknown keys if there are any, for what else is wrong may only follow from them; else everything."""
+    """The unknown keys if there are any, for what else is wrong may only follow from them; else
+    everything.
+    """
     items = error.errors()
     unknown = [item for item in items if item["type"] == "extra_forbidden"]
     if not unknown and values.get("model") is not None and values.get("initial") is not None:
@@ -153,14 +166,20 @@ def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> None:
-    """Leaves the resolved recipe in a folder, and beside it the commit and the versions it was run with."""
+    """Leaves the resolved recipe in a folder, and beside it the commit and the versions it was run
+    with.
+    """
     values = recipe.model_dump(mode="json") | {"base": None}
-    write_text(folder / RECIPE_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
+    write_text(
+        folder / RECIPE_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    )
     write_text(folder / ENVIRONMENT_FILE, json.dumps(environment(), indent=1) + "\n")
 
 
 def note_environment(folder: Path, step: int) -> None:
-    """Adds commit and versions to those a run began with, under `resumed`, if it goes on with others."""
+    """Adds commit and versions to those a run began with, under `resumed`, if it goes on with
+    others.
+    """
     path, present = folder / ENVIRONMENT_FILE, environment()
     if not path.exists():  # the run was killed before it could be written
         write_text(path, json.dumps(present, indent=1) + "\n")
@@ -184,9 +203,24 @@ def _commit() -> str | None:
     root = Path(speechverse.__file__).parents[2]
     if not (root / ".git").exists():
         return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude",
+        "*",
+    ]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+        return (
+            subprocess.run(
+                command, capture_output=True, text=True, check=True, timeout=10
+            ).stdout.strip()
+            or None
+        )
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -202,7 +236,11 @@ def _differing(old: Any, new: Any, at: str = "") -> list[str]:
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return [] if old == new else [at or "."]
     keys = [key for key in {**old, **new} if key != "base" or at]
-    return [d for key in keys for d in _differing(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))]
+    return [
+        d
+        for key in keys
+        for d in _differing(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
+    ]
 
 
 def recipe_schema() -> dict[str, Any]:

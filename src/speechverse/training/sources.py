@@ -1,4 +1,6 @@
-"""The recipe's data, opened: corpora, mixtures, the batch plan, validation examples, the feature cache."""
+"""The recipe's data, opened: corpora, mixtures, the batch plan, validation examples, the feature
+cache.
+"""
 
 from __future__ import annotations
 
@@ -42,17 +44,21 @@ SHARED_OUT = "validation"
 
 @dataclass
 class Sources:
-    """Opens the corpora that a recipe's stages ask for; those that none asks for need not be there."""
+    """Opens the corpora that a recipe's stages ask for; those that none asks for
+    need not be there.
+    """
 
     recipe: Recipe
     _corpora: dict[str, Corpus] = field(default_factory=dict)
     _mixtures: dict[str, Mixture] = field(default_factory=dict)
 
     def check(self, tell: bool = True) -> None:
-        """Opens all that any stage or the evaluation will ask for, so that a mistake is told before hours of training.
+        """Opens all that any stage or the evaluation will ask for, so that a mistake is told before
+        hours of training.
 
         Raises:
-            CorpusError: If a corpus or a split is missing, or has nothing that its task could be asked of.
+            CorpusError: If a corpus or a split is missing, or has nothing that its task could be
+                asked of.
             TaskError: If a mixture names a task that there is not.
             RecipeError: If the evaluation's split or one of its tasks cannot be had.
         """
@@ -66,10 +72,15 @@ class Sources:
 
     def _check_evaluation(self, section: EvaluationSection, tell: bool) -> None:
         corpus, place = self.corpus(section.corpus), "split"
-        # Not whether the recipe says so: a run's own recipe.yaml, from which it is resumed, says every default.
+        # Not whether the recipe says so: a run's own recipe.yaml, from which it is resumed, says
+        # every default.
         default = type(section).model_fields["split"].default
         if section.split == default and default not in corpus.splits:
-            say(f"corpus '{section.corpus}' has no split '{section.split}': there will be nothing to evaluate on", tell)
+            say(
+                f"corpus '{section.corpus}' has no split '{section.split}': there will be nothing"
+                " to evaluate on",
+                tell,
+            )
             return
         try:
             corpus.utterances(section.split)
@@ -80,7 +91,8 @@ class Sources:
             raise RecipeError(f"evaluation.{place}: {error}") from error
 
     def corpus(self, name: str) -> Corpus:
-        """A corpus of the recipe; if the recipe says so and a stage trains on it, with its validation split taken out.
+        """A corpus of the recipe; if the recipe says so and a stage trains on it, with its
+        validation split taken out.
 
         Raises:
             CorpusError: If it is not whole.
@@ -91,7 +103,9 @@ class Sources:
             validation = self.recipe.data.validation
             split = self._train_split(name) if validation.share is not None else None
             if validation.share is not None and split is not None:
-                corpus = corpus.with_validation(validation.share, split=split, seed=self.recipe.seed, by=validation.by)
+                corpus = corpus.with_validation(
+                    validation.share, split=split, seed=self.recipe.seed, by=validation.by
+                )
             self._corpora[name] = corpus
         return self._corpora[name]
 
@@ -108,13 +122,16 @@ class Sources:
         return corpus.with_labels(Path(section.more_labels)) if section.more_labels else corpus
 
     def _train_split(self, name: str) -> str | None:
-        """The one split of a corpus that the stages train on; None if they do not train on the corpus."""
+        """The one split of a corpus that the stages train on; None if they do not train on the
+        corpus.
+        """
         mixtures = [self.recipe.data.mixtures[stage.mixture] for stage in self.recipe.curriculum]
         splits = {item.split for items in mixtures for item in items if item.corpus == name}
         if len(splits) > 1:
             raise RecipeError(
-                f"data.validation.share: corpus '{name}' is trained on in several splits "
-                f"({', '.join(sorted(splits))}); name a split of its own in data.validation.split instead"
+                f"data.validation.share: corpus '{name}' is trained on in several splits"
+                f" ({', '.join(sorted(splits))}); name a split of its own in data.validation.split"
+                " instead"
             )
         return splits.pop() if splits else None
 
@@ -123,7 +140,9 @@ class Sources:
         validation = self.recipe.data.validation
         return validation.split if validation.share is None else SHARED_OUT
 
-    def loader(self, stage: StageSection, length: Length, collator: Collate, engine: Engine) -> PlanLoader:
+    def loader(
+        self, stage: StageSection, length: Length, collator: Collate, engine: Engine
+    ) -> PlanLoader:
         """The stage's batches, as this process gets them; says what they are drawn from."""
         data = self.recipe.data
         mixture = self.mixture(stage)
@@ -171,35 +190,52 @@ class Sources:
             hinted=data.hinted,
         )
 
-    def validation_examples(self, stage: StageSection, length: Length, tell: bool) -> list[tuple[Example, float]]:
-        """What a stage is validated on: its corpora and tasks in the validation split, with their loss weights.
+    def validation_examples(
+        self, stage: StageSection, length: Length, tell: bool
+    ) -> list[tuple[Example, float]]:
+        """What a stage is validated on: its corpora and tasks in the validation split, with their
+        loss weights.
 
         Examples that do not fit the model or a batch are left out, as in training, and counted.
         """
         items = self.recipe.data.mixtures[stage.mixture]
-        everything = [(example, item.loss_weight) for item in items for example in self._validation_of(item)]
+        everything = [
+            (example, item.loss_weight) for item in items for example in self._validation_of(item)
+        ]
         budget = self.recipe.data.batch.max_positions
-        fitting = [(example, weight) for example, weight in everything if not why_unfit(example, length, budget)]
+        fitting = [
+            (example, weight)
+            for example, weight in everything
+            if not why_unfit(example, length, budget)
+        ]
         if not fitting:
             raise CorpusError(
-                f"stage '{stage.name}': none of {len(everything)} validation examples fits in data.batch.max_positions "
-                f"({budget}) and the model's limit; raise it, or validate on another split"
+                f"stage '{stage.name}': none of {len(everything)} validation examples fits in"
+                f" data.batch.max_positions ({budget}) and the model's limit; raise it, or validate"
+                " on another split"
             )
         if len(fitting) < len(everything):
             left = len(everything) - len(fitting)
-            say(f"  validation: {left} of {len(everything)} examples are too long and left out", tell)
+            say(
+                f"  validation: {left} of {len(everything)} examples are too long and left out",
+                tell,
+            )
         return fitting
 
     def _validation_of(self, item: MixtureSection) -> list[Example]:
         corpus, limit = self.corpus(item.corpus), self.recipe.data.validation.examples
         split, seed = self.validation_split, self.recipe.seed
-        return render_for_evaluation(corpus, split, item.task or LISTEN, wording="seen", limit=limit, seed=seed)[:limit]
+        return render_for_evaluation(
+            corpus, split, item.task or LISTEN, wording="seen", limit=limit, seed=seed
+        )[:limit]
 
     def transcripts(self) -> list[str]:
         """Every target of the stages that train a CTC head, once, in their order."""
         stages = [stage for stage in self.recipe.curriculum if stage.objective == "ctc"]
         sources = [source for stage in stages for source in self.mixture(stage).sources]
-        return list(dict.fromkeys(u.text for source in sources for u in source.utterances if u.text))
+        return list(
+            dict.fromkeys(u.text for source in sources for u in source.utterances if u.text)
+        )
 
     def utterances(self) -> list[Utterance]:
         """Every stretch of audio that any stage hears, in training or validation, once."""
@@ -207,18 +243,23 @@ class Sources:
         names = {stage.mixture for stage in self.recipe.curriculum if stage.reads == "audio"}
         items = [item for name in sorted(names) for item in data.mixtures[name]]
         validated = [self.validation_split] if data.validation.every else []
-        for corpus, split in {(i.corpus, split): None for i in items for split in (i.split, *validated)}:
+        for corpus, split in {
+            (i.corpus, split): None for i in items for split in (i.split, *validated)
+        }:
             for utterance in self.corpus(corpus).utterances(split):
                 found.setdefault(utterance.audio, utterance)
         return list(found.values())
 
 
 def _refuse_other_tasks(stage: StageSection, items: list[MixtureItem]) -> None:
-    for task in (get_task(item.task) if isinstance(item.task, str) else item.task for item in items):
+    for task in (
+        get_task(item.task) if isinstance(item.task, str) else item.task for item in items
+    ):
         if task.group != "asr" and not (task.group == "psp" and task.constraint):
             raise RecipeError(
-                f"curriculum.{stage.name}.objective: 'ctc' learns transcripts and labels of how it is said (group "
-                f"psp, a closed set), not '{task.name}' (group {task.group}); take it out of mixture '{stage.mixture}'"
+                f"curriculum.{stage.name}.objective: 'ctc' learns transcripts and labels of how it"
+                f" is said (group psp, a closed set), not '{task.name}' (group {task.group}); take"
+                f" it out of mixture '{stage.mixture}'"
             )
 
 
@@ -233,15 +274,21 @@ def _mixture_lines(mixture: Mixture) -> list[str]:
 
 
 def why_unfit(example: Example, length: Length, budget: float = math.inf) -> str | None:
-    """Why the plan leaves an example out (too long, too short, no transcript to read); None if it does not."""
+    """Why the plan leaves an example out (too long, too short, no transcript to read); None if it
+    does not.
+    """
     try:
         return None if length(example) <= budget else f"it takes more than {budget} positions"
     except AudioError as error:
         return str(error)
 
 
-def open_cache(sources: Sources, encoder: SpeechEncoder, run_folder: Path, engine: Engine) -> FeatureCache | None:
-    """The frozen encoder's outputs for all that a run hears, made by the first process where they are not yet."""
+def open_cache(
+    sources: Sources, encoder: SpeechEncoder, run_folder: Path, engine: Engine
+) -> FeatureCache | None:
+    """The frozen encoder's outputs for all that a run hears, made by the first process where they
+    are not yet.
+    """
     data = sources.recipe.data
     if data.cache == "none":
         return None
@@ -250,7 +297,10 @@ def open_cache(sources: Sources, encoder: SpeechEncoder, run_folder: Path, engin
     if not utterances:  # all stages read transcripts
         return None
     if engine.main:
-        say(f"feature cache '{place}': {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB when whole")
+        say(
+            f"feature cache '{place}': {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f}"
+            " MiB when whole"
+        )
         with Progress("encoder outputs", len(utterances)) as progress:
             FeatureCache.build(
                 encoder,

@@ -34,7 +34,9 @@ class Window:
     since: float = field(default_factory=time.perf_counter)
 
     def state(self) -> dict[str, Any]:
-        """Everything but the clock, so that a resumed run logs the losses that the run never stopped would."""
+        """Everything but the clock, so that a resumed run logs the losses that the run never
+        stopped would.
+        """
         kept = {name: getattr(self, name) for name in ("steps", "audio_seconds", "efficiency")}
         return {"sums": self.sums.read(), **kept}
 
@@ -54,7 +56,12 @@ class StageRun:
     """A stage in progress: everything that a step touches."""
 
     def __init__(
-        self, stage: StageSection, recipe: Recipe, engine: Engine, model: nn.Module, trained: Sequence[Parameter]
+        self,
+        stage: StageSection,
+        recipe: Recipe,
+        engine: Engine,
+        model: nn.Module,
+        trained: Sequence[Parameter],
     ) -> None:
         """Gives the stage a fresh optimiser; see `restore` for a stage that goes on.
 
@@ -92,7 +99,9 @@ class StageRun:
         last = len(loaded.batches) - 1
         for index, batch in enumerate(loaded.batches):
             place = index * self.engine.world_size + self.engine.rank
-            torch.manual_seed(hash_seed(self.recipe.seed, "dropout", self.stage.name, number, place))
+            torch.manual_seed(
+                hash_seed(self.recipe.seed, "dropout", self.stage.name, number, place)
+            )
             with self._sync_only(index == last):
                 self._backward(batch.to(self.engine.device), total)
         clip = self.recipe.training.max_grad_norm
@@ -122,12 +131,17 @@ class StageRun:
     def _count(self, loaded: LoadedStep) -> None:
         self.window.steps += 1
         self.window.efficiency += loaded.padding_efficiency
-        self.window.audio_seconds += sum(e.utterance.duration for batch in loaded.batches for e in batch.examples)
+        self.window.audio_seconds += sum(
+            e.utterance.duration for batch in loaded.batches for e in batch.examples
+        )
 
     def window_state(self) -> dict[str, Any]:
         """The window of all processes together, for the log or a checkpoint."""
         parts = self.engine.gather([self.window.state()])
-        sums, heard = merge_sums(part["sums"] for part in parts), sum(part["audio_seconds"] for part in parts)
+        sums, heard = (
+            merge_sums(part["sums"] for part in parts),
+            sum(part["audio_seconds"] for part in parts),
+        )
         return parts[0] | {"sums": sums, "audio_seconds": heard}
 
     def numbers(self) -> dict[str, float]:
@@ -155,7 +169,8 @@ class StageRun:
         if math.isfinite(norm) and math.isfinite(loss):
             return
         raise SpeechverseError(
-            f"stage '{stage.name}': the loss ({loss:g}) or its gradient (norm {norm:g}) is not finite, the run has "
-            f"diverged. Try a lower curriculum.{stage.name}.learning_rate (now {stage.learning_rate:g}) or "
-            "more warmup_steps; the last whole checkpoint is kept, and training.precision=fp32 rules out rounding"
+            f"stage '{stage.name}': the loss ({loss:g}) or its gradient (norm {norm:g}) is not"
+            f" finite, the run has diverged. Try a lower curriculum.{stage.name}.learning_rate (now"
+            f" {stage.learning_rate:g}) or more warmup_steps; the last whole checkpoint is kept,"
+            " and training.precision=fp32 rules out rounding"
         )

@@ -33,14 +33,18 @@ class State:
     objects: dict[str, Any] = field(default_factory=dict)
 
 
-def write_state(folder: Path, *, info: Mapping[str, Any], objects: Mapping[str, Any] | None = None) -> None:
+def write_state(
+    folder: Path, *, info: Mapping[str, Any], objects: Mapping[str, Any] | None = None
+) -> None:
     """Writes a state into a folder that exists (for use inside `whole_folder`).
 
     Args:
         objects: Name → anything torch can save (optimiser states), each written as `<name>.pt`.
     """
     for name, value in (objects or {}).items():
-        with (folder / f"{name}.pt").open("wb") as file:  # given a path, torch would not say why a write failed
+        with (folder / f"{name}.pt").open(
+            "wb"
+        ) as file:  # given a path, torch would not say why a write failed
             torch.save(value, file)
     (folder / STATE_FILE).write_text(json.dumps(dict(info), indent=1))
 
@@ -53,7 +57,9 @@ def load_state(folder: Path) -> State:
     """
     info = load_info(folder)
     try:
-        objects = {path.stem: torch.load(path, map_location="cpu") for path in sorted(folder.glob("*.pt"))}
+        objects = {
+            path.stem: torch.load(path, map_location="cpu") for path in sorted(folder.glob("*.pt"))
+        }
     except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
         raise _not_whole(folder, error) from error
     return State(info, objects)
@@ -74,7 +80,8 @@ def load_info(folder: Path) -> dict[str, Any]:
 
 def _not_whole(folder: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"'{folder}' holds no whole training state ({error or type(error).__name__}); delete that folder to begin again"
+        f"'{folder}' holds no whole training state ({error or type(error).__name__}); delete that"
+        " folder to begin again"
     )
 
 
@@ -86,7 +93,9 @@ class Interrupt:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turns the first SIGINT or SIGTERM into a flag to check between steps; the second interrupts at once."""
+    """Turns the first SIGINT or SIGTERM into a flag to check between steps; the second interrupts
+    at once.
+    """
     flag = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield flag

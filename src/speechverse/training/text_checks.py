@@ -1,4 +1,6 @@
-"""What of a recipe's text the LLM cannot take, counted before the first step: unknown signs, and too many positions."""
+"""What of a recipe's text the LLM cannot take, counted before the first step: unknown signs, and
+too many positions.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,27 @@ from speechverse.training.sources import Sources, why_unfit
 from speechverse.types import Example
 
 MAX_UNSPELT_SHARE = 0.05
-"""Of a corpus and task, the share of targets with letters or digits that the LLM's tokenizer may have no pieces for.
+"""Of a corpus and task, the share of targets with letters or digits that the LLM's tokenizer may
+have no pieces for.
 
 Other signs (a dash, a quotation mark) are told of only.
 """
 
 LOOKED_AT = 2000
-"""Targets of a corpus and task that are looked at, chosen by hash; a smaller set is looked at whole."""
+"""Targets of a corpus and task that are looked at, chosen by hash; a smaller set is looked at
+whole.
+"""
 
 
-def check_texts(recipe: Recipe, sources: Sources, processor: SpeechVerseProcessor, tell: bool = True) -> None:
-    """Looks through what all stages will train on and be validated on, so that it is told before hours of training.
+def check_texts(
+    recipe: Recipe, sources: Sources, processor: SpeechVerseProcessor, tell: bool = True
+) -> None:
+    """Looks through what all stages will train on and be validated on, so that it is told before
+    hours of training.
 
     Raises:
-        RecipeError: If a corpus and task have more than 5 % targets that the tokenizer cannot spell.
+        RecipeError: If a corpus and task have more than 5 % targets that the tokenizer cannot
+            spell.
         CorpusError: If a stage has no validation example that fits the model.
     """
     seen = set[str]()
@@ -43,30 +52,40 @@ def check_texts(recipe: Recipe, sources: Sources, processor: SpeechVerseProcesso
             _check_fit(source.name, drawn, length, tell)
         seen.add(stage.mixture)
         if recipe.data.validation.every is not None:
-            validated = [example for example, _ in sources.validation_examples(stage, length, tell=False)]
+            validated = [
+                example for example, _ in sources.validation_examples(stage, length, tell=False)
+            ]
             _check_spelling(f"validation of stage '{stage.name}'", validated, processor, tell)
 
 
-def _check_spelling(name: str, examples: Sequence[Example], processor: SpeechVerseProcessor, tell: bool) -> None:
+def _check_spelling(
+    name: str, examples: Sequence[Example], processor: SpeechVerseProcessor, tell: bool
+) -> None:
     targets = [(signs, e) for e in examples if (signs := processor.text.unspelt(e.target))]
     asked = [(signs, e) for e in examples if (signs := processor.text.unspelt(e.instruction))]
-    words = [found for found in targets if any(unicodedata.category(sign)[0] in "LMN" for sign in found[0])]
+    words = [
+        found
+        for found in targets
+        if any(unicodedata.category(sign)[0] in "LMN" for sign in found[0])
+    ]
     if len(words) > MAX_UNSPELT_SHARE * len(examples):
         raise RecipeError(
-            f"{name}: the LLM's tokenizer cannot spell letters or digits of {len(words):,} of {len(examples):,} "
-            f"targets, such as {_shown(*words[0])}; at most {MAX_UNSPELT_SHARE:.0%} may be such. Take an LLM that "
-            "knows the language and its script, or leave these clips out"
+            f"{name}: the LLM's tokenizer cannot spell letters or digits of {len(words):,} of"
+            f" {len(examples):,} targets, such as {_shown(*words[0])}; at most"
+            f" {MAX_UNSPELT_SHARE:.0%} may be such. Take an LLM that knows the language and its"
+            " script, or leave these clips out"
         )
     if targets:
         say(
-            f"  {name}: {len(targets):,} of {len(examples):,} targets hold what the LLM's tokenizer cannot spell, such "
-            f"as {_shown(*targets[0])}; it is learnt as unknown",
+            f"  {name}: {len(targets):,} of {len(examples):,} targets hold what the LLM's tokenizer"
+            f" cannot spell, such as {_shown(*targets[0])}; it is learnt as unknown",
             tell,
         )
     if asked:
         signs, example = asked[0]
         say(
-            f"  {name}: the LLM's tokenizer cannot spell {signs!r} of instructions such as {example.instruction!r}",
+            f"  {name}: the LLM's tokenizer cannot spell {signs!r} of instructions such as"
+            f" {example.instruction!r}",
             tell,
         )
 
@@ -79,8 +98,8 @@ def _check_fit(name: str, examples: Sequence[Example], length: Length, tell: boo
     unfit = [(example.id, reason) for example in examples if (reason := why_unfit(example, length))]
     if unfit:
         say(
-            f"  {name}: {len(unfit):,} of {len(examples):,} examples do not fit the model and are left out, such as "
-            f"{unfit[0][0]}: {unfit[0][1]}",
+            f"  {name}: {len(unfit):,} of {len(examples):,} examples do not fit the model and are"
+            f" left out, such as {unfit[0][0]}: {unfit[0][1]}",
             tell,
         )
 

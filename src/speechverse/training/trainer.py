@@ -14,7 +14,13 @@ from typing import Any
 from speechverse.data import PlanLoader
 from speechverse.errors import DiskFullError
 from speechverse.files import full_disk_told, only_run_in
-from speechverse.training.build import Trained, build_encoder, build_model, make_trainable, parameter_lines
+from speechverse.training.build import (
+    Trained,
+    build_encoder,
+    build_model,
+    make_trainable,
+    parameter_lines,
+)
 from speechverse.training.checkpoints import Position, RunFolder
 from speechverse.training.engine import Engine
 from speechverse.training.inputs import inputs_of
@@ -28,11 +34,14 @@ from speechverse.training.state import Interrupt, State, interruptible
 from speechverse.training.validation import Validator, told
 
 
-def train(recipe: Recipe, output_dir: str | Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
+def train(
+    recipe: Recipe, output_dir: str | Path, *, resume: bool = False, overwrite: bool = False
+) -> dict[str, Any]:
     """Trains a recipe's model, stage by stage, into a folder (`checkpoints` says what lies there).
 
     Args:
-        resume: Go on from the folder's last whole checkpoint, if it has one; the result is that of a run never stopped.
+        resume: Go on from the folder's last whole checkpoint, if it has one; the result is that of
+            a run never stopped.
         overwrite: Begin again where the folder holds another run.
 
     Returns:
@@ -45,7 +54,10 @@ def train(recipe: Recipe, output_dir: str | Path, *, resume: bool = False, overw
     """
     keep_freed_memory()
     engine, folder = Engine.make(recipe), RunFolder(Path(output_dir), recipe)
-    with _way_on_told(folder.path, resume), only_run_in(folder.path) if engine.main else contextlib.nullcontext():
+    with (
+        _way_on_told(folder.path, resume),
+        only_run_in(folder.path) if engine.main else contextlib.nullcontext(),
+    ):
         if engine.main:
             folder.prepare(resume, overwrite)
         engine.wait()
@@ -57,7 +69,9 @@ def train(recipe: Recipe, output_dir: str | Path, *, resume: bool = False, overw
 
 @contextlib.contextmanager
 def _way_on_told(folder: Path, resume: bool) -> Iterator[None]:
-    """Tells of a full disk, wherever the run met it, with the way on that fits how the run was begun."""
+    """Tells of a full disk, wherever the run met it, with the way on that fits how the run was
+    begun.
+    """
     try:
         with full_disk_told(folder):
             yield
@@ -69,7 +83,9 @@ def _way_on_told(folder: Path, resume: bool) -> Iterator[None]:
 class Trainer:
     """A run in progress."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, engine: Engine, resume: bool = False) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: RunFolder, engine: Engine, resume: bool = False
+    ) -> None:
         """Builds the model and opens the data; see `train`."""
         self.recipe, self.folder, self.engine, self.resume = recipe, folder, engine, resume
         self.position, self.history, self.seconds = Position(), list[dict[str, Any]](), 0.0
@@ -117,7 +133,9 @@ class Trainer:
         with RunLog(self.folder.path, self.position.total if self.resumed else None) as run_log:
             yield run_log
 
-    def _walk(self, stage: StageSection, stop: Interrupt, run_log: RunLog | None) -> dict[str, float]:
+    def _walk(
+        self, stage: StageSection, stop: Interrupt, run_log: RunLog | None
+    ) -> dict[str, float]:
         """Takes a stage's steps from where it stands to its end; gives its last numbers."""
         at, settings, every = self.position, self.recipe.training, self.recipe.data.validation.every
         run, loader, validator = self._begin(stage), self._loader(stage), self._validator(stage)
@@ -137,7 +155,9 @@ class Trainer:
                     with run.window.paused():
                         numbers |= self._validate(stage, validator, run_log, progress)
                     if stage.patience and at.stale >= stage.patience:
-                        progress.say(f"no better validation loss in {at.stale} validations: the stage ends")
+                        progress.say(
+                            f"no better validation loss in {at.stale} validations: the stage ends"
+                        )
                         break
                 if not last:
                     self._save_if_due(run, loader, validator, stop)
@@ -151,7 +171,9 @@ class Trainer:
         trained = make_trainable(self.model, stage.train, self.recipe)
         place = f"{self.position.stage + 1}/{len(self.recipe.curriculum)}"
         say(
-            f"stage {place} '{stage.name}' trains {', '.join(stage.train)} ({self.engine.precision}):", self.engine.main
+            f"stage {place} '{stage.name}' trains {', '.join(stage.train)}"
+            f" ({self.engine.precision}):",
+            self.engine.main,
         )
         say("\n".join(parameter_lines(self.model)), self.engine.main)
         run = StageRun(stage, self.recipe, self.engine, self.model, trained)
@@ -162,7 +184,9 @@ class Trainer:
         return run
 
     def _loader(self, stage: StageSection) -> PlanLoader:
-        loader = self.sources.loader(stage, self.inputs.length(stage), self.inputs.collator(stage), self.engine)
+        loader = self.sources.loader(
+            stage, self.inputs.length(stage), self.inputs.collator(stage), self.engine
+        )
         if self.resumed and self.position.step:
             loader.load_state_dict(self.resumed.info["plan"])
         return loader
@@ -170,7 +194,9 @@ class Trainer:
     def _validator(self, stage: StageSection) -> Validator | None:
         if self.recipe.data.validation.every is None:
             return None
-        examples = self.sources.validation_examples(stage, self.inputs.length(stage), self.engine.main)
+        examples = self.sources.validation_examples(
+            stage, self.inputs.length(stage), self.engine.main
+        )
         validator = Validator(self.recipe, examples, self.inputs, stage)
         if self.resumed and self.position.step:
             validator.check_same(self.resumed.info.get("validation"))
@@ -208,18 +234,24 @@ class Trainer:
             self.folder.save_best(self.model)
         return numbers
 
-    def _save_if_due(self, run: StageRun, loader: PlanLoader, validator: Validator | None, stop: Interrupt) -> None:
+    def _save_if_due(
+        self, run: StageRun, loader: PlanLoader, validator: Validator | None, stop: Interrupt
+    ) -> None:
         stopping = self._should_stop(stop)
         if stopping or self.position.step % self.recipe.training.save_every == 0:
             run.check_finite()
             with run.window.paused():
                 progress = {"plan": loader.state_dict(), "window": run.window_state()}
-                self._save(progress | {"validation": validator.digest if validator else None}, run.state())
+                self._save(
+                    progress | {"validation": validator.digest if validator else None}, run.state()
+                )
         if stopping:
             self._leave()
 
     def _should_stop(self, stop: Interrupt, at_any_step: bool = False) -> bool:
-        """Whether somebody asked, on any process; several processes ask each other only now and then."""
+        """Whether somebody asked, on any process; several processes ask each other only now and
+        then.
+        """
         if self.engine.world_size == 1:
             return stop.requested
         due = at_any_step or self.position.step % self.recipe.training.log_every == 0
@@ -228,14 +260,20 @@ class Trainer:
     def _save(self, progress: dict[str, Any], optimizer: Any) -> None:
         if self.engine.main:
             taken = self.seconds + time.monotonic() - self._began
-            info = {"position": asdict(self.position), "history": self.history, "seconds": taken, **progress}
+            info = {
+                "position": asdict(self.position),
+                "history": self.history,
+                "seconds": taken,
+                **progress,
+            }
             self.folder.save_last(self.model, info, optimizer)
         self.engine.wait()
 
     def _leave(self) -> None:
         place = shlex.quote(str(self.folder.path))
         recipe = shlex.quote(str(self.folder.path / RECIPE_FILE))
-        # Asked to resume already, perhaps by a verb that does more than train: what was called goes on by itself.
+        # Asked to resume already, perhaps by a verb that does more than train: what was called goes
+        # on by itself.
         way_on = (
             "the same command goes on from there"
             if self.resume

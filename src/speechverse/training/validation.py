@@ -1,4 +1,6 @@
-"""Validation: the loss on held-out examples, and the tasks' own metrics on what the model answers."""
+"""Validation: the loss on held-out examples, and the tasks' own metrics on what the
+model answers.
+"""
 
 from __future__ import annotations
 
@@ -46,16 +48,20 @@ class Validator:
             digest: The checkpoint's; None for one that says nothing of it.
 
         Raises:
-            CheckpointError: If it differs: its best loss would be compared with those of other clips.
+            CheckpointError: If it differs: its best loss would be compared with those of other
+                clips.
         """
         if digest not in (None, self.digest):
             raise CheckpointError(
-                "the checkpoint was made with other validation data (clips, texts, labels or tasks), so its best loss "
-                "cannot be compared any more; resume with the same data or begin a new run"
+                "the checkpoint was made with other validation data (clips, texts, labels or"
+                " tasks), so its best loss cannot be compared any more; resume with the same data"
+                " or begin a new run"
             )
 
     def measure(self, model: nn.Module, engine: Engine) -> dict[str, float]:
-        """Losses and metrics as `validation/loss[/<task>]` and `validation/<metric>/<task>`, alike on every process."""
+        """Losses and metrics as `validation/loss[/<task>]` and `validation/<metric>/<task>`, alike
+        on every process.
+        """
         model.eval()
         with torch.no_grad(), engine.autocast():
             parts = engine.gather([self._losses(model, engine)])
@@ -63,7 +69,11 @@ class Validator:
             answers = engine.gather(self._answers(engine, unheard))
         model.train()
         sums = merge_sums(part for part, _ in parts)
-        numbers = loss_numbers(sums) | _scores(answers) | ({"unreadable": len(unheard)} if unheard else {})
+        numbers = (
+            loss_numbers(sums)
+            | _scores(answers)
+            | ({"unreadable": len(unheard)} if unheard else {})
+        )
         return {f"validation/{name}": value for name, value in numbers.items()}
 
     def _losses(self, model: nn.Module, engine: Engine) -> tuple[dict[str, list[float]], list[int]]:
@@ -72,7 +82,9 @@ class Validator:
         length, collate = self.inputs.length(self.stage), self.inputs.collator(self.stage)
         lengths = {place: length(example) for place, (example, _) in enumerate(self.examples)}
         by_length = sorted(lengths, key=lengths.__getitem__)
-        batches = padded_batches(by_length, lengths.__getitem__, budget.max_positions, budget.max_examples)
+        batches = padded_batches(
+            by_length, lengths.__getitem__, budget.max_positions, budget.max_examples
+        )
         sums, skipped = TaskSums(), list[int]()
         for batch in _own(list(batches), engine):
             examples, weights = zip(*(self.examples[place] for place in batch), strict=True)
@@ -87,19 +99,27 @@ class Validator:
         for place, (example, _) in enumerate(self.examples):
             by_task[example.task].append(place)
         decoded = self.recipe.data.validation.decoded if self.stage.objective != "best_rq" else 0
-        chosen = [self.examples[p][0] for places in by_task.values() for p in places[:decoded] if p not in unheard]
+        chosen = [
+            self.examples[p][0]
+            for places in by_task.values()
+            for p in places[:decoded]
+            if p not in unheard
+        ]
         own = _own(chosen, engine)
         answers = self.inputs.answers(own, self.stage) if own else []
         return list(zip(own, answers, strict=True))
 
 
 def told(numbers: Mapping[str, float]) -> str:
-    """The loss, each task's headline metric and, where there are any, the share of its answers that were cut."""
+    """The loss, each task's headline metric and, where there are any, the share of its answers that
+    were cut.
+    """
     shown = {name.removeprefix("validation/"): value for name, value in numbers.items()}
     metrics = [
         f"{name} {value:.2f}"
         for name, value in shown.items()
-        if not name.startswith(("loss/", "unparsed_rate/")) and (value or not name.startswith("cut_rate/"))
+        if not name.startswith(("loss/", "unparsed_rate/"))
+        and (value or not name.startswith("cut_rate/"))
     ]
     return "validation " + "  ".join(metrics)
 
@@ -109,7 +129,9 @@ def _own(items: Sequence[Any], engine: Engine) -> Sequence[Any]:
 
 
 def _scores(answered: Sequence[Answered]) -> dict[str, float]:
-    """Each task's headline metric and the shares of its answers that could not be parsed, or were cut."""
+    """Each task's headline metric and the shares of its answers that could not be parsed, or were
+    cut.
+    """
     by_task: dict[str, list[Answered]] = defaultdict(list)
     for item in sorted(answered, key=lambda item: item[0].id):
         by_task[item[0].task].append(item)
@@ -118,7 +140,9 @@ def _scores(answered: Sequence[Answered]) -> dict[str, float]:
         task = get_task(name)
         predictions = [task.parse(made.text, example.choices) for example, made in items]
         examples = [example for example, _ in items]
-        made = task.score(predictions, [e.reference for e in examples], [task.language_of(e) for e in examples])
+        made = task.score(
+            predictions, [e.reference for e in examples], [task.language_of(e) for e in examples]
+        )
         for metric in (task.metrics[0], "unparsed_rate"):
             scores[f"{metric}/{name}"] = made[metric]
         scores[f"cut_rate/{name}"] = sum(answer.cut for _, answer in items) / len(items)

@@ -1,6 +1,8 @@
-"""The spoken world: speech with labels for all eleven tasks, made offline and repeatably from a seed.
+"""The spoken world: speech with labels for all eleven tasks, made offline and repeatably from a
+seed.
 
-Names are looked up when first asked for: a worker process imports this package too, and must start fast.
+Names are looked up when first asked for: a worker process imports this package too, and must start
+fast.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Accents of English: espeak-ng's own, each with the manner that goes with it: sounds, rhythm, melody, rate.
+"""Accents of English: espeak-ng's own, each with the manner that goes with it: sounds, rhythm,
+melody, rate.
 
-espeak-ng's accents differ in some vowels and in r; people tell accents by rhythm and melody as much. Every accent here
-has several shades of manner, some of them shared with other accents, so that no single trait decides.
+espeak-ng's accents differ in some vowels and in r; people tell accents by rhythm and melody as
+much. Every accent here has several shades of manner, some of them shared with other accents, so
+that no single trait decides.
 """
 
 from __future__ import annotations
@@ -28,12 +30,17 @@ class Accent:
 
 
 def _read() -> tuple[dict[str, str], dict[str, Accent]]:
-    content = yaml.safe_load(files(__package__).joinpath("accents.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load(
+        files(__package__).joinpath("accents.yaml").read_text(encoding="utf-8")
+    )
     rhythms, tunes = content["rhythms"], content["tunes"]
     described, accents = {}, {}
     for name, entry in content["accents"].items():
         described[name] = entry.pop("description")
-        shades = tuple((tuple(rhythms[rhythm]), tunes[tune]) for rhythm, tune in map(str.split, entry.pop("shades")))
+        shades = tuple(
+            (tuple(rhythms[rhythm]), tunes[tune])
+            for rhythm, tune in map(str.split, entry.pop("shades"))
+        )
         accents[name] = Accent(shades=shades, **entry)
     return described, accents
 
@@ -66,7 +73,9 @@ def language_of(accent: str, shade: int) -> str:
 
 
 def prepare_data(given: Path, folder: Path) -> None:
-    """Makes a data folder for espeak-ng that has these accents beside its own data, which is linked to."""
+    """Makes a data folder for espeak-ng that has these accents beside its own data, which is linked
+    to.
+    """
     languages = folder / _GERMANIC
     languages.mkdir(parents=True)
     for there in (Path(), Path("lang"), _GERMANIC):

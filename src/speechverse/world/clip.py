@@ -1,4 +1,6 @@
-"""A clip before it is made: everything that decides how it will sound, small enough to send to a worker as JSON."""
+"""A clip before it is made: everything that decides how it will sound, small enough to send to a
+worker as JSON.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class Channel:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """What was done to the sound, in the words of `Utterance.labels`; nothing where nothing was."""
+        """What was done to the sound, in the words of `Utterance.labels`; nothing where nothing
+        was.
+        """
         done = {
             "noise": self.noise,
             "snr_db": round(self.snr, 1) if self.noise else None,
@@ -61,7 +65,11 @@ class Channel:
             "telephone": self.telephone,
             "codec": self.codec,
         }
-        return {label: value for label, value in done.items() if value or (label == "snr_db" and self.noise)}
+        return {
+            label: value
+            for label, value in done.items()
+            if value or (label == "snr_db" and self.noise)
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""Makes a whole corpus folder: plan, shards in worker processes, manifests; interruptible and repeatable."""
+"""Makes a whole corpus folder: plan, shards in worker processes, manifests; interruptible and
+repeatable.
+"""
 
 from __future__ import annotations
 
@@ -73,18 +75,23 @@ class SynthReport:
 
 
 def synthesize_corpus(
-    folder: str | Path, spec: SynthSpec | Source, num_workers: int | None = None, progress: Progress | None = None
+    folder: str | Path,
+    spec: SynthSpec | Source,
+    num_workers: int | None = None,
+    progress: Progress | None = None,
 ) -> SynthReport:
     """Makes a corpus, or the rest of one that was interrupted.
 
     Args:
         folder: Where; new, empty, or begun with the same spec.
-        spec: The spoken world's, or lines of text (`read_lines`); it decides the bytes, whoever makes them.
+        spec: The spoken world's, or lines of text (`read_lines`); it decides the bytes, whoever
+            makes them.
         num_workers: Processes; all cores by default.
         progress: Told of every clip.
 
     Raises:
-        CorpusError: The folder holds something else, is in use by another run, or is too small a place.
+        CorpusError: The folder holds something else, is in use by another run, or is too small a
+            place.
         DiskFullError: There is no room for a clip.
         UserError: The synth extra is missing.
     """
@@ -93,13 +100,24 @@ def synthesize_corpus(
     source = spec if isinstance(spec, Source) else _world(spec)
     with _claimed(folder, source.record):
         shards = {
-            part: cut_into_shards(clips, folder / "audio" / part, source.seed, source.shard_size or SHARD_SIZE)
+            part: cut_into_shards(
+                clips, folder / "audio" / part, source.seed, source.shard_size or SHARD_SIZE
+            )
             for part, clips in source.plan().items()
         }
         _clear_remains(folder)
-        tally = _make_missing([shard for part in shards.values() for shard in part], folder, num_workers, progress)
+        tally = _make_missing(
+            [shard for part in shards.values() for shard in part], folder, num_workers, progress
+        )
         audio_seconds = _write(folder, source, shards)
-    return SynthReport(folder, source.num_clips, audio_seconds, tally.reused, tally.seconds, time.monotonic() - started)
+    return SynthReport(
+        folder,
+        source.num_clips,
+        audio_seconds,
+        tally.reused,
+        tally.seconds,
+        time.monotonic() - started,
+    )
 
 
 def _world(spec: SynthSpec) -> Source:
@@ -107,7 +125,12 @@ def _world(spec: SynthSpec) -> Source:
         return {part: plan_split(spec, part) for part, size in spec.sizes.items() if size}
 
     return Source(
-        spec.name, spec.seed, sum(spec.sizes.values()), spec.as_dict(), plan, label_inventory(spec.is_held_out)
+        spec.name,
+        spec.seed,
+        sum(spec.sizes.values()),
+        spec.as_dict(),
+        plan,
+        label_inventory(spec.is_held_out),
     )
 
 
@@ -115,7 +138,13 @@ class _Tally:
     """Counts clips for the progress display."""
 
     def __init__(self, total: int, reused: int, progress: Progress | None) -> None:
-        self.total, self.reused, self.done, self.seconds, self.progress = total, reused, reused, 0.0, progress
+        self.total, self.reused, self.done, self.seconds, self.progress = (
+            total,
+            reused,
+            reused,
+            0.0,
+            progress,
+        )
 
     def add(self, _clip_id: str, seconds: Seconds) -> None:
         self.done, self.seconds = self.done + 1, self.seconds + seconds
@@ -123,11 +152,15 @@ class _Tally:
             self.progress(self.done, self.total, self.seconds)
 
 
-def _make_missing(shards: Sequence[Shard], folder: Path, num_workers: int | None, progress: Progress | None) -> _Tally:
+def _make_missing(
+    shards: Sequence[Shard], folder: Path, num_workers: int | None, progress: Progress | None
+) -> _Tally:
     missing = [shard for shard in shards if shard.lengths() is None]
     total, wanted = (sum(len(shard.clips) for shard in some) for some in (shards, missing))
     needed = sum(
-        max(_BYTES_PER_CLIP, len(clip.text) * _BYTES_PER_CHARACTER) for shard in missing for clip in shard.clips
+        max(_BYTES_PER_CLIP, len(clip.text) * _BYTES_PER_CHARACTER)
+        for shard in missing
+        for clip in shard.clips
     )
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -137,7 +170,9 @@ def _make_missing(shards: Sequence[Shard], folder: Path, num_workers: int | None
         )
     tally = _Tally(total, total - wanted, progress)
     for shard in missing:
-        shutil.rmtree(shard.folder, ignore_errors=True)  # of another plan: an older version of this package
+        shutil.rmtree(
+            shard.folder, ignore_errors=True
+        )  # of another plan: an older version of this package
     run_shards(missing, num_workers or os.cpu_count() or 1, tally.add)
     return tally
 
@@ -149,9 +184,14 @@ def _clear_remains(folder: Path) -> None:
 
 
 def _write(folder: Path, source: Source, shards: Mapping[Part, Sequence[Shard]]) -> Seconds:
-    from speechverse.data import write_corpus  # lhotse: the workers, which import this package too, can do without
+    from speechverse.data import (
+        write_corpus,
+    )  # lhotse: the workers, which import this package too, can do without
 
-    splits = {str(part): [u for shard in some for u in _utterances(shard)] for part, some in shards.items()}
+    splits = {
+        str(part): [u for shard in some for u in _utterances(shard)]
+        for part, some in shards.items()
+    }
     extra = {"seed": source.seed, "synthetic": True, "spec": source.record, **source.about}
     write_corpus(folder, source.name, splits, source.labels, extra)
     return sum(utterance.duration for split in splits.values() for utterance in split)
@@ -164,7 +204,9 @@ def _utterances(shard: Shard) -> Iterator[Utterance]:
 
 
 def _utterance(clip: Clip, path: Path, duration: Seconds) -> Utterance:
-    return Utterance(clip.id, AudioRef(path), duration, clip.text, clip.speaker, clip.language, clip.labels)
+    return Utterance(
+        clip.id, AudioRef(path), duration, clip.text, clip.speaker, clip.language, clip.labels
+    )
 
 
 def label_inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
@@ -193,7 +235,10 @@ def _check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     if not held:
         return
     if _SPEC not in held:
-        raise CorpusError(f"'{folder}' holds other things already ({', '.join(sorted(held)[:3])}): name a new folder")
+        raise CorpusError(
+            f"'{folder}' holds other things already ({', '.join(sorted(held)[:3])}): name a new"
+            " folder"
+        )
     try:
         found = dict(json.loads((folder / _SPEC).read_text(encoding="utf-8")))
     except (ValueError, TypeError):
@@ -203,7 +248,12 @@ def _check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
         ) from None
     keys = {**wanted, **found}  # what is said on one side alone, such as the engine, differs too
     other = [
-        f"{key} {found.get(key)} there, {wanted.get(key)} now" for key in keys if found.get(key) != wanted.get(key)
+        f"{key} {found.get(key)} there, {wanted.get(key)} now"
+        for key in keys
+        if found.get(key) != wanted.get(key)
     ]
     if other:
-        raise CorpusError(f"'{folder}' was begun otherwise ({'; '.join(other)}): name a new folder or remove this one")
+        raise CorpusError(
+            f"'{folder}' was begun otherwise ({'; '.join(other)}): name a new folder or remove"
+            " this one"
+        )

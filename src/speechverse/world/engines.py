@@ -27,7 +27,9 @@ class Engine(Protocol):
 
 
 NEURAL: Mapping[str, Callable[[int], Engine]] = {"kokoro": KokoroVoices, "hibari": HibariVoice}
-"""Name → engine whose voices are called "kokoro/af_heart"; a name without an engine is one of espeak-ng's."""
+"""Name → engine whose voices are called "kokoro/af_heart"; a name without an engine is one of
+espeak-ng's.
+"""
 
 
 def engine_name(voice: str) -> str:

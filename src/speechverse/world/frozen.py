@@ -1,4 +1,6 @@
-"""The frozen test sets: fixed specs whose manifest hashes are committed, so that results stay comparable."""
+"""The frozen test sets: fixed specs whose manifest hashes are committed, so that results stay
+comparable.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,18 @@ _CLEAN = SynthSpec(
     telephone_share=0.0,
     codec_share=0.0,
 )
-_SENTENCES = dataclasses.replace(_CLEAN, two_speaker_share=0.0, one_speaker_turns_share=0.0, non_speech_share=0.0)
+_SENTENCES = dataclasses.replace(
+    _CLEAN, two_speaker_share=0.0, one_speaker_turns_share=0.0, non_speech_share=0.0
+)
 _TEST_SETS: Mapping[str, SynthSpec] = {
     "clean": _CLEAN,
     "noisy": dataclasses.replace(
-        _CLEAN, name="world-test-noisy", seed=20240515, noisy_share=1.0, snr_db=(5, 20), room_share=0.5
+        _CLEAN,
+        name="world-test-noisy",
+        seed=20240515,
+        noisy_share=1.0,
+        snr_db=(5, 20),
+        room_share=0.5,
     ),
     "words": dataclasses.replace(
         _SENTENCES,
@@ -56,9 +65,9 @@ TEST_SETS = tuple(_TEST_SETS)
 def test_set_spec(name: str = "clean") -> SynthSpec:
     """What a frozen test set is made from.
 
-    "clean" is 730 clips, 330 of them requests; "noisy" the same make-up under noise at 5 to 20 dB, half of it in a
-    room; "words" everyday talk, names, numbers and random words; "unseen" requests of held-out intents, of a held-out
-    domain, and with held-back names.
+    "clean" is 730 clips, 330 of them requests; "noisy" the same make-up under noise at 5 to 20 dB,
+    half of it in a room; "words" everyday talk, names, numbers and random words; "unseen" requests
+    of held-out intents, of a held-out domain, and with held-back names.
 
     Raises:
         UserError: No such test set.
@@ -69,7 +78,9 @@ def test_set_spec(name: str = "clean") -> SynthSpec:
 
 
 def manifest_hash(utterances: Iterable[Utterance]) -> str:
-    """sha256 over id, text, speaker, labels and duration (to 10 ms) of each utterance; neither paths nor samples."""
+    """sha256 over id, text, speaker, labels and duration (to 10 ms) of each utterance; neither
+    paths nor samples.
+    """
     digest = hashlib.sha256()
     for utterance in utterances:
         record = {
@@ -91,7 +102,8 @@ def committed_hashes() -> dict[str, str]:
 
 
 def verify_test_set(folder: str | Path) -> str:
-    """Checks that a corpus folder holds the frozen test set that its name says, and gives its manifest's hash.
+    """Checks that a corpus folder holds the frozen test set that its name says, and gives its
+    manifest's hash.
 
     Raises:
         CorpusError: It holds something else.
@@ -108,14 +120,17 @@ def verify_test_set(folder: str | Path) -> str:
     found, committed = manifest_hash(corpus.utterances("test")), committed_hashes()[corpus.name]
     if found != committed:
         raise CorpusError(
-            f"'{folder}' is not the frozen test set of this version (hash {found[:12]}, committed {committed[:12]}): "
-            f"make it anew with: speechverse synth OUT --test-set {names[corpus.name]}"
+            f"'{folder}' is not the frozen test set of this version (hash {found[:12]}, committed"
+            f" {committed[:12]}): make it anew with: speechverse synth OUT --test-set"
+            f" {names[corpus.name]}"
         )
     return found
 
 
 def hash_lines(folder: str | Path) -> Iterator[str]:
-    """Makes all frozen test sets in a folder, and gives the committed file's lines for this version of the world."""
+    """Makes all frozen test sets in a folder, and gives the committed file's lines for this version
+    of the world.
+    """
     from speechverse.data import Corpus
     from speechverse.world.corpus import synthesize_corpus
 

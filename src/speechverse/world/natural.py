@@ -1,4 +1,6 @@
-"""Who speaks with the neural engines: voices kept apart by part, as the spoken world's speakers are."""
+"""Who speaks with the neural engines: voices kept apart by part, as the spoken world's speakers
+are.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,11 @@ def find_natural(engine: str, name: str) -> NaturalSpeaker:
     Raises:
         UserError: The engine has no such voice.
     """
-    known = {speaker.name: speaker for part in _VOICES[engine] for speaker in natural_speakers(engine, part)}
+    known = {
+        speaker.name: speaker
+        for part in _VOICES[engine]
+        for speaker in natural_speakers(engine, part)
+    }
     if name not in known:
         raise UserError(unknown_name(f"voice of {engine}", name, known))
     return known[name]
@@ -76,7 +82,9 @@ def default_speaker(engine: str, accent: str | None) -> NaturalSpeaker:
     for speaker in known:
         if accent in (None, speaker.accent):
             return speaker
-    raise UserError(unknown_name(f"accent of {engine}", str(accent), {speaker.accent for speaker in known}))
+    raise UserError(
+        unknown_name(f"accent of {engine}", str(accent), {speaker.accent for speaker in known})
+    )
 
 
 def draw_natural_turn(text: str, speaker: NaturalSpeaker, rng: random.Random) -> Turn:

@@ -1,7 +1,8 @@
-"""Neural voices through onnxruntime: Kokoro's 28 English voices, and hibari, a small and fast copy of one of them.
+"""Neural voices through onnxruntime: Kokoro's 28 English voices, and hibari, a small and fast copy
+of one of them.
 
-Only ever loaded in a worker process, with one thread: so they repeat themselves, bit for bit, on one kind of processor
-with one version of onnxruntime. Other processors may differ in the last bits.
+Only ever loaded in a worker process, with one thread: so they repeat themselves, bit for bit, on
+one kind of processor with one version of onnxruntime. Other processors may differ in the last bits.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def kokoro_files() -> tuple[Path, Path]:
     for path, part in ((model, "kokoro-82m"), (voices / "af_heart.bin", "kokoro-voices")):
         if not path.is_file():
             raise UserError(
-                f"Kokoro's voices need '{path}', which is not there: speechverse pretrained get {part} "
-                "(or --engine hibari, whose one voice comes with the extra 'voices')"
+                f"Kokoro's voices need '{path}', which is not there: speechverse pretrained get"
+                f" {part} (or --engine hibari, whose one voice comes with the extra 'voices')"
             )
     return model, voices
 
@@ -80,7 +81,9 @@ class HibariVoice:
         """
         chunks = _phonemes(self._reader, text)
         speed = _speed(prosody, _HIBARI_QUICKEST)
-        said = [self._reader.from_ids(self._reader.ids(chunk), speed, self._rng) for chunk in chunks]
+        said = [
+            self._reader.from_ids(self._reader.ids(chunk), speed, self._rng) for chunk in chunks
+        ]
         return np.concatenate(said).astype(np.float32)
 
 
@@ -103,7 +106,8 @@ class KokoroVoices:
         self._styles: dict[str, np.ndarray] = {}
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
-        """Speaks a text; of the prosody only the rate is heard. Voices that begin with "b" are British.
+        """Speaks a text; of the prosody only the rate is heard. Voices that begin with "b" are
+        British.
 
         Raises:
             UserError: The voice's file is not there, or is none.
@@ -111,7 +115,9 @@ class KokoroVoices:
         """
         reader = self._readers[voice.startswith("b")]
         chunks = _phonemes(reader, text)
-        return np.concatenate([self._say(reader.ids(chunk), voice, _speed(prosody)) for chunk in chunks])
+        return np.concatenate(
+            [self._say(reader.ids(chunk), voice, _speed(prosody)) for chunk in chunks]
+        )
 
     def _say(self, tokens: list[int], voice: str, speed: float) -> np.ndarray:
         inputs = {
@@ -136,8 +142,9 @@ def _check_model(path: Path) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != KOKORO_SHA256:
         raise UserError(
-            f"'{path}' is not the known file of Kokoro's (sha256 {found[:12]}, not {KOKORO_SHA256[:12]}): remove it "
-            "and get it again (speechverse pretrained get kokoro-82m)"
+            f"'{path}' is not the known file of Kokoro's (sha256 {found[:12]}, not"
+            f" {KOKORO_SHA256[:12]}): remove it and get it again (speechverse pretrained get"
+            " kokoro-82m)"
         )
 
 
@@ -162,7 +169,9 @@ def _session(path: Path) -> Any:
 def _phonemes(reader: Hibari, text: str) -> list[str]:
     chunks = [piece for chunk in reader.phonemize(text) for piece in textwrap.wrap(chunk, _LONGEST)]
     if not chunks:
-        raise SpeechverseError(f"the neural voices found nothing to say in '{text}': they read English alone")
+        raise SpeechverseError(
+            f"the neural voices found nothing to say in '{text}': they read English alone"
+        )
     return chunks
 
 

@@ -1,6 +1,8 @@
-"""Lines to be spoken in an open vocabulary: WordNet's sentences, the spoken world's requests, words, digits, spelling.
+"""Lines to be spoken in an open vocabulary: WordNet's sentences, the spoken world's requests,
+words, digits, spelling.
 
-Written as people write: a capital first, a stop at the end, numbers in words, which is also how they are spoken.
+Written as people write: a capital first, a stop at the end, numbers in words, which is also how
+they are spoken.
 """
 
 from __future__ import annotations
@@ -33,14 +35,20 @@ def _draw(kind: str, part: Part, wordnet: WordNet, rng: random.Random) -> dict[s
         case "requests":
             stratum = rng.choices(list(_REQUESTS), list(_REQUESTS.values()))[0]
             sentence = draw_sentence(part, rng, stratum)
-            return {"text": as_written(sentence.text, wordnet.proper, sentence.slots), **sentence.labels}
+            return {
+                "text": as_written(sentence.text, wordnet.proper, sentence.slots),
+                **sentence.labels,
+            }
         case "sentences":
             stratum, text = "wordnet", rng.choice(wordnet.sentences)
         case "glosses":
             stratum, text = "gloss", rng.choice(wordnet.glosses)
         case "words":
             alone = rng.random() < _SINGLE_WORDS
-            stratum, text = "word" if alone else "phrase", rng.choice(wordnet.words if alone else wordnet.phrases)
+            stratum, text = (
+                "word" if alone else "phrase",
+                rng.choice(wordnet.words if alone else wordnet.phrases),
+            )
         case _:
             stratum, text = digits_or_spelling(rng, wordnet.words)
     return {"text": as_written(text, wordnet.proper), "stratum": stratum}
@@ -53,7 +61,8 @@ def draw_lines(
     shares: Mapping[str, float] | None = None,
     without: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Lines for `read_lines`, with the labels that are known of them; no text twice, none of `without`.
+    """Lines for `read_lines`, with the labels that are known of them; no text twice, none of
+    `without`.
 
     A sentence belongs to one part alone, whatever the seed; words and digits belong to all.
 
@@ -62,11 +71,17 @@ def draw_lines(
     """
     shares = SHARES if shares is None else shares
     if unknown := set(shares) - set(SHARES):
-        raise UserError(f"no kind of text is called {', '.join(sorted(unknown))} (known: {', '.join(SHARES)})")
+        raise UserError(
+            f"no kind of text is called {', '.join(sorted(unknown))} (known: {', '.join(SHARES)})"
+        )
     if not sum(shares.values()) > 0 or min(shares.values()) < 0:
         raise UserError("the shares of the kinds of text are 0 or more, and one of them is more")
     seen = {text.casefold() for text in without}
-    return [line for part, size in sizes.items() for line in _part_lines(part, size, wordnet, seed, shares, seen)]
+    return [
+        line
+        for part, size in sizes.items()
+        for line in _part_lines(part, size, wordnet, seed, shares, seen)
+    ]
 
 
 def _part_lines(
@@ -77,8 +92,12 @@ def _part_lines(
         yield {"split": part, **_new(kind, part, wordnet, rng, seen)}
 
 
-def _new(kind: str, part: Part, wordnet: WordNet, rng: random.Random, seen: set[str]) -> dict[str, Any]:
-    """A text of a kind that is new, but for single digits; words and digits are too few to keep the parts apart."""
+def _new(
+    kind: str, part: Part, wordnet: WordNet, rng: random.Random, seen: set[str]
+) -> dict[str, Any]:
+    """A text of a kind that is new, but for single digits; words and digits are too few to keep the
+    parts apart.
+    """
     for _ in range(_DRAWS):
         line = _draw(kind, part, wordnet, rng)
         text = line["text"].casefold()
@@ -86,7 +105,10 @@ def _new(kind: str, part: Part, wordnet: WordNet, rng: random.Random, seen: set[
         if (kind == "digits" and " " not in text) or (text not in seen and belongs):
             seen.add(text)
             return line
-    raise UserError(f"the {kind} are used up: after {_DRAWS} draws none was new; ask for fewer, or another share")
+    raise UserError(
+        f"the {kind} are used up: after {_DRAWS} draws none was new; ask for fewer, or another"
+        " share"
+    )
 
 
 def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:

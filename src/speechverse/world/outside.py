@@ -1,4 +1,6 @@
-"""Speech from somebody's own sentences: every line of a JSONL file is spoken, its labels are kept as they are."""
+"""Speech from somebody's own sentences: every line of a JSONL file is spoken, its labels are kept
+as they are.
+"""
 
 from __future__ import annotations
 
@@ -58,29 +60,36 @@ def read_lines(
     labels: str | Path | None = None,
     engine: str = ESPEAK,
 ) -> Source:
-    """Reads sentences that `synthesize_corpus` is to speak, and checks every one before any is spoken.
+    """Reads sentences that `synthesize_corpus` is to speak, and checks every one before any is
+    spoken.
 
     Args:
-        path: JSONL, one object a line: a text, and optionally `id`, `split`, `language`, `voice` and any labels.
+        path: JSONL, one object a line: a text, and optionally `id`, `split`, `language`, `voice`
+            and any labels.
         name: Of the corpus; by default the file's.
         seed: Of the voices, styles and channels.
         split: Where lines without a `split` go; they are spoken by that split's voices.
         text_key: The key of the text.
         renames: Key in the file → key in the corpus.
-        labels: A YAML file of label sets that the lines must keep to (field → name → description); without it
-            they are gathered from the lines.
+        labels: A YAML file of label sets that the lines must keep to (field → name → description);
+            without it they are gathered from the lines.
         engine: Whose voices speak: espeak, kokoro or hibari.
 
     Raises:
-        CorpusError: The file is missing or empty, or lines cannot be spoken; it names the first ones.
-        UserError: A rename, name, split, label set or engine that cannot be, or an engine's files that are not there.
+        CorpusError: The file is missing or empty, or lines cannot be spoken; it names the first
+            ones.
+        UserError: A rename, name, split, label set or engine that cannot be, or an engine's files
+            that are not there.
         MissingExtraError: What the engine needs is not installed.
     """
     cast = cast_of(engine)
     path = Path(path)
     name = path.stem if name is None else name
     if not _ID.fullmatch(name):
-        raise UserError(f"the name '{name}' is no file name of plain letters, digits, '.', '_' and '-': give a --name")
+        raise UserError(
+            f"the name '{name}' is no file name of plain letters, digits, '.', '_' and '-': give a"
+            " --name"
+        )
     given = _label_sets(Path(labels)) if labels is not None else {}
     spec = dataclasses.replace(_SPEC, name=name, seed=seed)
     renames = _checked_renames(text_key, renames or {})
@@ -90,7 +99,11 @@ def read_lines(
     spec = dataclasses.replace(spec, num_train=train, num_dev=dev, num_test=test)
     record = {key: value for key, value in spec.as_dict().items() if key != "strata"}
     record |= {} if engine == ESPEAK else {"engine": engine}
-    record |= {"lines_sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "split": split, "renames": dict(renames)}
+    record |= {
+        "lines_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "split": split,
+        "renames": dict(renames),
+    }
     return Source(
         name,
         seed,
@@ -103,10 +116,18 @@ def read_lines(
     )
 
 
-def _inventory(lines: Sequence[_Line], given: Mapping[str, LabelSet], given_in: str) -> dict[str, dict[str, str]]:
-    """What the lines use, what was given (and where), and the spoken world's own for what it adds."""
+def _inventory(
+    lines: Sequence[_Line], given: Mapping[str, LabelSet], given_in: str
+) -> dict[str, dict[str, str]]:
+    """What the lines use, what was given (and where), and the spoken world's own
+    for what it adds.
+    """
     sets = {**gather_names((line.checked, line.place) for line in lines), **given}
-    for key, descriptions in {"emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}.items():
+    for key, descriptions in {
+        "emotion": EMOTIONS,
+        "sentiment": SENTIMENTS,
+        "accent": ACCENTS,
+    }.items():
         used = sets[key].descriptions if key in sets else {}
         (joined,) = as_label_sets({key: {**descriptions, **used}}, given_in).values()
         sets[key] = joined.described_by(LabelSet(key, descriptions))
@@ -130,11 +151,15 @@ class _Reader:
         lines = Lines.read(self.path)
         lines.each(lambda number, entry: read.append(self._line(number, entry)))
         if not lines.total:
-            raise CorpusError(f"{self.path} holds no lines to speak: write one JSON object a line, with a 'text'")
+            raise CorpusError(
+                f"{self.path} holds no lines to speak: write one JSON object a line, with a 'text'"
+            )
         keys = {key for _, entry in lines.objects for key in entry}
         for foreign in self.renames:
             if foreign not in keys:
-                raise UserError(f"{self.path}: no line has '{foreign}': {unknown_name('key', foreign, keys)}")
+                raise UserError(
+                    f"{self.path}: no line has '{foreign}': {unknown_name('key', foreign, keys)}"
+                )
         if lines.faults:
             raise lines.refusal("cannot be spoken; nothing was made")
         return read
@@ -143,18 +168,26 @@ class _Reader:
         entry = self._renamed(entry)
         text = _string(entry, "text")
         if text is None:
-            raise ValueError(f"has no text to speak; it has {', '.join(entry) or 'nothing'} (--text-key names the key)")
+            raise ValueError(
+                f"has no text to speak; it has {', '.join(entry) or 'nothing'} (--text-key names"
+                " the key)"
+            )
         check_text(text)
         part = _part(_string(entry, "split") or self.part)
         language = _string(entry, "language") or "en"
         if language != "en" and language not in LANGUAGES:
             raise ValueError(unknown_name("language", language, {"en", *LANGUAGES}))
-        labels = {key: value for key, value in entry.items() if key not in _OWN_KEYS and value is not None}
+        labels = {
+            key: value for key, value in entry.items() if key not in _OWN_KEYS and value is not None
+        }
         checked = normalise_labels(labels)
         check_names(checked, self.given)
         clip_id = self._id(number, entry.get("id"))
         if checked.get("num_speakers", 1) != 1 or not checked.get("is_speech", True):
-            raise ValueError("a line is spoken by one speaker: take out 'num_speakers' and 'is_speech', or rename them")
+            raise ValueError(
+                "a line is spoken by one speaker: take out 'num_speakers' and 'is_speech', or"
+                " rename them"
+            )
         rng = rng_for(self.spec.seed, clip_id, "how")
         role = self.cast(Wishes(checked, _string(entry, "voice"), part, language), rng)
         clip = plan_reading(self.spec, part, clip_id, text, role, language, _noise(entry, part))
@@ -166,11 +199,14 @@ class _Reader:
         for key, value in entry.items():
             target = self.renames.get(key, key)
             if target in renamed:
-                raise ValueError(f"has two keys for '{target}': rename the other one too, such as {target}=other_name")
+                raise ValueError(
+                    f"has two keys for '{target}': rename the other one too, such as"
+                    f" {target}=other_name"
+                )
             if target in _OF_AUDIO:
                 raise ValueError(
-                    f"has '{target}', which tells of audio that is there already; to keep it as a label: "
-                    f"--rename {key}=other_name"
+                    f"has '{target}', which tells of audio that is there already; to keep it as a"
+                    f" label: --rename {key}=other_name"
                 )
             renamed[target] = value
         return renamed
@@ -178,12 +214,16 @@ class _Reader:
     def _id(self, number: int, given: Any) -> str:
         if given is None:
             made = f"{self.spec.name}-{number:06d}"
-        elif isinstance(given, str | int) and not isinstance(given, bool) and _ID.fullmatch(str(given)):
+        elif (
+            isinstance(given, str | int)
+            and not isinstance(given, bool)
+            and _ID.fullmatch(str(given))
+        ):
             made = str(given)
         else:
             raise ValueError(
-                f"the id {given!r} is no file name of plain letters, digits, '.', '_' and '-'; to keep it as a label "
-                "and have ids made: --rename id=source_id"
+                f"the id {given!r} is no file name of plain letters, digits, '.', '_' and '-'; to"
+                " keep it as a label and have ids made: --rename id=source_id"
             )
         if made in self.seen:
             raise ValueError(f"the id '{made}' occurs twice")
@@ -205,11 +245,15 @@ def _noise(entry: Mapping[str, Any], part: Part) -> Noise | None:
         return None
     if name not in backgrounds(part):
         raise ValueError(
-            f"{unknown_name('noise', name, backgrounds(part))}; 'noise' is laid under the line: to keep it as a mere "
-            "label, --rename noise=other_name"
+            f"{unknown_name('noise', name, backgrounds(part))}; 'noise' is laid under the line: to"
+            " keep it as a mere label, --rename noise=other_name"
         )
-    if snr is not None and (isinstance(snr, bool) or not isinstance(snr, int | float) or not -20 <= snr <= 60):
-        raise ValueError(f"'snr_db' is the ratio of speech to noise in dB, from -20 to 60, not {snr!r}")
+    if snr is not None and (
+        isinstance(snr, bool) or not isinstance(snr, int | float) or not -20 <= snr <= 60
+    ):
+        raise ValueError(
+            f"'snr_db' is the ratio of speech to noise in dB, from -20 to 60, not {snr!r}"
+        )
     return Noise(name, snr)
 
 
@@ -223,11 +267,15 @@ def _part(split: str) -> Part:
 def _checked_renames(text_key: str, renames: Mapping[str, str]) -> dict[str, str]:
     """All renames, that of the text among them."""
     if text_key != "text" and text_key in renames:
-        raise UserError(f"'{text_key}' is the text to speak: it cannot be renamed to '{renames[text_key]}' too")
+        raise UserError(
+            f"'{text_key}' is the text to speak: it cannot be renamed to '{renames[text_key]}' too"
+        )
     every = {**({text_key: "text"} if text_key != "text" else {}), **renames}
     for target, count in Counter(every.values()).items():
         if count > 1:
-            raise UserError(f"{count} keys are to be renamed to '{target}': give each a name of its own")
+            raise UserError(
+                f"{count} keys are to be renamed to '{target}': give each a name of its own"
+            )
     return every
 
 
@@ -238,5 +286,7 @@ def _label_sets(path: Path) -> dict[str, LabelSet]:
     except (OSError, ValueError) as error:
         raise UserError(f"the label sets in '{path}' cannot be read: {error}") from error
     if not isinstance(content, dict) or not all(content.values()):
-        raise UserError(f"'{path}' should hold, for each label field, its names with descriptions (name: text)")
+        raise UserError(
+            f"'{path}' should hold, for each label field, its names with descriptions (name: text)"
+        )
     return as_label_sets(content, f"'{path}'")

@@ -1,4 +1,6 @@
-"""Passages of plain text to be read aloud: whole sentences that follow each other in a book or a speech."""
+"""Passages of plain text to be read aloud: whole sentences that follow each other in a book or a
+speech.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,18 @@ def draw_passages(
 ) -> list[dict[str, Any]]:
     """Lines for `read_lines`, of 3 to `LONGEST` words; no text twice, none of `without`.
 
-    A passage belongs to one part alone, whatever the seed. `paths` are text files (UTF-8, paragraphs parted by empty
-    lines) or folders of `*.txt`.
+    A passage belongs to one part alone, whatever the seed. `paths` are text files (UTF-8,
+    paragraphs parted by empty lines) or folders of `*.txt`.
 
     Raises:
-        UserError: A file cannot be read, or holds too few passages that can be read aloud as they stand.
+        UserError: A file cannot be read, or holds too few passages that can be read aloud as they
+            stand.
     """
     rng = rng_for(seed, "prose")
     seen = {text.casefold() for text in without}
-    passages = [text for text in dict.fromkeys(_passages(paths, rng)) if text.casefold() not in seen]
+    passages = [
+        text for text in dict.fromkeys(_passages(paths, rng)) if text.casefold() not in seen
+    ]
     rng.shuffle(passages)
     parts: dict[Part, list[str]] = {part: [] for part in sizes}
     for text in passages:
@@ -43,10 +48,13 @@ def draw_passages(
     for part, size in sizes.items():
         if len(parts[part]) < size:
             raise UserError(
-                f"the texts hold {len(parts[part])} passages for {part}, not {size}: give more, or ask for fewer"
+                f"the texts hold {len(parts[part])} passages for {part}, not {size}: give more, or"
+                " ask for fewer"
             )
     return [
-        {"split": part, "text": text, "stratum": "prose"} for part, size in sizes.items() for text in parts[part][:size]
+        {"split": part, "text": text, "stratum": "prose"}
+        for part, size in sizes.items()
+        for text in parts[part][:size]
     ]
 
 
@@ -61,7 +69,9 @@ def _passages(paths: Sequence[Path], rng: random.Random) -> Iterator[str]:
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
-    files = [file for path in paths for file in (sorted(path.glob("*.txt")) if path.is_dir() else [path])]
+    files = [
+        file for path in paths for file in (sorted(path.glob("*.txt")) if path.is_dir() else [path])
+    ]
     if not files:
         raise UserError(f"no *.txt in {', '.join(map(str, paths))}")
     return files
@@ -75,11 +85,16 @@ def _sentences(paragraph: str) -> list[str]:
             sentences[-1] += f" {piece}"
         else:
             sentences.append(piece)
-    return [re.sub(r" +([,;:.?!])", r"\1", sentence.replace('"', "")).strip(" '") for sentence in sentences]
+    return [
+        re.sub(r" +([,;:.?!])", r"\1", sentence.replace('"', "")).strip(" '")
+        for sentence in sentences
+    ]
 
 
 def _joined(sentences: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Runs of sentences; one with figures, foreign letters or too many words ends a run and is left out."""
+    """Runs of sentences; one with figures, foreign letters or too many words ends a run and is left
+    out.
+    """
     run: list[str] = []
     limit = rng.randint(3, LONGEST)
     for sentence in [*sentences, ""]:
@@ -93,5 +108,7 @@ def _joined(sentences: Sequence[str], rng: random.Random) -> Iterator[str]:
 
 def _can_be_read(sentence: str) -> bool:
     return bool(
-        3 <= len(sentence.split()) <= LONGEST and _SPOKEN.fullmatch(sentence) and not _CAPITALS.search(sentence)
+        3 <= len(sentence.split()) <= LONGEST
+        and _SPOKEN.fullmatch(sentence)
+        and not _CAPITALS.search(sentence)
     )

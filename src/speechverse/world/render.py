@@ -44,7 +44,9 @@ def render(clip: Clip, engines: Engines) -> np.ndarray:
 
 
 def join(turns: Sequence[np.ndarray], pauses: Sequence[Seconds]) -> np.ndarray:
-    """Puts turns one after the other with a pause between, or over each other where the pause is negative."""
+    """Puts turns one after the other with a pause between, or over each other where the pause is
+    negative.
+    """
     whole = turns[0]
     for turn, pause in zip(turns[1:], pauses, strict=True):
         begin = max(0, len(whole) + round(pause * SAMPLING_RATE))
@@ -60,7 +62,10 @@ def _speak(turn: Turn, engines: Engines, rng: np.random.Generator) -> np.ndarray
     engine, voice = engines.speaker(turn.voice)
     prosody = turn.prosody
     slowed = type(prosody)(
-        round(prosody.rate / turn.tract), prosody.pitch, prosody.pitch_range, round(prosody.word_gap * turn.tract)
+        round(prosody.rate / turn.tract),
+        prosody.pitch,
+        prosody.pitch_range,
+        round(prosody.word_gap * turn.tract),
     )
     spoken = trim_silence(engine.say(turn.text, voice, slowed), engine.sampling_rate)
     samples = resample(spoken, engine.sampling_rate * turn.tract)
@@ -72,7 +77,9 @@ def _in_manner(samples: np.ndarray, manner: Manner, rng: np.random.Generator) ->
         envelope = convolve(np.abs(samples), np.full(_ENVELOPE, 1.0 / _ENVELOPE)) + 1e-3
         samples = samples * (envelope / envelope.mean()) ** manner.dynamics
     if manner.roughness:
-        samples = samples * (1 - manner.roughness * (0.5 + 0.5 * swelling(len(samples), *_TREMBLE, rng)))
+        samples = samples * (
+            1 - manner.roughness * (0.5 + 0.5 * swelling(len(samples), *_TREMBLE, rng))
+        )
     if manner.lilt:
         samples = _lilting(samples, manner.lilt, swelling(len(samples), *_LILT, rng))
     if manner.breath:
@@ -82,18 +89,26 @@ def _in_manner(samples: np.ndarray, manner: Manner, rng: np.random.Generator) ->
 
 def _lilting(samples: np.ndarray, depth: float, swing: np.ndarray) -> np.ndarray:
     positions = np.arange(len(samples)) + _LILT_REACH * depth * swing
-    return np.interp(positions, np.arange(len(samples)), samples) * (1 - _LILT_LOUDNESS * depth * (0.5 + 0.5 * swing))
+    return np.interp(positions, np.arange(len(samples)), samples) * (
+        1 - _LILT_LOUDNESS * depth * (0.5 + 0.5 * swing)
+    )
 
 
 def _air(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Noise that follows the voice's loudness; bright, as air is."""
     noise = np.diff(rng.standard_normal(len(samples) + 1))
-    envelope = np.sqrt(np.maximum(convolve(samples**2, np.full(_ENVELOPE // 5, 5.0 / _ENVELOPE)), 0))
+    envelope = np.sqrt(
+        np.maximum(convolve(samples**2, np.full(_ENVELOPE // 5, 5.0 / _ENVELOPE)), 0)
+    )
     return envelope * noise * 0.5
 
 
-def _record(samples: np.ndarray, channel: Channel, engines: Engines, rng: np.random.Generator) -> np.ndarray:
-    padded = np.pad(samples, (round(channel.lead * SAMPLING_RATE), round(channel.tail * SAMPLING_RATE)))
+def _record(
+    samples: np.ndarray, channel: Channel, engines: Engines, rng: np.random.Generator
+) -> np.ndarray:
+    padded = np.pad(
+        samples, (round(channel.lead * SAMPLING_RATE), round(channel.tail * SAMPLING_RATE))
+    )
     if channel.tilt:
         padded = tilt_spectrum(padded, channel.tilt)
     if channel.reverberation:
@@ -114,10 +129,14 @@ def _noise(name: str, seconds: Seconds, engines: Engines, rng: np.random.Generat
 def _chatter(engines: Engines, rng: np.random.Generator, seconds: Seconds) -> np.ndarray:
     """Someone in the background, who talks from before the clip to after its end."""
     words = " ".join(rng.choice(CHATTER, max(3, round(seconds * _CHATTER_RATE))))
-    prosody = Prosody(int(rng.integers(150, 190)), int(rng.integers(35, 65)), int(rng.integers(30, 70)), 0)
+    prosody = Prosody(
+        int(rng.integers(150, 190)), int(rng.integers(35, 65)), int(rng.integers(30, 70)), 0
+    )
     voice = f"{language_of(str(rng.choice(list(ACCENTS))), 0)}+{rng.choice(CROWD)}"
     spoken = resample(engines.espeak.say(words, voice, prosody), engines.espeak.sampling_rate)
-    return np.roll(np.resize(spoken, round(seconds * SAMPLING_RATE)), int(rng.integers(SAMPLING_RATE)))
+    return np.roll(
+        np.resize(spoken, round(seconds * SAMPLING_RATE)), int(rng.integers(SAMPLING_RATE))
+    )
 
 
 def _transmit(samples: np.ndarray, channel: Channel) -> np.ndarray:
@@ -125,4 +144,6 @@ def _transmit(samples: np.ndarray, channel: Channel) -> np.ndarray:
         samples = clip_peaks(samples, channel.clipping)
     if channel.telephone:
         samples = through_telephone(samples)
-    return through_codec(at_level(samples, channel.level), channel.codec) if channel.codec else samples
+    return (
+        through_codec(at_level(samples, channel.level), channel.codec) if channel.codec else samples
+    )

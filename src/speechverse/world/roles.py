@@ -1,4 +1,6 @@
-"""Who says a line from outside, and how: as the line asks, else drawn; for espeak-ng and for the neural engines."""
+"""Who says a line from outside, and how: as the line asks, else drawn; for espeak-ng and for the
+neural engines.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +62,15 @@ def espeak_role(wishes: Wishes, rng: random.Random) -> Role:
     _check("emotion", emotion, EMOTIONS)
     _check("accent", accent, ACCENTS)
     if wishes.language != "en" and "accent" in labels:
-        raise ValueError(f"has an accent, which only English is spoken with, but its language is '{wishes.language}'")
+        raise ValueError(
+            "has an accent, which only English is spoken with, but its language is"
+            f" '{wishes.language}'"
+        )
     speaker = get_speaker(wishes.voice) if wishes.voice else drawn[0]
     _check_part(speaker.name, part, [known.name for known in speakers(part)])
-    return speaker_role(speaker, emotion, accent if wishes.language == "en" else None, wishes.language)
+    return speaker_role(
+        speaker, emotion, accent if wishes.language == "en" else None, wishes.language
+    )
 
 
 def speaker_role(speaker: Speaker, emotion: str, accent: str | None, language: str) -> Role:
@@ -74,7 +81,9 @@ def speaker_role(speaker: Speaker, emotion: str, accent: str | None, language: s
             return draw_turn(text, speaker, accent, emotion, rng)
         return Turn(text, f"{language}+{speaker.variant}", speaker.tract, *draw_style(emotion, rng))
 
-    labels = {"emotion": emotion, "sentiment": SENTIMENT_OF[emotion]} | ({"accent": accent} if accent else {})
+    labels = {"emotion": emotion, "sentiment": SENTIMENT_OF[emotion]} | (
+        {"accent": accent} if accent else {}
+    )
     return Role(speaker.name, labels, turn)
 
 
@@ -84,14 +93,18 @@ def natural_role(engine: str, wishes: Wishes, rng: random.Random) -> Role:
     for key in ("emotion", "sentiment"):
         if key in labels:
             raise ValueError(
-                f"has '{key}', which {engine}'s voices cannot act: take --engine espeak, or, to keep it as a mere "
-                f"label, --rename {key}=other_name"
+                f"has '{key}', which {engine}'s voices cannot act: take --engine espeak, or, to"
+                f" keep it as a mere label, --rename {key}=other_name"
             )
     if wishes.language != "en":
-        raise ValueError(f"is in '{wishes.language}', but {engine} speaks English alone: take --engine espeak")
+        raise ValueError(
+            f"is in '{wishes.language}', but {engine} speaks English alone: take --engine espeak"
+        )
     known = natural_speakers(engine, part)
     if not known:
-        raise ValueError(f"the split '{part}' is of voices of its own, and {engine} has one voice, for 'train'")
+        raise ValueError(
+            f"the split '{part}' is of voices of its own, and {engine} has one voice, for 'train'"
+        )
     accents = sorted({speaker.accent for speaker in known})
     wanted = labels.get("accent")
     if wanted is not None:
@@ -102,7 +115,11 @@ def natural_role(engine: str, wishes: Wishes, rng: random.Random) -> Role:
         _check_part(speaker.name, part, [other.name for other in known])
         if wanted not in (None, speaker.accent):
             raise ValueError(f"the voice '{speaker.name}' is {speaker.accent}, not {wanted}")
-    return Role(speaker.label, {"accent": speaker.accent}, lambda text, how: draw_natural_turn(text, speaker, how))
+    return Role(
+        speaker.label,
+        {"accent": speaker.accent},
+        lambda text, how: draw_natural_turn(text, speaker, how),
+    )
 
 
 def _emotions(labels: Mapping[str, Any]) -> list[str]:
@@ -124,6 +141,6 @@ def _check_part(voice: str, part: Part, known: list[str]) -> None:
 def _check(key: str, value: str, known: Any) -> None:
     if value not in known:
         raise ValueError(
-            f"{unknown_name(key, value, known)}; '{key}' decides how the line is spoken: to keep it as a mere label, "
-            f"--rename {key}=other_name"
+            f"{unknown_name(key, value, known)}; '{key}' decides how the line is spoken: to keep it"
+            f" as a mere label, --rename {key}=other_name"
         )

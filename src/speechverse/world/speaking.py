@@ -28,8 +28,13 @@ def check_text(text: str) -> None:
     if not any(character.isalnum() for character in text):
         raise UserError("there is nothing to say: the text has no letter and no digit")
     if len(text) > _LONGEST:
-        raise UserError(f"the text has {len(text)} characters; {_LONGEST} can be spoken in one clip: speak it in parts")
-    for character in text:  # espeak-ng would end at a zero byte, and cannot be handed half a character
+        raise UserError(
+            f"the text has {len(text)} characters; {_LONGEST} can be spoken in one clip: speak it"
+            " in parts"
+        )
+    for (
+        character
+    ) in text:  # espeak-ng would end at a zero byte, and cannot be handed half a character
         if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
             raise UserError(f"the text holds {character!r}, a sign that is no text: take it out")
 
@@ -47,10 +52,13 @@ def speak(
     Args:
         text: What to say.
         voice: `speechverse.world.voices.speakers` knows espeak-ng's (f3 by default),
-            `speechverse.world.natural.natural_speakers` those of the other engines (the first by default).
-        accent: american (by default), british, scottish, caribbean or received; a neural voice has its own.
+            `speechverse.world.natural.natural_speakers` those of the other engines (the first by
+            default).
+        accent: american (by default), british, scottish, caribbean or received; a neural voice has
+            its own.
         emotion: happy, sad, angry or neutral (by default), for espeak-ng's voices alone.
-        seed: Of the small differences between one saying and the next; the same seed gives the same samples.
+        seed: Of the small differences between one saying and the next; the same seed gives the same
+            samples.
         engine: espeak, kokoro or hibari.
 
     Raises:
@@ -74,16 +82,27 @@ def speak(
 def manner_of_speaking(
     engine: str, voice: str | None = None, accent: str | None = None, emotion: str | None = None
 ) -> dict[str, str]:
-    """Who speaks and how: `voice`, `accent` and, of espeak-ng's, `emotion`; what was left open is filled in.
+    """Who speaks and how: `voice`, `accent` and, of espeak-ng's, `emotion`; what was left open is
+    filled in.
 
     Raises:
-        UserError: A voice or an accent that a neural engine does not have, or an emotion asked of it.
+        UserError: A voice or an accent that a neural engine does not have, or an emotion asked of
+            it.
     """
     if engine == ESPEAK:
-        return {"voice": voice or "f3", "accent": accent or "american", "emotion": emotion or "neutral"}
+        return {
+            "voice": voice or "f3",
+            "accent": accent or "american",
+            "emotion": emotion or "neutral",
+        }
     if emotion is not None:
-        raise UserError(f"{engine}'s voices cannot act an emotion: leave it out, or take the engine espeak")
+        raise UserError(
+            f"{engine}'s voices cannot act an emotion: leave it out, or take the engine espeak"
+        )
     speaker = default_speaker(engine, accent) if voice is None else find_natural(engine, voice)
     if accent not in (None, speaker.accent):
-        raise UserError(f"the voice '{speaker.name}' is {speaker.accent}, not {accent}: name only one of the two")
+        raise UserError(
+            f"the voice '{speaker.name}' is {speaker.accent}, not {accent}: name only one of"
+            " the two"
+        )
     return {"voice": speaker.name, "accent": speaker.accent}

@@ -47,20 +47,28 @@ class SynthSpec:
             UserError: A number, share or stratum that cannot be.
         """
         if min(self.num_train, self.num_dev, self.num_test) < 0 or not any(self.sizes.values()):
-            raise UserError(f"a corpus needs at least one clip, and no split fewer than 0; asked for {self.sizes}")
+            raise UserError(
+                "a corpus needs at least one clip, and no split fewer than 0; asked for"
+                f" {self.sizes}"
+            )
         for share in (*_KINDS, *_CHANNELS):
             if not 0 <= getattr(self, share) <= 1:
                 raise UserError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
         if self.snr_db[0] > self.snr_db[1]:
             raise UserError(f"snr_db is the lowest and the highest ratio in dB, not {self.snr_db}")
         if self.two_speaker_share + self.one_speaker_turns_share + self.non_speech_share > 1:
-            raise UserError("the shares of two speakers, of one speaker's turns and of non-speech are over 1 together")
+            raise UserError(
+                "the shares of two speakers, of one speaker's turns and of non-speech are over 1"
+                " together"
+            )
         for stratum, weight in self.strata.items():
             for part, size in self.sizes.items():
                 if size:
                     check_stratum(stratum, part)
             if weight < 0:
-                raise UserError(f"the weight of stratum '{stratum}' is {weight}; weights are 0 or more")
+                raise UserError(
+                    f"the weight of stratum '{stratum}' is {weight}; weights are 0 or more"
+                )
         if sum(self.strata.values()) <= 0:
             raise UserError("every stratum has weight 0: give at least one a weight above 0")
 

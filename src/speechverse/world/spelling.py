@@ -14,7 +14,9 @@ _CANDIDATES = 20  # words, of which a short one is spelled
 
 
 def digits_or_spelling(rng: random.Random, words: Sequence[str]) -> tuple[str, str]:
-    """A kind (digit, digits, number, spelling) and a text of it; what is spelled is one of `words`."""
+    """A kind (digit, digits, number, spelling) and a text of it; what is spelled is
+    one of `words`.
+    """
     kind = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
     match kind:
         case "digit":
@@ -23,12 +25,18 @@ def digits_or_spelling(rng: random.Random, words: Sequence[str]) -> tuple[str, s
             return kind, _digits(rng, rng.randint(2, 10))
         case "number":
             return kind, rng.choice((_plain, _date, _time, _price, _year, _share))(rng)
-    short = [word for word in rng.sample(words, min(_CANDIDATES, len(words))) if len(word) <= _MOST_LETTERS]
+    short = [
+        word
+        for word in rng.sample(words, min(_CANDIDATES, len(words)))
+        if len(word) <= _MOST_LETTERS
+    ]
     return (kind, _spelled(rng, rng.choice(short))) if short else ("digits", _digits(rng, 4))
 
 
 def _digits(rng: random.Random, count: int) -> str:
-    """Digits one by one; long ones often in groups, as telephone numbers are said, and now and then "oh"."""
+    """Digits one by one; long ones often in groups, as telephone numbers are said, and now and then
+    "oh".
+    """
     zero = rng.choice(("zero", "zero", "oh"))
     said = [zero if digit == "zero" else digit for digit in rng.choices(_DIGITS, k=count)]
     group = rng.choice((3, 4)) if count > 4 and rng.random() < 0.5 else count
@@ -49,13 +57,17 @@ def _time(rng: random.Random) -> str:
     hour, minute = rng.randint(1, 12), rng.choice(range(5, 60))
     named = in_words(hour)
     clock = f"{named} {'oh ' if minute < 10 else ''}{in_words(minute)}"
-    return rng.choice((f"{named} o'clock", f"half past {named}", f"quarter to {named}", clock, f"at {clock}"))
+    return rng.choice(
+        (f"{named} o'clock", f"half past {named}", f"quarter to {named}", clock, f"at {clock}")
+    )
 
 
 def _price(rng: random.Random) -> str:
     unit, small = rng.choice((("dollars", "cents"), ("pounds", "pence"), ("euros", "cents")))
     whole, part = rng.randint(2, 300), rng.randrange(5, 100, 5)
-    return rng.choice((f"{in_words(whole)} {unit}", f"{in_words(whole)} {unit} and {in_words(part)} {small}"))
+    return rng.choice(
+        (f"{in_words(whole)} {unit}", f"{in_words(whole)} {unit} and {in_words(part)} {small}")
+    )
 
 
 def _year(rng: random.Random) -> str:
@@ -65,7 +77,9 @@ def _year(rng: random.Random) -> str:
 
 def _share(rng: random.Random) -> str:
     number = in_words(rng.randint(1, 100))
-    return rng.choice((f"{number} percent", f"{number} degrees", f"number {number}", f"page {number}"))
+    return rng.choice(
+        (f"{number} percent", f"{number} degrees", f"number {number}", f"page {number}")
+    )
 
 
 def _spelled(rng: random.Random, word: str) -> str:

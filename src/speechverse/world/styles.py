@@ -1,6 +1,8 @@
-"""Speaking styles that stand in for emotions: rate, pitch, pauses and quality of the voice, never its mean level.
+"""Speaking styles that stand in for emotions: rate, pitch, pauses and quality of the voice, never
+its mean level.
 
-The styles overlap: each draw is Gaussian around the emotion's centre, so that no single clip is certain.
+The styles overlap: each draw is Gaussian around the emotion's centre, so that no single clip is
+certain.
 """
 
 from __future__ import annotations
@@ -33,9 +35,18 @@ SENTIMENT_OF = {"happy": "positive", "sad": "negative", "angry": "negative", "ne
 """Emotion → sentiment: the valence of the style, not of the words."""
 
 _STYLES = {
-    "happy": (Prosody(rate=178, pitch=76, pitch_range=92), Manner(dynamics=0.2, effort=0.6, lilt=0.65)),
-    "sad": (Prosody(rate=140, pitch=32, pitch_range=10, word_gap=3), Manner(dynamics=-0.3, effort=-1.2, breath=0.3)),
-    "angry": (Prosody(rate=200, pitch=42, pitch_range=75), Manner(roughness=0.75, dynamics=0.5, effort=1.2)),
+    "happy": (
+        Prosody(rate=178, pitch=76, pitch_range=92),
+        Manner(dynamics=0.2, effort=0.6, lilt=0.65),
+    ),
+    "sad": (
+        Prosody(rate=140, pitch=32, pitch_range=10, word_gap=3),
+        Manner(dynamics=-0.3, effort=-1.2, breath=0.3),
+    ),
+    "angry": (
+        Prosody(rate=200, pitch=42, pitch_range=75),
+        Manner(roughness=0.75, dynamics=0.5, effort=1.2),
+    ),
     "neutral": (Prosody(rate=162, pitch=48, pitch_range=30), Manner()),
 }
 """Emotion → the centres of its style."""
@@ -66,7 +77,9 @@ def draw_style(emotion: str, rng: random.Random) -> tuple[Prosody, Manner]:
     return prosody, manner
 
 
-def draw_turn(text: str, speaker: Speaker, accent: str, emotion: str, rng: random.Random, level: float = 0.0) -> Turn:
+def draw_turn(
+    text: str, speaker: Speaker, accent: str, emotion: str, rng: random.Random, level: float = 0.0
+) -> Turn:
     """One way in which a speaker says a text, `level` dB louder or softer than the clip.
 
     Raises:

@@ -29,9 +29,16 @@ def time_of(count: int) -> np.ndarray:
     return np.arange(count) / SAMPLING_RATE
 
 
-def partials(frequency: float | np.ndarray, count: int, rng: np.random.Generator, number: int = 5) -> np.ndarray:
+def partials(
+    frequency: float | np.ndarray, count: int, rng: np.random.Generator, number: int = 5
+) -> np.ndarray:
     """A tone with falling overtones; `frequency` in Hz may move with time (T,)."""
-    phase = 2 * np.pi * np.cumsum(np.broadcast_to(np.asarray(frequency, dtype=np.float64), (count,))) / SAMPLING_RATE
+    phase = (
+        2
+        * np.pi
+        * np.cumsum(np.broadcast_to(np.asarray(frequency, dtype=np.float64), (count,)))
+        / SAMPLING_RATE
+    )
     weights = rng.uniform(0.3, 1.0, number) / np.arange(1, number + 1)
     return np.sum([weight * np.sin((k + 1) * phase) for k, weight in enumerate(weights)], axis=0)
 

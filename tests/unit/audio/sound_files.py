@@ -1,4 +1,6 @@
-"""Files of sound as programs write them, made in memory: whole, joined, piped, with wrong headers."""
+"""Files of sound as programs write them, made in memory: whole, joined, piped, with
+wrong headers.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,15 @@ import soundfile
 SECONDS = 0.4
 
 
-def sound(pitch: float = 440.0, seconds: float = SECONDS, rate: int = 16_000, channels: int = 1) -> np.ndarray:
+def sound(
+    pitch: float = 440.0, seconds: float = SECONDS, rate: int = 16_000, channels: int = 1
+) -> np.ndarray:
     """A tone with some noise, float32 (T, channels)."""
     times = np.arange(round(seconds * rate)) / rate
     noise = np.random.default_rng(int(pitch)).uniform(-0.05, 0.05, len(times))
-    return np.repeat((0.4 * np.sin(2 * np.pi * pitch * times) + noise)[:, None], channels, axis=1).astype(np.float32)
+    return np.repeat(
+        (0.4 * np.sin(2 * np.pi * pitch * times) + noise)[:, None], channels, axis=1
+    ).astype(np.float32)
 
 
 @cache
@@ -27,7 +33,9 @@ def written(
 ) -> bytes:  # fmt: skip
     """As libsndfile writes it."""
     memory = io.BytesIO()
-    soundfile.write(memory, sound(pitch, seconds, rate, channels), rate, format=kind, subtype=subtype)
+    soundfile.write(
+        memory, sound(pitch, seconds, rate, channels), rate, format=kind, subtype=subtype
+    )
     return memory.getvalue()
 
 
@@ -48,7 +56,12 @@ class _Pipe(io.RawIOBase):
 
 @cache
 def muxed(
-    container: str, codec: str, pitch: float = 440.0, seconds: float = SECONDS, rate: int = 48_000, piped: bool = False
+    container: str,
+    codec: str,
+    pitch: float = 440.0,
+    seconds: float = SECONDS,
+    rate: int = 48_000,
+    piped: bool = False,
 ) -> bytes:
     """As FFmpeg writes it, into a file or a pipe."""
     memory = _Pipe() if piped else io.BytesIO()
@@ -57,13 +70,17 @@ def muxed(
         samples = np.ascontiguousarray(sound(pitch, seconds, rate).T)
         frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
         frame.sample_rate = rate
-        for fitting in av.AudioResampler(format=stream.format, layout="mono", rate=rate).resample(frame):
+        for fitting in av.AudioResampler(format=stream.format, layout="mono", rate=rate).resample(
+            frame
+        ):
             out.mux(stream.encode(fitting))
         out.mux(stream.encode(None))
     return memory.content if isinstance(memory, _Pipe) else memory.getvalue()
 
 
-def with_number(content: bytes, name: bytes, number: int, order: str = "<I", after: int = 0) -> bytes:
+def with_number(
+    content: bytes, name: bytes, number: int, order: str = "<I", after: int = 0
+) -> bytes:
     """With another number after a name in the header, and so many bytes after it."""
     at = content.index(name) + len(name) + after
     return content[:at] + struct.pack(order, number) + content[at + struct.calcsize(order) :]

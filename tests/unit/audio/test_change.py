@@ -16,15 +16,21 @@ from speechverse.errors import AudioError, UserError
 RATE = 16_000
 
 
-def tone(seconds: float = 1.0, frequency: float | np.ndarray = 440.0, level: float = 0.3) -> np.ndarray:
-    return (level * np.sin(2 * np.pi * frequency * np.arange(int(seconds * RATE)) / RATE)).astype(np.float32)
+def tone(
+    seconds: float = 1.0, frequency: float | np.ndarray = 440.0, level: float = 0.3
+) -> np.ndarray:
+    return (level * np.sin(2 * np.pi * frequency * np.arange(int(seconds * RATE)) / RATE)).astype(
+        np.float32
+    )
 
 
 @pytest.mark.parametrize("name", ["clip.wav", "clip.flac", "deep/er/CLIP.FLAC"])
 def test_saved_is_what_is_loaded(tmp_path: Path, name: str) -> None:
     save(tmp_path / name, Waveform(tone()))
     np.testing.assert_allclose(load(tmp_path / name).samples, tone(), atol=1e-4)
-    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [Path(name).name]  # nothing left aside
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [
+        Path(name).name
+    ]  # nothing left aside
 
 
 def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
@@ -42,7 +48,9 @@ def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
 def test_silence_is_told_from_quiet_sound() -> None:
     assert is_silent(Waveform(np.zeros(RATE, dtype=np.float32)))
     assert is_silent(Waveform(np.random.default_rng(0).normal(0, 1e-5, RATE).astype(np.float32)))
-    assert not is_silent(Waveform(np.concatenate([np.zeros(5 * RATE, dtype=np.float32), tone(0.1, level=0.01)])))
+    assert not is_silent(
+        Waveform(np.concatenate([np.zeros(5 * RATE, dtype=np.float32), tone(0.1, level=0.01)]))
+    )
 
 
 def test_level_counts_the_sounding_parts_only() -> None:
@@ -77,12 +85,18 @@ def test_a_room_rings_as_long_as_stated_and_duller_with_time(reverberation: floa
     click = np.zeros(RATE, dtype=np.float32)
     click[0] = 0.5
     rooms = [add_room(click, np.random.default_rng(seed), reverberation) for seed in range(8)]
-    late = np.sum([room[800 : int(0.5 * reverberation * RATE)] ** 2 for room in rooms], axis=0) ** 0.5
+    late = (
+        np.sum([room[800 : int(0.5 * reverberation * RATE)] ** 2 for room in rooms], axis=0) ** 0.5
+    )
     assert -60 / decay_rate(late) == pytest.approx(reverberation, rel=0.25)
     brightness = []
     for begin in (800, int(0.3 * reverberation * RATE)):
-        spectrum = np.sum([np.abs(np.fft.rfft(room[begin : begin + 1600])) ** 2 for room in rooms], axis=0)
-        brightness.append(spectrum[400:].sum() / spectrum[:200].sum())  # over 4 kHz against under 2 kHz
+        spectrum = np.sum(
+            [np.abs(np.fft.rfft(room[begin : begin + 1600])) ** 2 for room in rooms], axis=0
+        )
+        brightness.append(
+            spectrum[400:].sum() / spectrum[:200].sum()
+        )  # over 4 kHz against under 2 kHz
     assert brightness[1] < 0.5 * brightness[0]
 
 
@@ -96,8 +110,13 @@ def test_a_codec_keeps_length_and_words_and_repeats(name: str) -> None:
         assert level_db(heard) == pytest.approx(level_db(clip), abs=2.0)
         assert not np.allclose(heard, clip, atol=1e-4)
         delays = range(-400, 401, 20)
-        similarity = [float(np.corrcoef(clip[1_000:-1_000], np.roll(heard, d)[1_000:-1_000])[0, 1]) for d in delays]
-        assert max(similarity) > 0.8 and abs(delays[int(np.argmax(similarity))]) <= 40, "the codec delays the sound"
+        similarity = [
+            float(np.corrcoef(clip[1_000:-1_000], np.roll(heard, d)[1_000:-1_000])[0, 1])
+            for d in delays
+        ]
+        assert max(similarity) > 0.8 and abs(delays[int(np.argmax(similarity))]) <= 40, (
+            "the codec delays the sound"
+        )
 
 
 def test_a_codec_takes_what_is_beyond_full_scale_and_must_be_known() -> None:
@@ -124,8 +143,12 @@ def test_clipping_cuts_the_share_asked_for() -> None:
 
 
 def test_a_tilt_is_so_many_decibels_an_octave() -> None:
-    assert level_db(tilt_spectrum(tone(frequency=2_000), 3)) == pytest.approx(level_db(tone()) + 3, abs=0.3)
-    assert level_db(tilt_spectrum(tone(frequency=1_000), 3)) == pytest.approx(level_db(tone()), abs=0.3)
+    assert level_db(tilt_spectrum(tone(frequency=2_000), 3)) == pytest.approx(
+        level_db(tone()) + 3, abs=0.3
+    )
+    assert level_db(tilt_spectrum(tone(frequency=1_000), 3)) == pytest.approx(
+        level_db(tone()), abs=0.3
+    )
 
 
 def test_trims_both_ends() -> None:

@@ -1,4 +1,5 @@
-"""Audio files changed at random: an `AudioError` or the sound, whose length is told as it is; never a traceback.
+"""Audio files changed at random: an `AudioError` or the sound, whose length is told as it is; never
+a traceback.
 
 `SPEECHVERSE_FUZZ=10000` tries so many inputs, `SPEECHVERSE_FUZZ_SEED=7` others than seed 0.
 """
@@ -105,7 +106,9 @@ MAGIC = (
     b"RIFF\xff\xff\xff\xffWAVE", b"fLaC\0\0\0\x22", b"OggS", b"ID3", b"\xff\xfb\x90", b"\xff\xf1", b".snd", b"caff",
     b"FORM\0\0\0\x20AIFF", b"NIST_1A\n   1024\n", b"\0\0\0\x20ftyp", b"\x1aE\xdf\xa3",
 )  # fmt: skip
-nonsense = st.builds(lambda magic, rest: magic + rest, st.sampled_from(MAGIC), st.binary(max_size=400))
+nonsense = st.builds(
+    lambda magic, rest: magic + rest, st.sampled_from(MAGIC), st.binary(max_size=400)
+)
 
 
 def fuzzed(share: float):
@@ -114,7 +117,9 @@ def fuzzed(share: float):
         max_examples=max(1, round(INPUTS * share)), deadline=None, database=None, print_blob=True,
         suppress_health_check=list(HealthCheck), derandomize="SPEECHVERSE_FUZZ_SEED" not in os.environ,
     )  # fmt: skip
-    return (lambda test: seed(SEED)(chosen(test))) if "SPEECHVERSE_FUZZ_SEED" in os.environ else chosen
+    return (
+        (lambda test: seed(SEED)(chosen(test))) if "SPEECHVERSE_FUZZ_SEED" in os.environ else chosen
+    )
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +128,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def heard(path: Path, content: bytes) -> Waveform | None:
-    """What is heard, after seeing that its length is told right; None where it is refused with a word."""
+    """What is heard, after seeing that its length is told right; None where it is refused with a
+    word.
+    """
     path.unlink(missing_ok=True)  # another file, not the same one changed
     path.write_bytes(content)
     try:
@@ -153,12 +160,21 @@ def test_nonsense_is_refused_with_a_word(folder: Path, content: bytes) -> None:
 
 @fuzzed(0.15)
 @given(kind=kinds, start=st.integers(0, 4_000), length=st.integers(200, 6_000))
-def test_a_part_is_what_the_whole_has_there(folder: Path, kind: str, start: int, length: int) -> None:
+def test_a_part_is_what_the_whole_has_there(
+    folder: Path, kind: str, start: int, length: int
+) -> None:
     path = folder / f"{kind}.sound"
     path.write_bytes(FILES[kind](440.0))
     whole = load(path).samples
     length = min(length, len(whole) - start)
     part = load(AudioRef(path, start / 16_000, length / 16_000)).samples
     assert len(part) == length
-    if kind not in ("opus of FFmpeg", "mp3 of FFmpeg", "m4a", "webm", "webm piped", "aac"):  # those are resampled
+    if kind not in (
+        "opus of FFmpeg",
+        "mp3 of FFmpeg",
+        "m4a",
+        "webm",
+        "webm piped",
+        "aac",
+    ):  # those are resampled
         np.testing.assert_allclose(part, whole[start : start + length], atol=1e-5)

@@ -55,14 +55,18 @@ def is_the_tone(waveform: Waveform, tolerance: float = 0.02) -> bool:
         ("clip.aiff", 16_000, 6, "PCM_16"),
     ],
 )
-def test_reads_as_16_khz_mono(tmp_path: Path, name: str, rate: int, channels: int, subtype: str) -> None:
+def test_reads_as_16_khz_mono(
+    tmp_path: Path, name: str, rate: int, channels: int, subtype: str
+) -> None:
     path = tmp_path / name
     soundfile.write(path, tone(rate, channels), rate, subtype=subtype)
     assert is_the_tone(load(path), tolerance=0.1 if name.endswith("mp3") else 0.02)
     assert duration_of(path) == pytest.approx(SECONDS, abs=0.1)
 
 
-@pytest.mark.parametrize(("name", "codec"), [("clip.m4a", "aac"), ("clip.webm", "libopus"), ("clip.mp4", "aac")])
+@pytest.mark.parametrize(
+    ("name", "codec"), [("clip.m4a", "aac"), ("clip.webm", "libopus"), ("clip.mp4", "aac")]
+)
 def test_reads_what_needs_pyav(tmp_path: Path, name: str, codec: str) -> None:
     path = write_with_av(tmp_path / name, codec)
     assert is_the_tone(load(path), tolerance=0.1)
@@ -77,9 +81,13 @@ def write_with_av(path: Path, codec: str) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=48_000)
         samples = tone(48_000, 2).T
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples), format="fltp", layout="stereo"
+        )
         frame.sample_rate = 48_000
-        for resampled in av.AudioResampler(format=stream.format, layout=stream.layout, rate=48_000).resample(frame):
+        for resampled in av.AudioResampler(
+            format=stream.format, layout=stream.layout, rate=48_000
+        ).resample(frame):
             container.mux(stream.encode(resampled))
         container.mux(stream.encode(None))
     return path
@@ -90,7 +98,14 @@ def test_every_kind_of_source_gives_the_same(tmp_path: Path) -> None:
     soundfile.write(path, tone(16_000), 16_000, subtype="PCM_16")
     whole = load(path).samples
     integers = np.round(tone(16_000)[:, 0] * 32767).astype(np.int16)
-    for source in (str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), AudioRef(path), whole, Waveform(whole)):
+    for source in (
+        str(path),
+        path.read_bytes(),
+        io.BytesIO(path.read_bytes()),
+        AudioRef(path),
+        whole,
+        Waveform(whole),
+    ):
         np.testing.assert_allclose(load(source).samples, whole, atol=1e-4)
     np.testing.assert_allclose(load((integers, 16_000)).samples, whole, atol=1e-4)
     assert is_the_tone(load((tone(48_000, 2), 48_000)))
@@ -98,9 +113,13 @@ def test_every_kind_of_source_gives_the_same(tmp_path: Path) -> None:
 
 def test_reads_only_the_part_that_is_meant(tmp_path: Path) -> None:
     path = tmp_path / "long.flac"
-    samples = np.concatenate([np.full(16_000, level, dtype=np.float32) for level in (0.1, 0.2, 0.3)])
+    samples = np.concatenate(
+        [np.full(16_000, level, dtype=np.float32) for level in (0.1, 0.2, 0.3)]
+    )
     soundfile.write(path, samples, 16_000)
-    np.testing.assert_allclose(load(AudioRef(path, start=1.0, duration=1.0)).samples, 0.2, atol=1e-3)
+    np.testing.assert_allclose(
+        load(AudioRef(path, start=1.0, duration=1.0)).samples, 0.2, atol=1e-3
+    )
     assert load(AudioRef(path, start=2.5)).duration == pytest.approx(0.5)
     with pytest.raises(AudioError, match="only 3.00 s long"):
         load(AudioRef(path, start=3.5))
@@ -185,7 +204,11 @@ def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
         stream = container.add_stream("mpeg4", rate=5)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         for _ in range(5):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+            container.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+                )
+            )
         container.mux(stream.encode(None))
     with pytest.raises(AudioError, match="no sound track"):
         load(path)

@@ -1,4 +1,6 @@
-"""Files whose header does not tell their length, or tells a wrong one; files joined end to end; pipes."""
+"""Files whose header does not tell their length, or tells a wrong one; files joined end to end;
+pipes.
+"""
 
 from __future__ import annotations
 
@@ -75,15 +77,22 @@ def test_a_wav_of_open_length_is_heard_to_its_end(tmp_path: Path, kind: str, len
     whole = heard(tmp_path, content)
     opened = with_number(content, b"data", length)
     np.testing.assert_array_equal(heard(tmp_path, opened), whole)
-    np.testing.assert_array_equal(heard(tmp_path, with_number(opened, b"RIFF", min(length + 36, 2**32 - 1))), whole)
+    np.testing.assert_array_equal(
+        heard(tmp_path, with_number(opened, b"RIFF", min(length + 36, 2**32 - 1))), whole
+    )
     path = tmp_path / "clip.wav"
     path.write_bytes(opened)
     np.testing.assert_array_equal(load(AudioRef(path, 0.125, 0.125)).samples, whole[2_000:4_000])
 
 
 @pytest.mark.parametrize("length", [0x7F000000, 2**32 - 4_096], ids=["2 GiB", "4 GiB"])
-def test_a_wav_that_is_truly_as_long_as_an_open_length_ends_before_its_tags(tmp_path: Path, length: int) -> None:
-    head, tags = written("WAV", "PCM_16", seconds=0.0), b"LIST" + struct.pack("<I", 400) + bytes(400)
+def test_a_wav_that_is_truly_as_long_as_an_open_length_ends_before_its_tags(
+    tmp_path: Path, length: int
+) -> None:
+    head, tags = (
+        written("WAV", "PCM_16", seconds=0.0),
+        b"LIST" + struct.pack("<I", 400) + bytes(400),
+    )
     head = with_number(head, b"data", length)
     path = tmp_path / "clip.wav"
     with path.open("wb") as file:  # a hole takes no room on the disk
@@ -109,11 +118,19 @@ def test_an_aiff_of_open_length_is_heard_to_its_end(tmp_path: Path, length: int)
 @pytest.mark.parametrize("kind", ["WAV", "WAVEX", "W64", "AIFF", "AU", "CAF"])
 def test_a_file_that_is_cut_off_says_how_many_bytes_are_missing(tmp_path: Path, kind: str) -> None:
     content = written(kind, "PCM_16")
-    refused(tmp_path, content[:-1_000], r"is cut off: \d+ bytes of the sound its header tells of are missing")
+    refused(
+        tmp_path,
+        content[:-1_000],
+        r"is cut off: \d+ bytes of the sound its header tells of are missing",
+    )
 
 
 def test_a_nist_file_that_is_cut_off_says_how_long_it_should_be(tmp_path: Path) -> None:
-    refused(tmp_path, written("NIST", "PCM_16")[:-1_000], r"is cut off: 0\.40 s were promised, 0\.37 s are there")
+    refused(
+        tmp_path,
+        written("NIST", "PCM_16")[:-1_000],
+        r"is cut off: 0\.40 s were promised, 0\.37 s are there",
+    )
 
 
 def test_a_wav_without_sound_stays_without_though_chunks_follow(tmp_path: Path) -> None:
@@ -134,7 +151,9 @@ MADE = {
 
 
 @pytest.mark.parametrize("kind", ["vorbis", "opus", "opus of ffmpeg", "mp3"])
-def test_recordings_that_follow_each_other_in_one_file_are_all_heard(tmp_path: Path, kind: str) -> None:
+def test_recordings_that_follow_each_other_in_one_file_are_all_heard(
+    tmp_path: Path, kind: str
+) -> None:
     contents = (MADE[kind](440.0), MADE[kind](700.0))
     alone = sum(len(load(content).samples) for content in contents)
     # The encoder's padding between two is sound to FFmpeg, and an Ogg's first block none.
@@ -142,8 +161,14 @@ def test_recordings_that_follow_each_other_in_one_file_are_all_heard(tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF"])
-def test_files_joined_end_to_end_whose_second_nothing_hears_are_refused(tmp_path: Path, kind: str) -> None:
-    refused(tmp_path, written(kind, "PCM_16") + written(kind, "PCM_16", 700.0), "several files joined in it")
+def test_files_joined_end_to_end_whose_second_nothing_hears_are_refused(
+    tmp_path: Path, kind: str
+) -> None:
+    refused(
+        tmp_path,
+        written(kind, "PCM_16") + written(kind, "PCM_16", 700.0),
+        "several files joined in it",
+    )
 
 
 def test_an_ogg_that_is_cut_off_is_refused(tmp_path: Path) -> None:
@@ -153,11 +178,15 @@ def test_an_ogg_that_is_cut_off_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mp3", "mp3 of ffmpeg"])
-def test_an_mp3_whose_header_does_not_tell_its_frames_is_heard_whole(tmp_path: Path, kind: str) -> None:
+def test_an_mp3_whose_header_does_not_tell_its_frames_is_heard_whole(
+    tmp_path: Path, kind: str
+) -> None:
     content = MADE[kind](440.0)
     whole = heard(tmp_path, content)
     bare = mp3_without_header(content)
-    assert len(whole) <= len(heard(tmp_path, bare)) <= len(whole) + 2_400  # the encoder's padding is not told of
+    assert (
+        len(whole) <= len(heard(tmp_path, bare)) <= len(whole) + 2_400
+    )  # the encoder's padding is not told of
 
 
 @pytest.mark.parametrize("kind", ["mp3", "mp3 of ffmpeg"])
@@ -199,23 +228,33 @@ def test_a_webm_or_m4a_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         refused(tmp_path, content[: len(content) // 2], "is cut off|damaged or cut off")
 
 
-def test_a_playlist_does_not_stand_for_the_files_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_playlist_does_not_stand_for_the_files_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("other.wav").write_bytes(written("WAV", "PCM_16"))
     refused(tmp_path, b"ffconcat version 1.0\nfile other.wav\n", "not audio that can be read")
 
 
-def test_what_follows_the_sound_and_is_none_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_follows_the_sound_and_is_none_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     content = with_number(written("WAV", "PCM_16"), b"data", 2_000)
     assert len(load(content).samples) == 1_000
     assert "goes on for 10800 bytes after the end of its sound" in caplog.text
 
 
-def test_a_length_that_only_decoding_tells_is_found_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_length_that_only_decoding_tells_is_found_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "clip.m4a"
     path.write_bytes(MADE["m4a"](440.0))
     decoded = []
-    monkeypatch.setattr(reading, "mixed_down", lambda block, real=reading.mixed_down: decoded.append(1) or real(block))
+    monkeypatch.setattr(
+        reading,
+        "mixed_down",
+        lambda block, real=reading.mixed_down: decoded.append(1) or real(block),
+    )
     first = duration_of(path)
     assert decoded
     decoded.clear()
@@ -224,7 +263,9 @@ def test_a_length_that_only_decoding_tells_is_found_out_once(tmp_path: Path, mon
     assert duration_of(path) == pytest.approx(2 * first, abs=0.05)
 
 
-def test_an_ordinary_file_is_not_decoded_for_its_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ordinary_file_is_not_decoded_for_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reading, "_blocks", None)
     monkeypatch.setattr(reading, "_av_blocks", None)
     for kind in ("WAV", "FLAC", "AIFF", "OGG", "MP3"):
@@ -235,7 +276,9 @@ def test_an_ordinary_file_is_not_decoded_for_its_length(tmp_path: Path, monkeypa
 
 def test_a_pipe_is_heard_and_read_once(tmp_path: Path) -> None:
     content = written("WAV", "PCM_16")
-    np.testing.assert_array_equal(load_stream(io.BytesIO(content), "standard input").samples, load(content).samples)
+    np.testing.assert_array_equal(
+        load_stream(io.BytesIO(content), "standard input").samples, load(content).samples
+    )
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     with pytest.raises(AudioError, match="is a pipe, which can be read only once"):

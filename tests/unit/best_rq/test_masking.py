@@ -22,7 +22,10 @@ def test_never_beyond_a_true_length_and_never_nothing() -> None:
 
 
 def test_same_generator_same_mask() -> None:
-    draws = [span_mask(torch.tensor([50, 40]), 0.4, 8, torch.Generator().manual_seed(3)) for _ in range(2)]
+    draws = [
+        span_mask(torch.tensor([50, 40]), 0.4, 8, torch.Generator().manual_seed(3))
+        for _ in range(2)
+    ]
     assert torch.equal(*draws)
 
 

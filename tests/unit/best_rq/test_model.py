@@ -12,7 +12,9 @@ TINY = BestRqConfig(num_codebooks=2, codebook_size=16, code_width=4, mask_span=3
 
 def tiny_body() -> Wav2Vec2BertModel:
     sizes = {"num_hidden_layers": 1, "intermediate_size": 32, "conv_depthwise_kernel_size": 3}
-    return Wav2Vec2BertModel(conformer(**sizes, feature_projection_input_dim=12, apply_spec_augment=False))
+    return Wav2Vec2BertModel(
+        conformer(**sizes, feature_projection_input_dim=12, apply_spec_augment=False)
+    )
 
 
 def batch(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +46,9 @@ def test_loss_starts_near_chance_and_falls() -> None:
 
 
 def test_reports_what_to_watch() -> None:
-    output = BestRqForPreTraining(tiny_body(), TINY)(*batch([30, 30]), torch.Generator().manual_seed(0))
+    output = BestRqForPreTraining(tiny_body(), TINY)(
+        *batch([30, 30]), torch.Generator().manual_seed(0)
+    )
     assert 0 <= output.accuracy <= 1
     assert 1 / 16 <= output.common_share <= 1
     assert 1 < output.code_perplexity <= 16

@@ -7,7 +7,9 @@ from speechverse.encoders.best_rq.quantizer import RandomProjectionQuantizer
 
 def test_same_seed_gives_same_codes_and_another_seed_gives_others() -> None:
     frames = torch.randn(2, 7, 12)
-    first, again, other = (RandomProjectionQuantizer(12, 3, 32, 4, seed=seed)(frames) for seed in (1, 1, 2))
+    first, again, other = (
+        RandomProjectionQuantizer(12, 3, 32, 4, seed=seed)(frames) for seed in (1, 1, 2)
+    )
     assert first.shape == (2, 7, 3)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

@@ -15,10 +15,14 @@ from speechverse.encoders import EncoderOutput
 from speechverse.errors import AudioError, AudioTooLongError
 from speechverse.types import SAMPLING_RATE, AudioRef, Utterance
 
-WORDS = "play turn on off the kitchen light music radio alarm weather today tomorrow jazz table".split()
+WORDS = (
+    "play turn on off the kitchen light music radio alarm weather today tomorrow jazz table".split()
+)
 
 
-def utterances(folder: Path, num: int, *, seconds: tuple[float, float] = (1, 8), prefix: str = "u") -> list[Utterance]:
+def utterances(
+    folder: Path, num: int, *, seconds: tuple[float, float] = (1, 8), prefix: str = "u"
+) -> list[Utterance]:
     """Labelled utterances whose audio need not be there."""
     rng = random.Random(prefix)
     made = []
@@ -33,13 +37,19 @@ def utterances(folder: Path, num: int, *, seconds: tuple[float, float] = (1, 8),
         }
         duration = round(rng.uniform(*seconds) * SAMPLING_RATE) / SAMPLING_RATE
         ref = AudioRef(folder / f"{prefix}{number}.wav")
-        made.append(Utterance(f"{prefix}{number}", ref, duration, " ".join(words), f"s{number % 5}", "en", labels))
+        made.append(
+            Utterance(
+                f"{prefix}{number}", ref, duration, " ".join(words), f"s{number % 5}", "en", labels
+            )
+        )
     return made
 
 
 def write_audio(made: list[Utterance]) -> list[Utterance]:
     for number, utterance in enumerate(made):
-        samples = np.random.RandomState(number).randn(round(utterance.duration * SAMPLING_RATE)) * 0.1
+        samples = (
+            np.random.RandomState(number).randn(round(utterance.duration * SAMPLING_RATE)) * 0.1
+        )
         soundfile.write(utterance.audio.path, samples.astype(np.float32), SAMPLING_RATE)
     return made
 
@@ -82,12 +92,17 @@ class Encoder(torch.nn.Module):
         lengths = torch.tensor([len(waveform) // 160 for waveform in waveforms])
         frames = torch.zeros(len(waveforms), int(lengths.max()), 160)
         for row, waveform in zip(frames, waveforms, strict=True):
-            row[: len(waveform) // 160] = torch.as_tensor(waveform[: len(waveform) // 160 * 160]).view(-1, 160)
+            row[: len(waveform) // 160] = torch.as_tensor(
+                waveform[: len(waveform) // 160 * 160]
+            ).view(-1, 160)
         return {"frames": frames, "lengths": lengths}
 
     def forward(self, frames, lengths) -> EncoderOutput:
         self.num_calls += 1
-        layer = torch.stack([frames.mean(-1), frames.std(-1), frames.abs().amax(-1)], -1) * self.model.weight
+        layer = (
+            torch.stack([frames.mean(-1), frames.std(-1), frames.abs().amax(-1)], -1)
+            * self.model.weight
+        )
         return EncoderOutput(torch.stack([layer, 2 * layer]), lengths)
 
 
@@ -104,7 +119,9 @@ class Processor:
 
     def check_length(self, num_samples):
         if num_samples > 30 * SAMPLING_RATE:
-            raise AudioTooLongError(f"audio of {num_samples / SAMPLING_RATE:.1f} s is longer than 30 s")
+            raise AudioTooLongError(
+                f"audio of {num_samples / SAMPLING_RATE:.1f} s is longer than 30 s"
+            )
         if self.front_end.num_frames(num_samples) < 1:
             raise AudioError("too short for the encoder to give a frame")
 
@@ -116,7 +133,9 @@ class Processor:
 
     def check_room(self, lengths):
         if sum(lengths) > self.max_positions:
-            raise AudioTooLongError(f"{sum(lengths)} positions are more than the {self.max_positions} the LLM can read")
+            raise AudioTooLongError(
+                f"{sum(lengths)} positions are more than the {self.max_positions} the LLM can read"
+            )
 
     def __call__(self, instructions, *, targets, audio=None, features=None):
         heard = [torch.as_tensor(item).float().flatten() for item in (audio or features)]

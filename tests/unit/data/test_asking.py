@@ -18,25 +18,32 @@ def labelled(tmp_path: Path, *labels: dict, text: str | None = "turn on the ligh
     """A corpus of one clip a set of labels, read from lines of a file."""
     made = [
         replace(clip, text=text, labels=own, origin=Origin(Path("mine.jsonl"), number))
-        for number, (clip, own) in enumerate(zip(utterances(tmp_path, len(labels)), labels, strict=True), start=1)
+        for number, (clip, own) in enumerate(
+            zip(utterances(tmp_path, len(labels)), labels, strict=True), start=1
+        )
     ]
     return in_memory(made)
 
 
 def test_a_translation_into_an_unknown_language_costs_that_question_and_no_other(tmp_path):
     both = {"translations": {"de": "mach das licht an", "zh": "开灯"}}
-    corpus = labelled(tmp_path, {"translations": {"de": "licht an"}}, both, {"translations": {"zh": "开灯"}})
+    corpus = labelled(
+        tmp_path, {"translations": {"de": "licht an"}}, both, {"translations": {"zh": "开灯"}}
+    )
     rendered = render_split(corpus, "train", "st", wording="seen")
     assert [example.id for example in rendered.examples] == ["u0/st/de", "u1/st/de"]
     assert list(rendered.left_out.refused) == ["u1/zh", "u2/zh"]
-    assert "mine.jsonl line 2: task 'st': " in str(rendered.left_out) and "unknown language 'zh'" in str(
+    assert "mine.jsonl line 2: task 'st': " in str(
         rendered.left_out
-    )
+    ) and "unknown language 'zh'" in str(rendered.left_out)
 
 
 def test_training_draws_no_question_whose_label_cannot_be_used(tmp_path):
     both = {"translations": {"de": "mach das licht an", "zh": "开灯"}}
-    mixture = Mixture([MixtureItem(labelled(tmp_path, both, both, {"translations": {"zh": "x"}}), "st")], pass_size=40)
+    mixture = Mixture(
+        [MixtureItem(labelled(tmp_path, both, both, {"translations": {"zh": "x"}}), "st")],
+        pass_size=40,
+    )
     groups = {mixture.example(draw).group for draw in mixture.draws(0)}
     assert groups == {"de"} and len(mixture.sources[0].utterances) == 2
     assert len(mixture.sources[0].left_out.refused) == 3
@@ -44,7 +51,9 @@ def test_training_draws_no_question_whose_label_cannot_be_used(tmp_path):
 
 def test_keyword_search_without_keywords_is_refused_however_the_words_are_drawn(tmp_path):
     corpus = labelled(tmp_path, {}, {})
-    with pytest.raises(CorpusError, match=r"2 × task 'kws': no clip has 'keywords'.*first: mine.jsonl line 1"):
+    with pytest.raises(
+        CorpusError, match=r"2 × task 'kws': no clip has 'keywords'.*first: mine.jsonl line 1"
+    ):
         render_split(corpus, "train", "kws")
     with pytest.raises(CorpusError, match="no clip has 'keywords'"):
         Mixture([MixtureItem(corpus, "kws")])
@@ -52,14 +61,22 @@ def test_keyword_search_without_keywords_is_refused_however_the_words_are_drawn(
 
 def test_an_empty_text_is_counted_as_one(tmp_path):
     corpus = labelled(tmp_path, {}, {}, {})
-    corpus.utterances("train")[1:] = [replace(clip, text=" ") for clip in corpus.utterances("train")[1:]]
+    corpus.utterances("train")[1:] = [
+        replace(clip, text=" ") for clip in corpus.utterances("train")[1:]
+    ]
     rendered = render_split(corpus, "train", "asr")
     assert len(rendered.examples) == 1
     assert rendered.left_out.lacking == {"its text is empty, so nobody speaks": 2}
 
 
 def test_nothing_is_lost_without_being_counted(tmp_path):
-    odd = ({"num_speakers": 1}, {"num_speakers": 7}, {}, {"slots": [["a", "b=c;d"]]}, {"is_speech": False})
+    odd = (
+        {"num_speakers": 1},
+        {"num_speakers": 7},
+        {},
+        {"slots": [["a", "b=c;d"]]},
+        {"is_speech": False},
+    )
     corpus = labelled(tmp_path, *odd)
     for task in ("sc", "sf", "asr"):
         try:
@@ -83,7 +100,9 @@ def test_a_target_of_one_s_own_that_fails_costs_the_line_that_it_fails_at(tmp_pa
         target=target,
         metrics=("accuracy",),
     )
-    corpus = labelled(tmp_path, {"rating": {"stars": "five"}}, {"rating": 5}, {"rating": {"stars": 5}})
+    corpus = labelled(
+        tmp_path, {"rating": {"stars": "five"}}, {"rating": 5}, {"rating": {"stars": 5}}
+    )
     rendered = render_split(corpus, "train", rating, wording="seen")
     assert [example.target for example in rendered.examples] == ["five"]
     assert "mine.jsonl line 2: task 'rating'" in str(rendered.left_out)

@@ -33,11 +33,15 @@ def test_what_is_cached_is_what_the_encoder_hears(corpus, tmp_path):
     encoder, utterances, heard = Encoder(), corpus.utterances("train"), []
     made = FeatureCache.build(encoder, utterances, tmp_path / "cache", progress=heard.append)
     assert sum(heard) == len(made) == 40 and all(utterance in made for utterance in utterances)
-    opened = pickle.loads(pickle.dumps(FeatureCache.open(tmp_path / "cache", encoder_fingerprint(encoder))))
+    opened = pickle.loads(
+        pickle.dumps(FeatureCache.open(tmp_path / "cache", encoder_fingerprint(encoder)))
+    )
     for utterance in utterances[:8]:
         entry = opened[utterance]
         assert entry.dtype == torch.float16
-        torch.testing.assert_close(entry.float(), heard_live(encoder, utterance), atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(
+            entry.float(), heard_live(encoder, utterance), atol=1e-3, rtol=1e-3
+        )
 
 
 def test_the_size_is_told_before(corpus, tmp_path):
@@ -73,7 +77,9 @@ def test_a_clip_made_anew_is_not_taken_for_the_old_one(corpus, tmp_path):
     heard = []
     made = FeatureCache.build(encoder, utterances, tmp_path / "cache", progress=heard.append)
     assert heard == [39, 1]
-    torch.testing.assert_close(made[utterances[1]].float(), heard_live(encoder, utterances[1]), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        made[utterances[1]].float(), heard_live(encoder, utterances[1]), atol=1e-3, rtol=1e-3
+    )
 
 
 def test_an_interrupted_build_is_refused_and_goes_on(corpus, tmp_path, monkeypatch):
@@ -122,7 +128,9 @@ def test_bad_clips_are_counted_up_to_their_share(corpus, tmp_path, caplog):
     assert len(made) == 39 and len(made.failed) == 1 and "'u3' cannot be used" in caplog.text
     with pytest.raises(AudioError):
         made[utterances[3]]
-    with pytest.raises(CorpusError, match="1 of 40 clips cannot be used .* more than 0.0% are refused"):
+    with pytest.raises(
+        CorpusError, match="1 of 40 clips cannot be used .* more than 0.0% are refused"
+    ):
         FeatureCache.build(Encoder(), utterances, tmp_path / "cache", max_bad_share=0.0)
     utterances[4].audio.path.write_text("no sound either")
     with pytest.raises(CorpusError, match="2 of 40 clips cannot be used"):
@@ -135,24 +143,36 @@ def test_clips_over_the_encoders_limit_are_not_heard(corpus, tmp_path, caplog):
     encoder, utterances = Encoder(), corpus.utterances("train")
     encoder.max_seconds = 0.5
     made = FeatureCache.build(encoder, utterances, tmp_path / "cache")
-    assert [utterance in made for utterance in utterances] == [utterance.duration <= 0.5 for utterance in utterances]
-    assert f"{40 - len(made)} of 40 clips are over the encoder's 0.5 s and not cached" in caplog.text
+    assert [utterance in made for utterance in utterances] == [
+        utterance.duration <= 0.5 for utterance in utterances
+    ]
+    assert (
+        f"{40 - len(made)} of 40 clips are over the encoder's 0.5 s and not cached" in caplog.text
+    )
 
 
 def test_outputs_beyond_half_precision_are_refused(corpus, tmp_path):
-    with pytest.raises(CacheError, match=r"keep them in bfloat16 \(in a recipe: data\.cache_dtype=bf16\)"):
+    with pytest.raises(
+        CacheError, match=r"keep them in bfloat16 \(in a recipe: data\.cache_dtype=bf16\)"
+    ):
         FeatureCache.build(Encoder(scale=1e6), corpus.utterances("train"), tmp_path / "cache")
-    FeatureCache.build(Encoder(scale=1e6), corpus.utterances("train"), tmp_path / "wide", dtype=torch.bfloat16)
+    FeatureCache.build(
+        Encoder(scale=1e6), corpus.utterances("train"), tmp_path / "wide", dtype=torch.bfloat16
+    )
 
 
 def test_the_encoders_own_precision_rounds_nothing(corpus, tmp_path):
     utterances = corpus.utterances("train")
     made = FeatureCache.build(Encoder(), utterances, tmp_path / "cache", dtype=torch.float32)
-    assert FeatureCache.size(Encoder(), utterances, torch.float32) == sum(made[u].nbytes for u in utterances)
+    assert FeatureCache.size(Encoder(), utterances, torch.float32) == sum(
+        made[u].nbytes for u in utterances
+    )
     for utterance in utterances[:8]:
         torch.testing.assert_close(made[utterance], heard_live(Encoder(), utterance))
     with pytest.raises(CacheError, match="not finite in torch.float32"):
-        FeatureCache.build(Encoder(scale=float("inf")), utterances, tmp_path / "wild", dtype=torch.float32)
+        FeatureCache.build(
+            Encoder(scale=float("inf")), utterances, tmp_path / "wild", dtype=torch.float32
+        )
 
 
 def test_a_disk_that_cannot_be_written_to_is_named(corpus, tmp_path, monkeypatch):
@@ -178,7 +198,11 @@ def test_the_loader_takes_features_from_the_cache(corpus, tmp_path):
     for batch in batches:
         for example, heard in zip(batch.examples, batch.inputs["sums"].tolist(), strict=True):
             bad = example.utterance.id == "u3"
-            assert heard == 0 if bad else heard == pytest.approx(made[example.utterance].float().sum().item())
+            assert (
+                heard == 0
+                if bad
+                else heard == pytest.approx(made[example.utterance].float().sum().item())
+            )
     assert list(loader.skipped) == ["u3"]
 
 
@@ -188,5 +212,7 @@ def test_two_runs_do_not_build_in_one_folder(corpus, tmp_path):
     with FileLock(folder / ".lock"):
         with pytest.raises(CacheError, match="another run is building"):
             FeatureCache.build(Encoder(), utterances, folder)
-        assert len(FeatureCache.build(Encoder(), utterances[:20], folder)) == 20  # whole: there is nothing to build
+        assert (
+            len(FeatureCache.build(Encoder(), utterances[:20], folder)) == 20
+        )  # whole: there is nothing to build
     assert len(FeatureCache.build(Encoder(), utterances, folder)) == 40

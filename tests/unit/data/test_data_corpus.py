@@ -22,7 +22,9 @@ def jsonl(tmp_path):
 
     def write(*lines, name="train.jsonl"):
         path = tmp_path / name
-        path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+        path.write_text(
+            "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
+        )
         return path
 
     return write
@@ -30,26 +32,41 @@ def jsonl(tmp_path):
 
 def test_a_corpus_folder_gives_back_what_was_written(tmp_path):
     made = write_audio(utterances(tmp_path, 6))
-    made[0] = Utterance("part", AudioRef(made[0].audio.path, 0.25, 0.5), 0.5, "", None, None, {"is_speech": False})
-    corpus = write_corpus(tmp_path, "world", {"train": made}, extra={"seed": 3, "counts": {"rooms": 2}})
+    made[0] = Utterance(
+        "part", AudioRef(made[0].audio.path, 0.25, 0.5), 0.5, "", None, None, {"is_speech": False}
+    )
+    corpus = write_corpus(
+        tmp_path, "world", {"train": made}, extra={"seed": 3, "counts": {"rooms": 2}}
+    )
     assert Corpus.open(tmp_path).utterances("train") == made == corpus.utterances("train")
-    assert corpus.description["seed"] == 3 and corpus.description["splits"]["train"]["num_utterances"] == 6
+    assert (
+        corpus.description["seed"] == 3
+        and corpus.description["splits"]["train"]["num_utterances"] == 6
+    )
     assert corpus.labels["slots"].names == ("room",) and "intent_3" in corpus.labels["intent"].names
 
 
 def test_a_corpus_folder_can_be_moved_and_its_hash_does_not_change(corpus, tmp_path):
-    again = write_corpus(tmp_path / "world", "world", {s: corpus.utterances(s) for s in corpus.splits})
+    again = write_corpus(
+        tmp_path / "world", "world", {s: corpus.utterances(s) for s in corpus.splits}
+    )
     assert again.description["splits"] == corpus.description["splits"]
     shutil.move(tmp_path / "world", tmp_path / "moved")
     moved = Corpus.open(tmp_path / "moved").utterances("train")
-    assert moved[0].audio.path == tmp_path / "moved" / "audio" / "u0.wav" and moved[0].audio.path.exists()
+    assert (
+        moved[0].audio.path == tmp_path / "moved" / "audio" / "u0.wav"
+        and moved[0].audio.path.exists()
+    )
 
 
 def test_lhotse_reads_what_is_written(corpus, tmp_path):
     from lhotse import CutSet
 
     cut = next(iter(CutSet.from_file(tmp_path / "world" / "train.jsonl.gz")))
-    assert (cut.supervisions[0].text, cut.supervisions[0].intent) == (corpus.utterances("train")[0].text, "intent_0")
+    assert (cut.supervisions[0].text, cut.supervisions[0].intent) == (
+        corpus.utterances("train")[0].text,
+        "intent_0",
+    )
 
 
 def test_broken_corpus_folders_are_refused(corpus, tmp_path):
@@ -82,7 +99,13 @@ def test_an_id_used_twice_is_refused_and_leaves_no_corpus(corpus, tmp_path):
 
 def test_jsonl_lines_become_utterances(jsonl, tmp_path):
     path = jsonl(
-        {"audio": "a.wav", "text": "hello\u2028there", "slots": {"room": "kitchen"}, "speaker": "ann", "mood": 7},
+        {
+            "audio": "a.wav",
+            "text": "hello\u2028there",
+            "slots": {"room": "kitchen"},
+            "speaker": "ann",
+            "mood": 7,
+        },
         "",
         {"audio": "a.wav", "start": 1, "duration": 0.5, "intent": "greet", "accent": None},
         {"audio": "a.wav", "start": 3},
@@ -99,7 +122,9 @@ def test_jsonl_lines_become_utterances(jsonl, tmp_path):
         None,
         {"slots": [["room", "kitchen"]], "mood": 7},
     )
-    assert second.audio == AudioRef(tmp_path / "a.wav", 1.0, 0.5) and second.labels == {"intent": "greet"}
+    assert second.audio == AudioRef(tmp_path / "a.wav", 1.0, 0.5) and second.labels == {
+        "intent": "greet"
+    }
     assert (third.id, third.duration, fourth.id) == ("a@3", 1.0, "a@3#2")
     assert corpus.labels["intent"].names == ("greet",) and corpus.splits == ("train",)
 
@@ -127,7 +152,10 @@ def test_jsonl_lines_become_utterances(jsonl, tmp_path):
         ('{"audio": "a.wav", "text": "\\ud83d"}', "holds half a character"),
         ("[" * 100_000, "nested too deeply"),
         ({"audio": "a.wav", "intent": "gret"}, "unknown intent label 'gret'; did you mean 'greet'"),
-        ({"audio": "a.wav", "rating": 3}, "'rating' has a set of names and should be one of them, not 3"),
+        (
+            {"audio": "a.wav", "rating": 3},
+            "'rating' has a set of names and should be one of them, not 3",
+        ),
     ],
 )
 def test_a_wrong_line_is_named_with_its_file_and_number(jsonl, line, complaint):
@@ -136,7 +164,18 @@ def test_a_wrong_line_is_named_with_its_file_and_number(jsonl, line, complaint):
         Corpus.from_jsonl("mine", {"train": path}, {"intent": ["greet"], "rating": ["1", "3"]})
 
 
-NO_NUMBERS = ("NaN", "Infinity", "-Infinity", "-1", '"1"', "true", "1e999", "1" + "0" * 400, "[1]", "{}")
+NO_NUMBERS = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "-1",
+    '"1"',
+    "true",
+    "1e999",
+    "1" + "0" * 400,
+    "[1]",
+    "{}",
+)
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS)
@@ -167,8 +206,14 @@ def test_all_wrong_lines_are_told_at_once(jsonl):
     [
         (gzip.compress(b'{"audio": "a.wav"}', mtime=0), "is compressed with gzip: unpack it first"),
         ('{"audio": "a.wav"}'.encode("utf-16"), "is UTF-16: save it as UTF-8"),
-        ('{"audio": "a.wav"}'.encode("utf-16-le"), "is no text, or UTF-16 or UTF-32 without a mark"),
-        ('\n{"audio": "a.wav", "text": "schön"}'.encode("latin-1"), "is not UTF-8: byte 0xf6 in line 2"),
+        (
+            '{"audio": "a.wav"}'.encode("utf-16-le"),
+            "is no text, or UTF-16 or UTF-32 without a mark",
+        ),
+        (
+            '\n{"audio": "a.wav", "text": "schön"}'.encode("latin-1"),
+            "is not UTF-8: byte 0xf6 in line 2",
+        ),
         (b'[{"audio": "a.wav"},\n {"audio": "b.wav"}]', "is a JSON array, not lines"),
         (b'{\n "audio": "a.wav"\n}', "is one JSON object over many lines"),
         (b"audio,text\na.wav,hello\n", "looks like a CSV table .it begins 'audio,text'."),
@@ -190,17 +235,23 @@ def test_a_byte_order_mark_before_utf_8_is_no_fault(jsonl, tmp_path):
 
 def test_labels_that_read_alike_are_named_with_the_lines_that_use_them(jsonl):
     path = jsonl(*({"audio": "a.wav", "intent": name} for name in ("Play it", "stop", "play_it")))
-    with pytest.raises(CorpusError, match=r"'Play it' \(.*train.jsonl line 1\) and 'play_it' \(.*line 3\) of 'intent'"):
+    with pytest.raises(
+        CorpusError,
+        match=r"'Play it' \(.*train.jsonl line 1\) and 'play_it' \(.*line 3\) of 'intent'",
+    ):
         Corpus.from_jsonl("mine", {"train": path})
     with pytest.raises(
-        CorpusError, match="the labels given for corpus 'mine': labels 'A b' and 'a-b' of 'intent' read"
+        CorpusError,
+        match="the labels given for corpus 'mine': labels 'A b' and 'a-b' of 'intent' read",
     ):
         Corpus.from_jsonl("mine", {"train": path}, {"intent": ["A b", "a-b"]})
 
 
 def test_a_folder_s_labels_that_read_alike_name_their_file(corpus, tmp_path):
     about = tmp_path / "world" / "corpus.json"
-    about.write_text(json.dumps(json.loads(about.read_text()) | {"labels": {"intent": ["a b", "A b"]}}))
+    about.write_text(
+        json.dumps(json.loads(about.read_text()) | {"labels": {"intent": ["a b", "A b"]}})
+    )
     with pytest.raises(CorpusError, match="world/corpus.json: labels 'a b' and 'A b'"):
         Corpus.open(tmp_path / "world")
 
@@ -215,11 +266,16 @@ def test_a_cut_that_is_no_stretch_of_time_is_refused(jsonl, tmp_path):
 
 
 def test_made_up_ids_avoid_each_other_and_those_given(jsonl):
-    path = jsonl({"audio": "a.wav", "id": "a#2"}, *[{"audio": "a.wav"}] * 3, {"audio": "a.wav", "id": "mine"})
+    path = jsonl(
+        {"audio": "a.wav", "id": "a#2"}, *[{"audio": "a.wav"}] * 3, {"audio": "a.wav", "id": "mine"}
+    )
     utterances = Corpus.from_jsonl("mine", {"train": path}).utterances("train")
     assert [utterance.id for utterance in utterances] == ["a#2", "a", "a#3", "a#4", "mine"]
     later = jsonl(
-        {"audio": "a.wav"}, {"audio": "a.wav"}, {"audio": "a.wav", "id": "a#2"}, {"audio": "a.wav", "id": "a"}
+        {"audio": "a.wav"},
+        {"audio": "a.wav"},
+        {"audio": "a.wav", "id": "a#2"},
+        {"audio": "a.wav", "id": "a"},
     )
     utterances = Corpus.from_jsonl("mine", {"train": later}).utterances("train")
     assert [utterance.id for utterance in utterances] == ["a#3", "a#4", "a#2", "a"]
@@ -240,7 +296,9 @@ def test_bad_clips_are_counted_up_to_their_share(jsonl, tmp_path, caplog):
     assert len(corpus.utterances("train")) == 120 and list(corpus.skipped["train"]) == ["bad"]
     assert "1 of 121 clips cannot be used" in caplog.text
     bad = [{"audio": "bad.wav", "id": str(number)} for number in range(3)]
-    with pytest.raises(CorpusError, match=r"3 of 123 clips cannot be used .* more than 1.0% are refused"):
+    with pytest.raises(
+        CorpusError, match=r"3 of 123 clips cannot be used .* more than 1.0% are refused"
+    ):
         Corpus.from_jsonl("mine", {"train": jsonl(*good, *bad)})
     with pytest.raises(CorpusError, match="more than 0.0%"):
         Corpus.from_jsonl("mine", {"train": jsonl(*good, bad[0])}, max_bad_share=0)
@@ -251,15 +309,21 @@ def test_a_test_set_takes_its_training_split_from_another_corpus(corpus):
     both = bare.trained_on(corpus)
     assert both.name == "bare" and set(both.splits) == {"test", "train"}
     assert both.utterances("train") == corpus.utterances("train")
-    with pytest.raises(CorpusError, match="corpus 'bare' has no split 'train' to fit on, only test"):
+    with pytest.raises(
+        CorpusError, match="corpus 'bare' has no split 'train' to fit on, only test"
+    ):
         corpus.trained_on(bare)
 
 
 def test_own_classes_are_gathered_and_must_be_names(jsonl, tmp_path):
-    path = jsonl({"audio": "a.wav", "class": "bored"}, {"audio": "a.wav", "start": 1.0, "class": "keen"})
+    path = jsonl(
+        {"audio": "a.wav", "class": "bored"}, {"audio": "a.wav", "start": 1.0, "class": "keen"}
+    )
     assert Corpus.from_jsonl("own", {"train": path}).labels["class"].names == ("bored", "keen")
     path = jsonl({"audio": "a.wav", "class": 3})
-    with pytest.raises(CorpusError, match="'class' should be a string with a letter or digit, not 3"):
+    with pytest.raises(
+        CorpusError, match="'class' should be a string with a letter or digit, not 3"
+    ):
         Corpus.from_jsonl("own", {"train": path})
 
 
@@ -291,10 +355,16 @@ def lhotse_cut(*channels: list[int], labels: dict | None = None) -> MonoCut:
 @pytest.mark.parametrize(
     ("cut", "complaint"),
     [
-        (lhotse_cut([0, 1]), "2 channels, of which it takes channel 0 .cut 'mine'.*save_audios"),
+        (lhotse_cut([0, 1]), "2 channels, cut from channel 0 .cut 'mine'.*save_audios"),
         (lhotse_cut([0], [1]), "2 sources .cut 'mine'.*save_audios"),
-        (lhotse_cut([0]).perturb_speed(1.1), "transforms, which would not be applied .cut 'mine_sp1.1'.*save_audios"),
-        (lhotse_cut([0], labels={"num_speakers": "two"}), "'num_speakers' should be a whole number"),
+        (
+            lhotse_cut([0]).perturb_speed(1.1),
+            "transforms, which would not be applied .cut 'mine_sp1.1'.*save_audios",
+        ),
+        (
+            lhotse_cut([0], labels={"num_speakers": "two"}),
+            "'num_speakers' should be a whole number",
+        ),
     ],
 )
 def test_lhotse_cuts_that_would_be_misheard_are_refused(jsonl, tmp_path, cut, complaint):

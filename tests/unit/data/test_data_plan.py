@@ -34,7 +34,9 @@ def test_every_utterance_is_seen_once_a_pass_and_the_budget_holds(world):
             break
         seen += [example.utterance.id for batch in step.micro_batches for example in batch.examples]
         assert all(batch.padded_positions <= 400 for batch in step.micro_batches)
-        assert all(batch.positions == tuple(map(LENGTH, batch.examples)) for batch in step.micro_batches)
+        assert all(
+            batch.positions == tuple(map(LENGTH, batch.examples)) for batch in step.micro_batches
+        )
     assert sorted(seen) == sorted(utterance.id for utterance in world.utterances("train"))
 
 
@@ -43,7 +45,10 @@ def test_bucketing_keeps_padding_low(world):
     efficiency = sum(step.padding_efficiency for step in steps) / len(steps)
     assert 0.85 < efficiency < 1
     assert (
-        efficiency > sum(step.padding_efficiency for step in first(plan(world, num_buckets=1).steps(), 60)) / 60 + 0.1
+        efficiency
+        > sum(step.padding_efficiency for step in first(plan(world, num_buckets=1).steps(), 60))
+        / 60
+        + 0.1
     )
 
 
@@ -55,7 +60,9 @@ def test_a_step_deals_its_micro_batches_out_to_the_ranks(world):
         assert [len(part) for part in dealt] == [2, 2]
         assert set(map(id, dealt[0] + dealt[1])) == set(map(id, step.micro_batches))
     singles = first(plan(world).steps(), 20)
-    assert [batch for step in alone for batch in step.micro_batches] == [step.micro_batches[0] for step in singles]
+    assert [batch for step in alone for batch in step.micro_batches] == [
+        step.micro_batches[0] for step in singles
+    ]
 
 
 @pytest.mark.parametrize("micro_batches", [1, 3])
@@ -116,7 +123,11 @@ def test_a_clip_left_out_at_every_draw_is_counted_at_every_draw(tmp_path, caplog
     thrice = BatchPlan(Mixture([MixtureItem(in_memory(made), "asr")], pass_size=30), LENGTH, 1000)
     steps = thrice.steps()
     next(steps)
-    assert (thrice.report.drawn, thrice.report.draws_left_out, list(thrice.report.left_out)) == (30, 3, ["u0/asr"])
+    assert (thrice.report.drawn, thrice.report.draws_left_out, list(thrice.report.left_out)) == (
+        30,
+        3,
+        ["u0/asr"],
+    )
     thrice.length = lambda example: 1001
     with pytest.raises(CorpusError, match="no example of pass 1 fits"):
         first(steps, 30)
@@ -129,12 +140,17 @@ def loader(corpus, *, micro_batches=2, **settings) -> PlanLoader:
 
 
 def told(step):
-    return [(batch.examples, batch.inputs["sums"].tolist(), batch.loss_weights.tolist()) for batch in step.batches]
+    return [
+        (batch.examples, batch.inputs["sums"].tolist(), batch.loss_weights.tolist())
+        for batch in step.batches
+    ]
 
 
 def test_workers_and_ranks_give_the_same_steps(corpus):
     alone = first(iter(loader(corpus)), 12)
-    assert [told(step) for step in first(iter(loader(corpus, num_workers=2)), 12)] == [told(step) for step in alone]
+    assert [told(step) for step in first(iter(loader(corpus, num_workers=2)), 12)] == [
+        told(step) for step in alone
+    ]
     ranks = [first(iter(loader(corpus, rank=rank, world_size=2)), 12) for rank in (0, 1)]
     for step, *parts in zip(alone, *ranks, strict=True):
         assert told(step) == [entry for part in parts for entry in told(part)]
@@ -168,10 +184,16 @@ def test_a_bad_clip_becomes_silence_without_labels_and_is_counted(corpus, caplog
         for row, example in enumerate(batch.examples)
         if example.utterance.id == bad.id
     ]
-    assert rows and list(forgiving.skipped) == [bad.id] and caplog.text.count(f"'{bad.id}' cannot be used") == 1
+    assert (
+        rows
+        and list(forgiving.skipped) == [bad.id]
+        and caplog.text.count(f"'{bad.id}' cannot be used") == 1
+    )
     for batch, row in rows:
         assert batch.inputs["sums"][row] == 0 and batch.loss_weights[row] == 0
         assert (batch.inputs["labels"][row] == -100).all() and row in batch.skipped
     corpus.utterances("train")[6].audio.path.unlink()
-    with pytest.raises(CorpusError, match=r"2 of \d+ clips cannot be used .* more than 1.0% are refused"):
+    with pytest.raises(
+        CorpusError, match=r"2 of \d+ clips cannot be used .* more than 1.0% are refused"
+    ):
         first(iter(forgiving), 40)

@@ -11,7 +11,15 @@ from noise_corpus import WORDS
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from microscopic import bart, save_conformer
-from speechverse.data import BatchPlan, Collator, FeatureCache, Mixture, MixtureItem, PlanLoader, measured_by
+from speechverse.data import (
+    BatchPlan,
+    Collator,
+    FeatureCache,
+    Mixture,
+    MixtureItem,
+    PlanLoader,
+    measured_by,
+)
 from speechverse.models import SpeechVerseForConditionalGeneration
 
 
@@ -20,10 +28,18 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("foundations")
     torch.manual_seed(0)
     special = ["<s>", "<pad>", "</s>", "<unk>"]
-    words = Tokenizer(models.WordLevel({word: n for n, word in enumerate([*special, *sorted(set(WORDS))])}, "<unk>"))
+    words = Tokenizer(
+        models.WordLevel(
+            {word: n for n, word in enumerate([*special, *sorted(set(WORDS))])}, "<unk>"
+        )
+    )
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=words, bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+        tokenizer_object=words,
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
     )
     tokenizer.save_pretrained(folder / "llm")
     ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}

@@ -1,6 +1,8 @@
-"""Lines, recipes and label files made at random: an error that says what to do, or all that was written, never less.
+"""Lines, recipes and label files made at random: an error that says what to do, or all that was
+written, never less.
 
-`SPEECHVERSE_FUZZ=10000` tries so many inputs, `SPEECHVERSE_FUZZ_SEED=7` others than those of every run.
+`SPEECHVERSE_FUZZ=10000` tries so many inputs, `SPEECHVERSE_FUZZ_SEED=7` others than those of every
+run.
 """
 
 from __future__ import annotations
@@ -45,9 +47,26 @@ def fuzz(share: float) -> Callable[[Any], Any]:
 
 
 WORDS = st.sampled_from(
-    ["play", "stop", "Play!", "", " ", "yes", "none", "a=b;", "🎷", "हाँ", "\u0000", "</s>", "de", "zh"]
+    [
+        "play",
+        "stop",
+        "Play!",
+        "",
+        " ",
+        "yes",
+        "none",
+        "a=b;",
+        "🎷",
+        "हाँ",
+        "\u0000",
+        "</s>",
+        "de",
+        "zh",
+    ]
 )
-NUMBERS = st.sampled_from([0, 1, 2, -1, 0.5, 1e308, float("nan"), float("inf"), -0.0, 10**30, 2**53, True])
+NUMBERS = st.sampled_from(
+    [0, 1, 2, -1, 0.5, 1e308, float("nan"), float("inf"), -0.0, 10**30, 2**53, True]
+)
 SCALARS = st.one_of(WORDS, NUMBERS, st.none(), st.text(max_size=6), st.floats(), st.integers())
 VALUES = st.recursive(
     SCALARS,
@@ -55,7 +74,9 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 GOOD: dict[str, st.SearchStrategy[Any]] = {
-    "audio": st.sampled_from(["a.wav"] * 12 + ["bad.wav", "gone.wav", ".", "..", "n" * 300, "a\u0000.wav"]),
+    "audio": st.sampled_from(
+        ["a.wav"] * 12 + ["bad.wav", "gone.wav", ".", "..", "n" * 300, "a\u0000.wav"]
+    ),
     "id": st.one_of(WORDS, st.integers(0, 3)),
     "start": st.floats(0, 0.6),
     "duration": st.floats(0, 0.5),
@@ -63,7 +84,9 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "speaker": WORDS,
     "language": WORDS,
     "intent": WORDS,
-    "slots": st.one_of(st.dictionaries(WORDS, WORDS, max_size=2), st.lists(st.lists(WORDS, min_size=2, max_size=2))),
+    "slots": st.one_of(
+        st.dictionaries(WORDS, WORDS, max_size=2), st.lists(st.lists(WORDS, min_size=2, max_size=2))
+    ),
     "keywords": st.lists(WORDS, max_size=3),
     "translations": st.dictionaries(WORDS, WORDS, max_size=3),
     "emotion": st.sampled_from(["happy", "sad", "angry", "joy"]),
@@ -91,7 +114,24 @@ def spoilt(draw: st.DrawFn, whole: str) -> str:
         place = draw(st.integers(0, len(whole)))
         sign = draw(
             st.sampled_from(
-                ['"', "{", "}", "[", ":", ",", "\\", "\\ud800", "NaN", "1e999", "\t", "\r", "é", "&a ", "*a", "yes: "]
+                [
+                    '"',
+                    "{",
+                    "}",
+                    "[",
+                    ":",
+                    ",",
+                    "\\",
+                    "\\ud800",
+                    "NaN",
+                    "1e999",
+                    "\t",
+                    "\r",
+                    "é",
+                    "&a ",
+                    "*a",
+                    "yes: ",
+                ]
             )
         )
         drop = draw(st.integers(0, 4))
@@ -106,11 +146,18 @@ def lines(draw: st.DrawFn) -> bytes:
     for entry in draw(st.lists(entries(), max_size=5)):
         line = json.dumps(entry, ensure_ascii=draw(st.booleans()))
         written.append(draw(spoilt(line)) if draw(st.integers(0, 9)) == 0 else line)
-    raw = draw(st.sampled_from(["\n", "\r\n", "\n\n"])).join(written).encode("utf-8", "surrogatepass")
+    raw = (
+        draw(st.sampled_from(["\n", "\r\n", "\n\n"])).join(written).encode("utf-8", "surrogatepass")
+    )
     if draw(st.integers(0, 19)) == 0:
         return draw(
             st.sampled_from(
-                [raw.decode("latin-1").encode("utf-16"), b"\xef\xbb\xbf" + raw, raw[: len(raw) // 2], b"\x1f\x8b" + raw]
+                [
+                    raw.decode("latin-1").encode("utf-16"),
+                    b"\xef\xbb\xbf" + raw,
+                    raw[: len(raw) // 2],
+                    b"\x1f\x8b" + raw,
+                ]
             )
         )
     return raw
@@ -145,7 +192,9 @@ def test_lines_are_all_read_or_refused_with_their_numbers(folder: Path, raw: byt
     skipped = corpus.skipped.get("train", {})
     assert len(read) + len(skipped) == len(objects)
     by_line = {utterance.origin.line: utterance for utterance in read if utterance.origin}
-    numbered = [(n, line) for n, line in enumerate(raw.decode("utf-8-sig").split("\n"), 1) if line.strip()]
+    numbered = [
+        (n, line) for n, line in enumerate(raw.decode("utf-8-sig").split("\n"), 1) if line.strip()
+    ]
     for number, line in numbered:
         if number in by_line:
             assert by_line[number].text == json.loads(line).get("text")
@@ -154,18 +203,24 @@ def test_lines_are_all_read_or_refused_with_their_numbers(folder: Path, raw: byt
 
 
 def ask_everything(corpus: Corpus) -> None:
-    """Every task's examples and what is left out are all that there is, and what can be asked can be drawn."""
+    """Every task's examples and what is left out are all that there is, and what can be asked can
+    be drawn.
+    """
     for name in task_names():
         task, everyone = get_task(name), corpus.utterances("train")
         found = askable(task, corpus, "train")
         refused = {utterance.id for utterance in everyone if not task.missing(utterance)} - {
             u.id for u in found.utterances
         }
-        assert len(found.utterances) + found.left_out.lacking.total() + len(refused) == len(everyone)
+        assert len(found.utterances) + found.left_out.lacking.total() + len(refused) == len(
+            everyone
+        )
         if not found.utterances:
             continue
         rendered = render_split(corpus, "train", task, wording="seen")
-        assert {example.utterance.id for example in rendered.examples} == {u.id for u in found.utterances}
+        assert {example.utterance.id for example in rendered.examples} == {
+            u.id for u in found.utterances
+        }
         mixture = Mixture([MixtureItem(corpus, task)], pass_size=8)
         assert all(mixture.example(draw).task == name for draw in mixture.draws(0))
 
@@ -179,7 +234,9 @@ def keep_and_read_again(corpus: Corpus, folder: Path) -> None:
 
 @fuzz(0.15)
 @given(raw=lines())
-def test_sentences_to_speak_are_all_taken_or_refused_with_their_numbers(folder: Path, raw: bytes) -> None:
+def test_sentences_to_speak_are_all_taken_or_refused_with_their_numbers(
+    folder: Path, raw: bytes
+) -> None:
     path = folder / "say.jsonl"
     path.write_bytes(raw.replace(b'"audio"', b'"sound"'))
     try:
@@ -196,9 +253,13 @@ def label_files(draw: st.DrawFn) -> bytes:
     """A YAML file of label sets."""
     field = st.sampled_from(["intent", "emotion", "mine", "yes"])
     names = st.one_of(
-        st.dictionaries(WORDS, WORDS, min_size=1, max_size=4), st.lists(WORDS, min_size=1, max_size=4), VALUES
+        st.dictionaries(WORDS, WORDS, min_size=1, max_size=4),
+        st.lists(WORDS, min_size=1, max_size=4),
+        VALUES,
     )
-    text = yaml.safe_dump(draw(st.dictionaries(field, names, max_size=3)), allow_unicode=draw(st.booleans()))
+    text = yaml.safe_dump(
+        draw(st.dictionaries(field, names, max_size=3)), allow_unicode=draw(st.booleans())
+    )
     if draw(st.integers(0, 2)) == 0:
         text = text.replace("'", "") if draw(st.booleans()) else draw(spoilt(text))
     return text.encode(draw(st.sampled_from(["utf-8"] * 8 + ["utf-16"])), "replace")
@@ -224,7 +285,13 @@ SMALL = read_yaml(recipes_folder() / "small.yaml")
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The way to every value in nested sections and lists."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [at, *(place for key, item in inner for place in places(item, (*at, key)))]
 
 
@@ -245,7 +312,20 @@ def recipes(draw: st.DrawFn) -> tuple[str, list[str]]:
     text = draw(spoilt(text)) if draw(st.integers(0, 2)) == 0 else text
     dotted = st.sampled_from([".".join(map(str, place)) for place in places(SMALL)[1:]])
     value = st.sampled_from(
-        ["1", "yes", "[", "null", ".nan", "{a: b}", "{yes: b}", "1e999", "2024-13-45", "!!x y", "&a [*a]", ""]
+        [
+            "1",
+            "yes",
+            "[",
+            "null",
+            ".nan",
+            "{a: b}",
+            "{yes: b}",
+            "1e999",
+            "2024-13-45",
+            "!!x y",
+            "&a [*a]",
+            "",
+        ]
     )
     overrides = draw(st.lists(st.builds("{}={}".format, dotted, value), max_size=1))
     return text, overrides
@@ -253,7 +333,9 @@ def recipes(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 @fuzz(0.15)
 @given(made=recipes())
-def test_recipes_are_taken_or_refused_in_our_own_words(folder: Path, made: tuple[str, list[str]]) -> None:
+def test_recipes_are_taken_or_refused_in_our_own_words(
+    folder: Path, made: tuple[str, list[str]]
+) -> None:
     text, overrides = made
     (folder / "mine.yaml").write_text(text, encoding="utf-8", errors="replace")
     try:
@@ -267,7 +349,9 @@ def test_recipes_are_taken_or_refused_in_our_own_words(folder: Path, made: tuple
 
 @fuzz(0.1)
 @given(data=st.data())
-def test_lines_of_cuts_are_all_read_or_refused_with_their_numbers(folder: Path, data: st.DataObject) -> None:
+def test_lines_of_cuts_are_all_read_or_refused_with_their_numbers(
+    folder: Path, data: st.DataObject
+) -> None:
     cut = {
         "id": "one", "start": 0.0, "duration": 1.0, "channel": 0, "type": "MonoCut",
         "supervisions": [{"id": "one", "recording_id": "one", "start": 0.0, "duration": 1.0, "text": "hello",
@@ -285,7 +369,11 @@ def test_lines_of_cuts_are_all_read_or_refused_with_their_numbers(folder: Path, 
                 at = at[key]
             at[last] = data.draw(VALUES)
         line = json.dumps(own)
-        made.append(data.draw(spoilt(line)).replace("\n", " ") if data.draw(st.integers(0, 5)) == 0 else line)
+        made.append(
+            data.draw(spoilt(line)).replace("\n", " ")
+            if data.draw(st.integers(0, 5)) == 0
+            else line
+        )
     (folder / "cuts.jsonl").write_text("\n".join(made), encoding="utf-8", errors="replace")
     try:
         read = list(read_manifest(folder / "cuts.jsonl", folder))

@@ -21,26 +21,45 @@ def corpus(tmp_path: Path) -> Corpus:
 
 def joined(corpus: Corpus, tmp_path: Path, *lines: dict) -> list[dict]:
     (tmp_path / "more.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return [dict(one.labels) for one in corpus.with_labels(tmp_path / "more.jsonl").utterances("train")]
+    return [
+        dict(one.labels) for one in corpus.with_labels(tmp_path / "more.jsonl").utterances("train")
+    ]
 
 
-def test_a_line_is_joined_by_id_or_by_text_and_the_others_are_as_they_were(corpus, tmp_path) -> None:
+def test_a_line_is_joined_by_id_or_by_text_and_the_others_are_as_they_were(
+    corpus, tmp_path
+) -> None:
     first, second, *others = corpus.utterances("train")
     by_text = {"text": second.text, "split": "train", "instructions": PAIRS}
-    found = joined(corpus, tmp_path, {"id": first.id, "text": "not looked at", "mood": "calm"}, by_text)
-    assert found[0] == {**first.labels, "mood": "calm"} and found[1] == {**second.labels, "instructions": PAIRS}
+    found = joined(
+        corpus, tmp_path, {"id": first.id, "text": "not looked at", "mood": "calm"}, by_text
+    )
+    assert found[0] == {**first.labels, "mood": "calm"} and found[1] == {
+        **second.labels,
+        "instructions": PAIRS,
+    }
     assert found[2:] == [other.labels for other in others]
 
 
 def test_labels_that_contradict_or_cannot_be_are_refused(corpus, tmp_path) -> None:
     first = corpus.utterances("train")[0]
     with pytest.raises(CorpusError, match=r"says emotion = .*'u0', which has"):
-        joined(corpus, tmp_path, {"id": first.id, "emotion": "happy" if first.labels["emotion"] != "happy" else "sad"})
+        joined(
+            corpus,
+            tmp_path,
+            {"id": first.id, "emotion": "happy" if first.labels["emotion"] != "happy" else "sad"},
+        )
     for line, says in (
         ({"id": "u0", "intent": "intent_99"}, "unknown intent label"),
         ({"intent": "intent_1"}, "neither an 'id' nor a 'text'"),
-        ({"id": "u0", "instructions": [{"instruction": "Do it."}]}, "'instructions' should be a list of"),
-        ({"id": "u0", "instructions": [{"instruction": " ", "answer": "yes"}]}, "'instructions' should be a list of"),
+        (
+            {"id": "u0", "instructions": [{"instruction": "Do it."}]},
+            "'instructions' should be a list of",
+        ),
+        (
+            {"id": "u0", "instructions": [{"instruction": " ", "answer": "yes"}]},
+            "'instructions' should be a list of",
+        ),
     ):
         with pytest.raises(CorpusError, match=rf"(?s)1 of 1 lines cannot be joined.*{says}"):
             joined(corpus, tmp_path, line)
@@ -58,8 +77,19 @@ def test_every_instruction_of_a_clip_is_learnt_before_one_comes_again(corpus, tm
         assert len({(example.utterance.id, example.target) for example in drawn}) == len(drawn) == 6
 
 
-def test_lines_that_are_for_no_clip_are_counted_and_a_file_of_them_is_refused(corpus, tmp_path, caplog) -> None:
-    joined(corpus, tmp_path, {"id": "u0", "mood": "calm"}, {"id": "nobody", "mood": "calm"}, {"text": "not said"})
+def test_lines_that_are_for_no_clip_are_counted_and_a_file_of_them_is_refused(
+    corpus, tmp_path, caplog
+) -> None:
+    joined(
+        corpus,
+        tmp_path,
+        {"id": "u0", "mood": "calm"},
+        {"id": "nobody", "mood": "calm"},
+        {"text": "not said"},
+    )
     assert "2 of 3 labelled ids and texts are no clip's of corpus" in caplog.text
-    with pytest.raises(CorpusError, match=r"1 of 1 labelled .* \(such as 'nobody'\): is it the file of another corpus"):
+    with pytest.raises(
+        CorpusError,
+        match=r"1 of 1 labelled .* \(such as 'nobody'\): is it the file of another corpus",
+    ):
         joined(corpus, tmp_path, {"id": "nobody", "mood": "calm"})

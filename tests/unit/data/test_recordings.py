@@ -18,13 +18,19 @@ from speechverse.errors import AudioError, CorpusError
 from speechverse.tasks import Ask, get_task
 from speechverse.types import IGNORED, AudioRef, Example, Seconds, Utterance
 
-FRONT_END = front_end(ConformerConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16))
+FRONT_END = front_end(
+    ConformerConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+)
 
 
 def noise(path: Path, seconds: Seconds) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(len(path.name))
-    return Path(save(path, Waveform(rng.normal(0, 0.1, round(seconds * 16_000)).astype(np.float32), 16_000)))
+    return Path(
+        save(path, Waveform(rng.normal(0, 0.1, round(seconds * 16_000)).astype(np.float32), 16_000))
+    )
 
 
 def of(folder: Path) -> Corpus:
@@ -65,7 +71,9 @@ def test_too_many_unreadable_files_are_refused(tmp_path: Path) -> None:
     noise(tmp_path / "good.wav", 1.0)
     for number in range(2):
         (tmp_path / f"broken-{number}.wav").write_bytes(b"RIFF, but no more")
-    with pytest.raises(CorpusError, match=r"2 of 3 clips cannot be used.*broken-0\.wav.*broken-1\.wav"):
+    with pytest.raises(
+        CorpusError, match=r"2 of 3 clips cannot be used.*broken-0\.wav.*broken-1\.wav"
+    ):
         of(tmp_path)
 
 
@@ -93,7 +101,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def examples(folder: Path, **seconds: Seconds) -> list[Example]:
-    clips = [Utterance(n, AudioRef(noise(folder / f"{n}.wav", s)), s, "tea for two") for n, s in seconds.items()]
+    clips = [
+        Utterance(n, AudioRef(noise(folder / f"{n}.wav", s)), s, "tea for two")
+        for n, s in seconds.items()
+    ]
     return [get_task("asr").render(clip, Ask(random.Random(0))) for clip in clips]
 
 
@@ -101,7 +112,11 @@ def test_frames_are_labelled_up_to_each_clips_length(tmp_path: Path) -> None:
     some = examples(tmp_path, long=1.0, short=0.5)
     batch = FrameCollator(FRONT_END)(some)
     length = frames_of(FRONT_END, 2.0)
-    assert (batch.inputs["labels"] != IGNORED).sum(1).tolist() == [length(example) for example in some] == [25, 12]
+    assert (
+        (batch.inputs["labels"] != IGNORED).sum(1).tolist()
+        == [length(example) for example in some]
+        == [25, 12]
+    )
     assert batch.inputs["input_features"].shape == (2, 25, 320)
 
 
@@ -129,5 +144,8 @@ def test_a_clip_that_cannot_be_read_teaches_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [30, 60])
 def test_pieces_come_back_as_they_were(size: int) -> None:
     pieces = learn_pieces(["turn on the lamp", "tea", "the door is open"], size)
-    assert pieces.pad_token_id == 0 and pieces.decode(pieces("Turn on TEA")["input_ids"]) == "turn on tea"
+    assert (
+        pieces.pad_token_id == 0
+        and pieces.decode(pieces("Turn on TEA")["input_ids"]) == "turn on tea"
+    )
     assert "<unk>" in pieces.tokenize("zoo")

@@ -1,4 +1,6 @@
-"""Microscopic tokenizers of the three kinds LLMs have, and microscopic random LLMs that use them."""
+"""Microscopic tokenizers of the three kinds LLMs have, and microscopic random LLMs
+that use them.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def generate(text_sides: dict[str, TextSide]) -> Callable[..., torch.Tensor]:
 
 
 @pytest.fixture(scope="session")
-def speech_models(tmp_path_factory: pytest.TempPathFactory, text_sides: dict[str, TextSide]) -> dict[str, Any]:
+def speech_models(
+    tmp_path_factory: pytest.TempPathFactory, text_sides: dict[str, TextSide]
+) -> dict[str, Any]:
     """A whole random SpeechVerse model over each kind of LLM, with its processor."""
     root = tmp_path_factory.mktemp("foundations")
     torch.manual_seed(0)
@@ -88,12 +92,18 @@ def speech_models(tmp_path_factory: pytest.TempPathFactory, text_sides: dict[str
         for name in ("eos_token_id", "pad_token_id", "bos_token_id"):
             setattr(llm.config, name, getattr(tokenizer, name))
             setattr(llm.generation_config, name, getattr(tokenizer, name))
-        for parameter in llm.parameters():  # random models are all alike otherwise: the sound must matter
+        for (
+            parameter
+        ) in llm.parameters():  # random models are all alike otherwise: the sound must matter
             parameter.data *= 3
         llm.save_pretrained(root / kind)
         tokenizer.save_pretrained(root / kind)
         model = SpeechVerseForConditionalGeneration.from_foundations(
-            root / "encoder", root / kind, layer_mixing="softmax", lora={"rank": 2}, max_audio_seconds=4.0
+            root / "encoder",
+            root / kind,
+            layer_mixing="softmax",
+            lora={"rank": 2},
+            max_audio_seconds=4.0,
         )
         made[kind] = (model.eval(), model.processor())
     return made
@@ -103,4 +113,7 @@ def speech_models(tmp_path_factory: pytest.TempPathFactory, text_sides: dict[str
 def sounds() -> list[np.ndarray]:
     """Noises of different length, 0.5 to 2 seconds."""
     draw = np.random.default_rng(0)
-    return [draw.standard_normal(length).astype(np.float32) * 0.1 for length in (8000, 32000, 16000, 24000, 12000)]
+    return [
+        draw.standard_normal(length).astype(np.float32) * 0.1
+        for length in (8000, 32000, 16000, 24000, 12000)
+    ]

@@ -35,10 +35,14 @@ def asked(processor, sounds, constraints):
 
 @pytest.mark.parametrize("beams", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_size_of_a_batch_changes_no_answer_and_order_is_kept(speech_models, sounds, kind, beams):
+def test_the_size_of_a_batch_changes_no_answer_and_order_is_kept(
+    speech_models, sounds, kind, beams
+):
     model, processor = speech_models[kind]
     questions = asked(
-        processor, sounds, [None, OneOf(LABELS), SlotList(("artist", "room")), None, OneOf(("yes", "no"))]
+        processor,
+        sounds,
+        [None, OneOf(LABELS), SlotList(("artist", "room")), None, OneOf(("yes", "no"))],
     )
     options = replace(SHORT, num_beams=beams)
     together = answer_questions(model, processor, questions, options)
@@ -57,16 +61,24 @@ def test_scores_are_the_teacher_forced_log_probabilities(speech_models, sounds, 
         for question, row in zip(questions, scores, strict=True):
             assert list(row) == list(LABELS)
             for label in LABELS:
-                batch = processor([question.instruction], audio=[question.samples()], targets=[label])
+                batch = processor(
+                    [question.instruction], audio=[question.samples()], targets=[label]
+                )
                 forced = model(**batch).logits.log_softmax(-1)[0]
                 labels = batch["labels"][0]
-                expected = sum(forced[place, token].item() for place, token in enumerate(labels.tolist()) if token >= 0)
+                expected = sum(
+                    forced[place, token].item()
+                    for place, token in enumerate(labels.tolist())
+                    if token >= 0
+                )
                 assert row[label] == pytest.approx(expected, abs=1e-3)
 
 
 def test_an_llm_that_hears_of_no_positions_scores_alike(speech_models, sounds, monkeypatch):
     model, processor = speech_models["llama"]
-    questions = asked(processor, sounds[:3], [OneOf(LABELS), OneOf(("yes", "no", "yes please")), OneOf(("one",))])
+    questions = asked(
+        processor, sounds[:3], [OneOf(LABELS), OneOf(("yes", "no", "yes please")), OneOf(("one",))]
+    )
     with torch.no_grad():
         by_tree = log_probs(model, processor, questions, DecodingOptions())
         in_halves = log_probs(model, processor, questions, DecodingOptions(batch_positions=1))
@@ -90,7 +102,9 @@ def test_length_and_prior_are_taken_out_of_the_scores(speech_models, sounds):
     for label in LABELS:
         length = len(processor.encode_target(label))
         assert scores(question, "length")[label] == pytest.approx(raw[label] / length, abs=1e-4)
-        assert scores(question, "prior")[label] == pytest.approx(raw[label] - nothing[label], abs=1e-4)
+        assert scores(question, "prior")[label] == pytest.approx(
+            raw[label] - nothing[label], abs=1e-4
+        )
         assert scores(silent, "prior")[label] == pytest.approx(0, abs=1e-4)
 
 
@@ -103,28 +117,37 @@ def test_transcripts_and_kept_features_stand_for_the_sound(speech_models, sounds
         replace(question, features=lambda output=output: output.hidden_states[:, 0])
         for question, output in zip(heard, outputs, strict=True)
     ]
-    assert answer_questions(model, processor, kept, SHORT) == answer_questions(model, processor, heard, SHORT)
+    assert answer_questions(model, processor, kept, SHORT) == answer_questions(
+        model, processor, heard, SHORT
+    )
     read = [replace(question, transcript="play some music") for question in heard]
     assert len(answer_questions(model, processor, read, SHORT)) == 5
     empty = [replace(question, transcript="") for question in heard[:1]]
     assert len(answer_questions(model, processor, empty, SHORT)) == 1
 
 
-def test_examples_are_answered_with_their_tasks_constraint_and_progress_is_told(speech_models, sounds, tmp_path):
+def test_examples_are_answered_with_their_tasks_constraint_and_progress_is_told(
+    speech_models, sounds, tmp_path
+):
     from speechverse.audio import Waveform, save
 
     model, processor = speech_models["t5"]
-    paths = [save(tmp_path / f"{number}.wav", Waveform(sound)) for number, sound in enumerate(sounds)]
+    paths = [
+        save(tmp_path / f"{number}.wav", Waveform(sound)) for number, sound in enumerate(sounds)
+    ]
     utterances = [
         Utterance(path.stem, AudioRef(path), len(sound) / 16_000, text="")
         for path, sound in zip(paths, sounds, strict=True)
     ]
     examples = [
-        Example(f"{u.id}/ic", u, "ic", "play the alarm", "play", "play", ("play", "alarm set")) for u in utterances
+        Example(f"{u.id}/ic", u, "ic", "play the alarm", "play", "play", ("play", "alarm set"))
+        for u in utterances
     ]
     counts: list[int] = []
     model.train()
-    answers = answer(model, processor, examples, DecodingOptions(max_batch=2), progress=counts.append)
+    answers = answer(
+        model, processor, examples, DecodingOptions(max_batch=2), progress=counts.append
+    )
     assert model.training
     model.eval()
     assert {made.text for made in answers} <= {"play", "alarm set"}
@@ -139,7 +162,10 @@ def test_audio_beyond_the_limit_is_refused(speech_models):
 
 
 def test_batches_hold_like_with_like_within_the_budget():
-    questions = [Question("q", length, constraint=OneOf(("a",)) if length % 2 else None) for length in range(10, 30)]
+    questions = [
+        Question("q", length, constraint=OneOf(("a",)) if length % 2 else None)
+        for length in range(10, 30)
+    ]
     batches = pack(questions, DecodingOptions(batch_positions=100, max_batch=4))
     assert sorted(index for batch in batches for index in batch) == list(range(20))
     for batch in batches:
@@ -149,7 +175,9 @@ def test_batches_hold_like_with_like_within_the_budget():
 
 
 def test_wrong_options_are_refused():
-    with pytest.raises(UserError, match="choice_mode is 'guess'; allowed are constrain, score, free"):
+    with pytest.raises(
+        UserError, match="choice_mode is 'guess'; allowed are constrain, score, free"
+    ):
         DecodingOptions(choice_mode="guess")
     with pytest.raises(UserError, match="num_beams is 0"):
         DecodingOptions(num_beams=0)
@@ -168,7 +196,9 @@ def test_loops_are_ended_and_short_repeats_are_not():
 
 
 @pytest.mark.parametrize("mode", ["constrain", "score"])
-def test_choices_that_are_spelt_alike_are_refused_however_they_are_answered(speech_models, sounds, mode):
+def test_choices_that_are_spelt_alike_are_refused_however_they_are_answered(
+    speech_models, sounds, mode
+):
     model, processor = speech_models["t5"]
     questions = asked(processor, sounds[:1], [OneOf(("да", "не"))])  # both are unknown
     with pytest.raises(UserError, match="spells 'да' and 'не' with the same tokens"):

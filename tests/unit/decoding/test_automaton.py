@@ -1,4 +1,6 @@
-"""What the automata admit, on every kind of tokenizer: by walking them, and by generating under them."""
+"""What the automata admit, on every kind of tokenizer: by walking them, and by generating under
+them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,16 @@ from speechverse.decoding.automaton import MAX_SLOTS, TokenAutomaton
 from speechverse.errors import UserError
 
 KINDS = ("t5", "bart", "llama")
-LABELS = ("play_music", "play_radio", "play", "alarm set", "alarm", "très bien", "one", "weather in the city")
+LABELS = (
+    "play_music",
+    "play_radio",
+    "play",
+    "alarm set",
+    "alarm",
+    "très bien",
+    "one",
+    "weather in the city",
+)
 SLOTS = ("artist", "room", "place name", "place")
 
 
@@ -73,7 +84,9 @@ def test_generation_under_a_trie_gives_exactly_the_labels(text_sides, generate, 
 def test_sampling_under_a_trie_reaches_every_label(text_sides, generate, kind):
     trie = LabelTrie.of(LABELS, text_sides[kind])
     torch.manual_seed(0)
-    tokens = constrained(generate, text_sides[kind], trie, kind, rows=120, do_sample=True, temperature=9.0)
+    tokens = constrained(
+        generate, text_sides[kind], trie, kind, rows=120, do_sample=True, temperature=9.0
+    )
     assert {trie.label_of(row) for row in tokens.tolist()} == set(LABELS)
 
 
@@ -90,9 +103,16 @@ def test_rows_of_a_batch_keep_to_their_own_automata(text_sides, generate, kind):
     side = text_sides[kind]
     tries = [LabelTrie.of(labels, side) for labels in (("yes", "no"), LABELS)]
     for beams in (1, 2):
-        constraint = ConstraintLogitsProcessor([tries[0], SlotListAutomaton(SLOTS, side), tries[1]], beams)
+        constraint = ConstraintLogitsProcessor(
+            [tries[0], SlotListAutomaton(SLOTS, side), tries[1]], beams
+        )
         tokens = generate(
-            kind, 3, 3, num_beams=beams, logits_processor=LogitsProcessorList([constraint]), max_new_tokens=20
+            kind,
+            3,
+            3,
+            num_beams=beams,
+            logits_processor=LogitsProcessorList([constraint]),
+            max_new_tokens=20,
         ).tolist()
         assert tries[0].label_of(tokens[0]) in ("yes", "no")
         assert tries[1].label_of(tokens[2]) in LABELS
@@ -133,7 +153,9 @@ def test_slot_lists_of_the_right_form_are_admitted(text_sides, kind, text):
     + ["none;", "artist = a; none", "room kitchen;"],
 )
 def test_slot_lists_of_another_form_are_not(text_sides, kind, text):
-    assert not admits(SlotListAutomaton(SLOTS, text_sides[kind]), text_sides[kind].encode_target(text))
+    assert not admits(
+        SlotListAutomaton(SLOTS, text_sides[kind]), text_sides[kind].encode_target(text)
+    )
 
 
 @pytest.mark.parametrize("beams", [1, 3])
@@ -154,7 +176,9 @@ def test_every_walk_through_a_slot_list_comes_to_an_end(text_sides, kind):
     for _ in range(20):
         state, tokens = automaton.start, []
         while len(choices := automaton.allowed(state)):
-            choice = [token for token in choices.tolist() if token != automaton.end] or choices.tolist()
+            choice = [
+                token for token in choices.tolist() if token != automaton.end
+            ] or choices.tolist()
             tokens.append(draw.choice(choice))
             state = automaton.advance(state, tokens[-1])
             assert state is not None
@@ -164,7 +188,12 @@ def test_every_walk_through_a_slot_list_comes_to_an_end(text_sides, kind):
 
 
 def test_a_tokenizer_that_joins_the_signs_with_words_is_refused():
-    pieces = {"artist =": [5, 9], "artist = a;": [5, 6, 7], "artist = a; artist =": [5, 6, 7, 5, 9], "none": [4, 9]}
+    pieces = {
+        "artist =": [5, 9],
+        "artist = a;": [5, 6, 7],
+        "artist = a; artist =": [5, 6, 7, 5, 9],
+        "none": [4, 9],
+    }
     side = SimpleNamespace(tokenizer=None, encode_target=lambda text: [*pieces[text], 9])
     with pytest.raises(UserError, match="choice_mode='free'"):
         SlotListAutomaton(["artist"], side)

@@ -1,4 +1,6 @@
-"""Regular expressions and JSON schemas: nothing but what matches comes out, on every kind of tokenizer."""
+"""Regular expressions and JSON schemas: nothing but what matches comes out, on every kind of
+tokenizer.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,24 @@ ORDER = {
 def generated(generate, side, automata, kind, *, beams=1, seed=0, **how) -> list[str]:
     constraint = ConstraintLogitsProcessor(automata, beams)
     processors = LogitsProcessorList([constraint])
-    rows = generate(kind, seed, len(automata), num_beams=beams, logits_processor=processors, max_new_tokens=40, **how)
-    ended = [row[: row.index(side.end_token_id)] for row in rows.tolist() if side.end_token_id in row]
+    rows = generate(
+        kind,
+        seed,
+        len(automata),
+        num_beams=beams,
+        logits_processor=processors,
+        max_new_tokens=40,
+        **how,
+    )
+    ended = [
+        row[: row.index(side.end_token_id)] for row in rows.tolist() if side.end_token_id in row
+    ]
     return [text.strip() for row in ended for text in side.decode([row])]
 
 
-@pytest.mark.parametrize("how", [{}, {"beams": 3}, {"do_sample": True}], ids=["greedy", "beams", "sampling"])
+@pytest.mark.parametrize(
+    "how", [{}, {"beams": 3}, {"do_sample": True}], ids=["greedy", "beams", "sampling"]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_row_keeps_to_its_own_pattern(text_sides, generate, kind, how):
     side = text_sides[kind]
@@ -62,9 +76,15 @@ def test_a_schema_lets_only_its_json_come(text_sides, generate):
     side = text_sides["bart"]
     automaton = PatternAutomaton(pattern_of_schema(ORDER), side)
     torch.manual_seed(0)
-    texts = [t for seed in range(4) for t in generated(generate, side, [automaton], "bart", seed=seed, do_sample=True)]
+    texts = [
+        t
+        for seed in range(4)
+        for t in generated(generate, side, [automaton], "bart", seed=seed, do_sample=True)
+    ]
     orders = [json.loads(text) for text in texts]
-    assert orders and all(order["drink"] in ("latte", "tea") and isinstance(order["shots"], int) for order in orders)
+    assert orders and all(
+        order["drink"] in ("latte", "tea") and isinstance(order["shots"], int) for order in orders
+    )
 
 
 def test_patterns_that_cannot_be_followed_are_refused_at_once(text_sides, monkeypatch):

@@ -12,7 +12,12 @@ import transformers
 
 from microscopic import whisper
 
-_CONV = {"conv_dim": (16, 16, 16), "conv_kernel": (10, 3, 3), "conv_stride": (5, 4, 4), "num_feat_extract_layers": 3}
+_CONV = {
+    "conv_dim": (16, 16, 16),
+    "conv_kernel": (10, 3, 3),
+    "conv_stride": (5, 4, 4),
+    "num_feat_extract_layers": 3,
+}
 _SMALL = {
     "hidden_size": 16,
     "num_hidden_layers": 3,
@@ -30,13 +35,18 @@ def _samples(kind: str, norm: str) -> tuple[object, object]:
     config = {"wav2vec2": "Wav2Vec2Config", "hubert": "HubertConfig", "wavlm": "WavLMConfig"}[kind]
     stable = norm == "layer"
     options = {**_SMALL, **_CONV, "feat_extract_norm": norm, "do_stable_layer_norm": stable}
-    return getattr(transformers, config)(**options), transformers.Wav2Vec2FeatureExtractor(do_normalize=stable)
+    return getattr(transformers, config)(**options), transformers.Wav2Vec2FeatureExtractor(
+        do_normalize=stable
+    )
 
 
 def _conformer(stride: int) -> tuple[object, object]:
     options = {key: value for key, value in _SMALL.items() if "conv" not in key}
     config = transformers.Wav2Vec2BertConfig(
-        **options, feature_projection_input_dim=80 * stride, conv_depthwise_kernel_size=5, pad_token_id=0
+        **options,
+        feature_projection_input_dim=80 * stride,
+        conv_depthwise_kernel_size=5,
+        pad_token_id=0,
     )
     return config, transformers.SeamlessM4TFeatureExtractor(stride=stride)
 

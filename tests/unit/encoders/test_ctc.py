@@ -16,7 +16,9 @@ from speechverse.errors import CheckpointError
 
 
 @pytest.fixture(params=["best-rq", "parakeet"])
-def ctc_folder(encoder_folders: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+def ctc_folder(
+    encoder_folders: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> Path:
     folder = shutil.copytree(encoder_folders[request.param], tmp_path / "ctc")
     vocabulary = {"<pad>": 0, **{letter: i + 1 for i, letter in enumerate("abcdefghijk")}}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
@@ -30,7 +32,9 @@ def test_repeats_are_merged_and_blanks_dropped() -> None:
     assert greedy_ids(logits, torch.tensor([7, 4]), blank=0) == [[3, 3, 5], [2]]
 
 
-def test_a_batch_reads_like_single_clips_and_like_transformers(ctc_folder: Path, waveforms: list) -> None:
+def test_a_batch_reads_like_single_clips_and_like_transformers(
+    ctc_folder: Path, waveforms: list
+) -> None:
     recogniser = load_ctc(ctc_folder)
     together = recogniser.transcribe(waveforms)
     assert together == [recogniser.transcribe([waveform])[0] for waveform in waveforms]
@@ -49,7 +53,9 @@ def test_kept_encoder_outputs_read_like_the_audio(ctc_folder: Path, waveforms: l
     assert recogniser.transcribe_features(features) == recogniser.transcribe(waveforms)
 
 
-def test_a_head_over_an_adapter_is_refused(encoder_folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_head_over_an_adapter_is_refused(
+    encoder_folders: dict[str, Path], tmp_path: Path
+) -> None:
     config = AutoConfig.from_pretrained(encoder_folders["best-rq"], add_adapter=True)
     Wav2Vec2BertForCTC(config).save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="add_adapter=False"):

@@ -1,4 +1,6 @@
-"""A microscopic random model with a CTC head under it, and a corpus of a few noises with every label."""
+"""A microscopic random model with a CTC head under it, and a corpus of a few noises with every
+label.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     t5(len(pieces)).save_pretrained(root / "llm")
     pieces.save_pretrained(root / "llm")
     model = SpeechVerseForConditionalGeneration.from_foundations(
-        root / "encoder", root / "llm", layer_mixing="softmax", lora={"rank": 2}, max_audio_seconds=4.0
+        root / "encoder",
+        root / "llm",
+        layer_mixing="softmax",
+        lora={"rank": 2},
+        max_audio_seconds=4.0,
     )
     model.save_pretrained(root / "model")
     (root / "model" / "recipe.yaml").write_text("name: tried\n")
@@ -60,7 +66,15 @@ def utterances(folder: Path, split: str, seconds: float = 0.6) -> list[Utterance
             "stratum": ("grammar", "names")[number % 2],
         }
         made.append(
-            Utterance(f"{split}-{number}", AudioRef(path), len(samples) / 16_000, text, f"s{number}", "en", labels)
+            Utterance(
+                f"{split}-{number}",
+                AudioRef(path),
+                len(samples) / 16_000,
+                text,
+                f"s{number}",
+                "en",
+                labels,
+            )
         )
     return made
 

@@ -96,13 +96,19 @@ def test_cascades_answer_the_asr_task_with_their_transcript_and_share_it(evaluat
     _, folder, _ = evaluated
     by_system = {}
     for record in load_answers(folder):
-        by_system.setdefault((record.system, record.task), {})[record.example.split("/")[0]] = record
+        by_system.setdefault((record.system, record.task), {})[record.example.split("/")[0]] = (
+            record
+        )
     for system in ("cascade", "cascade-ctc"):
         heard = {name: record.transcript for name, record in by_system[system, "asr"].items()}
-        assert all(record.answer == record.transcript for record in by_system[system, "asr"].values())
+        assert all(
+            record.answer == record.transcript for record in by_system[system, "asr"].values()
+        )
         assert all(by_system[system, "er"][name].transcript == text for name, text in heard.items())
     said = {utterance.id: utterance.text for utterance in corpus.utterances("test")}
-    assert all(record.transcript == said[name] for name, record in by_system["oracle", "sns"].items())
+    assert all(
+        record.transcript == said[name] for name, record in by_system["oracle", "sns"].items()
+    )
 
 
 def test_the_ctc_transcript_is_the_recognisers(evaluated, corpus, loaded):
@@ -110,12 +116,19 @@ def test_the_ctc_transcript_is_the_recognisers(evaluated, corpus, loaded):
     utterance = corpus.utterances("test")[0]
     made = [r for r in load_answers(folder) if (r.system, r.task) == ("cascade-ctc", "asr")]
     expected = load_ctc(loaded[0].config.encoder).transcribe([load(utterance.audio).samples])[0]
-    assert next(record.answer for record in made if record.example.startswith(utterance.id)) == expected
+    assert (
+        next(record.answer for record in made if record.example.startswith(utterance.id))
+        == expected
+    )
 
 
 def test_the_majority_comes_from_the_training_split(evaluated):
     _, folder, _ = evaluated
-    answers = {record.answer for record in load_answers(folder) if (record.task, record.system) == ("sns", "majority")}
+    answers = {
+        record.answer
+        for record in load_answers(folder)
+        if (record.task, record.system) == ("sns", "majority")
+    }
     assert answers == {"speech"}
 
 
@@ -137,7 +150,9 @@ def test_results_say_what_they_were_made_with(evaluated, checkpoint):
 
 def test_the_same_evaluation_gives_the_same_numbers(evaluated, loaded, corpus):
     results, _, _ = evaluated
-    again = evaluate(*loaded, corpus, replace(SETTINGS, tasks=("er", "asr"), systems=("speechverse",)))
+    again = evaluate(
+        *loaded, corpus, replace(SETTINGS, tasks=("er", "asr"), systems=("speechverse",))
+    )
     for score in again.scores:
         assert score in results.scores
 
@@ -153,16 +168,25 @@ def test_scores_of_choices_are_kept(loaded, corpus, tmp_path):
 def test_held_out_instructions_are_asked(loaded, corpus, tmp_path):
     from speechverse.tasks import get_task
 
-    settings = replace(SETTINGS, tasks=("asr",), systems=("majority", "speechverse"), wording="held_out")
+    settings = replace(
+        SETTINGS, tasks=("asr",), systems=("majority", "speechverse"), wording="held_out"
+    )
     evaluate(*loaded, corpus, settings, output=tmp_path)
-    assert {record.instruction for record in load_answers(tmp_path)} <= set(get_task("asr").prompts.held_out)
+    assert {record.instruction for record in load_answers(tmp_path)} <= set(
+        get_task("asr").prompts.held_out
+    )
 
 
 def test_the_page_holds_everything_and_loads_nothing(evaluated, tmp_path):
     results, folder, _ = evaluated
     log = tmp_path / "metrics.jsonl"
-    lines = [{"step": s, "stage": "align" if s < 5 else "instruct", "loss": 5 / s, "lr": 0.1} for s in range(1, 9)]
-    lines.append({"step": 8, "stage": "instruct", "validation/loss": 2.0, "validation/wer/asr": 0.5})
+    lines = [
+        {"step": s, "stage": "align" if s < 5 else "instruct", "loss": 5 / s, "lr": 0.1}
+        for s in range(1, 9)
+    ]
+    lines.append(
+        {"step": 8, "stage": "instruct", "validation/loss": 2.0, "validation/wer/asr": 0.5}
+    )
     log.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 9, "lo')
     page = write_report(folder, log).read_text()
     assert page.count("<svg") >= 11 + 1 + 2
@@ -184,8 +208,9 @@ def test_the_page_holds_everything_and_loads_nothing(evaluated, tmp_path):
 def test_it_is_said_which_scores_are_guesses(evaluated, loaded, corpus):
     results, folder, _ = evaluated
     said = (
-        "Emotion recognition, sentiment classification, accent classification and speaker counting ask about the "
-        "voice: where the words do not tell, cascade-ctc, cascade and oracle can only guess."
+        "Emotion recognition, sentiment classification, accent classification and speaker counting"
+        " ask about the voice: where the words do not tell, cascade-ctc, cascade and oracle can"
+        " only guess."
     )
     assert said == results.guessing
     assert said in write_report(folder).read_text()
@@ -197,7 +222,12 @@ def test_it_is_said_which_scores_are_guesses(evaluated, loaded, corpus):
 
 def test_the_table_has_a_row_for_every_task_and_group(evaluated):
     table = results_table(evaluated[0])
-    assert [str(column.header) for column in table.columns][3:] == ["speechverse", "95 %", "cascade", "oracle"]
+    assert [str(column.header) for column in table.columns][3:] == [
+        "speechverse",
+        "95 %",
+        "cascade",
+        "oracle",
+    ]
     assert table.row_count == 11 + 2
 
 
@@ -206,7 +236,10 @@ def test_the_table_fits_eighty_columns_and_breaks_no_word(evaluated):
     console.print(results_table(evaluated[0]))
     printed = console.file.getvalue()
     assert max(map(len, printed.splitlines())) <= 80
-    assert all(word in printed for word in ("balanced accuracy", "speechverse", "cascade", "oracle", "100–100"))
+    assert all(
+        word in printed
+        for word in ("balanced accuracy", "speechverse", "cascade", "oracle", "100–100")
+    )
     assert "cascade: the better of cascade-ctc and cascade." in printed
     assert "On the page too: log-mel and majority." in " ".join(printed.split())
 
@@ -221,7 +254,9 @@ def test_the_worst_answers_can_be_heard_on_the_page(evaluated):
 def test_text_of_others_is_shown_and_not_run(evaluated, tmp_path):
     _, folder, _ = evaluated
     for file in (folder / "results.json", folder / "answers.jsonl"):
-        (tmp_path / file.name).write_text(file.read_text().replace("play some jazz", "<script>alert(1)</script>"))
+        (tmp_path / file.name).write_text(
+            file.read_text().replace("play some jazz", "<script>alert(1)</script>")
+        )
     page = write_report(tmp_path).read_text()
     assert "<script" not in page and "&lt;script&gt;" in page
 
@@ -241,7 +276,9 @@ def test_hearing_once_changes_no_answer(evaluated, loaded, corpus, tmp_path):
     )
     assert load_answers(tmp_path) == load_answers(folder)
     assert heard_once.scores == results.scores
-    assert watched[0][:2] == (0, 5) and (5, 5) in [(done, total) for done, total, what in watched if "encoder" in what]
+    assert watched[0][:2] == (0, 5) and (5, 5) in [
+        (done, total) for done, total, what in watched if "encoder" in what
+    ]
     assert results.hearing_seconds is None and load_results(tmp_path).hearing_seconds > 0
     assert "heard once beforehand" in write_report(tmp_path).read_text()
 
@@ -277,11 +314,24 @@ def test_every_clip_is_heard_once_and_transcribed_once(loaded, corpus, tmp_path,
 def test_a_cut_encoder_is_not_lent_to_the_ctc_head(loaded, corpus, tmp_path, monkeypatch):
     model, processor = loaded
     recogniser = load_ctc(model.config.encoder)
-    expected = [recogniser.transcribe([load(utterance.audio).samples])[0] for utterance in corpus.utterances("test")]
+    expected = [
+        recogniser.transcribe([load(utterance.audio).samples])[0]
+        for utterance in corpus.utterances("test")
+    ]
     monkeypatch.setattr(model.config, "encoder_layers", 1)
-    monkeypatch.setattr(recogniser, "transcribe_features", lambda features: ["of another encoder"] * len(features))
+    monkeypatch.setattr(
+        recogniser, "transcribe_features", lambda features: ["of another encoder"] * len(features)
+    )
     settings = replace(SETTINGS, tasks=("asr",), systems=("cascade-ctc",))
-    evaluate(model, processor, corpus, settings, output=tmp_path, features=tmp_path / "f", recogniser=recogniser)
+    evaluate(
+        model,
+        processor,
+        corpus,
+        settings,
+        output=tmp_path,
+        features=tmp_path / "f",
+        recogniser=recogniser,
+    )
     answers = [record.answer for record in load_answers(tmp_path)]
     assert len(answers) == 4
     assert answers == expected[:4]
@@ -295,7 +345,9 @@ def test_nothing_is_heard_for_systems_that_do_not_listen(loaded, corpus, tmp_pat
 
 @pytest.mark.parametrize("system", ["oracle", "speechverse"])
 @pytest.mark.parametrize("heard_once", [False, True])
-def test_clips_that_cannot_be_used_are_counted(loaded, corpus, tmp_path, caplog, system, heard_once):
+def test_clips_that_cannot_be_used_are_counted(
+    loaded, corpus, tmp_path, caplog, system, heard_once
+):
     features = tmp_path / "features" if heard_once else None
     broken = tmp_path / "broken.wav"
     broken.write_text("no sound at all")
@@ -311,11 +363,20 @@ def test_clips_that_cannot_be_used_are_counted(loaded, corpus, tmp_path, caplog,
     assert results.tasks[0].num_examples == 48
     assert "clip odd is left out" in caplog.text and "clip gone is left out" in caplog.text
     with pytest.raises(CorpusError, match="1 unreadable"):
-        evaluate(*loaded, Corpus("bad", {}, _sources={"test": [*clips, odd]}), settings, features=features)
+        evaluate(
+            *loaded,
+            Corpus("bad", {}, _sources={"test": [*clips, odd]}),
+            settings,
+            features=features,
+        )
 
 
-@pytest.mark.parametrize(("mode", "left"), [("temporary", []), ("keep", ["features"]), ("none", [])])
-def test_the_verb_leaves_no_encoder_outputs_unless_asked_to(checkpoint, corpus, tmp_path, mode, left):
+@pytest.mark.parametrize(
+    ("mode", "left"), [("temporary", []), ("keep", ["features"]), ("none", [])]
+)
+def test_the_verb_leaves_no_encoder_outputs_unless_asked_to(
+    checkpoint, corpus, tmp_path, mode, left
+):
     from speechverse.cli.evaluate import run
 
     settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
@@ -324,7 +385,9 @@ def test_the_verb_leaves_no_encoder_outputs_unless_asked_to(checkpoint, corpus, 
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == left
 
 
-def test_what_a_killed_run_left_is_gone_on_with_and_removed(checkpoint, corpus, loaded, tmp_path, monkeypatch):
+def test_what_a_killed_run_left_is_gone_on_with_and_removed(
+    checkpoint, corpus, loaded, tmp_path, monkeypatch
+):
     from speechverse.cli.evaluate import run
     from speechverse.data import cache
 
@@ -334,7 +397,9 @@ def test_what_a_killed_run_left_is_gone_on_with_and_removed(checkpoint, corpus, 
     cache.FeatureCache.build(encoder, left, own, dtype=encoder.model.dtype)
     (tmp_path / ".features" / "another").mkdir()
     monkeypatch.setattr(
-        cache, "_hear", lambda encoder, clips, dtype: heard.extend(clips) or hear(encoder, clips, dtype)
+        cache,
+        "_hear",
+        lambda encoder, clips, dtype: heard.extend(clips) or hear(encoder, clips, dtype),
     )
     settings = replace(SETTINGS, tasks=("asr",), systems=("speechverse",))
     run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
@@ -354,7 +419,9 @@ def test_a_second_run_into_one_folder_is_refused(checkpoint, corpus, tmp_path):
         run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
 
 
-def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(checkpoint, corpus, tmp_path, monkeypatch):
+def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(
+    checkpoint, corpus, tmp_path, monkeypatch
+):
     from speechverse.cli.evaluate import run
     from speechverse.data import cache
 
@@ -362,7 +429,15 @@ def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(checkpoint,
     (tmp_path / "file").write_text("in the way")
     for mode in ("temporary", "none", "keep"):
         with pytest.raises(UserError, match="choose another with --output"):
-            run(str(checkpoint), corpus, settings, tmp_path / "file" / "out", "cpu", quiet=True, cache=mode)
+            run(
+                str(checkpoint),
+                corpus,
+                settings,
+                tmp_path / "file" / "out",
+                "cpu",
+                quiet=True,
+                cache=mode,
+            )
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
     with pytest.raises(CacheError, match="0.0 GB are free .* --cache none"):
         run(str(checkpoint), corpus, settings, tmp_path / "full", "cpu", quiet=True, cache="keep")
@@ -397,11 +472,15 @@ def test_only_a_disk_is_mended_by_another_folder(checkpoint, corpus, tmp_path, m
 
 
 def test_what_cannot_be_measured_is_noted(loaded, corpus):
-    bare = [Utterance(u.id, u.audio, u.duration, None, labels={"emotion": "sad"}) for u in corpus.utterances("test")]
+    bare = [
+        Utterance(u.id, u.audio, u.duration, None, labels={"emotion": "sad"})
+        for u in corpus.utterances("test")
+    ]
     results = evaluate(*loaded, Corpus("bare", {}, _sources={"test": bare}), SETTINGS)
     assert [report.name for report in results.tasks] == ["er"]
-    assert next(left.reason for left in results.not_measured if left.name == "asr") == (
-        "none of 5 clips can be asked: 5 × it has no text"
+    assert (
+        next(left.reason for left in results.not_measured if left.name == "asr")
+        == "none of 5 clips can be asked: 5 × it has no text"
     )
     notes = " ".join(results.notes)
     for wanted in (
@@ -461,7 +540,9 @@ def test_the_recogniser_is_that_of_the_encoder_s_revision(loaded, monkeypatch):
 
 def test_every_error_rate_names_the_normaliser_of_its_languages(loaded, corpus):
     languages = ("en", "de", None)
-    clips = [replace(u, language=languages[n % 3]) for n, u in enumerate(corpus.utterances("test")[:3])]
+    clips = [
+        replace(u, language=languages[n % 3]) for n, u in enumerate(corpus.utterances("test")[:3])
+    ]
     settings = replace(SETTINGS, tasks=("asr", "er"), systems=("oracle",))
     results = evaluate(*loaded, Corpus("mixed", {}, _sources={"test": clips}), settings)
     assert results.score("asr", "oracle").normalizer == "english-2 (2), unicode-1 (1)"

@@ -1,4 +1,6 @@
-"""A closed task asked with a few of its labels: what is listed, for whom, and what is kept of it."""
+"""A closed task asked with a few of its labels: what is listed, for whom, and what
+is kept of it.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def few(corpus: Corpus, count: int = 8, seed: int = 0, limit: int | None = None)
     return with_few_choices(task, examples, corpus, "test", count, "seen", seed)
 
 
-def test_each_clip_lists_its_own_label_among_others_that_occur_in_the_split(corpus_of_new: Corpus) -> None:
+def test_each_clip_lists_its_own_label_among_others_that_occur_in_the_split(
+    corpus_of_new: Corpus,
+) -> None:
     for example in few(corpus_of_new):
         assert len(set(example.choices)) == 8 and example.target in example.choices
         assert set(example.choices) <= set(NEW), "being new would tell the right one"
@@ -69,7 +73,9 @@ def test_a_list_depends_on_the_seed_and_the_clip_alone(corpus_of_new: Corpus) ->
     everyone = {example.id: example for example in few(corpus_of_new)}
     assert all(everyone[example.id] == example for example in few(corpus_of_new, limit=9))
     other = few(corpus_of_new, seed=1)
-    assert sum(everyone[example.id].choices == example.choices for example in other) < len(other) / 10
+    assert (
+        sum(everyone[example.id].choices == example.choices for example in other) < len(other) / 10
+    )
 
 
 def test_a_task_with_few_labels_or_none_is_asked_as_it_was(corpus: Corpus) -> None:
@@ -87,15 +93,26 @@ def test_a_task_that_cannot_list_its_labels_says_so(corpus_of_new: Corpus) -> No
         with_few_choices(bare, examples, corpus_of_new, "test", 8, "seen", 0)
 
 
-def test_an_evaluation_lists_a_few_and_keeps_which(loaded: Any, corpus: Corpus, tmp_path: Path) -> None:
+def test_an_evaluation_lists_a_few_and_keeps_which(
+    loaded: Any, corpus: Corpus, tmp_path: Path
+) -> None:
     systems = ("speechverse", "oracle", "majority")
-    settings = EvaluationSettings(tasks=("ic",), systems=systems, num_resamples=50, choices_per_prompt=3)
+    settings = EvaluationSettings(
+        tasks=("ic",), systems=systems, num_resamples=50, choices_per_prompt=3
+    )
     results = evaluate(*loaded, corpus, settings, output=tmp_path)
     for record in load_answers(tmp_path):
-        assert len(record.choices) == 3 and record.answer in record.choices and record.reference in record.choices
+        assert (
+            len(record.choices) == 3
+            and record.answer in record.choices
+            and record.reference in record.choices
+        )
         assert re.search("|".join(record.choices), record.instruction)
     assert results.score("ic", "oracle") is not None and results.score("ic", "majority") is None
-    assert "ic by majority: not measured: each clip has a list of its own, and it reads none" in results.notes
+    assert (
+        "ic by majority: not measured: each clip has a list of its own, and it reads none"
+        in results.notes
+    )
     assert results.settings["choices_per_prompt"] == 3
 
 
@@ -119,7 +136,18 @@ def test_the_example_measures_corpora_by_every_way_and_rule(
 
     monkeypatch.setattr(subprocess, "run", in_this_process)
     monkeypatch.syspath_prepend(str(EXAMPLE.parent))
-    asked = [checkpoint, folder, "--size", "3", "--systems", "speechverse,oracle", "--words", folder, "--device", "cpu"]
+    asked = [
+        checkpoint,
+        folder,
+        "--size",
+        "3",
+        "--systems",
+        "speechverse,oracle",
+        "--words",
+        folder,
+        "--device",
+        "cpu",
+    ]
     monkeypatch.setattr(sys, "argv", ["measure.py", *map(str, asked), "--output", str(tmp_path)])
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()[1:]]
@@ -127,15 +155,25 @@ def test_the_example_measures_corpora_by_every_way_and_rule(
     ways = {"speechverse": {"greedy", "scored", "prior subtracted"}}
     ways["oracle"] = ways["speechverse"] | {"word overlap", "word vectors"}
     assert {(line[1], line[2], line[3]) for line in printed} == {
-        (stratum, system, way) for stratum in ("grammar", "names") for system in ways for way in ways[system]
+        (stratum, system, way)
+        for stratum in ("grammar", "names")
+        for system in ways
+        for way in ways[system]
     }
     by_words = {line[1]: float(line[4]) for line in printed if line[3] == "word overlap"}
-    assert by_words == {"grammar": 100.0, "names": 100.0}, "each sentence says a word of its own intent's name alone"
+    assert by_words == {
+        "grammar": 100.0,
+        "names": 100.0,
+    }, "each sentence says a word of its own intent's name alone"
 
 
-def test_a_fault_of_the_example_s_evaluation_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_fault_of_the_example_s_evaluation_is_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(subprocess, "run", lambda command, **_: run_here(*command[3:]))
     monkeypatch.syspath_prepend(str(EXAMPLE.parent))
-    monkeypatch.setattr(sys, "argv", ["measure.py", str(tmp_path / "none"), str(tmp_path / "absent")])
+    monkeypatch.setattr(
+        sys, "argv", ["measure.py", str(tmp_path / "none"), str(tmp_path / "absent")]
+    )
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(EXAMPLE), run_name="__main__")

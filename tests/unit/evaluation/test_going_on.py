@@ -1,4 +1,6 @@
-"""An evaluation that is stopped, however it is stopped, and goes on; tasks that cannot be measured beside others."""
+"""An evaluation that is stopped, however it is stopped, and goes on; tasks that cannot be measured
+beside others.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_a_stopped_evaluation_goes_on_and_gives_what_one_never_stopped_gives(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, "er", KeyboardInterrupt())
         evaluate(*loaded, corpus, SETTINGS, output=tmp_path / "stopped")
-    assert (tmp_path / "stopped" / JOURNAL).exists() and not (tmp_path / "stopped" / "results.json").exists()
+    assert (tmp_path / "stopped" / JOURNAL).exists() and not (
+        tmp_path / "stopped" / "results.json"
+    ).exists()
     before = Counter(asked)
     asked.clear()
     results = evaluate(*loaded, corpus, SETTINGS, output=tmp_path / "stopped")
@@ -109,13 +113,18 @@ def test_answers_survive_a_fault_in_the_page_and_only_the_page_is_made_again(
     assert not asked and (tmp_path / "report.html").exists() and not (tmp_path / JOURNAL).exists()
 
 
-def test_answers_survive_a_full_disk_while_results_are_written(loaded, corpus, tmp_path, asked, monkeypatch):
+def test_answers_survive_a_full_disk_while_results_are_written(
+    loaded, corpus, tmp_path, asked, monkeypatch
+):
     from speechverse.evaluation import results
 
     def full(path: Path, text: str) -> None:
         raise DiskFullError(path, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(DiskFullError, match="give the same command again"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(DiskFullError, match="give the same command again"),
+    ):
         patch.setattr(results, "write_text", full)
         evaluate(*loaded, corpus, SETTINGS, output=tmp_path)
     asked.clear()
@@ -123,7 +132,9 @@ def test_answers_survive_a_full_disk_while_results_are_written(loaded, corpus, t
     assert not asked and load_results(tmp_path).scores
 
 
-def test_a_disk_that_fills_while_answers_come_keeps_those_that_were_whole(checkpoint, corpus, tmp_path, asked, capsys):
+def test_a_disk_that_fills_while_answers_come_keeps_those_that_were_whole(
+    checkpoint, corpus, tmp_path, asked, capsys
+):
     from speechverse.cli.evaluate import run
 
     before, limit = resource.getrlimit(resource.RLIMIT_FSIZE), 700
@@ -165,7 +176,10 @@ def test_an_answer_made_otherwise_is_never_taken_for_one_of_this_run(
 ):
     model = {"fingerprint": "one"}
     settings = replace(SETTINGS, tasks=("asr", "er"), systems=("speechverse", "cascade"))
-    clips = [replace(clip, audio=AudioRef(_copy(clip.audio.path, tmp_path))) for clip in corpus.utterances("test")]
+    clips = [
+        replace(clip, audio=AudioRef(_copy(clip.audio.path, tmp_path)))
+        for clip in corpus.utterances("test")
+    ]
     mine = Corpus("mine", corpus.labels, _sources={"test": clips})
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, "er", KeyboardInterrupt())
@@ -182,7 +196,10 @@ def test_an_answer_made_otherwise_is_never_taken_for_one_of_this_run(
     results = evaluate(*loaded, mine, settings, output=tmp_path / "out", about_model=model)
     again = [name for name in asked if name.startswith("speechverse") and "/asr" in name]
     assert len(again) == (1 if change == "clip" else 4)
-    assert any("were made otherwise (model, clips, instructions or decoding) and are not" in n for n in results.notes)
+    assert any(
+        "were made otherwise (model, clips, instructions or decoding) and are not" in n
+        for n in results.notes
+    )
 
 
 def _copy(path: Path, folder: Path) -> Path:
@@ -196,7 +213,9 @@ def test_what_is_answered_is_not_heard_again(loaded, corpus, tmp_path, asked, mo
         stop_at(patch, "er", KeyboardInterrupt())
         evaluate(model, processor, corpus, SETTINGS, output=tmp_path, features=tmp_path / "one")
     settings = replace(SETTINGS, tasks=("asr",), systems=("speechverse",))
-    results = evaluate(model, processor, corpus, settings, output=tmp_path, features=tmp_path / "two")
+    results = evaluate(
+        model, processor, corpus, settings, output=tmp_path, features=tmp_path / "two"
+    )
     assert results.hearing_seconds is None and not (tmp_path / "two").exists()
     assert results.tasks[0].num_examples == 4
 
@@ -252,11 +271,16 @@ def test_clips_of_every_kind_of_fault_are_counted_by_reason_and_written(loaded, 
         assert load_results(tmp_path / "out").left_out[0] == "asr: 1 left out, longer than 4 s"
 
 
-def test_a_clip_that_is_found_unreadable_when_the_corpus_is_read_is_counted_and_named(loaded, corpus, tmp_path):
+def test_a_clip_that_is_found_unreadable_when_the_corpus_is_read_is_counted_and_named(
+    loaded, corpus, tmp_path
+):
     from speechverse.cli.evaluate import open_corpus
 
     clips = [clip for clip in corpus.utterances("test")[:4] for _ in range(10)]
-    lines = [{"audio": str(clip.audio.path), "text": clip.text, "id": str(n)} for n, clip in enumerate(clips)]
+    lines = [
+        {"audio": str(clip.audio.path), "text": clip.text, "id": str(n)}
+        for n, clip in enumerate(clips)
+    ]
     for name in ("half", "none"):  # under 5 % of all, over 1 %
         content = clips[0].audio.path.read_bytes()[:9_000] if name == "half" else b"no sound"
         (tmp_path / f"{name}.wav").write_bytes(content)
@@ -265,13 +289,21 @@ def test_a_clip_that_is_found_unreadable_when_the_corpus_is_read_is_counted_and_
     settings = replace(SETTINGS, tasks=("asr",), systems=("oracle",))
     results = evaluate(*loaded, open_corpus(tmp_path / "it.jsonl", "test"), settings)
     assert results.tasks[0].num_examples == 40 and results.tasks[0].skipped == {"unreadable": 2}
-    assert any("2 of the split's clips cannot be read" in note and "'half': " in note for note in results.notes)
+    assert any(
+        "2 of the split's clips cannot be read" in note and "'half': " in note
+        for note in results.notes
+    )
 
 
 def test_a_transcript_kept_with_another_task_s_answer_is_no_answer_that_ended_by_itself(
     loaded, corpus, tmp_path, monkeypatch
 ):
-    settings = replace(SETTINGS, tasks=("er", "asr"), systems=("cascade",), decoding=DecodingOptions(max_new_tokens=2))
+    settings = replace(
+        SETTINGS,
+        tasks=("er", "asr"),
+        systems=("cascade",),
+        decoding=DecodingOptions(max_new_tokens=2),
+    )
     whole = evaluate(*loaded, corpus, settings).score("asr", "cascade", "cut_rate")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, "asr", KeyboardInterrupt())
@@ -289,7 +321,9 @@ def bare(corpus: Corpus, **labels: Any) -> Corpus:
     return Corpus("it", {}, _sources={"test": clips})
 
 
-def test_each_task_that_can_is_measured_and_each_that_cannot_is_a_row_that_says_why(loaded, corpus, tmp_path):
+def test_each_task_that_can_is_measured_and_each_that_cannot_is_a_row_that_says_why(
+    loaded, corpus, tmp_path
+):
     settings = replace(SETTINGS, tasks="all", systems=("speechverse",))
     evaluate(*loaded, bare(corpus), settings, output=tmp_path)
     results = load_results(tmp_path)
@@ -298,32 +332,51 @@ def test_each_task_that_can_is_measured_and_each_that_cannot_is_a_row_that_says_
     assert len(why) == 9 and "it has no label 'intent'" in why["ic"]
     assert not_measured_table(results).row_count == 9
     page = write_report(tmp_path).read_text()
-    assert "it has no label 'intent'" in html.unescape(page) and "Intent classification (ic)" in page
+    assert (
+        "it has no label 'intent'" in html.unescape(page) and "Intent classification (ic)" in page
+    )
 
 
 def test_a_task_that_was_asked_for_and_cannot_be_measured_is_a_row_too(loaded, corpus):
-    results = evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("asr", "ic"), systems=("speechverse",)))
+    results = evaluate(
+        *loaded, bare(corpus), replace(SETTINGS, tasks=("asr", "ic"), systems=("speechverse",))
+    )
     assert [report.name for report in results.tasks] == ["asr"]
     assert [left.name for left in results.not_measured] == ["ic"]
 
 
-def test_only_if_no_task_can_be_measured_the_evaluation_is_refused_with_every_reason(loaded, corpus):
-    with pytest.raises(CorpusError, match=r"(?s)no task can be measured.*kwe: none of 5 .*ic: none of 5"):
+def test_only_if_no_task_can_be_measured_the_evaluation_is_refused_with_every_reason(
+    loaded, corpus
+):
+    with pytest.raises(
+        CorpusError, match=r"(?s)no task can be measured.*kwe: none of 5 .*ic: none of 5"
+    ):
         evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("kwe", "ic")))
 
 
-def test_a_label_a_task_cannot_use_names_file_line_and_task_and_costs_that_task_that_line(loaded, corpus):
+def test_a_label_a_task_cannot_use_names_file_line_and_task_and_costs_that_task_that_line(
+    loaded, corpus
+):
     odd = bare(corpus, translations={"de": "bitte"})
     clips = odd.utterances("test")
     clips[1] = replace(clips[1], labels={"translations": {"zh": "请"}})
-    results = evaluate(*loaded, odd, replace(SETTINGS, tasks=("asr", "st"), systems=("speechverse",)))
+    results = evaluate(
+        *loaded, odd, replace(SETTINGS, tasks=("asr", "st"), systems=("speechverse",))
+    )
     asr, st = results.tasks
-    assert (asr.num_examples, st.num_examples) == (4, 3) and st.skipped == {"its label cannot be used": 1}
-    assert any("it.jsonl line 2: task 'st': " in note and "unknown language 'zh'" in note for note in results.notes)
+    assert (asr.num_examples, st.num_examples) == (4, 3) and st.skipped == {
+        "its label cannot be used": 1
+    }
+    assert any(
+        "it.jsonl line 2: task 'st': " in note and "unknown language 'zh'" in note
+        for note in results.notes
+    )
 
 
 def test_an_empty_text_is_counted_and_told(loaded, corpus):
-    results = evaluate(*loaded, bare(corpus), replace(SETTINGS, tasks=("asr",), systems=("speechverse",)))
+    results = evaluate(
+        *loaded, bare(corpus), replace(SETTINGS, tasks=("asr",), systems=("speechverse",))
+    )
     assert results.tasks[0].not_asked == {"its text is empty, so nobody speaks": 1}
     assert "asr: not asked of 1 of 5 clips: its text is empty, so nobody speaks" in results.notes
 
@@ -334,13 +387,17 @@ def test_progress_foretells_no_time_for_parts_that_have_not_begun(loaded, corpus
     firsts = {what: (done, total) for done, total, what in reversed(watched)}
     assert len(firsts) == 5 and all(done == 0 for done, _ in firsts.values())
     assert {total for _, total in firsts.values()} == {4}
-    assert [what.split("(")[1] for what in reversed(firsts)] == [f"part {n} of 5)" for n in range(1, 6)]
+    assert [what.split("(")[1] for what in reversed(firsts)] == [
+        f"part {n} of 5)" for n in range(1, 6)
+    ]
 
 
 def test_a_bar_s_pace_begins_anew_with_each_part(monkeypatch):
     from speechverse.training import logs
 
-    monkeypatch.setattr(logs, "Console", lambda **how: Console(force_terminal=True, file=StringIO()))
+    monkeypatch.setattr(
+        logs, "Console", lambda **how: Console(force_terminal=True, file=StringIO())
+    )
     with logs.Progress("loading", 1) as shown:
         (bar,) = shown._bars.tasks
         for done in range(5):

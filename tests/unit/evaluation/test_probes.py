@@ -37,9 +37,11 @@ def encoder() -> SpeechEncoder:
 
 @pytest.fixture(scope="module")
 def make_clips(tmp_path_factory: pytest.TempPathFactory) -> MakeClips:
-    """A low and a high chord in bursts: together (sad) or in turn (happy); the rhythm is the speaker.
+    """A low and a high chord in bursts: together (sad) or in turn (happy); the rhythm is the
+    speaker.
 
-    No bin alone tells the emotion: the encoder, which hears normalised bins, must find it between them.
+    No bin alone tells the emotion: the encoder, which hears normalised bins, must find it between
+    them.
     """
     folder = tmp_path_factory.mktemp("clips")
 
@@ -58,7 +60,15 @@ def make_clips(tmp_path_factory: pytest.TempPathFactory) -> MakeClips:
             labels = {"emotion": emotion, "accent": draw.choice("ab"), "num_speakers": 1}
             said = f"the {'lamp' if emotion == 'happy' else 'window'} {index}"
             clips.append(
-                Utterance(f"{part}-{index}", AudioRef(Path(path)), seconds, said, f"{part}{voice}", "en", labels)
+                Utterance(
+                    f"{part}-{index}",
+                    AudioRef(Path(path)),
+                    seconds,
+                    said,
+                    f"{part}{voice}",
+                    "en",
+                    labels,
+                )
             )
         return clips
 
@@ -106,7 +116,9 @@ def test_what_has_no_labels_is_left_out_with_its_reason(table: ProbeTable) -> No
 
 def test_the_size_of_a_batch_does_not_matter(encoder: SpeechEncoder, make_clips: MakeClips) -> None:
     clips = make_clips("batch", 7)
-    together, alone = (pool_layers(encoder, clips, batch_seconds=seconds) for seconds in (60.0, 0.01))
+    together, alone = (
+        pool_layers(encoder, clips, batch_seconds=seconds) for seconds in (60.0, 0.01)
+    )
     assert len(together) == 3
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
@@ -114,7 +126,14 @@ def test_the_size_of_a_batch_does_not_matter(encoder: SpeechEncoder, make_clips:
 
 def test_a_sentence_is_not_on_both_sides_of_the_speaker_probe(make_clips: MakeClips) -> None:
     clips = [
-        Utterance(f"c{n}", AudioRef(Path("x")), 1.0, f"sentence {n % 7}", f"s{n % 3}", labels={"num_speakers": 1})
+        Utterance(
+            f"c{n}",
+            AudioRef(Path("x")),
+            1.0,
+            f"sentence {n % 7}",
+            f"s{n % 3}",
+            labels={"num_speakers": 1},
+        )
         for n in range(42)
     ]
     questions, _ = ask_everything({}, dict(enumerate(clips)))

@@ -1,4 +1,6 @@
-"""What CTC heads hear: error rates by kind of clip, and the verb that tests an encoder on other corpora."""
+"""What CTC heads hear: error rates by kind of clip, and the verb that tests an encoder on other
+corpora.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Reader:
 
 def found_in(folder: Path, *arguments: Any) -> dict[str, Any]:
     output = folder / "probes.json"
-    result = CliRunner().invoke(build_app(), ["probe", *map(str, arguments), "-o", str(output), "--device", "cpu"])
+    result = CliRunner().invoke(
+        build_app(), ["probe", *map(str, arguments), "-o", str(output), "--device", "cpu"]
+    )
     assert result.exit_code == 0, result.output
     return {**json.loads(output.read_text()), "printed": result.stdout}
 
@@ -50,12 +54,21 @@ def encoder(checkpoint: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def folders(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A corpus to fit on, a frozen set with the split test alone, and a JSONL of sentences that were read."""
+    """A corpus to fit on, a frozen set with the split test alone, and a JSONL of sentences that
+    were read.
+    """
     root, clips = tmp_path_factory.mktemp("corpora"), corpus.utterances("train")
-    write_corpus(root / "world", "world", {split: variant(clips, split, 2) for split in ("train", "test")})
+    write_corpus(
+        root / "world", "world", {split: variant(clips, split, 2) for split in ("train", "test")}
+    )
     write_corpus(root / "frozen", "world", {"test": variant(clips, "frozen", 3)})
     lines = [
-        {"audio": str(clip.audio.path), "text": f"{(clip.text or '').title()}!", "label": "x", "task": "asr"}
+        {
+            "audio": str(clip.audio.path),
+            "text": f"{(clip.text or '').title()}!",
+            "label": "x",
+            "task": "asr",
+        }
         for clip in clips[:3]
     ]
     (root / "people.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -67,7 +80,8 @@ def test_kinds_and_noise_are_counted_apart_and_clips_without_words_left_out(corp
     clips = list(corpus.utterances("train"))
     clips[0] = replace(clips[0], labels={**clips[0].labels, "noise": "rain"})
     counted: list[int] = []
-    kinds = recognition(Reader("What is the TIME?"), clips, counted.append)  # type: ignore[arg-type]
+    # type: ignore[arg-type]
+    kinds = recognition(Reader("What is the TIME?"), clips, counted.append)
     assert [(kind.stratum, kind.noisy, kind.num_clips) for kind in kinds] == [
         ("grammar", False, 1),
         ("grammar", True, 1),
@@ -83,7 +97,9 @@ def test_kinds_and_noise_are_counted_apart_and_clips_without_words_left_out(corp
 def test_an_encoder_is_tested_on_a_frozen_set_and_transcribes_it(
     encoder: Path, folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    found = found_in(tmp_path, encoder, "--corpus", folders["world"], "--test-corpus", folders["frozen"])
+    found = found_in(
+        tmp_path, encoder, "--corpus", folders["world"], "--test-corpus", folders["frozen"]
+    )
     assert (found["fit"]["corpus"], found["fit"]["split"]) == ("world", "train")
     assert (found["test"]["corpus"], found["test"]["split"]) == ("frozen", "test")
     assert found["test"]["manifest_sha256"] != found["fit"]["manifest_sha256"]
@@ -91,8 +107,13 @@ def test_an_encoder_is_tested_on_a_frozen_set_and_transcribes_it(
     assert about["probes"]["emotion"]["fit"] == 10 and about["probes"]["emotion"]["test"] == 15
     (heard,) = about["recognition"]
     assert heard["corpus"] == "frozen"
-    assert [(kind["stratum"], kind["num_clips"]) for kind in heard["kinds"]] == [("grammar", 6), ("names", 6)]
-    assert all(low <= value <= high for value, low, high in (kind["wer"] for kind in heard["kinds"]))
+    assert [(kind["stratum"], kind["num_clips"]) for kind in heard["kinds"]] == [
+        ("grammar", 6),
+        ("names", 6),
+    ]
+    assert all(
+        low <= value <= high for value, low, high in (kind["wer"] for kind in heard["kinds"])
+    )
     assert "CTC head" in found["printed"] and "grammar" in found["printed"]
 
 
@@ -108,7 +129,14 @@ def test_other_corpora_and_people_are_read_and_named_apart(
 
 
 def test_recordings_without_text_are_refused(encoder: Path, folders: dict[str, Path]) -> None:
-    arguments = ["probe", str(encoder), "--corpus", str(folders["world"]), "--read", str(folders["wordless"])]
+    arguments = [
+        "probe",
+        str(encoder),
+        "--corpus",
+        str(folders["world"]),
+        "--read",
+        str(folders["wordless"]),
+    ]
     result = CliRunner().invoke(build_app(), arguments)
     assert result.exit_code != 0
     assert "text" in str(result.exception or result.output)

@@ -1,4 +1,6 @@
-"""The specialist hears what is in the encoder's outputs, order and all, on speakers that it was not fitted on."""
+"""The specialist hears what is in the encoder's outputs, order and all, on speakers that it was not
+fitted on.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,17 @@ def examples(number: int, prefix: str = "u") -> list[Example]:
     for index in range(number):
         labels = {"sentiment": ("positive", "negative")[index % 2]}
         clip = AudioRef(Path(f"{prefix}{index}.wav"))
-        utterance = Utterance(f"{prefix}{index}", clip, 1.0, "words", f"{prefix}{index % 10}", "en", labels)
+        utterance = Utterance(
+            f"{prefix}{index}", clip, 1.0, "words", f"{prefix}{index % 10}", "en", labels
+        )
         made.append(get_task("asc").render(utterance, Ask(random.Random(0))))
     return made
 
 
 def told_by_order(utterance: Utterance) -> torch.Tensor:
-    """(2, 48, 8) at 50 Hz: the same frames, rising or falling, and noise; no mean over time tells them apart."""
+    """(2, 48, 8) at 50 Hz: the same frames, rising or falling, and noise; no mean over time tells
+    them apart.
+    """
     draw = torch.Generator().manual_seed(sum(utterance.id.encode()))
     rise = torch.linspace(-2, 2, 48) * (1 if utterance.labels["sentiment"] == "positive" else -1)
     return rise[:, None] * torch.linspace(1, -1, 8) + 0.3 * torch.randn(2, 48, 8, generator=draw)
@@ -54,7 +60,9 @@ def test_the_same_examples_give_the_same_classifier_and_leave_other_draws_alone(
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    first, second = (fit_specialist(examples(30), frames, CPU).network.state_dict() for _ in range(2))
+    first, second = (
+        fit_specialist(examples(30), frames, CPU).network.state_dict() for _ in range(2)
+    )
     assert all(torch.equal(weight, second[name]) for name, weight in first.items())
     assert torch.rand(1) == expected
 
@@ -81,24 +89,42 @@ def test_nobody_who_is_validated_on_is_fitted_on() -> None:
     assert len(fitted) + len(held) == 40 and 4 <= len(held) <= 8
 
 
-def test_it_is_measured_on_closed_tasks_with_a_training_split_and_tells_its_cost(loaded, corpus, tmp_path) -> None:
+def test_it_is_measured_on_closed_tasks_with_a_training_split_and_tells_its_cost(
+    loaded, corpus, tmp_path
+) -> None:
     tasks = ("asr", "er", "kws", "sns")
     settings = EvaluationSettings(tasks=tasks, systems=("specialist", "majority"), num_resamples=20)
     results = evaluate(*loaded, corpus, settings, output=tmp_path, features=tmp_path / "features")
     assert results.score("er", "specialist") and results.score("sns", "specialist")
     assert results.score("asr", "specialist") is None and results.score("kws", "specialist") is None
     notes = " ".join(results.notes)
-    assert "er by specialist: 0." in notes and "kws by specialist: not measured: its question differs" in notes
+    assert (
+        "er by specialist: 0." in notes
+        and "kws by specialist: not measured: its question differs" in notes
+    )
     anew = evaluate(*loaded, corpus, settings, output=tmp_path / "anew")
-    answers = [{(r.example, r.answer) for r in load_answers(place)} for place in (tmp_path, tmp_path / "anew")]
-    assert answers[0] == answers[1] and anew.score("er", "specialist") == results.score("er", "specialist")
+    answers = [
+        {(r.example, r.answer) for r in load_answers(place)}
+        for place in (tmp_path, tmp_path / "anew")
+    ]
+    assert answers[0] == answers[1] and anew.score("er", "specialist") == results.score(
+        "er", "specialist"
+    )
 
 
 def test_without_a_training_split_it_is_not_measured(loaded, corpus) -> None:
-    settings = EvaluationSettings(tasks=("er",), systems=("specialist", "majority"), num_resamples=20)
-    results = evaluate(*loaded, Corpus("bare", {}, _sources={"test": corpus.utterances("test")}), settings)
+    settings = EvaluationSettings(
+        tasks=("er",), systems=("specialist", "majority"), num_resamples=20
+    )
+    results = evaluate(
+        *loaded, Corpus("bare", {}, _sources={"test": corpus.utterances("test")}), settings
+    )
     assert results.score("er", "specialist") is None
-    assert [note for note in results.notes if note.startswith("er by specialist: not measured: no training split")]
+    assert [
+        note
+        for note in results.notes
+        if note.startswith("er by specialist: not measured: no training split")
+    ]
 
 
 def test_a_test_set_is_measured_by_one_that_knows_another_corpus(loaded, corpus) -> None:

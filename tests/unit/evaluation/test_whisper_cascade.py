@@ -1,4 +1,6 @@
-"""Whisper as a system: its own text, read by the model's LLM as it was, or as it was tuned to read."""
+"""Whisper as a system: its own text, read by the model's LLM as it was, or as it
+was tuned to read.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,23 @@ from speechverse.cli import ask
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.whisper_text import load_whisper
 from speechverse.errors import CheckpointError, UserError
-from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, load_results, provenance
+from speechverse.evaluation import (
+    EvaluationSettings,
+    evaluate,
+    load_answers,
+    load_results,
+    provenance,
+)
 from speechverse.evaluation.provenance import find_whisper
 from speechverse.models import SpeechVerseForConditionalGeneration
 
 SENTENCES = ("play some jazz", "turn the light off", "what is the time", "call my mother now")
 READERS = ("cascade-whisper", "cascade-whisper-tuned", "oracle", "oracle-tuned")
 SETTINGS = EvaluationSettings(
-    tasks=("asr", "ic", "er"), systems=READERS, num_resamples=20, decoding=DecodingOptions(max_new_tokens=8)
+    tasks=("asr", "ic", "er"),
+    systems=READERS,
+    num_resamples=20,
+    decoding=DecodingOptions(max_new_tokens=8),
 )
 
 
@@ -34,7 +45,9 @@ def build(root: Path, encoder: Path) -> SpeechVerseForConditionalGeneration:
     ).eval()
 
 
-def stirred(model: SpeechVerseForConditionalGeneration, seed: int) -> SpeechVerseForConditionalGeneration:
+def stirred(
+    model: SpeechVerseForConditionalGeneration, seed: int
+) -> SpeechVerseForConditionalGeneration:
     """With adapters that do something: fresh ones are an identity."""
     torch.manual_seed(seed)
     for parameter in model.trainable_parts()["lora"]:
@@ -79,14 +92,18 @@ def cells(root, model, corpus, tmp_path_factory):
         reader_lora=root / "reader" / "lora",
     )
     after = model.state_dict()
-    assert before.keys() == after.keys() and all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert before.keys() == after.keys() and all(
+        torch.equal(tensor, after[name]) for name, tensor in before.items()
+    )
     return answered(folder), folder
 
 
 def test_transcripts_are_whispers_own_text_and_are_made_once(root, model, corpus, cells) -> None:
     by_cell, _ = cells
     clips = [utterance for utterance in corpus.utterances("test") if utterance.text]
-    expected = load_whisper(root / "whisper").transcribe([load(clip.audio).samples for clip in clips])
+    expected = load_whisper(root / "whisper").transcribe(
+        [load(clip.audio).samples for clip in clips]
+    )
     assert [record.answer for record in by_cell["cascade-whisper", "asr"]] == expected
     for system in READERS[:2]:
         assert [record.transcript for record in by_cell[system, "er"]][:4] == expected
@@ -105,15 +122,21 @@ def test_the_tuned_reader_is_another_and_the_plain_one_stands_beside_it(cells) -
 
 
 def test_without_an_adapter_for_reading_the_tuned_ones_are_not_measured(model, corpus) -> None:
-    settings = replace(SETTINGS, tasks=("ic",), systems=("cascade-whisper-tuned", "oracle-tuned", "oracle"))
-    notes = evaluate(model, model.processor(), corpus, settings, whisper=find_whisper(model)[0]).notes
+    settings = replace(
+        SETTINGS, tasks=("ic",), systems=("cascade-whisper-tuned", "oracle-tuned", "oracle")
+    )
+    notes = evaluate(
+        model, model.processor(), corpus, settings, whisper=find_whisper(model)[0]
+    ).notes
     assert [note.split(":")[0] for note in notes if "--cascade-lora" in note] == [
         "ic by cascade-whisper-tuned",
         "ic by oracle-tuned",
     ]
 
 
-@pytest.mark.parametrize(("folder", "message"), [("llm", "holds no LoRA"), ("other", "does not fit this LLM")])
+@pytest.mark.parametrize(
+    ("folder", "message"), [("llm", "holds no LoRA"), ("other", "does not fit this LLM")]
+)
 def test_an_adapter_that_does_not_fit_is_refused_and_leaves_the_model_as_it_was(
     root, model, corpus, folder, message
 ) -> None:
@@ -132,16 +155,27 @@ def test_an_adapter_that_does_not_fit_is_refused_and_leaves_the_model_as_it_was(
     assert set(model.llm.peft_config) == {"default"}
 
 
-def test_a_model_on_another_encoder_takes_the_known_part_and_hears_anew(root, corpus, tmp_path, monkeypatch) -> None:
+def test_a_model_on_another_encoder_takes_the_known_part_and_hears_anew(
+    root, corpus, tmp_path, monkeypatch
+) -> None:
     save_conformer(tmp_path / "conformer")
     model = build(root, tmp_path / "conformer")
     monkeypatch.setattr(provenance, "KNOWN_WHISPER", str(root / "whisper"))
     whisper, why_none = find_whisper(model)
     assert whisper is not None and why_none == ""
     settings = replace(SETTINGS, tasks=("asr",), systems=("cascade-whisper",))
-    evaluate(*(model, model.processor(), corpus, settings), output=tmp_path, features=tmp_path / "f", whisper=whisper)
-    clips = [load(utterance.audio).samples for utterance in corpus.utterances("test") if utterance.text]
-    assert [r.answer for r in answered(tmp_path)["cascade-whisper", "asr"]] == whisper.transcribe(clips)
+    evaluate(
+        *(model, model.processor(), corpus, settings),
+        output=tmp_path,
+        features=tmp_path / "f",
+        whisper=whisper,
+    )
+    clips = [
+        load(utterance.audio).samples for utterance in corpus.utterances("test") if utterance.text
+    ]
+    assert [r.answer for r in answered(tmp_path)["cascade-whisper", "asr"]] == whisper.transcribe(
+        clips
+    )
 
 
 def test_where_no_whisper_can_be_had_the_reason_names_both(root, tmp_path, monkeypatch) -> None:
@@ -158,17 +192,24 @@ def test_clips_too_long_for_whisper_cost_the_row_and_are_told(root, corpus, tmp_
     whisper.encoder.front_end.max_seconds = 0.5
     settings = replace(SETTINGS, tasks=("asr",), systems=("cascade-whisper", "oracle"))
     notes = evaluate(model, model.processor(), corpus, settings, whisper=whisper).notes
-    assert "asr by cascade-whisper: not measured: 4 of 4 clips are longer than Whisper's 0.5 s" in notes
+    assert (
+        "asr by cascade-whisper: not measured: 4 of 4 clips are longer than Whisper's 0.5 s"
+        in notes
+    )
 
 
-def test_one_flag_asks_the_cascade_and_shows_the_transcript_it_read(root, model, corpus, tmp_path) -> None:
+def test_one_flag_asks_the_cascade_and_shows_the_transcript_it_read(
+    root, model, corpus, tmp_path
+) -> None:
     model.save_pretrained(tmp_path / "model")
     clip = corpus.utterances("test")[0].audio.path
     [expected] = load_whisper(root / "whisper").transcribe([load(clip).samples])
     app = typer.Typer()
     app.command()(ask.command)
     asked = [str(clip), "is it loud", "--choices", "yes,no", "--model", str(tmp_path / "model")]
-    result = CliRunner().invoke(app, [*asked, "--system", "cascade-whisper", "--json"], catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, [*asked, "--system", "cascade-whisper", "--json"], catch_exceptions=False
+    )
     told = json.loads(result.stdout)
     assert told["transcript"] == expected and told["answer"] in ("yes", "no")
     with pytest.raises(UserError, match="did you mean 'cascade-whisper'"):

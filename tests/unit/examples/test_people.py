@@ -43,18 +43,31 @@ def test_clips_of_a_manifest_are_found_from_anywhere(tmp_path: Path):
 
 def test_sentences_are_those_of_the_readers_asked_for():
     clips = [clip(f"{who}", speaker=who, text="a sentence") for who in ("1688", "2033", "367")]
-    clips.append({name: value for name, value in clip("untold", speaker="2033").items() if name != "text"})
+    clips.append(
+        {name: value for name, value in clip("untold", speaker="2033").items() if name != "text"}
+    )
     found = CORPORA["reading_lines"](clips, ("2033", "367"))
-    assert [(line["id"], line["text"]) for line in found] == [("2033", "a sentence"), ("367", "a sentence")]
+    assert [(line["id"], line["text"]) for line in found] == [
+        ("2033", "a sentence"),
+        ("367", "a sentence"),
+    ]
 
 
 def test_every_speaker_of_the_digits_is_left_out_once(tmp_path: Path):
-    clips = [clip(f"{who}{n}", speaker=who, text="one") for who in ("ann", "bob", "cid") for n in range(2)]
-    folders = {folder.name: folder for folder in CORPORA["write_rotations"](CORPORA["digit_lines"](clips), tmp_path)}
+    clips = [
+        clip(f"{who}{n}", speaker=who, text="one")
+        for who in ("ann", "bob", "cid")
+        for n in range(2)
+    ]
+    folders = {
+        folder.name: folder
+        for folder in CORPORA["write_rotations"](CORPORA["digit_lines"](clips), tmp_path)
+    }
     assert list(folders) == ["ann", "bob", "cid"]
     for who, folder in folders.items():
         train, test = (
-            [json.loads(x) for x in (folder / f"{s}.jsonl").read_text().splitlines()] for s in ("train", "test")
+            [json.loads(x) for x in (folder / f"{s}.jsonl").read_text().splitlines()]
+            for s in ("train", "test")
         )
         assert {line["speaker"] for line in test} == {who}
         assert {line["speaker"] for line in train} == set(folders) - {who}
@@ -65,13 +78,20 @@ def test_digits_are_written_as_people_write_and_keep_their_language():
     lines = CORPORA["digit_lines"](
         [clip("a", speaker="ann", text="seven", language="en"), clip("b", speaker="bo", text="six")]
     )
-    assert [(line["text"], line.get("language")) for line in lines] == [("Seven.", "en"), ("Six.", None)]
+    assert [(line["text"], line.get("language")) for line in lines] == [
+        ("Seven.", "en"),
+        ("Six.", None),
+    ]
 
 
 def test_digits_are_asked_with_ten_choices(tmp_path: Path):
-    corpus = written(tmp_path, [{"audio": "a.wav", "text": "Seven."}, {"audio": "b.wav", "text": "zero"}])
+    corpus = written(
+        tmp_path, [{"audio": "a.wav", "text": "Seven."}, {"audio": "b.wav", "text": "zero"}]
+    )
     for name in ("DIGIT", "DIGIT_LISTED"):
-        examples = render_for_evaluation(corpus, "test", get_task(f"{TASKS}:{name}"), wording="seen")
+        examples = render_for_evaluation(
+            corpus, "test", get_task(f"{TASKS}:{name}"), wording="seen"
+        )
         assert [example.reference for example in examples] == ["seven", "zero"]
         assert all(len(example.choices or ()) == 10 for example in examples)
 
@@ -85,10 +105,14 @@ def test_orders_keep_their_slots_under_names_of_small_letters(tmp_path: Path):
 
 
 def test_no_voice_is_in_two_folds_and_the_folds_are_even():
-    lines = [{"id": f"{who}-{n}", "speaker": who} for who, size in SIZES.items() for n in range(size)]
+    lines = [
+        {"id": f"{who}-{n}", "speaker": who} for who, size in SIZES.items() for n in range(size)
+    ]
     folds = CORPORA["speaker_folds"](lines, 4)
     assert [len(fold) for fold in sorted(folds, key=len)] == [3, 4, 4, 5]
-    assert sorted(line["id"] for fold in folds for line in fold) == sorted(line["id"] for line in lines)
+    assert sorted(line["id"] for fold in folds for line in fold) == sorted(
+        line["id"] for line in lines
+    )
     voices = [voice for fold in folds for voice in {line["speaker"] for line in fold}]
     assert len(voices) == len(set(voices))
     assert CORPORA["speaker_folds"](lines, 4) == folds
@@ -101,16 +125,23 @@ def test_more_folds_than_voices_are_refused():
 
 def test_a_rare_label_is_dealt_to_as_many_folds_as_it_has_speakers():
     accents = ["indian"] * 12 + ["american"] * 4 + ["chinese"] * 2
-    lines = [{"speaker": f"s{n}", "accent": accent} for n, accent in enumerate(accents) for _ in range(2)]
+    lines = [
+        {"speaker": f"s{n}", "accent": accent} for n, accent in enumerate(accents) for _ in range(2)
+    ]
     folds = CORPORA["speaker_folds"](lines, 4, label="accent")
     counts = [Counter(line["accent"] for line in fold) for fold in folds]
-    assert [count["indian"] for count in counts] == [6] * 4 and [count["american"] for count in counts] == [2] * 4
+    assert [count["indian"] for count in counts] == [6] * 4 and [
+        count["american"] for count in counts
+    ] == [2] * 4
     assert sorted(count["chinese"] for count in counts) == [0, 0, 2, 2]
 
 
 def test_meetings_that_share_somebody_stay_together():
     windows = [("a", 1), ("a b", 2), ("c d b", 3), ("e f g h", 4), ("e", 1)]
-    clips = [clip(f"m{n}", speakers=who.split(), label=how_many) for n, (who, how_many) in enumerate(windows)]
+    clips = [
+        clip(f"m{n}", speakers=who.split(), label=how_many)
+        for n, (who, how_many) in enumerate(windows)
+    ]
     lines = CORPORA["meeting_lines"](clips)
     assert [line["speaker"] for line in lines] == ["a", "a", "a", "e", "e"]
     said = ["one speaker", "two speakers", *["three or more speakers"] * 2, "one speaker"]
@@ -121,7 +152,9 @@ def test_each_wake_phrase_is_asked_for_once_rightly_and_once_wrongly(tmp_path: P
     phrases = ("computer", "jarvis", "view glass")
     clips = [clip(f"{p[:4]}{n}", text=p, voice_cluster="c1") for p in phrases for n in range(4)]
     corpus = written(tmp_path, CORPORA["wake_lines"](clips))
-    examples = render_for_evaluation(corpus, "test", get_task(f"{TASKS}:WAKE_PHRASE"), wording="seen")
+    examples = render_for_evaluation(
+        corpus, "test", get_task(f"{TASKS}:WAKE_PHRASE"), wording="seen"
+    )
     assert Counter(example.reference for example in examples) == {"yes": 12, "no": 12}
     for example in examples:
         keyword = example.utterance.labels["keyword"]

@@ -1,4 +1,6 @@
-"""What lines are asked, what a program answers, which of an LLM's answers are learnt, and the command."""
+"""What lines are asked, what a program answers, which of an LLM's answers are learnt, and the
+command.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ from speechverse.types import Answer
 TEXT = "The canary didn't escape from its cage."
 LINES = [
     {"text": TEXT, "stratum": "wordnet"},
-    {"text": "Remind me of the oven in six hours, please.", "stratum": "grammar", "intent": "set_timer"},
+    {
+        "text": "Remind me of the oven in six hours, please.",
+        "stratum": "grammar",
+        "intent": "set_timer",
+    },
     {"text": "A very large red fish of warm seas.", "stratum": "gloss"},
     {"text": "Seven.", "stratum": "digit"},
     {"text": "S, T, A, R, B, O, A, R, D.", "stratum": "spelling"},
@@ -28,7 +34,9 @@ LINES = [
 
 
 def test_the_list_is_varied_and_each_known_kind_has_its_program() -> None:
-    wordings = [wording for of in kinds().values() for kind in of.values() for wording in kind.wordings]
+    wordings = [
+        wording for of in kinds().values() for kind in of.values() for wording in kind.wordings
+    ]
     assert len(set(wordings)) == len(wordings) >= 60
     assert sum(map(len, kinds().values())) >= 15
     assert set(kinds()["known"]) == set(KNOWN)
@@ -67,7 +75,8 @@ def test_a_tie_or_a_long_text_has_no_answer_rather_than_a_wrong_one() -> None:
     assert known_answer("is_question", 'He asked: "Why?"') == "Question"
     long = " ".join(["word"] * 16)
     assert all(
-        known_answer(kind, long) is None for kind in ("num_words", "backwards", "twice", "comma_list", "snake_case")
+        known_answer(kind, long) is None
+        for kind in ("num_words", "backwards", "twice", "comma_list", "snake_case")
     )
 
 
@@ -75,43 +84,86 @@ def test_what_is_drawn_depends_on_seed_and_text_alone() -> None:
     drawn = draw_instructions(LINES[0], 6, 1, 0.5)
     assert drawn == draw_instructions(LINES[0], 6, 1, 0.5) != draw_instructions(LINES[0], 6, 2, 0.5)
     assert len({asked.kind for asked in drawn}) == 6
-    assert [asked.answer is None for asked in drawn] == [asked.kind in kinds()["read"] for asked in drawn]
+    assert [asked.answer is None for asked in drawn] == [
+        asked.kind in kinds()["read"] for asked in drawn
+    ]
 
 
-def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not_by_the_llm() -> None:
+def test_words_digits_and_spelling_are_not_asked_and_fragments_and_questions_not_by_the_llm() -> (
+    None
+):
     assert draw_lines(LINES, None, 1) == LINES[:3]
-    assert [line for line in draw_lines(LINES, 2, 1) if line in draw_lines(LINES, 1, 1)] == draw_lines(LINES, 1, 1)
+    assert [
+        line for line in draw_lines(LINES, 2, 1) if line in draw_lines(LINES, 1, 1)
+    ] == draw_lines(LINES, 1, 1)
     for line in (LINES[2], {"text": "Does the canary ever leave its cage?"}):
         assert all(asked.answer for asked in draw_instructions(line, 10, 1, 1.0))
-    assert len(draw_instructions(LINES[0], 100, 1, 1.0)) > len(kinds()["read"]), "then the program's"
+    assert len(draw_instructions(LINES[0], 100, 1, 1.0)) > len(kinds()["read"]), (
+        "then the program's"
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "text", "ended", "learnt", "why"),
     [
-        ("formal", "The canary remained in its cage. It is a", "length", "The canary remained in its cage.", ""),
-        ("formal", "The canary kept to its cage.\n\nThat is it.", "end", "The canary kept to its cage.", ""),
+        (
+            "formal",
+            "The canary remained in its cage. It is a",
+            "length",
+            "The canary remained in its cage.",
+            "",
+        ),
+        (
+            "formal",
+            "The canary kept to its cage.\n\nThat is it.",
+            "end",
+            "The canary kept to its cage.",
+            "",
+        ),
         ("formal", "The canary remained in the", "length", "", "cut before a sentence was whole"),
         ("formal", "the canary the canary", "loop", "", "turned in circles"),
         ("formal", "A cage, a cage, a cage, a cage, a cage.", "end", "", "repeats itself"),
         ("formal", "The original sentence is about a cage.", "end", "", "talks about the task"),
         ("formal", "The canary didn't escape from its cage!", "end", "", "repeats the line"),
         ("formal", "The canary is fond of swimming.", "end", "", "speaks of something else"),
-        ("formal", "The canary didn't leave its cage for the royal gardens.", "end", "", "makes things up"),
-        ("summary", "The canary didn't escape from its cage.", "end", "The canary didn't escape from its cage.", ""),
+        (
+            "formal",
+            "The canary didn't leave its cage for the royal gardens.",
+            "end",
+            "",
+            "makes things up",
+        ),
+        (
+            "summary",
+            "The canary didn't escape from its cage.",
+            "end",
+            "The canary didn't escape from its cage.",
+            "",
+        ),
         ("summary", "I like to swim in the sea.", "end", "", "speaks of something else"),
         ("summary", "...", "end", "", "empty"),
     ],
 )
-def test_only_a_whole_sentence_that_speaks_of_the_line_is_learnt(kind, text, ended, learnt, why) -> None:
+def test_only_a_whole_sentence_that_speaks_of_the_line_is_learnt(
+    kind, text, ended, learnt, why
+) -> None:
     assert usable(Asked(TEXT, kind, "Do it."), Answer(text, ended=ended)) == (learnt, why)
 
 
 @pytest.fixture
 def run(tmp_path: Path, checkpoint: Path):
     def made(source: Path, *options: str) -> Any:
-        arguments = ["instructions", str(source), str(tmp_path / "out.jsonl"), "--model", str(checkpoint), *options]
-        return CliRunner().invoke(build_app(), [*arguments, "--device", "cpu"], catch_exceptions=False)
+        arguments = [
+            "instructions",
+            str(source),
+            str(tmp_path / "out.jsonl"),
+            "--model",
+            str(checkpoint),
+            *options,
+        ]
+        return CliRunner().invoke(
+            build_app(), [*arguments, "--device", "cpu"], catch_exceptions=False
+        )
 
     return made
 
@@ -124,16 +176,23 @@ def lines(tmp_path: Path) -> Path:
 
 def test_the_command_labels_lines_and_says_what_was_dropped(run, lines, tmp_path) -> None:
     result = run(lines, "--max-new-tokens", "4", "--each", "10", "--read-share", "0.5")
-    assert "3 lines, 30 instructions; the LLM answers " in result.output and "dropped: " in result.output
+    assert (
+        "3 lines, 30 instructions; the LLM answers " in result.output
+        and "dropped: " in result.output
+    )
     written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [line["text"] for line in written] == [line["text"] for line in LINES[:3]]
     assert written[1]["intent"] == "set_timer", "labels are kept"
     for line in written:
         for pair in line["instructions"]:
-            assert pair["answer"] == known_answer(pair["kind"], line["text"]), "what a random LLM says is not learnt"
+            assert pair["answer"] == known_answer(pair["kind"], line["text"]), (
+                "what a random LLM says is not learnt"
+            )
 
 
-def test_what_was_answered_is_not_answered_again_and_gives_the_same(run, lines, tmp_path, monkeypatch) -> None:
+def test_what_was_answered_is_not_answered_again_and_gives_the_same(
+    run, lines, tmp_path, monkeypatch
+) -> None:
     given = ["--max-new-tokens", "4", "--read-share", "1.0"]
     run(lines, *given)
     first = (tmp_path / "out.jsonl").read_bytes()
@@ -148,13 +207,17 @@ def test_a_corpus_folder_gives_lines_by_id_that_are_joined_to_it(run, tmp_path) 
     from speechverse.types import AudioRef, Utterance
 
     sound = save(tmp_path / "spoken" / "a.wav", Waveform(np.full(16_000, 0.1, np.float32)))
-    spoken = write_corpus(tmp_path / "spoken", "spoken", {"train": [Utterance("a", AudioRef(sound), 1.0, TEXT)]})
+    spoken = write_corpus(
+        tmp_path / "spoken", "spoken", {"train": [Utterance("a", AudioRef(sound), 1.0, TEXT)]}
+    )
     run(tmp_path / "spoken", "--read-share", "0")
     [line] = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert (line["id"], line["text"], len(line["instructions"])) == ("a", TEXT, 2)
     mixture = Mixture([MixtureItem(spoken.with_labels(tmp_path / "out.jsonl"), "follow")])
     asked = [mixture.example(draw) for number in (0, 1) for draw in mixture.draws(number)]
-    assert {(e.instruction, e.target) for e in asked} == {(p["instruction"], p["answer"]) for p in line["instructions"]}
+    assert {(e.instruction, e.target) for e in asked} == {
+        (p["instruction"], p["answer"]) for p in line["instructions"]
+    }
 
 
 def test_lines_that_are_none_are_refused(run, tmp_path) -> None:

@@ -21,7 +21,10 @@ def sample(name: str, num: int) -> tuple[list, list]:
     if name == "keyword_f1":
         return [tuple(words) for words in heard], [tuple(words) for words in sentences]
     if name in ("slu_f1", "sd_f1"):
-        as_slots = [[tuple(zip(words[::2], words[1::2], strict=True)) for words in side] for side in (heard, sentences)]
+        as_slots = [
+            [tuple(zip(words[::2], words[1::2], strict=True)) for words in side]
+            for side in (heard, sentences)
+        ]
         return as_slots[0], as_slots[1]
     return [words[0] for words in heard], [words[0] for words in sentences]
 

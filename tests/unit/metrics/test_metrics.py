@@ -35,7 +35,9 @@ def test_unparsed_answers_are_as_bad_as_can_be(name: str) -> None:
 
 
 def test_wer_counts_over_all_words_after_normalising() -> None:
-    assert value("wer", ["Turn the radio, on!", "it's 7"], ["turn on the radio", "it is seven"]) == pytest.approx(2 / 7)
+    assert value(
+        "wer", ["Turn the radio, on!", "it's 7"], ["turn on the radio", "it is seven"]
+    ) == pytest.approx(2 / 7)
 
 
 def test_wer_of_a_clip_without_words_counts_what_was_invented() -> None:
@@ -44,7 +46,9 @@ def test_wer_of_a_clip_without_words_counts_what_was_invented() -> None:
 
 
 def test_cer_counts_letters_and_spaces_after_normalising() -> None:
-    assert value("cer", ["Stop, it!", "goo"], ["stop it", "go on"]) == pytest.approx((0 + 2) / (7 + 5))
+    assert value("cer", ["Stop, it!", "goo"], ["stop it", "go on"]) == pytest.approx(
+        (0 + 2) / (7 + 5)
+    )
 
 
 def test_bleu_is_sacrebleus() -> None:
@@ -83,14 +87,19 @@ def test_keyword_f1_is_averaged_over_utterances() -> None:
 @pytest.mark.parametrize(
     ("predicted", "true", "expected"),
     [
-        # Right name, one of two words wrong: word distance 1/2; "miles davis" to "miles davies": 1 of 12 letters.
+        # Right name, one of two words wrong: word distance 1/2; "miles davis" to "miles davies": 1
+        # of 12 letters.
         (
             (("artist", "miles davies"),),
             (("artist", "miles davis"),),
             2 * 2 / (2 * 2 + 2 * (1 / 2) + 2 * (1 / 12)),
         ),
         # A wrong name is one false positive and one false negative, by word and by letter.
-        ((("room", "kitchen"), ("date", "now")), (("room", "kitchen"), ("time", "now")), 4 / (4 + 2 + 2)),
+        (
+            (("room", "kitchen"), ("date", "now")),
+            (("room", "kitchen"), ("time", "now")),
+            4 / (4 + 2 + 2),
+        ),
         # A repeated name: each takes the nearest value that is left.
         ((("room", "hall"), ("room", "kitchen")), (("room", "kitchen"), ("room", "hall")), 1.0),
         # Missing altogether.
@@ -114,7 +123,10 @@ def test_slu_f1_sums_confusions_over_utterances() -> None:
 
 
 def test_sd_f1_leaves_values_apart_and_counts_repeats() -> None:
-    predictions, references = [(("room", "hall"), ("room", "attic"))], [(("room", "kitchen"), ("time", "now"))]
+    predictions, references = (
+        [(("room", "hall"), ("room", "attic"))],
+        [(("room", "kitchen"), ("time", "now"))],
+    )
     assert value("sd_f1", predictions, references) == pytest.approx(0.5)
 
 

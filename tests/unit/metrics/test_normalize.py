@@ -9,7 +9,14 @@ import sys
 import pytest
 
 from speechverse.errors import UserError
-from speechverse.metrics import bootstrap, get_metric, normalize, normalize_english, normalizer_for, score
+from speechverse.metrics import (
+    bootstrap,
+    get_metric,
+    normalize,
+    normalize_english,
+    normalizer_for,
+    score,
+)
 from speechverse.metrics.spelling import american
 
 
@@ -61,7 +68,9 @@ def test_english_is_alike_however_it_is_written(written: str, said: str) -> None
         ("a", "um a", "pt"),
     ],
 )
-def test_other_languages_keep_marks_and_words_that_are_fillers_in_english(predicted, true, language) -> None:
+def test_other_languages_keep_marks_and_words_that_are_fillers_in_english(
+    predicted, true, language
+) -> None:
     assert score(["wer"], [predicted], [true], [language])["wer"] > 0
     assert score(["cer"], [predicted], [true], [language])["cer"] > 0
     assert score(["wer"], [true], [true], [language])["wer"] == 0
@@ -78,7 +87,9 @@ def test_other_languages_keep_marks_and_words_that_are_fillers_in_english(predic
         ("می‌خواهم", "میخواهم", "fa"),
     ],
 )
-def test_case_punctuation_and_the_form_of_signs_never_matter(written: str, same: str, language: str) -> None:
+def test_case_punctuation_and_the_form_of_signs_never_matter(
+    written: str, same: str, language: str
+) -> None:
     assert score(["wer"], [written], [same], [language])["wer"] == 0
 
 
@@ -90,16 +101,37 @@ def test_text_between_angle_brackets_is_not_lost(language: str | None) -> None:
 
 def test_nothing_an_endless_decoder_writes_stops_the_scoring() -> None:
     draw = random.Random(0)
-    words = ["million", "point", "double", "and a half", "dollars", "$", "%", "oh", "first", "sixes", "minus"]
-    for more, texts in ((["9999"], 1500), (["9" * 5000], 150)):  # thousands of digits take long, so fewer of them
+    words = [
+        "million",
+        "point",
+        "double",
+        "and a half",
+        "dollars",
+        "$",
+        "%",
+        "oh",
+        "first",
+        "sixes",
+        "minus",
+    ]
+    for more, texts in (
+        (["9999"], 1500),
+        (["9" * 5000], 150),
+    ):  # thousands of digits take long, so fewer of them
         for _ in range(texts):
             normalize_english(" ".join(draw.choices([*words, *more], k=draw.randint(1, 8))))
 
 
 def test_each_reference_goes_by_its_own_language() -> None:
-    predictions, references, languages = ["acht uhr", "eight o'clock"], ["um acht uhr", "um 8 o'clock"], ["de", "en"]
+    predictions, references, languages = (
+        ["acht uhr", "eight o'clock"],
+        ["um acht uhr", "um 8 o'clock"],
+        ["de", "en"],
+    )
     assert score(["wer"], predictions, references, languages)["wer"] == pytest.approx(1 / 5)
-    assert bootstrap("wer", predictions, references, num_samples=0, languages=languages).value == pytest.approx(1 / 5)
+    assert bootstrap(
+        "wer", predictions, references, num_samples=0, languages=languages
+    ).value == pytest.approx(1 / 5)
     with pytest.raises(UserError, match="2 references and 1 languages"):
         score(["wer"], predictions, references, ["de"])
 
@@ -107,13 +139,18 @@ def test_each_reference_goes_by_its_own_language() -> None:
 def test_a_score_names_the_normalisers_it_stands_on() -> None:
     wer = get_metric("wer")
     assert wer.normalizers(["one", "two"], ["en", "en-US"]) == "english-2"
-    assert wer.normalizers(["one", "eins", "two"], ["en", "de", None]) == "english-2 (2), unicode-1 (1)"
+    assert (
+        wer.normalizers(["one", "eins", "two"], ["en", "de", None])
+        == "english-2 (2), unicode-1 (1)"
+    )
     assert get_metric("accuracy").normalizers(["one"], ["en"]) == ""
     assert "english-2:transformers:" in wer.signature() and "unicode-1" in wer.signature()
     assert normalizer_for("oui", "fr").id == "unicode-1"
 
 
-@pytest.mark.parametrize("word", ["hour", "four", "filling", "prise", "wise", "sabre tooth", "rise", "data", "shore"])
+@pytest.mark.parametrize(
+    "word", ["hour", "four", "filling", "prise", "wise", "sabre tooth", "rise", "data", "shore"]
+)
 def test_spelling_rules_leave_other_words_apart(word: str) -> None:
     for other in ("filing", "prize", "size", "shoer", "rize"):
         assert american(word) != american(other)
@@ -136,5 +173,8 @@ def test_british_and_american_spelling_are_one(british: str, us: str) -> None:
 
 @pytest.mark.parametrize("scored", ["import speechverse.metrics", 'normalize("हाँ, हो", "hi")'])
 def test_only_who_scores_english_loads_transformers(scored: str) -> None:
-    code = f"from speechverse.metrics import normalize; {scored}; import sys; sys.exit('transformers' in sys.modules)"
+    code = (
+        f"from speechverse.metrics import normalize; {scored}; import sys; sys.exit('transformers'"
+        " in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

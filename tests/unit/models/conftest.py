@@ -91,15 +91,27 @@ def instructions() -> list[str]:
 def make_model(
     encoder_folder: Path, llm_folders: dict[str, Path]
 ) -> Callable[..., SpeechVerseForConditionalGeneration]:
-    """Builds a model whose every part does something: mixing weights, adapters and all are random."""
+    """Builds a model whose every part does something: mixing weights, adapters and
+    all are random.
+    """
 
     def make(llm: str = "t5", **options: object) -> SpeechVerseForConditionalGeneration:
         torch.manual_seed(3)
-        lora = {"rank": 4, "alpha": 8, "targets": ["q", "v"] if llm == "t5" else ["q_proj", "v_proj"]}
+        lora = {
+            "rank": 4,
+            "alpha": 8,
+            "targets": ["q", "v"] if llm == "t5" else ["q_proj", "v_proj"],
+        }
         mixing = options.get("layer_mixing", "softmax")
-        downsampler = {"strides": [2, 1], "scale_to_embeddings": True, "clip_statistics": mixing == "softmax"}
+        downsampler = {
+            "strides": [2, 1],
+            "scale_to_embeddings": True,
+            "clip_statistics": mixing == "softmax",
+        }
         options = {"layer_mixing": "softmax", "downsampler": downsampler, "lora": lora, **options}
-        model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, llm_folders[llm], **options)
+        model = SpeechVerseForConditionalGeneration.from_foundations(
+            encoder_folder, llm_folders[llm], **options
+        )
         with torch.no_grad():
             for parameter in (p for p in model.parameters() if p.requires_grad):
                 parameter.add_(0.3 * torch.randn_like(parameter))

@@ -1,4 +1,6 @@
-"""What an LLM cannot take is told when it is loaded or before it is asked: ids without embeddings, long prompts."""
+"""What an LLM cannot take is told when it is loaded or before it is asked: ids without embeddings,
+long prompts.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def save(folder, llm, **names):
 
 
 @pytest.mark.parametrize("llm", [decoder_only, t5, bart])
-def test_a_word_or_an_end_token_behind_the_embeddings_is_refused_with_both_sizes(llm, encoder_folder, tmp_path) -> None:
+def test_a_word_or_an_end_token_behind_the_embeddings_is_refused_with_both_sizes(
+    llm, encoder_folder, tmp_path
+) -> None:
     for name, grow in (
         ("end", lambda tokenizer: tokenizer.add_special_tokens({"eos_token": "[END]"})),
         ("word", lambda tokenizer: tokenizer.add_tokens(["kubernetes"])),
@@ -35,14 +39,21 @@ def test_a_word_or_an_end_token_behind_the_embeddings_is_refused_with_both_sizes
         size = len(tokenizer)
         grow(tokenizer)
         tokenizer.save_pretrained(tmp_path / name)
-        with pytest.raises(CheckpointError, match=rf"gives {size + 1} ids .* embeddings for {size} only; .*none for"):
+        with pytest.raises(
+            CheckpointError,
+            match=rf"gives {size + 1} ids .* embeddings for {size} only; .*none for",
+        ):
             SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / name)
 
 
-def test_a_sign_of_the_chat_template_without_an_embedding_is_refused(encoder_folder, tmp_path) -> None:
+def test_a_sign_of_the_chat_template_without_an_embedding_is_refused(
+    encoder_folder, tmp_path
+) -> None:
     tokenizer = save(tmp_path / "llm", decoder_only)
     tokenizer.add_tokens(["<|user|>"], special_tokens=True)
-    tokenizer.chat_template = "{% for m in messages %}<|user|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|user|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
+    )
     tokenizer.save_pretrained(tmp_path / "llm")
     model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm")
     with pytest.raises(CheckpointError, match=r"none for '<\|user\|>'"):
@@ -54,7 +65,9 @@ def test_a_padding_token_behind_the_embeddings_is_served(llm, encoder_folder, tm
     tokenizer = save(tmp_path / "llm", llm)
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(tmp_path / "llm")
-    model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm").eval()
+    model = SpeechVerseForConditionalGeneration.from_foundations(
+        encoder_folder, tmp_path / "llm"
+    ).eval()
     instructions, sounds = ["what", "what is [PAD] said"], [SOUND, SOUND[:9000]]
     batch = model.processor()(instructions, audio=sounds, targets=["tea", "[PAD] and no more"])
     assert model(**batch).loss.isfinite()
@@ -62,14 +75,20 @@ def test_a_padding_token_behind_the_embeddings_is_served(llm, encoder_folder, tm
     assert len(model.processor().decode(model.generate(**asked, max_new_tokens=4))) == 2
 
 
-def test_a_checkpoint_whose_tokenizer_grew_is_refused(make_model, llm_folders, encoder_folder, tmp_path) -> None:
+def test_a_checkpoint_whose_tokenizer_grew_is_refused(
+    make_model, llm_folders, encoder_folder, tmp_path
+) -> None:
     make_model("llama").save_pretrained(tmp_path / "model")
     shutil.copytree(llm_folders["llama"], tmp_path / "llm")
     grown = transformers.AutoTokenizer.from_pretrained(tmp_path / "llm")
     grown.add_tokens([f"new{number}" for number in range(6)])  # five rows of the table are free
     grown.save_pretrained(tmp_path / "llm")
     file = tmp_path / "model" / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"llm": str(tmp_path / "llm"), "llm_fingerprint": None}))
+    file.write_text(
+        json.dumps(
+            json.loads(file.read_text()) | {"llm": str(tmp_path / "llm"), "llm_fingerprint": None}
+        )
+    )
     with pytest.raises(CheckpointError, match="embeddings for"):
         SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "model")
     with pytest.raises(CheckpointError, match="embeddings for"):
@@ -79,7 +98,9 @@ def test_a_checkpoint_whose_tokenizer_grew_is_refused(make_model, llm_folders, e
 def test_a_table_with_rows_to_spare_is_served(encoder_folder, tmp_path) -> None:
     save(tmp_path / "llm", lambda size: decoder_only(size + 59))
     model = SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / "llm")
-    assert model(**model.processor()(["what is said"], audio=[SOUND], targets=["tea"])).loss.isfinite()
+    assert model(
+        **model.processor()(["what is said"], audio=[SOUND], targets=["tea"])
+    ).loss.isfinite()
 
 
 def test_a_padding_id_that_is_no_row_is_not_taken(encoder_folder, tmp_path) -> None:
@@ -101,7 +122,12 @@ def test_a_padding_id_that_is_no_row_is_not_taken(encoder_folder, tmp_path) -> N
         (transformers.GPTJConfig(n_positions=96), (96, None)),
         (transformers.BloomConfig(), (None, None)),
         (transformers.BartConfig(max_position_embeddings=96), (96, None)),
-        (transformers.LEDConfig(max_encoder_position_embeddings=512, max_decoder_position_embeddings=96), (512, 96)),
+        (
+            transformers.LEDConfig(
+                max_encoder_position_embeddings=512, max_decoder_position_embeddings=96
+            ),
+            (512, 96),
+        ),
         (transformers.T5Config(n_positions=96), (None, None)),
     ],
 )
@@ -110,7 +136,9 @@ def test_positions_are_found_under_every_familys_name(config, limits) -> None:
 
 
 @pytest.mark.parametrize("llm", ["bart", "llama"])
-def test_prompt_and_answer_are_held_to_the_positions_together_where_they_share_them(llm, make_model) -> None:
+def test_prompt_and_answer_are_held_to_the_positions_together_where_they_share_them(
+    llm, make_model
+) -> None:
     model = make_model(llm)
     processor, limit = model.processor(), model.config.llm_max_positions
     prompt, _ = processor.lengths("what is said", num_samples=16_000)
@@ -118,6 +146,8 @@ def test_prompt_and_answer_are_held_to_the_positions_together_where_they_share_t
     assert room == (limit if llm == "bart" else limit - prompt)
     fitting, too_long = "\t" * (room - 1), "\t" * room  # one token each, and the end
     with torch.no_grad():
-        assert model(**processor(["what is said"], audio=[SOUND], targets=[fitting])).loss.isfinite()
+        assert model(
+            **processor(["what is said"], audio=[SOUND], targets=[fitting])
+        ).loss.isfinite()
     with pytest.raises(AudioTooLongError, match=f"more than the {limit}"):
         processor(["what is said"], audio=[SOUND], targets=[too_long])

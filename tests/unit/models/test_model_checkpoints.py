@@ -31,13 +31,17 @@ def logits_of(model: Model, waveforms: list, instructions: list) -> torch.Tensor
 
 @pytest.mark.parametrize("llm", ["t5", "bart", "pegasus", "llama", "qwen2"])
 @pytest.mark.parametrize("mixing", ["paper", "softmax", "last"])
-def test_save_and_load_give_the_same_logits(llm, mixing, make_model, waveforms, instructions, tmp_path) -> None:
+def test_save_and_load_give_the_same_logits(
+    llm, mixing, make_model, waveforms, instructions, tmp_path
+) -> None:
     own = {"clip_statistics"} if mixing == "softmax" else set()
     downsampler = {"strides": [2, 1], "scale_to_embeddings": True, **dict.fromkeys(own, True)}
     model = make_model(llm, layer_mixing=mixing, downsampler=downsampler)
     model.save_pretrained(tmp_path / "checkpoint")
     loaded = Model.from_pretrained(tmp_path / "checkpoint")
-    assert torch.equal(logits_of(loaded, waveforms, instructions), logits_of(model, waveforms, instructions))
+    assert torch.equal(
+        logits_of(loaded, waveforms, instructions), logits_of(model, waveforms, instructions)
+    )
     with safe_open(tmp_path / "checkpoint" / "adapter.safetensors", "pt") as file:
         parts = {name.split(".")[0] for name in file.keys()}
     assert parts - {"mixer"} == {"downsampler"} | own and ("mixer" in parts) == (mixing != "last")
@@ -50,13 +54,18 @@ def test_a_checkpoint_to_hand_on_may_be_written_in_half_precision(
     model.save_pretrained(tmp_path / "whole")
     model.save_pretrained(tmp_path / "half", dtype=torch.float16)
     for file in ("adapter.safetensors", "lora/adapter_model.safetensors"):
-        with safe_open(tmp_path / "half" / file, "pt") as half, safe_open(tmp_path / "whole" / file, "pt") as whole:
+        with (
+            safe_open(tmp_path / "half" / file, "pt") as half,
+            safe_open(tmp_path / "whole" / file, "pt") as whole,
+        ):
             for name in whole.keys():
                 torch.testing.assert_close(half.get_tensor(name), whole.get_tensor(name).half())
     loaded = Model.from_pretrained(tmp_path / "half")
     assert next(loaded.downsampler.parameters()).dtype == torch.float32
     expected = logits_of(model, waveforms, instructions)
-    assert (logits_of(loaded, waveforms, instructions) - expected).abs().mean() < 0.01 * expected.std()
+    assert (
+        logits_of(loaded, waveforms, instructions) - expected
+    ).abs().mean() < 0.01 * expected.std()
 
 
 def test_auto_classes_know_the_model(make_model, waveforms, instructions, tmp_path) -> None:
@@ -65,7 +74,9 @@ def test_auto_classes_know_the_model(make_model, waveforms, instructions, tmp_pa
     loaded = transformers.AutoModel.from_pretrained(tmp_path)
     processor = transformers.AutoProcessor.from_pretrained(tmp_path)
     assert isinstance(loaded, Model) and isinstance(processor, SpeechVerseProcessor)
-    assert torch.equal(logits_of(loaded, waveforms, instructions), logits_of(model, waveforms, instructions))
+    assert torch.equal(
+        logits_of(loaded, waveforms, instructions), logits_of(model, waveforms, instructions)
+    )
 
 
 def test_lora_is_in_pefts_own_format(make_model, llm_folders, instructions, tmp_path) -> None:
@@ -79,16 +90,24 @@ def test_lora_is_in_pefts_own_format(make_model, llm_folders, instructions, tmp_
 
 
 @pytest.mark.parametrize("llm", ["t5", "pegasus", "llama"])
-def test_an_export_is_whole_and_answers_alike(llm, make_model, waveforms, instructions, tmp_path) -> None:
+def test_an_export_is_whole_and_answers_alike(
+    llm, make_model, waveforms, instructions, tmp_path
+) -> None:
     model = make_model(llm)
     model.export(tmp_path / "export")
     moved = shutil.move(tmp_path / "export", tmp_path / "elsewhere")
     exported = Model.from_pretrained(moved)
-    assert not exported.has_lora and not any("lora" in name for name, _ in exported.named_parameters())
+    assert not exported.has_lora and not any(
+        "lora" in name for name, _ in exported.named_parameters()
+    )
     expected = logits_of(model, waveforms, instructions)
-    torch.testing.assert_close(logits_of(exported, waveforms, instructions), expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        logits_of(exported, waveforms, instructions), expected, atol=1e-4, rtol=1e-4
+    )
     batch = model.processor()(instructions, audio=waveforms, generation=True)
-    assert torch.equal(exported.generate(**batch, max_new_tokens=8), model.generate(**batch, max_new_tokens=8))
+    assert torch.equal(
+        exported.generate(**batch, max_new_tokens=8), model.generate(**batch, max_new_tokens=8)
+    )
     with safe_open(Path(moved) / "encoder" / "model.safetensors", "pt") as file:
         assert "lm_head.weight" in file.keys()
     with pytest.raises(CheckpointError, match="merged"), exported.without_lora():
@@ -98,7 +117,9 @@ def test_an_export_is_whole_and_answers_alike(llm, make_model, waveforms, instru
         model.export(moved)
 
 
-def test_a_trained_encoder_travels_with_the_checkpoint(make_model, waveforms, instructions, tmp_path) -> None:
+def test_a_trained_encoder_travels_with_the_checkpoint(
+    make_model, waveforms, instructions, tmp_path
+) -> None:
     model = make_model("t5")
     model.set_trainable(["encoder", "downsampler"])
     with torch.no_grad():
@@ -110,16 +131,22 @@ def test_a_trained_encoder_travels_with_the_checkpoint(make_model, waveforms, in
     expected = logits_of(model, waveforms, instructions)
     for folder in ("checkpoint", "export"):
         loaded = Model.from_pretrained(tmp_path / folder)
-        torch.testing.assert_close(logits_of(loaded, waveforms, instructions), expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            logits_of(loaded, waveforms, instructions), expected, atol=1e-4, rtol=1e-4
+        )
 
 
-def test_the_wrong_llm_or_encoder_is_named(make_model, llm_folders, encoder_folder, tmp_path) -> None:
+def test_the_wrong_llm_or_encoder_is_named(
+    make_model, llm_folders, encoder_folder, tmp_path
+) -> None:
     make_model("llama").save_pretrained(tmp_path / "checkpoint")
     with pytest.raises(CheckpointError, match=r"wrong LLM: .*qwen2.*llama"):
         Model.from_pretrained(tmp_path / "checkpoint", llm=llm_folders["qwen2"])
     other = shutil.copytree(encoder_folder, tmp_path / "other")
     torch.manual_seed(9)
-    encoder = transformers.AutoModelForCTC.from_config(transformers.AutoConfig.from_pretrained(other))
+    encoder = transformers.AutoModelForCTC.from_config(
+        transformers.AutoConfig.from_pretrained(other)
+    )
     encoder.save_pretrained(other)
     with pytest.raises(CheckpointError, match="wrong speech encoder"):
         Model.from_pretrained(tmp_path / "checkpoint", encoder=other)
@@ -133,7 +160,9 @@ def test_the_wrong_llm_or_encoder_is_named(make_model, llm_folders, encoder_fold
 
 def test_a_mirror_is_not_asked_for_the_revision_of_where_it_was(monkeypatch, tmp_path) -> None:
     asked = []
-    monkeypatch.setattr(assembly, "resolve", lambda name, revision, **_: asked.append((name, revision)) or 1 / 0)
+    monkeypatch.setattr(
+        assembly, "resolve", lambda name, revision, **_: asked.append((name, revision)) or 1 / 0
+    )
     config = SpeechVerseConfig(encoder="org/encoder", encoder_revision="v2")
     for override in (None, "mirror/encoder"):
         with pytest.raises(ZeroDivisionError):
@@ -155,7 +184,9 @@ def test_half_written_checkpoints_are_refused(make_model, tmp_path) -> None:
     for name in ("lora/adapter_model.safetensors", "adapter.safetensors"):
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) // 2])
-        with pytest.raises(CheckpointError, match=rf"{name}' cannot be read .*fetch or save the checkpoint anew"):
+        with pytest.raises(
+            CheckpointError, match=rf"{name}' cannot be read .*fetch or save the checkpoint anew"
+        ):
             Model.from_pretrained(tmp_path)
         (tmp_path / name).write_bytes(content)
     (tmp_path / "lora" / "adapter_model.safetensors").unlink()
@@ -168,8 +199,13 @@ def test_half_written_checkpoints_are_refused(make_model, tmp_path) -> None:
         Model.from_pretrained(tmp_path / "nothing")
 
 
-def test_a_model_of_bare_configurations_cannot_be_saved(encoder_folder, llm_folders, tmp_path) -> None:
-    configs = [transformers.AutoConfig.from_pretrained(folder) for folder in (encoder_folder, llm_folders["t5"])]
+def test_a_model_of_bare_configurations_cannot_be_saved(
+    encoder_folder, llm_folders, tmp_path
+) -> None:
+    configs = [
+        transformers.AutoConfig.from_pretrained(folder)
+        for folder in (encoder_folder, llm_folders["t5"])
+    ]
     assert encoder_from_config(configs[0]).num_layers == 3
     with pytest.raises(CheckpointError, match="bare configurations"):
         Model.from_configs(*configs).save_pretrained(tmp_path)
@@ -201,7 +237,11 @@ def test_a_checkpoint_of_before_the_sections_means_what_it_meant(tmp_path) -> No
     config = SpeechVerseConfig.from_pretrained(tmp_path)
     blocks = {"strides": [2, 1], "activation": "gelu", "inner_width": 12, "clip_statistics": True}
     assert config.downsampler == DownsamplerConfig(**blocks, scale_to_embeddings=True)
-    assert (config.lora, config.encoder_window, config.layer_mixing) == (LoraConfig(rank=3, alpha=5), "full", "softmax")
+    assert (config.lora, config.encoder_window, config.layer_mixing) == (
+        LoraConfig(rank=3, alpha=5),
+        "full",
+        "softmax",
+    )
     config.save_pretrained(tmp_path / "again")
     again = SpeechVerseConfig.from_pretrained(tmp_path / "again")
     assert again.settings == config.settings and again.embedding_scale == 0.5

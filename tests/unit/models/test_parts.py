@@ -71,19 +71,28 @@ def test_softmax_mixing_does_not_let_scale_win() -> None:
 def test_last_mixing_learns_nothing() -> None:
     mixer = LayerMixer(5, "last")
     hidden = torch.randn(5, 2, 7, 3)
-    assert torch.equal(mix(mixer, hidden), hidden[-1]) and torch.equal(mix(mixer, hidden[-1:]), hidden[-1])
+    assert torch.equal(mix(mixer, hidden), hidden[-1]) and torch.equal(
+        mix(mixer, hidden[-1:]), hidden[-1]
+    )
     assert not list(mixer.parameters())
 
 
 @pytest.mark.parametrize("strides", [[2, 2], [2, 1], [1], [3, 2, 2]])
 def test_downsampling_is_batch_invariant_and_its_lengths_are_true(strides: list[int]) -> None:
-    downsampler = Downsampler(6, 8, DownsamplerConfig(strides=strides, activation="gelu"), output_scale=0.1)
+    downsampler = Downsampler(
+        6, 8, DownsamplerConfig(strides=strides, activation="gelu"), output_scale=0.1
+    )
     frames, lengths = torch.randn(4, 23, 6), torch.tensor([23, 1, 12, 17])
     frames[1, 1:], frames[2, 12:] = float("nan"), 1e4
     positions, counts = downsampler(frames, lengths)
     for row, length in enumerate(lengths.tolist()):
         alone, count = downsampler(frames[row : row + 1, :length], lengths[row : row + 1])
-        assert int(count[0]) == int(counts[row]) == downsampled_length(length, strides) == alone.shape[1]
+        assert (
+            int(count[0])
+            == int(counts[row])
+            == downsampled_length(length, strides)
+            == alone.shape[1]
+        )
         torch.testing.assert_close(positions[row, : counts[row]], alone[0])
 
 
@@ -102,7 +111,9 @@ def test_clip_statistics_are_batch_invariant_and_say_nothing_at_first() -> None:
 
 @pytest.mark.parametrize("mixing", ["paper", "last"])
 def test_clip_statistics_of_layers_as_loud_as_they_come_are_refused(mixing: str) -> None:
-    with pytest.raises(RecipeError, match=rf"clip_statistics: .* '{mixing}' .* set layer_mixing: softmax"):
+    with pytest.raises(
+        RecipeError, match=rf"clip_statistics: .* '{mixing}' .* set layer_mixing: softmax"
+    ):
         ClipStatistics(num_layers=2, input_width=6, output_width=8, layer_mixing=mixing)
 
 
@@ -111,12 +122,16 @@ def test_clip_statistics_learn_what_no_frame_tells() -> None:
     torch.manual_seed(0)
     voices = torch.randn(2, 200, 1, 6)
     two = torch.arange(200) % 2
-    turns = torch.where((torch.arange(20) < 10)[None, :, None] | (two == 0)[:, None, None], voices[0], voices[1])
+    turns = torch.where(
+        (torch.arange(20) < 10)[None, :, None] | (two == 0)[:, None, None], voices[0], voices[1]
+    )
     states, lengths = (turns + 0.3 * torch.randn(200, 20, 6))[None], torch.full((200,), 20)
     statistics = ClipStatistics(num_layers=1, input_width=6, output_width=2, layer_mixing="softmax")
     optimizer = torch.optim.Adam(statistics.parameters(), lr=0.05)
     for _ in range(100):
-        loss = torch.nn.functional.cross_entropy(statistics(states[:, :150], lengths[:150]), two[:150])
+        loss = torch.nn.functional.cross_entropy(
+            statistics(states[:, :150], lengths[:150]), two[:150]
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

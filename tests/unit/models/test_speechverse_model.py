@@ -34,7 +34,9 @@ def label_losses(model, processor, instructions, targets, **source) -> list[torc
 
 
 @every_llm
-def test_a_batch_scores_and_answers_like_single_examples(llm, make_model, waveforms, instructions) -> None:
+def test_a_batch_scores_and_answers_like_single_examples(
+    llm, make_model, waveforms, instructions
+) -> None:
     model = make_model(llm)
     processor = model.processor()
     together = label_losses(model, processor, instructions, TARGETS, audio=waveforms)
@@ -42,9 +44,13 @@ def test_a_batch_scores_and_answers_like_single_examples(llm, make_model, wavefo
     texts = processor.decode(model.generate(**batch, max_new_tokens=8))
     for row in range(3):
         one = {"audio": waveforms[row : row + 1]}
-        alone = label_losses(model, processor, instructions[row : row + 1], TARGETS[row : row + 1], **one)[0]
+        alone = label_losses(
+            model, processor, instructions[row : row + 1], TARGETS[row : row + 1], **one
+        )[0]
         torch.testing.assert_close(alone, together[row], atol=1e-4, rtol=1e-4)
-        ids = model.generate(**processor(instructions[row : row + 1], generation=True, **one), max_new_tokens=8)
+        ids = model.generate(
+            **processor(instructions[row : row + 1], generation=True, **one), max_new_tokens=8
+        )
         assert processor.decode(ids) == texts[row : row + 1]
         assert ids.shape[1] <= 8
     assert len(set(texts)) > 1
@@ -71,13 +77,17 @@ def test_text_mode_is_the_llm_reading_its_own_ids(llm, make_model, instructions)
     with torch.no_grad(), model.without_lora():
         ours = model(**batch).logits
         decoder = {key: batch[key] for key in ("decoder_input_ids",) if key in batch}
-        theirs = model.llm(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **decoder).logits
+        theirs = model.llm(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **decoder
+        ).logits
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(adapted, ours, atol=1e-3)
 
 
 @every_llm
-def test_the_loss_is_the_likelihood_of_the_target_and_its_end(llm, make_model, waveforms, instructions) -> None:
+def test_the_loss_is_the_likelihood_of_the_target_and_its_end(
+    llm, make_model, waveforms, instructions
+) -> None:
     model = make_model(llm)
     processor = model.processor()
     batch = processor(instructions, audio=waveforms, targets=TARGETS)
@@ -86,17 +96,23 @@ def test_the_loss_is_the_likelihood_of_the_target_and_its_end(llm, make_model, w
     assert all(processor.end_token_id in row for row in labels)
     assert processor.decode(labels) == TARGETS
     output = model(**batch)
-    flat = F.cross_entropy(output.logits.flatten(0, 1), batch["labels"].flatten(), ignore_index=-100)
+    flat = F.cross_entropy(
+        output.logits.flatten(0, 1), batch["labels"].flatten(), ignore_index=-100
+    )
     torch.testing.assert_close(output.loss, flat)
 
 
 @every_llm
 def test_what_is_generated_is_what_the_logits_say(llm, make_model, waveforms, instructions) -> None:
-    """The likeliest first token by `forward` is the first new token of `generate`: one convention for both."""
+    """The likeliest first token by `forward` is the first new token of `generate`: one convention
+    for both.
+    """
     model = make_model(llm)
     processor = model.processor()
     generated = model.generate(
-        **processor(instructions, audio=waveforms, generation=True), max_new_tokens=1, min_new_tokens=1
+        **processor(instructions, audio=waveforms, generation=True),
+        max_new_tokens=1,
+        min_new_tokens=1,
     )
     scored = processor(instructions, audio=waveforms, targets=TARGETS)
     logits = model(**scored).logits
@@ -114,12 +130,16 @@ def test_positions_are_counted_without_audio(llm, make_model, waveforms, instruc
         batch = processor([instruction], audio=[waveform], targets=[target])
         read = batch["input_ids"].shape[1]
         answer = batch["labels"].shape[1] if "decoder_input_ids" in batch else 1
-        assert processor.num_positions(instruction, target, num_samples=len(waveform)) == read + answer
+        assert (
+            processor.num_positions(instruction, target, num_samples=len(waveform)) == read + answer
+        )
 
 
 @every_llm
 @pytest.mark.parametrize("part", ["mixer", "downsampler", "lora"])
-def test_a_step_moves_what_learns_and_nothing_else(llm, part, make_model, waveforms, instructions) -> None:
+def test_a_step_moves_what_learns_and_nothing_else(
+    llm, part, make_model, waveforms, instructions
+) -> None:
     model = make_model(llm)
     batch = model.processor()(instructions, audio=waveforms, targets=TARGETS)
     model.set_trainable([part])
@@ -130,46 +150,73 @@ def test_a_step_moves_what_learns_and_nothing_else(llm, part, make_model, wavefo
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
     model(**batch).loss.backward()
     optimizer.step()
-    moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    moved = {
+        name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])
+    }
     assert moved == learning and learning
-    belonging = {"mixer": {"mixer"}, "downsampler": {"downsampler", "clip_statistics"}, "lora": {"llm"}}
+    belonging = {
+        "mixer": {"mixer"},
+        "downsampler": {"downsampler", "clip_statistics"},
+        "lora": {"llm"},
+    }
     assert {name.split(".")[0] for name in moved} == belonging[part]
 
 
 @every_llm
-def test_audio_lies_over_the_placeholders_and_learns_from_them(llm, make_model, waveforms, instructions) -> None:
+def test_audio_lies_over_the_placeholders_and_learns_from_them(
+    llm, make_model, waveforms, instructions
+) -> None:
     model = make_model(llm)
     batch = model.processor()(instructions, audio=waveforms, generation=True)
     output = model.encode(batch["audio_inputs"])
     audio, lengths = model.embed_audio(output)
-    expected = embed_tokens(model.llm, batch["input_ids"].where(batch["input_ids"] < model.config.audio_token_id, 0))
+    expected = embed_tokens(
+        model.llm, batch["input_ids"].where(batch["input_ids"] < model.config.audio_token_id, 0)
+    )
     for row, length in enumerate(lengths):
         expected[row, batch["input_ids"][row] == model.config.audio_token_id] = audio[row, :length]
     embedded = model.embed_prompt(batch["input_ids"], encoder_output=output)
     true = batch["attention_mask"].bool()
     assert torch.equal(embedded[true], expected[true])
     down = list(model.downsampler.parameters())
-    gradients = [torch.autograd.grad(made[true].square().sum(), down) for made in (embedded, expected)]
+    gradients = [
+        torch.autograd.grad(made[true].square().sum(), down) for made in (embedded, expected)
+    ]
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(*gradients, strict=True))
 
 
 @pytest.mark.parametrize("mixing", ["paper", "softmax", "last"])
 @pytest.mark.parametrize("llm", ["t5", "qwen2"])
-def test_embedding_a_prompt_never_waits_for_the_device(llm, mixing, encoder_folder, llm_folders) -> None:
-    """On the meta device, where there are no values to wait for, everything that would ask for one fails."""
-    configs = [transformers.AutoConfig.from_pretrained(folder) for folder in (encoder_folder, llm_folders[llm])]
+def test_embedding_a_prompt_never_waits_for_the_device(
+    llm, mixing, encoder_folder, llm_folders
+) -> None:
+    """On the meta device, where there are no values to wait for, everything that would ask for one
+    fails.
+    """
+    configs = [
+        transformers.AutoConfig.from_pretrained(folder)
+        for folder in (encoder_folder, llm_folders[llm])
+    ]
     with torch.device("meta"):
         downsampler = {"strides": [2, 2], "clip_statistics": mixing == "softmax"}
-        model = SpeechVerseForConditionalGeneration.from_configs(*configs, layer_mixing=mixing, downsampler=downsampler)
+        model = SpeechVerseForConditionalGeneration.from_configs(
+            *configs, layer_mixing=mixing, downsampler=downsampler
+        )
         output = EncoderOutput(torch.ones(3, 2, 9, 16), torch.ones(2, dtype=torch.long))
         embedded = model.embed_prompt(torch.ones(2, 7, dtype=torch.long), encoder_output=output)
         embedded.sum().backward()
     assert embedded.shape == (2, 7, 24)
-    parts = [model.mixer, model.downsampler, *([model.clip_statistics] if model.clip_statistics else [])]
+    parts = [
+        model.mixer,
+        model.downsampler,
+        *([model.clip_statistics] if model.clip_statistics else []),
+    ]
     assert all(p.grad is not None for part in parts for p in part.parameters())
 
 
-def test_what_a_clip_tells_is_added_to_all_its_positions_in_the_embeddings_scale(make_model) -> None:
+def test_what_a_clip_tells_is_added_to_all_its_positions_in_the_embeddings_scale(
+    make_model,
+) -> None:
     model = make_model("t5")
     output = EncoderOutput(torch.randn(3, 1, 9, 16), torch.tensor([9]))
     before, _ = model.embed_audio(output)
@@ -178,22 +225,34 @@ def test_what_a_clip_tells_is_added_to_all_its_positions_in_the_embeddings_scale
         model.clip_statistics.projection.bias += told
     after, _ = model.embed_audio(output)
     assert model.config.embedding_scale != 1
-    torch.testing.assert_close(after - before, (model.config.embedding_scale * told).expand_as(before))
+    torch.testing.assert_close(
+        after - before, (model.config.embedding_scale * told).expand_as(before)
+    )
 
 
-def test_prompts_of_another_model_s_processor_are_refused(make_model, waveforms, instructions) -> None:
+def test_prompts_of_another_model_s_processor_are_refused(
+    make_model, waveforms, instructions
+) -> None:
     model, other = make_model("t5"), make_model("t5", downsampler={"strides": [2, 2]})
-    with pytest.raises(ValueError, match=r"prompts keep .* audio takes .* processor of this very model"):
+    with pytest.raises(
+        ValueError, match=r"prompts keep .* audio takes .* processor of this very model"
+    ):
         model(**other.processor()(instructions, audio=waveforms, targets=TARGETS))
 
 
 def test_decoder_only_prompts_use_the_chat_template(make_model, waveforms) -> None:
     processor = make_model("qwen2").processor()
-    text = processor.tokenizer.decode(processor(["transcribe the audio"], transcripts=["happy"])["input_ids"][0])
+    text = processor.tokenizer.decode(
+        processor(["transcribe the audio"], transcripts=["happy"])["input_ids"][0]
+    )
     assert text == "<|user|>happy\ntranscribe the audio<|end|>\n<|assistant|>"
     assert processor.tokenizer.decode(processor.encode_target("sad")) == "sad<|end|>"
-    left = processor(["transcribe the audio"] * 2, audio=waveforms[:2], generation=True)["attention_mask"]
-    right = processor(["transcribe the audio"] * 2, audio=waveforms[:2], targets=["sad"] * 2)["attention_mask"]
+    left = processor(["transcribe the audio"] * 2, audio=waveforms[:2], generation=True)[
+        "attention_mask"
+    ]
+    right = processor(["transcribe the audio"] * 2, audio=waveforms[:2], targets=["sad"] * 2)[
+        "attention_mask"
+    ]
     assert left[0, 0] == 0 and left[:, -1].all() and right[0, -1] == 0 and right[:, 0].all()
 
 
@@ -201,14 +260,18 @@ def test_generation_options_pass_through(make_model, waveforms, instructions) ->
     for llm in ("pegasus", "qwen2"):
         model = make_model(llm)
         batch = model.processor()(instructions, audio=waveforms, generation=True)
-        output = model.generate(**batch, max_new_tokens=5, num_beams=2, return_dict_in_generate=True)
+        output = model.generate(
+            **batch, max_new_tokens=5, num_beams=2, return_dict_in_generate=True
+        )
         assert torch.equal(output.sequences, model.generate(**batch, max_new_tokens=5, num_beams=2))
         assert output.sequences.shape[1] <= 5
 
 
 def test_audio_over_the_limit_is_refused(make_model, waveforms) -> None:
     model = make_model("t5", max_audio_seconds=1.0)
-    with pytest.raises(AudioTooLongError, match=r"1\.2 s is longer than the 1 s this model accepts"):
+    with pytest.raises(
+        AudioTooLongError, match=r"1\.2 s is longer than the 1 s this model accepts"
+    ):
         model.processor()(["transcribe the audio"], audio=waveforms[1:2])
 
 
@@ -255,7 +318,9 @@ def test_fp16_is_refused_for_t5_only(make_model, waveforms, instructions) -> Non
     batch = model.processor()(instructions, audio=waveforms, targets=TARGETS)
     assert model(**batch).loss.isfinite()
     assert all(
-        p.dtype == torch.float32 for group in ("mixer", "downsampler", "lora") for p in model.trainable_parts()[group]
+        p.dtype == torch.float32
+        for group in ("mixer", "downsampler", "lora")
+        for p in model.trainable_parts()[group]
     )
 
 
@@ -268,7 +333,11 @@ def test_lora_can_join_later_as_an_identity(make_model, waveforms, instructions)
     torch.testing.assert_close(model(**batch).logits, before)
     report = {count.part: count for count in model.parameter_report()}
     assert (
-        report["lora"].trainable == report["lora"].total > 0 == report["llm"].trainable == report["encoder"].trainable
+        report["lora"].trainable
+        == report["lora"].total
+        > 0
+        == report["llm"].trainable
+        == report["encoder"].trainable
     )
     with pytest.raises(RecipeError, match="already"):
         model.add_lora(LoraConfig())
@@ -277,10 +346,16 @@ def test_lora_can_join_later_as_an_identity(make_model, waveforms, instructions)
 @every_llm
 def test_each_label_has_a_token_that_tells_it(llm, make_model) -> None:
     processor = make_model(llm).processor()
-    ids = {text: processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("one sad", "one happy")}
+    ids = {
+        text: processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        for text in ("one sad", "one happy")
+    }
     shared = set(ids["one sad"]) & set(ids["one happy"])
     assert ids["one sad"][0] in shared, "labels that begin alike"
     sad, happy, empty = processor.distinguishing_tokens(["one sad", "one happy", ""])
     assert sad in set(ids["one sad"]) - shared and happy in set(ids["one happy"]) - shared
     assert empty == processor.end_token_id
-    assert processor.distinguishing_tokens(["sad", "sad"]) == (processor.distinguishing_tokens(["sad"])[0],) * 2
+    assert (
+        processor.distinguishing_tokens(["sad", "sad"])
+        == (processor.distinguishing_tokens(["sad"])[0],) * 2
+    )

@@ -55,7 +55,9 @@ def run(module, *arguments):
 
 def test_an_answer_keeps_to_a_regular_expression(model, clip, tmp_path):
     regex = "(yes|no)( (yes|no)){1,2}"
-    answer = model.ask(clip, "what is said", regex=regex, options=DecodingOptions(max_new_tokens=40))
+    answer = model.ask(
+        clip, "what is said", regex=regex, options=DecodingOptions(max_new_tokens=40)
+    )
     assert re.fullmatch(regex, answer.text) and not answer.cut
     with pytest.raises(UserError, match="give one of them"):
         model.ask(clip, "what is said", CHOICES, regex=regex)
@@ -74,7 +76,15 @@ def test_hints_are_read_behind_the_instruction(model, clip):
 
 def test_every_way_to_give_a_sound_gives_the_same_answer(model, clip):
     samples = model._heard(clip).samples
-    sounds = [clip, str(clip), clip.read_bytes(), samples, (samples, 16_000), Waveform(samples), AudioRef(clip)]
+    sounds = [
+        clip,
+        str(clip),
+        clip.read_bytes(),
+        samples,
+        (samples, 16_000),
+        Waveform(samples),
+        AudioRef(clip),
+    ]
     answers = model.ask(sounds, "what is said", options=SHORT)
     assert len({answer.text for answer in answers}) == 1
     assert model.ask(clip, "what is said", options=SHORT) == answers[0]
@@ -83,8 +93,12 @@ def test_every_way_to_give_a_sound_gives_the_same_answer(model, clip):
 def test_lists_keep_their_order_and_single_things_are_shared(model, clip, noise):
     sounds, questions = [clip, noise[:6000]], ["is it loud", "who speaks here"]
     pairs = model.ask(sounds, questions, CHOICES)
-    assert pairs == [model.ask(sound, text, CHOICES) for sound, text in zip(sounds, questions, strict=True)]
-    assert model.ask(clip, questions, CHOICES) == [model.ask(clip, text, CHOICES) for text in questions]
+    assert pairs == [
+        model.ask(sound, text, CHOICES) for sound, text in zip(sounds, questions, strict=True)
+    ]
+    assert model.ask(clip, questions, CHOICES) == [
+        model.ask(clip, text, CHOICES) for text in questions
+    ]
     assert model.ask(sounds, "is it loud", CHOICES)[0] == pairs[0]
     with pytest.raises(UserError, match="2 sounds and 3 instructions"):
         model.ask(sounds, ["a", "b", "c"])
@@ -104,7 +118,9 @@ def test_choices_that_are_no_set_are_refused(model, clip, choices):
 
 def test_audio_over_the_limit_is_refused_with_the_limit_named(model, tmp_path):
     path = save(tmp_path / "long.wav", Waveform(np.ones(16_000 * 3, dtype=np.float32) * 0.1))
-    with pytest.raises(AudioTooLongError, match=r"long\.wav is 3\.0 s long; this model hears at most 2 s"):
+    with pytest.raises(
+        AudioTooLongError, match=r"long\.wav is 3\.0 s long; this model hears at most 2 s"
+    ):
         model.ask(path, "what is said")
 
 
@@ -125,7 +141,9 @@ def test_bad_files_and_empty_instructions_are_refused(model, clip, tmp_path):
 
 def test_a_device_that_is_not_there_is_refused(checkpoint):
     for device in ("cuda:7", "gpu"):
-        with pytest.raises(UserError, match=f"no device '{device}' on this machine \\(there are: cpu"):
+        with pytest.raises(
+            UserError, match=f"no device '{device}' on this machine \\(there are: cpu"
+        ):
             SpeechVerse.from_pretrained(checkpoint, device)
 
 
@@ -137,11 +155,22 @@ def test_a_checkpoint_that_is_not_there_is_refused(tmp_path):
 def test_ask_on_the_command_line(checkpoint, clip):
     plain = run("ask", clip, "is it loud", "--choices", "yes,no", "--model", checkpoint).strip()
     assert plain in ("yes", "no")
-    told = json.loads(run("ask", clip, "is it loud", "--choices", "yes,no", "--model", checkpoint, "--json"))
+    told = json.loads(
+        run("ask", clip, "is it loud", "--choices", "yes,no", "--model", checkpoint, "--json")
+    )
     assert told["answer"] == plain
-    scored = json.loads(run("ask", clip, "x", "--choices", "yes,no", "--scores", "--model", checkpoint, "--json"))
+    scored = json.loads(
+        run("ask", clip, "x", "--choices", "yes,no", "--scores", "--model", checkpoint, "--json")
+    )
     assert set(scored["choice_scores"]) == {"yes", "no"}
-    assert len(run("ask", clip, "x", "--choices", "yes,no", "--scores", "--model", checkpoint).splitlines()) == 3
+    assert (
+        len(
+            run(
+                "ask", clip, "x", "--choices", "yes,no", "--scores", "--model", checkpoint
+            ).splitlines()
+        )
+        == 3
+    )
     with pytest.raises(UserError, match="--choices"):
         run("ask", clip, "x", "--scores", "--model", checkpoint)
 
@@ -158,10 +187,22 @@ def test_info_on_the_command_line(checkpoint):
 
 
 def test_evaluate_on_the_command_line(checkpoint, clip, tmp_path):
-    lines = [{"audio": str(clip), "text": "play jazz", "emotion": "sad"}, {"audio": str(clip), "text": "stop now"}]
+    lines = [
+        {"audio": str(clip), "text": "play jazz", "emotion": "sad"},
+        {"audio": str(clip), "text": "stop now"},
+    ]
     manifest = tmp_path / "mine.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    common = ("evaluate", checkpoint, "--corpus", manifest, "--tasks", "asr,er", "--systems", "speechverse,oracle")
+    common = (
+        "evaluate",
+        checkpoint,
+        "--corpus",
+        manifest,
+        "--tasks",
+        "asr,er",
+        "--systems",
+        "speechverse,oracle",
+    )
     told = json.loads(run(*common, "--output", tmp_path / "out", "--json"))
     assert {report["name"] for report in told["tasks"]} == {"asr", "er"}
     assert (tmp_path / "out" / "report.html").is_file()
@@ -191,7 +232,9 @@ def test_the_good_clips_are_answered_where_bad_ones_are_skipped(model, five):
     assert [answer.error is None for answer in answers] == [True, True, True, False, True]
     assert answers[3].text == "" and "too short" in answers[3].error
     assert answers[0] == model.ask(five[0], "what is said", options=SHORT)
-    assert "too short" in model.ask([five[3]], "what is said", options=SHORT, on_error="skip")[0].error
+    assert (
+        "too short" in model.ask([five[3]], "what is said", options=SHORT, on_error="skip")[0].error
+    )
     assert "too short" in model.ask(five[3], "what is said", options=SHORT, on_error="skip").error
     with pytest.raises(UserError, match="on_error is 'ignore'; allowed are raise, skip"):
         model.ask(five, "what is said", on_error="ignore")
@@ -202,25 +245,56 @@ def test_a_cut_answer_says_so(model, clip, checkpoint):
     assert (answer.ended, answer.limit, answer.cut) == ("length", 1, True)
     assert not model.ask(clip, "is it loud", CHOICES, max_new_tokens=1).cut
     told = run_apart("ask", clip, "what is said", "--model", checkpoint, "--max-new-tokens", 1)
-    assert "note: the answer is cut: it has all the 1 tokens" in told.stderr and "note" not in told.stdout
-    told = run_apart("ask", clip, "what is said", "--model", checkpoint, "--max-new-tokens", 1, "--json")
+    assert (
+        "note: the answer is cut: it has all the 1 tokens" in told.stderr
+        and "note" not in told.stdout
+    )
+    told = run_apart(
+        "ask", clip, "what is said", "--model", checkpoint, "--max-new-tokens", 1, "--json"
+    )
     assert json.loads(told.stdout)["ended"] == "length"
-    assert run_apart("ask", clip, "is it loud", "--choices", "yes,no", "--model", checkpoint).stderr == ""
+    assert (
+        run_apart("ask", clip, "is it loud", "--choices", "yes,no", "--model", checkpoint).stderr
+        == ""
+    )
 
 
 def test_evaluate_counts_cut_answers_by_task_and_takes_the_limit(checkpoint, clip, tmp_path):
     manifest = tmp_path / "mine.jsonl"
-    manifest.write_text(json.dumps({"audio": str(clip), "text": "play jazz", "emotion": "sad"}) + "\n")
-    common = ("evaluate", checkpoint, "--corpus", manifest, "--tasks", "asr,er", "--output", tmp_path / "out")
-    told = json.loads(run(*common, "--systems", "speechverse,cascade,oracle", "--max-new-tokens", 1, "--json"))
+    manifest.write_text(
+        json.dumps({"audio": str(clip), "text": "play jazz", "emotion": "sad"}) + "\n"
+    )
+    common = (
+        "evaluate",
+        checkpoint,
+        "--corpus",
+        manifest,
+        "--tasks",
+        "asr,er",
+        "--output",
+        tmp_path / "out",
+    )
+    told = json.loads(
+        run(*common, "--systems", "speechverse,cascade,oracle", "--max-new-tokens", 1, "--json")
+    )
     assert told["settings"]["decoding"]["max_new_tokens"] == 1
-    cut = {(s["task"], s["system"]): s["value"] for s in told["scores"] if s["metric"] == "cut_rate"}
+    cut = {
+        (s["task"], s["system"]): s["value"] for s in told["scores"] if s["metric"] == "cut_rate"
+    }
     assert {cut["asr", system] for system in ("speechverse", "cascade", "oracle")} == {1.0}
     assert {cut["er", system] for system in ("speechverse", "cascade", "oracle")} == {0.0}
-    note = "asr by cascade: 1 of 1 answers are cut: 1 at the most tokens they may have (--max-new-tokens)"
+    note = (
+        "asr by cascade: 1 of 1 answers are cut: 1 at the most tokens they may have"
+        " (--max-new-tokens)"
+    )
     assert note in told["notes"]
-    records = [json.loads(line) for line in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()]
-    assert {(r["task"], r["cut"], r["ended"]) for r in records} == {("asr", True, "length"), ("er", False, "end")}
+    records = [
+        json.loads(line) for line in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()
+    ]
+    assert {(r["task"], r["cut"], r["ended"]) for r in records} == {
+        ("asr", True, "length"),
+        ("er", False, "end"),
+    }
     assert "cut" in run(*common, "--systems", "speechverse", "--max-new-tokens", 1)
     assert "cut</td>" in (tmp_path / "out" / "report.html").read_text()
 
@@ -234,7 +308,9 @@ def letters_only(tmp_path_factory):
     save_conformer(root / "encoder")
     t5(len(letters)).save_pretrained(root / "llm")
     letters.save_pretrained(root / "llm")
-    SpeechVerseForConditionalGeneration.from_foundations(root / "encoder", root / "llm").save_pretrained(root / "model")
+    SpeechVerseForConditionalGeneration.from_foundations(
+        root / "encoder", root / "llm"
+    ).save_pretrained(root / "model")
     return root / "model"
 
 
@@ -247,7 +323,19 @@ def test_what_the_tokenizer_cannot_spell_is_told(letters_only, clip, caplog, tmp
     assert "cannot spell 'Что' of the instruction" in caplog.text
     manifest = tmp_path / "mine.jsonl"
     manifest.write_text(json.dumps({"audio": str(clip), "text": "привет", "id": "hi"}) + "\n")
-    common = ("--corpus", manifest, "--tasks", "asr", "--systems", "speechverse", "--output", tmp_path / "out")
+    common = (
+        "--corpus",
+        manifest,
+        "--tasks",
+        "asr",
+        "--systems",
+        "speechverse",
+        "--output",
+        tmp_path / "out",
+    )
     told = json.loads(run("evaluate", letters_only, *common, "--json"))
-    wanted = "asr: 1 of 1 true answers hold what the LLM's tokenizer cannot spell, such as 'привет' in hi/asr"
+    wanted = (
+        "asr: 1 of 1 true answers hold what the LLM's tokenizer cannot spell, such as 'привет' in"
+        " hi/asr"
+    )
     assert wanted in told["notes"]

@@ -14,7 +14,9 @@ from speechverse.pretrained.table import Part, Source
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache and an empty package index; nothing forbids the network, and nothing of it can be reached."""
+    """An empty cache and an empty package index; nothing forbids the network, and nothing of it can
+    be reached.
+    """
     (tmp_path / "index").mkdir()
     for name in ("HF_HUB_OFFLINE", "SPEECHVERSE_OFFLINE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)

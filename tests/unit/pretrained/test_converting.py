@@ -1,4 +1,6 @@
-"""What is made of CTranslate2's and llama.cpp's files computes the same, and is known again everywhere."""
+"""What is made of CTranslate2's and llama.cpp's files computes the same, and is known again
+everywhere.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ from speechverse.pretrained.table import File, Part, Source
 
 
 def loaded(folder: Path) -> transformers.WhisperForConditionalGeneration:
-    return transformers.WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    return transformers.WhisperForConditionalGeneration.from_pretrained(
+        folder, dtype=torch.float32
+    ).eval()
 
 
 def rewritten(folder: Path, **changes: np.ndarray) -> Path:
@@ -78,7 +82,9 @@ def test_whisper_in_eight_bits_becomes_what_the_bits_stand_for(whisper_folder: P
     stored = np.round(weight * scale[:, None]).astype(np.int8)
     rewritten(whisper_folder, **{name: stored, f"{name}_scale": scale})
     found = loaded(Path(resolve(whisper_folder).name)).model.encoder.layers[0].fc1.weight
-    torch.testing.assert_close(found.detach(), torch.from_numpy(stored / scale[:, None]), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        found.detach(), torch.from_numpy(stored / scale[:, None]), rtol=0, atol=1e-6
+    )
 
 
 def test_an_encoder_is_loaded_from_a_ctranslate2_folder(whisper_folder: Path) -> None:
@@ -116,11 +122,16 @@ def test_keys_with_a_bias_are_no_whisper(whisper_folder: Path) -> None:
 
 def test_without_a_tokenizer_the_vocabulary_names_the_tokens(whisper_folder: Path) -> None:
     content = json.loads(tokenizer_json())
-    tokens = {**content["model"]["vocab"], **{token["content"]: token["id"] for token in content["added_tokens"]}}
+    tokens = {
+        **content["model"]["vocab"],
+        **{token["content"]: token["id"] for token in content["added_tokens"]},
+    }
     (whisper_folder / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match="neither tokenizer.json nor a vocabulary"):
         resolve(whisper_folder)
-    (whisper_folder / "vocabulary.json").write_text(json.dumps(sorted(tokens, key=lambda token: tokens[token])))
+    (whisper_folder / "vocabulary.json").write_text(
+        json.dumps(sorted(tokens, key=lambda token: tokens[token]))
+    )
     assert load_encoder(whisper_folder).num_layers == 2
 
 
@@ -145,7 +156,10 @@ def permuted(weight: np.ndarray, heads: int) -> np.ndarray:
 def test_an_llm_holds_exactly_what_its_gguf_stands_for(gguf_file: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(resolve(gguf_file).name)
     assert model.dtype == torch.float32
-    state, theirs = model.state_dict(), {tensor.name: tensor for tensor in gguf.GGUFReader(gguf_file).tensors}
+    state, theirs = (
+        model.state_dict(),
+        {tensor.name: tensor for tensor in gguf.GGUFReader(gguf_file).tensors},
+    )
     names = {
         "token_embd": "model.embed_tokens", "output_norm": "model.norm",
         "blk.1.attn_v": "model.layers.1.self_attn.v_proj",
@@ -170,7 +184,13 @@ def test_an_llm_from_a_gguf_can_be_saved_again(gguf_file: Path, tmp_path: Path) 
 
 def test_the_tokenizer_of_a_gguf_splits_digits_and_speaks_its_chat(gguf_file: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(resolve(gguf_file).name)
-    assert tokenizer.convert_ids_to_tokens(tokenizer("a  th12")["input_ids"]) == ["a", "Ġ", "Ġth", "1", "2"]
+    assert tokenizer.convert_ids_to_tokens(tokenizer("a  th12")["input_ids"]) == [
+        "a",
+        "Ġ",
+        "Ġth",
+        "1",
+        "2",
+    ]
     assert tokenizer.eos_token == "<|im_end|>"
     chat = tokenizer.apply_chat_template([{"role": "user", "content": "hi"}], tokenize=False)
     assert chat == "<|im_start|>user\nhi<|im_end|>\n"
@@ -195,13 +215,17 @@ def test_files_are_converted_once_and_anew_when_they_change(gguf_file: Path, cac
     assert second.known_as == str(gguf_file)
 
 
-def test_a_full_disk_leaves_no_half_converted_folder(whisper_folder: Path, cache: Path, files_up_to) -> None:
+def test_a_full_disk_leaves_no_half_converted_folder(
+    whisper_folder: Path, cache: Path, files_up_to
+) -> None:
     with files_up_to(20_000), pytest.raises(DiskFullError):
         resolve(whisper_folder)
     assert not [path for path in (cache / "converted").iterdir() if path.suffix != ".lock"]
 
 
-def test_a_converted_folder_is_known_by_its_source_on_any_machine(whisper_folder: Path, tmp_path: Path) -> None:
+def test_a_converted_folder_is_known_by_its_source_on_any_machine(
+    whisper_folder: Path, tmp_path: Path
+) -> None:
     here = Path(resolve(whisper_folder).name)
     known = fingerprint(here)
     there = shutil.copytree(here, tmp_path / "there", copy_function=shutil.copyfile)  # other times
@@ -212,11 +236,17 @@ def test_a_converted_folder_is_known_by_its_source_on_any_machine(whisper_folder
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "preprocessor_config.json"])
-def test_a_converted_folder_that_was_altered_is_another_part(whisper_folder: Path, tmp_path: Path, file: str) -> None:
+def test_a_converted_folder_that_was_altered_is_another_part(
+    whisper_folder: Path, tmp_path: Path, file: str
+) -> None:
     folder = shutil.copytree(resolve(whisper_folder).name, tmp_path / "altered")
     known = fingerprint(folder)
     content = (folder / file).read_bytes()
-    changed = content[:-1] + bytes([content[-1] ^ 1]) if file == "model.safetensors" else b'{"d_model": 17}'
+    changed = (
+        content[:-1] + bytes([content[-1] ^ 1])
+        if file == "model.safetensors"
+        else b'{"d_model": 17}'
+    )
     (folder / file).write_bytes(changed)
     assert fingerprint(folder) != known
 
@@ -228,7 +258,10 @@ def small_parts_known(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     contents = whisper_files(whisper_variables(whisper()))
     llm = write_gguf(index.parent / "toy.gguf").read_bytes()
-    for name, layout, files in (("toy-whisper", "ctranslate2", contents), ("toy-llm", "gguf", {"toy.gguf": llm})):
+    for name, layout, files in (
+        ("toy-whisper", "ctranslate2", contents),
+        ("toy-llm", "gguf", {"toy.gguf": llm}),
+    ):
         package = write_wheel(index, name, files)
         members = tuple(
             File(file, ((0, f"{name.replace('-', '_')}/{file}"),), sha256(content), len(content))
@@ -238,7 +271,9 @@ def small_parts_known(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(table.KNOWN, name, part)
 
 
-def test_a_recipe_and_a_checkpoint_name_known_parts(small_parts_known: None, tmp_path: Path, monkeypatch) -> None:
+def test_a_recipe_and_a_checkpoint_name_known_parts(
+    small_parts_known: None, tmp_path: Path, monkeypatch
+) -> None:
     made = Model.from_foundations("toy-whisper", "toy-llm", lora={"rank": 2})
     made.save_pretrained(tmp_path / "checkpoint")
     saved = json.loads((tmp_path / "checkpoint" / "config.json").read_text())
@@ -249,7 +284,9 @@ def test_a_recipe_and_a_checkpoint_name_known_parts(small_parts_known: None, tmp
     assert (tmp_path / "other-cache" / "toy-llm" / "model.safetensors").is_file()
 
 
-def test_the_same_file_of_ones_own_is_the_known_part(small_parts_known: None, whisper_folder: Path) -> None:
+def test_the_same_file_of_ones_own_is_the_known_part(
+    small_parts_known: None, whisper_folder: Path
+) -> None:
     assert fingerprint(resolve(whisper_folder).name) == fingerprint(get_part_named("toy-whisper"))
 
 
@@ -259,7 +296,9 @@ def get_part_named(name: str) -> Path:
     return get_part(part_named(name))
 
 
-def test_another_part_is_refused_unless_asked_for(small_parts_known: None, tmp_path: Path, caplog) -> None:
+def test_another_part_is_refused_unless_asked_for(
+    small_parts_known: None, tmp_path: Path, caplog
+) -> None:
     Model.from_foundations("toy-whisper", "toy-llm").save_pretrained(tmp_path / "checkpoint")
     other = write_gguf(tmp_path / "finer.gguf", seed=3)
     with pytest.raises(CheckpointError, match="wrong LLM.*allow_other_parts"):
@@ -270,7 +309,9 @@ def test_another_part_is_refused_unless_asked_for(small_parts_known: None, tmp_p
     assert Model.from_pretrained(tmp_path / "on-the-other").config.llm == str(other)
 
 
-def test_an_export_of_known_parts_needs_no_cache(small_parts_known: None, tmp_path: Path, monkeypatch) -> None:
+def test_an_export_of_known_parts_needs_no_cache(
+    small_parts_known: None, tmp_path: Path, monkeypatch
+) -> None:
     Model.from_foundations("toy-whisper", "toy-llm").export(tmp_path / "whole")
     monkeypatch.setenv("SPEECHVERSE_CACHE", str(tmp_path / "nothing"))
     monkeypatch.setenv("SPEECHVERSE_OFFLINE", "1")
@@ -278,11 +319,18 @@ def test_an_export_of_known_parts_needs_no_cache(small_parts_known: None, tmp_pa
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_tokenizer_put_beside_the_weights_later_is_taken(whisper_folder: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_put_beside_the_weights_later_is_taken(
+    whisper_folder: Path, tmp_path: Path
+) -> None:
     tokenizer = whisper_folder / "tokenizer.json"
     tokens = json.loads(tokenizer.read_text())
-    vocabulary = {**tokens["model"]["vocab"], **{token["content"]: token["id"] for token in tokens["added_tokens"]}}
-    (whisper_folder / "vocabulary.json").write_text(json.dumps(sorted(vocabulary, key=vocabulary.__getitem__)))
+    vocabulary = {
+        **tokens["model"]["vocab"],
+        **{token["content"]: token["id"] for token in tokens["added_tokens"]},
+    }
+    (whisper_folder / "vocabulary.json").write_text(
+        json.dumps(sorted(vocabulary, key=vocabulary.__getitem__))
+    )
     tokenizer.rename(tmp_path / "kept.json")
     without = Path(resolve(whisper_folder).name)
     (tmp_path / "kept.json").rename(tokenizer)

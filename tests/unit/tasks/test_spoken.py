@@ -55,16 +55,24 @@ def test_phrases_of_other_sentences_share_words_with_what_is_said(speech) -> Non
     assert not any(is_said(keyword, words_of("He is an old man")) for keyword in asked)
 
 
-def test_clips_with_keywords_are_asked_for_them_too_and_in_evaluation_for_nothing_else(speech) -> None:
+def test_clips_with_keywords_are_asked_for_them_too_and_in_evaluation_for_nothing_else(
+    speech,
+) -> None:
     clip = speech(text="Play Miles Davis in the kitchen", keywords=["miles davis", "kitchen"])
     vocabulary = ("umbrella", "violin")
     evaluated = asked_about(clip, vocabulary=vocabulary, training=False)
-    assert set(evaluated["yes"]) == {"miles davis", "kitchen"} and set(evaluated["no"]) == set(vocabulary)
+    assert set(evaluated["yes"]) == {"miles davis", "kitchen"} and set(evaluated["no"]) == set(
+        vocabulary
+    )
     trained = asked_about(clip, vocabulary=vocabulary)
-    assert {"miles davis", "play miles"} <= set(trained["yes"]) and {"umbrella", "ducks"} <= set(trained["no"])
+    assert {"miles davis", "play miles"} <= set(trained["yes"]) and {"umbrella", "ducks"} <= set(
+        trained["no"]
+    )
 
 
-def test_a_clip_without_keywords_beside_others_that_have_them_is_asked_for_words_of_all_texts(speech) -> None:
+def test_a_clip_without_keywords_beside_others_that_have_them_is_asked_for_words_of_all_texts(
+    speech,
+) -> None:
     asked = asked_about(speech(text=TEXTS[4], keywords=None), vocabulary=("violin",))
     assert "violin" not in asked["no"] and {"garden", "station"} <= set(asked["no"])
 

@@ -44,7 +44,9 @@ def test_a_task_asked_by_name_alone_is_found_and_is_none_of_all() -> None:
 
 
 def test_an_unknown_task_names_the_nearest() -> None:
-    with pytest.raises(TaskError, match=r"unknown task 'arc'; did you mean 'a.+given as path/to/file.py:NAME"):
+    with pytest.raises(
+        TaskError, match=r"unknown task 'arc'; did you mean 'a.+given as path/to/file.py:NAME"
+    ):
         get_task("arc")
 
 
@@ -62,12 +64,22 @@ def test_own_task_from_a_file(tmp_path: Path, speech, monkeypatch: pytest.Monkey
     [
         ("absent.py:QUESTION", None, "no Python file"),
         ("my_tasks.py:QUESTIONS", OWN_TASK, "unknown task 'QUESTIONS'; did you mean 'QUESTION'"),
-        ("my_tasks.py:QUESTION", "import nothing_of_the_kind", "could not be run: ModuleNotFoundError"),
-        ("my_tasks.py:QUESTION", OWN_TASK.replace('"question"', '"asr"'), "the name 'asr' .* is taken"),
+        (
+            "my_tasks.py:QUESTION",
+            "import nothing_of_the_kind",
+            "could not be run: ModuleNotFoundError",
+        ),
+        (
+            "my_tasks.py:QUESTION",
+            OWN_TASK.replace('"question"', '"asr"'),
+            "the name 'asr' .* is taken",
+        ),
         ("my_tasks.py:QUESTION", OWN_TASK.replace("balanced_", "balance_"), "did you mean"),
     ],
 )
-def test_what_is_wrong_with_an_own_task(name: str, code: str | None, says: str, tmp_path: Path) -> None:
+def test_what_is_wrong_with_an_own_task(
+    name: str, code: str | None, says: str, tmp_path: Path
+) -> None:
     if code is not None:
         (tmp_path / "my_tasks.py").write_text(code)
     with pytest.raises(Exception, match=says) as caught:
@@ -101,11 +113,16 @@ def test_an_own_task_brings_a_metric_of_its_own(tmp_path: Path, speech) -> None:
     task = get_task(f"{tmp_path}/mine.py:COUNTED")
     validate_task(task, speech(text="who plays in the kitchen"))
     assert task.metrics == ("same_length", "wer")
-    assert task.score(["one two", "one", UNPARSED], ["a b", "a b", "a"])["same_length"] == pytest.approx(1 / 3)
+    assert task.score(["one two", "one", UNPARSED], ["a b", "a b", "a"])[
+        "same_length"
+    ] == pytest.approx(1 / 3)
     assert get_metric("same_length").label == "as many words"
     get_task(f"{tmp_path}/mine.py:COUNTED")  # the same file again is no clash
     (tmp_path / "other.py").write_text(OWN_METRIC.replace('"counted"', '"other"'))
-    with pytest.raises(UserError, match="the name 'same_length' of .*other.py is taken by .*mine.py; give your metric"):
+    with pytest.raises(
+        UserError,
+        match="the name 'same_length' of .*other.py is taken by .*mine.py; give your metric",
+    ):
         get_task(f"{tmp_path}/other.py:COUNTED")
 
 
@@ -126,8 +143,9 @@ def test_prompt_files(tmp_path: Path) -> None:
 
 def test_tasks_and_metrics_import_without_the_heavy_libraries() -> None:
     code = (
-        "import sys, speechverse.tasks as t; [t.get_task(n) for n in t.task_names()]; "
-        "print([m for m in ('numpy', 'torch', 'jiwer', 'sacrebleu', 'sklearn', 'transformers') if m in sys.modules])"
+        "import sys, speechverse.tasks as t; [t.get_task(n) for n in t.task_names()]; print([m for"
+        " m in ('numpy', 'torch', 'jiwer', 'sacrebleu', 'sklearn', 'transformers') if m in"
+        " sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,6 @@
-"""Every task asks in all its wordings, reads its own answer back, and says what an utterance lacks."""
+"""Every task asks in all its wordings, reads its own answer back, and says what an
+utterance lacks.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ from speechverse.tasks import (
 from speechverse.types import AudioRef, Utterance
 from task_check import validate_task
 
-MANY = LabelSet("intent", {f"intent_{i}": f"wants thing {i}" for i in range(40)} | {"play_music": "wants music"})
+MANY = LabelSet(
+    "intent", {f"intent_{i}": f"wants thing {i}" for i in range(40)} | {"play_music": "wants music"}
+)
 
 KWS = dataclasses.replace(get_task("kws"), prompts=PromptSet(("Is '{keyword}' said?",)))
 """Keyword search in one wording, so that what is asked for can be read off."""
@@ -112,7 +116,9 @@ def test_labels_are_brought_to_their_canonical_word(speech) -> None:
 def test_a_task_says_what_an_utterance_lacks(name, lacking, says, speech) -> None:
     task = get_task(name)
     assert task.applies_to(speech()) and not task.applies_to(speech(**lacking))
-    with pytest.raises(TaskError, match=f"task '{name}' cannot be asked of utterance 'u1': .*{says}"):
+    with pytest.raises(
+        TaskError, match=f"task '{name}' cannot be asked of utterance 'u1': .*{says}"
+    ):
         task.render(speech(**lacking), ask())
 
 
@@ -134,7 +140,11 @@ def test_translation_asks_for_each_language_apart(speech) -> None:
     st = get_task("st")
     assert st.variants(speech()) == ("de", "fr")
     example = st.render(speech(), ask(), "fr")
-    assert (example.group, example.id, example.target) == ("fr", "u1/st/fr", "joue miles davis dans la cuisine")
+    assert (example.group, example.id, example.target) == (
+        "fr",
+        "u1/st/fr",
+        "joue miles davis dans la cuisine",
+    )
     assert "French" in example.instruction
     assert {st.render(speech(), ask(seed)).group for seed in range(20)} == {"de", "fr"}
     with pytest.raises(TaskError, match="unknown language 'xx'"):
@@ -154,18 +164,27 @@ def test_keyword_search_asks_for_words_said_and_not_said(speech) -> None:
 def test_keyword_search_as_in_the_paper_and_without_keyword_labels(speech) -> None:
     task = dataclasses.replace(KWS, positive_share=1.0)
     utterance = speech(keywords=None)
-    words = {task.render(utterance, ask(seed, vocabulary=("violin",))).instruction.split("'")[1] for seed in range(50)}
+    words = {
+        task.render(utterance, ask(seed, vocabulary=("violin",))).instruction.split("'")[1]
+        for seed in range(50)
+    }
     assert words == {"play", "miles", "davis", "kitchen"}
 
 
 def test_keyword_search_asks_for_words_of_one_kind_whatever_the_answer(speech) -> None:
-    clips = [speech(keywords=None, text="listen dim the lamp in the living room"), speech(keywords=["kitchen"])]
+    clips = [
+        speech(keywords=None, text="listen dim the lamp in the living room"),
+        speech(keywords=["kitchen"]),
+    ]
     vocabulary = ("Lamp", "living room", "kitchen", "garden")
     asked = {"yes": set(), "no": set()}
     for clip, seed in itertools.product(clips, range(200)):
         example = KWS.render(clip, dataclasses.replace(ask(seed), vocabulary=vocabulary))
         asked[example.target].add(example.instruction.split("'")[1])
-    assert asked == {"yes": {"lamp", "living room", "kitchen"}, "no": {"lamp", "living room", "kitchen", "garden"}}
+    assert asked == {
+        "yes": {"lamp", "living room", "kitchen"},
+        "no": {"lamp", "living room", "kitchen", "garden"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -180,7 +199,9 @@ def test_keyword_search_asks_for_words_of_one_kind_whatever_the_answer(speech) -
         ("I have a cat.", None, {"cat"}),
     ],
 )
-def test_keyword_search_does_not_mind_punctuation(speech, text: str, keywords: list[str] | None, asked: set) -> None:
+def test_keyword_search_does_not_mind_punctuation(
+    speech, text: str, keywords: list[str] | None, asked: set
+) -> None:
     task = dataclasses.replace(KWS, positive_share=1.0)
     clip = speech(text=text, keywords=keywords)
     for vocabulary in (("violin",), tuple(keywords or ())):
@@ -194,13 +215,18 @@ def test_keyword_search_does_not_mind_punctuation(speech, text: str, keywords: l
 def test_keyword_search_does_not_ask_in_vain_for_a_word_before_a_full_stop(speech) -> None:
     task = dataclasses.replace(KWS, positive_share=0.0)
     clip = speech(text="I have a cat.", keywords=["cat"])
-    asked = [task.render(clip, ask(seed, vocabulary=("cat", "Cat,", "!", "violin."))) for seed in range(30)]
+    asked = [
+        task.render(clip, ask(seed, vocabulary=("cat", "Cat,", "!", "violin.")))
+        for seed in range(30)
+    ]
     assert all("'violin'" in example.instruction and example.target == "no" for example in asked)
 
 
 def test_keyword_search_of_a_text_of_punctuation_asks_for_a_word_not_said(speech) -> None:
     task = dataclasses.replace(KWS, positive_share=1.0)
-    assert task.render(speech(text="...", keywords=None), ask(vocabulary=("violin",))).target == "no"
+    assert (
+        task.render(speech(text="...", keywords=None), ask(vocabulary=("violin",))).target == "no"
+    )
 
 
 def test_keyword_search_reads_a_vocabulary_once(speech) -> None:
@@ -223,7 +249,9 @@ def test_training_lists_some_labels_and_always_the_right_one(speech) -> None:
     listed = 0
     orders = set()
     for seed in range(100):
-        example = get_task("ic").render(speech(), ask(seed, labels={"intent": MANY}, max_listed=5, describe=0.0))
+        example = get_task("ic").render(
+            speech(), ask(seed, labels={"intent": MANY}, max_listed=5, describe=0.0)
+        )
         assert example.choices == MANY.names
         if "intent_" in example.instruction:
             listed += 1
@@ -236,16 +264,27 @@ def test_evaluation_lists_all_labels_or_none(speech, inventory) -> None:
     for seed in range(50):
         asked = ask(seed, labels={"intent": MANY}, training=False, wording="held_out")
         assert "intent_" not in get_task("ic").render(speech(), asked).instruction
-        few = get_task("ic").render(speech(), ask(seed, labels=inventory, training=False)).instruction
+        few = (
+            get_task("ic").render(speech(), ask(seed, labels=inventory, training=False)).instruction
+        )
         assert ("play_music" in few) == ("set_alarm" in few)
 
 
 def test_labels_carry_descriptions_when_drawn(speech, inventory) -> None:
     template = "Choose: {labels}"
     task = get_task("sf")
-    described = task.render(speech(), ask(labels=inventory, describe=1.0), template=template).instruction
-    assert "room: a part of the house" in described and "time:" not in described and ";" in described
-    assert ":" not in task.render(speech(), ask(labels=inventory, describe=0.0), template=template).instruction[8:]
+    described = task.render(
+        speech(), ask(labels=inventory, describe=1.0), template=template
+    ).instruction
+    assert (
+        "room: a part of the house" in described and "time:" not in described and ";" in described
+    )
+    assert (
+        ":"
+        not in task.render(
+            speech(), ask(labels=inventory, describe=0.0), template=template
+        ).instruction[8:]
+    )
 
 
 def test_a_corpus_may_bring_its_own_labels_and_lean_on_the_descriptions(speech) -> None:
@@ -265,7 +304,9 @@ def test_without_labels_no_wording_lists_them(speech) -> None:
 def test_same_seed_same_example(speech, inventory) -> None:
     for task in map(get_task, task_names()):
         first, second = (
-            task.render(speech(), Ask(rng_for(3, task.name, "u1"), labels=inventory, vocabulary=("violin",)))
+            task.render(
+                speech(), Ask(rng_for(3, task.name, "u1"), labels=inventory, vocabulary=("violin",))
+            )
             for _ in range(2)
         )
         assert first == second
@@ -299,7 +340,9 @@ def test_a_task_that_does_not_fit_its_utterances_says_how(speech) -> None:
     asr = get_task("asr")
     with pytest.raises(TaskError, match=r"unknown placeholder 'lables'; did you mean 'labels'"):
         dataclasses.replace(asr, prompts=PromptSet(("Choose {lables}",))).render(speech(), ask())
-    with pytest.raises(TaskError, match="cannot read the right answer 'play miles davis in the kitchen'"):
+    with pytest.raises(
+        TaskError, match="cannot read the right answer 'play miles davis in the kitchen'"
+    ):
         dataclasses.replace(asr, parser=parse_slots).render(speech(), ask())
 
 

@@ -1,4 +1,6 @@
-"""Microscopic foundations and corpora in the hub's and the corpus' formats, and a recipe that trains on them."""
+"""Microscopic foundations and corpora in the hub's and the corpus' formats, and a recipe that
+trains on them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import recipe_from
 from speechverse.types import AudioRef, Utterance
 
-WORDS = "play turn on off the kitchen light music radio alarm weather today tomorrow jazz table".split()
+WORDS = (
+    "play turn on off the kitchen light music radio alarm weather today tomorrow jazz table".split()
+)
 ADAPTER = ["mixer", "downsampler"]
 WAVE = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
@@ -31,13 +35,17 @@ WAVE = {
 def _encoder(kind: str) -> tuple[Any, Any]:
     if kind == "best-rq":
         config = conformer(vocab_size=12, pad_token_id=0)
-        return transformers.Wav2Vec2BertForCTC(config), transformers.SeamlessM4TFeatureExtractor(stride=4)
+        return transformers.Wav2Vec2BertForCTC(config), transformers.SeamlessM4TFeatureExtractor(
+            stride=4
+        )
     if kind == "whisper":
         return whisper(60), transformers.WhisperFeatureExtractor(chunk_length=2)
     large = kind == "wavlm-large"
     norm = {"feat_extract_norm": "layer" if large else "group", "do_stable_layer_norm": large}
     config = transformers.WavLMConfig(**WAVE, **norm)
-    return transformers.WavLMModel(config), transformers.Wav2Vec2FeatureExtractor(do_normalize=large)
+    return transformers.WavLMModel(config), transformers.Wav2Vec2FeatureExtractor(
+        do_normalize=large
+    )
 
 
 def _llm(kind: str, vocab: int) -> Any:
@@ -46,12 +54,21 @@ def _llm(kind: str, vocab: int) -> Any:
         return bart(vocab, layers=2, max_position_embeddings=512, dropout=0.3, init_std=0.2, **ids)
     if kind == "t5":
         return t5(vocab, num_layers=2, decoder_start_token_id=1, **ids)
-    return decoder_only(vocab, "Qwen2", num_hidden_layers=2, num_key_value_heads=2, max_position_embeddings=512, **ids)
+    return decoder_only(
+        vocab,
+        "Qwen2",
+        num_hidden_layers=2,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        **ids,
+    )
 
 
 @pytest.fixture(scope="session")
 def foundation(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Makes the folder of a random encoder (best-rq, whisper, wavlm-...) or LLM (bart, t5, qwen), each once."""
+    """Makes the folder of a random encoder (best-rq, whisper, wavlm-...) or LLM (bart, t5, qwen),
+    each once.
+    """
     root, made = tmp_path_factory.mktemp("foundations"), {}
 
     def make(kind: str) -> Path:
@@ -59,7 +76,9 @@ def foundation(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
             made[kind] = root / kind
             torch.manual_seed(0)
             if kind in ("bart", "t5", "qwen"):
-                tokenizer = byte_level([" ".join(WORDS)] * 3, ("<s>", "<pad>", "</s>"), 400, bos_token="<s>")
+                tokenizer = byte_level(
+                    [" ".join(WORDS)] * 3, ("<s>", "<pad>", "</s>"), 400, bos_token="<s>"
+                )
                 model, other = _llm(kind, len(tokenizer)), tokenizer
             else:
                 model, other = _encoder(kind)
@@ -91,7 +110,15 @@ def _utterances(folder: Path, prefix: str, number: int) -> list[Utterance]:
             "translations": {"de": "das licht", "fr": "la table"},
         }
         made.append(
-            Utterance(f"{prefix}{index}", AudioRef(path), len(tone) / 16000, text, f"s{index % 3}", "en", labels)
+            Utterance(
+                f"{prefix}{index}",
+                AudioRef(path),
+                len(tone) / 16000,
+                text,
+                f"s{index % 3}",
+                "en",
+                labels,
+            )
         )
     return made
 
@@ -101,13 +128,23 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus folder with all labels: 24 clips to train on, 6 to validate on."""
     folder = tmp_path_factory.mktemp("corpora") / "world"
     (folder / "audio").mkdir(parents=True)
-    splits = {"train": _utterances(folder / "audio", "a", 24), "dev": _utterances(folder / "audio", "b", 6)}
+    splits = {
+        "train": _utterances(folder / "audio", "a", 24),
+        "dev": _utterances(folder / "audio", "b", 6),
+    }
     write_corpus(folder, "world", splits)
     return folder
 
 
 def stage(name: str, mixture: str, train: list[str], steps: int, **more: Any) -> dict[str, Any]:
-    return {"name": name, "mixture": mixture, "train": train, "steps": steps, "learning_rate": 1e-2, **more}
+    return {
+        "name": name,
+        "mixture": mixture,
+        "train": train,
+        "steps": steps,
+        "learning_rate": 1e-2,
+        **more,
+    }
 
 
 @pytest.fixture

@@ -33,7 +33,12 @@ def model(foundation: Callable[[str], Path]) -> SpeechVerseForConditionalGenerat
 
 
 def losses_of(model, labels, heard, choices) -> ExampleLosses:
-    inputs = {"input_ids": labels, "attention_mask": labels, "labels": labels, "encoder_output": heard}
+    inputs = {
+        "input_ids": labels,
+        "attention_mask": labels,
+        "labels": labels,
+        "encoder_output": heard,
+    }
     labelled = torch.arange(labels.shape[1])
     return ctc_losses(model, Batch(inputs, (), torch.ones(len(choices)), tuple(choices), labelled))
 
@@ -44,7 +49,9 @@ def among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_logits, "_sharpness", lambda num_tokens: 30.0)
 
 
-def test_positions_learn_the_transcript_and_the_llm_is_not_run(model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_positions_learn_the_transcript_and_the_llm_is_not_run(
+    model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     among_crowded_tokens(monkeypatch)
     monkeypatch.setattr(model.llm, "forward", lambda *_, **__: pytest.fail("the LLM was run"))
     width, layers = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers
@@ -64,11 +71,16 @@ def test_positions_learn_the_transcript_and_the_llm_is_not_run(model, monkeypatc
     every = torch.arange(model.config.audio_token_id)
     output = model(targets, targets, encoder_output=heard, ctc_tokens=every)
     assert output.lengths.tolist() == [18, 15]
-    assert greedy_ids(output.logits, output.lengths, model.config.pad_id) == [[9, 31, 31, 57], [88, 12]]
+    assert greedy_ids(output.logits, output.lengths, model.config.pad_id) == [
+        [9, 31, 31, 57],
+        [88, 12],
+    ]
 
 
 @pytest.mark.parametrize("num_tokens", [300, 2200, 32_000, 256_000])
-def test_a_position_near_to_no_token_is_blank_and_one_at_a_token_is_that_one(num_tokens: int) -> None:
+def test_a_position_near_to_no_token_is_blank_and_one_at_a_token_is_that_one(
+    num_tokens: int,
+) -> None:
     cosines = torch.zeros(2, num_tokens)
     cosines[:, 0], cosines[1, 7] = token_logits._BLANK_COSINE, 1.0
     chances = (token_logits._sharpness(num_tokens) * cosines).softmax(dim=-1)
@@ -76,16 +88,26 @@ def test_a_position_near_to_no_token_is_blank_and_one_at_a_token_is_that_one(num
     assert chances[1, 7] > 0.75
 
 
-def test_of_a_large_vocabulary_a_step_sees_its_own_tokens_and_some_others(model, monkeypatch) -> None:
+def test_of_a_large_vocabulary_a_step_sees_its_own_tokens_and_some_others(
+    model, monkeypatch
+) -> None:
     monkeypatch.setattr(ctc, "_MOST_CANDIDATES", 50)
     seen = []
     original = model.forward
-    monkeypatch.setattr(model, "forward", lambda *a, **k: seen.append(k["ctc_tokens"].tolist()) or original(*a, **k))
-    width, layers, end = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers, model.config.end_id
+    monkeypatch.setattr(
+        model, "forward", lambda *a, **k: seen.append(k["ctc_tokens"].tolist()) or original(*a, **k)
+    )
+    width, layers, end = (
+        model.downsampler.convolutions[0].in_channels,
+        model.mixer.num_layers,
+        model.config.end_id,
+    )
     heard = EncoderOutput(torch.randn(layers, 1, 20, width), torch.tensor([20]))
     for labels in ([9, 31, end], [9, 31, end], [9, 32, end]):
         assert losses_of(model, torch.tensor([labels]), heard, [None]).nll > 0
-    assert all({9, model.config.pad_id} <= set(tokens) and 45 <= len(tokens) <= 50 for tokens in seen)
+    assert all(
+        {9, model.config.pad_id} <= set(tokens) and 45 <= len(tokens) <= 50 for tokens in seen
+    )
     assert seen[0] == seen[1] != seen[2]  # a resumed run meets the same ones
 
 
@@ -106,7 +128,11 @@ def test_a_curriculum_may_begin_with_ctc(recipe: Callable[..., Recipe], tmp_path
 
 def test_positions_learn_labels_beside_transcripts(model, monkeypatch: pytest.MonkeyPatch) -> None:
     among_crowded_tokens(monkeypatch)
-    width, layers, end = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers, model.config.end_id
+    width, layers, end = (
+        model.downsampler.convolutions[0].in_channels,
+        model.mixer.num_layers,
+        model.config.end_id,
+    )
     labels = torch.tensor([[9, 31, end], [88, end, IGNORED], [40, end, IGNORED]])
     choices = [None, Choices((88, 40, 41), 0), Choices((88, 40, 41), 1)]
     heard = EncoderOutput(torch.randn(layers, 3, 20, width), torch.tensor([20, 20, 14]))
@@ -131,8 +157,12 @@ def test_ctc_is_before_the_llm(recipe: Callable[..., Recipe]) -> None:
         recipe(curriculum=values)
 
 
-def test_ctc_takes_what_is_said_and_how_alone(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_ctc_takes_what_is_said_and_how_alone(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
     values = recipe().model_dump()["curriculum"]
     values[0] |= {"objective": "ctc", "mixture": "all"}
-    with pytest.raises(RecipeError, match=r"curriculum\.align\.objective: .* not 'ic' \(group slu\)"):
+    with pytest.raises(
+        RecipeError, match=r"curriculum\.align\.objective: .* not 'ic' \(group slu\)"
+    ):
         train(recipe(curriculum=values), tmp_path)

@@ -39,10 +39,14 @@ def adapted(recipe: MakeRecipe, tmp_path: Path) -> Path:
 
 def going_on(recipe: MakeRecipe, initial: Path, **lora: object) -> Recipe:
     data = {"cache": "none", "validation": {}}
-    return recipe(data=data, model=None, initial=str(initial), lora=lora or None, curriculum=[ADAPT])
+    return recipe(
+        data=data, model=None, initial=str(initial), lora=lora or None, curriculum=[ADAPT]
+    )
 
 
-def test_a_checkpoint_without_lora_gets_the_recipe_s(recipe: MakeRecipe, aligned: Path, tmp_path: Path):
+def test_a_checkpoint_without_lora_gets_the_recipe_s(
+    recipe: MakeRecipe, aligned: Path, tmp_path: Path
+):
     wanted = {"rank": 3, "alpha": 5, "dropout": 0.1, "targets": ["k_proj"]}
     train(going_on(recipe, aligned, **wanted), tmp_path / "run")
     model = SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run")
@@ -51,8 +55,12 @@ def test_a_checkpoint_without_lora_gets_the_recipe_s(recipe: MakeRecipe, aligned
     assert all("k_proj" in name for name, _ in model.named_parameters() if "lora_A" in name)
 
 
-def test_a_checkpoint_without_lora_wants_to_be_told_of_it(recipe: MakeRecipe, aligned: Path, tmp_path: Path):
-    with pytest.raises(RecipeError, match=r"curriculum\.adapt\.train: trains 'lora'.*has none.*lora={rank: 16}"):
+def test_a_checkpoint_without_lora_wants_to_be_told_of_it(
+    recipe: MakeRecipe, aligned: Path, tmp_path: Path
+):
+    with pytest.raises(
+        RecipeError, match=r"curriculum\.adapt\.train: trains 'lora'.*has none.*lora={rank: 16}"
+    ):
         train(going_on(recipe, aligned), tmp_path / "run")
     with pytest.raises(RecipeError, match="do not fit this LLM"):
         train(going_on(recipe, aligned, targets=["nothing"]), tmp_path / "other")
@@ -62,5 +70,7 @@ def test_a_checkpoint_s_own_lora_goes_on_and_no_other_is_taken(recipe: MakeRecip
     own = {"rank": 2, "alpha": 4, "dropout": 0.2, "targets": None}
     for said in ({}, own):
         assert build_model(going_on(recipe, adapted, **said)).config.lora == LoraConfig(**own)
-    with pytest.raises(RecipeError, match=r"has LoRA already.*rank 2 there, 3 here; alpha 4 there, 32 here"):
+    with pytest.raises(
+        RecipeError, match=r"has LoRA already.*rank 2 there, 3 here; alpha 4 there, 32 here"
+    ):
         build_model(going_on(recipe, adapted, rank=3, dropout=0.2))

@@ -1,4 +1,6 @@
-"""The loss of a micro-batch: that of the whole prompt's logits, for less work and without waiting for a device."""
+"""The loss of a micro-batch: that of the whole prompt's logits, for less work and without waiting
+for a device.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def test_only_a_targets_logits_are_computed_and_no_device_is_waited_for(
 ) -> None:
     torch.manual_seed(0)
     parts = str(foundation("best-rq")), str(foundation("qwen"))
-    model = SpeechVerseForConditionalGeneration.from_foundations(*parts, downsampler={"strides": [2, 2]})
+    model = SpeechVerseForConditionalGeneration.from_foundations(
+        *parts, downsampler={"strides": [2, 2]}
+    )
     mixture = Mixture([MixtureItem(Corpus.open(world), "asr")])
     batch = Collator(model.processor())([mixture.example(Draw(0, place, 0)) for place in range(3)])
     labels = batch.inputs["labels"]
@@ -31,7 +35,9 @@ def test_only_a_targets_logits_are_computed_and_no_device_is_waited_for(
     shapes = []
     head = model.llm.get_output_embeddings()
     head.register_forward_hook(lambda *args: shapes.append(args[-1].shape[1]))
-    monkeypatch.setattr(torch.Tensor, "nonzero", lambda *_: pytest.fail("a GPU would be waited for"))
+    monkeypatch.setattr(
+        torch.Tensor, "nonzero", lambda *_: pytest.fail("a GPU would be waited for")
+    )
     losses = example_losses(model, batch.to("cpu"))
     torch.testing.assert_close(losses.nll, whole.sum(dim=1), atol=1e-4, rtol=1e-4)
     assert shapes == [len(batch.labelled)] and shapes[0] < labels.shape[1]

@@ -25,7 +25,9 @@ def reading(recipe, **changes):
     return recipe(curriculum=[{**read, "reads": "transcript", **changes}])
 
 
-def test_a_stage_that_reads_transcripts_hears_nothing_and_trains_lora_alone(recipe, tmp_path, monkeypatch):
+def test_a_stage_that_reads_transcripts_hears_nothing_and_trains_lora_alone(
+    recipe, tmp_path, monkeypatch
+):
     def unheard(*_, **__):
         raise AssertionError("something was heard")
 
@@ -33,10 +35,16 @@ def test_a_stage_that_reads_transcripts_hears_nothing_and_trains_lora_alone(reci
     start = build_model(reading(recipe)).state_dict()
     summary = train(reading(recipe), tmp_path)
     trained = SpeechVerseForConditionalGeneration.from_pretrained(tmp_path).state_dict()
-    changed = {name for name, weight in trained.items() if name in start and not torch.equal(weight, start[name])}
+    changed = {
+        name
+        for name, weight in trained.items()
+        if name in start and not torch.equal(weight, start[name])
+    }
     assert not changed
     assert any(weight.any() for name, weight in trained.items() if ".lora_B" in name)
-    assert summary["stages"][0]["validation/loss"] > 0 and "validation/wer/asr" in summary["stages"][0]
+    assert (
+        summary["stages"][0]["validation/loss"] > 0 and "validation/wer/asr" in summary["stages"][0]
+    )
     assert not (tmp_path / "features").exists()
 
 
@@ -44,7 +52,9 @@ def test_what_was_taught_to_read_is_measured_as_a_tuned_cascade(recipe, tmp_path
     train(reading(recipe), tmp_path)
     model = build_model(reading(recipe)).eval()
     settings = EvaluationSettings("dev", ("ic", "er"), ("oracle", "oracle-tuned"), num_resamples=10)
-    results = evaluate(model, model.processor(), Corpus.open(world), settings, reader_lora=tmp_path / "lora")
+    results = evaluate(
+        model, model.processor(), Corpus.open(world), settings, reader_lora=tmp_path / "lora"
+    )
     assert all(results.score(task, "oracle-tuned") for task in ("ic", "er"))
     assert not model.has_lora and not hasattr(model.llm, "peft_config")
 
@@ -59,7 +69,9 @@ def test_clips_without_a_transcript_are_counted_and_not_read(recipe, tmp_path, w
     assert "no transcript" in batch.skipped[0] and (batch.inputs["labels"] == IGNORED).all()
 
 
-@pytest.mark.parametrize("wrong", [{"train": ["lora", "mixer"]}, {"train": ["downsampler"]}, {"objective": "ctc"}])
+@pytest.mark.parametrize(
+    "wrong", [{"train": ["lora", "mixer"]}, {"train": ["downsampler"]}, {"objective": "ctc"}]
+)
 def test_who_reads_transcripts_can_train_nothing_that_hears(recipe, wrong):
     with pytest.raises(RecipeError, match="curriculum.read"):
         reading(recipe, **wrong)

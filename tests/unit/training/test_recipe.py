@@ -1,4 +1,6 @@
-"""Recipes as a user meets them: files, inheritance, overrides, and what they hear about mistakes."""
+"""Recipes as a user meets them: files, inheritance, overrides, and what they hear
+about mistakes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ import yaml
 from speechverse.errors import CheckpointError, RecipeError
 from speechverse.hub import resolve
 from speechverse.registry import SYSTEMS
-from speechverse.training.recipe_files import differences, load_recipe, recipe_schema, recipes_folder, write_recipe
+from speechverse.training.recipe_files import (
+    differences,
+    load_recipe,
+    recipe_schema,
+    recipes_folder,
+    write_recipe,
+)
 
 BUILT_IN = (
     *("small", "small-gpu", "small-reader", "laptop", "modern", "paper-wlm", "paper-brq"),
@@ -39,13 +47,28 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
         ),
         ("model.lora.rnk=8", "model.lora.rnk: unknown key; did you mean 'rank'?"),
         ("trainig.precision=fp32", "trainig: unknown key; did you mean 'training'?"),
-        ("training.learning_rate=1", "training.learning_rate: unknown key; did you mean 'curriculum.*.learning_rate'?"),
+        (
+            "training.learning_rate=1",
+            "training.learning_rate: unknown key; did you mean 'curriculum.*.learning_rate'?",
+        ),
         ("data.corpora.world.pth=x", "data.corpora.world.pth: unknown key; did you mean 'path'?"),
-        ("data.mixtures.all.0.losweight=2", "data.mixtures.all.0.losweight: unknown key; did you mean 'loss_weight'?"),
+        (
+            "data.mixtures.all.0.losweight=2",
+            "data.mixtures.all.0.losweight: unknown key; did you mean 'loss_weight'?",
+        ),
         ("curriculum.allign.steps=3", "unknown entry 'allign'; did you mean 'align'?"),
-        ("curriculum.align.steps=many", "curriculum.align.steps: input should be a valid integer, got 'many'"),
-        ("curriculum.align.mixture=heart", "curriculum.align.mixture: unknown mixture 'heart'; did you mean 'heard'?"),
-        ("data.mixtures.all.0.corpus=word", "data.mixtures.all.0.corpus: unknown corpus 'word'; did you mean 'world'?"),
+        (
+            "curriculum.align.steps=many",
+            "curriculum.align.steps: input should be a valid integer, got 'many'",
+        ),
+        (
+            "curriculum.align.mixture=heart",
+            "curriculum.align.mixture: unknown mixture 'heart'; did you mean 'heard'?",
+        ),
+        (
+            "data.mixtures.all.0.corpus=word",
+            "data.mixtures.all.0.corpus: unknown corpus 'word'; did you mean 'world'?",
+        ),
         ("training.precision=fp16", "training.precision: fp16 overflows in T5"),
         ("model.lora=null", "curriculum.instruct.train: trains 'lora', but model.lora is null"),
         ("initial=small", "model, initial, encoder: give exactly one"),
@@ -55,14 +78,23 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
             "curriculum.instruct.steps=19",
             "curriculum.instruct.warmup_steps: 20 is longer than the whole stage of 19 steps",
         ),
-        ("curriculum.align.train=[encoder]", "curriculum.align.train: a trained encoder cannot be cached"),
+        (
+            "curriculum.align.train=[encoder]",
+            "curriculum.align.train: a trained encoder cannot be cached",
+        ),
         ("data.validation={share: 0.1}", "set data.validation.every to a number of steps"),
         (
             "evaluation={corpus: world, systems: [speechverse, cascad]}",
             "evaluation.systems.1: unknown system 'cascad'; did you mean 'cascade'?",
         ),
-        ("evaluation={corpus: world, systems: []}", "evaluation.systems: list should have at least 1 item"),
-        ("evaluation={corpus: world, tasks: []}", "evaluation.tasks: list should have at least 1 item"),
+        (
+            "evaluation={corpus: world, systems: []}",
+            "evaluation.systems: list should have at least 1 item",
+        ),
+        (
+            "evaluation={corpus: world, tasks: []}",
+            "evaluation.tasks: list should have at least 1 item",
+        ),
         ("seed", "write it as key=value"),
     ],
 )
@@ -74,17 +106,23 @@ def test_a_mistake_is_named_with_its_place_and_its_remedy(override: str, said: s
 
 def test_a_stage_with_nothing_to_learn_is_refused():
     load_recipe("small", ["curriculum.align.train=[mixer]"])
-    with pytest.raises(RecipeError, match=r"curriculum\.align\.train: only 'mixer', which has nothing to learn"):
+    with pytest.raises(
+        RecipeError, match=r"curriculum\.align\.train: only 'mixer', which has nothing to learn"
+    ):
         load_recipe("small", ["curriculum.align.train=[mixer]", "model.layer_mixing=last"])
 
 
 def test_a_stage_may_warm_up_to_its_end():
-    stage = load_recipe("small", ["curriculum.align.steps=50", "curriculum.align.warmup_steps=50"]).curriculum[0]
+    stage = load_recipe(
+        "small", ["curriculum.align.steps=50", "curriculum.align.warmup_steps=50"]
+    ).curriculum[0]
     assert stage.warmup_steps == stage.steps
 
 
 def test_lora_of_a_checkpoint_is_not_looked_for_under_model():
-    with pytest.raises(RecipeError, match="LoRA of one that has none yet is described in the key 'lora'"):
+    with pytest.raises(
+        RecipeError, match="LoRA of one that has none yet is described in the key 'lora'"
+    ):
         load_recipe("digits", ["model.lora.rank=8"])
 
 
@@ -104,11 +142,16 @@ def test_an_unknown_recipe_names_the_nearest():
 
 def test_overrides_are_yaml_and_go_by_dotted_path():
     recipe = load_recipe(
-        "small", ["curriculum.align.steps=70", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"]
+        "small",
+        ["curriculum.align.steps=70", "curriculum.1.learning_rate=1e-4", "model.lora.targets=[q]"],
     )
     assert recipe.curriculum[0].steps == 70
     assert recipe.curriculum[1].learning_rate == 1e-4
-    assert recipe.model is not None and recipe.model.lora is not None and recipe.model.lora.targets == ["q"]
+    assert (
+        recipe.model is not None
+        and recipe.model.lora is not None
+        and recipe.model.lora.targets == ["q"]
+    )
 
 
 def test_a_heir_states_only_what_differs(tmp_path: Path):
@@ -143,9 +186,15 @@ def test_the_resolved_recipe_is_the_same_recipe(tmp_path: Path, name: str):
 
 
 def test_the_paper_s_settings_are_the_paper_s():
-    for name, rate, warmup, batch, mixing in (("wlm", 1e-3, 100, 768, "last"), ("brq", 5e-3, 50_000, 2048, "paper")):
+    for name, rate, warmup, batch, mixing in (
+        ("wlm", 1e-3, 100, 768, "last"),
+        ("brq", 5e-3, 50_000, 2048, "paper"),
+    ):
         recipe = load_recipe(f"paper-{name}")
-        assert all((stage.learning_rate, stage.warmup_steps) == (rate, warmup) for stage in recipe.curriculum)
+        assert all(
+            (stage.learning_rate, stage.warmup_steps) == (rate, warmup)
+            for stage in recipe.curriculum
+        )
         assert recipe.data.batch.max_examples * recipe.data.batch.micro_batches == batch
         assert recipe.model is not None and recipe.model.lora is not None
         assert (recipe.model.layer_mixing, recipe.model.lora.rank, recipe.model.lora.targets) == (

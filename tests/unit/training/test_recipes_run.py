@@ -1,4 +1,6 @@
-"""Every built-in recipe takes two real steps a stage: real classes, truncated layers, random weights, local folders."""
+"""Every built-in recipe takes two real steps a stage: real classes, truncated layers, random
+weights, local folders.
+"""
 
 from __future__ import annotations
 
@@ -26,28 +28,41 @@ PARTS = {
 
 
 def two_steps(name: str, world: Path, *more: str) -> list[str]:
-    """Overrides that keep a recipe's settings and shrink its data: two steps a stage, four examples."""
+    """Overrides that keep a recipe's settings and shrink its data: two steps a stage, four
+    examples.
+    """
     recipe = load_recipe(name)
     return [
         *(f"data.corpora.{corpus}={{path: {world}}}" for corpus in recipe.data.corpora),
-        *(f"curriculum.{stage.name}.{key}" for stage in recipe.curriculum for key in ("steps=2", "warmup_steps=1")),
+        *(
+            f"curriculum.{stage.name}.{key}"
+            for stage in recipe.curriculum
+            for key in ("steps=2", "warmup_steps=1")
+        ),
         "data.batch.max_examples=2",
         "data.batch.micro_batches=2",
         "data.validation={split: dev, every: 2, examples: 1, decoded: 0}",
         "data.workers=0",
         *(["evaluation.split=dev"] if recipe.evaluation else []),
         "training.precision=fp32",
-        *(["model.system_prompt=null"] if name.startswith("small") else []),  # this LLM has no chat template
+        *(
+            ["model.system_prompt=null"] if name.startswith("small") else []
+        ),  # this LLM has no chat template
         *more,
     ]
 
 
 @pytest.fixture(scope="module")
 def everything(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpus with instructions about every clip, and in each split a clip in which nobody speaks."""
+    """The corpus with instructions about every clip, and in each split a clip in which nobody
+    speaks.
+    """
     folder, corpus = tmp_path_factory.mktemp("everything") / "world", Corpus.open(world)
     told = {"instructions": [{"instruction": "What is the first word?", "answer": "the"}]}
-    splits = {split: [replace(u, labels=u.labels | told) for u in corpus.utterances(split)] for split in corpus.splits}
+    splits = {
+        split: [replace(u, labels=u.labels | told) for u in corpus.utterances(split)]
+        for split in corpus.splits
+    }
     for split, clips in splits.items():
         clips.append(replace(clips[0], id=f"silent-{split}", text="", labels={"is_speech": False}))
     folder.mkdir()
@@ -62,14 +77,18 @@ def test_a_recipe_takes_two_steps_a_stage(
     encoder, llm = (foundation(kind) for kind in PARTS[name])
     changes = two_steps(name, everything, f"model.encoder={encoder}", f"model.llm={llm}")
     summary = train(load_recipe(name, changes), tmp_path / "run")
-    assert [stage["steps"] for stage in summary["stages"]] == [2] * len(load_recipe(name).curriculum)
+    assert [stage["steps"] for stage in summary["stages"]] == [2] * len(
+        load_recipe(name).curriculum
+    )
     assert SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run").has_lora
 
 
 def test_the_cascade_of_small_learns_from_the_same_examples() -> None:
     small, reader = load_recipe("small"), load_recipe("small-reader")
     heard = [stage for stage in small.curriculum if "lora" in stage.train]
-    assert [dict(stage, train=["lora"], reads="transcript") for stage in heard] == list(map(dict, reader.curriculum))
+    assert [dict(stage, train=["lora"], reads="transcript") for stage in heard] == list(
+        map(dict, reader.curriculum)
+    )
     assert (reader.seed, reader.model, reader.data) == (small.seed, small.model, small.data)
 
 
@@ -87,16 +106,27 @@ def test_a_recipe_adapts_a_checkpoint_to_plain_jsonl(
     parts = [f"model.encoder={foundation('whisper')}", f"model.llm={foundation('qwen')}"]
     train(load_recipe("small", two_steps("small", everything, *parts)), tmp_path / "first")
     clips = enumerate(sorted((world / "audio").glob("*.wav")))
-    lines = [{"audio": str(path), "speaker": f"s{number % 3}", **OWN[name]} for number, path in clips]
+    lines = [
+        {"audio": str(path), "speaker": f"s{number % 3}", **OWN[name]} for number, path in clips
+    ]
     if name == "classes":
         lines[0]["class"] = "a dull voice"
     (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, lines)))
     recipe = load_recipe(name)
     changes = [
         f"initial={tmp_path / 'first'}",
-        f"data.corpora.{name}.jsonl={{train: {tmp_path / 'own.jsonl'}, test: {tmp_path / 'own.jsonl'}}}",
-        *(f"curriculum.{stage.name}.{key}" for stage in recipe.curriculum for key in ("steps=2", "warmup_steps=1")),
+        (
+            f"data.corpora.{name}.jsonl={{train: {tmp_path / 'own.jsonl'}, test:"
+            f" {tmp_path / 'own.jsonl'}}}"
+        ),
+        *(
+            f"curriculum.{stage.name}.{key}"
+            for stage in recipe.curriculum
+            for key in ("steps=2", "warmup_steps=1")
+        ),
     ]
     summary = train(load_recipe(name, changes), tmp_path / "second")
-    assert [(stage["stage"], stage["steps"]) for stage in summary["stages"]] == [(s.name, 2) for s in recipe.curriculum]
+    assert [(stage["stage"], stage["steps"]) for stage in summary["stages"]] == [
+        (s.name, 2) for s in recipe.curriculum
+    ]
     assert SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "second").has_lora

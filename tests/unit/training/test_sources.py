@@ -21,25 +21,36 @@ from speechverse.training.trainer import train
 STAGE = {"name": "only", "mixture": "asr", "train": ["mixer"], "steps": 1, "learning_rate": 1e-3}
 
 
-def test_clips_of_like_names_in_two_splits_are_all_cached(recipe: Callable[..., Recipe], world: Path, tmp_path: Path):
+def test_clips_of_like_names_in_two_splits_are_all_cached(
+    recipe: Callable[..., Recipe], world: Path, tmp_path: Path
+):
     files = {}
     for split, prefix in {"train": "a", "dev": "b"}.items():
         (tmp_path / split).mkdir()
         for number in range(4):
-            shutil.copy(world / "audio" / f"{prefix}{number}.wav", tmp_path / split / f"{number}.wav")
+            shutil.copy(
+                world / "audio" / f"{prefix}{number}.wav", tmp_path / split / f"{number}.wav"
+            )
         lines = [json.dumps({"audio": f"{number}.wav", "text": "jazz"}) for number in range(4)]
         (tmp_path / split / "list.jsonl").write_text("\n".join(lines))
         files[split] = str(tmp_path / split / "list.jsonl")
     mixtures = {"asr": [{"corpus": "mine", "task": "asr"}]}
-    made = recipe(data={"corpora": {"mine": {"jsonl": files}}, "mixtures": mixtures}, curriculum=[STAGE])
+    made = recipe(
+        data={"corpora": {"mine": {"jsonl": files}}, "mixtures": mixtures}, curriculum=[STAGE]
+    )
     found = Sources(made).utterances()
     assert len({utterance.audio.path for utterance in found}) == len(found) == 8
 
 
-def test_a_validation_share_leaves_corpora_alone_that_no_stage_trains_on(recipe: Callable[..., Recipe], world: Path):
+def test_a_validation_share_leaves_corpora_alone_that_no_stage_trains_on(
+    recipe: Callable[..., Recipe], world: Path
+):
     mixtures = {
         "asr": [{"corpus": "world", "task": "asr"}],
-        "unused": [{"corpus": "idle", "task": "asr"}, {"corpus": "world", "task": "asr", "split": "dev"}],
+        "unused": [
+            {"corpus": "idle", "task": "asr"},
+            {"corpus": "world", "task": "asr", "split": "dev"},
+        ],
     }
     corpora = {name: {"path": str(world)} for name in ("world", "idle", "absent")}
     data = {"corpora": corpora, "mixtures": mixtures, "validation": {"share": 0.3, "every": 1}}
@@ -51,7 +62,10 @@ def test_a_validation_share_leaves_corpora_alone_that_no_stage_trains_on(recipe:
 def test_a_stage_may_take_fewer_examples_at_once(recipe: Callable[..., Recipe]):
     made = recipe(curriculum=[STAGE, STAGE | {"name": "small", "max_examples": 2}])
     sources, engine = Sources(made), Engine.make(made)
-    plans = [sources.loader(stage, lambda _: 10, lambda *_: None, engine).plan for stage in made.curriculum]
+    plans = [
+        sources.loader(stage, lambda _: 10, lambda *_: None, engine).plan
+        for stage in made.curriculum
+    ]
     most = [len(next(iter(plan.steps())).micro_batches[0].examples) for plan in plans]
     assert most[0] > 2 == most[1]
 
@@ -60,14 +74,21 @@ def test_a_stage_may_take_fewer_examples_at_once(recipe: Callable[..., Recipe]):
     ("name", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)]
 )
 def test_encoder_outputs_are_kept_in_the_recipe_s_precision(
-    recipe: Callable[..., Recipe], tmp_path: Path, name: str, dtype: torch.dtype, capsys: pytest.CaptureFixture[str]
+    recipe: Callable[..., Recipe],
+    tmp_path: Path,
+    name: str,
+    dtype: torch.dtype,
+    capsys: pytest.CaptureFixture[str],
 ):
     made = recipe(data={"cache_dtype": name, "validation": {}}, curriculum=[STAGE])
     train(made, tmp_path / "run")
     encoder, utterances = build_model(made).encoder, Sources(made).utterances()
     cache = FeatureCache.open(tmp_path / "run" / "features", encoder_fingerprint(encoder, dtype))
     assert {cache[utterance].dtype for utterance in utterances} == {dtype}
-    assert f"{FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB" in capsys.readouterr().err
+    assert (
+        f"{FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_cache_of_another_precision_is_refused(recipe: Callable[..., Recipe], tmp_path: Path):

@@ -40,7 +40,9 @@ def test_what_is_half_written_is_never_taken_for_whole(tmp_path: Path):
         (scratch / "state.json").write_text('{"step": 2')
         raise ZeroDivisionError
     assert load_state(tmp_path / "s").info == {"step": 1}
-    with pytest.raises(CheckpointError, match="no whole training state.*delete that folder to begin again"):
+    with pytest.raises(
+        CheckpointError, match="no whole training state.*delete that folder to begin again"
+    ):
         load_state(tmp_path / "other")
 
 
@@ -54,7 +56,9 @@ def test_a_file_cut_short_is_told(tmp_path: Path):
             load_state(tmp_path / "s")
 
 
-def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_kill_between_the_two_renames_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     save_state(tmp_path / "s", info={"step": 1})
     real, calls = os.replace, []
 
@@ -75,13 +79,17 @@ FilesUpTo = Callable[[int], AbstractContextManager[None]]
 FULL = "the disk is full or a limit on it is reached"
 
 
-def test_a_state_that_finds_no_room_is_told_and_harms_nothing(tmp_path: Path, files_up_to: FilesUpTo):
+def test_a_state_that_finds_no_room_is_told_and_harms_nothing(
+    tmp_path: Path, files_up_to: FilesUpTo
+):
     save_state(tmp_path / "s", info={"step": 1})
     large = {"large": torch.zeros(10_000)}
     for more in ({"objects": {"optimizer": large}}, {"info": {"history": [0] * 10_000}}):
         with files_up_to(10_000), pytest.raises(DiskFullError, match=FULL) as told:
             save_state(tmp_path / "s", **{"info": {"step": 2}, **more})
-        assert "give the same command again" in str(told.value) and "--resume" not in str(told.value)
+        assert "give the same command again" in str(told.value) and "--resume" not in str(
+            told.value
+        )
         assert load_state(tmp_path / "s").info == {"step": 1}
         assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
@@ -94,7 +102,11 @@ def test_a_small_file_that_finds_no_room_stays_as_it_was(tmp_path: Path, files_u
 
 
 def test_a_log_that_finds_no_room_is_told(tmp_path: Path, files_up_to: FilesUpTo):
-    with files_up_to(10_000), pytest.raises(DiskFullError, match=r"full.*metrics\.jsonl"), RunLog(tmp_path) as log:
+    with (
+        files_up_to(10_000),
+        pytest.raises(DiskFullError, match=r"full.*metrics\.jsonl"),
+        RunLog(tmp_path) as log,
+    ):
         for step in range(1000):
             log.scalars(step, {"loss": 1.0}, stage="align" * 100)
     assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["loss"] == 1.0
@@ -104,14 +116,20 @@ def test_a_log_that_finds_no_room_is_told(tmp_path: Path, files_up_to: FilesUpTo
 @pytest.mark.parametrize(
     "kind", [OSError, lambda number, words: RuntimeError(f"I/O error: {words} (os error {number})")]
 )
-def test_a_full_disk_or_quota_is_told_in_the_system_s_words(tmp_path: Path, number: int, kind: Callable):
+def test_a_full_disk_or_quota_is_told_in_the_system_s_words(
+    tmp_path: Path, number: int, kind: Callable
+):
     """Stands in for what a limit on a file's size cannot bring about."""
     with pytest.raises(DiskFullError, match=os.strerror(number)), whole_folder(tmp_path / "s"):
         raise kind(number, os.strerror(number))
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path):
-    with only_run_in(tmp_path), pytest.raises(UserError, match="another run"), only_run_in(tmp_path):
+    with (
+        only_run_in(tmp_path),
+        pytest.raises(UserError, match="another run"),
+        only_run_in(tmp_path),
+    ):
         pass
     with only_run_in(tmp_path):
         pass
@@ -137,7 +155,9 @@ def test_a_resumed_log_forgets_what_came_after(tmp_path: Path):
     assert [record["loss"] for record in records] == [0.0, 1.0, 2.0, 30.0]
 
 
-def test_a_kill_while_a_log_is_cut_back_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_kill_while_a_log_is_cut_back_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     with RunLog(tmp_path) as log:
         for step in range(4):
             log.scalars(step, {"loss": float(step)})
@@ -182,4 +202,7 @@ def test_schedules_warm_up_and_fall(kind, rates: list[float]):
 def test_only_matrices_decay_and_frozen_ones_are_left_out():
     layer, frozen = torch.nn.Linear(3, 3), torch.nn.Parameter(torch.ones(3, 3), requires_grad=False)
     groups = make_optimizer([*layer.parameters(), frozen], 1e-3, weight_decay=0.1).param_groups
-    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (1, 0.0)]
+    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [
+        (1, 0.1),
+        (1, 0.0),
+    ]

@@ -50,13 +50,17 @@ TOTAL = 14
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     """Every weight file of a finished run."""
     files = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("lora/*.safetensors"))
-    return {f"{file.name}/{name}": tensor for file in files for name, tensor in load_file(file).items()}
+    return {
+        f"{file.name}/{name}": tensor for file in files for name, tensor in load_file(file).items()
+    }
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
     """The log, without what the clock says."""
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in record.items() if name not in TIMES} for record in records]
+    return [
+        {name: value for name, value in record.items() if name not in TIMES} for record in records
+    ]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -68,7 +72,10 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {"features": tmp_path_factory.mktemp("features"), "runs": tmp_path_factory.mktemp("runs")}
+    return {
+        "features": tmp_path_factory.mktemp("features"),
+        "runs": tmp_path_factory.mktemp("runs"),
+    }
 
 
 @pytest.fixture
@@ -107,10 +114,25 @@ def test_a_finished_run_is_a_model_with_its_recipe_and_is_not_run_again(whole: t
     assert train(recipe, folder, resume=True) == summary
 
 
-def test_losses_by_task_padding_throughput_and_validation_scores_are_logged(whole: tuple[Recipe, Path]):
+def test_losses_by_task_padding_throughput_and_validation_scores_are_logged(
+    whole: tuple[Recipe, Path],
+):
     logged = {name for record in metrics(whole[1]) for name in record}
-    assert {"loss", "loss/asr", "loss/er", "loss/ic", "padding_efficiency", "grad_norm", "learning_rate"} <= logged
-    assert {"validation/loss", "validation/wer/asr", "validation/uar/er", "validation/unparsed_rate/ic"} <= logged
+    assert {
+        "loss",
+        "loss/asr",
+        "loss/er",
+        "loss/ic",
+        "padding_efficiency",
+        "grad_norm",
+        "learning_rate",
+    } <= logged
+    assert {
+        "validation/loss",
+        "validation/wer/asr",
+        "validation/uar/er",
+        "validation/unparsed_rate/ic",
+    } <= logged
     assert list((whole[1] / "tensorboard").iterdir())
 
 
@@ -149,11 +171,15 @@ def _train_until_killed(recipe: Recipe, folder: Path, steps: int) -> None:
     train(recipe, folder)
 
 
-def test_a_run_killed_in_each_stage_goes_on_from_its_last_whole_checkpoint(whole: tuple[Recipe, Path], tmp_path: Path):
+def test_a_run_killed_in_each_stage_goes_on_from_its_last_whole_checkpoint(
+    whole: tuple[Recipe, Path], tmp_path: Path
+):
     recipe, reference = whole
     for steps in (3, 7, 13):
         folder = tmp_path / f"run{steps}"
-        child = multiprocessing.get_context("fork").Process(target=_train_until_killed, args=(recipe, folder, steps))
+        child = multiprocessing.get_context("fork").Process(
+            target=_train_until_killed, args=(recipe, folder, steps)
+        )
         child.start()
         child.join()
         assert child.exitcode == -signal.SIGKILL
@@ -187,7 +213,10 @@ def test_a_run_that_fills_the_disk_says_so_keeps_its_last_checkpoint_and_goes_on
     child.join()
     said = (tmp_path / "run.err").read_text()
     assert child.exitcode == 2, said
-    assert "error: the disk is full or a limit on it is reached" in said and f"'{folder}/last' was not written" in said
+    assert (
+        "error: the disk is full or a limit on it is reached" in said
+        and f"'{folder}/last' was not written" in said
+    )
     assert "give the same command again, with --resume" in said and "Traceback" not in said
     assert not list(folder.glob(".*.partial"))
     if kept:
@@ -216,16 +245,25 @@ def test_frozen_parts_do_not_change_by_one_bit_and_each_stage_trains_its_parts_o
 ):
     made = recipe(data={"cache_folder": str(shared["features"]), "validation": {}})
     run = Trainer(made, _folder(made, tmp_path), Engine.make(made))
-    frozen = {n: p.clone() for n, p in run.model.named_parameters() if n.startswith(("encoder.", "llm."))}
+    frozen = {
+        n: p.clone() for n, p in run.model.named_parameters() if n.startswith(("encoder.", "llm."))
+    }
     assert not run.model.has_lora
     run.run()
     assert run.engine.accelerator._optimizers == []
     after = dict(run.model.named_parameters())
-    changed = [n for n, p in frozen.items() if not torch.equal(p, after.get(n, after.get(_in_lora(n, after))))]
+    changed = [
+        n
+        for n, p in frozen.items()
+        if not torch.equal(p, after.get(n, after.get(_in_lora(n, after))))
+    ]
     assert changed == []
     assert any(p.abs().sum() > 0 for n, p in after.items() if "lora_B" in n)
     said = capsys.readouterr().err
-    assert "stage 1/3 'align' trains mixer, downsampler (fp32)" in said and "stage 3/3 'instruct'" in said
+    assert (
+        "stage 1/3 'align' trains mixer, downsampler (fp32)" in said
+        and "stage 3/3 'instruct'" in said
+    )
 
 
 def _in_lora(name: str, parameters: dict[str, Any]) -> str:
@@ -255,7 +293,9 @@ class Bench:
             model.eval()
         self.collator = Collator(model.processor())
         corpus = Sources(recipe).corpus("world")
-        self.mixture = Mixture([MixtureItem(corpus, task, loss_weight=w) for task, w in (("asr", 1.0), ("er", 3.0))])
+        self.mixture = Mixture(
+            [MixtureItem(corpus, task, loss_weight=w) for task, w in (("asr", 1.0), ("er", 3.0))]
+        )
         self.draws = list(self.mixture.draws(0))
 
     def loaded(self, *sizes: int) -> LoadedStep:
@@ -264,7 +304,9 @@ class Bench:
         for size in sizes:
             draws = self.draws[at : at + size]
             examples = [self.mixture.example(draw) for draw in draws]
-            batches.append(self.collator(examples, [self.mixture.loss_weight(draw) for draw in draws]))
+            batches.append(
+                self.collator(examples, [self.mixture.loss_weight(draw) for draw in draws])
+            )
             at += size
         return LoadedStep(tuple(batches), 1.0)
 
@@ -296,7 +338,9 @@ def test_it_learns_one_batch(recipe: MakeRecipe):
 def test_lora_s_dropout_is_the_only_one_and_repeats_itself(recipe: MakeRecipe):
     bench = Bench(recipe(data={"cache": "none"}), dropout=True)
     dropped = [
-        n for n, m in bench.run.model.named_modules() if isinstance(m, torch.nn.Dropout) and m.training and m.p > 0
+        n
+        for n, m in bench.run.model.named_modules()
+        if isinstance(m, torch.nn.Dropout) and m.training and m.p > 0
     ]
     assert dropped and all("lora_dropout" in name for name in dropped)
     assert not bench.run.model.llm.training and not bench.run.model.encoder.training
@@ -313,7 +357,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_advice(recipe: MakeRecipe)
 
 def _train_as_process(rank: int, port: int, recipe: Recipe, folder: Path) -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "1"}
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "ACCELERATE_USE_CPU": "1",
+    }
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     train(recipe, folder)
     torch.distributed.destroy_process_group()
@@ -328,7 +377,10 @@ def test_two_processes_are_one(recipe: MakeRecipe, shared: dict[str, Path], tmp_
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     fork = multiprocessing.get_context("fork")
-    children = [fork.Process(target=_train_as_process, args=(rank, port, made, tmp_path / "two")) for rank in (0, 1)]
+    children = [
+        fork.Process(target=_train_as_process, args=(rank, port, made, tmp_path / "two"))
+        for rank in (0, 1)
+    ]
     for child in children:
         child.start()
     for child in children:
@@ -348,21 +400,32 @@ def test_patience_ends_a_stage_and_hands_its_best_weights_on(
     stage = {"name": "only", "mixture": "asr", "train": ["downsampler"], "steps": 40, "learning_rate": 0.1,
              "schedule": "constant", "patience": 2}  # fmt: skip
     validation = {"split": "dev", "every": 1, "examples": 4, "decoded": 0}
-    made = recipe(data={"cache_folder": str(shared["features"]), "validation": validation}, curriculum=[stage])
+    made = recipe(
+        data={"cache_folder": str(shared["features"]), "validation": validation}, curriculum=[stage]
+    )
     (done,) = train(made, tmp_path / "run")["stages"]
     assert done["steps"] == done["kept_step"] + 2 < 40
     best, kept = weights(tmp_path / "run" / "best"), weights(tmp_path / "run")
     assert all(torch.equal(best[name], kept[name]) for name in kept)
 
 
-def test_two_corpora_may_share_ids_in_validation(recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch):
+def test_two_corpora_may_share_ids_in_validation(
+    recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+):
     task, weighed, answered = get_task("asr"), {}, []
-    clips = [Utterance("0001", AudioRef(Path(name)), 1.0, text=name) for name in ("mine.wav", "yours.wav")]
+    clips = [
+        Utterance("0001", AudioRef(Path(name)), 1.0, text=name)
+        for name in ("mine.wav", "yours.wav")
+    ]
     examples = [task.render(clip, Ask(random.Random(0))) for clip in clips]
 
     def collate(some: list, weights: list) -> SimpleNamespace:
-        weighed.update({example.utterance.text: weight for example, weight in zip(some, weights, strict=True)})
-        skipped = {row: "no sound" for row, ex in enumerate(some) if ex.utterance.text == "mine.wav"}
+        weighed.update(
+            {example.utterance.text: weight for example, weight in zip(some, weights, strict=True)}
+        )
+        skipped = {
+            row: "no sound" for row, ex in enumerate(some) if ex.utterance.text == "mine.wav"
+        }
         batch = SimpleNamespace(tasks=["asr"] * 2, loss_weights=torch.ones(2), skipped=skipped)
         batch.to = lambda device: batch
         return batch
@@ -371,24 +434,32 @@ def test_two_corpora_may_share_ids_in_validation(recipe: MakeRecipe, monkeypatch
         answered.extend(example.utterance.text for example in asked)
         return [Answer(text=example.target) for example in asked]
 
-    monkeypatch.setattr(validation, "example_losses", lambda *_: ExampleLosses(torch.ones(2), torch.ones(2)))
-    made = recipe(data={"batch": {"max_positions": 20, "max_examples": 2}, "validation": {"decoded": 2}})
+    monkeypatch.setattr(
+        validation, "example_losses", lambda *_: ExampleLosses(torch.ones(2), torch.ones(2))
+    )
+    made = recipe(
+        data={"batch": {"max_positions": 20, "max_examples": 2}, "validation": {"decoded": 2}}
+    )
     pairs = list(zip(examples, (1.0, 5.0), strict=True))
-    inputs = SimpleNamespace(length=lambda stage: lambda example: 9, collator=lambda stage: collate, answers=answers)
+    inputs = SimpleNamespace(
+        length=lambda stage: lambda example: 9, collator=lambda stage: collate, answers=answers
+    )
     validator = Validator(made, pairs, inputs, made.curriculum[0])
     numbers = validator.measure(torch.nn.Linear(1, 1), Engine.make(made))
     assert weighed == {"mine.wav": 1.0, "yours.wav": 5.0}
     assert answered == ["yours.wav"] and numbers["validation/unreadable"] == 1
 
 
-def test_a_bad_clip_in_training_or_validation_is_counted_and_skipped(recipe: MakeRecipe, world: Path, tmp_path: Path):
+def test_a_bad_clip_in_training_or_validation_is_counted_and_skipped(
+    recipe: MakeRecipe, world: Path, tmp_path: Path
+):
     made = recipe(data={"cache": "none"})
     broken = {world / "audio" / "a3.wav", world / "audio" / "b1.wav"}
     kept = {path: path.read_bytes() for path in broken}
     try:
         for path in broken:
             path.write_bytes(b"no audio")
-        (*_, last) = train(made, tmp_path / "run")["stages"]
+        *_, last = train(made, tmp_path / "run")["stages"]
     finally:
         for path, content in kept.items():
             path.write_bytes(content)
@@ -398,7 +469,11 @@ def test_a_bad_clip_in_training_or_validation_is_counted_and_skipped(recipe: Mak
 @pytest.mark.parametrize(
     ("data", "model", "said"),
     [
-        ({"validation": {"split": "deb", "every": 1}}, {}, "unknown split 'deb'; did you mean 'dev'"),
+        (
+            {"validation": {"split": "deb", "every": 1}},
+            {},
+            "unknown split 'deb'; did you mean 'dev'",
+        ),
         ({"corpora": {"world": {"path": "nowhere"}}}, {}, "nowhere"),
         ({}, {"lora": {"targets": ["nothing"]}}, "do not fit this LLM"),
     ],
@@ -417,7 +492,10 @@ def test_what_a_later_stage_would_fail_of_is_told_at_once(
     ("section", "said"),
     [
         ({"split": "tset"}, r"evaluation\.split: corpus 'world': unknown split 'tset'"),
-        ({"split": "dev", "tasks": ["asr", "eer"]}, r"evaluation\.tasks: unknown task 'eer'; did you mean 'er'"),
+        (
+            {"split": "dev", "tasks": ["asr", "eer"]},
+            r"evaluation\.tasks: unknown task 'eer'; did you mean 'er'",
+        ),
         ({"split": "dev", "tasks": ["ar.py:AR"]}, r"evaluation\.tasks: no Python file '.*ar\.py'"),
         ({"corpus": "elsewhere", "split": "dev"}, "nowhere"),
     ],
@@ -426,7 +504,9 @@ def test_what_the_evaluation_would_fail_of_is_told_before_training(
     recipe: MakeRecipe, world: Path, tmp_path: Path, section: dict, said: str
 ):
     corpora = {"world": {"path": str(world)}, "elsewhere": {"path": "nowhere"}}
-    made = recipe(data={"cache": "none", "corpora": corpora}, evaluation={"corpus": "world", **section})
+    made = recipe(
+        data={"cache": "none", "corpora": corpora}, evaluation={"corpus": "world", **section}
+    )
     with pytest.raises(UserError, match=said):
         train(made, tmp_path / "run")
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
@@ -436,11 +516,15 @@ def test_a_corpus_without_a_test_split_is_trained_on_and_said(
     recipe: MakeRecipe, world: Path, capsys: pytest.CaptureFixture[str]
 ):
     made = recipe(evaluation={"corpus": "world"})
-    Sources(recipe_from(made.model_dump())).check()  # as a resumed run reads it, with every default written out
+    Sources(
+        recipe_from(made.model_dump())
+    ).check()  # as a resumed run reads it, with every default written out
     assert "corpus 'world' has no split 'test'" in capsys.readouterr().err
 
 
-def test_a_run_is_not_overwritten_or_mixed_with_another(whole: tuple[Recipe, Path], recipe: MakeRecipe, tmp_path: Path):
+def test_a_run_is_not_overwritten_or_mixed_with_another(
+    whole: tuple[Recipe, Path], recipe: MakeRecipe, tmp_path: Path
+):
     made, folder = whole
     with pytest.raises(UserError, match="finished run.*--overwrite"):
         train(made, folder)
@@ -460,7 +544,10 @@ def test_a_processor_without_bf16_units_is_told(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_bf16_keeps_frozen_parts_in_bf16_and_what_trains_in_fp32(
-    recipe: MakeRecipe, foundation: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: MakeRecipe,
+    foundation: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     values = recipe(training={"precision": "bf16"}).model_dump()
@@ -468,7 +555,11 @@ def test_bf16_keeps_frozen_parts_in_bf16_and_what_trains_in_fp32(
     made = recipe_from(values)
     run = Trainer(made, _folder(made, tmp_path), Engine.make(made))
     run.run()
-    types = {p.dtype for name, p in run.model.named_parameters() if name.startswith("llm.") and "lora" not in name}
+    types = {
+        p.dtype
+        for name, p in run.model.named_parameters()
+        if name.startswith("llm.") and "lora" not in name
+    }
     assert types == {torch.bfloat16}
     assert all(t.dtype == torch.float32 and t.isfinite().all() for t in weights(tmp_path).values())
 
@@ -498,8 +589,18 @@ def test_a_changed_validation_line_is_noticed_on_resume_as_a_changed_training_li
 
     write("train", "play some jazz"), write("dev", "turn on the light")
     corpora = {"mine": {"jsonl": {split: str(tmp_path / f"{split}.jsonl") for split in files}}}
-    data = {"corpora": corpora, "mixtures": {"asr": [{"corpus": "mine", "task": "asr"}]}, "cache": "none"}
-    stage = {"name": "only", "mixture": "asr", "train": ["mixer"], "steps": 4, "learning_rate": 1e-3}
+    data = {
+        "corpora": corpora,
+        "mixtures": {"asr": [{"corpus": "mine", "task": "asr"}]},
+        "cache": "none",
+    }
+    stage = {
+        "name": "only",
+        "mixture": "asr",
+        "train": ["mixer"],
+        "steps": 4,
+        "learning_rate": 1e-3,
+    }
     made = recipe(data=data, curriculum=[stage])
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_after(patch, 2)

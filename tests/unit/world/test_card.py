@@ -1,4 +1,6 @@
-"""The corpus card: what it counts, what it flags, and that its page plays the corpus's own clips."""
+"""The corpus card: what it counts, what it flags, and that its page plays the
+corpus's own clips.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def noise(folder: Path, name: str, rng: np.random.Generator, slope: float, secon
 
 
 def clips(folder: Path, split: str, count: int, leaks: bool = False) -> list[Utterance]:
-    """Noises with every label; with `leaks` colour and a word tell half of the emotion, and length the speakers."""
+    """Noises with every label; with `leaks` colour and a word tell half of the emotion, and length
+    the speakers.
+    """
     rng, made = np.random.default_rng(len(split)), []
     for number in range(count):
         emotion, speakers = EMOTIONS[number % 4], 1 + number // 4 % 2
@@ -41,7 +45,9 @@ def clips(folder: Path, split: str, count: int, leaks: bool = False) -> list[Utt
         seconds = (0.3 if speakers == 1 else 0.5) if leaks else rng.uniform(0.3, 0.5)
         path = noise(folder, f"{split} {number}", rng, slope, seconds)
         drawn = rng.choice(WORDS, 3)
-        text = " ".join([*drawn, f"{split}{number}", *(["hurrah"] if leaks and emotion == "happy" else [])])
+        text = " ".join(
+            [*drawn, f"{split}{number}", *(["hurrah"] if leaks and emotion == "happy" else [])]
+        )
         labels = {
             "emotion": emotion,
             "num_speakers": speakers,
@@ -50,15 +56,21 @@ def clips(folder: Path, split: str, count: int, leaks: bool = False) -> list[Utt
             **({"noise": "wind"} if number % 3 == 0 else {}),
         }
         speaker = f"{split}-{number % 7}" + (f"+{split}-x" if speakers == 2 else "")
-        made.append(Utterance(f"{split}-{number}", AudioRef(path), seconds, text, speaker, "en", labels))
+        made.append(
+            Utterance(f"{split}-{number}", AudioRef(path), seconds, text, speaker, "en", labels)
+        )
     return made
 
 
 @pytest.fixture(scope="module")
 def corpus_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    def make(leaks: bool = False, splits: tuple[str, ...] = ("train", "dev"), count: int = 120) -> Path:
+    def make(
+        leaks: bool = False, splits: tuple[str, ...] = ("train", "dev"), count: int = 120
+    ) -> Path:
         folder = tmp_path_factory.mktemp("corpus")
-        write_corpus(folder, "noises", {split: clips(folder, split, count, leaks) for split in splits})
+        write_corpus(
+            folder, "noises", {split: clips(folder, split, count, leaks) for split in splits}
+        )
         return folder
 
     return make
@@ -76,7 +88,11 @@ def ceilings(card: Card) -> dict[tuple[str, str], bool | None]:
 def test_a_corpus_without_shortcuts_meets_every_limit(honest: Path) -> None:
     card = make_card(Corpus.open(honest))
     met = ceilings(card)
-    assert met["emotion", "mean log-mels"] and met["num_speakers", "duration"] and met["emotion", "words"]
+    assert (
+        met["emotion", "mean log-mels"]
+        and met["num_speakers", "duration"]
+        and met["emotion", "words"]
+    )
     assert met["num_speakers", "mean log-mels"] is None
     assert not card.faults
     for ceiling in card.ceilings:
@@ -112,9 +128,14 @@ def test_counts_words_and_bins(honest: Path) -> None:
 
 def test_shared_sentences_and_speakers_are_flagged(tmp_path: Path) -> None:
     train, dev = clips(tmp_path, "train", 8), clips(tmp_path, "dev", 8)
-    shared = Utterance("copy", dev[0].audio, dev[0].duration, train[3].text.upper(), "train-2+new", "en", {})
+    shared = Utterance(
+        "copy", dev[0].audio, dev[0].duration, train[3].text.upper(), "train-2+new", "en", {}
+    )
     card = make_card(write_corpus(tmp_path, "leaky", {"train": train, "dev": [*dev, shared]}))
-    assert {overlap.what: overlap.shared for overlap in card.overlaps} == {"sentences": 1, "speakers": 1}
+    assert {overlap.what: overlap.shared for overlap in card.overlaps} == {
+        "sentences": 1,
+        "speakers": 1,
+    }
     assert len([fault for fault in card.faults if "should be apart" in fault]) == 2
     assert any("too few" in note for note in card.notes)
 
@@ -130,13 +151,22 @@ def test_clips_that_cannot_be_read_are_flagged_and_not_played(tmp_path: Path) ->
 def test_the_page_links_clips_that_are_there_and_the_json_has_the_numbers(honest: Path) -> None:
     shown = CliRunner().invoke(build_app(), ["card", str(honest), "--clips", "60"])
     assert shown.exit_code == 0, shown.output
-    page, numbers = (honest / "card.html").read_text(), json.loads((honest / "card.json").read_text())
+    page, numbers = (
+        (honest / "card.html").read_text(),
+        json.loads((honest / "card.json").read_text()),
+    )
     sources = re.findall(r'<audio controls preload="none" src="([^"]+)"', page)
     assert len(sources) == 3 * (4 + 2 + 4 + 1)
     assert all((honest / unquote(source)).is_file() for source in sources)
     assert numbers["command"] == f"speechverse card {honest} --clips=60 --seed=0"
     assert {ceiling["label"] for ceiling in numbers["ceilings"]} == {"emotion", "num_speakers"}
-    for heading in ("Splits", "What can be guessed without listening", "Listen", "Labels", "Lengths and levels"):
+    for heading in (
+        "Splits",
+        "What can be guessed without listening",
+        "Listen",
+        "Labels",
+        "Lengths and levels",
+    ):
         assert f"<h2>{heading}</h2>" in page
 
 
@@ -151,12 +181,20 @@ def test_a_jsonl_with_parts_of_files_and_no_labels_gets_a_page_to_pass_on(tmp_pa
     rng = np.random.default_rng(0)
     noise(tmp_path, "long one", rng, 0, 2.0)
     lines = [
-        {"audio": "long one.wav", "start": part / 2, "duration": 0.5, "text": "hear", "mood": "calm"}
+        {
+            "audio": "long one.wav",
+            "start": part / 2,
+            "duration": 0.5,
+            "text": "hear",
+            "mood": "calm",
+        }
         for part in range(4)
     ]
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, lines)))
     for options in (["--embed"], []):
-        shown = CliRunner().invoke(build_app(), ["card", str(tmp_path / "mine.jsonl"), "--json", *options])
+        shown = CliRunner().invoke(
+            build_app(), ["card", str(tmp_path / "mine.jsonl"), "--json", *options]
+        )
         assert shown.exit_code == 0, shown.output
         assert json.loads(shown.stdout)["splits"]["all"]["clips"] == 4
         page = (tmp_path / "mine.card.html").read_text()
@@ -170,36 +208,69 @@ def test_a_jsonl_with_parts_of_files_and_no_labels_gets_a_page_to_pass_on(tmp_pa
 def test_sentences_of_the_spoken_world_are_compared_with_their_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = {("held_out", False): 0.3, ("held_out", True): 0.6, ("seen", False): 0.34, ("seen", True): 0.5}
+    scores = {
+        ("held_out", False): 0.3,
+        ("held_out", True): 0.6,
+        ("seen", False): 0.34,
+        ("seen", True): 0.5,
+    }
     monkeypatch.setattr(
-        overlap, "word_overlap", lambda intents, descriptions, draws, seed: scores[intents, descriptions]
+        overlap,
+        "word_overlap",
+        lambda intents, descriptions, draws, seed: scores[intents, descriptions],
     )
     own = {"intent": dict(list(inventory()["intent"].items())[:3])}
     every = {"intent": inventory(held_out=True)["intent"]}
-    for number, (labels, broken) in enumerate(((own, 1), (every, 1), ({"intent": {"something_else": ""}}, 0))):
+    for number, (labels, broken) in enumerate(
+        ((own, 1), (every, 1), ({"intent": {"something_else": ""}}, 0))
+    ):
         folder = tmp_path / str(number)
         folder.mkdir()
-        card = make_card(write_corpus(folder, "world", {"train": clips(folder, "train", 8)}, labels))
+        card = make_card(
+            write_corpus(folder, "world", {"train": clips(folder, "train", 8)}, labels)
+        )
         assert len([c for c in card.ceilings if c.measure == "accuracy"]) == 4 * broken
-        assert len([fault for fault in card.faults if "words shared with name and description" in fault]) == broken
+        assert (
+            len(
+                [
+                    fault
+                    for fault in card.faults
+                    if "words shared with name and description" in fault
+                ]
+            )
+            == broken
+        )
 
 
 @pytest.mark.parametrize(
     ("values", "classes"),
     [
         ((0.5, float("inf"), 20.0), {"0.5", "inf", "20.0"}),
-        ((1700000000.0, 1700000029.0, 1700000059.0), {"1700000000 to 1700000010", "1700000020 to 1700000030"}),
+        (
+            (1700000000.0, 1700000029.0, 1700000059.0),
+            {"1700000000 to 1700000010", "1700000020 to 1700000030"},
+        ),
     ],
 )
-def test_numbers_without_end_or_close_together_are_still_told_apart(values: tuple, classes: set[str]) -> None:
-    some = [Utterance(str(value), AudioRef(Path("a.wav")), 1.0, labels={"measured": value}) for value in values]
+def test_numbers_without_end_or_close_together_are_still_told_apart(
+    values: tuple, classes: set[str]
+) -> None:
+    some = [
+        Utterance(str(value), AudioRef(Path("a.wav")), 1.0, labels={"measured": value})
+        for value in values
+    ]
     (field,) = find_fields(some)
     counts = count_field(field, {"test": some})
-    assert classes <= set(counts.counts) and sum(count["test"] for count in counts.counts.values()) == 3
+    assert (
+        classes <= set(counts.counts)
+        and sum(count["test"] for count in counts.counts.values()) == 3
+    )
     assert counts.num_classes == 3
 
 
 def test_a_page_is_not_written_where_its_numbers_go(honest: Path, tmp_path: Path) -> None:
-    shown = CliRunner().invoke(build_app(), ["card", str(honest), "--output", str(tmp_path / "card.json")])
+    shown = CliRunner().invoke(
+        build_app(), ["card", str(honest), "--output", str(tmp_path / "card.json")]
+    )
     assert "give it another ending, such as .html" in str(shown.exception)
     assert not list(tmp_path.iterdir())

@@ -33,7 +33,19 @@ def test_makes_a_corpus_and_says_how_fast(tmp_path: Path) -> None:
 
 def test_speaks_one_text(tmp_path: Path) -> None:
     path = tmp_path / "clip.wav"
-    told = json.loads(run("--text", "play some jazz", "--voice", "m1", "--emotion", "sad", "-o", str(path), "--json"))
+    told = json.loads(
+        run(
+            "--text",
+            "play some jazz",
+            "--voice",
+            "m1",
+            "--emotion",
+            "sad",
+            "-o",
+            str(path),
+            "--json",
+        )
+    )
     assert load(path).duration == pytest.approx(told["seconds"], abs=0.01)
 
 

@@ -25,11 +25,20 @@ SPEC = SynthSpec(num_train=7, num_dev=2, num_test=0, two_speaker_share=0.2, non_
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix in (".flac", ".gz", ".json")]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in (".flac", ".gz", ".json")
+    ]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
-def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(tmp_path: Path, small_shards: None) -> None:
+def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(
+    tmp_path: Path, small_shards: None
+) -> None:
     one, two, broken = tmp_path / "one", tmp_path / "two", tmp_path / "broken"
     report = synthesize_corpus(one, SPEC, num_workers=1)
     synthesize_corpus(two, SPEC, num_workers=2)
@@ -54,7 +63,9 @@ def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(tmp_path
 def test_another_seed_says_other_things(tmp_path: Path) -> None:
     texts = []
     for seed in (1, 2):
-        synthesize_corpus(tmp_path / str(seed), SynthSpec(num_train=3, num_dev=0, seed=seed, non_speech_share=0))
+        synthesize_corpus(
+            tmp_path / str(seed), SynthSpec(num_train=3, num_dev=0, seed=seed, non_speech_share=0)
+        )
         texts.append([u.text for u in Corpus.open(tmp_path / str(seed)).utterances("train")])
     assert texts[0] != texts[1]
 
@@ -116,7 +127,10 @@ class DeadlyShard(Shard):
 def test_a_disk_that_takes_no_more_is_told_and_the_rest_is_made_later(
     tmp_path: Path, files_up_to: Callable[[int], AbstractContextManager[None]]
 ) -> None:
-    told = r"(?s)the disk is full or a limit on it is reached.*Make room, then give the same command again"
+    told = (
+        r"(?s)the disk is full or a limit on it is reached.*Make room, then give the same command"
+        r" again"
+    )
     with files_up_to(4096), pytest.raises(DiskFullError, match=told):
         synthesize_corpus(tmp_path / "short", SPEC, num_workers=1)
     assert not list(tmp_path.glob("short/audio/*/*")), "half a shard stayed"

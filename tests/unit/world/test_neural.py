@@ -1,4 +1,6 @@
-"""Neural voices, with stand-ins for the packages that hold them: who speaks, what is labelled, what is refused."""
+"""Neural voices, with stand-ins for the packages that hold them: who speaks, what is labelled, what
+is refused.
+"""
 
 from __future__ import annotations
 
@@ -52,18 +54,24 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Small modules in the place of hibari and onnxruntime, for this process and for the workers; no real weights."""
+    """Small modules in the place of hibari and onnxruntime, for this process and for the workers;
+    no real weights.
+    """
     folder = tmp_path / "stand-ins"
     (folder / "hibari").mkdir(parents=True)
     (folder / "hibari" / "__init__.py").write_text(_HIBARI)
     (folder / "hibari" / "g2p.py").write_text(_G2P)
     (folder / "onnxruntime.py").write_text(_ONNXRUNTIME)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("hibari", "onnxruntime")]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in ("hibari", "onnxruntime")
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("PYTHONPATH", str(folder))
     yield folder
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("hibari", "onnxruntime")]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in ("hibari", "onnxruntime")
+    ]:
         del sys.modules[name]
 
 
@@ -92,8 +100,12 @@ def write(tmp_path: Path) -> Write:
     return to_file
 
 
-def test_lines_are_spoken_in_the_one_voice_at_several_pitches(stand_ins: Path, write: Write, tmp_path: Path) -> None:
-    texts = [f"Sentence {word}, please." for word in "one two three four five six seven eight".split()]
+def test_lines_are_spoken_in_the_one_voice_at_several_pitches(
+    stand_ins: Path, write: Write, tmp_path: Path
+) -> None:
+    texts = [
+        f"Sentence {word}, please." for word in "one two three four five six seven eight".split()
+    ]
     path = write(*({"text": text, "intent": "ask"} for text in texts))
     synthesize_corpus(tmp_path / "out", read_lines(path, engine="hibari"), num_workers=1)
     clips = Corpus.open(tmp_path / "out").utterances("train")
@@ -108,7 +120,9 @@ def test_lines_are_spoken_in_the_one_voice_at_several_pitches(stand_ins: Path, w
 def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(
     stand_ins: Path, write: Write, tmp_path: Path, small_shards: None
 ) -> None:
-    source = read_lines(write(*({"text": f"number {'abcdefghi'[number]}"} for number in range(9))), engine="hibari")
+    source = read_lines(
+        write(*({"text": f"number {'abcdefghi'[number]}"} for number in range(9))), engine="hibari"
+    )
 
     def interrupt(done: int, total: int, seconds: float) -> None:
         if done == 6:
@@ -119,13 +133,17 @@ def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(
     assert synthesize_corpus(tmp_path / "broken", source, num_workers=1).num_reused in (4, 8)
     synthesize_corpus(tmp_path / "two", source, num_workers=2)
     one, two = (
-        {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.flac")} for name in ("broken", "two")
+        {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.flac")}
+        for name in ("broken", "two")
     )
     assert one == two and len(one) == 9
 
 
 def test_voices_are_kept_apart_by_part() -> None:
-    parts = {part: {speaker.voice for speaker in natural_speakers("kokoro", part)} for part in ("train", "dev", "test")}
+    parts = {
+        part: {speaker.voice for speaker in natural_speakers("kokoro", part)}
+        for part in ("train", "dev", "test")
+    }
     assert sum(map(len, parts.values())) == len(set().union(*parts.values())) == 28
     for part in ("dev", "test"):
         assert {voice[:2] for voice in parts[part]} == {"af", "am", "bf", "bm"}
@@ -135,7 +153,11 @@ def test_voices_are_kept_apart_by_part() -> None:
 @pytest.mark.parametrize(
     ("line", "engine", "message"),
     [
-        ({"emotion": "sad"}, "kokoro", "cannot act: take --engine espeak, or, to keep it as a mere label"),
+        (
+            {"emotion": "sad"},
+            "kokoro",
+            "cannot act: take --engine espeak, or, to keep it as a mere label",
+        ),
         ({"language": "de"}, "kokoro", "speaks English alone"),
         ({"accent": "scottish"}, "kokoro", "scottish.*american, british"),
         ({"voice": "bm_george", "accent": "american"}, "kokoro", "is british, not american"),
@@ -151,7 +173,9 @@ def test_lines_that_the_voices_cannot_speak_are_refused(
         read_lines(write({"text": "hello", **line}), engine=engine)
 
 
-def test_a_folder_begun_with_another_engine_is_refused(stand_ins: Path, write: Write, tmp_path: Path) -> None:
+def test_a_folder_begun_with_another_engine_is_refused(
+    stand_ins: Path, write: Write, tmp_path: Path
+) -> None:
     path = write({"text": "hello there"})
     synthesize_corpus(tmp_path / "out", read_lines(path, engine="hibari"), num_workers=1)
     with pytest.raises(CorpusError, match="begun otherwise"):
@@ -173,7 +197,9 @@ def test_kokoro_speaks_in_the_style_for_the_length_and_in_pieces(kokoro: Path) -
     assert short.dtype == np.float32 and len(short) == 1200 * 13
     assert len(engine.say("hello there", "af_heart", Prosody(rate=340))) == 600 * 13
     long = engine.say("word " * 300, "af_heart", Prosody())
-    assert len(long) > 1200 * 1400 * 0.9, "1,500 phonemes do not fit the model at once, and all are said"
+    assert len(long) > 1200 * 1400 * 0.9, (
+        "1,500 phonemes do not fit the model at once, and all are said"
+    )
     with pytest.raises(SpeechverseError, match="found nothing to say"):
         engine.say("12", "af_heart", Prosody())
     with pytest.raises(UserError, match="am_adam.bin' is no voice"):

@@ -1,4 +1,6 @@
-"""Lines of an open vocabulary: what is taken from WordNet, how it is written, and which part it belongs to."""
+"""Lines of an open vocabulary: what is taken from WordNet, how it is written, and which part it
+belongs to.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,25 @@ from speechverse.world.written import as_written
 
 _LICENCE = "  1 This software and database is being provided to you, the LICENSEE, by  \n"
 _NOUNS = [
-    '00001740 03 n 01 house 0 001 ~ 00001930 n 0000 | a building that people live in; "he has a house on Cape Cod"; '
-    '"she felt she had to get out of the house"; "in 1984 it burned" ',
+    (
+        '00001740 03 n 01 house 0 001 ~ 00001930 n 0000 | a building that people live in; "he has a'
+        ' house on Cape Cod"; "she felt she had to get out of the house"; "in 1984 it burned" '
+    ),
     "00001930 03 n 02 London 0 capital 0 000 | the capital of a country on the river  ",
-    '00002000 03 n 01 thing 0 000 | (usually plural) an offensive term; "all of those things are rude" ',
-    '00002100 03 n 01 night 0 000 | the time after sunset; "the dark was like a wall, he thought"; "who is it" ',
+    (
+        '00002000 03 n 01 thing 0 000 | (usually plural) an offensive term; "all of those things'
+        ' are rude" '
+    ),
+    (
+        '00002100 03 n 01 night 0 000 | the time after sunset; "the dark was like a wall, he'
+        ' thought"; "who is it" '
+    ),
 ]
-_INDEX = ["house n 1 1 ~ 1 1 00001740", "london n 1 0 1 0 00001930", "dead_of_night n 1 0 1 1 00002100"]
+_INDEX = [
+    "house n 1 1 ~ 1 1 00001740",
+    "london n 1 0 1 0 00001930",
+    "dead_of_night n 1 0 1 1 00002100",
+]
 
 
 @pytest.fixture
@@ -34,8 +48,12 @@ def wordnet_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "wordnet"
     folder.mkdir()
     for part in ("noun", "verb", "adj", "adv"):
-        (folder / f"data.{part}").write_text(_LICENCE + "".join(f"{line}\n" for line in _NOUNS if part == "noun"))
-        (folder / f"index.{part}").write_text(_LICENCE + "".join(f"{line}\n" for line in _INDEX if part == "noun"))
+        (folder / f"data.{part}").write_text(
+            _LICENCE + "".join(f"{line}\n" for line in _NOUNS if part == "noun")
+        )
+        (folder / f"index.{part}").write_text(
+            _LICENCE + "".join(f"{line}\n" for line in _INDEX if part == "noun")
+        )
     return folder
 
 
@@ -81,7 +99,9 @@ def test_texts_are_written_as_people_write(text: str, written: str) -> None:
 
 def test_names_in_slots_get_their_capitals() -> None:
     slots = [("book", "the salt orchard"), ("time", "noon")]
-    assert as_written("find the salt orchard at noon", {}, slots) == "Find The Salt Orchard at noon."
+    assert (
+        as_written("find the salt orchard at noon", {}, slots) == "Find The Salt Orchard at noon."
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,23 +122,35 @@ def test_numbers_are_said_in_words(number: int, said: str) -> None:
 
 def test_digits_and_spelling_hold_letters_alone() -> None:
     drawn = [
-        digits_or_spelling(random.Random(seed), ["house", "antidisestablishmentarianism"] * 10) for seed in range(200)
+        digits_or_spelling(random.Random(seed), ["house", "antidisestablishmentarianism"] * 10)
+        for seed in range(200)
     ]
     assert {kind for kind, _ in drawn} == {"digit", "digits", "number", "spelling"}
     assert all(not any(sign.isdigit() for sign in text) for _, text in drawn)
-    assert {text for kind, text in drawn if kind == "spelling"} == {"H, O, U, S, E", "house, H, O, U, S, E"}
+    assert {text for kind, text in drawn if kind == "spelling"} == {
+        "H, O, U, S, E",
+        "house, H, O, U, S, E",
+    }
 
 
 def test_lines_repeat_themselves_keep_labels_and_shun_what_is_named(wordnet_folder: Path) -> None:
     wordnet = read_wordnet(wordnet_folder)
     shares = {"requests": 0.5, "digits": 0.5}
-    lines = draw_lines(wordnet_with_words(wordnet), {"train": 40, "test": 10}, seed=3, shares=shares)
-    assert lines == draw_lines(wordnet_with_words(wordnet), {"train": 40, "test": 10}, seed=3, shares=shares)
+    lines = draw_lines(
+        wordnet_with_words(wordnet), {"train": 40, "test": 10}, seed=3, shares=shares
+    )
+    assert lines == draw_lines(
+        wordnet_with_words(wordnet), {"train": 40, "test": 10}, seed=3, shares=shares
+    )
     assert [line["split"] for line in lines] == ["train"] * 40 + ["test"] * 10
     requests = [line for line in lines if "intent" in line]
     assert requests and all(line["slots"] is not None and line["translations"] for line in requests)
     again = draw_lines(
-        wordnet_with_words(wordnet), {"train": 40}, seed=3, shares=shares, without=[line["text"] for line in lines]
+        wordnet_with_words(wordnet),
+        {"train": 40},
+        seed=3,
+        shares=shares,
+        without=[line["text"] for line in lines],
     )
     of_requests = {line["text"] for line in requests}
     assert not of_requests & {line["text"] for line in again}
@@ -128,7 +160,11 @@ def test_a_sentence_belongs_to_one_part_and_used_up_kinds_are_told_of(wordnet_fo
     wordnet = read_wordnet(wordnet_folder)
     only = {"sentences": 1.0}
     for part in ("train", "test"):
-        own = [text for text in wordnet.sentences if part_of(as_written(text, {}).strip(".?").casefold()) == part]
+        own = [
+            text
+            for text in wordnet.sentences
+            if part_of(as_written(text, {}).strip(".?").casefold()) == part
+        ]
         if own:
             drawn = draw_lines(wordnet, {part: len(own)}, shares=only)
             assert len({line["text"] for line in drawn}) == len(own)
@@ -139,10 +175,17 @@ def test_a_sentence_belongs_to_one_part_and_used_up_kinds_are_told_of(wordnet_fo
 
 
 def test_the_command_writes_lines_for_synth(wordnet_folder: Path, tmp_path: Path) -> None:
-    (wordnet_folder / "index.verb").write_text("".join(f"{word} v 1 0 1 1 00001740\n" for word in _WORDS))
-    many = [f'0000{n} 03 v 01 x 0 000 | to do; "the {a} can see the {b}" ' for n, (a, b) in enumerate(_pairs())]
+    (wordnet_folder / "index.verb").write_text(
+        "".join(f"{word} v 1 0 1 1 00001740\n" for word in _WORDS)
+    )
+    many = [
+        f'0000{n} 03 v 01 x 0 000 | to do; "the {a} can see the {b}" '
+        for n, (a, b) in enumerate(_pairs())
+    ]
     (wordnet_folder / "data.verb").write_text("\n".join(many))
-    (wordnet_folder / "data.adv").write_text("\n".join(f"1 0 r 01 x 0 000 | a {a} of the {b} " for a, b in _pairs()))
+    (wordnet_folder / "data.adv").write_text(
+        "\n".join(f"1 0 r 01 x 0 000 | a {a} of the {b} " for a, b in _pairs())
+    )
     app = typer.Typer()
     app.command()(command)
     out = tmp_path / "lines.jsonl"

@@ -26,7 +26,9 @@ def write(tmp_path: Path) -> Write:
 
     def to_file(*lines: dict[str, Any] | str) -> Path:
         path = tmp_path / "mine.jsonl"
-        path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+        path.write_text(
+            "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+        )
         return path
 
     return to_file
@@ -40,7 +42,13 @@ def spoken(path: Path, **how: Any) -> list[Utterance]:
 
 def test_text_and_labels_are_kept_as_given_and_the_voice_is_labelled(write: Write) -> None:
     path = write(
-        {"id": "a-1", "text": "Order 2 pizzas, please!", "label": "order", "slots": {"food": "pizzas"}, "mine": [1, 2]},
+        {
+            "id": "a-1",
+            "text": "Order 2 pizzas, please!",
+            "label": "order",
+            "slots": {"food": "pizzas"},
+            "mine": [1, 2],
+        },
         "",
         {"text": "cancel it", "label": "cancel", "slots": [], "nothing": None},
     )
@@ -52,9 +60,13 @@ def test_text_and_labels_are_kept_as_given_and_the_voice_is_labelled(write: Writ
     assert {"emotion", "sentiment", "accent"} <= set(first.labels)
     assert first.duration > 1.0 and first.speaker in {speaker.name for speaker in speakers("train")}
     with gzip.open(path.parent / "spoken" / "train.jsonl.gz") as manifest:
-        assert json.loads(manifest.readline())["supervisions"][0]["custom"]["slots"] == {"food": "pizzas"}
+        assert json.loads(manifest.readline())["supervisions"][0]["custom"]["slots"] == {
+            "food": "pizzas"
+        }
     corpus = Corpus.open(path.parent / "spoken")
-    assert corpus.labels["intent"].names == ("cancel", "order") and corpus.labels["slots"].names == ("food",)
+    assert corpus.labels["intent"].names == ("cancel", "order") and corpus.labels[
+        "slots"
+    ].names == ("food",)
     assert len(corpus.labels["emotion"].names) == 4 and corpus.labels["emotion"].descriptions["sad"]
     assert [e.target for e in render_for_evaluation(corpus, "train", "sf", wording="seen")] == [
         "food = pizzas;",
@@ -70,14 +82,20 @@ def test_a_line_may_say_how_it_is_spoken(write: Write) -> None:
         {"id": 3, "text": "Wo ist der nächste Bahnhof?", "language": "de"},
     )
     one, two, three = spoken(path)
-    assert (one.labels["emotion"], one.labels["sentiment"], one.labels["accent"]) == ("angry", "negative", "scottish")
+    assert (one.labels["emotion"], one.labels["sentiment"], one.labels["accent"]) == (
+        "angry",
+        "negative",
+        "scottish",
+    )
     assert one.speaker == "m1" and "voice" not in one.labels
     assert (two.labels["emotion"], two.labels["sentiment"]) == ("happy", "positive")
     assert three.language == "de" and "accent" not in three.labels
 
 
 def test_lines_go_to_their_split_with_its_voices(write: Write) -> None:
-    path = write({"text": "one"}, {"text": "two", "split": "dev"}, {"text": "three", "split": "train"})
+    path = write(
+        {"text": "one"}, {"text": "two", "split": "dev"}, {"text": "three", "split": "train"}
+    )
     synthesize_corpus(path.parent / "spoken", read_lines(path, split="test"), num_workers=1)
     corpus = Corpus.open(path.parent / "spoken")
     assert {split: [u.text for u in corpus.utterances(split)] for split in corpus.splits} == {
@@ -89,7 +107,9 @@ def test_lines_go_to_their_split_with_its_voices(write: Write) -> None:
 
 
 def test_the_same_lines_are_always_said_the_same_way(write: Write) -> None:
-    """That one plan gives the same bytes, whoever makes them and after whatever stop, is tested of the world's."""
+    """That one plan gives the same bytes, whoever makes them and after whatever stop, is tested of
+    the world's.
+    """
     path = write(*({"text": f"sentence number {number}"} for number in range(9)))
     assert read_lines(path).plan() == read_lines(path).plan()
 
@@ -124,9 +144,13 @@ def test_a_folder_begun_from_another_file_is_refused(tmp_path: Path, write: Writ
         ({"text": "hi", "label": "x", "intent": "y"}, "two keys for 'intent'"),
     ],
 )
-def test_lines_that_cannot_be_spoken_are_named(write: Write, line: dict[str, Any], says: str) -> None:
+def test_lines_that_cannot_be_spoken_are_named(
+    write: Write, line: dict[str, Any], says: str
+) -> None:
     path = write({"text": "good", "id": "first", "label": "x"}, line)
-    with pytest.raises(CorpusError, match=rf"(?s)1 of 2 lines cannot be spoken; nothing was made.*line 2: .*{says}"):
+    with pytest.raises(
+        CorpusError, match=rf"(?s)1 of 2 lines cannot be spoken; nothing was made.*line 2: .*{says}"
+    ):
         read_lines(path, renames={"label": "intent"})
 
 
@@ -147,7 +171,10 @@ def test_files_and_options_that_cannot_be(tmp_path: Path, write: Write) -> None:
     with pytest.raises(UserError, match="give a --name"):
         read_lines(path, name="a/b")
     with pytest.raises(
-        UserError, match=r"'Play it' \(.*mine.jsonl line 1\) and 'play_it' \(.*line 2\) of 'intent' read alike"
+        UserError,
+        match=(
+            r"'Play it' \(.*mine.jsonl line 1\) and 'play_it' \(.*line 2\) of 'intent' read alike"
+        ),
     ):
         read_lines(write({"text": "a", "intent": "Play it"}, {"text": "b", "intent": "play_it"}))
 
@@ -161,8 +188,13 @@ def test_label_sets_give_descriptions_and_bind_the_lines(tmp_path: Path, write: 
     sets = tmp_path / "labels.yaml"
     sets.write_text("intent:\n  order: to have something brought\n  cancel: to take it back\n")
     source = read_lines(write({"text": "a pizza", "intent": "order"}), labels=sets)
-    assert source.labels["intent"] == {"order": "to have something brought", "cancel": "to take it back"}
-    with pytest.raises(CorpusError, match="line 1: unknown intent label 'ordr'; did you mean 'order'"):
+    assert source.labels["intent"] == {
+        "order": "to have something brought",
+        "cancel": "to take it back",
+    }
+    with pytest.raises(
+        CorpusError, match="line 1: unknown intent label 'ordr'; did you mean 'order'"
+    ):
         read_lines(write({"text": "a pizza", "intent": "ordr"}), labels=sets)
     sets.write_text("intent: 3\n")
     with pytest.raises(UserError, match="names with descriptions"):
@@ -179,15 +211,26 @@ def test_an_instruction_set_is_asked_with_its_own_instructions(write: Write) -> 
         target=lambda utterance: utterance.labels["output"],
         metrics=("bleu",),
     )
-    path = write({"instruction": "Be polite. Keep {output} out.", "input": "close the door", "output": "please do"})
+    path = write(
+        {
+            "instruction": "Be polite. Keep {output} out.",
+            "input": "close the door",
+            "output": "please do",
+        }
+    )
     (utterance,) = spoken(path, text_key="input")
     assert utterance.text == "close the door" and "input" not in utterance.labels
-    (example,) = render_for_evaluation(Corpus.open(path.parent / "spoken"), "train", follow, wording="seen")
+    (example,) = render_for_evaluation(
+        Corpus.open(path.parent / "spoken"), "train", follow, wording="seen"
+    )
     assert (example.instruction, example.target) == ("Be polite. Keep {output} out.", "please do")
 
 
 def test_a_line_may_say_what_sounds_under_it(write: Write) -> None:
-    lines = [{"text": "well well", "noise": "rain", "snr_db": 6}, {"text": "well well", "noise": "music"}]
+    lines = [
+        {"text": "well well", "noise": "rain", "snr_db": 6},
+        {"text": "well well", "noise": "music"},
+    ]
     one, two = spoken(write(*lines))
     assert (one.labels["noise"], one.labels["snr_db"]) == ("rain", 6)
     assert two.labels["noise"] == "music" and 5 <= two.labels["snr_db"] <= 25
@@ -197,7 +240,10 @@ def test_a_line_may_say_what_sounds_under_it(write: Write) -> None:
     ("wish", "said"),
     [
         ({"noise": "thunder"}, "--rename noise=other_name"),
-        ({"noise": "washing machine"}, "unknown noise 'washing machine'"),  # only ever in test parts
+        (
+            {"noise": "washing machine"},
+            "unknown noise 'washing machine'",
+        ),  # only ever in test parts
         ({"noise": "rain", "snr_db": "loud"}, "'snr_db' is the ratio of speech to noise in dB"),
     ],
 )

@@ -1,4 +1,6 @@
-"""Passages of a book to be read aloud: which sentences are taken, how long they run, and to which part they belong."""
+"""Passages of a book to be read aloud: which sentences are taken, how long they run, and to which
+part they belong.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,22 @@ def test_passages_are_whole_sentences_as_a_reader_says_them(book: Path) -> None:
             except UserError:
                 continue  # a short book has nothing for some parts
     spoken = " | ".join(texts)
-    assert "Mr. Hale rose, slowly, and said, Shall we go?" in spoken, "a title ends no sentence; no quotes, no dashes"
-    assert "1851" not in spoken and "CHAPTER" not in spoken, "what is not read as it stands is left out"
-    assert any(text.count(".") > 1 for text in texts) and any(text.count(".") == 1 for text in texts)
+    assert "Mr. Hale rose, slowly, and said, Shall we go?" in spoken, (
+        "a title ends no sentence; no quotes, no dashes"
+    )
+    assert "1851" not in spoken and "CHAPTER" not in spoken, (
+        "what is not read as it stands is left out"
+    )
+    assert any(text.count(".") > 1 for text in texts) and any(
+        text.count(".") == 1 for text in texts
+    )
 
 
 def test_a_passage_belongs_to_one_part_and_keeps_to_the_length(tmp_path: Path) -> None:
     names = ("lamp", "door", "ship", "whale", "street", "letter", "garden", "coat")
-    sentences = [f"The {a} beside the old {b} was seen by nobody at all." for a in names for b in names]
+    sentences = [
+        f"The {a} beside the old {b} was seen by nobody at all." for a in names for b in names
+    ]
     (tmp_path / "a.txt").write_text(" ".join(sentences))
     drawn = draw_passages([tmp_path], {"train": 6, "dev": 1})
     assert all(3 <= len(line["text"].split()) <= LONGEST for line in drawn)
@@ -54,7 +64,9 @@ def test_a_passage_belongs_to_one_part_and_keeps_to_the_length(tmp_path: Path) -
     assert draw_passages([tmp_path], {"train": 6, "dev": 1}) == drawn
 
 
-def test_too_few_passages_and_files_that_are_no_text_are_told_of(book: Path, tmp_path: Path) -> None:
+def test_too_few_passages_and_files_that_are_no_text_are_told_of(
+    book: Path, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="passages for train, not 500"):
         draw_passages([book], {"train": 500})
     (tmp_path / "empty").mkdir()
@@ -68,8 +80,13 @@ def test_too_few_passages_and_files_that_are_no_text_are_told_of(book: Path, tmp
 def test_the_command_writes_passages_without_wordnet(book: Path, tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(command)
-    book.write_text(_BOOK * 1 + "\n\n".join(f"The {word} was red and old." for word in ("lamp", "ship", "coat", "key")))
-    result = CliRunner().invoke(app, [str(tmp_path / "lines.jsonl"), "--train", "2", "--prose", str(book)])
+    book.write_text(
+        _BOOK * 1
+        + "\n\n".join(f"The {word} was red and old." for word in ("lamp", "ship", "coat", "key"))
+    )
+    result = CliRunner().invoke(
+        app, [str(tmp_path / "lines.jsonl"), "--train", "2", "--prose", str(book)]
+    )
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in (tmp_path / "lines.jsonl").read_text().splitlines()]
     assert [line["stratum"] for line in lines] == ["prose", "prose"]

@@ -1,4 +1,6 @@
-"""What the made speech holds: labels for all tasks, voices apart, styles that can be heard, nothing silent."""
+"""What the made speech holds: labels for all tasks, voices apart, styles that can be heard, nothing
+silent.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ from speechverse.world.styles import EMOTIONS, draw_turn
 from speechverse.world.voices import CROWD, get_speaker, speakers
 from speechverse.world.workers import Shard, cut_into_shards, run_shards
 
-SPEC = SynthSpec(num_train=40, num_dev=20, num_test=40, two_speaker_share=0.2, non_speech_share=0.2, seed=5)
+SPEC = SynthSpec(
+    num_train=40, num_dev=20, num_test=40, two_speaker_share=0.2, non_speech_share=0.2, seed=5
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,11 @@ def test_labels_for_all_tasks(world: Corpus) -> None:
             assert world.labels[field].descriptions[labels[field]]
         assert all(name in world.labels["slots"].descriptions for name, _ in labels["slots"])
     for utterance in sounds:
-        assert utterance.text == "" and "num_speakers" not in utterance.labels and utterance.labels["sound"] in SOUNDS
+        assert (
+            utterance.text == ""
+            and "num_speakers" not in utterance.labels
+            and utterance.labels["sound"] in SOUNDS
+        )
     for utterance in pairs:
         assert utterance.speaker is not None and len(set(utterance.speaker.split("+"))) == 2
         assert "intent" not in utterance.labels and "emotion" not in utterance.labels
@@ -79,7 +87,12 @@ def test_parts_share_neither_voices_nor_sentences(world: Corpus) -> None:
     for part, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
         assert not variants[part] & variants[other]
         assert not texts[part] & texts[other]
-    spoken = {v.split("-")[0] for u in world.utterances("train") for v in (u.speaker or "").split("+") if v}
+    spoken = {
+        v.split("-")[0]
+        for u in world.utterances("train")
+        for v in (u.speaker or "").split("+")
+        if v
+    }
     assert spoken <= variants["train"]
 
 
@@ -91,10 +104,15 @@ def test_voices_that_are_nearly_alike_are_not_in_two_parts() -> None:
         lines = (voices / variant).read_text(errors="ignore").splitlines()
         return {line.strip() for line in lines if line.strip() and not line.startswith(passed_over)}
 
-    parts = [{s.variant: formants(s.variant) for s in speakers(part)} for part in ("train", "dev", "test")]
+    parts = [
+        {s.variant: formants(s.variant) for s in speakers(part)}
+        for part in ("train", "dev", "test")
+    ]
     for one, other in itertools.combinations(parts, 2):
         for (a, lines_a), (b, lines_b) in itertools.product(one.items(), other.items()):
-            assert len(lines_a & lines_b) < 0.6 * max(1, len(lines_a | lines_b)), f"{a} sounds like {b}"
+            assert len(lines_a & lines_b) < 0.6 * max(1, len(lines_a | lines_b)), (
+                f"{a} sounds like {b}"
+            )
 
 
 def test_a_sound_and_a_noise_are_only_heard_in_test_parts() -> None:
@@ -108,11 +126,15 @@ def test_a_sound_and_a_noise_are_only_heard_in_test_parts() -> None:
 
 
 def test_the_crowd_in_the_background_is_nobody() -> None:
-    assert not set(CROWD) & {speaker.variant for part in ("train", "dev", "test") for speaker in speakers(part)}
+    assert not set(CROWD) & {
+        speaker.variant for part in ("train", "dev", "test") for speaker in speakers(part)
+    }
 
 
 def test_what_was_done_to_the_sound_is_labelled(tmp_path: Path) -> None:
-    shares = dict.fromkeys(("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share"), 1.0)
+    shares = dict.fromkeys(
+        ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share"), 1.0
+    )
     spec = SynthSpec(num_train=12, num_dev=0, non_speech_share=0.25, **shares)
     utterances = Corpus.open(synthesize_corpus(tmp_path, spec).folder).utterances("train")
     for utterance in utterances:
@@ -123,7 +145,8 @@ def test_what_was_done_to_the_sound_is_labelled(tmp_path: Path) -> None:
         assert np.abs(samples).max() <= 0.96 and active_level_db(samples) > -40
     clean = plan_split(replace(spec, **dict.fromkeys(shares, 0.0)), "train")
     assert not any(
-        set(clip.labels) & {"telephone", "codec", "room_t60", "clipping", "noise", "snr_db"} for clip in clean
+        set(clip.labels) & {"telephone", "codec", "room_t60", "clipping", "noise", "snr_db"}
+        for clip in clean
     )
 
 
@@ -135,10 +158,15 @@ def test_a_reading_in_noise_has_the_labels_that_the_world_has() -> None:
     assert {"noise", "snr_db"} <= set(reading.labels) <= own
 
 
-def test_speech_in_babble_is_the_same_for_any_number_of_workers(tmp_path: Path, small_shards: None) -> None:
+def test_speech_in_babble_is_the_same_for_any_number_of_workers(
+    tmp_path: Path, small_shards: None
+) -> None:
     spec = SynthSpec(num_train=60, num_dev=0, noisy_share=1.0)
     clips = [clip for clip in plan_split(spec, "train") if clip.channel.noise == BABBLE][:2]
-    shards = [[Shard(tmp_path / name / clip.id, [clip], seed=1) for clip in clips] for name in ("one", "two")]
+    shards = [
+        [Shard(tmp_path / name / clip.id, [clip], seed=1) for clip in clips]
+        for name in ("one", "two")
+    ]
     for number, some in enumerate(shards, start=1):
         run_shards(some, num_workers=number)
     for one, other in zip(*shards, strict=True):
@@ -155,15 +183,26 @@ def test_nothing_is_silent_or_clipped(world: Corpus) -> None:
 
 
 def test_how_much_is_said_does_not_tell_how_many_speak() -> None:
-    clips = [clip for clip in plan_split(SynthSpec(num_train=1000, two_speaker_share=0.3), "train") if clip.turns]
-    one, two = ([len(c.text.split()) for c in clips if c.labels["num_speakers"] == number] for number in (1, 2))
+    clips = [
+        clip
+        for clip in plan_split(SynthSpec(num_train=1000, two_speaker_share=0.3), "train")
+        if clip.turns
+    ]
+    one, two = (
+        [len(c.text.split()) for c in clips if c.labels["num_speakers"] == number]
+        for number in (1, 2)
+    )
     assert 0.5 < np.mean(one) - np.mean(two) < 2  # a second turn takes time of its own
     assert max(two) <= 14 and np.quantile(one, 0.95) <= 14
 
 
 def test_nobody_says_in_a_clip_what_was_said_in_it_already() -> None:
     spec = SynthSpec(
-        num_train=300, two_speaker_share=0.5, one_speaker_turns_share=0.5, non_speech_share=0.0, strata={"numbers": 1.0}
+        num_train=300,
+        two_speaker_share=0.5,
+        one_speaker_turns_share=0.5,
+        non_speech_share=0.0,
+        strata={"numbers": 1.0},
     )
     assert all(clip.turns[0].text != clip.turns[1].text for clip in plan_split(spec, "train"))
 
@@ -198,23 +237,31 @@ def test_every_accent_has_a_manner_that_varies(tmp_path: Path) -> None:
     """The turns that `speak` would draw, all said by one process: most of its time is its start."""
     text, speaker = "that boat party on the water was not thirty days ago", get_speaker("f3")
     said = {
-        (accent, seed): draw_turn(text, speaker, accent, "neutral", rng_for(seed, text, "f3", accent, "neutral"))
+        (accent, seed): draw_turn(
+            text, speaker, accent, "neutral", rng_for(seed, text, "f3", accent, "neutral")
+        )
         for accent in ACCENTS
         for seed in range(5)
     }
-    clips = [Clip(f"{accent}-{seed}", turns=(turn,), seed=seed) for (accent, seed), turn in said.items()]
+    clips = [
+        Clip(f"{accent}-{seed}", turns=(turn,), seed=seed) for (accent, seed), turn in said.items()
+    ]
     shard = Shard(tmp_path / "all", clips, seed=1)
     run_shards([shard], num_workers=1)
     lengths = shard.lengths() or {}
     for accent in ACCENTS:
         assert len({lengths[f"{accent}-{seed}"] for seed in range(5)}) >= 3
-    heard = (load(shard.folder / f"{accent}-1.flac").samples[:8000] for accent in ("american", "british", "scottish"))
+    heard = (
+        load(shard.folder / f"{accent}-1.flac").samples[:8000]
+        for accent in ("american", "british", "scottish")
+    )
     assert all(not np.array_equal(one, other) for one, other in itertools.pairwise(heard))
 
 
 def test_no_accent_loses_a_vowel(tmp_path: Path) -> None:
     texts = (
-        "you two do too/they may play today/go home so slow/call all four/cut some such fun/that cat sat/lots got hot"
+        "you two do too/they may play today/go home so slow/call all four/cut some such fun/that"
+        " cat sat/lots got hot"
     )
     said = [
         Clip(f"{accent} {text}", turns=(Turn(text, get_speaker("m3").voice(accent)),))
@@ -230,10 +277,14 @@ def test_no_accent_loses_a_vowel(tmp_path: Path) -> None:
 
 
 def test_one_text_on_demand() -> None:
-    first, second = (speak("seven o'clock", voice="m1-low", accent="scottish", seed=3) for _ in range(2))
+    first, second = (
+        speak("seven o'clock", voice="m1-low", accent="scottish", seed=3) for _ in range(2)
+    )
     assert first.sampling_rate == 16_000 and 0.4 < first.duration < 2
     np.testing.assert_array_equal(first.samples, second.samples)
-    assert len(first.samples) != len(speak("seven o'clock", voice="m1-low", accent="caribbean", seed=3).samples)
+    assert len(first.samples) != len(
+        speak("seven o'clock", voice="m1-low", accent="caribbean", seed=3).samples
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,10 +326,14 @@ def test_turns_follow_or_overlap() -> None:
 
 
 def test_some_speakers_talk_over_each_other_and_pairs_can_be_told_apart() -> None:
-    spec = SynthSpec(num_train=300, two_speaker_share=1.0, one_speaker_turns_share=0.0, non_speech_share=0.0)
+    spec = SynthSpec(
+        num_train=300, two_speaker_share=1.0, one_speaker_turns_share=0.0, non_speech_share=0.0
+    )
     clips = plan_split(spec, "train")
     overlaps = [-clip.pauses[0] for clip in clips if clip.pauses[0] < 0]
-    assert 0.08 < len(overlaps) / len(clips) < 0.25 and 0.2 <= min(overlaps) and max(overlaps) <= 1.0
+    assert (
+        0.08 < len(overlaps) / len(clips) < 0.25 and 0.2 <= min(overlaps) and max(overlaps) <= 1.0
+    )
     pairs = [[get_speaker(name) for name in (clip.speaker or "").split("+")] for clip in clips]
     assert all(first.differs_from(second) for first, second in pairs)
 
@@ -292,7 +347,9 @@ def test_two_speakers_can_be_told_apart() -> None:
 
 FROZEN_PARTS = Path(__file__).with_name("frozen_parts.sha256")
 NUM_SPOKEN = 16
-"""So many clips, the first of each frozen test set, are spoken in every run of the suite; in `make test-all`, all."""
+"""So many clips, the first of each frozen test set, are spoken in every run of the suite; in `make
+test-all`, all.
+"""
 
 
 @functools.cache
@@ -302,15 +359,29 @@ def frozen_plan(name: str) -> list[Clip]:
 
 def as_utterance(clip: Clip, num_samples: int = 0) -> Utterance:
     duration = num_samples / 16_000
-    return Utterance(clip.id, AudioRef(Path(clip.id)), duration, clip.text, clip.speaker, clip.language, clip.labels)
+    return Utterance(
+        clip.id,
+        AudioRef(Path(clip.id)),
+        duration,
+        clip.text,
+        clip.speaker,
+        clip.language,
+        clip.labels,
+    )
 
 
 @pytest.fixture(scope="module")
 def frozen_parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What of each frozen test set → its hash as it is made now: its plan (without lengths), its first clips spoken."""
+    """What of each frozen test set → its hash as it is made now: its plan (without lengths), its
+    first clips spoken.
+    """
     folder, first = tmp_path_factory.mktemp("frozen"), {}
-    for name in TEST_SETS:  # as a corpus is cut: what is in a shard's beginning does not depend on the rest
-        whole = cut_into_shards(frozen_plan(name), folder / name / "test", frozen_spec(name).seed, SHARD_SIZE)[0]
+    for name in (
+        TEST_SETS
+    ):  # as a corpus is cut: what is in a shard's beginning does not depend on the rest
+        whole = cut_into_shards(
+            frozen_plan(name), folder / name / "test", frozen_spec(name).seed, SHARD_SIZE
+        )[0]
         first[name] = replace(whole, clips=whole.clips[:NUM_SPOKEN])
         whole.folder.parent.mkdir(parents=True)
     run_shards(first.values(), num_workers=2)
@@ -325,20 +396,30 @@ def frozen_parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def committed_parts() -> dict[str, str]:
-    lines = [line.split(maxsplit=1) for line in FROZEN_PARTS.read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line.split(maxsplit=1)
+        for line in FROZEN_PARTS.read_text().splitlines()
+        if not line.startswith("#")
+    ]
     return {what: digest for digest, what in lines}
 
 
-def test_what_is_planned_and_first_spoken_of_the_frozen_test_sets_is_as_committed(frozen_parts: dict[str, str]) -> None:
+def test_what_is_planned_and_first_spoken_of_the_frozen_test_sets_is_as_committed(
+    frozen_parts: dict[str, str],
+) -> None:
     lines = "\n".join(f"{digest}  {what}" for what, digest in frozen_parts.items())
-    assert committed_parts() == frozen_parts, f"freeze the test sets anew, and write into {FROZEN_PARTS.name}:\n{lines}"
+    assert committed_parts() == frozen_parts, (
+        f"freeze the test sets anew, and write into {FROZEN_PARTS.name}:\n{lines}"
+    )
 
 
 @pytest.mark.parametrize("name", ["clean", "noisy"])
 def test_the_frozen_test_set_has_300_clips_for_every_task(name: str) -> None:
     clips = frozen_plan(name)
     fields = Counter(field for clip in clips for field in clip.labels)
-    needed = "intent slots keywords translations emotion sentiment accent num_speakers is_speech".split()
+    needed = (
+        "intent slots keywords translations emotion sentiment accent num_speakers is_speech".split()
+    )
     assert all(fields[field] >= 300 for field in needed)
     assert len(clips) == 730
 
@@ -378,5 +459,7 @@ def test_another_corpus_is_no_frozen_test_set(world: Corpus, tmp_path: Path) -> 
     with pytest.raises(UserError, match="not a frozen test set but the corpus 'world'"):
         verify_test_set(synthesize_corpus(tmp_path / "c", spec).folder)
     lying = replace(spec, name=frozen_spec("clean").name)
-    with pytest.raises(UserError, match="(?s)not the frozen test set of this version.*--test-set clean"):
+    with pytest.raises(
+        UserError, match="(?s)not the frozen test set of this version.*--test-set clean"
+    ):
         verify_test_set(synthesize_corpus(tmp_path / "d", lying).folder)

@@ -1,4 +1,6 @@
-"""Refuses data files of the language that hold what could not be said: every fault names its file and place."""
+"""Refuses data files of the language that hold what could not be said: every fault names its file
+and place.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ _ENGLISH = re.compile(r"[a-z']+(?: [a-z']+)*")
 
 
 def check_files(folder: Path) -> None:
-    """Checks every data file of a folder, and that the grammar read from them has something to say in every slot.
+    """Checks every data file of a folder, and that the grammar read from them has something to say
+    in every slot.
 
     Raises:
         SpeechverseError: A fault in a file.
@@ -53,12 +56,15 @@ def check_files(folder: Path) -> None:
         elif all(isinstance(entry, dict) and "intents" in entry for entry in content.values()):
             _add(found.domains, content, "domain", path.name)
         else:
-            raise SpeechverseError(f"{path.name}: neither slots nor phrases, and not every entry has 'intents'")
+            raise SpeechverseError(
+                f"{path.name}: neither slots nor phrases, and not every entry has 'intents'"
+            )
     _check(found)
     for slot in grammar.read(folder).slots.values():
         if not slot.seen:
             raise SpeechverseError(
-                f"slot '{slot.name}' is too short to be open: all its values are held back; list more"
+                f"slot '{slot.name}' is too short to be open: all its values are held back; list"
+                " more"
             )
 
 
@@ -69,7 +75,9 @@ class _Loader(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
         double = next((key for key in keys if keys.count(key) > 1), None)
         if double is not None:
-            raise SpeechverseError(f"'{double}' is there twice (near line {node.start_mark.line + 1})")
+            raise SpeechverseError(
+                f"'{double}' is there twice (near line {node.start_mark.line + 1})"
+            )
         return dict(super().construct_mapping(node, deep))
 
 
@@ -130,7 +138,9 @@ def _check_slot(name: str, slot: Mapping[str, Any]) -> None:
     if ("values" in slot) == ("computed" in slot):
         raise SpeechverseError(f"slot '{name}' needs either values or computed")
     if slot.get("computed", "times") not in VALUES:
-        raise SpeechverseError(f"slot '{name}': {unknown_name('computed', slot['computed'], VALUES)}")
+        raise SpeechverseError(
+            f"slot '{name}': {unknown_name('computed', slot['computed'], VALUES)}"
+        )
     seen: set[str] = set()
     for line in slot.get("values", ()):
         where = f"slot '{name}', value '{line}'"
@@ -143,7 +153,9 @@ def _check_slot(name: str, slot: Mapping[str, Any]) -> None:
 
 
 def _check_line(line: Any, where: str, marks: str = "[]") -> Triple:
-    """The line's three languages, when they are three and the English is words in lower case beside the marks."""
+    """The line's three languages, when they are three and the English is words in lower case beside
+    the marks.
+    """
     if not isinstance(line, str):
         raise SpeechverseError(f"{where}: is no text; put it in quotes")
     fault = f"{where}: needs {len(LANGUAGES)} languages, 'english / german / french'"
@@ -155,7 +167,9 @@ def _check_line(line: Any, where: str, marks: str = "[]") -> Triple:
         raise SpeechverseError(fault)
     plain = " ".join(re.sub("[" + re.escape(marks) + "]", " ", parts[0]).split())
     if plain and not _ENGLISH.fullmatch(plain):
-        raise SpeechverseError(f"{where}: the English must be lower-case letters and apostrophes, got '{plain}'")
+        raise SpeechverseError(
+            f"{where}: the English must be lower-case letters and apostrophes, got '{plain}'"
+        )
     return parts
 
 
@@ -163,11 +177,18 @@ def _check_template(line: Any, slots: Mapping[str, Any], where: str) -> None:
     text = line if isinstance(line, str) else ""
     parts = _check_line(SLOT.sub(" ", text) if text else line, where, "(|)*")
     if " / " not in text:
-        raise SpeechverseError(f"{where}: needs {len(LANGUAGES)} languages, 'english / german / french'")
+        raise SpeechverseError(
+            f"{where}: needs {len(LANGUAGES)} languages, 'english / german / french'"
+        )
     _check_marks(parts, where)
     shapes = [_shape(part) for part in triple(text)]
-    if any([len(group) for group in shape[1]] != [len(group) for group in shapes[0][1]] for shape in shapes):
-        raise SpeechverseError(f"{where}: the groups of choices are not of equal number in all languages")
+    if any(
+        [len(group) for group in shape[1]] != [len(group) for group in shapes[0][1]]
+        for shape in shapes
+    ):
+        raise SpeechverseError(
+            f"{where}: the groups of choices are not of equal number in all languages"
+        )
     if any(shape != shapes[0] for shape in shapes):
         raise SpeechverseError(f"{where}: not the same slots in all languages")
     outside, groups = shapes[0]
@@ -189,11 +210,16 @@ def _check_marks(parts: Sequence[str], where: str) -> None:
 
 def _shape(line: str) -> tuple[list[str], list[list[list[str]]]]:
     """Slots outside the groups of choices, and of each option of each group."""
-    groups = [[sorted(SLOT.findall(option)) for option in group.split("|")] for group in CHOICE.findall(line)]
+    groups = [
+        [sorted(SLOT.findall(option)) for option in group.split("|")]
+        for group in CHOICE.findall(line)
+    ]
     return sorted(SLOT.findall(CHOICE.sub(" ", line))), groups
 
 
-def _all_slots(outside: Sequence[str], groups: Iterable[Sequence[Sequence[str]]]) -> Iterator[list[str]]:
+def _all_slots(
+    outside: Sequence[str], groups: Iterable[Sequence[Sequence[str]]]
+) -> Iterator[list[str]]:
     """Slots that can be said together: of the line, with those of one option."""
     yield list(outside)
     for group in groups:

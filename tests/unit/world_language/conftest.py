@@ -8,8 +8,14 @@ import pytest
 
 from speechverse.world.language import grammar
 
-FIRST = "aldo berta cosmo dunja egon frieda gerda hugo inka jonas karin lothar marta norbert olga pavel rita sven"
-TOWNS = "arfeld bomlitz calvorde dassow elmen fintel garz hagenow ivenack jarmen kyritz lassan marlow neuburg oranien"
+FIRST = (
+    "aldo berta cosmo dunja egon frieda gerda hugo inka jonas karin lothar marta norbert olga pavel"
+    " rita sven"
+)
+TOWNS = (
+    "arfeld bomlitz calvorde dassow elmen fintel garz hagenow ivenack jarmen kyritz lassan marlow"
+    " neuburg oranien"
+)
 
 HOME = """
 music:

@@ -1,4 +1,6 @@
-"""Sentences that are drawn and not yet worked out: the same draws, the same words, the same parse."""
+"""Sentences that are drawn and not yet worked out: the same draws, the same words,
+the same parse.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ TEMPLATE = (
 def test_a_finished_draft_is_the_sentence_that_is_drawn(stratum: str) -> None:
     ours, theirs = random.Random(3), random.Random(3)
     for _ in range(100):
-        draft, sentence = draft_sentence("train", ours, stratum), draw_sentence("train", theirs, stratum)
+        draft, sentence = (
+            draft_sentence("train", ours, stratum),
+            draw_sentence("train", theirs, stratum),
+        )
         assert draft.text == sentence.text and draft.finish() == sentence
     assert ours.getstate() == theirs.getstate()
 
@@ -37,9 +42,16 @@ def test_a_request_is_drawn_before_it_is_parsed() -> None:
 def test_a_wording_is_the_same_choice_in_every_language() -> None:
     value = grammar.Value(("the old aldo", "den alten aldo", "le vieil aldo"), "aldo")
     wordings = {choose_wording(TEMPLATE, random.Random(seed)) for seed in range(50)}
-    said = {tuple(wording.say(language, {"singer": value}) for language in range(3)) for wording in wordings}
+    said = {
+        tuple(wording.say(language, {"singer": value}) for language in range(3))
+        for wording in wordings
+    }
     assert said == {
-        (f"{english} the old aldo {end}", f"{german} jetzt den alten aldo {ende}", f"{french} le vieil aldo {fin}")
+        (
+            f"{english} the old aldo {end}",
+            f"{german} jetzt den alten aldo {ende}",
+            f"{french} le vieil aldo {fin}",
+        )
         for english, german, french in (("play", "spiel", "joue"), ("sing", "sing", "chante"))
         for end, ende, fin in (("now", "gleich", "ici"), ("today", "heute", "demain"))
     }
@@ -52,6 +64,9 @@ def test_a_wording_is_the_same_choice_in_every_language() -> None:
 def test_names_held_back_are_found_wherever_they_stand() -> None:
     world = grammar.load()
     for name in world.names_held_back:
-        assert all(world.says_held_back(text) for text in (name, f"so {name}", f"{name} so", f"is {name} in"))
+        assert all(
+            world.says_held_back(text)
+            for text in (name, f"so {name}", f"{name} so", f"is {name} in")
+        )
     whole = next(name for name in sorted(world.names_held_back) if " " not in name)
     assert not world.says_held_back(f"so {whole}ish it is")

@@ -1,4 +1,6 @@
-"""What is held out stays out: intents, domains and names that no part but the test one ever says."""
+"""What is held out stays out: intents, domains and names that no part but the test
+one ever says.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import pytest
 from speechverse.errors import UserError
 from speechverse.world import SynthSpec
 from speechverse.world.corpus import label_inventory
-from speechverse.world.language import HELD_OUT_STRATA, STRATA, draw_sentence, grammar, inventory, words
+from speechverse.world.language import (
+    HELD_OUT_STRATA,
+    STRATA,
+    draw_sentence,
+    grammar,
+    inventory,
+    words,
+)
 
 
 def draws(part: str, stratum: str, count: int = 1500) -> list:
@@ -45,15 +54,21 @@ def test_training_never_says_a_name_that_is_held_back(part, stratum):
 @pytest.mark.parametrize("part", ["train", "dev", "test"])
 def test_requests_of_the_grammar_hold_nothing_held_out(part):
     for sentence in draws(part, "grammar", 100):
-        assert sentence.intent in ("play", "go", "stay") and not held_back_in(sentence.text), sentence
+        assert sentence.intent in ("play", "go", "stay") and not held_back_in(sentence.text), (
+            sentence
+        )
     for sentence in draws(part, "random", 500):
         assert not {"quagga", "xerus", "spurtle"} & set(sentence.text.split()), sentence
 
 
 @pytest.mark.usefixtures("small_world")
 def test_each_held_out_stratum_holds_what_it_is_called():
-    assert {(s.intent, s.domain) for s in draws("test", "unseen_intents", 100)} == {("leave", "travel")}
-    assert {(s.intent, s.domain) for s in draws("test", "unseen_domain", 100)} == {("feed", "zooarium")}
+    assert {(s.intent, s.domain) for s in draws("test", "unseen_intents", 100)} == {
+        ("leave", "travel")
+    }
+    assert {(s.intent, s.domain) for s in draws("test", "unseen_domain", 100)} == {
+        ("feed", "zooarium")
+    }
     named = draws("test", "unseen_names", 300)
     assert {s.intent for s in named} == {"play", "go"}
     assert all(held_back_in(s.text) for s in named)
@@ -90,7 +105,9 @@ def test_labels_are_the_seen_ones_unless_all_are_asked_for():
 def test_only_a_spec_with_held_out_strata_brings_their_labels():
     assert not SynthSpec().is_held_out
     assert SynthSpec(num_train=0, num_dev=0, num_test=3, strata={"unseen_domain": 1.0}).is_held_out
-    assert not SynthSpec(num_train=0, num_dev=0, num_test=3, strata={"grammar": 1.0, "unseen_domain": 0.0}).is_held_out
+    assert not SynthSpec(
+        num_train=0, num_dev=0, num_test=3, strata={"grammar": 1.0, "unseen_domain": 0.0}
+    ).is_held_out
 
 
 @pytest.mark.usefixtures("small_world")

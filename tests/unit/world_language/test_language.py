@@ -48,7 +48,10 @@ def test_the_strata_are_the_five_reported_apart():
 
 @pytest.mark.parametrize("stratum", STRATA)
 def test_the_same_seed_draws_the_same_sentences(stratum):
-    first, second = ([draw_sentence("dev", rng, stratum) for _ in range(50)] for rng in map(random.Random, (7, 7)))
+    first, second = (
+        [draw_sentence("dev", rng, stratum) for _ in range(50)]
+        for rng in map(random.Random, (7, 7))
+    )
     assert first == second
     assert first != [draw_sentence("dev", random.Random(8), stratum) for _ in range(50)]
 
@@ -66,7 +69,11 @@ def test_an_unknown_stratum_is_named():
 
 @pytest.mark.parametrize("stratum", STRATA)
 def test_text_is_lower_case_words_only(stratum):
-    odd = [s.text for s in some_of(stratum) if not re.fullmatch(r"[a-z][a-z']*( [a-z][a-z']*)*", s.text)]
+    odd = [
+        s.text
+        for s in some_of(stratum)
+        if not re.fullmatch(r"[a-z][a-z']*( [a-z][a-z']*)*", s.text)
+    ]
     assert odd == []
 
 
@@ -80,7 +87,9 @@ def test_sentences_know_their_stratum_and_seldom_repeat(stratum):
 def test_every_keyword_occurs_in_spoken_order(stratum):
     for sentence in some_of(stratum):
         assert occur_in_order(list(sentence.keywords), sentence.text), sentence
-        assert len(sentence.keywords) <= 4 and len(set(sentence.keywords)) == len(sentence.keywords), sentence
+        assert len(sentence.keywords) <= 4 and len(set(sentence.keywords)) == len(
+            sentence.keywords
+        ), sentence
 
 
 @pytest.mark.parametrize("stratum", ["grammar", "free", "names", "random"])
@@ -113,7 +122,8 @@ def test_labels_of_requests_are_in_the_inventory_and_all_of_it_is_used():
 def test_every_label_is_described():
     for names in inventory().values():
         assert all(
-            re.fullmatch(r"[a-z]+(_[a-z]+)*", name) and description.strip() for name, description in names.items()
+            re.fullmatch(r"[a-z]+(_[a-z]+)*", name) and description.strip()
+            for name, description in names.items()
         )
 
 
@@ -136,7 +146,12 @@ def test_every_request_is_translated():
 def test_no_markup_of_the_rules_is_left_anywhere():
     for stratum in STRATA:
         for s in some_of(stratum):
-            strings = [s.text, *s.translations.values(), *s.keywords, *(value for _, value in s.slots)]
+            strings = [
+                s.text,
+                *s.translations.values(),
+                *s.keywords,
+                *(value for _, value in s.slots),
+            ]
             assert not any(re.search(r"[{}\[\]()|*/?]|  |^ | $", string) for string in strings), s
 
 

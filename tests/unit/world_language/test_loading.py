@@ -1,4 +1,6 @@
-"""Data files of the language: all are found, in a set order; the package's have no faults, and any would be found."""
+"""Data files of the language: all are found, in a set order; the package's have no faults, and any
+would be found.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,12 @@ def test_every_file_is_found_in_order_of_its_name(folder):
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("zooarium.yaml", "zooarium:", "music:", "zooarium.yaml: domain 'music' is in another file"),
+        (
+            "zooarium.yaml",
+            "zooarium:",
+            "music:",
+            "zooarium.yaml: domain 'music' is in another file",
+        ),
         ("zooarium.yaml", "feed:", "play:", "intent 'play' is in two domains"),
         ("home.yaml", "stay:", "go:", "home.yaml: 'go' is there twice"),
         ("slots_far.yaml", "town:", "day:", "slots_far.yaml: slot 'day' is in another file"),
@@ -43,7 +50,12 @@ def test_every_file_is_found_in_order_of_its_name(folder):
         ("home.yaml", "i *remain*", "i *remain", "keywords are marked"),
         ("home.yaml", "i *remain*", "i remain)", "a stray '\\)'"),
         ("home.yaml", "{day} / je", "{day} {day} / je", "same slots"),
-        ("home.yaml", "held_out: true", "heldout: true", "unknown key 'heldout'; did you mean 'held_out'"),
+        (
+            "home.yaml",
+            "held_out: true",
+            "heldout: true",
+            "unknown key 'heldout'; did you mean 'held_out'",
+        ),
         ("home.yaml", "held_out: true", "held_out: maybe", "true or false"),
         ("home.yaml", "      description: hear a singer\n", "", "intent 'play' lacks description"),
         ("slots.yaml", "open: true", "opened: true", "unknown key 'opened'"),
@@ -51,7 +63,12 @@ def test_every_file_is_found_in_order_of_its_name(folder):
         ("slots.yaml", "values: [aldo", "values: [yes", "put it in quotes"),
         ("slots.yaml", "values: [aldo", "values: [berta", "value 'berta': is there twice"),
         ("slots.yaml", "values: [today", "computed: dayz, unused: [today", "unknown key 'unused'"),
-        ("slots_far.yaml", "values: [quagga, xerus]", "computed: beasts", "unknown computed 'beasts'"),
+        (
+            "slots_far.yaml",
+            "values: [quagga, xerus]",
+            "computed: beasts",
+            "unknown computed 'beasts'",
+        ),
         ("phrases.yaml", "openers", "starters", "unknown key 'starters'"),
     ],
 )
@@ -74,9 +91,17 @@ def test_a_file_of_no_known_kind_is_refused(folder):
 
 def test_an_open_slot_too_short_to_hold_any_back_is_refused(folder):
     held = next(
-        iter(sorted(n for n in grammar.read(folder).names_held_back if n in folder.joinpath("slots.yaml").read_text()))
+        iter(
+            sorted(
+                n
+                for n in grammar.read(folder).names_held_back
+                if n in folder.joinpath("slots.yaml").read_text()
+            )
+        )
     )
     text = (folder / "slots_far.yaml").read_text()
-    (folder / "slots_far.yaml").write_text(f"friend: {{description: a friend, open: true, values: [{held}]}}\n{text}")
+    (folder / "slots_far.yaml").write_text(
+        f"friend: {{description: a friend, open: true, values: [{held}]}}\n{text}"
+    )
     with pytest.raises(SpeechverseError, match="slot 'friend' is too short to be open"):
         check_files(folder)

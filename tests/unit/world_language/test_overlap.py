@@ -1,4 +1,6 @@
-"""The word-overlap score: what a rule on shared words gets, without hearing or understanding anything."""
+"""The word-overlap score: what a rule on shared words gets, without hearing or understanding
+anything.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ def write(folder: Path, said: str, held_out: str = "false") -> grammar.World:
     for colour in COLOURS:
         text = said.format(colour)
         lines.append(
-            f"  {colour}: {{description: wants {colour}ed walls, held_out: {held_out}, templates: ['{text} / a / b']}}"
+            f"  {colour}: {{description: wants {colour}ed walls, held_out: {held_out}, templates:"
+            f" ['{text} / a / b']}}"
         )
     (folder / "paint.yaml").write_text("\n".join(lines))
     (folder / "slots.yaml").write_text("day: {description: a day, values: [now]}")
@@ -27,7 +30,9 @@ def write(folder: Path, said: str, held_out: str = "false") -> grammar.World:
 
 
 @pytest.mark.parametrize(("said", "score"), [("paint it {}", 1.0), ("paint the wall", 0.125)])
-def test_a_name_that_is_said_gives_all_away_and_one_that_is_not_nothing(tmp_path, monkeypatch, said, score):
+def test_a_name_that_is_said_gives_all_away_and_one_that_is_not_nothing(
+    tmp_path, monkeypatch, said, score
+):
     world = write(tmp_path, said)
     monkeypatch.setattr(grammar, "load", lambda: world)
     assert word_overlap("seen", draws=100) == pytest.approx(score)

@@ -37,14 +37,27 @@ def test_numbers_are_spelled(number, said):
         (quantities.dates, ("on the [twentieth of june]", "am zwanzigsten juni", "le vingt juin")),
         (
             quantities.dates,
-            ("on the [thirty first of august]", "am einunddreißigsten august", "le trente et un août"),
+            (
+                "on the [thirty first of august]",
+                "am einunddreißigsten august",
+                "le trente et un août",
+            ),
         ),
         (quantities.times, ("at [one o'clock]", "um ein uhr", "à une heure")),
         (quantities.times, ("at [half past two]", "um halb drei", "à deux heures et demie")),
-        (quantities.times, ("at [quarter to one]", "um viertel vor eins", "à une heure moins le quart")),
+        (
+            quantities.times,
+            ("at [quarter to one]", "um viertel vor eins", "à une heure moins le quart"),
+        ),
         (quantities.amounts, ("eighty euros", "achtzig euro", "quatre-vingts euros")),
-        (quantities.temperatures, ("twenty one degrees", "einundzwanzig grad", "vingt et un degrés")),
-        (quantities.percentages, ("ninety five percent", "fünfundneunzig prozent", "quatre-vingt-quinze pour cent")),
+        (
+            quantities.temperatures,
+            ("twenty one degrees", "einundzwanzig grad", "vingt et un degrés"),
+        ),
+        (
+            quantities.percentages,
+            ("ninety five percent", "fünfundneunzig prozent", "quatre-vingt-quinze pour cent"),
+        ),
     ],
 )
 def test_values_are_said_as_people_say_them(values, value):

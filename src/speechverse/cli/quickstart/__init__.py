@@ -1,4 +1,6 @@
-"""`speechverse quickstart`: what the model that ships can do and be taught, in minutes, on this machine."""
+"""`speechverse quickstart`: what the model that ships can do and be taught, in minutes, on this
+machine.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,12 @@ from speechverse.cli.offline import Offline
 
 
 def command(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all that is made.")] = Path("quickstart"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for all that is made.")
+    ] = Path("quickstart"),
     clip: Annotated[
-        list[Path] | None, typer.Option(help="A recording of your own to ask about; may be given again.")
+        list[Path] | None,
+        typer.Option(help="A recording of your own to ask about; may be given again."),
     ] = None,
     model: Annotated[str, typer.Option(help="A built-in name or a checkpoint's folder.")] = "small",
     limit: Annotated[int, typer.Option(min=1, help="Clips a task in the look.")] = 10,
@@ -23,7 +28,8 @@ def command(
     ] = None,
     offline: Offline = False,
 ) -> None:
-    """Ask the model about clips, look at it beside Whisper with the same LLM, teach it something new, write a page.
+    """Ask the model about clips, look at it beside Whisper with the same LLM, teach it something
+    new, write a page.
 
     Interrupt it when you like: the same command goes on where it stopped.
 

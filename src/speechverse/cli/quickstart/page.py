@@ -1,4 +1,6 @@
-"""What the quickstart shows: answers and the lesson's gain in the terminal, and all of it on one page."""
+"""What the quickstart shows: answers and the lesson's gain in the terminal, and all of it on one
+page.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,20 @@ def answers_table(asked: Asked) -> Table:
     for name in ("asked", *(["right"] if known else []), *asked.answers):
         table.add_column(name, overflow="fold", style="dim" if name == "right" else "")
     for title, right, answers in asked.rows:
-        told = [Text(answer or "(nothing)", "green" if right and answer == right else "") for answer in answers]
+        told = [
+            Text(answer or "(nothing)", "green" if right and answer == right else "")
+            for answer in answers
+        ]
         table.add_row(title, *([right or "–"] if known else []), *told)
     return table
 
 
 def lesson_scores(before: Results, after: Results) -> dict[str, Score]:
     """When the model was tried → the share that was right."""
-    found = {name: results.score(after.tasks[0].name, OWN) for name, results in (("before", before), (AFTER, after))}
+    found = {
+        name: results.score(after.tasks[0].name, OWN)
+        for name, results in (("before", before), (AFTER, after))
+    }
     return {name: score for name, score in found.items() if score is not None}
 
 
@@ -43,8 +51,14 @@ def lesson_lines(before: Results, after: Results) -> list[str]:
     """What the lesson gave, a line for each that was asked."""
     scores = lesson_scores(before, after)
     return [
-        f"right, of {after.tasks[0].num_examples} clips (95 % intervals; guessing: {GUESSING:.0f} %)",
-        *(f"  {name:<18} {100 * s.value:3.0f} %  ({100 * s.low:.0f}–{100 * s.high:.0f})" for name, s in scores.items()),
+        (
+            f"right, of {after.tasks[0].num_examples} clips (95 % intervals; guessing:"
+            f" {GUESSING:.0f} %)"
+        ),
+        *(
+            f"  {name:<18} {100 * s.value:3.0f} %  ({100 * s.low:.0f}–{100 * s.high:.0f})"
+            for name, s in scores.items()
+        ),
         f"  {100 * (scores[AFTER].value - scores['before'].value):+.0f} points",
     ]
 
@@ -73,7 +87,10 @@ def quickstart_page(
     from speechverse.evaluation.report.views import confusion_cards, results_view, worst_answers
 
     results, records, folder = look
-    bars = [Bar(name, *(100 * v for v in (s.value, s.low, s.high))) for name, s in lesson_scores(*lesson).items()]
+    bars = [
+        Bar(name, *(100 * v for v in (s.value, s.low, s.high)))
+        for name, s in lesson_scores(*lesson).items()
+    ]
     label = ", ".join(f"{bar.system} {bar.value:.0f} %" for bar in bars)
     return render_page(
         "quickstart.html",

@@ -1,4 +1,6 @@
-"""Questions about clips in voices that the model never heard, and about the newcomer's own recording."""
+"""Questions about clips in voices that the model never heard, and about the newcomer's own
+recording.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _TRANSCRIPT = "transcript"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing asked about a clip: its short title, what the model reads, and what is right where that is known."""
+    """One thing asked about a clip: its short title, what the model reads, and what is right where
+    that is known.
+    """
 
     title: str
     instruction: str
@@ -41,7 +45,9 @@ class Clip:
     @property
     def key(self) -> str:
         """Changes with what is heard and with what is asked."""
-        asked = "\n".join(f"{question.instruction} {question.choices}" for question in self.questions)
+        asked = "\n".join(
+            f"{question.instruction} {question.choices}" for question in self.questions
+        )
         return hashlib.sha256(self.path.read_bytes() + asked.encode()).hexdigest()
 
 
@@ -58,7 +64,9 @@ class Asked:
     @property
     def heading(self) -> str:
         """Which clip it is, and who speaks."""
-        return self.path + ("" if self.speaker == "you" else f" (voice {self.speaker}, never heard in training)")
+        return self.path + (
+            "" if self.speaker == "you" else f" (voice {self.speaker}, never heard in training)"
+        )
 
     @property
     def rows(self) -> list[tuple[str, str | None, list[str]]]:
@@ -69,7 +77,11 @@ class Asked:
 
 def own_clip(path: Path) -> Clip:
     """The newcomer's own file."""
-    return Clip(path, "you", (_transcript(None), _one_of("about", "What is it about?", TOPICS), *_about_the_voice({})))
+    return Clip(
+        path,
+        "you",
+        (_transcript(None), _one_of("about", "What is it about?", TOPICS), *_about_the_voice({})),
+    )
 
 
 def clips_of(corpus: Corpus, number: int = 3) -> list[Clip]:
@@ -84,7 +96,11 @@ def clips_of(corpus: Corpus, number: int = 3) -> list[Clip]:
 def _made_clip(utterance: Utterance, wanting: Sequence[Utterance]) -> Clip:
     questions, intent = [_transcript(utterance.text)], utterance.labels.get("intent")
     if intent:
-        others = [name for name in dict.fromkeys(other.labels["intent"] for other in wanting) if name != intent]
+        others = [
+            name
+            for name in dict.fromkeys(other.labels["intent"] for other in wanting)
+            if name != intent
+        ]
         few = tuple(sorted([intent, *others[: _NUM_INTENTS - 1]]))  # the place must not tell
         questions.append(_one_of("wanted", "What does the speaker want?", few, intent))
     questions += _about_the_voice(utterance.labels)
@@ -108,7 +124,8 @@ def _about_the_voice(labels: Mapping[str, Any]) -> tuple[Question, ...]:
 
 
 def ask(clip: Clip, systems: Mapping[str, Any]) -> Asked:
-    """Asks every system (name → who has `ask(sound, instruction, choices)`) every question about a clip.
+    """Asks every system (name → who has `ask(sound, instruction, choices)`) every question about a
+    clip.
 
     Raises:
         AudioError: If the clip cannot be read, or is longer than the model hears.
@@ -116,12 +133,23 @@ def ask(clip: Clip, systems: Mapping[str, Any]) -> Asked:
     from speechverse.audio import load
 
     sound = load(clip.path)
-    answers = {name: tuple(_answered(system, sound, q) for q in clip.questions) for name, system in systems.items()}
-    titles, right = zip(*((question.title, question.right) for question in clip.questions), strict=True)
+    answers = {
+        name: tuple(_answered(system, sound, q) for q in clip.questions)
+        for name, system in systems.items()
+    }
+    titles, right = zip(
+        *((question.title, question.right) for question in clip.questions), strict=True
+    )
     return Asked(str(clip.path), clip.speaker, titles, right, answers)
 
 
 def _answered(system: Any, sound: Any, question: Question) -> str:
-    """The answer; for a transcript, a cascade's own, as in the evaluation: its LLM would only chat about it."""
+    """The answer; for a transcript, a cascade's own, as in the evaluation: its LLM would only chat
+    about it.
+    """
     made = system.ask(sound, question.instruction, question.choices or None)
-    return made.transcript if question.title == _TRANSCRIPT and made.transcript is not None else made.text
+    return (
+        made.transcript
+        if question.title == _TRANSCRIPT and made.transcript is not None
+        else made.text
+    )

@@ -1,6 +1,7 @@
 """Commands for a robot: a task that `small` does not come with, taught in the quickstart.
 
-A task of your own looks like this: name it in a recipe or on the command line as `path/to/robot.py:ROBOT`.
+A task of your own looks like this: name it in a recipe or on the command line as
+`path/to/robot.py:ROBOT`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ class BestRqConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    num_codebooks: int = Field(default=16, ge=1, description="Independent codebooks, each with its own softmax head.")
+    num_codebooks: int = Field(
+        default=16, ge=1, description="Independent codebooks, each with its own softmax head."
+    )
     codebook_size: int = Field(default=8192, ge=2, description="Codes in each.")
     code_width: int = Field(default=16, ge=1)
     mask_ratio: float = Field(default=0.4, gt=0, lt=1, description="Share of frames hidden.")
@@ -20,7 +22,9 @@ class BestRqConfig(BaseModel):
 
 
 class ConformerConfig(BaseModel):
-    """The body (transformers' `Wav2Vec2BertModel`); the paper's is 24 layers of 768 with 8 heads."""
+    """The body (transformers' `Wav2Vec2BertModel`); the paper's is 24 layers of 768
+    with 8 heads.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +33,9 @@ class ConformerConfig(BaseModel):
     num_attention_heads: int = Field(default=4, ge=1)
     intermediate_size: int = Field(default=576, ge=1)
     conv_depthwise_kernel_size: int = Field(default=15, ge=1)
-    stride: int = Field(default=4, ge=1, description="Log-mel frames of 10 ms in one frame of the encoder.")
+    stride: int = Field(
+        default=4, ge=1, description="Log-mel frames of 10 ms in one frame of the encoder."
+    )
     position_embeddings_type: Literal["relative_key", "relative", "rotary"] | None = "relative_key"
     left_max_position_embeddings: int = Field(default=32, ge=0)
     right_max_position_embeddings: int = Field(default=16, ge=0)

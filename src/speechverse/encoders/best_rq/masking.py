@@ -11,14 +11,18 @@ import torch
 from torch import Tensor
 
 
-def span_mask(lengths: Tensor, ratio: float, span: int, generator: torch.Generator | None = None) -> Tensor:
-    """Draws spans of `span` frames that may overlap, starting anywhere, in rows of (B,) true lengths.
+def span_mask(
+    lengths: Tensor, ratio: float, span: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draws spans of `span` frames that may overlap, starting anywhere, in rows of (B,) true
+    lengths.
 
     Args:
         ratio: Share of the frames hidden in expectation, overlaps counted once.
 
     Returns:
-        (B, T) booleans, true where hidden, never beyond a true length; every row with a frame hides at least one.
+        (B, T) booleans, true where hidden, never beyond a true length; every row with a frame hides
+        at least one.
     """
     total = int(lengths.max())
     start_chance = 1.0 - (1.0 - ratio) ** (1.0 / span)
@@ -26,20 +30,26 @@ def span_mask(lengths: Tensor, ratio: float, span: int, generator: torch.Generat
     hidden = starts.float().unfold(1, span, 1).amax(dim=-1).bool()
     forced = (torch.rand(len(lengths), generator=generator) * lengths.cpu()).long()
     hidden[torch.arange(len(lengths)), forced] = True
-    return hidden.to(lengths.device) & (torch.arange(total, device=lengths.device) < lengths[:, None])
+    return hidden.to(lengths.device) & (
+        torch.arange(total, device=lengths.device) < lengths[:, None]
+    )
 
 
 def mask_with_noise(
     frames: Tensor, hidden: Tensor, std: float = 0.1, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Puts normal noise in place of hidden (B, T) of the frames (B, T, F); they are of variance 1."""
+    """Puts normal noise in place of hidden (B, T) of the frames (B, T, F); they are
+    of variance 1.
+    """
     noise = torch.empty(frames.shape, dtype=frames.dtype, device=frames.device)
     noise.normal_(std=std, generator=_on_device(generator, frames.device))
     return torch.where(hidden[..., None], noise, frames)
 
 
 def _on_device(generator: torch.Generator | None, device: torch.device) -> torch.Generator | None:
-    """The generator itself, or one on the device seeded from it: a batch of noise is slow to draw elsewhere."""
+    """The generator itself, or one on the device seeded from it: a batch of noise is slow to draw
+    elsewhere.
+    """
     if generator is None or generator.device.type == device.type:
         return generator
     seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
@@ -47,7 +57,9 @@ def _on_device(generator: torch.Generator | None, device: torch.device) -> torch
 
 
 def hide_spans(lengths: Tensor, size: int, number: int, width: int) -> Tensor:
-    """(B, size) true within `number` spans a row, each up to `width` wide and a quarter of the row's length."""
+    """(B, size) true within `number` spans a row, each up to `width` wide and a quarter of the
+    row's length.
+    """
     widest = torch.minimum(torch.tensor(width), lengths // 4)[:, None]
     widths = (torch.rand(len(lengths), number) * (widest + 1)).long()
     starts = (torch.rand(len(lengths), number) * (lengths[:, None] - widths + 1)).long()

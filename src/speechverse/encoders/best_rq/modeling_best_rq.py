@@ -1,7 +1,7 @@
 """The BEST-RQ pre-training model: a speech body that names hidden frames, one head per codebook.
 
-Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame, D width of the body, N codebooks, K codes,
-M hidden frames of the batch.
+Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame, D width of the body, N
+codebooks, K codes, M hidden frames of the batch.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class BestRqOutput(NamedTuple):
 
 
 class BestRqForPreTraining(nn.Module):
-    """A speech body over stacked frames, with N softmax heads over the codes of what was hidden from it."""
+    """A speech body over stacked frames, with N softmax heads over the codes of what was hidden
+    from it.
+    """
 
     def __init__(self, body: PreTrainedModel, config: BestRqConfig) -> None:
         super().__init__()
@@ -62,9 +64,13 @@ class BestRqForPreTraining(nn.Module):
         self.heads = nn.Linear(body.config.hidden_size, config.num_codebooks * config.codebook_size)
 
     def forward(
-        self, input_features: Tensor, attention_mask: Tensor, generator: torch.Generator | None = None
+        self,
+        input_features: Tensor,
+        attention_mask: Tensor,
+        generator: torch.Generator | None = None,
     ) -> BestRqOutput:
-        """One pass over normalised, stacked log-mel frames (B, T, F) with spans hidden from the body.
+        """One pass over normalised, stacked log-mel frames (B, T, F) with spans hidden from the
+        body.
 
         Args:
             attention_mask: (B, T), 1 on true frames.
@@ -75,7 +81,9 @@ class BestRqForPreTraining(nn.Module):
         hidden = functional.pad(hidden, (0, input_features.shape[1] - hidden.shape[1]))
         masked = mask_with_noise(input_features, hidden, generator=generator)
         states = self.body(masked, attention_mask=attention_mask).last_hidden_state
-        return self._score(states[hidden], self.quantizer(input_features[hidden]), hidden.nonzero()[:, 0])
+        return self._score(
+            states[hidden], self.quantizer(input_features[hidden]), hidden.nonzero()[:, 0]
+        )
 
     def _score(self, states: Tensor, codes: Tensor, rows: Tensor) -> BestRqOutput:
         """Compares what the heads say of hidden frames (M, D) with their codes (M, N)."""
@@ -83,7 +91,10 @@ class BestRqForPreTraining(nn.Module):
         logits = self.heads(states).view(shape)
         nll = functional.cross_entropy(logits.flatten(0, 1), codes.flatten(), reduction="none")
         by_frame = nll.view_as(codes).mean(dim=1)
-        counts = [torch.bincount(column, minlength=self.config.codebook_size) for column in codes.unbind(dim=1)]
+        counts = [
+            torch.bincount(column, minlength=self.config.codebook_size)
+            for column in codes.unbind(dim=1)
+        ]
         common = sum(int(count.max()) for count in counts) / codes.numel()
         accuracy = float((logits.detach().argmax(dim=-1) == codes).float().mean())
         perplexities = [perplexity(count) for count in counts]

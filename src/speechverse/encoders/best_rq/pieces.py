@@ -11,17 +11,24 @@ PAD, UNKNOWN = "<pad>", "<unk>"
 
 
 def learn_pieces(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Learns byte-pair pieces of transcripts in either case; every letter of them is one, whatever the size.
+    """Learns byte-pair pieces of transcripts in either case; every letter of them is one, whatever
+    the size.
 
     Args:
-        vocab_size: Pieces in all, the padding piece (id 0, the CTC blank) and the one for unknown letters included.
+        vocab_size: Pieces in all, the padding piece (id 0, the CTC blank) and the one for unknown
+            letters included.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=[PAD, UNKNOWN], show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=[PAD, UNKNOWN], show_progress=False
+    )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, unk_token=UNKNOWN, clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        clean_up_tokenization_spaces=False,
     )

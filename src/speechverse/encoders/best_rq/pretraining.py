@@ -1,4 +1,5 @@
-"""An encoder while it is pre-trained: the paper's Conformer under the heads of BEST-RQ and, by choice, of CTC.
+"""An encoder while it is pre-trained: the paper's Conformer under the heads of BEST-RQ and, by
+choice, of CTC.
 
 Shapes: B batch, T stacked frames (25 Hz), F width of a stacked frame (mel bins × stride), V pieces.
 """
@@ -36,7 +37,9 @@ _HEADS_FILE = "best_rq_heads.safetensors"
 
 def front_end(body: ConformerConfig) -> Wav2Vec2BertFrontEnd:
     """What makes the encoder's inputs."""
-    return Wav2Vec2BertFrontEnd(transformers_config(body), SeamlessM4TFeatureExtractor(stride=body.stride))
+    return Wav2Vec2BertFrontEnd(
+        transformers_config(body), SeamlessM4TFeatureExtractor(stride=body.stride)
+    )
 
 
 def transformers_config(body: ConformerConfig, **pieces: int) -> Wav2Vec2BertConfig:
@@ -57,7 +60,8 @@ def transformers_config(body: ConformerConfig, **pieces: int) -> Wav2Vec2BertCon
 
 
 class EncoderForPreTraining(nn.Module):
-    """The body with its heads; saved as a folder that transformers loads, with what only helps beside it.
+    """The body with its heads; saved as a folder that transformers loads, with what only helps
+    beside it.
 
     Without a tokenizer there is no CTC head; its padding piece (id 0) is the blank.
     """
@@ -72,24 +76,35 @@ class EncoderForPreTraining(nn.Module):
         tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> None:
         super().__init__()
-        pieces = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} if tokenizer else {}
+        pieces = (
+            {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+            if tokenizer
+            else {}
+        )
         config = transformers_config(body, **pieces)
         whole: Any = (Wav2Vec2BertModel if tokenizer is None else Wav2Vec2BertForCTC)(config)
         self.ctc: Any = None if tokenizer is None else whole
         network = whole.base_model
         for module in network.modules():
-            if isinstance(module, nn.Linear):  # transformers' std of 0.02 learned more slowly at small sizes
+            if isinstance(
+                module, nn.Linear
+            ):  # transformers' std of 0.02 learned more slowly at small sizes
                 nn.init.xavier_uniform_(module.weight)
         self.best_rq = BestRqForPreTraining(network, best_rq)
         self.spec_augment, self.tokenizer, self.front_end = spec_augment, tokenizer, front_end(body)
 
     def forward(
-        self, features: Tensor, lengths: Tensor, objective: str, generator: torch.Generator | None = None
+        self,
+        features: Tensor,
+        lengths: Tensor,
+        objective: str,
+        generator: torch.Generator | None = None,
     ) -> BestRqOutput | Tensor:
         """One pass over normalised, stacked log-mel frames (B, T, F), of which (B,) are true.
 
         Args:
-            objective: `best_rq`, or `ctc` for its logits (B, T, V): while it trains, of a batch with spans hidden.
+            objective: `best_rq`, or `ctc` for its logits (B, T, V): while it trains, of a batch
+                with spans hidden.
             generator: Of what BEST-RQ hides; torch's own by default.
         """
         mask_BT = length_mask(lengths, features.shape[1]).long()
@@ -106,7 +121,9 @@ class EncoderForPreTraining(nn.Module):
         times = hide_spans(lengths.cpu(), frames, settings.time_spans, settings.time_width)
         bands = hide_spans(bins, MEL_BINS, settings.mel_spans, settings.mel_width)
         hidden = (times[:, :, None, None] | bands[:, None, None, :]).to(features.device)
-        return features.view(rows, frames, -1, MEL_BINS).masked_fill(hidden, 0.0).view(features.shape)
+        return (
+            features.view(rows, frames, -1, MEL_BINS).masked_fill(hidden, 0.0).view(features.shape)
+        )
 
     # What a stage of the trainer asks of a model
 
@@ -131,14 +148,19 @@ class EncoderForPreTraining(nn.Module):
         self.requires_grad_(True)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the body with its CTC head, if it has one, what makes its inputs, and BEST-RQ's heads beside."""
+        """Writes the body with its CTC head, if it has one, what makes its inputs, and BEST-RQ's
+        heads beside.
+        """
         whole = self.ctc or self.best_rq.body
         with quiet_transformers():
             whole.save_pretrained(folder)
             self.front_end.feature_extractor.save_pretrained(folder)
             if self.tokenizer is not None:
                 self.tokenizer.save_pretrained(folder)
-        heads = {name: tensor.detach().contiguous() for name, tensor in self.best_rq.heads.state_dict().items()}
+        heads = {
+            name: tensor.detach().contiguous()
+            for name, tensor in self.best_rq.heads.state_dict().items()
+        }
         save_file(heads, Path(folder) / _HEADS_FILE, metadata={"format": "pt"})
 
     def load_trained(self, folder: Path) -> None:
@@ -151,4 +173,6 @@ class EncoderForPreTraining(nn.Module):
             (self.ctc or self.best_rq.body).load_state_dict(load_file(folder / "model.safetensors"))
             self.best_rq.heads.load_state_dict(load_file(folder / _HEADS_FILE))
         except (OSError, RuntimeError, SafetensorError) as error:
-            raise CheckpointError(f"the weights in '{folder}' do not fit this encoder: {error}") from error
+            raise CheckpointError(
+                f"the weights in '{folder}' do not fit this encoder: {error}"
+            ) from error

@@ -1,4 +1,6 @@
-"""What each layer of an encoder lets a linear classifier tell: emotion, accent, speakers, speech."""
+"""What each layer of an encoder lets a linear classifier tell: emotion, accent,
+speakers, speech.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,8 @@ def probe_encoder(
 ) -> ProbeTable:
     """Fits a linear probe a layer and question on some voices and tests it on others.
 
-    A clip is the mean and the deviation of its true frames. Speakers are told apart among those of `test`, half of each
-    one's clips to fit, sentences apart.
+    A clip is the mean and the deviation of its true frames. Speakers are told apart among those of
+    `test`, half of each one's clips to fit, sentences apart.
 
     Args:
         encoder: Behind the contract, on the device to compute on.
@@ -45,12 +47,16 @@ def probe_encoder(
         done: Told of every batch's clips.
 
     Raises:
-        CorpusError: If there are no clips to fit on or to test on, or no question can be asked of them.
+        CorpusError: If there are no clips to fit on or to test on, or no question can be asked of
+            them.
         AudioError: If a clip cannot be read, or the encoder cannot take it.
         MissingExtraError: If scikit-learn is not installed.
     """
     if not fit or not test:
-        raise CorpusError("a probe needs clips to fit on and clips of other voices to test on; one of the two is empty")
+        raise CorpusError(
+            "a probe needs clips to fit on and clips of other voices to test on; one of the two is"
+            " empty"
+        )
     questions, skipped = ask_everything(dict(enumerate(fit)), dict(enumerate(test, len(fit))))
     if not questions:
         told = "; ".join(f"{key}: {reason}" for key, reason in skipped.items())
@@ -80,9 +86,13 @@ def _score(question: Question, features: np.ndarray) -> Interval:
     fit, held = _set_aside(question)
     if min(len({question.answers[row] for row in rows}) for rows in (fit, held)) > 1:
         true = [question.answers[row] for row in held]
-        penalty = max(PENALTIES, key=lambda penalty: get_metric("uar").value(told(fit, held, penalty), true))
+        penalty = max(
+            PENALTIES, key=lambda penalty: get_metric("uar").value(told(fit, held, penalty), true)
+        )
     return bootstrap(
-        "uar", told(question.fit, question.test, penalty), [question.answers[row] for row in question.test]
+        "uar",
+        told(question.fit, question.test, penalty),
+        [question.answers[row] for row in question.test],
     )
 
 
@@ -90,5 +100,8 @@ def _set_aside(question: Question) -> tuple[list[int], list[int]]:
     """Rows to fit on, and those of a quarter of the groups, on which the penalty is chosen."""
     groups = sorted({question.groups[row] for row in question.fit})
     aside = set(rng_for(0, "probe", question.name).sample(groups, -(-len(groups) // 4)))
-    fit, held = ([row for row in question.fit if (question.groups[row] in aside) is side] for side in (False, True))
+    fit, held = (
+        [row for row in question.fit if (question.groups[row] in aside) is side]
+        for side in (False, True)
+    )
     return fit, held

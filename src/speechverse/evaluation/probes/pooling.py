@@ -33,8 +33,8 @@ def pool_layers(
         done: Told how many clips each batch had.
 
     Returns:
-        L + 1 float32 tensors on the CPU, rows in the order of `utterances`: first the log-mel frames before any
-        normalisation (N, 2M), then each layer (N, 2D).
+        L + 1 float32 tensors on the CPU, rows in the order of `utterances`: first the log-mel
+        frames before any normalisation (N, 2M), then each layer (N, 2D).
 
     Raises:
         AudioError: If a clip cannot be read, or is too long or too short for the encoder.
@@ -51,4 +51,7 @@ def pool_layers(
             mel_2M = mean_and_deviation(mel_FM[None, None], torch.tensor([len(mel_FM)]))[0, 0]
             pooled[row] = [mel_2M, *layers[:, place]]
         done(len(rows))
-    return [torch.stack(layer) for layer in zip(*(pooled[row] for row in range(len(utterances))), strict=True)]
+    return [
+        torch.stack(layer)
+        for layer in zip(*(pooled[row] for row in range(len(utterances))), strict=True)
+    ]

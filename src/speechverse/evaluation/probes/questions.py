@@ -1,4 +1,6 @@
-"""What is asked of an encoder's layers: labels and speakers of a corpus, and who may fit on what."""
+"""What is asked of an encoder's layers: labels and speakers of a corpus, and who
+may fit on what.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,8 @@ class Question:
 
 
 def ask_everything(fit: Clips, test: Clips) -> tuple[list[Question], dict[str, str]]:
-    """Every question that the clips have the labels for, and why the others cannot be asked: name → reason.
+    """Every question that the clips have the labels for, and why the others cannot be asked: name →
+    reason.
 
     Args:
         fit: Clips of the voices that are fitted on.
@@ -68,7 +71,11 @@ def _label(name: str, fit: Clips, test: Clips) -> Question:
         if clip.labels.get(name) is not None:
             known[row], voices[row] = str(clip.labels[name]), clip.speaker or clip.id
     return Question(
-        name, tuple(row for row in fit if row in known), tuple(row for row in test if row in known), known, voices
+        name,
+        tuple(row for row in fit if row in known),
+        tuple(row for row in test if row in known),
+        known,
+        voices,
     )
 
 
@@ -83,13 +90,19 @@ def _speaker(clips: Clips) -> Question:
     for _, rows in sorted(by_speaker.items()):
         own: tuple[list[int], list[int]] = ([], [])
         for row in sorted(rows, key=lambda row: hash_seed(0, clips[row].id)):
-            own[side_of.setdefault(_sentence(clips[row]), int(len(own[0]) > len(own[1])))].append(row)
+            own[side_of.setdefault(_sentence(clips[row]), int(len(own[0]) > len(own[1])))].append(
+                row
+            )
         if all(own) and len(rows) >= _FEWEST_CLIPS:
             sides[0].extend(own[0])
             sides[1].extend(own[1])
     answers = {row: clips[row].speaker or "" for side in sides for row in side}
     return Question(
-        "speaker", tuple(sides[0]), tuple(sides[1]), answers, {row: _sentence(clips[row]) for row in answers}
+        "speaker",
+        tuple(sides[0]),
+        tuple(sides[1]),
+        answers,
+        {row: _sentence(clips[row]) for row in answers},
     )
 
 

@@ -1,4 +1,6 @@
-"""What probes found: layers down, questions across, with intervals; for the terminal, a card and JSON."""
+"""What probes found: layers down, questions across, with intervals; for the terminal, a card and
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class ProbeColumn:
         num_answers: Classes.
         num_fit: Clips fitted on.
         num_test: Clips tested on.
-        scores: Of the log-mel frames, then of each layer from the input: value and 95 % bootstrap interval over clips.
+        scores: Of the log-mel frames, then of each layer from the input: value and 95 % bootstrap
+            interval over clips.
     """
 
     name: str
@@ -86,7 +89,10 @@ class ProbeTable:
     def for_terminal(self) -> Table:
         """A rich table; the best layer of a column is bold."""
         table = Table(
-            title=f"linear probes of {self.encoder}", caption=_told(self.skipped), caption_justify="left", box=SIMPLE
+            title=f"linear probes of {self.encoder}",
+            caption=_told(self.skipped),
+            caption_justify="left",
+            box=SIMPLE,
         )
         table.add_column("layer")
         for column in self.columns:
@@ -95,7 +101,11 @@ class ProbeTable:
             table.add_row(name, *(_cell(column, layer) for column in self.columns))
         table.add_section()
         table.add_row("chance", *(f"{column.chance:.2f}" for column in self.columns), style="dim")
-        table.add_row("clips", *(f"{column.num_fit}\n→ {column.num_test}" for column in self.columns), style="dim")
+        table.add_row(
+            "clips",
+            *(f"{column.num_fit}\n→ {column.num_test}" for column in self.columns),
+            style="dim",
+        )
         return table
 
 

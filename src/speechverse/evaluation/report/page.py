@@ -53,7 +53,9 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
 
 def _facts(results: Results) -> dict[str, str]:
     wording = (
-        "instructions held out from training" if results.settings["wording"] == "held_out" else "seen instructions"
+        "instructions held out from training"
+        if results.settings["wording"] == "held_out"
+        else "seen instructions"
     )
     return {
         "corpus": f"{results.corpus['name']}, split {results.corpus['split']}",
@@ -64,7 +66,9 @@ def _facts(results: Results) -> dict[str, str]:
 
 
 def summary(results: Results) -> str:
-    """One honest sentence: on how many tasks the model is ahead of the better cascade, and on how many beyond doubt."""
+    """One honest sentence: on how many tasks the model is ahead of the better cascade, and on how
+    many beyond doubt.
+    """
     ahead, clear, compared = 0, 0, 0
     for report in results.tasks:
         own, rival = results.score(report.name, OWN), results.best_of(report.name, CASCADES)
@@ -78,8 +82,8 @@ def summary(results: Results) -> str:
         names = ", ".join(report.title for report in results.tasks)
         return f"{_count(len(results.tasks), 'task')} evaluated: {names}."
     return (
-        f"The model's score is better than that of the better cascade on {ahead} of {_count(compared, 'task')}; "
-        f"on {clear} of them the 95 % intervals do not touch."
+        f"The model's score is better than that of the better cascade on {ahead} of"
+        f" {_count(compared, 'task')}; on {clear} of them the 95 % intervals do not touch."
     )
 
 
@@ -88,10 +92,17 @@ def _count(number: int, noun: str) -> str:
 
 
 def _about_model(results: Results) -> list[tuple[str, object]]:
-    names = {"encoder": "speech encoder", "llm": "LLM", "lora": "LoRA", "max_audio_seconds": "longest clip, s"}
+    names = {
+        "encoder": "speech encoder",
+        "llm": "LLM",
+        "lora": "LoRA",
+        "max_audio_seconds": "longest clip, s",
+    }
     found = {told: results.model[name] for name, told in names.items() if results.model.get(name)}
     if isinstance(lora := found.get("LoRA"), Mapping):
-        found["LoRA"] = ", ".join(f"{name} {value}" for name, value in lora.items() if value is not None)
+        found["LoRA"] = ", ".join(
+            f"{name} {value}" for name, value in lora.items() if value is not None
+        )
     return list(found.items())
 
 

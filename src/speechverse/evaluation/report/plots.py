@@ -1,4 +1,6 @@
-"""Plots as inline SVG that take their colours and letters from the page, so they follow dark mode and its fonts."""
+"""Plots as inline SVG that take their colours and letters from the page, so they follow dark mode
+and its fonts.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from speechverse.errors import MissingExtraError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Matplotlib needs real colours; these stand for the page's own, which are put in their place afterwards.
+# Matplotlib needs real colours; these stand for the page's own, which are put in their place
+# afterwards.
 INK, SOFT, ACCENT, MARK, LINE = "#010101", "#020202", "#030303", "#040404", "#050505"
 _PAGE_COLOURS = {
     INK: "var(--ink)",
@@ -38,13 +41,20 @@ class Bar(NamedTuple):
 
 
 def draw(width: float, height: float, label: str, paint: Any) -> Markup:
-    """One SVG of the given size in inches, painted by `paint(axes)` and described to screen readers by `label`."""
+    """One SVG of the given size in inches, painted by `paint(axes)` and described to screen readers
+    by `label`.
+    """
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise MissingExtraError("the page with plots", "eval") from error
-    style = {"svg.fonttype": "none", "svg.hashsalt": "speechverse", "font.size": 9, "axes.linewidth": 0.6}
+    style = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "speechverse",
+        "font.size": 9,
+        "axes.linewidth": 0.6,
+    }
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
@@ -80,14 +90,23 @@ def _for_page(svg: str, label: str, width: float) -> Markup:
     for colour, page_colour in _PAGE_COLOURS.items():
         svg = svg.replace(colour, page_colour)
     svg = re.sub(
-        r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1
+        r'(<svg[^>]*?) width="[^"]*"',
+        r"\1",
+        re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1),
+        count=1,
     )
-    frame = f'<svg role="img" aria-label="{escape(label)}" style="max-width:{width * POINTS * 1.25:.0f}px"'
+    frame = (
+        f'<svg role="img" aria-label="{escape(label)}"'
+        f' style="max-width:{width * POINTS * 1.25:.0f}px"'
+    )
     return Markup(svg.replace("<svg", frame, 1).strip())
 
 
-def score_plot(title: str, bars: Sequence[Bar], majority: float | None, own: str, limit: float | None) -> Markup:
-    """A dot with its interval for each system; the majority class is a dashed line through all of them.
+def score_plot(
+    title: str, bars: Sequence[Bar], majority: float | None, own: str, limit: float | None
+) -> Markup:
+    """A dot with its interval for each system; the majority class is a dashed line through all of
+    them.
 
     Args:
         title: Task and metric, for screen readers.
@@ -100,9 +119,23 @@ def score_plot(title: str, bars: Sequence[Bar], majority: float | None, own: str
     def paint(axes: Axes) -> None:
         for row, bar in enumerate(bars):
             colour = ACCENT if bar.system == own else SOFT
-            axes.plot([bar.low, bar.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="round", alpha=0.55)
+            axes.plot(
+                [bar.low, bar.high],
+                [row, row],
+                color=colour,
+                linewidth=2.2,
+                solid_capstyle="round",
+                alpha=0.55,
+            )
             axes.plot([bar.value], [row], "o", color=colour, markersize=6, clip_on=False, zorder=3)
-            axes.text(1.05, row, f"{bar.value:.1f}", color=INK, va="center", transform=axes.get_yaxis_transform())
+            axes.text(
+                1.05,
+                row,
+                f"{bar.value:.1f}",
+                color=INK,
+                va="center",
+                transform=axes.get_yaxis_transform(),
+            )
         if majority is not None:
             axes.axvline(majority, color=MARK, linewidth=1.1, linestyle=(0, (3, 2)))
         axes.set_yticks(range(len(bars)), [bar.system for bar in bars], color=INK)
@@ -130,7 +163,9 @@ def layer_plot(weights: Mapping[str, Sequence[float]]) -> Markup:
     return draw(5.2, 2.2, "learned weight of each encoder layer", paint)
 
 
-def curve_plot(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], starts: Mapping[str, float]) -> Markup:
+def curve_plot(
+    name: str, curves: Mapping[str, Sequence[tuple[float, float]]], starts: Mapping[str, float]
+) -> Markup:
     """One measured number over training steps; stages begin at the dashed lines.
 
     Args:
@@ -148,7 +183,13 @@ def curve_plot(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], s
         for stage, start in starts.items():
             axes.axvline(start, color=LINE, linewidth=0.8, linestyle=(0, (3, 2)))
             axes.text(
-                start, 1.0, f" {stage}", color=SOFT, va="bottom", fontsize=8, transform=axes.get_xaxis_transform()
+                start,
+                1.0,
+                f" {stage}",
+                color=SOFT,
+                va="bottom",
+                fontsize=8,
+                transform=axes.get_xaxis_transform(),
             )
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         _name(axes, "step", "", curves)
@@ -175,7 +216,15 @@ def histogram_plot(unit: str, values: Mapping[str, Sequence[float]], label: str)
             colour = (ACCENT, MARK, SOFT)[number % 3]
             shares = [100 / len(group)] * len(group)
             axes.hist(group, edges, weights=shares, histtype="stepfilled", color=colour, alpha=0.13)
-            axes.hist(group, edges, weights=shares, histtype="step", color=colour, linewidth=1.4, label=legend)
+            axes.hist(
+                group,
+                edges,
+                weights=shares,
+                histtype="step",
+                color=colour,
+                linewidth=1.4,
+                label=legend,
+            )
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         axes.set_axisbelow(True)
         _name(axes, unit, "% of clips", values)

@@ -9,7 +9,14 @@ from typing import Any
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
 from speechverse.evaluation.report.plots import Bar, score_plot
 from speechverse.evaluation.report.render import playable
-from speechverse.evaluation.results import WHOLE, AnswerRecord, Confusion, Results, Score, TaskReport
+from speechverse.evaluation.results import (
+    WHOLE,
+    AnswerRecord,
+    Confusion,
+    Results,
+    Score,
+    TaskReport,
+)
 from speechverse.metrics import FAULTS_OF_FORM, get_metric
 
 MAX_MATRIX = 12
@@ -28,7 +35,9 @@ def results_view(results: Results, own: str) -> View:
         "rows": [row for report in results.tasks for row in _all_numbers(results, report)],
         "parts": [part for report in results.tasks if (part := _parts(results, report))["rows"]],
         "guessing": results.guessing,
-        "not_measured": [(f"{left.title} ({left.name})", left.reason) for left in results.not_measured],
+        "not_measured": [
+            (f"{left.title} ({left.name})", left.reason) for left in results.not_measured
+        ],
         "notes": [*results.left_out, *results.notes],
         "times": [(t.task, t.system, t.num_answers, f"{t.seconds:.1f}") for t in results.timings],
         "provenance": _provenance(results),
@@ -47,12 +56,22 @@ def _card(results: Results, report: TaskReport, own: str) -> View:
         else:
             bars.append(Bar(system, *shown))
     limit = 100.0 if metric.percent and metric.higher_is_better else None
-    label = f"{report.title}: {metric.label} of {', '.join(f'{bar.system} {bar.value:.1f}' for bar in bars)}"
-    line = (
-        f"{metric.label}{' %' if metric.percent else ''}, {'higher' if metric.higher_is_better else 'lower'} is better"
+    label = (
+        f"{report.title}: {metric.label} of"
+        f" {', '.join(f'{bar.system} {bar.value:.1f}' for bar in bars)}"
     )
-    line += f" · n = {report.num_examples}" + ("" if majority is None else f" · majority {majority:.1f}")
-    return {"title": report.title, "line": line, "plot": score_plot(label, bars, majority, own, limit) if bars else ""}
+    line = (
+        f"{metric.label}{' %' if metric.percent else ''},"
+        f" {'higher' if metric.higher_is_better else 'lower'} is better"
+    )
+    line += f" · n = {report.num_examples}" + (
+        "" if majority is None else f" · majority {majority:.1f}"
+    )
+    return {
+        "title": report.title,
+        "line": line,
+        "plot": score_plot(label, bars, majority, own, limit) if bars else "",
+    }
 
 
 def _all_numbers(results: Results, report: TaskReport) -> list[View]:
@@ -66,7 +85,9 @@ def _all_numbers(results: Results, report: TaskReport) -> list[View]:
 
 def _parts(results: Results, report: TaskReport) -> View:
     metric, rows = report.metrics[0], []
-    for part in dict.fromkeys(s.slice for s in results.scores if s.task == report.name and s.slice != WHOLE):
+    for part in dict.fromkeys(
+        s.slice for s in results.scores if s.task == report.name and s.slice != WHOLE
+    ):
         scores = [results.score(report.name, system, metric, part) for system in results.systems]
         num = next(score.num_examples for score in scores if score)
         rows.append(_row(f"{part} (n = {num})", scores, metric))
@@ -81,17 +102,24 @@ def _row(name: str, scores: Sequence[Score | None], metric_name: str) -> View:
     def cell(score: Score | None) -> View | None:
         if score is None:
             return None
-        shown = {side: f"{metric.shown(getattr(score, side)):.1f}" for side in ("value", "low", "high")}
+        shown = {
+            side: f"{metric.shown(getattr(score, side)):.1f}" for side in ("value", "low", "high")
+        }
         return {**shown, "best": marked and score.value == best}
 
     return {"name": name, "cells": [cell(score) for score in scores]}
 
 
 def confusion_cards(results: Results, own: str) -> list[View]:
-    """One system's confusions: a matrix for small sets of labels, the commonest mistakes for large ones."""
+    """One system's confusions: a matrix for small sets of labels, the commonest mistakes for large
+    ones.
+    """
     titles = {report.name: report.title for report in results.tasks}
     return [
-        {"title": titles[confusion.task], **(_matrix if len(confusion.labels) <= MAX_MATRIX else _pairs)(confusion)}
+        {
+            "title": titles[confusion.task],
+            **(_matrix if len(confusion.labels) <= MAX_MATRIX else _pairs)(confusion),
+        }
         for confusion in results.confusions
         if confusion.system == own
     ]
@@ -99,11 +127,17 @@ def confusion_cards(results: Results, own: str) -> list[View]:
 
 def _matrix(confusion: Confusion) -> View:
     columns = [*confusion.labels, "unreadable"]
-    used = [i for i, name in enumerate(columns) if i < len(confusion.labels) or any(row[i] for row in confusion.counts)]
+    used = [
+        i
+        for i, name in enumerate(columns)
+        if i < len(confusion.labels) or any(row[i] for row in confusion.counts)
+    ]
     rows = []
     for label, counts in zip(confusion.labels, confusion.counts, strict=True):
         total = max(1, sum(counts))
-        rows.append((label, [(counts[index], f"{0.75 * counts[index] / total:.2f}") for index in used]))
+        rows.append(
+            (label, [(counts[index], f"{0.75 * counts[index] / total:.2f}") for index in used])
+        )
     return {"columns": [columns[index] for index in used], "rows": rows}
 
 
@@ -116,11 +150,18 @@ def _pairs(confusion: Confusion) -> View:
         if count and columns[index] != truth
     ]
     mistakes.sort(key=lambda mistake: -mistake[2])
-    return {"columns": [], "mistakes": mistakes[:MAX_PAIRS], "rarer": max(0, len(mistakes) - MAX_PAIRS)}
+    return {
+        "columns": [],
+        "mistakes": mistakes[:MAX_PAIRS],
+        "rarer": max(0, len(mistakes) - MAX_PAIRS),
+    }
 
 
-def worst_answers(results: Results, answers: Sequence[AnswerRecord], own: str, folder: Path) -> list[View]:
-    """One system's worst examples of each task, with what the others said to the same clip, and the clip to play.
+def worst_answers(
+    results: Results, answers: Sequence[AnswerRecord], own: str, folder: Path
+) -> list[View]:
+    """One system's worst examples of each task, with what the others said to the same clip, and the
+    clip to play.
 
     Args:
         results: Of the same evaluation.
@@ -136,10 +177,21 @@ def worst_answers(results: Results, answers: Sequence[AnswerRecord], own: str, f
         metric = get_metric(report.metrics[0])
         made = [record for record in answers if (record.task, record.system) == (report.name, own)]
         wrong = [record for record in made if abs(record.score - metric.perfect) > 1e-9]
-        wrong.sort(key=lambda record: (record.score if metric.higher_is_better else -record.score, record.example))
+        wrong.sort(
+            key=lambda record: (
+                record.score if metric.higher_is_better else -record.score,
+                record.example,
+            )
+        )
         shown = [by_example[record.task, record.example] for record in wrong[:NUM_WORST]]
         sources = [records[0].clip and playable(records[0].clip.under(folder)) for records in shown]
-        told = {"title": report.title, "num": len(made), "num_wrong": len(wrong), "examples": shown, "sources": sources}
+        told = {
+            "title": report.title,
+            "num": len(made),
+            "num_wrong": len(wrong),
+            "examples": shown,
+            "sources": sources,
+        }
         tasks += [told] if made else []
     return tasks
 
@@ -147,7 +199,11 @@ def worst_answers(results: Results, answers: Sequence[AnswerRecord], own: str, f
 def _provenance(results: Results) -> list[tuple[str, Any]]:
     facts = {
         "speechverse": results.version,
-        **{f"model {name}": value for name, value in results.model.items() if name not in LAYER_WEIGHTS},
+        **{
+            f"model {name}": value
+            for name, value in results.model.items()
+            if name not in LAYER_WEIGHTS
+        },
         "manifest": results.corpus.get("manifest_sha256"),
         "normaliser": results.normalizer,
         **{f"{name} signature": text for name, text in results.signatures.items()},

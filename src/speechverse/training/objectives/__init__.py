@@ -1,4 +1,6 @@
-"""What a stage trains by: each objective turns a micro-batch into losses and counts of its examples."""
+"""What a stage trains by: each objective turns a micro-batch into losses and counts of its
+examples.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""BEST-RQ: the codes of frames that are hidden from the encoder (arXiv 2202.01855; SpeechVerse, App. A.1).
+"""BEST-RQ: the codes of frames that are hidden from the encoder (arXiv 2202.01855; SpeechVerse,
+App. A.1).
 
 Shapes: B examples.
 """
@@ -27,15 +28,19 @@ LISTEN = Task(
 
 
 def masked_prediction_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
-    """Of each example the mean over its hidden frames, times all its frames: how many are hidden is chance.
+    """Of each example the mean over its hidden frames, times all its frames: how many are hidden is
+    chance.
 
-    What is hidden is drawn anew at each step of training, and stays the same where the model is measured.
+    What is hidden is drawn anew at each step of training, and stays the same where the model is
+    measured.
     """
     generator = None
     if not model.training:
         names = [example.utterance.id for example in batch.examples]
         generator = torch.Generator().manual_seed(hash_seed(0, "hidden", *names) % 2**63)
-    output = model(batch.inputs["input_features"], batch.inputs["frame_lengths"], "best_rq", generator)
+    output = model(
+        batch.inputs["input_features"], batch.inputs["frame_lengths"], "best_rq", generator
+    )
     num_frames = num_target_tokens(batch.inputs["labels"])
     hidden = torch.bincount(output.rows, minlength=len(num_frames)).clamp(min=1)
     nll = output.by_frame.new_zeros(len(num_frames)).index_add(0, output.rows, output.by_frame)

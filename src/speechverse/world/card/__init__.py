@@ -1,4 +1,6 @@
-"""The corpus card: what a corpus holds, how its classes sound, and what can be guessed in it without listening."""
+"""The corpus card: what a corpus holds, how its classes sound, and what can be guessed in it
+without listening.
+"""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ class Card:
             if overlap.shared
         ]
         broken = [
-            f"{ceiling.label} can be guessed from {ceiling.shortcut}: {ceiling.measure} {ceiling.value:.2f}, "
-            f"limit {ceiling.limit:.2f}"
+            f"{ceiling.label} can be guessed from {ceiling.shortcut}: {ceiling.measure}"
+            f" {ceiling.value:.2f}, limit {ceiling.limit:.2f}"
             for ceiling in self.ceilings
             if ceiling.met is False
         ]
@@ -94,11 +94,15 @@ class Card:
 def _spread(values: Sequence[float]) -> dict[str, float]:
     ordered = sorted(values)
     places = {"lowest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "highest": 1.0}
-    return {name: round(ordered[round(place * (len(ordered) - 1))], 2) for name, place in places.items()}
+    return {
+        name: round(ordered[round(place * (len(ordered) - 1))], 2) for name, place in places.items()
+    }
 
 
 def make_card(
-    corpus: Corpus, settings: CardSettings | None = None, watch: Watch = lambda done, total, what: None
+    corpus: Corpus,
+    settings: CardSettings | None = None,
+    watch: Watch = lambda done, total, what: None,
 ) -> Card:
     """Measures a corpus: any one; only labels that are there are shown.
 
@@ -107,25 +111,37 @@ def make_card(
         MissingExtraError: scikit-learn is not installed.
     """
     settings = settings or CardSettings()
-    splits = {split: utterances for split in corpus.splits if (utterances := corpus.utterances(split))}
+    splits = {
+        split: utterances for split in corpus.splits if (utterances := corpus.utterances(split))
+    }
     if not splits:
-        raise CorpusError(f"corpus '{corpus.name}' holds no clips, so there is nothing to make a card of")
+        raise CorpusError(
+            f"corpus '{corpus.name}' holds no clips, so there is nothing to make a card of"
+        )
     fields = find_fields(utterance for utterances in splits.values() for utterance in utterances)
     counts = [count_field(field, splits) for field in fields]
     closed = [field for field, count in zip(fields, counts, strict=True) if count.closed]
     heard, unreadable = hear(splits, settings.clips, settings.seed, watch)
     fitted, notes = shortcut_ceilings(heard, settings.seed, watch)
     skipped = {clip: reason for some in corpus.skipped.values() for clip, reason in some.items()}
-    readable = {split: [u for u in some if u.id not in unreadable] for split, some in splits.items()}
+    readable = {
+        split: [u for u in some if u.id not in unreadable] for split, some in splits.items()
+    }
     return Card(
         name=corpus.name,
-        description={name: value for name, value in corpus.description.items() if name not in ("splits", "labels")},
+        description={
+            name: value
+            for name, value in corpus.description.items()
+            if name not in ("splits", "labels")
+        },
         settings=settings,
         splits=split_facts(splits),
         fields=counts,
         overlaps=overlaps(splits),
         ceilings=[*fitted, *overlap_ceilings(corpus, settings.seed)],
-        durations={split: [utterance.duration for utterance in some] for split, some in splits.items()},
+        durations={
+            split: [utterance.duration for utterance in some] for split, some in splits.items()
+        },
         levels={split: [clip.level for clip in clips] for split, clips in heard.items() if clips},
         samples=choose_samples(closed, readable, settings.samples, settings.seed),
         unreadable={**skipped, **unreadable},
@@ -141,7 +157,10 @@ def numbers_beside(page: Path) -> Path:
     """
     numbers = page.with_suffix(".json")
     if numbers == page:
-        raise UserError(f"the page cannot be '{page}', where its numbers go; give it another ending, such as .html")
+        raise UserError(
+            f"the page cannot be '{page}', where its numbers go; give it another ending, such as"
+            " .html"
+        )
     return numbers
 
 
@@ -159,5 +178,8 @@ def write_card(card: Card, page: Path, command: str) -> Path:
     numbers = numbers_beside(page)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, card_page(card, page, command))
-    write_text(numbers, json.dumps({**card.as_dict(), "command": command}, indent=1, ensure_ascii=False) + "\n")
+    write_text(
+        numbers,
+        json.dumps({**card.as_dict(), "command": command}, indent=1, ensure_ascii=False) + "\n",
+    )
     return numbers

@@ -54,14 +54,19 @@ def _words(utterance: Utterance) -> Iterable[str]:
     return words_of(utterance.text or "")
 
 
-def _distinct(utterances: Iterable[Utterance], parts: Callable[[Utterance], Iterable[str]]) -> set[str]:
+def _distinct(
+    utterances: Iterable[Utterance], parts: Callable[[Utterance], Iterable[str]]
+) -> set[str]:
     return {part for utterance in utterances for part in parts(utterance)}
 
 
 def split_facts(splits: Mapping[str, Sequence[Utterance]]) -> dict[str, SplitFacts]:
     """The sizes of every split."""
     known = _distinct(splits.get(TRAIN, ()), _words)
-    return {split: _facts(utterances, known if split != TRAIN else set()) for split, utterances in splits.items()}
+    return {
+        split: _facts(utterances, known if split != TRAIN else set())
+        for split, utterances in splits.items()
+    }
 
 
 def _facts(utterances: Sequence[Utterance], known: set[str]) -> SplitFacts:
@@ -81,12 +86,16 @@ def _facts(utterances: Sequence[Utterance], known: set[str]) -> SplitFacts:
 
 
 def overlaps(splits: Mapping[str, Sequence[Utterance]]) -> list[Overlap]:
-    """Sentences and speakers that two splits share, for every two splits; one without texts or speakers has none."""
+    """Sentences and speakers that two splits share, for every two splits; one without texts or
+    speakers has none.
+    """
     found = []
     for what, parts in (("sentences", _sentences), ("speakers", speakers_of)):
         sets = {split: _distinct(utterances, parts) for split, utterances in splits.items()}
         for one, other in combinations(splits, 2):
             if sets[one] and sets[other]:
                 shared = sorted(sets[one] & sets[other])
-                found.append(Overlap(what, (one, other), len(shared), tuple(shared[:_MAX_EXAMPLES])))
+                found.append(
+                    Overlap(what, (one, other), len(shared), tuple(shared[:_MAX_EXAMPLES]))
+                )
     return found

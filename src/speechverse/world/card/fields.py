@@ -14,11 +14,13 @@ MAX_CLASSES = 40
 """Fields with more classes are counted but not played class by class."""
 
 _MAX_COUNTED = 1000
-"""Classes whose counts are kept, the most frequent; of open lists (questions, keywords) there are thousands."""
+"""Classes whose counts are kept, the most frequent; of open lists (questions, keywords) there are
+thousands.
+"""
 
 _ORDER = (
-    "emotion", "sentiment", "accent", "num_speakers", "is_speech", "stratum", "sound", "noise", "snr_db", "domain",
-    "intent", "slots",
+    "emotion", "sentiment", "accent", "num_speakers", "is_speech", "stratum", "sound", "noise",
+    "snr_db", "domain", "intent", "slots",
 )  # fmt: skip
 _NUM_BINS = 6
 
@@ -78,13 +80,21 @@ def find_fields(utterances: Iterable[Utterance]) -> list[Field]:
                 held.add(value)
             elif value is not None:
                 several.add(name)
-    fields = [Field(name, "names") if name in several else _field(name, held) for name, held in values.items() if held
-              or name in several]  # fmt: skip
-    return sorted(fields, key=lambda field: (_ORDER.index(field.name) if field.name in _ORDER else 99, field.name))
+    fields = [
+        Field(name, "names") if name in several else _field(name, held)
+        for name, held in values.items()
+        if held or name in several
+    ]
+    return sorted(
+        fields,
+        key=lambda field: (_ORDER.index(field.name) if field.name in _ORDER else 99, field.name),
+    )
 
 
 def _field(name: str, values: set[Any]) -> Field:
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [
+        value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     measured = any(isinstance(value, float) for value in numbers) or len(numbers) > MAX_CLASSES
     if len(numbers) < len(values) or not measured or not all(map(math.isfinite, numbers)):
         return Field(name, "class")
@@ -110,12 +120,16 @@ def _edges(low: float, high: float) -> tuple[float, ...]:
 def _names(value: Any) -> list[str]:
     """The names in slots (pairs), in a list of names, or in a mapping by name."""
     if isinstance(value, Mapping | Sequence) and not isinstance(value, str):
-        return [str(item[0]) if isinstance(item, list | tuple) and item else str(item) for item in value]
+        return [
+            str(item[0]) if isinstance(item, list | tuple) and item else str(item) for item in value
+        ]
     return [shown(value)]
 
 
 def count_field(field: Field, splits: Mapping[str, Sequence[Utterance]]) -> FieldCounts:
-    """Counts the classes of a field, the most frequent first; bins and numbers stay in their order."""
+    """Counts the classes of a field, the most frequent first; bins and numbers stay
+    in their order.
+    """
     by_class: dict[str, Counter[str]] = {}
     unlabelled: Counter[str] = Counter()
     for split, utterances in splits.items():
@@ -127,7 +141,13 @@ def count_field(field: Field, splits: Mapping[str, Sequence[Utterance]]) -> Fiel
     names = sorted(by_class, key=lambda name: (-by_class[name].total(), name))
     if field.kind == "number":
         names = sorted(by_class, key=lambda name: float(name.split()[0]))
-    closed = field.kind != "names" and len(names) <= MAX_CLASSES and sum(map(len, splits.values())) >= 2 * len(names)
-    counts = {name: {split: by_class[name][split] for split in splits} for name in names[:_MAX_COUNTED]}
+    closed = (
+        field.kind != "names"
+        and len(names) <= MAX_CLASSES
+        and sum(map(len, splits.values())) >= 2 * len(names)
+    )
+    counts = {
+        name: {split: by_class[name][split] for split in splits} for name in names[:_MAX_COUNTED]
+    }
     without = {split: unlabelled[split] for split in splits}
     return FieldCounts(field.name, field.kind, len(names), counts, without, closed)

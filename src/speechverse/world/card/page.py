@@ -1,4 +1,6 @@
-"""The page: what the corpus is, its faults first, then counts, spreads, ceilings and clips to play."""
+"""The page: what the corpus is, its faults first, then counts, spreads, ceilings
+and clips to play.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def card_page(card: Card, page: Path, command: str) -> str:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    plots = [("Duration", "all clips", histogram_plot("seconds", card.durations, "durations of clips"))]
+    plots = [
+        ("Duration", "all clips", histogram_plot("seconds", card.durations, "durations of clips"))
+    ]
     if card.levels:
         plot = histogram_plot("dBFS", card.levels, "levels of clips")
         plots.append(("Level", "of the sounding parts of the clips listened to", plot))
@@ -34,7 +38,10 @@ def card_page(card: Card, page: Path, command: str) -> str:
         title=f"{card.name}: corpus card",
         kind="speechverse corpus card",
         heading=card.name,
-        lead=f"{made}What it holds, how each class sounds, and what can be guessed in it without listening.",
+        lead=(
+            f"{made}What it holds, how each class sounds, and what can be guessed in it without"
+            " listening."
+        ),
         facts=_facts(card),
         card=card,
         command=command,
@@ -48,9 +55,16 @@ def card_page(card: Card, page: Path, command: str) -> str:
 
 
 def _facts(card: Card) -> dict[str, str]:
-    clips, speakers = (sum(getattr(split, name) for split in card.splits.values()) for name in ("clips", "speakers"))
+    clips, speakers = (
+        sum(getattr(split, name) for split in card.splits.values())
+        for name in ("clips", "speakers")
+    )
     hours = sum(split.hours for split in card.splits.values())
-    facts = {"clips": f"{clips:,}", "hours": f"{hours:.2f}", "speakers": f"{speakers:,}" if speakers else "not named"}
+    facts = {
+        "clips": f"{clips:,}",
+        "hours": f"{hours:.2f}",
+        "speakers": f"{speakers:,}" if speakers else "not named",
+    }
     if "seed" in card.description:
         facts["seed"] = str(card.description["seed"])
     if kept := [ceiling.met for ceiling in card.ceilings if ceiling.met is not None]:
@@ -74,7 +88,11 @@ def _largest(field: FieldCounts, split: str) -> int:
 
 def _about(clip: Utterance, field: str) -> str:
     """What else is known of a clip that is played for its label `field`."""
-    labels = {name: value for name, value in clip.labels.items() if name != field and name not in _NOT_TOLD}
+    labels = {
+        name: value
+        for name, value in clip.labels.items()
+        if name != field and name not in _NOT_TOLD
+    }
     told = [f"{name.replace('_', ' ')} {shown(value)}" for name, value in labels.items()
             if isinstance(value, str | int | float)]  # fmt: skip
     return " · ".join([*([clip.speaker] if clip.speaker else []), *told])

@@ -25,12 +25,16 @@ def choose_samples(
     """Draws clips for every class of the fields, of other speakers each where there are such."""
     everyone = [utterance for utterances in splits.values() for utterance in utterances]
     return {
-        field.name: _of_field(field, rng_for(seed, "samples", field.name).sample(everyone, len(everyone)), num_samples)
+        field.name: _of_field(
+            field, rng_for(seed, "samples", field.name).sample(everyone, len(everyone)), num_samples
+        )
         for field in fields
     }
 
 
-def _of_field(field: Field, shuffled: Sequence[Utterance], num_samples: int) -> dict[str, list[Utterance]]:
+def _of_field(
+    field: Field, shuffled: Sequence[Utterance], num_samples: int
+) -> dict[str, list[Utterance]]:
     chosen: dict[str, list[Utterance]] = {}
     voices: dict[str, set[str]] = {}
     for only_new_voices in (True, False):
@@ -38,7 +42,11 @@ def _of_field(field: Field, shuffled: Sequence[Utterance], num_samples: int) -> 
             speakers = set(speakers_of(utterance))
             for name in field.classes(utterance):
                 clips, heard = chosen.setdefault(name, []), voices.setdefault(name, set())
-                if len(clips) >= num_samples or (only_new_voices and heard & speakers) or utterance in clips:
+                if (
+                    len(clips) >= num_samples
+                    or (only_new_voices and heard & speakers)
+                    or utterance in clips
+                ):
                     continue
                 clips.append(utterance)
                 heard |= speakers
@@ -46,7 +54,9 @@ def _of_field(field: Field, shuffled: Sequence[Utterance], num_samples: int) -> 
 
 
 def audio_source(ref: AudioRef, page: Path, embed: bool) -> str:
-    """What an audio element of the page plays: the clip itself, or a link to it relative to the page."""
+    """What an audio element of the page plays: the clip itself, or a link to it relative to the
+    page.
+    """
     if embed:
         return "data:audio/flac;base64," + base64.b64encode(_as_flac(ref)).decode("ascii")
     link = quote(Path(os.path.relpath(ref.path, page.parent)).as_posix())

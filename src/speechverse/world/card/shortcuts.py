@@ -38,7 +38,9 @@ _OVERLAP_LIMITS = {False: 0.35, True: 0.55}  # by whether descriptions are read 
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """How well one shortcut does; `value` is from 0 to 1, with its 95 % interval, and low is good."""
+    """How well one shortcut does; `value` is from 0 to 1, with its 95 % interval,
+    and low is good.
+    """
 
     label: str
     shortcut: str
@@ -95,10 +97,14 @@ def hear(
     Returns:
         Split → clips in the manifest's order, and of those that cannot be read, id → reason.
     """
-    samples = {split: _sample(utterances, num_clips, seed, split) for split, utterances in splits.items()}
+    samples = {
+        split: _sample(utterances, num_clips, seed, split) for split, utterances in splits.items()
+    }
     heard: dict[str, list[Heard]] = {split: [] for split in samples}
     unreadable: dict[str, str] = {}
-    order = [(split, utterance) for split, utterances in samples.items() for utterance in utterances]
+    order = [
+        (split, utterance) for split, utterances in samples.items() for utterance in utterances
+    ]
     for done, (split, utterance) in enumerate(order, start=1):
         try:
             sound = load(utterance.audio).samples
@@ -109,14 +115,23 @@ def hear(
     return heard, unreadable
 
 
-def _sample(utterances: Sequence[Utterance], num_clips: int, seed: int, split: str) -> list[Utterance]:
+def _sample(
+    utterances: Sequence[Utterance], num_clips: int, seed: int, split: str
+) -> list[Utterance]:
     rows = range(len(utterances))
-    chosen = rows if len(rows) <= num_clips else sorted(rng_for(seed, "card", split).sample(rows, num_clips))
+    chosen = (
+        rows
+        if len(rows) <= num_clips
+        else sorted(rng_for(seed, "card", split).sample(rows, num_clips))
+    )
     return [utterances[row] for row in chosen]
 
 
-def shortcut_ceilings(heard: Mapping[str, Sequence[Heard]], seed: int, watch: Watch) -> tuple[list[Ceiling], list[str]]:
-    """Fits every shortcut whose label the corpus has; gives the ceilings, and why others are missing.
+def shortcut_ceilings(
+    heard: Mapping[str, Sequence[Heard]], seed: int, watch: Watch
+) -> tuple[list[Ceiling], list[str]]:
+    """Fits every shortcut whose label the corpus has; gives the ceilings, and why others are
+    missing.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
@@ -124,7 +139,10 @@ def shortcut_ceilings(heard: Mapping[str, Sequence[Heard]], seed: int, watch: Wa
     ceilings, notes = [], []
     for number, shortcut in enumerate(SHORTCUTS):
         watch(number, len(SHORTCUTS), "fitting shortcuts")
-        known = {split: [clip for clip in clips if _label(clip, shortcut)] for split, clips in heard.items()}
+        known = {
+            split: [clip for clip in clips if _label(clip, shortcut)]
+            for split, clips in heard.items()
+        }
         known = {split: clips for split, clips in known.items() if clips}
         if not known:
             continue
@@ -151,10 +169,14 @@ def _parts(known: Mapping[str, Sequence[Heard]], seed: int) -> tuple[list[_Part]
     others = [split for split in known if split != TRAIN]
     if TRAIN in known and others:
         tested = next((split for split in _TESTED_ON if split in others), others[0])
-        return [(known[TRAIN], known[tested])], f"fitted on {TRAIN} ({len(known[TRAIN])} clips), tested on {tested}"
+        return [
+            (known[TRAIN], known[tested])
+        ], f"fitted on {TRAIN} ({len(known[TRAIN])} clips), tested on {tested}"
     clips = [clip for split in known.values() for clip in split]
     folds = speaker_folds([clip.utterance for clip in clips], seed)
-    parts: list[_Part] = [([clips[row] for row in fitted], [clips[row] for row in tested]) for fitted, tested in folds]
+    parts: list[_Part] = [
+        ([clips[row] for row in fitted], [clips[row] for row in tested]) for fitted, tested in folds
+    ]
     return parts, f"{NUM_FOLDS} groups of speakers, apart"
 
 
@@ -177,7 +199,9 @@ def _ceiling(shortcut: Shortcut, known: Mapping[str, Sequence[Heard]], seed: int
     chance = 1 / classes
     limit = chance + NEAR_CHANCE if shortcut.near_chance else shortcut.limit
     majority = max(truth.count(name) for name in set(truth)) / len(truth)
-    return Ceiling(shortcut.label, shortcut.cue, "UAR", *interval, chance, majority, limit, len(truth), how)
+    return Ceiling(
+        shortcut.label, shortcut.cue, "UAR", *interval, chance, majority, limit, len(truth), how
+    )
 
 
 def _cues(cue: str, clips: Sequence[Heard]) -> Any:
@@ -185,7 +209,9 @@ def _cues(cue: str, clips: Sequence[Heard]) -> Any:
         return [clip.utterance.text or "" for clip in clips]
     if cue == "duration":
         seconds = np.array([clip.utterance.duration for clip in clips])
-        return np.column_stack([seconds, seconds**2])  # so that "neither short nor long" can be learned too
+        return np.column_stack(
+            [seconds, seconds**2]
+        )  # so that "neither short nor long" can be learned too
     return np.stack([clip.mels for clip in clips])
 
 
@@ -206,12 +232,16 @@ def _words_and_one(text: str) -> list[str]:
 
 
 def overlap_ceilings(corpus: Corpus, seed: int) -> list[Ceiling]:
-    """How much the sentences share with label names and descriptions; for a corpus of the spoken world alone."""
+    """How much the sentences share with label names and descriptions; for a corpus of the spoken
+    world alone.
+    """
     intents = set(corpus.labels["intent"].descriptions) if "intent" in corpus.labels else set()
     if not intents or not intents <= set(inventory(held_out=True)["intent"]):
         return []
     pools: tuple[Literal["held_out", "seen"], ...] = ("held_out", "seen")
-    return [_overlap(pool, descriptions, seed) for pool, descriptions in product(pools, _OVERLAP_LIMITS)]
+    return [
+        _overlap(pool, descriptions, seed) for pool, descriptions in product(pools, _OVERLAP_LIMITS)
+    ]
 
 
 def _overlap(pool: Literal["held_out", "seen"], descriptions: bool, seed: int) -> Ceiling:
@@ -232,7 +262,9 @@ def _overlap(pool: Literal["held_out", "seen"], descriptions: bool, seed: int) -
 
 
 def _wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share of `count` independent draws; wide enough where ties count in parts."""
+    """The 95 % interval of a share of `count` independent draws; wide enough where ties count in
+    parts.
+    """
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,4 +1,6 @@
-"""What the spoken world says: requests with their parse and true translations, and other sentences beside them."""
+"""What the spoken world says: requests with their parse and true translations, and other sentences
+beside them.
+"""
 
 from speechverse.world.language.sentence import (
     HELD_OUT_STRATA,

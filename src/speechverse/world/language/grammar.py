@@ -1,11 +1,12 @@
 """The grammar of requests: templates in three languages over one parse, read from `data/`.
 
-A template is one line a language. `{slot}` stands for a value of a slot, `(a|b|)` for one of several wordings, the same
-one in every language, and `*word*` marks a keyword of the English line. A slot's value is written `in the [kitchen]`
-where only the bracketed part is the value and the rest comes with it: case and preposition can differ.
+A template is one line a language. `{slot}` stands for a value of a slot, `(a|b|)` for one of
+several wordings, the same one in every language, and `*word*` marks a keyword of the English line.
+A slot's value is written `in the [kitchen]` where only the bracketed part is the value and the rest
+comes with it: case and preposition can differ.
 
-Parts of the grammar are held out to measure generalisation: intents and domains that say `held_out`, and about one in
-six values of the slots that say `open`.
+Parts of the grammar are held out to measure generalisation: intents and domains that say
+`held_out`, and about one in six values of the slots that say `open`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,20 @@ from typing import Any, Literal, NamedTuple
 
 from speechverse.seeding import hash_seed
 from speechverse.world.language import quantities, strata
-from speechverse.world.language.loading import LANGUAGES, SLOT, DataFiles, Triple, read_files, triple
+from speechverse.world.language.loading import (
+    LANGUAGES,
+    SLOT,
+    DataFiles,
+    Triple,
+    read_files,
+    triple,
+)
 from speechverse.world.language.wording import Value, Wording, choose_wording
 
 Names = Literal["seen", "all", "held_back"]
-"""Which values of open slots a request may hold: "held_back" needs at least one that training never draws."""
+"""Which values of open slots a request may hold: "held_back" needs at least one that training never
+draws.
+"""
 
 _NOTHING: Triple = ("", "", "")
 _ONE_IN = 6  # names of open lists is held back
@@ -47,7 +57,9 @@ class Slot:
 
     def choose(self, names: Names, rng: random.Random) -> Value:
         """Draws one of the values."""
-        return rng.choice(self.seen if names == "seen" else self.values if names == "all" else self.held_back)
+        return rng.choice(
+            self.seen if names == "seen" else self.values if names == "all" else self.held_back
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +118,9 @@ class World:
     @functools.cached_property
     def seen_intents(self) -> tuple[Intent, ...]:
         """Those that may be drawn anywhere."""
-        return tuple(i for i in self.intents if not i.held_out and not self.domains[i.domain].held_out)
+        return tuple(
+            i for i in self.intents if not i.held_out and not self.domains[i.domain].held_out
+        )
 
     @functools.cached_property
     def unseen_intents(self) -> tuple[Intent, ...]:
@@ -122,7 +136,9 @@ class World:
     def naming_intents(self) -> tuple[Intent, ...]:
         """Seen intents, each with only those templates that can hold a name that was held back."""
         limited = ((i, tuple(filter(self._can_name, i.templates))) for i in self.seen_intents)
-        return tuple(dataclasses.replace(i, templates=templates) for i, templates in limited if templates)
+        return tuple(
+            dataclasses.replace(i, templates=templates) for i, templates in limited if templates
+        )
 
     @functools.cached_property
     def _words_held_back(self) -> frozenset[str]:
@@ -143,7 +159,9 @@ class World:
         words, phrases = text.split(), self._phrases_held_back
         if not self._words_held_back.isdisjoint(words):
             return True
-        named = [name for pair in itertools.pairwise(words) if pair in phrases for name in phrases[pair]]
+        named = [
+            name for pair in itertools.pairwise(words) if pair in phrases for name in phrases[pair]
+        ]
         return any(f" {name} " in f" {text} " for name in named)
 
     def _can_name(self, template: Triple) -> bool:
@@ -158,16 +176,21 @@ class World:
         opener, closer = rng.choice(self.openers), rng.choice(self.closers)
         return Drawn(wording, values, opener, _NOTHING if opener[0] and closer[0] else closer)
 
-    def _wording(self, intent: Intent, rng: random.Random, names: Names) -> tuple[Wording, dict[str, Value]]:
+    def _wording(
+        self, intent: Intent, rng: random.Random, names: Names
+    ) -> tuple[Wording, dict[str, Value]]:
         while True:
             wording = choose_wording(rng.choice(intent.templates), rng)
             if names != "held_back":
-                return wording, {name: self.slots[name].choose(names, rng) for name in wording.slots}
+                return wording, {
+                    name: self.slots[name].choose(names, rng) for name in wording.slots
+                }
             namable = [name for name in wording.slots if self.slots[name].held_back]
             if namable:  # a slot may stand in a wording that was not chosen
                 rare = rng.choice(namable)
                 return wording, {
-                    name: self.slots[name].choose("held_back" if name == rare else "all", rng) for name in wording.slots
+                    name: self.slots[name].choose("held_back" if name == rare else "all", rng)
+                    for name in wording.slots
                 }
 
     def parse(self, drawn: Drawn) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
@@ -184,7 +207,10 @@ class World:
 
     def words(self) -> set[str]:
         """Every English word that requests can say, but for those of held-out parts."""
-        lines = [*_said_in(self.seen_intents), *(phrase[0] for phrase in (*self.openers, *self.closers))]
+        lines = [
+            *_said_in(self.seen_intents),
+            *(phrase[0] for phrase in (*self.openers, *self.closers)),
+        ]
         for name in slots_of(self.seen_intents):
             lines += [value.said[0] for value in self.slots[name].seen]
         return set(re.findall(r"[a-z']+", " ".join(lines)))
@@ -200,13 +226,22 @@ def read(folder: Traversable) -> World:
     """Reads a grammar from a folder of data files."""
     files = read_files(folder)
     domains = {
-        name: Domain(name, entry["description"], entry.get("held_out", False)) for name, entry in files.domains.items()
+        name: Domain(name, entry["description"], entry.get("held_out", False))
+        for name, entry in files.domains.items()
     }
-    intents = tuple(intent for name, entry in files.domains.items() for intent in _intents(name, entry["intents"]))
+    intents = tuple(
+        intent
+        for name, entry in files.domains.items()
+        for intent in _intents(name, entry["intents"])
+    )
     slots = {name: _slot(name, entry) for name, entry in files.slots.items()}
     seen = [i for i in intents if not i.held_out and not domains[i.domain].held_out]
     phrases = _phrases(files)
-    plain = [*_said_in(seen), *(phrase[0] for some in phrases for phrase in some), *strata.plain_lines()]
+    plain = [
+        *_said_in(seen),
+        *(phrase[0] for some in phrases for phrase in some),
+        *strata.plain_lines(),
+    ]
     used = [slots[name] for name in slots_of(seen)]
     plain += [value.said[0] for slot in used if not slot.is_open for value in slot.values]
     names = {value.value: value.said[0] for slot in used if slot.is_open for value in slot.values}
@@ -223,7 +258,11 @@ def read(folder: Traversable) -> World:
 
 def slots_of(intents: Iterable[Intent]) -> list[str]:
     """The slots that some intents use, in order of first use."""
-    return list(dict.fromkeys(name for i in intents for line in i.templates for name in SLOT.findall(line[0])))
+    return list(
+        dict.fromkeys(
+            name for i in intents for line in i.templates for name in SLOT.findall(line[0])
+        )
+    )
 
 
 def _phrases(files: DataFiles) -> tuple[tuple[Triple, ...], tuple[Triple, ...]]:
@@ -238,9 +277,15 @@ def _intents(domain: str, described: Mapping[str, Any]) -> Iterator[Intent]:
 
 
 def _slot(name: str, entry: Mapping[str, Any]) -> Slot:
-    rows = quantities.VALUES[entry["computed"]]() if "computed" in entry else map(triple, entry["values"])
+    rows = (
+        quantities.VALUES[entry["computed"]]()
+        if "computed" in entry
+        else map(triple, entry["values"])
+    )
     values = tuple(map(_value, rows))
-    return Slot(name, entry["description"], values, entry.get("keyword", True), entry.get("open", False))
+    return Slot(
+        name, entry["description"], values, entry.get("keyword", True), entry.get("open", False)
+    )
 
 
 def _value(said: Triple) -> Value:
@@ -250,10 +295,11 @@ def _value(said: Triple) -> Value:
 
 
 def _names_held_back(names: Mapping[str, str], plain_lines: Iterable[str]) -> frozenset[str]:
-    """About one in six names (mapped to how they are said) of open lists, by a hash of the name alone.
+    """About one in six names (mapped to how they are said) of open lists, by a hash of the name
+    alone.
 
-    A name that is said elsewhere (in a template, a closed list, inside a longer name that is not held back) would be
-    heard in training all the same, and so is never held back.
+    A name that is said elsewhere (in a template, a closed list, inside a longer name that is not
+    held back) would be heard in training all the same, and so is never held back.
     """
     held = {name for name in names if hash_seed(0, "held back", name) % _ONE_IN == 0}
     lines = [*plain_lines, *(said for name, said in names.items() if name not in held)]
@@ -274,10 +320,16 @@ def _parted(slot: Slot, held_back: frozenset[str]) -> Slot:
 
 def _said_in(intents: Iterable[Intent]) -> list[str]:
     """What the English lines of intents can say beside their slots."""
-    return [re.sub(r"\{\w+\}|[(|)]", " , ", line[0]).replace("*", "") for i in intents for line in i.templates]
+    return [
+        re.sub(r"\{\w+\}|[(|)]", " , ", line[0]).replace("*", "")
+        for i in intents
+        for line in i.templates
+    ]
 
 
-def _rare_words(intents: Sequence[Intent], slots: Iterable[Slot], plain: Sequence[str]) -> frozenset[str]:
+def _rare_words(
+    intents: Sequence[Intent], slots: Iterable[Slot], plain: Sequence[str]
+) -> frozenset[str]:
     listed: set[str] = set()
     common = {word for line in (*plain, *_said_in(intents)) for word in line.split()}
     for slot in slots:
@@ -286,4 +338,6 @@ def _rare_words(intents: Sequence[Intent], slots: Iterable[Slot], plain: Sequenc
             listed |= words
         else:
             common |= words
-    return frozenset(listed - common) | {word for name in strata.open_names() for word in name.split()}
+    return frozenset(listed - common) | {
+        word for name in strata.open_names() for word in name.split()
+    }

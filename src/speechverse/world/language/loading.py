@@ -1,4 +1,6 @@
-"""Reads the language's data files. They are the package's own: its tests see to it that what they say can be said."""
+"""Reads the language's data files. They are the package's own: its tests see to it that what they
+say can be said.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DataFiles(NamedTuple):
-    """What the files say: domains and slots by name in order of the files, and the phrases round a request."""
+    """What the files say: domains and slots by name in order of the files, and the phrases round a
+    request.
+    """
 
     domains: dict[str, dict[str, Any]]
     slots: dict[str, dict[str, Any]]
@@ -30,8 +34,8 @@ class DataFiles(NamedTuple):
 def read_files(folder: Traversable) -> DataFiles:
     """Reads every data file of a folder, in order of their names.
 
-    A file is known by its name (`phrases.yaml`, `slots*.yaml`); any other holds domains. What is read elsewhere, the
-    other strata and the quantities, is passed over.
+    A file is known by its name (`phrases.yaml`, `slots*.yaml`); any other holds domains. What is
+    read elsewhere, the other strata and the quantities, is passed over.
     """
     found = DataFiles({}, {}, {})
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
@@ -49,7 +53,8 @@ def read_files(folder: Traversable) -> DataFiles:
 
 def read_yaml(path: Traversable) -> dict[str, Any]:
     """The mapping in a YAML file."""
-    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _LOADER)  # noqa: S506 (a safe loader)
+    # noqa: S506 (a safe loader)
+    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     return content
 
 

@@ -1,4 +1,6 @@
-"""How far a label's name or description gives itself away by the words it shares with what is said."""
+"""How far a label's name or description gives itself away by the words it shares
+with what is said.
+"""
 
 from __future__ import annotations
 
@@ -30,22 +32,33 @@ def fold(word: str) -> str:
 @functools.lru_cache(maxsize=20_000)
 def content_words(text: str) -> frozenset[str]:
     """The folded words of a text that are not stop words."""
-    return frozenset(fold(word) for word in re.findall(r"[a-z']+", text.lower()) if word not in STOP_WORDS)
+    return frozenset(
+        fold(word) for word in re.findall(r"[a-z']+", text.lower()) if word not in STOP_WORDS
+    )
 
 
 def word_overlap(
-    intents: Literal["held_out", "seen"], descriptions: bool = False, draws: int = 2000, seed: int = 1
+    intents: Literal["held_out", "seen"],
+    descriptions: bool = False,
+    draws: int = 2000,
+    seed: int = 1,
 ) -> float:
-    """Accuracy of the rule "the label that shares most words with the sentence" among `NUM_LABELS` labels.
+    """Accuracy of the rule "the label that shares most words with the sentence" among `NUM_LABELS`
+    labels.
 
-    Of a draw, the sentence and the wrong labels come from the same intents, seen or held out; where these are too few,
-    others fill up; those of held-out domains are held out too. With `descriptions`, these are read beside the names.
-    The share of each draw that ties for the most words is split evenly among them.
+    Of a draw, the sentence and the wrong labels come from the same intents, seen or held out; where
+    these are too few, others fill up; those of held-out domains are held out too. With
+    `descriptions`, these are read beside the names. The share of each draw that ties for the most
+    words is split evenly among them.
     """
     world = grammar.load()
-    pool = {"seen": world.seen_intents, "held_out": (*world.unseen_intents, *world.unseen_domain)}[intents]
+    pool = {"seen": world.seen_intents, "held_out": (*world.unseen_intents, *world.unseen_domain)}[
+        intents
+    ]
     rest = [intent for intent in world.intents if intent not in pool]
-    texts = {i.name: f"{i.name.replace('_', ' ')} {i.description * descriptions}" for i in world.intents}
+    texts = {
+        i.name: f"{i.name.replace('_', ' ')} {i.description * descriptions}" for i in world.intents
+    }
     right = 0.0
     for index in range(draws):
         rng = rng_for(seed, "overlap", intents, index)

@@ -1,4 +1,6 @@
-"""Values that are counted, not listed: times, dates, durations, amounts, levels, digit strings, in three languages."""
+"""Values that are counted, not listed: times, dates, durations, amounts, levels, digit strings, in
+three languages.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,10 @@ def _clock_hour(hour: int) -> Triple:
 
 def times() -> list[Triple]:
     """Times of day: "at [seven thirty]" / "um sieben uhr dreißig" / "à sept heures trente"."""
-    values = [("at [noon]", "um zwölf uhr mittags", "à midi"), ("at [midnight]", "um mitternacht", "à minuit")]
+    values = [
+        ("at [noon]", "um zwölf uhr mittags", "à midi"),
+        ("at [midnight]", "um mitternacht", "à minuit"),
+    ]
     for hour in range(1, 13):
         en, de, fr = _clock_hour(hour)
         values.append((f"at [{en} o'clock]", f"um {de}", f"à {fr}"))
@@ -117,7 +122,9 @@ def _spoken_times() -> Iterable[Triple]:
 
 
 def dates() -> list[Triple]:
-    """Days near at hand, and those of the year: "on the [third of june]" / "am dritten juni" / "le trois juin"."""
+    """Days near at hand, and those of the year: "on the [third of june]" / "am dritten juni" / "le
+    trois juin".
+    """
     near = [*_NEAR_DAYS, *_weekdays(), *_days_from_now()]
     return [*near * _NEAR_DAYS_SHARE, *_days_of_the_year()]
 
@@ -151,13 +158,18 @@ def ordinal(day: int) -> Triple:
         english = _ORDINALS_EN[day - 1]
     else:
         tens, ones = divmod(day, 10)
-        english = f"{_TENS_EN[tens]} {_ORDINALS_EN[ones - 1]}" if ones else f"{_TENS_EN[tens][:-1]}ieth"
+        english = (
+            f"{_TENS_EN[tens]} {_ORDINALS_EN[ones - 1]}" if ones else f"{_TENS_EN[tens][:-1]}ieth"
+        )
     german = _ORDINALS_DE.get(day) or _german(day) + ("ten" if day < 20 else "sten")
     return english, german, "premier" if day == 1 else _french(day)
 
 
 def _counted(numbers: Iterable[int], unit: Triple) -> list[Triple]:
-    named = ([f"{said} {name}" for said, name in zip(spell(number), unit, strict=True)] for number in numbers)
+    named = (
+        [f"{said} {name}" for said, name in zip(spell(number), unit, strict=True)]
+        for number in numbers
+    )
     return [(en, de, fr) for en, de, fr in named]
 
 
@@ -167,7 +179,11 @@ def durations() -> list[Triple]:
     seconds = ("seconds", "sekunden", "secondes")
     long = _counted(range(2, 5), hours)
     rest = _counted((10, 15, 20, 30, 40, 45), minutes)
-    both = [(f"{h[0]} and {m[0]}", f"{h[1]} und {m[1]}", f"{h[2]} et {m[2]}") for h in long for m in rest]
+    both = [
+        (f"{h[0]} and {m[0]}", f"{h[1]} und {m[1]}", f"{h[2]} et {m[2]}")
+        for h in long
+        for m in rest
+    ]
     few = _counted([*range(2, 20), *range(20, 95, 5)], minutes)
     return [*few, *_counted(range(2, 13), hours), *_counted(range(10, 100, 10), seconds), *both]
 
@@ -176,8 +192,16 @@ def amounts() -> list[Triple]:
     """Sums of money: "forty five dollars", "one hundred and fifty euros"."""
     large = [*range(110, 200, 10), *range(200, 1000, 50), *range(1000, 10000, 500)]
     tens = [5, *range(10, 105, 5), *large]
-    dollars, euros, pounds = ("dollars", "dollar", "dollars"), ("euros", "euro", "euros"), ("pounds", "pfund", "livres")
-    return [*_counted([*range(2, 100), 100, *large], dollars), *_counted(tens, euros), *_counted(tens, pounds)]
+    dollars, euros, pounds = (
+        ("dollars", "dollar", "dollars"),
+        ("euros", "euro", "euros"),
+        ("pounds", "pfund", "livres"),
+    )
+    return [
+        *_counted([*range(2, 100), 100, *large], dollars),
+        *_counted(tens, euros),
+        *_counted(tens, pounds),
+    ]
 
 
 def percentages() -> list[Triple]:

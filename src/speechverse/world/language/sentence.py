@@ -19,7 +19,9 @@ STRATA = ("grammar", *STRATUM_MAKERS, "random")
 """What any part of a corpus can be made of."""
 
 HELD_OUT_STRATA = ("unseen_intents", "unseen_domain", "unseen_names")
-"""Requests of which training holds no intent, no domain, or not all names: for the part "test" alone."""
+"""Requests of which training holds no intent, no domain, or not all names: for the part "test"
+alone.
+"""
 
 _PART_OF: tuple[Part, ...] = (*("train",) * 16, "dev", *("test",) * 3)
 """Each twentieth of all sentences belongs to one part, whoever draws them."""
@@ -74,18 +76,23 @@ def draw_sentence(part: Part, rng: random.Random, stratum: str = "grammar") -> S
     """Draws a sentence that belongs to a part: no sentence is ever drawn for two of them.
 
     Raises:
-        UserError: An unknown stratum, one that is held out from this part, or one that the language has nothing for.
+        UserError: An unknown stratum, one that is held out from this part, or one that the language
+            has nothing for.
     """
     return draft_sentence(part, rng, stratum).finish()
 
 
 def draft_sentence(part: Part, rng: random.Random, stratum: str = "grammar") -> Draft:
-    """Draws as `draw_sentence` does, and works out no more than the text: for those who draw many and keep one."""
+    """Draws as `draw_sentence` does, and works out no more than the text: for those who draw many
+    and keep one.
+    """
     check_stratum(stratum, part)
     may_be_held_back = part == "test" and stratum != "grammar"
     while True:
         draft = _draft(part, rng, stratum)
-        if part_of(draft.text) == part and (may_be_held_back or not grammar.load().says_held_back(draft.text)):
+        if part_of(draft.text) == part and (
+            may_be_held_back or not grammar.load().says_held_back(draft.text)
+        ):
             return draft
 
 
@@ -98,7 +105,9 @@ def check_stratum(stratum: str, part: Part) -> None:
     if stratum not in (*STRATA, *HELD_OUT_STRATA):
         raise UserError(unknown_name("stratum", stratum, (*STRATA, *HELD_OUT_STRATA)))
     if stratum in HELD_OUT_STRATA and part != "test":
-        raise UserError(f"stratum '{stratum}' is held out: only the part 'test' can hold it, not '{part}'")
+        raise UserError(
+            f"stratum '{stratum}' is held out: only the part 'test' can hold it, not '{part}'"
+        )
 
 
 def part_of(text: str) -> Part:
@@ -114,14 +123,18 @@ def inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
     return {
         "intent": {intent.name: intent.description for intent in intents},
         "domain": {
-            name: domain.description for name, domain in world.domains.items() if held_out or not domain.held_out
+            name: domain.description
+            for name, domain in world.domains.items()
+            if held_out or not domain.held_out
         },
         "slots": {name: slot.description for name, slot in world.slots.items() if name in used},
     }
 
 
 def words() -> tuple[str, ...]:
-    """Every English word of the grammar and of the other strata but for those held out, in order of the alphabet."""
+    """Every English word of the grammar and of the other strata but for those held out, in order of
+    the alphabet.
+    """
     return _words(grammar.load())
 
 
@@ -145,15 +158,22 @@ def _request(rng: random.Random, stratum: str) -> Draft:
     world = grammar.load()
     intents, names = _pool(world, stratum)
     if not intents:
-        raise UserError(f"the language has nothing for the stratum '{stratum}': mark something as held out or open")
+        raise UserError(
+            f"the language has nothing for the stratum '{stratum}': mark something as held out or"
+            " open"
+        )
     intent = rng.choice(intents)
     drawn = world.draw(intent, rng, names)
     return Draft(drawn.say(), functools.partial(_finished, world, stratum, intent, drawn))
 
 
-def _finished(world: grammar.World, stratum: str, intent: grammar.Intent, drawn: grammar.Drawn) -> Sentence:
+def _finished(
+    world: grammar.World, stratum: str, intent: grammar.Intent, drawn: grammar.Drawn
+) -> Sentence:
     slots, keywords = world.parse(drawn)
-    return Sentence(drawn.say(), stratum, intent.name, intent.domain, slots, keywords, drawn.translations)
+    return Sentence(
+        drawn.say(), stratum, intent.name, intent.domain, slots, keywords, drawn.translations
+    )
 
 
 def _pool(world: grammar.World, stratum: str) -> tuple[tuple[grammar.Intent, ...], grammar.Names]:

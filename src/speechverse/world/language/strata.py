@@ -1,8 +1,10 @@
-"""Sentences beside the requests: everyday talk, rare names, numbers and random words, each a stratum reported apart.
+"""Sentences beside the requests: everyday talk, rare names, numbers and random words, each a
+stratum reported apart.
 
-The first three grow from rules in `data/strata.yaml`: `{name}` stands for one of that rule's choices, `{name?}` for one
-or nothing, and the words that the listed keyword rules give are the sentence's keywords. The rules listed as `open` are
-open lists of names, some of which are held back for testing.
+The first three grow from rules in `data/strata.yaml`: `{name}` stands for one of that rule's
+choices, `{name?}` for one or nothing, and the words that the listed keyword rules give are the
+sentence's keywords. The rules listed as `open` are open lists of names, some of which are held back
+for testing.
 """
 
 from __future__ import annotations
@@ -44,7 +46,10 @@ def _all_rules() -> Mapping[str, _Rules]:
 
 
 def _read(entry: Mapping[str, Any]) -> _Rules:
-    choices = {name: some.split() if isinstance(some, str) else some for name, some in entry["rules"].items()}
+    choices = {
+        name: some.split() if isinstance(some, str) else some
+        for name, some in entry["rules"].items()
+    }
     keywords = {name: frozenset(choices[name]) for name in entry["keywords"]}
     return _Rules(choices, keywords, frozenset(entry.get("open", ())), entry["articles"])
 
@@ -52,7 +57,10 @@ def _read(entry: Mapping[str, Any]) -> _Rules:
 @cache
 def _rules_without(stratum: str, names: frozenset[str]) -> _Rules:
     rules = _all_rules()[stratum]
-    kept = {name: [choice for choice in rules.choices[name] if choice not in names] for name in rules.open}
+    kept = {
+        name: [choice for choice in rules.choices[name] if choice not in names]
+        for name in rules.open
+    }
     return replace(rules, choices={**rules.choices, **kept})
 
 
@@ -69,7 +77,9 @@ def _parse(choice: str) -> tuple[str, tuple[_Reference, ...]]:
     """A choice as the text before its references, and these."""
     text, *rest = _REFERENCE.split(choice)
     references = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
-    return text, tuple(_Reference(rule, bool(optional), text) for rule, optional, text in references)
+    return text, tuple(
+        _Reference(rule, bool(optional), text) for rule, optional, text in references
+    )
 
 
 class _Growth:
@@ -102,7 +112,9 @@ class _Growth:
         return choice
 
 
-def _make(stratum: str, rng: random.Random, without: frozenset[str] = frozenset()) -> TextAndKeywords:
+def _make(
+    stratum: str, rng: random.Random, without: frozenset[str] = frozenset()
+) -> TextAndKeywords:
     rules = _rules_without(stratum, without)
     while True:
         growth = _Growth(rules, rng)
@@ -115,14 +127,16 @@ def _make(stratum: str, rng: random.Random, without: frozenset[str] = frozenset(
     return text, tuple(growth.keywords[:MAX_KEYWORDS])
 
 
-STRATUM_MAKERS: Mapping[str, Callable[[random.Random, frozenset[str]], TextAndKeywords]] = MappingProxyType(
-    {name: partial(_make, name) for name in ("free", "names", "numbers")}
+STRATUM_MAKERS: Mapping[str, Callable[[random.Random, frozenset[str]], TextAndKeywords]] = (
+    MappingProxyType({name: partial(_make, name) for name in ("free", "names", "numbers")})
 )
 """Stratum → maker of one sentence without the names given; numbers have no keywords."""
 
 
 def random_words(rng: random.Random, words: Sequence[str]) -> TextAndKeywords:
-    """3 to 10 words with no sense between them, and the longest of them in spoken order as keywords."""
+    """3 to 10 words with no sense between them, and the longest of them in spoken order as
+    keywords.
+    """
     drawn = rng.sample(words, rng.randint(3, 10))
     longest = sorted(drawn, key=len, reverse=True)[: min(MAX_KEYWORDS, len(drawn) // 2)]
     return " ".join(drawn), tuple(word for word in drawn if word in longest)
@@ -131,12 +145,19 @@ def random_words(rng: random.Random, words: Sequence[str]) -> TextAndKeywords:
 @cache
 def open_names() -> frozenset[str]:
     """Every name of the open lists."""
-    return frozenset(name for rules in _all_rules().values() for rule in rules.open for name in rules.choices[rule])
+    return frozenset(
+        name
+        for rules in _all_rules().values()
+        for rule in rules.open
+        for name in rules.choices[rule]
+    )
 
 
 @cache
 def plain_lines() -> tuple[str, ...]:
-    """What the rules can say beside the open lists: one line a choice, without what the choice refers to."""
+    """What the rules can say beside the open lists: one line a choice, without what the choice
+    refers to.
+    """
     lines = [
         _REFERENCE.sub(" , ", choice)
         for rules in _all_rules().values()
@@ -149,4 +170,9 @@ def plain_lines() -> tuple[str, ...]:
 
 def stratum_words(without: frozenset[str]) -> set[str]:
     """Every word that the rules can say without the names given."""
-    return {word for line in (*plain_lines(), *(open_names() - without)) for word in line.split() if word != ","}
+    return {
+        word
+        for line in (*plain_lines(), *(open_names() - without))
+        for word in line.split()
+        if word != ","
+    }

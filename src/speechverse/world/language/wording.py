@@ -1,4 +1,6 @@
-"""The wordings of templates, parsed once: saying a request is filling gaps, in whichever language is wanted."""
+"""The wordings of templates, parsed once: saying a request is filling gaps, in whichever language
+is wanted.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _TOKEN = re.compile(r"\{(?P<slot>\w+)\}|\*(?P<keyword>[^*]+)\*")
 
 
 class Value(NamedTuple):
-    """One value of a slot: how it is said in each language, and which part of the English is the value itself."""
+    """One value of a slot: how it is said in each language, and which part of the English is the
+    value itself.
+    """
 
     said: Triple
     value: str
@@ -60,9 +64,15 @@ def _counts(template: Triple) -> tuple[int, ...]:
 def _wording(template: Triple, picks: tuple[int, ...]) -> Wording:
     english, *others = (_pick(line, picks) for line in template)
     found = list(_TOKEN.finditer(english))
-    marks = tuple(Mark(match["slot"] or match["keyword"], match["slot"] is not None) for match in found)
+    marks = tuple(
+        Mark(match["slot"] or match["keyword"], match["slot"] is not None) for match in found
+    )
     plain = _TOKEN.sub(lambda match: match["keyword"] or match[0], english)
-    return Wording(tuple(SLOT.findall(english)), marks, tuple(tuple(SLOT.split(line)) for line in (plain, *others)))
+    return Wording(
+        tuple(SLOT.findall(english)),
+        marks,
+        tuple(tuple(SLOT.split(line)) for line in (plain, *others)),
+    )
 
 
 def _pick(line: str, picks: Sequence[int]) -> str:
