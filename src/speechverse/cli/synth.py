@@ -237,11 +237,11 @@ def _speak(
 ) -> None:
     from speechverse.audio import save
     from speechverse.world import speak
-    from speechverse.world.speaking import manner_of_speaking
+    from speechverse.world.speaking import choose_voice
 
     waveform = speak(text, voice=voice, accent=accent, emotion=emotion, seed=seed, engine=engine)
     path = save(output, waveform)
-    how = manner_of_speaking(engine, voice, accent, emotion)
+    how = choose_voice(engine, voice, accent, emotion)
     result = {
         "audio": str(path),
         "seconds": round(waveform.duration, 3),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechverse.errors import MissingExtraError, SpeechverseError, UserError
-from speechverse.world.espeak import Prosody
+from speechverse.world.clip import Prosody
 
 if TYPE_CHECKING:
     from hibari import Hibari
@@ -51,7 +51,7 @@ def kokoro_files() -> tuple[Path, Path]:
 
 
 def check_neural() -> None:
-    """Looks for what the neural engines are read and run by.
+    """Looks for what reads and runs the neural engines.
 
     Raises:
         MissingExtraError: The `voices` extra is not installed.
@@ -66,44 +66,26 @@ class HibariVoice:
     sampling_rate = _SAMPLING_RATE
 
     def __init__(self, seed: int) -> None:
-        """Loads it.
-
-        Raises:
-            MissingExtraError: The `voices` extra is not installed.
-        """
-        self._reader, self._rng = _reader(british=False), np.random.default_rng(seed)
+        self._reader, self._rng = _load_reader(british=False), np.random.default_rng(seed)
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
-        """Speaks a text; of the prosody only the rate is heard, and the voice is always its own.
-
-        Raises:
-            SpeechverseError: It found nothing to say.
-        """
-        chunks = _phonemes(self._reader, text)
-        speed = _speed(prosody, _HIBARI_QUICKEST)
-        said = [
-            self._reader.from_ids(self._reader.ids(chunk), speed, self._rng) for chunk in chunks
-        ]
+        """Speaks a text; of the prosody only the rate is heard, and the voice is always its own."""
+        speed = min(_HIBARI_QUICKEST, _speed(prosody))
+        chunks = map(self._reader.ids, _phonemes(self._reader, text))
+        said = [self._reader.from_ids(chunk, speed, self._rng) for chunk in chunks]
         return np.concatenate(said).astype(np.float32)
 
 
 class KokoroVoices:
-    """Kokoro-82M, its weights in 8 bits: about as fast as it is spoken."""
+    """Kokoro-82M, its weights in 8 bits: about as fast as it is spoken; it draws nothing."""
 
     sampling_rate = _SAMPLING_RATE
 
     def __init__(self, seed: int) -> None:
-        """Loads the model, which draws nothing: the seed is of no use to it.
-
-        Raises:
-            MissingExtraError: The `voices` extra is not installed.
-            UserError: The model or its voices are not there, or are others.
-        """
         model, self._folder = kokoro_files()
         _check_model(model)
-        self._readers = {british: _reader(british) for british in (False, True)}
-        self._model = _session(model)
-        self._styles: dict[str, np.ndarray] = {}
+        self._readers = {british: _load_reader(british) for british in (False, True)}
+        self._model = _load_session(model)
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
         """Speaks a text; of the prosody only the rate is heard. Voices that begin with "b" are
@@ -113,28 +95,22 @@ class KokoroVoices:
             UserError: The voice's file is not there, or is none.
             SpeechverseError: It found nothing to say.
         """
-        reader = self._readers[voice.startswith("b")]
-        chunks = _phonemes(reader, text)
-        return np.concatenate(
-            [self._say(reader.ids(chunk), voice, _speed(prosody)) for chunk in chunks]
-        )
+        reader, styles = self._readers[voice.startswith("b")], self._load_styles(voice)
+        speed = np.asarray([_speed(prosody)], np.float32)
+        said = []
+        for chunk in _phonemes(reader, text):
+            tokens = reader.ids(chunk)
+            inputs = {"tokens": np.asarray([tokens], np.int64), "speed": speed}
+            inputs["style"] = styles[len(tokens) - 2][None]
+            said.append(np.asarray(self._model.run(None, inputs)[0], np.float32).reshape(-1))
+        return np.concatenate(said)
 
-    def _say(self, tokens: list[int], voice: str, speed: float) -> np.ndarray:
-        inputs = {
-            "tokens": np.asarray([tokens], np.int64),
-            "style": self._style(voice)[len(tokens) - 2][None],
-            "speed": np.asarray([speed], np.float32),
-        }
-        return np.asarray(self._model.run(None, inputs)[0], np.float32).reshape(-1)
-
-    def _style(self, voice: str) -> np.ndarray:
-        if voice not in self._styles:
-            path = self._folder / f"{voice}.bin"
-            try:
-                self._styles[voice] = np.fromfile(path, np.float32).reshape(_KOKORO_STYLES)
-            except (OSError, ValueError) as error:
-                raise UserError(f"'{path}' is no voice of Kokoro's: {error}") from error
-        return self._styles[voice]
+    def _load_styles(self, voice: str) -> np.ndarray:
+        path = self._folder / f"{voice}.bin"
+        try:
+            return np.fromfile(path, np.float32).reshape(_KOKORO_STYLES)
+        except (OSError, ValueError) as error:
+            raise UserError(f"'{path}' is no voice of Kokoro's: {error}") from error
 
 
 def _check_model(path: Path) -> None:
@@ -148,7 +124,7 @@ def _check_model(path: Path) -> None:
         )
 
 
-def _reader(british: bool) -> Hibari:
+def _load_reader(british: bool) -> Hibari:
     """What turns text into phonemes, and has the small voice with it."""
     check_neural()
     from hibari import Hibari
@@ -157,7 +133,7 @@ def _reader(british: bool) -> Hibari:
     return Hibari(g2p=G2P(british=british))
 
 
-def _session(path: Path) -> Any:
+def _load_session(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -175,5 +151,5 @@ def _phonemes(reader: Hibari, text: str) -> list[str]:
     return chunks
 
 
-def _speed(prosody: Prosody, quickest: float = _QUICKEST) -> float:
-    return min(quickest, max(_SLOWEST, prosody.rate / _OWN_RATE))
+def _speed(prosody: Prosody) -> float:
+    return min(_QUICKEST, max(_SLOWEST, prosody.rate / _OWN_RATE))

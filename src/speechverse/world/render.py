@@ -12,9 +12,8 @@ from speechverse.audio.resampling import resample
 from speechverse.audio.waveform import trim_silence
 from speechverse.types import SAMPLING_RATE, Seconds
 from speechverse.world.accents import ACCENTS, language_of
-from speechverse.world.clip import Channel, Clip, Manner, Turn
-from speechverse.world.engines import Engines
-from speechverse.world.espeak import Prosody
+from speechverse.world.clip import Channel, Clip, Manner, Prosody, Turn
+from speechverse.world.engines import ESPEAK, Engines
 from speechverse.world.sounds import BABBLE, make_sound
 from speechverse.world.tones import swelling
 from speechverse.world.voices import CHATTER, CROWD
@@ -59,7 +58,7 @@ def join(turns: Sequence[np.ndarray], pauses: Sequence[Seconds]) -> np.ndarray:
 
 def _speak(turn: Turn, engines: Engines, rng: np.random.Generator) -> np.ndarray:
     # A larger tract factor plays faster: speaking that much slower first keeps the rate as asked.
-    engine, voice = engines.speaker(turn.voice)
+    engine, voice = engines.find(turn.voice)
     prosody = turn.prosody
     slowed = type(prosody)(
         round(prosody.rate / turn.tract),
@@ -133,7 +132,8 @@ def _chatter(engines: Engines, rng: np.random.Generator, seconds: Seconds) -> np
         int(rng.integers(150, 190)), int(rng.integers(35, 65)), int(rng.integers(30, 70)), 0
     )
     voice = f"{language_of(str(rng.choice(list(ACCENTS))), 0)}+{rng.choice(CROWD)}"
-    spoken = resample(engines.espeak.say(words, voice, prosody), engines.espeak.sampling_rate)
+    espeak = engines.load(ESPEAK)
+    spoken = resample(espeak.say(words, voice, prosody), espeak.sampling_rate)
     return np.roll(
         np.resize(spoken, round(seconds * SAMPLING_RATE)), int(rng.integers(SAMPLING_RATE))
     )

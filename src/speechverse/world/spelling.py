@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from speechverse.world.language.quantities import MONTHS, hyphenated, in_words, ordinal
+from speechverse.world.language.quantities import MONTHS, hyphenate, in_words, spell_ordinal
 
 _DIGITS = [in_words(digit) for digit in range(10)]
 _KINDS = {"digit": 0.15, "digits": 0.35, "number": 0.30, "spelling": 0.20}
@@ -48,8 +48,8 @@ def _plain(rng: random.Random) -> str:
 
 
 def _date(rng: random.Random) -> str:
-    day = hyphenated(ordinal(rng.randint(1, 31))[0])
-    month = rng.choice(MONTHS)[0].capitalize()
+    day = hyphenate(spell_ordinal(rng.randint(1, 31))[0])
+    month = rng.choice(MONTHS)[0][0].capitalize()
     return rng.choice((f"the {day} of {month}", f"{month} the {day}", f"{month} {day}"))
 
 
