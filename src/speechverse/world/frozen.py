@@ -37,9 +37,7 @@ _TEST_SETS = {
     "clean": _spec("world-test", 730, "grammar", **_ALL_KINDS),
     "noisy": _spec("world-test-noisy", 730, "grammar", seed=_SEED + 1, **_NOISY),
     "words": _spec("world-test-words", 520, "free", "names", "numbers", "random"),
-    "unseen": _spec(
-        "world-test-unseen", 390, "unseen_intents", "unseen_domain", "unseen_names"
-    ),
+    "unseen": _spec("world-test-unseen", 390, "unseen_intents", "unseen_domain", "unseen_names"),
 }
 TEST_SETS = tuple(_TEST_SETS)
 """Names of the frozen test sets (see docs/data.md)."""

@@ -9,10 +9,10 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from speechverse.audio.codecs import CODECS
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.world.accents import ACCENTS
 from speechverse.world.clip import Channel, Clip, Turn
+from speechverse.world.effects import CODECS
 from speechverse.world.language import Part, Sentence, draw_sentence
 from speechverse.world.roles import Role
 from speechverse.world.sounds import backgrounds, sounds
@@ -93,7 +93,10 @@ class _Planner:
     def __init__(self, spec: SynthSpec, part: Part, clip_id: str, seen: set[str]) -> None:
         self.spec, self.part, self.seen = spec, part, seen
         self.rng = rng_for(spec.seed, clip_id)
-        self.common: dict[str, Any] = {"id": clip_id, "seed": hash_seed(spec.seed, clip_id, "sound")}
+        self.common: dict[str, Any] = {
+            "id": clip_id,
+            "seed": hash_seed(spec.seed, clip_id, "sound"),
+        }
 
     def plan(self, kind: str, number: int) -> Clip:
         match kind:

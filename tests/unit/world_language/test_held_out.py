@@ -62,12 +62,12 @@ def test_requests_of_the_grammar_hold_nothing_held_out(part):
 
 @pytest.mark.usefixtures("small_world")
 def test_each_held_out_stratum_holds_what_it_is_called():
-    assert {(s.labels["intent"], s.labels["domain"]) for s in draws("test", "unseen_intents", 100)} == {
-        ("leave", "travel")
-    }
-    assert {(s.labels["intent"], s.labels["domain"]) for s in draws("test", "unseen_domain", 100)} == {
-        ("feed", "zooarium")
-    }
+    assert {
+        (s.labels["intent"], s.labels["domain"]) for s in draws("test", "unseen_intents", 100)
+    } == {("leave", "travel")}
+    assert {
+        (s.labels["intent"], s.labels["domain"]) for s in draws("test", "unseen_domain", 100)
+    } == {("feed", "zooarium")}
     named = draws("test", "unseen_names", 300)
     assert {s.labels["intent"] for s in named} == {"play", "go"}
     assert all(held_back_in(s.text) for s in named)

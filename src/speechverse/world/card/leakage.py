@@ -144,9 +144,7 @@ def _label(clip: MeasuredClip, shortcut: Shortcut) -> str:
     return "" if value is None or is_wordless else as_text(value)
 
 
-def _check(
-    shortcut: Shortcut, labelled: Mapping[str, Clips], seed: int
-) -> LeakageCheck | str:
+def _check(shortcut: Shortcut, labelled: Mapping[str, Clips], seed: int) -> LeakageCheck | str:
     """The check, or why there is none."""
     parts, how = _parts(labelled, seed)
     guesses: list[str] = []

@@ -162,7 +162,11 @@ def durations() -> list[Triple]:
         *_count([*range(2, 20), *range(20, 95, 5)], minutes),
         *_count(range(2, 13), hours),
         *_count(range(10, 100, 10), seconds),
-        *(_fill("{} and {} / {} und {} / {} et {}", hour, minute) for hour in long for minute in rest),
+        *(
+            _fill("{} and {} / {} und {} / {} et {}", hour, minute)
+            for hour in long
+            for minute in rest
+        ),
     ]
 
 
