@@ -37,27 +37,19 @@ ACCENTS = {name: accent.description for name, accent in _ACCENTS.items()}
 
 
 def get_accent(name: str) -> Accent:
-    """The accent of that name.
-
-    Raises:
-        UserError: No such accent.
-    """
+    """The accent of that name; UserError where there is none."""
     if name not in _ACCENTS:
         raise UserError(unknown_name("accent", name, _ACCENTS))
     return _ACCENTS[name]
 
 
 def language_of(accent: str, shade: int) -> str:
-    """espeak-ng's name for a shade of an accent, counted from 0.
-
-    Raises:
-        UserError: No such accent.
-    """
+    """espeak-ng's name for a shade of an accent, counted from 0."""
     return f"en-x-{accent}{shade % len(get_accent(accent).shades)}"
 
 
 def add_accents(given: Path, folder: Path) -> None:
-    """Makes a data folder for espeak-ng that has these accents, and links to all of its own data."""
+    """Makes a data folder for espeak-ng with these accents, and links to all of its own data."""
     languages = folder / _GERMANIC
     languages.mkdir(parents=True)
     for there in (Path(), Path("lang"), _GERMANIC):

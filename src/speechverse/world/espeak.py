@@ -59,11 +59,8 @@ class Espeak:
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
         """Speaks a sentence: float32 (T,) at `sampling_rate`.
 
-        `voice` is language and variant, such as "en-x-scottish0+f3"; unknown variants pass
-        unnoticed.
-
-        Raises:
-            SpeechverseError: espeak-ng refused the voice or gave no sound.
+        `voice` is language and variant, such as "en-x-scottish0+f3"; espeak-ng takes an unknown
+        variant for none.
         """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise SpeechverseError(f"espeak-ng does not know the voice '{voice}'")

@@ -7,7 +7,6 @@ one kind of processor with one version of onnxruntime. Other processors may diff
 
 from __future__ import annotations
 
-import hashlib
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from hibari import Hibari
 
 KOKORO_MODEL = "kokoro-v1.0.int8.onnx"
-KOKORO_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 _KOKORO_STYLES = (510, 256)  # one style for each length in phonemes
 _LONGEST = 400  # phonemes said in one go; the model takes 510
 _OWN_RATE = Prosody().rate  # words a minute that stand for the speed which is a voice's own
@@ -32,11 +30,7 @@ _HIBARI_QUICKEST = 1.25  # beyond it hurries far more than it is asked to
 
 
 def kokoro_files() -> tuple[Path, Path]:
-    """Kokoro's model file and the folder of its voices, in the user's cache.
-
-    Raises:
-        UserError: They are not there.
-    """
+    """Kokoro's model file and the folder of its voices; UserError where the cache lacks them."""
     from speechverse.pretrained import cache_folder
 
     cache = cache_folder()
@@ -51,11 +45,7 @@ def kokoro_files() -> tuple[Path, Path]:
 
 
 def check_neural() -> None:
-    """Looks for what reads and runs the neural engines.
-
-    Raises:
-        MissingExtraError: The `voices` extra is not installed.
-    """
+    """Raises MissingExtraError where what reads and runs the neural engines is not installed."""
     if not all(find_spec(library) for library in ("hibari", "onnxruntime")):
         raise MissingExtraError("Speaking in neural voices", "voices")
 
@@ -83,18 +73,11 @@ class KokoroVoices:
 
     def __init__(self, seed: int) -> None:
         model, self._folder = kokoro_files()
-        _check_model(model)
         self._readers = {british: _load_reader(british) for british in (False, True)}
         self._model = _load_session(model)
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
-        """Speaks a text; of the prosody only the rate is heard. Voices that begin with "b" are
-        British.
-
-        Raises:
-            UserError: The voice's file is not there, or is none.
-            SpeechverseError: It found nothing to say.
-        """
+        """Speaks a text; of the prosody only the rate is heard. Voices in "b" are British."""
         reader, styles = self._readers[voice.startswith("b")], self._load_styles(voice)
         speed = np.asarray([_speed(prosody)], np.float32)
         said = []
@@ -111,17 +94,6 @@ class KokoroVoices:
             return np.fromfile(path, np.float32).reshape(_KOKORO_STYLES)
         except (OSError, ValueError) as error:
             raise UserError(f"'{path}' is no voice of Kokoro's: {error}") from error
-
-
-def _check_model(path: Path) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != KOKORO_SHA256:
-        raise UserError(
-            f"'{path}' is not the known file of Kokoro's (sha256 {found[:12]}, not"
-            f" {KOKORO_SHA256[:12]}): remove it and get it again (speechverse pretrained get"
-            " kokoro-82m)"
-        )
 
 
 def _load_reader(british: bool) -> Hibari:

@@ -38,11 +38,7 @@ _ENVELOPE = 1600  # samples, 0.1 s
 
 
 def render(clip: Clip, engines: Engines) -> np.ndarray:
-    """Makes a clip: float32 (T,) at 16 kHz, within full scale.
-
-    Raises:
-        SpeechverseError: An engine refused.
-    """
+    """Makes a clip: float32 (T,) at 16 kHz, within full scale."""
     rng = np.random.default_rng(clip.seed)
     if clip.sound:
         samples = make_sound(clip.sound, clip.seconds, rng)

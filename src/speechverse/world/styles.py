@@ -29,11 +29,7 @@ SPEEDS = (0.85, 1.2)
 
 
 def draw_style(emotion: str, rng: random.Random) -> tuple[Prosody, Manner]:
-    """One way of speaking with an emotion.
-
-    Raises:
-        UserError: No such emotion.
-    """
+    """One way of speaking with an emotion; UserError where there is no such emotion."""
     if emotion not in _STYLES:
         raise UserError(unknown_name("emotion", emotion, _STYLES))
     usual, manner = Prosody(**_STYLES[emotion]["prosody"]), Manner(**_STYLES[emotion]["manner"])
@@ -56,11 +52,7 @@ def draw_style(emotion: str, rng: random.Random) -> tuple[Prosody, Manner]:
 def draw_turn(
     text: str, speaker: Speaker, accent: str, emotion: str, rng: random.Random, level: float = 0.0
 ) -> Turn:
-    """One way in which a speaker says a text, `level` dB louder or softer than the clip.
-
-    Raises:
-        UserError: No such accent or emotion.
-    """
+    """One way in which a speaker says a text, `level` dB louder or softer than the clip."""
     prosody, manner = draw_style(emotion, rng)
     spoken = get_accent(accent)
     prosody = dataclasses.replace(

@@ -111,20 +111,12 @@ AnySpeaker = TypeVar("AnySpeaker", Speaker, NeuralSpeaker)
 
 
 def get_speaker(name: str) -> Speaker:
-    """The espeak-ng speaker of that name, of whatever part.
-
-    Raises:
-        UserError: No such speaker.
-    """
+    """The espeak-ng speaker of that name, of whatever part; UserError where there is none."""
     return _find("voice", name, (s for part in _TABLE["espeak"] for s in speakers(part)))
 
 
 def get_neural_speaker(engine: str, name: str) -> NeuralSpeaker:
-    """The speaker of that name, of whatever part.
-
-    Raises:
-        UserError: The engine has no such voice.
-    """
+    """A neural engine's speaker of that name, of whatever part; UserError where there is none."""
     parts = _TABLE["neural"][engine]
     every = (speaker for part in parts for speaker in neural_speakers(engine, part))
     return _find(f"voice of {engine}", name, every)

@@ -147,13 +147,7 @@ class _Stopped(Exception):
 
 
 def speak_shard(shard: Shard) -> None:
-    """Makes the clips of a shard, and reports each one; nothing of it stays if it is stopped.
-
-    Raises:
-        UserError: What is to be mended, such as an extra that is missing or a folder that cannot be
-            made.
-        SpeechverseError: An engine refused.
-    """
+    """Makes the clips of a shard, and reports each one; nothing of it stays if it is stopped."""
     try:
         with whole_folder(shard.folder) as folder:
             _speak_into(folder, shard)

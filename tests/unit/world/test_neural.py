@@ -4,7 +4,6 @@ is refused.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -83,7 +82,6 @@ def kokoro(stand_ins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SPEECHVERSE_CACHE", str(cache))
     (cache / "kokoro-82m").mkdir(parents=True)
     (cache / "kokoro-82m" / neural.KOKORO_MODEL).write_bytes(b"weights")
-    monkeypatch.setattr(neural, "KOKORO_SHA256", hashlib.sha256(b"weights").hexdigest())
     voices = cache / "kokoro-voices" / "voices"
     voices.mkdir(parents=True)
     for number, name in enumerate(("af_heart", "bm_george"), start=1):
@@ -207,10 +205,7 @@ def test_kokoro_speaks_in_the_style_for_the_length_and_in_pieces(kokoro: Path) -
         engine.say("hello", "am_adam", Prosody())
 
 
-def test_missing_and_altered_files_are_told_of(kokoro: Path, write: Write) -> None:
-    (kokoro / "kokoro-82m" / neural.KOKORO_MODEL).write_bytes(b"other weights")
-    with pytest.raises(UserError, match="not the known file of Kokoro's"):
-        KokoroVoices(seed=1)
+def test_missing_files_are_told_of(kokoro: Path, write: Write) -> None:
     (kokoro / "kokoro-82m" / neural.KOKORO_MODEL).unlink()
     with pytest.raises(UserError, match="speechverse pretrained get kokoro-82m"):
         read_lines(write({"text": "hello"}), engine="kokoro")

@@ -7,7 +7,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from shared_words import content_words, fold, word_overlap
 
 from speechverse.world.language import grammar

@@ -145,11 +145,7 @@ def _distinct(
 
 
 def find_fields(utterances: Iterable[Utterance]) -> list[Field]:
-    """Every label field that occurs, those of the voice first.
-
-    Raises:
-        MissingExtraError: matplotlib, which finds round bins, is not installed.
-    """
+    """Every label field that occurs, those of the voice first; needs matplotlib for round bins."""
     single: dict[str, set[Any]] = {}
     several: set[str] = set()
     for utterance in utterances:

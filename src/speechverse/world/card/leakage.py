@@ -116,11 +116,7 @@ def _draw_rows(count: int, at_most: int, seed: int, split: str) -> list[int]:
 def check_leakage(
     measured: Mapping[str, Clips], seed: int, watch: Watch
 ) -> tuple[list[LeakageCheck], list[str]]:
-    """Fits every shortcut whose label the corpus has; gives the checks, and why others are missing.
-
-    Raises:
-        MissingExtraError: scikit-learn is not installed.
-    """
+    """Fits every shortcut whose label the corpus has; gives the checks, and why others are not."""
     checks, notes = [], []
     for number, shortcut in enumerate(SHORTCUTS):
         watch(number, len(SHORTCUTS), "fitting shortcuts")

@@ -17,11 +17,7 @@ _NOT_SHOWN = ("keywords", "translations", "slots", "intent", "is_speech")  # und
 
 
 def card_page(card: Card, page: Path, command: str) -> str:
-    """The HTML of a card that will lie at `page`.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """The HTML of a card that will lie at `page`; needs matplotlib."""
     durations = histogram_plot("seconds", card.durations, "durations of clips")
     plots = [("Duration", "all clips", durations)]
     if card.levels:

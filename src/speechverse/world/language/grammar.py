@@ -27,7 +27,7 @@ from speechverse.world.language.loading import LANGUAGES, SLOT, Triple, read_fil
 from speechverse.world.language.wording import Value, Wording, choose_wording
 
 Names = Literal["seen", "all", "held_back"]
-"""Which values of open slots a request may hold: "held_back" needs one that training never draws."""
+"""Values of open slots that a request may hold: "held_back" needs one that training never draws."""
 
 _NOTHING: Triple = ("", "", "")
 _ONE_IN = 6  # names of open lists is held back
@@ -72,8 +72,8 @@ class Domain:
 
 
 class Request(NamedTuple):
-    """A request that is drawn: all that chance decides of it; the rest is worked out when asked for,
-    as of many that are drawn few are said.
+    """All that chance decides of a request; the rest is worked out when asked for, as of many that
+    are drawn few are said.
     """
 
     intent: Intent

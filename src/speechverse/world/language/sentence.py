@@ -109,11 +109,7 @@ def _draw(part: Part, rng: random.Random, stratum: str) -> Sentence:
 
 
 def check_stratum(stratum: str, part: Part) -> None:
-    """Checks that a part can hold sentences of a stratum.
-
-    Raises:
-        UserError: It cannot.
-    """
+    """Raises UserError where a part cannot hold sentences of a stratum."""
     if stratum not in (*STRATA, *HELD_OUT_STRATA):
         raise UserError(unknown_name("stratum", stratum, (*STRATA, *HELD_OUT_STRATA)))
     if stratum in HELD_OUT_STRATA and part != "test":
