@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -100,20 +100,8 @@ def verify_test_set(folder: str | Path) -> str:
     found, committed = manifest_hash(corpus.utterances("test")), _committed_hash(corpus.name)
     if found != committed:
         raise CorpusError(
-            f"'{folder}' is not the frozen test set of this version (hash {found[:12]}, committed"
-            f" {committed[:12]}): make it anew with: speechverse synth OUT --test-set"
+            f"'{folder}' is not the frozen test set of this version (hash {found}, committed"
+            f" {committed[:12]}...): make it anew with: speechverse synth OUT --test-set"
             f" {names[corpus.name]}"
         )
     return found
-
-
-def hash_lines(folder: str | Path) -> Iterator[str]:
-    """Makes all frozen test sets in a folder, and gives the committed file's lines for this version
-    of the world.
-    """
-    from speechverse.data import Corpus
-    from speechverse.world.corpus import synthesize_corpus
-
-    for name, spec in _TEST_SETS.items():
-        made = synthesize_corpus(Path(folder) / name, spec).folder
-        yield f"{manifest_hash(Corpus.open(made).utterances('test'))}  {spec.name}"

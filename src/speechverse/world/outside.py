@@ -24,7 +24,7 @@ from speechverse.world.corpus import Source
 from speechverse.world.engines import ESPEAK, check_engine
 from speechverse.world.language import Part
 from speechverse.world.plan import Noise, plan_reading
-from speechverse.world.roles import Wishes, cast_role
+from speechverse.world.roles import cast_role
 from speechverse.world.sounds import backgrounds
 from speechverse.world.speaking import check_text
 from speechverse.world.spec import SynthSpec
@@ -178,8 +178,8 @@ class _Reader:
                 " rename them"
             )
         clip_id, noise = self._id(number, entry.get("id")), _noise(entry, part)
-        wishes = Wishes(checked, _string(entry, "voice"), part, language)
-        role = cast_role(self.engine, wishes, rng_for(self.spec.seed, clip_id, "how"))
+        voice, rng = _string(entry, "voice"), rng_for(self.spec.seed, clip_id, "how")
+        role = cast_role(self.engine, checked, voice, part, language, rng)
         clip = plan_reading(self.spec, part, clip_id, text, role, language, noise)
         clip = dataclasses.replace(clip, labels={**clip.labels, **labels})
         return _Line(part, clip, labels, checked, str(Origin(self.path, number)))

@@ -38,43 +38,40 @@ class Role:
     turn: Callable[[str, random.Random], Turn]  # draws one way of saying a text
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a line asks of who speaks it."""
-
-    labels: Mapping[str, Any]  # of the line, in the form that corpora are read in
-    voice: str | None
-    part: Part  # whose voices may speak it
-    language: str
+Labels = Mapping[str, Any]
+"""What a line asks of how it is spoken, in the form that corpora are read in."""
 
 
-def cast_role(engine: str, wishes: Wishes, rng: random.Random) -> Role:
-    """Finds who speaks a line, among an engine's speakers.
+def cast_role(
+    engine: str, labels: Labels, voice: str | None, part: Part, language: str, rng: random.Random
+) -> Role:
+    """Finds who speaks a line, among an engine's speakers of a part.
 
     Raises:
-        ValueError: The wishes cannot be met.
+        ValueError: What the line asks cannot be had.
         UserError: No such voice.
     """
     if engine == ESPEAK:
-        return _cast_espeak(wishes, rng)
-    return _cast_neural(engine, wishes, rng)
+        return _cast_espeak(labels, voice, part, language, rng)
+    return _cast_neural(engine, labels, voice, part, language, rng)
 
 
-def _cast_espeak(wishes: Wishes, rng: random.Random) -> Role:
-    labels, known = wishes.labels, speakers(wishes.part)
+def _cast_espeak(
+    labels: Labels, voice: str | None, part: Part, language: str, rng: random.Random
+) -> Role:
+    known = speakers(part)
     drawn = rng.choice(known), rng.choice(_emotions(labels)), rng.choice(list(ACCENTS))
     emotion, accent = labels.get("emotion", drawn[1]), labels.get("accent", drawn[2])
     _check("emotion", emotion, EMOTIONS)
     _check("accent", accent, ACCENTS)
-    is_english = wishes.language == "en"
+    is_english = language == "en"
     if not is_english and "accent" in labels:
         raise ValueError(
-            "has an accent, which only English is spoken with, but its language is"
-            f" '{wishes.language}'"
+            f"has an accent, which only English is spoken with, but its language is '{language}'"
         )
-    speaker = get_speaker(wishes.voice) if wishes.voice else drawn[0]
-    _check_part(speaker.name, wishes.part, [other.name for other in known])
-    return speaker_role(speaker, emotion, accent if is_english else None, wishes.language)
+    speaker = get_speaker(voice) if voice else drawn[0]
+    _check_part(speaker.name, part, [other.name for other in known])
+    return speaker_role(speaker, emotion, accent if is_english else None, language)
 
 
 def speaker_role(speaker: Speaker, emotion: str, accent: str | None, language: str) -> Role:
@@ -89,30 +86,31 @@ def speaker_role(speaker: Speaker, emotion: str, accent: str | None, language: s
     return Role(speaker.name, labels | ({"accent": accent} if accent else {}), turn)
 
 
-def _cast_neural(engine: str, wishes: Wishes, rng: random.Random) -> Role:
+def _cast_neural(
+    engine: str, labels: Labels, voice: str | None, part: Part, language: str, rng: random.Random
+) -> Role:
     """One of a neural engine's speakers: they have an accent, but no emotion of their own."""
-    if acted := [key for key in ("emotion", "sentiment") if key in wishes.labels]:
+    if acted := [key for key in ("emotion", "sentiment") if key in labels]:
         raise ValueError(
             f"has '{acted[0]}', which {engine}'s voices cannot act: take --engine espeak, or, to"
             f" keep it as a mere label, --rename {acted[0]}=other_name"
         )
-    if wishes.language != "en":
+    if language != "en":
         raise ValueError(
-            f"is in '{wishes.language}', but {engine} speaks English alone: take --engine espeak"
+            f"is in '{language}', but {engine} speaks English alone: take --engine espeak"
         )
-    known = neural_speakers(engine, wishes.part)
+    known = neural_speakers(engine, part)
     if not known:
         raise ValueError(
-            f"the split '{wishes.part}' is of voices of its own, and {engine} has one voice, for"
-            " 'train'"
+            f"the split '{part}' is of voices of its own, and {engine} has one voice, for 'train'"
         )
-    accent = wishes.labels.get("accent")
+    accent = labels.get("accent")
     if accent is not None:
         _check("accent", accent, sorted({speaker.accent for speaker in known}))
     speaker = rng.choice([speaker for speaker in known if accent in (None, speaker.accent)])
-    if wishes.voice:
-        speaker = get_neural_speaker(engine, wishes.voice)
-        _check_part(speaker.name, wishes.part, [other.name for other in known])
+    if voice:
+        speaker = get_neural_speaker(engine, voice)
+        _check_part(speaker.name, part, [other.name for other in known])
         if accent not in (None, speaker.accent):
             raise ValueError(f"the voice '{speaker.name}' is {speaker.accent}, not {accent}")
     return Role(
@@ -122,7 +120,7 @@ def _cast_neural(engine: str, wishes: Wishes, rng: random.Random) -> Role:
     )
 
 
-def _emotions(labels: Mapping[str, Any]) -> list[str]:
+def _emotions(labels: Labels) -> list[str]:
     """The emotions that sound like the line's sentiment, unless its emotion decides."""
     if "emotion" in labels or "sentiment" not in labels:
         return list(EMOTIONS)

@@ -329,20 +329,8 @@ HELD_OUT_BACKGROUND = "washing machine"
 BABBLE = "babble"
 """Voices in the background; made by espeak-ng, so never a sound of its own."""
 
-_BACKGROUNDS = (
-    "white noise",
-    "pink noise",
-    "brown noise",
-    "hum",
-    "engine",
-    "wind",
-    "fan",
-    "rain",
-    "crowd",
-    "music",
-    HELD_OUT_BACKGROUND,
-    BABBLE,
-)
+_NOISES = ("white noise", "pink noise", "brown noise", "hum", "engine", "wind", "fan", "rain")
+_BACKGROUNDS = (*_NOISES, "crowd", "music", HELD_OUT_BACKGROUND, BABBLE)
 
 
 def sounds(part: Part) -> tuple[str, ...]:
