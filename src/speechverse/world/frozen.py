@@ -28,8 +28,7 @@ _ALL_KINDS = {
 def _spec(name: str, size: int, *strata: str, seed: int = _SEED, **changes: Any) -> SynthSpec:
     """A test split of quiet single sentences in equal shares of the strata, but for the changes."""
     shares: dict[str, Any] = {**dict.fromkeys(_SHARES, 0.0), **changes}
-    sizes = {"num_train": 0, "num_dev": 0, "num_test": size}
-    return SynthSpec(name, **sizes, seed=seed, strata=dict.fromkeys(strata, 1.0), **shares)
+    return SynthSpec(name, 0, 0, size, seed, dict.fromkeys(strata, 1.0), **shares)
 
 
 _NOISY = {"noisy_share": 1.0, "snr_db": (5, 20), "room_share": 0.5, **_ALL_KINDS}

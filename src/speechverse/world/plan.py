@@ -115,14 +115,22 @@ class _Planner:
         # around it.
         channel = dataclasses.replace(self._channel(), noise="", snr=0.0)
         labels = {"is_speech": False, "stratum": "non_speech", "sound": name, **channel.labels}
-        sound = {"sound": name, "seconds": seconds, "language": None}
-        return Clip(**self.common, **sound, channel=channel, labels=labels)
+        return Clip(
+            **self.common,
+            sound=name,
+            seconds=seconds,
+            channel=channel,
+            language=None,
+            labels=labels,
+        )
 
     def _one_speaker(self, emotion: str, accent: str, num_turns: int) -> Clip:
         speaker = self.rng.choice(speakers(self.part))
         sentences = self._sentences(num_turns)
         turns = tuple(self._turn(sentence, speaker, accent, emotion) for sentence in sentences)
-        labels = sentences[0].labels if num_turns == 1 else {"stratum": "one_speaker_turns"}
+        labels: dict[str, Any] = {"stratum": "one_speaker_turns"}
+        if num_turns == 1:
+            labels = sentences[0].labels
         labels |= {"emotion": emotion, "sentiment": SENTIMENT_OF[emotion]}
         labels |= {"accent": accent, "num_speakers": 1}
         return self.record(turns, labels, speaker.name, _join(sentences))
@@ -170,9 +178,11 @@ class _Planner:
 
     def _channel(self) -> Channel:
         spec, rng = self.spec, self.rng
-        shares = (spec.noisy_share, spec.room_share, spec.clipping_share)
-        shares += (spec.telephone_share, spec.codec_share)
-        noisy, room, overdriven, telephone, coded = (rng.random() < share for share in shares)
+        noisy, room, overdriven = (
+            rng.random() < share
+            for share in (spec.noisy_share, spec.room_share, spec.clipping_share)
+        )
+        telephone, coded = rng.random() < spec.telephone_share, rng.random() < spec.codec_share
         return Channel(
             level=rng.uniform(-32, -18),
             tilt=rng.uniform(-2.5, 2.5),

@@ -85,8 +85,11 @@ def choose_voice(
             it.
     """
     if engine == ESPEAK:
-        voice, accent, emotion = voice or "f3", accent or "american", emotion or "neutral"
-        return {"voice": voice, "accent": accent, "emotion": emotion}
+        return {
+            "voice": voice or "f3",
+            "accent": accent or "american",
+            "emotion": emotion or "neutral",
+        }
     if emotion is not None:
         raise UserError(
             f"{engine}'s voices cannot act an emotion: leave it out, or take the engine espeak"

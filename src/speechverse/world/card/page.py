@@ -23,15 +23,17 @@ def card_page(card: Card, page: Path, command: str) -> str:
     if card.levels:
         levels = histogram_plot("dBFS", card.levels, "levels of clips")
         plots.append(("Level", "of the sounding parts of the clips listened to", levels))
-    is_synthetic = card.description.get("synthetic")
+    made = "Synthetic speech: no person was recorded. " if card.description.get("synthetic") else ""
     return render_page(
         "card.html",
         __package__,
         title=f"{card.name}: corpus card",
         kind="speechverse corpus card",
         heading=card.name,
-        lead="Synthetic speech: no person was recorded. " * bool(is_synthetic)
-        + "What it holds, how each class sounds, and what can be guessed in it without listening.",
+        lead=(
+            f"{made}What it holds, how each class sounds, and what can be guessed in it without"
+            " listening."
+        ),
         facts=_headline(card),
         card=card,
         command=command,

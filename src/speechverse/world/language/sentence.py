@@ -91,7 +91,7 @@ def draw_sentence(part: Part, rng: random.Random, stratum: str = "grammar") -> S
 def _draw(part: Part, rng: random.Random, stratum: str) -> Sentence:
     world = grammar.load()
     if stratum in RULE_STRATA:
-        held_back = () if part == "test" else world.names_held_back
+        held_back = frozenset[str]() if part == "test" else world.names_held_back
         text, keywords = grow_sentence(stratum, rng, held_back)
         return Sentence(text, stratum, own_keywords=keywords)
     if stratum == "random":
