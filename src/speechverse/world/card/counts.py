@@ -173,7 +173,7 @@ def _round_edges(low: float, high: float) -> tuple[float, ...]:
         from matplotlib.ticker import MaxNLocator
     except ModuleNotFoundError as error:
         raise MissingExtraError("a corpus card", "eval") from error
-    return tuple(MaxNLocator(_NUM_BINS, steps=[1, 2, 5, 10]).tick_values(low, high).tolist())
+    return tuple(map(float, MaxNLocator(_NUM_BINS, steps=[1, 2, 5, 10]).tick_values(low, high)))
 
 
 def _names(value: Any) -> list[str]:

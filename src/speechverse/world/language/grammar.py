@@ -291,4 +291,5 @@ def _rare_words(
     for slot in slots:
         words = {word for value in slot.values for word in value.value.split()}
         (listed if slot.is_open else common).update(words)
-    return listed - common | {word for name in strata.open_names() for word in name.split()}
+    words_of_names = {word for name in strata.open_names() for word in name.split()}
+    return frozenset(listed - common | words_of_names)
