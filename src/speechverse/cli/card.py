@@ -53,14 +53,14 @@ def command(
 
     settings = CardSettings(clips, seed, samples, embed)
     page = output or (corpus / "card.html" if corpus.is_dir() else corpus.with_suffix(".card.html"))
-    numbers_beside(page)  # a name that cannot be is told before the work
+    numbers_beside(page)  # a name that cannot be is refused before the work
     with progress(json) as watch:
         card = make_card(open_corpus(corpus, "all"), settings, watch)
     numbers = write_card(card, page, _again(corpus, settings))
     if json:
         typer.echo(numbers.read_text(encoding="utf-8").strip())
         return
-    _tell(card)
+    _print(card)
     typer.echo(f"page    {page} ({page.stat().st_size / 1e6:.1f} MB)\nnumbers {numbers}")
 
 
@@ -70,21 +70,18 @@ def _again(corpus: Path, settings: object) -> str:
     return shlex.join(["speechverse", "card", str(corpus), *options])
 
 
-def _tell(card: Card) -> None:
+def _print(card: Card) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        "guessed", "from", "score", "interval", "limit", "", box=None, title_justify="left"
-    )
-    for c in card.ceilings:
-        verdict = {None: "", True: "met", False: "[bold red]broken[/bold red]"}[c.met]
-        limit = "" if c.limit is None else f"<= {c.limit:.2f}"
-        table.add_row(
-            c.label, c.shortcut, f"{c.value:.2f}", f"{c.low:.2f} to {c.high:.2f}", limit, verdict
-        )
+    table = Table("label", "guessed from", "UAR", "interval", "limit", "", box=None)
+    for check in card.checks:
+        verdict = {None: "", True: "pass", False: "[bold red]fail[/bold red]"}[check.passed]
+        limit = "" if check.limit is None else f"<= {check.limit:.2f}"
+        interval = f"{check.low:.2f} to {check.high:.2f}"
+        table.add_row(check.label, check.cue, f"{check.uar:.2f}", interval, limit, verdict)
     console = Console()
-    if card.ceilings:
+    if card.checks:
         console.print(table)
     for fault in card.faults:
         console.print(f"not as it should be: {fault}", style="red", markup=False, highlight=False)

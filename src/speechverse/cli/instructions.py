@@ -57,11 +57,11 @@ def command(
 
       speechverse instructions my-speech follow.jsonl --each 3 --model runs/my
     """
+    from speechverse.data.lines import write_lines
     from speechverse.evaluation.journal import Journal
     from speechverse.instructions import answer_lines, draw_instructions, draw_lines, labelled
     from speechverse.pipeline import SpeechVerse
     from speechverse.training.logs import Progress
-    from speechverse.world.open_text import write_lines
 
     chosen = draw_lines(_read(lines, split), limit, seed)
     if not chosen:

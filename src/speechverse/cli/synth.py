@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -121,12 +121,17 @@ def command(
       speechverse synth --text "Play some jazz in the kitchen." --engine kokoro --voice bm_george -o
       clip.wav
     """
-    given = {key for key in context.params if _was_given(context, key)}
+    given = {
+        key
+        for key in context.params
+        if getattr(context.get_parameter_source(key), "name", "") == "COMMANDLINE"
+    }
     if text is not None:
         _refuse(
             given & {*_CORPUS_ONLY, "out"}, "says how to make a corpus, but --text makes one clip"
         )
-        _speak(text, voice, accent, emotion, seed, engine, output, json)
+        how = {"voice": voice, "accent": accent, "emotion": emotion}
+        _speak(text, how, seed, engine, output, json)
         return
     _refuse(given & set(_CLIP_ONLY), "says how to speak a --text, but no --text is given")
     if out is None:
@@ -142,8 +147,9 @@ def command(
             given & {*_SIZES},
             "says how much of the spoken world to make, but --from gives the sentences",
         )
-        source = _source(lines, name, seed, text_key, rename or [], split, labels, engine, json)
-        make_corpus(out, source, workers, as_json=json)
+        options = {"name": name, "seed": seed, "split": split, "text_key": text_key}
+        options |= {"renames": _parse_renames(rename or []), "labels": labels, "engine": engine}
+        make_corpus(out, _read(lines, options, quiet=json), workers, as_json=json)
         return
     _refuse(
         given & {"engine"},
@@ -153,50 +159,22 @@ def command(
         given & {*_LINES_ONLY},
         "says how to read sentences, but none are given: --from sentences.jsonl",
     )
-    make_corpus(
-        out,
-        _spec(name or "world", train, dev, test, seed, test_set),
-        workers,
-        test_set is not None,
-        json,
-    )
-
-
-def _was_given(context: typer.Context, key: str) -> bool:
-    source = context.get_parameter_source(key)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _refuse(options: set[str], why: str) -> None | NoReturn:
-    if not options:
-        return None
-    shown = ", ".join(
-        _SHOWN.get(option, "--" + option.replace("_", "-")) for option in sorted(options)
-    )
-    raise UserError(f"{shown} {why}")
-
-
-def _spec(name: str, train: int, dev: int, test: int, seed: int, test_set: str | None) -> SynthSpec:
     from speechverse.world import SynthSpec, test_set_spec
 
     if test_set is not None:
-        return test_set_spec(test_set)
-    return SynthSpec(name=name, num_train=train, num_dev=dev, num_test=test, seed=seed)
+        make_corpus(out, test_set_spec(test_set), workers, test_set=True, as_json=json)
+    else:
+        spec = SynthSpec(name or "world", train, dev, test, seed)
+        make_corpus(out, spec, workers, as_json=json)
 
 
-def _source(
-    lines: Path,
-    name: str | None,
-    seed: int,
-    text_key: str,
-    rename: list[str],
-    split: str,
-    labels: Path | None,
-    engine: str,
-    quiet: bool,
-) -> Source:
-    from speechverse.world import read_lines
+def _refuse(options: set[str], why: str) -> None:
+    if options:
+        names = {option: "--" + option.replace("_", "-") for option in options} | _SHOWN
+        raise UserError(f"{', '.join(names[option] for option in sorted(options))} {why}")
 
+
+def _parse_renames(rename: list[str]) -> dict[str, str]:
     renames: dict[str, str] = {}
     for pair in rename:
         theirs, equals, ours = (part.strip() for part in pair.partition("="))
@@ -209,16 +187,13 @@ def _source(
                 f"--rename {pair}: '{theirs}' is renamed to '{renames[theirs]}' already"
             )
         renames[theirs] = ours
-    source = read_lines(
-        lines,
-        name=name,
-        seed=seed,
-        split=split,
-        text_key=text_key,
-        renames=renames,
-        labels=labels,
-        engine=engine,
-    )
+    return renames
+
+
+def _read(lines: Path, options: dict[str, Any], quiet: bool) -> Source:
+    from speechverse.world import read_lines
+
+    source = read_lines(lines, **options)
     if not quiet:
         kept = ", ".join(source.about["labels_kept"]) or "none"
         typer.echo(f"{lines}: {source.num_clips} lines to speak; labels kept: {kept}")
@@ -226,30 +201,19 @@ def _source(
 
 
 def _speak(
-    text: str,
-    voice: str | None,
-    accent: str | None,
-    emotion: str | None,
-    seed: int,
-    engine: str,
-    output: Path,
-    as_json: bool,
+    text: str, how: dict[str, str | None], seed: int, engine: str, output: Path, as_json: bool
 ) -> None:
     from speechverse.audio import save
     from speechverse.world import speak
-    from speechverse.world.speaking import manner_of_speaking
+    from speechverse.world.speaking import choose_voice
 
-    waveform = speak(text, voice=voice, accent=accent, emotion=emotion, seed=seed, engine=engine)
+    waveform = speak(text, **how, seed=seed, engine=engine)
     path = save(output, waveform)
-    how = manner_of_speaking(engine, voice, accent, emotion)
-    result = {
-        "audio": str(path),
-        "seconds": round(waveform.duration, 3),
-        "text": text,
-        "engine": engine,
-        **how,
-    }
-    typer.echo(json_format.dumps(result) if as_json else f"{path}: {waveform.duration:.2f} s")
+    if not as_json:
+        typer.echo(f"{path}: {waveform.duration:.2f} s")
+        return
+    result = {"audio": str(path), "seconds": round(waveform.duration, 3), "text": text}
+    typer.echo(json_format.dumps(result | {"engine": engine, **choose_voice(engine, **how)}))
 
 
 def make_corpus(
@@ -259,14 +223,11 @@ def make_corpus(
     test_set: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Makes a corpus with progress and tells of it; with `test_set` its hash is checked."""
-    from speechverse.world import synthesize_corpus, verify_test_set
+    """Makes a corpus with progress and says what was made; with `test_set` its hash is checked."""
+    from speechverse.world import verify_test_set
 
     try:
-        if as_json:
-            report = synthesize_corpus(out, spec, workers)
-        else:
-            report = _with_progress(out, spec, workers)
+        report = _synthesize(out, spec, workers, quiet=as_json)
     except KeyboardInterrupt:
         again = shlex.join(sys.argv[1:])
         typer.echo(
@@ -276,14 +237,12 @@ def make_corpus(
         raise typer.Exit(130) from None
     found = verify_test_set(out) if test_set else None
     if as_json:
-        typer.echo(
-            json_format.dumps({**_as_dict(report), **({"test_set_sha256": found} if found else {})})
-        )
+        checked = {"test_set_sha256": found} if found else {}
+        typer.echo(json_format.dumps(_as_dict(report) | checked))
         return
-    hours = report.audio_seconds / 3600
     typer.echo(
-        f"{report.folder}: {report.num_clips} clips, {hours:.2f} h ({report.num_reused} were there"
-        " already)"
+        f"{report.folder}: {report.num_clips} clips, {report.audio_seconds / 3600:.2f} h"
+        f" ({report.num_reused} were there already)"
     )
     if report.made_seconds:
         typer.echo(
@@ -294,13 +253,15 @@ def make_corpus(
         typer.echo(f"this is the frozen test set '{spec.name}' ({found[:12]})")
 
 
-def _with_progress(out: Path, spec: SynthSpec | Source, workers: int | None) -> SynthReport:
+def _synthesize(
+    out: Path, spec: SynthSpec | Source, workers: int | None, quiet: bool
+) -> SynthReport:
     from speechverse.training.logs import Progress
     from speechverse.world import SynthSpec, synthesize_corpus
 
     started = time.monotonic()
     total = sum(spec.sizes.values()) if isinstance(spec, SynthSpec) else spec.num_clips
-    with Progress("speaking", total) as progress:
+    with Progress("speaking", total, quiet=quiet) as progress:
 
         def show(done: int, total: int, seconds: float) -> None:
             speed = seconds / max(time.monotonic() - started, 1e-6)

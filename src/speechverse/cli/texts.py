@@ -50,11 +50,11 @@ def command(
 
       speechverse synth my-speech --from sentences.jsonl --engine hibari
     """
-    from speechverse.data.lines import Lines
-    from speechverse.world.language.sentence import Part
-    from speechverse.world.open_text import draw_lines, write_lines
-    from speechverse.world.prose import draw_passages
-    from speechverse.world.wordnet import read_wordnet
+    from speechverse.data.lines import Lines, write_lines
+    from speechverse.world.language import Part
+    from speechverse.world.texts.lines import draw_lines
+    from speechverse.world.texts.prose import draw_passages
+    from speechverse.world.texts.wordnet import read_wordnet
 
     without = set()
     for path in not_in or ():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from speechverse.errors import CorpusError, UserError
-from speechverse.files import read_text
+from speechverse.files import read_text, write_text
 
 _SHOWN = 5
 """Wrong lines that an error tells of."""
@@ -82,6 +82,11 @@ class Lines:
             f"{self.path}: {len(faults)} of {self.total} lines {what}. Mend them or take them"
             f" out:\n  {listed}{more}"
         )
+
+
+def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Writes objects as JSON lines, whole or not at all."""
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def parse_object(line: str | bytes) -> dict[str, Any]:

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from speechverse.types import Seconds
-from speechverse.world.espeak import Prosody
+
+
+@dataclass(frozen=True, slots=True)
+class Prosody:
+    """How a sentence is spoken, in espeak-ng's own units."""
+
+    rate: int = 170  # words a minute, 80 to 450
+    pitch: int = 50  # base pitch, 0 to 99 (50 is the voice's own)
+    pitch_range: int = 50  # liveliness of the melody, 0 to 99 (50 is the voice's own)
+    word_gap: int = 0  # extra silence between words, in steps of 10 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +27,8 @@ class Manner:
 
     roughness: float = 0.0  # depth of a fast tremble, 0 to 1
     dynamics: float = 0.0  # above 0 loud sounds stand out more, below 0 all are more alike
-    # Spectral tilt in dB an octave: a pressed voice is brighter, a weak one duller.
-    effort: float = 0.0
-    # Depth of a slow swing of pitch and loudness, as on the edge of laughter, 0 to 1.
-    lilt: float = 0.0
+    effort: float = 0.0  # spectral tilt in dB an octave: a pressed voice is brighter, a weak duller
+    lilt: float = 0.0  # depth of a slow swing of pitch and loudness, as before laughter, 0 to 1
     breath: float = 0.0  # air in the voice against its sound, 0 to 1
 
 
@@ -32,8 +39,8 @@ class Turn:
     text: str
     voice: str
     tract: float = 1.0  # scale of pitch and formants
-    prosody: Prosody = field(default_factory=Prosody)  # rate, pitch, liveliness, pauses
-    manner: Manner = field(default_factory=Manner)  # what else the style does
+    prosody: Prosody = field(default_factory=Prosody)
+    manner: Manner = field(default_factory=Manner)
     level: float = 0.0  # louder or softer than the clip, in dB
 
 
@@ -43,33 +50,26 @@ class Channel:
 
     level: float = -24.0  # dB below full scale, of the sounding parts
     tilt: float = 0.0  # dB an octave
-    reverberation: Seconds = 0.0  # of the room (T60, in seconds); 0 is none
+    reverberation: Seconds = 0.0  # T60 of the room; 0 is none
     noise: str = ""  # name of the sound underneath; "" is none
     snr: float = 0.0  # of speech to noise, in dB
     clipping: float = 0.0  # share of the sounding samples that an overdriven microphone cuts
     telephone: bool = False  # whether only the telephone band is left
     codec: str = ""  # name of what compressed it; "" is nothing
-    lead: Seconds = 0.1  # silence before, in seconds
-    tail: Seconds = 0.1  # silence after, in seconds
+    lead: Seconds = 0.1  # silence before
+    tail: Seconds = 0.1  # silence after
 
     @property
     def labels(self) -> dict[str, Any]:
-        """What was done to the sound, in the words of `Utterance.labels`; nothing where nothing
-        was.
-        """
-        done = {
-            "noise": self.noise,
-            "snr_db": round(self.snr, 1) if self.noise else None,
+        """What was done to the sound, by label fields; nothing where nothing was."""
+        noise = {"noise": self.noise, "snr_db": round(self.snr, 1)} if self.noise else {}
+        others = {
             "room_t60": round(self.reverberation, 2),
             "clipping": round(self.clipping, 4),
             "telephone": self.telephone,
             "codec": self.codec,
         }
-        return {
-            label: value
-            for label, value in done.items()
-            if value or (label == "snr_db" and self.noise)
-        }
+        return {**noise, **{label: value for label, value in others.items() if value}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Clip:
     pauses: tuple[Seconds, ...] = ()  # between turns, one fewer than turns; negative is an overlap
     sound: str = ""  # name of the sound; "" for speech
     seconds: Seconds = 0.0  # how long the sound is
-    channel: Channel = field(default_factory=Channel)  # how it is recorded
+    channel: Channel = field(default_factory=Channel)
     seed: int = 0
     text: str = ""
     speaker: str | None = None

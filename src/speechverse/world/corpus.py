@@ -19,8 +19,7 @@ from speechverse.files import only_run_in, write_text
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds, Utterance
 from speechverse.world.accents import ACCENTS
 from speechverse.world.clip import Clip
-from speechverse.world.language import inventory
-from speechverse.world.language.sentence import Part
+from speechverse.world.language import Part, inventory
 from speechverse.world.plan import plan_split
 from speechverse.world.spec import SynthSpec
 from speechverse.world.styles import EMOTIONS, SENTIMENTS
@@ -29,13 +28,9 @@ from speechverse.world.workers import Shard, cut_into_shards, run_shards
 SHARD_SIZE = 150
 """Clips a shard; part of what makes the bytes."""
 
-SHARD_SIZES = {"kokoro": 20}
-"""Engine → clips a shard, where it is slow: a run that is stopped loses a minute, not ten."""
-
 _BYTES_PER_CLIP = 80_000  # FLAC, measured, with room to spare
-_SPEC = "synth.json"
-
 _BYTES_PER_CHARACTER = 1_500  # of long texts, spoken slowly
+_SPEC = "synth.json"
 
 Progress = Callable[[int, int, Seconds], None]
 """Called with clips done, clips in all, seconds of audio made by this run."""
@@ -48,10 +43,8 @@ class Source:
     name: str
     seed: int  # of everything drawn
     num_clips: int  # in all splits
-    # What decides the bytes; a folder begun with another record is refused.
-    record: Mapping[str, Any]
-    # Gives the clips of every split that has some.
-    plan: Callable[[], Mapping[Part, Sequence[Clip]]]
+    record: Mapping[str, Any]  # what decides the bytes; a folder begun with another is refused
+    plan: Callable[[], Mapping[Part, Sequence[Clip]]]  # the clips of every split that has some
     labels: Mapping[str, Mapping[str, str]]  # the inventory: field → name → description
     about: Mapping[str, Any] = field(default_factory=dict)  # further entries of `corpus.json`
     shard_size: int | None = None  # clips a shard; `SHARD_SIZE` by default
@@ -61,7 +54,7 @@ class Source:
 class SynthReport:
     """What a run of `synthesize_corpus` did."""
 
-    folder: Path  # the corpus
+    folder: Path
     num_clips: int  # in all splits
     audio_seconds: Seconds  # in all splits
     num_reused: int  # clips that an earlier run had made
@@ -87,7 +80,7 @@ def synthesize_corpus(
         spec: The spoken world's, or lines of text (`read_lines`); it decides the bytes, whoever
             makes them.
         num_workers: Processes; all cores by default.
-        progress: Told of every clip.
+        progress: Called after every clip.
 
     Raises:
         CorpusError: The folder holds something else, is in use by another run, or is too small a
@@ -95,101 +88,81 @@ def synthesize_corpus(
         DiskFullError: There is no room for a clip.
         UserError: The synth extra is missing.
     """
-    folder = Path(folder)
-    started = time.monotonic()
+    folder, started = Path(folder), time.monotonic()
     source = spec if isinstance(spec, Source) else _world(spec)
-    with _claimed(folder, source.record):
+    with _claim(folder, source.record):
+        size = source.shard_size or SHARD_SIZE
         shards = {
-            part: cut_into_shards(
-                clips, folder / "audio" / part, source.seed, source.shard_size or SHARD_SIZE
-            )
+            part: cut_into_shards(clips, folder / "audio" / part, source.seed, size)
             for part, clips in source.plan().items()
         }
-        _clear_remains(folder)
-        tally = _make_missing(
-            [shard for part in shards.values() for shard in part], folder, num_workers, progress
-        )
-        audio_seconds = _write(folder, source, shards)
+        every = [shard for some in shards.values() for shard in some]
+        missing = [shard for shard in every if shard.lengths() is None]
+        _check_room(missing, folder)
+        num_reused = source.num_clips - sum(len(shard.clips) for shard in missing)
+        made_seconds = _make(missing, num_workers, num_reused, source.num_clips, progress)
+        audio_seconds = _write_manifests(folder, source, shards)
+    wall_seconds = time.monotonic() - started
     return SynthReport(
-        folder,
-        source.num_clips,
-        audio_seconds,
-        tally.reused,
-        tally.seconds,
-        time.monotonic() - started,
+        folder, source.num_clips, audio_seconds, num_reused, made_seconds, wall_seconds
     )
 
 
 def _world(spec: SynthSpec) -> Source:
-    def plan() -> dict[Part, list[Clip]]:
-        return {part: plan_split(spec, part) for part, size in spec.sizes.items() if size}
-
     return Source(
         spec.name,
         spec.seed,
         sum(spec.sizes.values()),
         spec.as_dict(),
-        plan,
+        lambda: {part: plan_split(spec, part) for part, size in spec.sizes.items() if size},
         label_inventory(spec.is_held_out),
     )
 
 
-class _Tally:
-    """Counts clips for the progress display."""
-
-    def __init__(self, total: int, reused: int, progress: Progress | None) -> None:
-        self.total, self.reused, self.done, self.seconds, self.progress = (
-            total,
-            reused,
-            reused,
-            0.0,
-            progress,
-        )
-
-    def add(self, _clip_id: str, seconds: Seconds) -> None:
-        self.done, self.seconds = self.done + 1, self.seconds + seconds
-        if self.progress is not None:
-            self.progress(self.done, self.total, self.seconds)
+def label_inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
+    """Every label of the spoken world: field → name → description; with `held_out` all."""
+    return {**inventory(held_out), "emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}
 
 
-def _make_missing(
-    shards: Sequence[Shard], folder: Path, num_workers: int | None, progress: Progress | None
-) -> _Tally:
-    missing = [shard for shard in shards if shard.lengths() is None]
-    total, wanted = (sum(len(shard.clips) for shard in some) for some in (shards, missing))
-    needed = sum(
-        max(_BYTES_PER_CLIP, len(clip.text) * _BYTES_PER_CHARACTER)
-        for shard in missing
-        for clip in shard.clips
-    )
+def _check_room(shards: Sequence[Shard], folder: Path) -> None:
+    texts = [clip.text for shard in shards for clip in shard.clips]
+    needed = sum(max(_BYTES_PER_CLIP, len(text) * _BYTES_PER_CHARACTER) for text in texts)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise CorpusError(
-            f"'{folder}' lies on a disk with {free / 1e6:.0f} MB free; {wanted} clips need about "
-            f"{needed / 1e6:.0f} MB: free some space, or ask for fewer"
+            f"'{folder}' lies on a disk with {free / 1e6:.0f} MB free; {len(texts)} clips need"
+            f" about {needed / 1e6:.0f} MB: free some space, or ask for fewer"
         )
-    tally = _Tally(total, total - wanted, progress)
-    for shard in missing:
-        shutil.rmtree(
-            shard.folder, ignore_errors=True
-        )  # of another plan: an older version of this package
-    run_shards(missing, num_workers or os.cpu_count() or 1, tally.add)
-    return tally
 
 
-def _clear_remains(folder: Path) -> None:
-    """Removes what killed runs left half made."""
-    for remains in folder.glob("audio/*/.*"):
-        shutil.rmtree(remains, ignore_errors=True)
+def _make(
+    shards: Sequence[Shard],
+    num_workers: int | None,
+    done: int,
+    total: int,
+    progress: Progress | None,
+) -> Seconds:
+    """Makes the shards, and gives the seconds of audio made."""
+    made = 0.0
+
+    def count(_clip_id: str, seconds: Seconds) -> None:
+        nonlocal done, made
+        done, made = done + 1, made + seconds
+        if progress is not None:
+            progress(done, total, made)
+
+    run_shards(shards, num_workers or os.cpu_count() or 1, count)
+    return made
 
 
-def _write(folder: Path, source: Source, shards: Mapping[Part, Sequence[Shard]]) -> Seconds:
-    from speechverse.data import (
-        write_corpus,
-    )  # lhotse: the workers, which import this package too, can do without
+def _write_manifests(
+    folder: Path, source: Source, shards: Mapping[Part, Sequence[Shard]]
+) -> Seconds:
+    # lhotse: the workers, which import this package too, can do without
+    from speechverse.data import write_corpus
 
     splits = {
-        str(part): [u for shard in some for u in _utterances(shard)]
+        str(part): [utterance for shard in some for utterance in _utterances(shard)]
         for part, some in shards.items()
     }
     extra = {"seed": source.seed, "synthetic": True, "spec": source.record, **source.about}
@@ -200,22 +173,13 @@ def _write(folder: Path, source: Source, shards: Mapping[Part, Sequence[Shard]])
 def _utterances(shard: Shard) -> Iterator[Utterance]:
     lengths = shard.lengths() or {}
     for clip in shard.clips:
-        yield _utterance(clip, shard.folder / f"{clip.id}.flac", lengths[clip.id] / SAMPLING_RATE)
-
-
-def _utterance(clip: Clip, path: Path, duration: Seconds) -> Utterance:
-    return Utterance(
-        clip.id, AudioRef(path), duration, clip.text, clip.speaker, clip.language, clip.labels
-    )
-
-
-def label_inventory(held_out: bool = False) -> dict[str, dict[str, str]]:
-    """Every label of the spoken world: field → name → description; with `held_out` all."""
-    return {**inventory(held_out), "emotion": EMOTIONS, "sentiment": SENTIMENTS, "accent": ACCENTS}
+        audio, seconds = shard.folder / f"{clip.id}.flac", lengths[clip.id] / SAMPLING_RATE
+        said = (clip.text, clip.speaker, clip.language, clip.labels)
+        yield Utterance(clip.id, AudioRef(audio), seconds, *said)
 
 
 @contextmanager
-def _claimed(folder: Path, record: Mapping[str, Any]) -> Iterator[None]:
+def _claim(folder: Path, record: Mapping[str, Any]) -> Iterator[None]:
     """Holds the folder for one run, after a look at what is in it."""
     wanted = {"format": 1, **json.loads(json.dumps(record))}
     try:
@@ -254,6 +218,6 @@ def _check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     ]
     if other:
         raise CorpusError(
-            f"'{folder}' was begun otherwise ({'; '.join(other)}): name a new folder or remove"
-            " this one"
+            f"'{folder}' was created with different settings ({'; '.join(other)}): name a new"
+            " folder or remove this one"
         )

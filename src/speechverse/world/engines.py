@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from speechverse.errors import UserError, unknown_name
-from speechverse.world.espeak import Espeak, Prosody
+from speechverse.world.clip import Prosody
+from speechverse.world.espeak import Espeak
 from speechverse.world.neural import HibariVoice, KokoroVoices, check_neural, kokoro_files
 
 ESPEAK = "espeak"
@@ -26,15 +27,11 @@ class Engine(Protocol):
         """Speaks a text: float32 (T,)."""
 
 
-NEURAL: Mapping[str, Callable[[int], Engine]] = {"kokoro": KokoroVoices, "hibari": HibariVoice}
-"""Name → engine whose voices are called "kokoro/af_heart"; a name without an engine is one of
-espeak-ng's.
-"""
-
-
-def engine_name(voice: str) -> str:
-    """The engine that a turn's voice belongs to."""
-    return voice.partition("/")[0] if "/" in voice else ESPEAK
+_ENGINES: Mapping[str, Callable[[int], Engine]] = {
+    ESPEAK: Espeak,
+    "kokoro": KokoroVoices,
+    "hibari": HibariVoice,
+}
 
 
 def check_engine(name: str) -> None:
@@ -44,9 +41,9 @@ def check_engine(name: str) -> None:
         MissingExtraError: An extra that is not installed.
         UserError: Files that are not there, or no such engine.
     """
-    if name not in (ESPEAK, *NEURAL):
-        raise UserError(unknown_name("engine", name, (ESPEAK, *NEURAL)))
-    if name in NEURAL:
+    if name not in _ENGINES:
+        raise UserError(unknown_name("engine", name, _ENGINES))
+    if name != ESPEAK:
         check_neural()
     if name == "kokoro":
         kokoro_files()
@@ -56,19 +53,11 @@ class Engines:
     """All engines of one process, for one shard."""
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._loaded: dict[str, Engine] = {}
+        self.load = functools.cache(lambda name: _ENGINES[name](seed))
 
-    @functools.cached_property
-    def espeak(self) -> Espeak:
-        """espeak-ng, which also makes the voices in the background."""
-        return Espeak(self._seed)
-
-    def speaker(self, voice: str) -> tuple[Engine, str]:
-        """The engine of a turn's voice, and what that engine calls it."""
-        name = engine_name(voice)
-        if name == ESPEAK:
-            return self.espeak, voice
-        if name not in self._loaded:
-            self._loaded[name] = NEURAL[name](self._seed)
-        return self._loaded[name], voice.partition("/")[2]
+    def find(self, voice: str) -> tuple[Engine, str]:
+        """The engine of a turn's voice, and what that engine calls it: "kokoro/af_heart" is
+        Kokoro's, a name without an engine is espeak-ng's.
+        """
+        name, slash, own = voice.partition("/")
+        return (self.load(name), own) if slash else (self.load(ESPEAK), voice)

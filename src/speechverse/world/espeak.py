@@ -9,30 +9,20 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from speechverse.errors import MissingExtraError, SpeechverseError
-from speechverse.world.accents import prepare_data
+from speechverse.world.accents import add_accents
+from speechverse.world.clip import Prosody
 
 _SYNCHRONOUS = 2
 _UTF8 = 1
-_RATE, _PITCH, _RANGE, _WORD_GAP = 1, 3, 4, 7
+_PARAMETERS = {"rate": 1, "pitch": 3, "pitch_range": 4, "word_gap": 7}
 _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Prosody:
-    """How a sentence is spoken, in espeak-ng's own units."""
-
-    rate: int = 170  # words a minute, 80 to 450
-    pitch: int = 50  # base pitch, 0 to 99 (50 is the voice's own)
-    pitch_range: int = 50  # liveliness of the melody, 0 to 99 (50 is the voice's own)
-    word_gap: int = 0  # extra silence between words, in steps of 10 ms
 
 
 class Espeak:
@@ -41,21 +31,14 @@ class Espeak:
     """
 
     def __init__(self, seed: int) -> None:
-        """Loads and seeds the library.
-
-        Raises:
-            MissingExtraError: The `synth` extra is not installed.
-        """
         try:
             import espeakng_loader
         except ImportError:
             raise MissingExtraError("Making speech", "synth") from None
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="speechverse-"
-        )  # kept: voices are read when first used
+        self._folder = tempfile.TemporaryDirectory(prefix="speechverse-")  # read from at first use
         data = Path(self._folder.name) / "espeak-ng-data"
-        prepare_data(Path(espeakng_loader.get_data_path()), data)
+        add_accents(Path(espeakng_loader.get_data_path()), data)
         self.sampling_rate = int(
             self._library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), 0)
         )
@@ -76,21 +59,13 @@ class Espeak:
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
         """Speaks a sentence: float32 (T,) at `sampling_rate`.
 
-        `voice` is language and variant, such as "en-x-scottish0+f3"; unknown variants pass
-        unnoticed.
-
-        Raises:
-            SpeechverseError: espeak-ng refused the voice or gave no sound.
+        `voice` is language and variant, such as "en-x-scottish0+f3"; espeak-ng takes an unknown
+        variant for none.
         """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise SpeechverseError(f"espeak-ng does not know the voice '{voice}'")
-        for parameter, value in (
-            (_RATE, prosody.rate),
-            (_PITCH, prosody.pitch),
-            (_RANGE, prosody.pitch_range),
-            (_WORD_GAP, prosody.word_gap),
-        ):
-            self._library.espeak_SetParameter(parameter, int(value), 0)
+        for name, parameter in _PARAMETERS.items():
+            self._library.espeak_SetParameter(parameter, int(getattr(prosody, name)), 0)
         self._chunks.clear()
         encoded = text.encode() + b"\0"
         status = self._library.espeak_Synth(

@@ -4,59 +4,39 @@ comparable.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from speechverse.errors import CorpusError, UserError, unknown_name
 from speechverse.types import Utterance
 from speechverse.world.spec import SynthSpec
 
 _HASH_FILE = "test_sets.sha256"
-_CLEAN = SynthSpec(
-    name="world-test",
-    num_train=0,
-    num_dev=0,
-    num_test=730,
-    seed=20240514,
-    strata={"grammar": 1.0},
-    two_speaker_share=170 / 730,
-    one_speaker_turns_share=60 / 730,
-    non_speech_share=170 / 730,
-    noisy_share=0.0,
-    room_share=0.0,
-    clipping_share=0.0,
-    telephone_share=0.0,
-    codec_share=0.0,
-)
-_SENTENCES = dataclasses.replace(
-    _CLEAN, two_speaker_share=0.0, one_speaker_turns_share=0.0, non_speech_share=0.0
-)
-_TEST_SETS: Mapping[str, SynthSpec] = {
-    "clean": _CLEAN,
-    "noisy": dataclasses.replace(
-        _CLEAN,
-        name="world-test-noisy",
-        seed=20240515,
-        noisy_share=1.0,
-        snr_db=(5, 20),
-        room_share=0.5,
-    ),
-    "words": dataclasses.replace(
-        _SENTENCES,
-        name="world-test-words",
-        num_test=520,
-        strata={"free": 1.0, "names": 1.0, "numbers": 1.0, "random": 1.0},
-    ),
-    "unseen": dataclasses.replace(
-        _SENTENCES,
-        name="world-test-unseen",
-        num_test=390,
-        strata={"unseen_intents": 1.0, "unseen_domain": 1.0, "unseen_names": 1.0},
-    ),
+_SEED = 20240514
+_SHARES = tuple(name for name in SynthSpec().as_dict() if name.endswith("_share"))
+_ALL_KINDS = {
+    "two_speaker_share": 170 / 730,
+    "one_speaker_turns_share": 60 / 730,
+    "non_speech_share": 170 / 730,
+}
+
+
+def _spec(name: str, size: int, *strata: str, seed: int = _SEED, **changes: Any) -> SynthSpec:
+    """A test split of quiet single sentences in equal shares of the strata, but for the changes."""
+    shares: dict[str, Any] = {**dict.fromkeys(_SHARES, 0.0), **changes}
+    return SynthSpec(name, 0, 0, size, seed, dict.fromkeys(strata, 1.0), **shares)
+
+
+_NOISY = {"noisy_share": 1.0, "snr_db": (5, 20), "room_share": 0.5, **_ALL_KINDS}
+_TEST_SETS = {
+    "clean": _spec("world-test", 730, "grammar", **_ALL_KINDS),
+    "noisy": _spec("world-test-noisy", 730, "grammar", seed=_SEED + 1, **_NOISY),
+    "words": _spec("world-test-words", 520, "free", "names", "numbers", "random"),
+    "unseen": _spec("world-test-unseen", 390, "unseen_intents", "unseen_domain", "unseen_names"),
 }
 TEST_SETS = tuple(_TEST_SETS)
 """Names of the frozen test sets (see docs/data.md)."""
@@ -94,11 +74,10 @@ def manifest_hash(utterances: Iterable[Utterance]) -> str:
     return digest.hexdigest()
 
 
-def committed_hashes() -> dict[str, str]:
-    """Corpus name of each frozen test set → the hash that it must have."""
+def _committed_hash(name: str) -> str:
     lines = resources.files("speechverse.world").joinpath(_HASH_FILE).read_text().splitlines()
-    pairs = [line.split() for line in lines if line and not line.startswith("#")]
-    return {name: digest for digest, name in pairs}
+    hashes = {line.split()[1]: line.split()[0] for line in lines if not line.startswith("#")}
+    return hashes[name]
 
 
 def verify_test_set(folder: str | Path) -> str:
@@ -117,23 +96,11 @@ def verify_test_set(folder: str | Path) -> str:
             f"'{folder}' is not a frozen test set but the corpus '{corpus.name}': "
             f"make one with: speechverse synth OUT --test-set NAME, one of {', '.join(TEST_SETS)}"
         )
-    found, committed = manifest_hash(corpus.utterances("test")), committed_hashes()[corpus.name]
+    found, committed = manifest_hash(corpus.utterances("test")), _committed_hash(corpus.name)
     if found != committed:
         raise CorpusError(
-            f"'{folder}' is not the frozen test set of this version (hash {found[:12]}, committed"
-            f" {committed[:12]}): make it anew with: speechverse synth OUT --test-set"
+            f"'{folder}' is not the frozen test set of this version (hash {found}, committed"
+            f" {committed[:12]}...): make it anew with: speechverse synth OUT --test-set"
             f" {names[corpus.name]}"
         )
     return found
-
-
-def hash_lines(folder: str | Path) -> Iterator[str]:
-    """Makes all frozen test sets in a folder, and gives the committed file's lines for this version
-    of the world.
-    """
-    from speechverse.data import Corpus
-    from speechverse.world.corpus import synthesize_corpus
-
-    for name, spec in _TEST_SETS.items():
-        made = synthesize_corpus(Path(folder) / name, spec).folder
-        yield f"{manifest_hash(Corpus.open(made).utterances('test'))}  {spec.name}"

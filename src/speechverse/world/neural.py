@@ -7,7 +7,6 @@ one kind of processor with one version of onnxruntime. Other processors may diff
 
 from __future__ import annotations
 
-import hashlib
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechverse.errors import MissingExtraError, SpeechverseError, UserError
-from speechverse.world.espeak import Prosody
+from speechverse.world.clip import Prosody
 
 if TYPE_CHECKING:
     from hibari import Hibari
 
 KOKORO_MODEL = "kokoro-v1.0.int8.onnx"
-KOKORO_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 _KOKORO_STYLES = (510, 256)  # one style for each length in phonemes
 _LONGEST = 400  # phonemes said in one go; the model takes 510
 _OWN_RATE = Prosody().rate  # words a minute that stand for the speed which is a voice's own
@@ -32,11 +30,7 @@ _HIBARI_QUICKEST = 1.25  # beyond it hurries far more than it is asked to
 
 
 def kokoro_files() -> tuple[Path, Path]:
-    """Kokoro's model file and the folder of its voices, in the user's cache.
-
-    Raises:
-        UserError: They are not there.
-    """
+    """Kokoro's model file and the folder of its voices; UserError where the cache lacks them."""
     from speechverse.pretrained import cache_folder
 
     cache = cache_folder()
@@ -51,11 +45,7 @@ def kokoro_files() -> tuple[Path, Path]:
 
 
 def check_neural() -> None:
-    """Looks for what the neural engines are read and run by.
-
-    Raises:
-        MissingExtraError: The `voices` extra is not installed.
-    """
+    """Raises MissingExtraError where what reads and runs the neural engines is not installed."""
     if not all(find_spec(library) for library in ("hibari", "onnxruntime")):
         raise MissingExtraError("Speaking in neural voices", "voices")
 
@@ -66,89 +56,47 @@ class HibariVoice:
     sampling_rate = _SAMPLING_RATE
 
     def __init__(self, seed: int) -> None:
-        """Loads it.
-
-        Raises:
-            MissingExtraError: The `voices` extra is not installed.
-        """
-        self._reader, self._rng = _reader(british=False), np.random.default_rng(seed)
+        self._reader, self._rng = _load_reader(british=False), np.random.default_rng(seed)
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
-        """Speaks a text; of the prosody only the rate is heard, and the voice is always its own.
-
-        Raises:
-            SpeechverseError: It found nothing to say.
-        """
-        chunks = _phonemes(self._reader, text)
-        speed = _speed(prosody, _HIBARI_QUICKEST)
-        said = [
-            self._reader.from_ids(self._reader.ids(chunk), speed, self._rng) for chunk in chunks
-        ]
+        """Speaks a text; of the prosody only the rate is heard, and the voice is always its own."""
+        speed = min(_HIBARI_QUICKEST, _speed(prosody))
+        chunks = map(self._reader.ids, _phonemes(self._reader, text))
+        said = [self._reader.from_ids(chunk, speed, self._rng) for chunk in chunks]
         return np.concatenate(said).astype(np.float32)
 
 
 class KokoroVoices:
-    """Kokoro-82M, its weights in 8 bits: about as fast as it is spoken."""
+    """Kokoro-82M, its weights in 8 bits: about as fast as it is spoken; it draws nothing."""
 
     sampling_rate = _SAMPLING_RATE
 
     def __init__(self, seed: int) -> None:
-        """Loads the model, which draws nothing: the seed is of no use to it.
-
-        Raises:
-            MissingExtraError: The `voices` extra is not installed.
-            UserError: The model or its voices are not there, or are others.
-        """
         model, self._folder = kokoro_files()
-        _check_model(model)
-        self._readers = {british: _reader(british) for british in (False, True)}
-        self._model = _session(model)
-        self._styles: dict[str, np.ndarray] = {}
+        self._readers = {british: _load_reader(british) for british in (False, True)}
+        self._model = _load_session(model)
 
     def say(self, text: str, voice: str, prosody: Prosody) -> np.ndarray:
-        """Speaks a text; of the prosody only the rate is heard. Voices that begin with "b" are
-        British.
+        """Speaks a text; of the prosody only the rate is heard. Voices in "b" are British."""
+        reader, styles = self._readers[voice.startswith("b")], self._load_styles(voice)
+        speed = np.asarray([_speed(prosody)], np.float32)
+        said = []
+        for chunk in _phonemes(reader, text):
+            tokens = reader.ids(chunk)
+            inputs = {"tokens": np.asarray([tokens], np.int64), "speed": speed}
+            inputs["style"] = styles[len(tokens) - 2][None]
+            said.append(np.asarray(self._model.run(None, inputs)[0], np.float32).reshape(-1))
+        return np.concatenate(said)
 
-        Raises:
-            UserError: The voice's file is not there, or is none.
-            SpeechverseError: It found nothing to say.
-        """
-        reader = self._readers[voice.startswith("b")]
-        chunks = _phonemes(reader, text)
-        return np.concatenate(
-            [self._say(reader.ids(chunk), voice, _speed(prosody)) for chunk in chunks]
-        )
-
-    def _say(self, tokens: list[int], voice: str, speed: float) -> np.ndarray:
-        inputs = {
-            "tokens": np.asarray([tokens], np.int64),
-            "style": self._style(voice)[len(tokens) - 2][None],
-            "speed": np.asarray([speed], np.float32),
-        }
-        return np.asarray(self._model.run(None, inputs)[0], np.float32).reshape(-1)
-
-    def _style(self, voice: str) -> np.ndarray:
-        if voice not in self._styles:
-            path = self._folder / f"{voice}.bin"
-            try:
-                self._styles[voice] = np.fromfile(path, np.float32).reshape(_KOKORO_STYLES)
-            except (OSError, ValueError) as error:
-                raise UserError(f"'{path}' is no voice of Kokoro's: {error}") from error
-        return self._styles[voice]
+    def _load_styles(self, voice: str) -> np.ndarray:
+        path = self._folder / f"{voice}.bin"
+        try:
+            return np.fromfile(path, np.float32).reshape(_KOKORO_STYLES)
+        except (OSError, ValueError) as error:
+            raise UserError(f"'{path}' is no voice of Kokoro's: {error}") from error
 
 
-def _check_model(path: Path) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != KOKORO_SHA256:
-        raise UserError(
-            f"'{path}' is not the known file of Kokoro's (sha256 {found[:12]}, not"
-            f" {KOKORO_SHA256[:12]}): remove it and get it again (speechverse pretrained get"
-            " kokoro-82m)"
-        )
-
-
-def _reader(british: bool) -> Hibari:
+def _load_reader(british: bool) -> Hibari:
     """What turns text into phonemes, and has the small voice with it."""
     check_neural()
     from hibari import Hibari
@@ -157,7 +105,7 @@ def _reader(british: bool) -> Hibari:
     return Hibari(g2p=G2P(british=british))
 
 
-def _session(path: Path) -> Any:
+def _load_session(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -175,5 +123,5 @@ def _phonemes(reader: Hibari, text: str) -> list[str]:
     return chunks
 
 
-def _speed(prosody: Prosody, quickest: float = _QUICKEST) -> float:
-    return min(quickest, max(_SLOWEST, prosody.rate / _OWN_RATE))
+def _speed(prosody: Prosody) -> float:
+    return min(_QUICKEST, max(_SLOWEST, prosody.rate / _OWN_RATE))

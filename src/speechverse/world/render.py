@@ -1,22 +1,30 @@
-"""From a clip's plan to its samples."""
+"""From a clip's plan to its samples. The order of the draws is part of the frozen test sets."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
-from speechverse.audio.augment import add_noise, add_room, at_level, convolve, tilt_spectrum
-from speechverse.audio.codecs import clip_peaks, through_codec, through_telephone
 from speechverse.audio.resampling import resample
 from speechverse.audio.waveform import trim_silence
 from speechverse.types import SAMPLING_RATE, Seconds
 from speechverse.world.accents import ACCENTS, language_of
-from speechverse.world.clip import Channel, Clip, Manner, Turn
-from speechverse.world.engines import Engines
-from speechverse.world.espeak import Prosody
+from speechverse.world.clip import Channel, Clip, Manner, Prosody, Turn
+from speechverse.world.effects import (
+    add_noise,
+    add_room,
+    apply_codec,
+    clip_peaks,
+    convolve,
+    limit_to_telephone_band,
+    set_level,
+    tilt_spectrum,
+)
+from speechverse.world.engines import ESPEAK, Engines
+from speechverse.world.signals import slow_sine
 from speechverse.world.sounds import BABBLE, make_sound
-from speechverse.world.tones import swelling
 from speechverse.world.voices import CHATTER, CROWD
 
 _TURN_LEVEL = -24.0  # dB below full scale
@@ -30,11 +38,7 @@ _ENVELOPE = 1600  # samples, 0.1 s
 
 
 def render(clip: Clip, engines: Engines) -> np.ndarray:
-    """Makes a clip: float32 (T,) at 16 kHz, within full scale.
-
-    Raises:
-        SpeechverseError: An engine refused.
-    """
+    """Makes a clip: float32 (T,) at 16 kHz, within full scale."""
     rng = np.random.default_rng(clip.seed)
     if clip.sound:
         samples = make_sound(clip.sound, clip.seconds, rng)
@@ -59,91 +63,80 @@ def join(turns: Sequence[np.ndarray], pauses: Sequence[Seconds]) -> np.ndarray:
 
 def _speak(turn: Turn, engines: Engines, rng: np.random.Generator) -> np.ndarray:
     # A larger tract factor plays faster: speaking that much slower first keeps the rate as asked.
-    engine, voice = engines.speaker(turn.voice)
-    prosody = turn.prosody
-    slowed = type(prosody)(
-        round(prosody.rate / turn.tract),
-        prosody.pitch,
-        prosody.pitch_range,
-        round(prosody.word_gap * turn.tract),
+    engine, voice = engines.find(turn.voice)
+    slowed = dataclasses.replace(
+        turn.prosody,
+        rate=round(turn.prosody.rate / turn.tract),
+        word_gap=round(turn.prosody.word_gap * turn.tract),
     )
     spoken = trim_silence(engine.say(turn.text, voice, slowed), engine.sampling_rate)
     samples = resample(spoken, engine.sampling_rate * turn.tract)
-    return at_level(_in_manner(samples, turn.manner, rng), _TURN_LEVEL + turn.level)
+    return set_level(_apply_manner(samples, turn.manner, rng), _TURN_LEVEL + turn.level)
 
 
-def _in_manner(samples: np.ndarray, manner: Manner, rng: np.random.Generator) -> np.ndarray:
+def _apply_manner(samples: np.ndarray, manner: Manner, rng: np.random.Generator) -> np.ndarray:
     if manner.dynamics:
         envelope = convolve(np.abs(samples), np.full(_ENVELOPE, 1.0 / _ENVELOPE)) + 1e-3
         samples = samples * (envelope / envelope.mean()) ** manner.dynamics
     if manner.roughness:
-        samples = samples * (
-            1 - manner.roughness * (0.5 + 0.5 * swelling(len(samples), *_TREMBLE, rng))
-        )
+        tremble = 0.5 + 0.5 * slow_sine(len(samples), *_TREMBLE, rng)
+        samples = samples * (1 - manner.roughness * tremble)
     if manner.lilt:
-        samples = _lilting(samples, manner.lilt, swelling(len(samples), *_LILT, rng))
+        samples = _add_lilt(samples, manner.lilt, slow_sine(len(samples), *_LILT, rng))
     if manner.breath:
-        samples = samples + manner.breath * _air(samples, rng)
+        samples = samples + manner.breath * _breath(samples, rng)
     return tilt_spectrum(samples.astype(np.float32), manner.effort) if manner.effort else samples
 
 
-def _lilting(samples: np.ndarray, depth: float, swing: np.ndarray) -> np.ndarray:
-    positions = np.arange(len(samples)) + _LILT_REACH * depth * swing
-    return np.interp(positions, np.arange(len(samples)), samples) * (
-        1 - _LILT_LOUDNESS * depth * (0.5 + 0.5 * swing)
-    )
+def _add_lilt(samples: np.ndarray, depth: float, swing: np.ndarray) -> np.ndarray:
+    times = np.arange(len(samples))
+    moved = np.interp(times + _LILT_REACH * depth * swing, times, samples)
+    return moved * (1 - _LILT_LOUDNESS * depth * (0.5 + 0.5 * swing))
 
 
-def _air(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _breath(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Noise that follows the voice's loudness; bright, as air is."""
     noise = np.diff(rng.standard_normal(len(samples) + 1))
-    envelope = np.sqrt(
-        np.maximum(convolve(samples**2, np.full(_ENVELOPE // 5, 5.0 / _ENVELOPE)), 0)
-    )
-    return envelope * noise * 0.5
+    power = convolve(samples**2, np.full(_ENVELOPE // 5, 5.0 / _ENVELOPE))
+    return np.sqrt(np.maximum(power, 0)) * noise * 0.5
 
 
 def _record(
     samples: np.ndarray, channel: Channel, engines: Engines, rng: np.random.Generator
 ) -> np.ndarray:
-    padded = np.pad(
-        samples, (round(channel.lead * SAMPLING_RATE), round(channel.tail * SAMPLING_RATE))
-    )
+    silence = round(channel.lead * SAMPLING_RATE), round(channel.tail * SAMPLING_RATE)
+    samples = np.pad(samples, silence)
     if channel.tilt:
-        padded = tilt_spectrum(padded, channel.tilt)
+        samples = tilt_spectrum(samples, channel.tilt)
     if channel.reverberation:
-        padded = add_room(padded, rng, channel.reverberation, mix=float(rng.uniform(0.1, 0.5)))
+        samples = add_room(samples, rng, channel.reverberation, mix=float(rng.uniform(0.1, 0.5)))
     if channel.noise:
-        noise = _noise(channel.noise, len(padded) / SAMPLING_RATE, engines, rng)
-        padded = add_noise(padded, noise, channel.snr)
-    return at_level(_transmit(padded, channel), channel.level)
+        noise = _noise(channel.noise, len(samples) / SAMPLING_RATE, engines, rng)
+        samples = add_noise(samples, noise, channel.snr)
+    if channel.clipping:
+        samples = clip_peaks(samples, channel.clipping)
+    if channel.telephone:
+        samples = limit_to_telephone_band(samples)
+    if channel.codec:
+        samples = apply_codec(set_level(samples, channel.level), channel.codec)
+    return set_level(samples, channel.level)
 
 
 def _noise(name: str, seconds: Seconds, engines: Engines, rng: np.random.Generator) -> np.ndarray:
     if name != BABBLE:
         return make_sound(name, seconds, rng)
     voices = [_chatter(engines, rng, seconds) for _ in range(_CHATTERERS)]
-    return np.sum([at_level(voice, _TURN_LEVEL + rng.uniform(-4, 4)) for voice in voices], axis=0)
+    return np.sum([set_level(voice, _TURN_LEVEL + rng.uniform(-4, 4)) for voice in voices], axis=0)
 
 
 def _chatter(engines: Engines, rng: np.random.Generator, seconds: Seconds) -> np.ndarray:
     """Someone in the background, who talks from before the clip to after its end."""
     words = " ".join(rng.choice(CHATTER, max(3, round(seconds * _CHATTER_RATE))))
-    prosody = Prosody(
-        int(rng.integers(150, 190)), int(rng.integers(35, 65)), int(rng.integers(30, 70)), 0
+    rate, pitch, pitch_range = (
+        int(rng.integers(low, high)) for low, high in ((150, 190), (35, 65), (30, 70))
     )
     voice = f"{language_of(str(rng.choice(list(ACCENTS))), 0)}+{rng.choice(CROWD)}"
-    spoken = resample(engines.espeak.say(words, voice, prosody), engines.espeak.sampling_rate)
-    return np.roll(
-        np.resize(spoken, round(seconds * SAMPLING_RATE)), int(rng.integers(SAMPLING_RATE))
-    )
-
-
-def _transmit(samples: np.ndarray, channel: Channel) -> np.ndarray:
-    if channel.clipping:
-        samples = clip_peaks(samples, channel.clipping)
-    if channel.telephone:
-        samples = through_telephone(samples)
-    return (
-        through_codec(at_level(samples, channel.level), channel.codec) if channel.codec else samples
-    )
+    espeak = engines.load(ESPEAK)
+    spoken = espeak.say(words, voice, Prosody(rate, pitch, pitch_range))
+    looped = np.resize(resample(spoken, espeak.sampling_rate), round(seconds * SAMPLING_RATE))
+    return np.roll(looped, int(rng.integers(SAMPLING_RATE)))

@@ -1,6 +1,6 @@
-"""Who speaks in the spoken world: speakers, kept apart by part (train, dev, test).
+"""Who speaks: the speakers of every engine, kept apart by part (train, dev, test).
 
-A speaker is one of espeak-ng's voice variants with a vocal-tract scale of its own; every speaker
+A speaker of espeak-ng's is one of its voice variants with a vocal-tract scale of its own, and
 speaks every accent. Variants that sound nearly alike (edward, edward2) are in the same part. Left
 out: whispers, robots, creaks, effects.
 """
@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
-
-import yaml
+from typing import TYPE_CHECKING, TypeVar
 
 from speechverse.errors import UserError, unknown_name
 from speechverse.seeding import rng_for
 from speechverse.world.accents import language_of
+from speechverse.world.tables import read_yaml
 
 if TYPE_CHECKING:  # the worker starts without the language
-    from speechverse.world.language.sentence import Part
+    from speechverse.world.language import Part
 
-TABLE = yaml.safe_load(files(__package__).joinpath("voices.yaml").read_text(encoding="utf-8"))
-"""Every voice of every engine, by part."""
+_TABLE = read_yaml(files(__package__).joinpath("voices.yaml"))
 
-CROWD, CHATTER = tuple(TABLE["crowd"]), tuple(TABLE["chatter"].split())
+CROWD, CHATTER = tuple(_TABLE["crowd"]), tuple(_TABLE["chatter"].split())
 """Variants that are nobody's, heard in the background of all parts, and what they say."""
 
 _TRACTS = {"": 1.0, "-low": 0.86, "-high": 1.17}
@@ -37,10 +36,10 @@ _BRIGHTNESS = 3.5  # dB an octave, the most
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """One voice of the spoken world."""
+    """A speaker of espeak-ng's."""
 
-    name: str  # of the speaker, such as "f3-low"
-    variant: str  # espeak-ng's variant
+    name: str  # such as "f3-low"
+    variant: str
     tract: float  # scale of pitch and formants
     pitch: float  # at which the speaker speaks when nothing is asked, in Hz
     brightness: float  # tilt of the spectrum, in dB an octave
@@ -49,30 +48,49 @@ class Speaker:
         """Whether the two are told apart at once: another variant, and a far higher pitch or
         another size of body.
         """
-        if self.variant == other.variant:
-            return False
-        return _far(self.pitch, other.pitch, _FAR_PITCH) or _far(
-            self.tract, other.tract, _FAR_TRACT
+        is_far = _is_far(self.pitch, other.pitch, _FAR_PITCH)
+        return self.variant != other.variant and (
+            is_far or _is_far(self.tract, other.tract, _FAR_TRACT)
         )
 
     def unlikeness(self, other: Speaker) -> float:
         """How far apart the two sound, in octaves of pitch or what is heard as much."""
-        octaves = abs(math.log2(self.pitch / other.pitch)) + abs(
-            math.log2(self.tract / other.tract)
-        )
-        return octaves + abs(self.brightness - other.brightness) / (2 * _BRIGHTNESS)
+        pitch = abs(math.log2(self.pitch / other.pitch))
+        tract = abs(math.log2(self.tract / other.tract))
+        return pitch + tract + abs(self.brightness - other.brightness) / (2 * _BRIGHTNESS)
 
     def voice(self, accent: str, shade: int = 0) -> str:
-        """espeak-ng's name for this speaker with a shade of an accent.
-
-        Raises:
-            UserError: No such accent.
-        """
+        """espeak-ng's name for this speaker with a shade of an accent."""
         return f"{language_of(accent, shade)}+{self.variant}"
 
 
-def _far(one: float, other: float, ratio: float) -> bool:
+@dataclass(frozen=True, slots=True)
+class NeuralSpeaker:
+    """One voice of a neural engine."""
+
+    name: str  # such as "af_heart" or, at another pitch, "af_heart-x0.93"
+    engine: str
+    voice: str  # the engine's own name for it
+    tract: float  # scale of pitch and formants
+
+    @property
+    def accent(self) -> str:
+        """As the voice's name has it."""
+        return "british" if self.voice.startswith("b") else "american"
+
+
+def _is_far(one: float, other: float, ratio: float) -> bool:
     return max(one, other) > ratio * min(one, other)
+
+
+@functools.cache
+def speakers(part: Part) -> tuple[Speaker, ...]:
+    """Every espeak-ng speaker of a part; no variant is in two parts."""
+    return tuple(
+        Speaker(variant + ending, variant, tract, tract * pitch, _brightness(variant + ending))
+        for variant, pitch in _TABLE["espeak"][part].items()
+        for ending, tract in _TRACTS.items()
+    )
 
 
 def _brightness(name: str) -> float:
@@ -80,22 +98,32 @@ def _brightness(name: str) -> float:
 
 
 @functools.cache
-def speakers(part: Part) -> tuple[Speaker, ...]:
-    """Every speaker of a part; no variant is in two parts."""
+def neural_speakers(engine: str, part: Part) -> tuple[NeuralSpeaker, ...]:
+    """Every speaker of a neural engine and a part; no voice is in two parts."""
     return tuple(
-        Speaker(variant + ending, variant, tract, tract * pitch, _brightness(variant + ending))
-        for variant, pitch in TABLE["espeak"][part].items()
-        for ending, tract in _TRACTS.items()
+        NeuralSpeaker(voice if tract == 1 else f"{voice}-x{tract:.2f}", engine, voice, tract)
+        for voice in _TABLE["neural"][engine][part]
+        for tract in _TABLE["tracts"][engine][part]
     )
 
 
-def get_speaker(name: str) -> Speaker:
-    """The speaker of that name, of whatever part.
+AnySpeaker = TypeVar("AnySpeaker", Speaker, NeuralSpeaker)
 
-    Raises:
-        UserError: No such speaker.
-    """
-    known = {speaker.name: speaker for part in TABLE["espeak"] for speaker in speakers(part)}
+
+def get_speaker(name: str) -> Speaker:
+    """The espeak-ng speaker of that name, of whatever part; UserError where there is none."""
+    return _find("voice", name, (s for part in _TABLE["espeak"] for s in speakers(part)))
+
+
+def get_neural_speaker(engine: str, name: str) -> NeuralSpeaker:
+    """A neural engine's speaker of that name, of whatever part; UserError where there is none."""
+    parts = _TABLE["neural"][engine]
+    every = (speaker for part in parts for speaker in neural_speakers(engine, part))
+    return _find(f"voice of {engine}", name, every)
+
+
+def _find(kind: str, name: str, every: Iterable[AnySpeaker]) -> AnySpeaker:
+    known = {speaker.name: speaker for speaker in every}
     if name not in known:
-        raise UserError(unknown_name("voice", name, known))
+        raise UserError(unknown_name(kind, name, known))
     return known[name]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import multiprocessing
 import os
@@ -24,7 +23,7 @@ from typing import Any
 
 from speechverse.errors import DiskFullError, SpeechverseError, UserError, no_room
 from speechverse.files import whole_folder
-from speechverse.seeding import hash_seed
+from speechverse.seeding import fingerprint, hash_seed
 from speechverse.types import Seconds
 from speechverse.world.clip import Clip
 
@@ -49,9 +48,9 @@ class Shard:
 
     @functools.cached_property
     def digest(self) -> str:
-        """sha256 over all that decides the shard's bytes."""
+        """Hash of all that decides the shard's bytes."""
         clips = [dataclasses.asdict(clip) for clip in self.clips]
-        return hashlib.sha256(json.dumps([RENDER_VERSION, self.seed, clips]).encode()).hexdigest()
+        return fingerprint(json.dumps([RENDER_VERSION, self.seed, clips]))
 
     def lengths(self) -> dict[str, int] | None:
         """Clip → samples, if the shard was made whole from this very plan, and as clips are made
@@ -66,13 +65,14 @@ class Shard:
 
 def cut_into_shards(clips: Sequence[Clip], folder: Path, seed: int, size: int) -> list[Shard]:
     """Shards of `size` clips: what is in one depends on the plan only, never on who works."""
+    starts = enumerate(range(0, len(clips), size))
     return [
         Shard(
             folder / f"{number:05d}",
             clips[start : start + size],
             hash_seed(seed, folder.name, number),
         )
-        for number, start in enumerate(range(0, len(clips), size))
+        for number, start in starts
     ]
 
 
@@ -88,16 +88,16 @@ def run_shards(
         SpeechverseError: A worker died.
     """
     context = multiprocessing.get_context("spawn")
-    told, stop = context.SimpleQueue(), context.Event()
+    done, stop = context.SimpleQueue(), context.Event()
     with ProcessPoolExecutor(
-        num_workers, context, _begin, (told, stop), max_tasks_per_child=1
+        num_workers, context, _begin, (done, stop), max_tasks_per_child=1
     ) as pool:
         try:
             waiting = {pool.submit(speak_shard, shard): shard for shard in shards}
             for job in waiting:
-                job.add_done_callback(lambda _: told.put(None))
+                job.add_done_callback(lambda _: done.put(None))
             while waiting:
-                if (clip := told.get()) is None:
+                if (clip := done.get()) is None:
                     for job in [job for job in waiting if job.done()]:
                         _check(job, waiting.pop(job))
                 elif clip_done is not None:
@@ -123,13 +123,13 @@ def _check(job: Future[None], shard: Shard) -> None:
 
 # In the worker
 
-_told: SimpleQueue[Any]
+_done: SimpleQueue[Any]
 _stop: Event
 
 
-def _begin(told: SimpleQueue[Any], stop: Event) -> None:
-    global _told, _stop
-    _told, _stop = told, stop
+def _begin(done: SimpleQueue[Any], stop: Event) -> None:
+    global _done, _stop
+    _done, _stop = done, stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
     os.dup2(2, 1)  # espeak-ng may write to standard output, which is the command's
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -147,14 +147,7 @@ class _Stopped(Exception):
 
 
 def speak_shard(shard: Shard) -> None:
-    """Makes the clips of a shard, and tells of each one; nothing of it stays where it is told to
-    stop.
-
-    Raises:
-        UserError: What is to be mended, such as an extra that is missing or a folder that cannot be
-            made.
-        SpeechverseError: An engine refused.
-    """
+    """Makes the clips of a shard, and reports each one; nothing of it stays if it is stopped."""
     try:
         with whole_folder(shard.folder) as folder:
             _speak_into(folder, shard)
@@ -177,7 +170,7 @@ def _speak_into(folder: Path, shard: Shard) -> None:
         waveform = Waveform(render(clip, engines))
         save(folder / f"{clip.id}.flac", waveform)
         lengths[clip.id] = len(waveform.samples)
-        _told.put((clip.id, waveform.duration))
+        _done.put((clip.id, waveform.duration))
         if _stop.is_set():
             raise _Stopped
     (folder / _RECORD).write_text(json.dumps({"digest": shard.digest, "lengths": lengths}))

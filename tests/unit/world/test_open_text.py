@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from speechverse.cli.texts import command
 from speechverse.errors import UserError
-from speechverse.world.language.sentence import part_of
-from speechverse.world.open_text import draw_lines
-from speechverse.world.spelling import digits_or_spelling, in_words
-from speechverse.world.wordnet import read_wordnet
-from speechverse.world.written import as_written
+from speechverse.world.language import part_of
+from speechverse.world.language.quantities import in_words
+from speechverse.world.texts.lines import draw_lines
+from speechverse.world.texts.spelling import draw_digits_or_spelling
+from speechverse.world.texts.wordnet import read_wordnet
+from speechverse.world.texts.writing import add_capitals_and_stop
 
 _LICENCE = "  1 This software and database is being provided to you, the LICENSEE, by  \n"
 _NOUNS = [
@@ -94,13 +95,16 @@ def test_a_folder_without_wordnet_is_told_of(tmp_path: Path) -> None:
     ],
 )
 def test_texts_are_written_as_people_write(text: str, written: str) -> None:
-    assert as_written(text, {"london": "London", "march": "March", "may": "May"}) == written
+    assert (
+        add_capitals_and_stop(text, {"london": "London", "march": "March", "may": "May"}) == written
+    )
 
 
 def test_names_in_slots_get_their_capitals() -> None:
     slots = [("book", "the salt orchard"), ("time", "noon")]
     assert (
-        as_written("find the salt orchard at noon", {}, slots) == "Find The Salt Orchard at noon."
+        add_capitals_and_stop("find the salt orchard at noon", {}, slots)
+        == "Find The Salt Orchard at noon."
     )
 
 
@@ -122,7 +126,7 @@ def test_numbers_are_said_in_words(number: int, said: str) -> None:
 
 def test_digits_and_spelling_hold_letters_alone() -> None:
     drawn = [
-        digits_or_spelling(random.Random(seed), ["house", "antidisestablishmentarianism"] * 10)
+        draw_digits_or_spelling(random.Random(seed), ["house", "antidisestablishmentarianism"] * 10)
         for seed in range(200)
     ]
     assert {kind for kind, _ in drawn} == {"digit", "digits", "number", "spelling"}
@@ -163,14 +167,14 @@ def test_a_sentence_belongs_to_one_part_and_used_up_kinds_are_told_of(wordnet_fo
         own = [
             text
             for text in wordnet.sentences
-            if part_of(as_written(text, {}).strip(".?").casefold()) == part
+            if part_of(add_capitals_and_stop(text, {}).strip(".?").casefold()) == part
         ]
         if own:
             drawn = draw_lines(wordnet, {part: len(own)}, shares=only)
             assert len({line["text"] for line in drawn}) == len(own)
     with pytest.raises(UserError, match="the sentences are used up"):
         draw_lines(wordnet, {"train": 100}, shares=only)
-    with pytest.raises(UserError, match="no kind of text is called poems"):
+    with pytest.raises(UserError, match="unknown kind of text 'poems'"):
         draw_lines(wordnet, {"train": 1}, shares={"poems": 1.0})
 
 

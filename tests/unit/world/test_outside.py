@@ -117,7 +117,7 @@ def test_the_same_lines_are_always_said_the_same_way(write: Write) -> None:
 def test_a_folder_begun_from_another_file_is_refused(tmp_path: Path, write: Write) -> None:
     out = tmp_path / "out"
     synthesize_corpus(out, read_lines(write({"text": "hello"})), num_workers=1)
-    with pytest.raises(CorpusError, match="begun otherwise.*lines_sha256"):
+    with pytest.raises(CorpusError, match="different settings.*lines_sha256"):
         synthesize_corpus(out, read_lines(write({"text": "hello you"})))
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from speechverse.cli.texts import command
 from speechverse.errors import UserError
-from speechverse.world.prose import LONGEST, draw_passages
+from speechverse.world.texts.prose import LONGEST, draw_passages
 
 _BOOK = """CHAPTER 1. A Door
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from speechverse.audio import load
-from speechverse.audio.codecs import CODECS
 from speechverse.audio.waveform import active_level_db
 from speechverse.data import Corpus
 from speechverse.errors import MissingExtraError, UserError
@@ -25,6 +24,7 @@ from speechverse.world import test_set_spec as frozen_spec
 from speechverse.world.accents import ACCENTS
 from speechverse.world.clip import Clip, Turn
 from speechverse.world.corpus import SHARD_SIZE
+from speechverse.world.effects import CODECS
 from speechverse.world.espeak import Espeak
 from speechverse.world.frozen import TEST_SETS, manifest_hash
 from speechverse.world.plan import plan_reading, plan_split

@@ -54,23 +54,22 @@ def test_training_never_says_a_name_that_is_held_back(part, stratum):
 @pytest.mark.parametrize("part", ["train", "dev", "test"])
 def test_requests_of_the_grammar_hold_nothing_held_out(part):
     for sentence in draws(part, "grammar", 100):
-        assert sentence.intent in ("play", "go", "stay") and not held_back_in(sentence.text), (
-            sentence
-        )
+        assert sentence.labels["intent"] in ("play", "go", "stay"), sentence
+        assert not held_back_in(sentence.text), sentence
     for sentence in draws(part, "random", 500):
         assert not {"quagga", "xerus", "spurtle"} & set(sentence.text.split()), sentence
 
 
 @pytest.mark.usefixtures("small_world")
 def test_each_held_out_stratum_holds_what_it_is_called():
-    assert {(s.intent, s.domain) for s in draws("test", "unseen_intents", 100)} == {
-        ("leave", "travel")
-    }
-    assert {(s.intent, s.domain) for s in draws("test", "unseen_domain", 100)} == {
-        ("feed", "zooarium")
-    }
+    assert {
+        (s.labels["intent"], s.labels["domain"]) for s in draws("test", "unseen_intents", 100)
+    } == {("leave", "travel")}
+    assert {
+        (s.labels["intent"], s.labels["domain"]) for s in draws("test", "unseen_domain", 100)
+    } == {("feed", "zooarium")}
     named = draws("test", "unseen_names", 300)
-    assert {s.intent for s in named} == {"play", "go"}
+    assert {s.labels["intent"] for s in named} == {"play", "go"}
     assert all(held_back_in(s.text) for s in named)
     assert {s.stratum for s in named} == {"unseen_names"}
 

@@ -101,8 +101,7 @@ def test_sentences_have_keywords_and_numbers_have_none(stratum):
 @pytest.mark.parametrize("stratum", [s for s in STRATA if s != "grammar"])
 def test_only_requests_have_intents_slots_and_translations(stratum):
     for sentence in some_of(stratum):
-        assert sentence.intent is None and sentence.domain is None
-        assert not sentence.slots and not sentence.translations
+        assert sentence.request is None and not sentence.slots
         assert sentence.labels.keys() <= {"stratum", "keywords", "rare_words"}
 
 
@@ -114,8 +113,8 @@ def test_every_slot_value_occurs_in_spoken_order():
 
 def test_labels_of_requests_are_in_the_inventory_and_all_of_it_is_used():
     known = inventory()
-    assert {s.intent for s in some_of("grammar")} == set(known["intent"])
-    assert {s.domain for s in some_of("grammar")} == set(known["domain"])
+    assert {s.labels["intent"] for s in some_of("grammar")} == set(known["intent"])
+    assert {s.labels["domain"] for s in some_of("grammar")} == set(known["domain"])
     assert {name for s in some_of("grammar") for name, _ in s.slots} == set(known["slots"])
 
 
@@ -130,7 +129,7 @@ def test_every_label_is_described():
 def test_labels_of_a_request_are_what_an_utterance_needs():
     sentence = next(s for s in some_of("grammar") if s.slots and s.keywords)
     labels = sentence.labels
-    assert labels["intent"] == sentence.intent and labels["domain"] == sentence.domain
+    assert labels["intent"] == sentence.request.intent.name and labels["domain"]
     assert labels["slots"] == [[name, value] for name, value in sentence.slots]
     assert labels["keywords"] == list(sentence.keywords)
     assert set(labels["translations"]) == set(LANGUAGES)
@@ -139,8 +138,8 @@ def test_labels_of_a_request_are_what_an_utterance_needs():
 def test_every_request_is_translated():
     for sentence in some_of("grammar"):
         for language in LANGUAGES:
-            assert sentence.translations[language].strip(), sentence
-            assert sentence.translations[language] != sentence.text, sentence
+            translation = sentence.labels["translations"][language]
+            assert translation.strip() and translation != sentence.text, sentence
 
 
 def test_no_markup_of_the_rules_is_left_anywhere():
@@ -148,7 +147,7 @@ def test_no_markup_of_the_rules_is_left_anywhere():
         for s in some_of(stratum):
             strings = [
                 s.text,
-                *s.translations.values(),
+                *s.labels.get("translations", {}).values(),
                 *s.keywords,
                 *(value for _, value in s.slots),
             ]
@@ -156,7 +155,7 @@ def test_no_markup_of_the_rules_is_left_anywhere():
 
 
 def test_intents_come_about_equally_often():
-    counts = Counter(s.intent for s in some_of("grammar"))
+    counts = Counter(s.labels["intent"] for s in some_of("grammar"))
     share = len(some_of("grammar")) / len(counts)
     assert all(0.6 * share < count < 1.5 * share for count in counts.values()), counts
 
@@ -182,7 +181,7 @@ def test_random_words_are_the_worlds_words():
 def test_an_intents_name_seldom_gives_itself_away():
     shared = []
     for sentence in some_of("grammar"):
-        name = set(sentence.intent.split("_"))
+        name = set(sentence.labels["intent"].split("_"))
         shared.append(len(name & set(sentence.text.split())) / len(name))
     assert mean(shared) < 0.35
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from shared_words import content_words, fold, word_overlap
 
 from speechverse.world.language import grammar
-from speechverse.world.language.overlap import content_words, fold, word_overlap
 
 COLOURS = "red green blue white black brown pink grey".split()
 

@@ -51,11 +51,11 @@ def test_numbers_are_spelled(number, said):
         ),
         (quantities.amounts, ("eighty euros", "achtzig euro", "quatre-vingts euros")),
         (
-            quantities.temperatures,
+            quantities.VALUES["temperatures"],
             ("twenty one degrees", "einundzwanzig grad", "vingt et un degrés"),
         ),
         (
-            quantities.percentages,
+            quantities.VALUES["percentages"],
             ("ninety five percent", "fünfundneunzig prozent", "quatre-vingt-quinze pour cent"),
         ),
     ],

@@ -1,6 +1,4 @@
-"""The corpus card: what a corpus holds, how its classes sound, and what can be guessed in it
-without listening.
-"""
+"""The corpus card: what a corpus holds, how its classes sound, and what leaks in it."""
 
 from __future__ import annotations
 

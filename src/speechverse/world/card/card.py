@@ -8,20 +8,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from speechverse import __version__
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError, UserError
 from speechverse.files import write_text
-from speechverse.types import Seconds
-from speechverse.world.card.facts import Overlap, SplitFacts, overlaps, split_facts
-from speechverse.world.card.fields import FieldCounts, count_field, find_fields
+from speechverse.types import Seconds, Utterance
+from speechverse.world.card import counts, leakage
 from speechverse.world.card.samples import Samples, choose_samples
-from speechverse.world.card.shortcuts import Ceiling, hear, overlap_ceilings, shortcut_ceilings
 
 if TYPE_CHECKING:
     from speechverse.evaluation.clips import Watch
 
-FORMAT = 1
+FORMAT = 2
+
+_QUANTILES = {"lowest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "highest": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,11 @@ class Card:
 
     name: str
     description: Mapping[str, Any]  # what `corpus.json` says of it, without splits and labels
-    settings: CardSettings  # how it was measured
-    splits: Mapping[str, SplitFacts]  # sizes by split
-    fields: Sequence[FieldCounts]  # counts of every label field
-    overlaps: Sequence[Overlap]
-    ceilings: Sequence[Ceiling]  # what can be guessed without listening
+    settings: CardSettings
+    splits: Mapping[str, counts.SplitSizes]
+    fields: Sequence[counts.FieldCounts]
+    overlaps: Sequence[counts.Overlap]
+    checks: Sequence[leakage.LeakageCheck]
     durations: Mapping[str, Sequence[Seconds]]  # split → seconds of every clip
     levels: Mapping[str, Sequence[float]]  # split → dB below full scale of every clip listened to
     samples: Samples  # clips to play
@@ -54,23 +56,23 @@ class Card:
     @property
     def faults(self) -> list[str]:
         """Everything that is not as it should be, each in a sentence."""
+        unread = [
+            f"clips that cannot be read: {len(self.unreadable)}, such as “{clip}”: {reason}"
+            for clip, reason in list(self.unreadable.items())[:1]
+        ]
         shared = [
             f"{overlap.shared} {overlap.what} are in both {' and '.join(overlap.splits)}, such as "
             f"“{overlap.examples[0]}”; they should be apart"
             for overlap in self.overlaps
             if overlap.shared
         ]
-        broken = [
-            f"{ceiling.label} can be guessed from {ceiling.shortcut}: {ceiling.measure}"
-            f" {ceiling.value:.2f}, limit {ceiling.limit:.2f}"
-            for ceiling in self.ceilings
-            if ceiling.met is False
+        leaks = [
+            f"{check.label} can be guessed from {check.cue}: UAR {check.uar:.2f}, limit"
+            f" {check.limit:.2f}"
+            for check in self.checks
+            if check.passed is False
         ]
-        unread = [
-            f"clips that cannot be read: {len(self.unreadable)}, such as “{clip}”: {reason}"
-            for clip, reason in list(self.unreadable.items())[:1]
-        ]
-        return unread + shared + broken
+        return unread + shared + leaks
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON."""
@@ -80,23 +82,18 @@ class Card:
             "corpus": self.name,
             "description": dict(self.description),
             "settings": asdict(self.settings),
-            "splits": {split: asdict(facts) for split, facts in self.splits.items()},
+            "splits": {split: asdict(sizes) for split, sizes in self.splits.items()},
             "fields": {field.name: asdict(field) for field in self.fields},
             "overlaps": [asdict(overlap) for overlap in self.overlaps],
-            "ceilings": [{**asdict(ceiling), "met": ceiling.met} for ceiling in self.ceilings],
-            "levels": {split: _spread(values) for split, values in self.levels.items()},
+            "leakage": [{**asdict(check), "passed": check.passed} for check in self.checks],
+            "levels": {
+                split: {name: round(float(np.quantile(v, q)), 2) for name, q in _QUANTILES.items()}
+                for split, v in self.levels.items()
+            },
             "unreadable": dict(self.unreadable),
             "faults": self.faults,
             "notes": list(self.notes),
         }
-
-
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    places = {"lowest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "highest": 1.0}
-    return {
-        name: round(ordered[round(place * (len(ordered) - 1))], 2) for name, place in places.items()
-    }
 
 
 def make_card(
@@ -108,45 +105,39 @@ def make_card(
 
     Raises:
         CorpusError: The corpus holds no clips, or its manifests are broken.
-        MissingExtraError: scikit-learn is not installed.
+        MissingExtraError: The extra `eval` is not installed.
     """
     settings = settings or CardSettings()
-    splits = {
-        split: utterances for split in corpus.splits if (utterances := corpus.utterances(split))
-    }
+    splits = {split: some for split in corpus.splits if (some := corpus.utterances(split))}
     if not splits:
         raise CorpusError(
             f"corpus '{corpus.name}' holds no clips, so there is nothing to make a card of"
         )
-    fields = find_fields(utterance for utterances in splits.values() for utterance in utterances)
-    counts = [count_field(field, splits) for field in fields]
-    closed = [field for field, count in zip(fields, counts, strict=True) if count.closed]
-    heard, unreadable = hear(splits, settings.clips, settings.seed, watch)
-    fitted, notes = shortcut_ceilings(heard, settings.seed, watch)
+    fields = counts.find_fields(_everyone(splits))
+    counted = [counts.count_field(field, splits) for field in fields]
+    closed = [field for field, count in zip(fields, counted, strict=True) if count.closed]
+    measured, unreadable = leakage.measure_clips(splits, settings.clips, settings.seed, watch)
+    checks, notes = leakage.check_leakage(measured, settings.seed, watch)
+    readable = [utterance for utterance in _everyone(splits) if utterance.id not in unreadable]
     skipped = {clip: reason for some in corpus.skipped.values() for clip, reason in some.items()}
-    readable = {
-        split: [u for u in some if u.id not in unreadable] for split, some in splits.items()
-    }
     return Card(
         name=corpus.name,
-        description={
-            name: value
-            for name, value in corpus.description.items()
-            if name not in ("splits", "labels")
-        },
+        description={k: v for k, v in corpus.description.items() if k not in ("splits", "labels")},
         settings=settings,
-        splits=split_facts(splits),
-        fields=counts,
-        overlaps=overlaps(splits),
-        ceilings=[*fitted, *overlap_ceilings(corpus, settings.seed)],
-        durations={
-            split: [utterance.duration for utterance in some] for split, some in splits.items()
-        },
-        levels={split: [clip.level for clip in clips] for split, clips in heard.items() if clips},
+        splits=counts.measure_splits(splits),
+        fields=counted,
+        overlaps=counts.find_overlaps(splits),
+        checks=checks,
+        durations={split: [clip.duration for clip in some] for split, some in splits.items()},
+        levels={split: [clip.level for clip in some] for split, some in measured.items() if some},
         samples=choose_samples(closed, readable, settings.samples, settings.seed),
         unreadable={**skipped, **unreadable},
         notes=notes,
     )
+
+
+def _everyone(splits: counts.Splits) -> list[Utterance]:
+    return [utterance for utterances in splits.values() for utterance in utterances]
 
 
 def numbers_beside(page: Path) -> Path:
@@ -178,8 +169,6 @@ def write_card(card: Card, page: Path, command: str) -> Path:
     numbers = numbers_beside(page)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, card_page(card, page, command))
-    write_text(
-        numbers,
-        json.dumps({**card.as_dict(), "command": command}, indent=1, ensure_ascii=False) + "\n",
-    )
+    content = {**card.as_dict(), "command": command}
+    write_text(numbers, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return numbers

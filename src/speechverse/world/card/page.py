@@ -1,10 +1,7 @@
-"""The page: what the corpus is, its faults first, then counts, spreads, ceilings
-and clips to play.
-"""
+"""The page: what the corpus is, its faults first, then counts, spreads, checks and clips."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +9,20 @@ from speechverse.evaluation.report.plots import histogram_plot
 from speechverse.evaluation.report.render import render_page
 from speechverse.types import Utterance
 from speechverse.world.card.card import Card
-from speechverse.world.card.fields import FieldCounts, shown
+from speechverse.world.card.counts import FieldCounts, as_text
+from speechverse.world.card.leakage import NEAR_CHANCE
 from speechverse.world.card.samples import audio_source
-from speechverse.world.card.shortcuts import NEAR_CHANCE
 
-_NOT_TOLD = ("keywords", "translations", "slots", "intent", "is_speech")
+_NOT_SHOWN = ("keywords", "translations", "slots", "intent", "is_speech")  # under a clip
 
 
 def card_page(card: Card, page: Path, command: str) -> str:
-    """The HTML of a card that will lie at `page`.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    plots = [
-        ("Duration", "all clips", histogram_plot("seconds", card.durations, "durations of clips"))
-    ]
+    """The HTML of a card that will lie at `page`; needs matplotlib."""
+    durations = histogram_plot("seconds", card.durations, "durations of clips")
+    plots = [("Duration", "all clips", durations)]
     if card.levels:
-        plot = histogram_plot("dBFS", card.levels, "levels of clips")
-        plots.append(("Level", "of the sounding parts of the clips listened to", plot))
+        levels = histogram_plot("dBFS", card.levels, "levels of clips")
+        plots.append(("Level", "of the sounding parts of the clips listened to", levels))
     made = "Synthetic speech: no person was recorded. " if card.description.get("synthetic") else ""
     return render_page(
         "card.html",
@@ -42,43 +34,38 @@ def card_page(card: Card, page: Path, command: str) -> str:
             f"{made}What it holds, how each class sounds, and what can be guessed in it without"
             " listening."
         ),
-        facts=_facts(card),
+        facts=_headline(card),
         card=card,
         command=command,
         plots=plots,
-        made=[*_made(card), ("card made by", command)],
+        made=[*_origin(card), ("card made by", command)],
         near_chance=NEAR_CHANCE,
-        about=_about,
+        describe=_describe,
         largest=_largest,
         source=lambda clip: audio_source(clip.audio, page, card.settings.embed),
     )
 
 
-def _facts(card: Card) -> dict[str, str]:
-    clips, speakers = (
-        sum(getattr(split, name) for split in card.splits.values())
-        for name in ("clips", "speakers")
-    )
-    hours = sum(split.hours for split in card.splits.values())
+def _headline(card: Card) -> dict[str, str]:
+    sizes = card.splits.values()
     facts = {
-        "clips": f"{clips:,}",
-        "hours": f"{hours:.2f}",
-        "speakers": f"{speakers:,}" if speakers else "not named",
+        "clips": f"{sum(split.clips for split in sizes):,}",
+        "hours": f"{sum(split.hours for split in sizes):.2f}",
+        "speakers": f"{sum(split.speakers for split in sizes) or 'not named'}",
     }
     if "seed" in card.description:
         facts["seed"] = str(card.description["seed"])
-    if kept := [ceiling.met for ceiling in card.ceilings if ceiling.met is not None]:
-        facts["shortcut limits met"] = f"{sum(kept)} of {len(kept)}"
+    if passed := [check.passed for check in card.checks if check.passed is not None]:
+        facts["leakage checks passed"] = f"{sum(passed)} of {len(passed)}"
     return facts
 
 
-def _made(card: Card) -> Iterator[tuple[str, Any]]:
+def _origin(card: Card) -> list[tuple[str, Any]]:
     """What `corpus.json` says of how the corpus was made."""
-    for name, value in card.description.items():
-        if name != "spec":
-            yield name.replace("_", " "), value
-    for name, value in (card.description.get("spec") or {}).items():
-        yield f"spec: {name.replace('_', ' ')}", value
+    entries = {name: value for name, value in card.description.items() if name != "spec"}
+    spec = card.description.get("spec") or {}
+    entries |= {f"spec: {name}": value for name, value in spec.items()}
+    return [(name.replace("_", " "), value) for name, value in entries.items()]
 
 
 def _largest(field: FieldCounts, split: str) -> int:
@@ -86,13 +73,11 @@ def _largest(field: FieldCounts, split: str) -> int:
     return max([1, *(counts[split] for counts in field.counts.values())])
 
 
-def _about(clip: Utterance, field: str) -> str:
+def _describe(clip: Utterance, field: str) -> str:
     """What else is known of a clip that is played for its label `field`."""
-    labels = {
-        name: value
+    labels = [
+        f"{name.replace('_', ' ')} {as_text(value)}"
         for name, value in clip.labels.items()
-        if name != field and name not in _NOT_TOLD
-    }
-    told = [f"{name.replace('_', ' ')} {shown(value)}" for name, value in labels.items()
-            if isinstance(value, str | int | float)]  # fmt: skip
-    return " · ".join([*([clip.speaker] if clip.speaker else []), *told])
+        if name not in (field, *_NOT_SHOWN) and isinstance(value, str | int | float)
+    ]
+    return " · ".join([*([clip.speaker] if clip.speaker else []), *labels])

@@ -5,23 +5,23 @@ beside them.
 from speechverse.world.language.sentence import (
     HELD_OUT_STRATA,
     STRATA,
-    Draft,
+    Part,
     Sentence,
     check_stratum,
-    draft_sentence,
     draw_sentence,
     inventory,
+    part_of,
     words,
 )
 
 __all__ = [
     "HELD_OUT_STRATA",
     "STRATA",
-    "Draft",
+    "Part",
     "Sentence",
     "check_stratum",
-    "draft_sentence",
     "draw_sentence",
     "inventory",
+    "part_of",
     "words",
 ]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,20 +23,11 @@ from typing import Any, Literal, NamedTuple
 
 from speechverse.seeding import hash_seed
 from speechverse.world.language import quantities, strata
-from speechverse.world.language.loading import (
-    LANGUAGES,
-    SLOT,
-    DataFiles,
-    Triple,
-    read_files,
-    triple,
-)
+from speechverse.world.language.loading import LANGUAGES, SLOT, Triple, read_files, triple
 from speechverse.world.language.wording import Value, Wording, choose_wording
 
 Names = Literal["seen", "all", "held_back"]
-"""Which values of open slots a request may hold: "held_back" needs at least one that training never
-draws.
-"""
+"""Values of open slots that a request may hold: "held_back" needs one that training never draws."""
 
 _NOTHING: Triple = ("", "", "")
 _ONE_IN = 6  # names of open lists is held back
@@ -48,9 +38,8 @@ class Slot:
     """A slot type."""
 
     name: str
-    description: str  # what its values are
-    values: tuple[Value, ...]  # all that it takes
-    is_keyword: bool  # whether its values are content words
+    description: str
+    values: tuple[Value, ...]
     is_open: bool  # whether it is an open list of names
     seen: tuple[Value, ...] = ()  # the values that may be said anywhere
     held_back: tuple[Value, ...] = ()  # the others, for testing
@@ -58,13 +47,13 @@ class Slot:
     def choose(self, names: Names, rng: random.Random) -> Value:
         """Draws one of the values."""
         return rng.choice(
-            self.seen if names == "seen" else self.values if names == "all" else self.held_back
+            {"seen": self.seen, "all": self.values, "held_back": self.held_back}[names]
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A kind of request; `templates` holds one line a language each."""
+    """A kind of request."""
 
     name: str
     domain: str
@@ -82,10 +71,13 @@ class Domain:
     held_out: bool
 
 
-class Drawn(NamedTuple):
-    """A request that is drawn: all that chance decides of it."""
+class Request(NamedTuple):
+    """All that chance decides of a request; the rest is worked out when asked for, as of many that
+    are drawn few are said.
+    """
 
-    wording: Wording  # of the template
+    intent: Intent
+    wording: Wording
     values: Mapping[str, Value]  # slot → what is said in it
     opener: Triple
     closer: Triple
@@ -97,8 +89,24 @@ class Drawn(NamedTuple):
 
     @property
     def translations(self) -> dict[str, str]:
-        """The whole request by language code, but for English."""
+        """Language code → the whole request, but for English."""
         return {code: self.say(language) for language, code in enumerate(LANGUAGES) if code != "en"}
+
+    @property
+    def slots(self) -> tuple[tuple[str, str], ...]:
+        """(name, value) in spoken order."""
+        marks = self.wording.marks
+        return tuple((mark.name, self.values[mark.name].value) for mark in marks if mark.is_slot)
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """Content words in spoken order."""
+        words = [
+            self.values[name].value if is_slot else name
+            for name, is_slot in self.wording.marks
+            if not is_slot or self.values[name].is_keyword
+        ]
+        return tuple(dict.fromkeys(words))[: strata.MAX_KEYWORDS]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,17 +118,13 @@ class World:
     domains: Mapping[str, Domain]
     openers: tuple[Triple, ...]
     closers: tuple[Triple, ...]
-    # Names of open slots and of the other strata that no training sentence holds.
-    names_held_back: frozenset[str]
-    # Words of open lists of names that come nowhere else, and those of the stratum of names.
-    rare_words: frozenset[str]
+    names_held_back: frozenset[str]  # of open slots and other strata: no training sentence has them
+    rare_words: frozenset[str]  # words of open lists of names that come nowhere else
 
     @functools.cached_property
     def seen_intents(self) -> tuple[Intent, ...]:
         """Those that may be drawn anywhere."""
-        return tuple(
-            i for i in self.intents if not i.held_out and not self.domains[i.domain].held_out
-        )
+        return tuple(i for i in self.intents if not self._is_held_out(i))
 
     @functools.cached_property
     def unseen_intents(self) -> tuple[Intent, ...]:
@@ -136,81 +140,48 @@ class World:
     def naming_intents(self) -> tuple[Intent, ...]:
         """Seen intents, each with only those templates that can hold a name that was held back."""
         limited = ((i, tuple(filter(self._can_name, i.templates))) for i in self.seen_intents)
-        return tuple(
-            dataclasses.replace(i, templates=templates) for i, templates in limited if templates
-        )
+        return tuple(dataclasses.replace(i, templates=some) for i, some in limited if some)
 
-    @functools.cached_property
-    def _words_held_back(self) -> frozenset[str]:
-        """Names held back that are one word."""
-        return frozenset(name for name in self.names_held_back if " " not in name)
-
-    @functools.cached_property
-    def _phrases_held_back(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
-        """First two words → the longer names held back that begin so."""
-        found: dict[tuple[str, str], tuple[str, ...]] = {}
-        for name in sorted(self.names_held_back - self._words_held_back):
-            first, second = name.split()[:2]
-            found[first, second] = (*found.get((first, second), ()), name)
-        return found
-
-    def says_held_back(self, text: str) -> bool:
-        """Whether a text holds a name that is held back, be it by chance."""
-        words, phrases = text.split(), self._phrases_held_back
-        if not self._words_held_back.isdisjoint(words):
-            return True
-        named = [
-            name for pair in itertools.pairwise(words) if pair in phrases for name in phrases[pair]
-        ]
-        return any(f" {name} " in f" {text} " for name in named)
+    def _is_held_out(self, intent: Intent) -> bool:
+        return intent.held_out or self.domains[intent.domain].held_out
 
     def _can_name(self, template: Triple) -> bool:
         return any(self.slots[name].held_back for name in SLOT.findall(template[0]))
 
-    def draw(self, intent: Intent, rng: random.Random, names: Names = "seen") -> Drawn:
-        """Draws a request of an intent, and works out nothing of it: of many drawn, few are said.
+    @functools.cached_property
+    def _lengths_held_back(self) -> frozenset[int]:
+        return frozenset(name.count(" ") + 1 for name in self.names_held_back)
 
-        For names "held_back" the intent is one of `naming_intents`.
-        """
-        wording, values = self._wording(intent, rng, names)
-        opener, closer = rng.choice(self.openers), rng.choice(self.closers)
-        return Drawn(wording, values, opener, _NOTHING if opener[0] and closer[0] else closer)
+    def says_held_back(self, text: str) -> bool:
+        """Whether a text holds a name that is held back, be it by chance."""
+        words = text.split()
+        return any(
+            " ".join(words[start : start + length]) in self.names_held_back
+            for length in self._lengths_held_back
+            for start in range(len(words))
+        )
 
-    def _wording(
-        self, intent: Intent, rng: random.Random, names: Names
-    ) -> tuple[Wording, dict[str, Value]]:
+    def draw(self, intent: Intent, rng: random.Random, names: Names = "seen") -> Request:
+        """Draws a request of an intent; for names "held_back" one of `naming_intents`."""
         while True:
             wording = choose_wording(rng.choice(intent.templates), rng)
-            if names != "held_back":
-                return wording, {
-                    name: self.slots[name].choose(names, rng) for name in wording.slots
-                }
             namable = [name for name in wording.slots if self.slots[name].held_back]
-            if namable:  # a slot may stand in a wording that was not chosen
-                rare = rng.choice(namable)
-                return wording, {
-                    name: self.slots[name].choose("held_back" if name == rare else "all", rng)
-                    for name in wording.slots
-                }
-
-    def parse(self, drawn: Drawn) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-        """A request's slots with their values, and its keywords, in spoken order."""
-        slots: list[tuple[str, str]] = []
-        keywords: list[str] = []
-        for name, is_slot in drawn.wording.marks:
-            said = drawn.values[name].value if is_slot else name
-            if is_slot:
-                slots.append((name, said))
-            if not is_slot or self.slots[name].is_keyword:
-                keywords.append(said)
-        return tuple(slots), tuple(dict.fromkeys(keywords))[: strata.MAX_KEYWORDS]
+            if names != "held_back" or namable:
+                break  # else the slot that can name stands in a wording that was not chosen
+        wanted: dict[str, Names] = dict.fromkeys(wording.slots, names)
+        if names == "held_back":
+            rare = rng.choice(namable)
+            wanted = {name: "held_back" if name == rare else "all" for name in wording.slots}
+        values = {name: self.slots[name].choose(which, rng) for name, which in wanted.items()}
+        opener, closer = rng.choice(self.openers), rng.choice(self.closers)
+        return Request(
+            intent, wording, values, opener, _NOTHING if opener[0] and closer[0] else closer
+        )
 
     def words(self) -> set[str]:
         """Every English word that requests can say, but for those of held-out parts."""
-        lines = [
-            *_said_in(self.seen_intents),
-            *(phrase[0] for phrase in (*self.openers, *self.closers)),
-        ]
+        phrases = (*self.openers, *self.closers)
+        lines = [*_say_templates(self.seen_intents), *(phrase[0] for phrase in phrases)]
         for name in slots_of(self.seen_intents):
             lines += [value.said[0] for value in self.slots[name].seen]
         return set(re.findall(r"[a-z']+", " ".join(lines)))
@@ -229,17 +200,13 @@ def read(folder: Traversable) -> World:
         name: Domain(name, entry["description"], entry.get("held_out", False))
         for name, entry in files.domains.items()
     }
-    intents = tuple(
-        intent
-        for name, entry in files.domains.items()
-        for intent in _intents(name, entry["intents"])
-    )
+    intents = tuple(_intents(files.domains))
     slots = {name: _slot(name, entry) for name, entry in files.slots.items()}
+    openers, closers = (tuple(map(triple, files.phrases[kind])) for kind in ("openers", "closers"))
     seen = [i for i in intents if not i.held_out and not domains[i.domain].held_out]
-    phrases = _phrases(files)
     plain = [
-        *_said_in(seen),
-        *(phrase[0] for some in phrases for phrase in some),
+        *_say_templates(seen),
+        *(phrase[0] for phrase in (*openers, *closers)),
         *strata.plain_lines(),
     ]
     used = [slots[name] for name in slots_of(seen)]
@@ -248,9 +215,10 @@ def read(folder: Traversable) -> World:
     held_back = _names_held_back({**names, **{name: name for name in strata.open_names()}}, plain)
     return World(
         intents,
-        {name: _parted(slot, held_back) for name, slot in slots.items()},
+        {name: _part(slot, held_back) for name, slot in slots.items()},
         domains,
-        *phrases,
+        openers,
+        closers,
         held_back,
         _rare_words(intents, slots.values(), plain),
     )
@@ -258,45 +226,36 @@ def read(folder: Traversable) -> World:
 
 def slots_of(intents: Iterable[Intent]) -> list[str]:
     """The slots that some intents use, in order of first use."""
-    return list(
-        dict.fromkeys(
-            name for i in intents for line in i.templates for name in SLOT.findall(line[0])
-        )
-    )
+    lines = (line[0] for intent in intents for line in intent.templates)
+    return list(dict.fromkeys(name for line in lines for name in SLOT.findall(line)))
 
 
-def _phrases(files: DataFiles) -> tuple[tuple[Triple, ...], tuple[Triple, ...]]:
-    openers, closers = (tuple(map(triple, files.phrases[kind])) for kind in ("openers", "closers"))
-    return openers, closers
-
-
-def _intents(domain: str, described: Mapping[str, Any]) -> Iterator[Intent]:
-    for name, entry in described.items():
-        templates = tuple(map(triple, entry["templates"]))
-        yield Intent(name, domain, entry["description"], templates, entry.get("held_out", False))
+def _intents(domains: Mapping[str, Mapping[str, Any]]) -> Iterator[Intent]:
+    for domain, described in domains.items():
+        for name, entry in described["intents"].items():
+            templates = tuple(map(triple, entry["templates"]))
+            is_held_out = entry.get("held_out", False)
+            yield Intent(name, domain, entry["description"], templates, is_held_out)
 
 
 def _slot(name: str, entry: Mapping[str, Any]) -> Slot:
-    rows = (
-        quantities.VALUES[entry["computed"]]()
-        if "computed" in entry
-        else map(triple, entry["values"])
-    )
-    values = tuple(map(_value, rows))
-    return Slot(
-        name, entry["description"], values, entry.get("keyword", True), entry.get("open", False)
-    )
+    if "computed" in entry:
+        rows = quantities.VALUES[entry["computed"]]()
+    else:
+        rows = list(map(triple, entry["values"]))
+    is_keyword = entry.get("keyword", True)
+    values = tuple(_value(row, is_keyword) for row in rows)
+    return Slot(name, entry["description"], values, entry.get("open", False))
 
 
-def _value(said: Triple) -> Value:
+def _value(said: Triple, is_keyword: bool) -> Value:
     marked = re.search(r"\[(.+)\]", said[0])
     english = said[0].replace("[", "").replace("]", "")
-    return Value((english, *said[1:]), marked[1] if marked else english)
+    return Value((english, *said[1:]), marked[1] if marked else english, is_keyword)
 
 
 def _names_held_back(names: Mapping[str, str], plain_lines: Iterable[str]) -> frozenset[str]:
-    """About one in six names (mapped to how they are said) of open lists, by a hash of the name
-    alone.
+    """About one in six names (mapped to how they are said) of open lists, by a hash of the name.
 
     A name that is said elsewhere (in a template, a closed list, inside a longer name that is not
     held back) would be heard in training all the same, and so is never held back.
@@ -312,32 +271,25 @@ def _names_held_back(names: Mapping[str, str], plain_lines: Iterable[str]) -> fr
         lines = [names[name] for name in leaks]
 
 
-def _parted(slot: Slot, held_back: frozenset[str]) -> Slot:
+def _part(slot: Slot, held_back: frozenset[str]) -> Slot:
     kept = tuple(value for value in slot.values if slot.is_open and value.value in held_back)
     seen = tuple(value for value in slot.values if value not in kept)
     return dataclasses.replace(slot, seen=seen, held_back=kept)
 
 
-def _said_in(intents: Iterable[Intent]) -> list[str]:
+def _say_templates(intents: Iterable[Intent]) -> list[str]:
     """What the English lines of intents can say beside their slots."""
-    return [
-        re.sub(r"\{\w+\}|[(|)]", " , ", line[0]).replace("*", "")
-        for i in intents
-        for line in i.templates
-    ]
+    lines = (line[0] for intent in intents for line in intent.templates)
+    return [re.sub(r"\{\w+\}|[(|)]", " , ", line).replace("*", "") for line in lines]
 
 
 def _rare_words(
     intents: Sequence[Intent], slots: Iterable[Slot], plain: Sequence[str]
 ) -> frozenset[str]:
+    common = {word for line in (*plain, *_say_templates(intents)) for word in line.split()}
     listed: set[str] = set()
-    common = {word for line in (*plain, *_said_in(intents)) for word in line.split()}
     for slot in slots:
         words = {word for value in slot.values for word in value.value.split()}
-        if slot.is_open:
-            listed |= words
-        else:
-            common |= words
-    return frozenset(listed - common) | {
-        word for name in strata.open_names() for word in name.split()
-    }
+        (listed if slot.is_open else common).update(words)
+    words_of_names = {word for name in strata.open_names() for word in name.split()}
+    return frozenset(listed - common | words_of_names)

@@ -1,6 +1,4 @@
-"""Reads the language's data files. They are the package's own: its tests see to it that what they
-say can be said.
-"""
+"""Reads the language's data files; the tests see to it that what they say can be said."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import re
 from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
 
-import yaml
+from speechverse.world.tables import read_yaml
 
 Triple = tuple[str, str, str]
 """The same in English, German and French."""
@@ -18,13 +16,9 @@ PHRASES_FILE, STRATA_FILE, QUANTITIES_FILE = "phrases.yaml", "strata.yaml", "qua
 CHOICE = re.compile(r"\(([^()]*)\)")
 SLOT = re.compile(r"\{(\w+)\}")
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 
 class DataFiles(NamedTuple):
-    """What the files say: domains and slots by name in order of the files, and the phrases round a
-    request.
-    """
+    """Domains and slots by name in order of the files, and the phrases round a request."""
 
     domains: dict[str, dict[str, Any]]
     slots: dict[str, dict[str, Any]]
@@ -32,30 +26,18 @@ class DataFiles(NamedTuple):
 
 
 def read_files(folder: Traversable) -> DataFiles:
-    """Reads every data file of a folder, in order of their names.
-
-    A file is known by its name (`phrases.yaml`, `slots*.yaml`); any other holds domains. What is
-    read elsewhere, the other strata and the quantities, is passed over.
+    """Reads the data files of a folder in order of their names: `phrases.yaml`, `slots*.yaml`, and
+    any other holds domains, but for strata and quantities, which are read elsewhere.
     """
     found = DataFiles({}, {}, {})
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if not path.name.endswith(".yaml") or path.name in (STRATA_FILE, QUANTITIES_FILE):
-            continue
-        content = read_yaml(path)
         if path.name == PHRASES_FILE:
-            found.phrases.update(content)
+            found.phrases.update(read_yaml(path))
         elif path.name.startswith("slots"):
-            found.slots.update(content)
-        else:
-            found.domains.update(content)
+            found.slots.update(read_yaml(path))
+        elif path.name.endswith(".yaml") and path.name not in (STRATA_FILE, QUANTITIES_FILE):
+            found.domains.update(read_yaml(path))
     return found
-
-
-def read_yaml(path: Traversable) -> dict[str, Any]:
-    """The mapping in a YAML file."""
-    # noqa: S506 (a safe loader)
-    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
-    return content
 
 
 def triple(line: str) -> Triple:

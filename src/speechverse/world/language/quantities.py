@@ -1,6 +1,4 @@
-"""Values that are counted, not listed: times, dates, durations, amounts, levels, digit strings, in
-three languages.
-"""
+"""Values that are counted, not listed (times, dates, amounts, ...), in three languages."""
 
 from __future__ import annotations
 
@@ -8,18 +6,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 
-from speechverse.world.language.loading import LANGUAGES, QUANTITIES_FILE, Triple, read_yaml, triple
+from speechverse.world.language.loading import LANGUAGES, QUANTITIES_FILE, Triple, triple
+from speechverse.world.tables import read_yaml
 
 _TABLE = read_yaml(files(__package__).joinpath("data", QUANTITIES_FILE))
 _EN, _DE, _FR = (_TABLE["ones"][code].split() for code in LANGUAGES)
 _TENS_EN, _TENS_DE, _TENS_FR = (_TABLE["tens"][code].split() for code in LANGUAGES)
 _ORDINALS_EN, _ORDINALS_DE = _TABLE["ordinals"]["en"].split(), _TABLE["ordinals"]["de"]
-MONTHS = [(*triple(names), days) for names, days in _TABLE["months"].items()]
-_WEEKDAYS, _NEAR_DAYS = (list(map(triple, _TABLE[kind])) for kind in ("weekdays", "near_days"))
-_NEAR_DAYS_SHARE = 4
-"""Days near at hand are said about as often as days of the year, though there are fewer of them."""
+MONTHS = [(triple(names), days) for names, days in _TABLE["months"].items()]
 
+_NEAR_DAYS_SHARE = 4  # near days are said about as often as days of the year, though they are fewer
 _DIGIT_STRINGS = 150  # of each length
+_STRIDES = {3: 617, 4: 6_173, 5: 61_723, 6: 617_233}  # length → a prime, which scatters the digits
 
 
 def spell(number: int) -> Triple:
@@ -43,10 +41,10 @@ def _english(number: int) -> str:
 
 def in_words(number: int) -> str:
     """An English number below a million as people write it: "forty-five"."""
-    return hyphenated(_english(number))
+    return hyphenate(_english(number))
 
 
-def hyphenated(number: str) -> str:
+def hyphenate(number: str) -> str:
     """An English number in words, with its hyphens."""
     return re.sub("ty (?!thousand)", "ty-", number)
 
@@ -88,148 +86,112 @@ def _french_tens(number: int) -> str:
     return f"{_TENS_FR[tens]}{joint}{_FR[ones]}"
 
 
-def _clock_hour(hour: int) -> Triple:
-    """An hour as clocks say it: "sieben uhr", "une heure"."""
-    en, de, fr = spell(hour)
-    return en, f"{de} uhr", "une heure" if hour == 1 else f"{fr} heures"
-
-
-def times() -> list[Triple]:
-    """Times of day: "at [seven thirty]" / "um sieben uhr dreißig" / "à sept heures trente"."""
-    values = [
-        ("at [noon]", "um zwölf uhr mittags", "à midi"),
-        ("at [midnight]", "um mitternacht", "à minuit"),
-    ]
-    for hour in range(1, 13):
-        en, de, fr = _clock_hour(hour)
-        values.append((f"at [{en} o'clock]", f"um {de}", f"à {fr}"))
-        values.append((f"at [{en} oh five]", f"um {de} fünf", f"à {fr} cinq"))
-        for minute_en, minute_de, minute_fr in map(spell, range(10, 60, 5)):
-            values.append((f"at [{en} {minute_en}]", f"um {de} {minute_de}", f"à {fr} {minute_fr}"))
-    return [*values, *_spoken_times()]
-
-
-def _spoken_times() -> Iterable[Triple]:
-    for hour in range(1, 12):
-        en, de, fr = _clock_hour(hour)
-        yield f"at [half past {en}]", f"um halb {_german(hour + 1)}", f"à {fr} et demie"
-        yield f"at [quarter past {en}]", f"um viertel nach {_DE[hour]}", f"à {fr} et quart"
-        yield f"at [quarter to {en}]", f"um viertel vor {_DE[hour]}", f"à {fr} moins le quart"
-        if 5 <= hour <= 10:
-            yield f"at [{en} in the morning]", f"um {de} morgens", f"à {fr} du matin"
-        if 6 <= hour <= 10:
-            yield f"at [{en} in the evening]", f"um {de} abends", f"à {fr} du soir"
-
-
-def dates() -> list[Triple]:
-    """Days near at hand, and those of the year: "on the [third of june]" / "am dritten juni" / "le
-    trois juin".
-    """
-    near = [*_NEAR_DAYS, *_weekdays(), *_days_from_now()]
-    return [*near * _NEAR_DAYS_SHARE, *_days_of_the_year()]
-
-
-def _weekdays() -> Iterable[Triple]:
-    for en, de, fr in _WEEKDAYS:
-        yield f"on [{en}]", f"am {de}", fr
-        yield f"next {en}", f"nächsten {de}", f"{fr} prochain"
-        yield f"on [{en} morning]", f"am {de}morgen", f"{fr} matin"
-        yield f"on [{en} evening]", f"am {de}abend", f"{fr} soir"
-
-
-def _days_from_now() -> Iterable[Triple]:
-    units = (("days", "tagen", "jours"), ("weeks", "wochen", "semaines"))
-    for unit in units:
-        for count in map(spell, range(2, 7)):
-            en, de, fr = (f"{number} {name}" for number, name in zip(count, unit, strict=True))
-            yield f"in [{en}]", f"in {de}", f"dans {fr}"
-
-
-def _days_of_the_year() -> Iterable[Triple]:
-    for month_en, month_de, month_fr, days in MONTHS:
-        for day in range(1, days + 1):
-            en, de, fr = ordinal(day)
-            yield f"on the [{en} of {month_en}]", f"am {de} {month_de}", f"le {fr} {month_fr}"
-
-
-def ordinal(day: int) -> Triple:
+def spell_ordinal(day: int) -> Triple:
     """Which day of the month: "third", "dritten", "trois"."""
+    tens, ones = divmod(day, 10)
     if day < 20:
         english = _ORDINALS_EN[day - 1]
+    elif ones:
+        english = f"{_TENS_EN[tens]} {_ORDINALS_EN[ones - 1]}"
     else:
-        tens, ones = divmod(day, 10)
-        english = (
-            f"{_TENS_EN[tens]} {_ORDINALS_EN[ones - 1]}" if ones else f"{_TENS_EN[tens][:-1]}ieth"
-        )
+        english = f"{_TENS_EN[tens][:-1]}ieth"
     german = _ORDINALS_DE.get(day) or _german(day) + ("ten" if day < 20 else "sten")
     return english, german, "premier" if day == 1 else _french(day)
 
 
-def _counted(numbers: Iterable[int], unit: Triple) -> list[Triple]:
-    named = (
-        [f"{said} {name}" for said, name in zip(spell(number), unit, strict=True)]
-        for number in numbers
-    )
-    return [(en, de, fr) for en, de, fr in named]
+def _fill(template: str, *words: Triple) -> Triple:
+    """A template of three languages, such as "at [{}] / um {} / à {}", with words in its gaps."""
+    lines = enumerate(triple(template))
+    english, german, french = (line.format(*(word[i] for word in words)) for i, line in lines)
+    return english, german, french
+
+
+def _count(numbers: Iterable[int], template: str) -> list[Triple]:
+    return [_fill(template, spell(number)) for number in numbers]
+
+
+def times() -> list[Triple]:
+    """Times of day: "at [seven thirty]" / "um sieben uhr dreißig" / "à sept heures trente"."""
+    values = list(map(triple, _TABLE["times"]))
+    for hour in range(1, 13):
+        clock = _clock_hour(hour)
+        values.append(_fill("at [{} o'clock] / um {} / à {}", clock))
+        values.append(_fill("at [{} oh five] / um {} fünf / à {} cinq", clock))
+        minutes = map(spell, range(10, 60, 5))
+        values += [_fill("at [{} {}] / um {} {} / à {} {}", clock, minute) for minute in minutes]
+    return values + [value for hour in range(1, 12) for value in _spoken_times(hour)]
+
+
+def _clock_hour(hour: int) -> Triple:
+    en, de, fr = spell(hour)
+    return en, f"{de} uhr", "une heure" if hour == 1 else f"{fr} heures"
+
+
+def _spoken_times(hour: int) -> Iterable[Triple]:
+    clock = en, _, fr = _clock_hour(hour)
+    yield _fill("at [half past {}] / um halb {} / à {} et demie", (en, _german(hour + 1), fr))
+    german = (en, _DE[hour], fr)  # "viertel vor eins", not "ein uhr"
+    yield _fill("at [quarter past {}] / um viertel nach {} / à {} et quart", german)
+    yield _fill("at [quarter to {}] / um viertel vor {} / à {} moins le quart", german)
+    if 5 <= hour <= 10:
+        yield _fill("at [{} in the morning] / um {} morgens / à {} du matin", clock)
+    if 6 <= hour <= 10:
+        yield _fill("at [{} in the evening] / um {} abends / à {} du soir", clock)
+
+
+def dates() -> list[Triple]:
+    """Days near at hand, and those of the year: "on the [third of june]" / "am dritten juni"."""
+    near = list(map(triple, _TABLE["near_days"]))
+    weekdays = map(triple, _TABLE["weekdays"])
+    near += [_fill(line, day) for day in weekdays for line in _TABLE["on_weekdays"]]
+    near += [value for line in _TABLE["days_from_now"] for value in _count(range(2, 7), line)]
+    on_day = "on the [{} of {}] / am {} {} / le {} {}"
+    year = [
+        _fill(on_day, spell_ordinal(day), month)
+        for month, days in MONTHS
+        for day in range(1, days + 1)
+    ]
+    return [*near * _NEAR_DAYS_SHARE, *year]
 
 
 def durations() -> list[Triple]:
     """Spans of time: "ten minutes", "two hours and thirty minutes"."""
-    minutes, hours = ("minutes", "minuten", "minutes"), ("hours", "stunden", "heures")
-    seconds = ("seconds", "sekunden", "secondes")
-    long = _counted(range(2, 5), hours)
-    rest = _counted((10, 15, 20, 30, 40, 45), minutes)
-    both = [
-        (f"{h[0]} and {m[0]}", f"{h[1]} und {m[1]}", f"{h[2]} et {m[2]}")
-        for h in long
-        for m in rest
+    seconds, minutes, hours = _TABLE["durations"]
+    long, rest = _count(range(2, 5), hours), _count((10, 15, 20, 30, 40, 45), minutes)
+    return [
+        *_count([*range(2, 20), *range(20, 95, 5)], minutes),
+        *_count(range(2, 13), hours),
+        *_count(range(10, 100, 10), seconds),
+        *(
+            _fill("{} and {} / {} und {} / {} et {}", hour, minute)
+            for hour in long
+            for minute in rest
+        ),
     ]
-    few = _counted([*range(2, 20), *range(20, 95, 5)], minutes)
-    return [*few, *_counted(range(2, 13), hours), *_counted(range(10, 100, 10), seconds), *both]
 
 
 def amounts() -> list[Triple]:
     """Sums of money: "forty five dollars", "one hundred and fifty euros"."""
+    dollars, euros, pounds = _TABLE["amounts"]
     large = [*range(110, 200, 10), *range(200, 1000, 50), *range(1000, 10000, 500)]
     tens = [5, *range(10, 105, 5), *large]
-    dollars, euros, pounds = (
-        ("dollars", "dollar", "dollars"),
-        ("euros", "euro", "euros"),
-        ("pounds", "pfund", "livres"),
-    )
     return [
-        *_counted([*range(2, 100), 100, *large], dollars),
-        *_counted(tens, euros),
-        *_counted(tens, pounds),
+        *_count([*range(2, 100), 100, *large], dollars),
+        *_count(tens, euros),
+        *_count(tens, pounds),
     ]
-
-
-def percentages() -> list[Triple]:
-    """Levels: "sixty five percent"."""
-    return _counted(range(5, 105, 5), ("percent", "prozent", "pour cent"))
-
-
-def temperatures() -> list[Triple]:
-    """Of a room: "twenty one degrees"."""
-    return _counted(range(15, 31), ("degrees", "grad", "degrés"))
-
-
-def counts() -> list[Triple]:
-    """How many: "four"."""
-    return [spell(number) for number in range(2, 21)]
 
 
 def numbers() -> list[Triple]:
     """Numbers of telephones, rooms and trains, said digit by digit: "four zero seven"."""
-    strides = {3: 617, 4: 6_173, 5: 61_723, 6: 617_233}  # primes, which scatter the digits
     return [
-        _digits(f"{(place * stride) % 10**length:0{length}d}")
-        for length, stride in strides.items()
+        _say_digits(f"{(place * stride) % 10**length:0{length}d}")
+        for length, stride in _STRIDES.items()
         for place in range(1, _DIGIT_STRINGS + 1)
     ]
 
 
-def _digits(digits: str) -> Triple:
+def _say_digits(digits: str) -> Triple:
     en, de, fr = (" ".join(names[int(digit)] for digit in digits) for names in (_EN, _DE, _FR))
     return en, de, fr
 
@@ -239,8 +201,8 @@ VALUES: Mapping[str, Callable[[], list[Triple]]] = {
     "dates": dates,
     "durations": durations,
     "amounts": amounts,
-    "percentages": percentages,
-    "temperatures": temperatures,
-    "counts": counts,
+    "percentages": lambda: _count(range(5, 105, 5), _TABLE["percent"]),
+    "temperatures": lambda: _count(range(15, 31), _TABLE["degrees"]),
+    "counts": lambda: list(map(spell, range(2, 21))),
     "numbers": numbers,
 }

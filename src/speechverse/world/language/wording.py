@@ -1,13 +1,11 @@
-"""The wordings of templates, parsed once: saying a request is filling gaps, in whichever language
-is wanted.
-"""
+"""The wordings of templates, parsed once: saying a request is filling gaps in any language."""
 
 from __future__ import annotations
 
 import functools
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,12 +15,11 @@ _TOKEN = re.compile(r"\{(?P<slot>\w+)\}|\*(?P<keyword>[^*]+)\*")
 
 
 class Value(NamedTuple):
-    """One value of a slot: how it is said in each language, and which part of the English is the
-    value itself.
-    """
+    """One value of a slot."""
 
     said: Triple
-    value: str
+    value: str  # the part of the English that is the value itself
+    is_keyword: bool = True
 
 
 class Mark(NamedTuple):
@@ -37,7 +34,7 @@ class Wording:
     """A template with one wording chosen of each group of choices."""
 
     slots: tuple[str, ...]  # their names, in order of the English line
-    marks: tuple[Mark, ...]  # slots and keywords of the English line, in order
+    marks: tuple[Mark, ...]  # of the English line, in order
     # For each language texts and names of slots by turns, beginning with a text.
     lines: tuple[tuple[str, ...], ...]
 
@@ -51,30 +48,22 @@ class Wording:
 
 def choose_wording(template: Triple, rng: random.Random) -> Wording:
     """Takes one wording of each group of choices, the same in all languages."""
-    return _wording(template, tuple([rng.randrange(count) for count in _counts(template)]))
-
-
-@functools.cache
-def _counts(template: Triple) -> tuple[int, ...]:
-    """How many choices each group has."""
-    return tuple(len(group.split("|")) for group in CHOICE.findall(template[0]))
+    counts = [group.count("|") + 1 for group in CHOICE.findall(template[0])]
+    return _wording(template, tuple([rng.randrange(count) for count in counts]))
 
 
 @functools.cache
 def _wording(template: Triple, picks: tuple[int, ...]) -> Wording:
     english, *others = (_pick(line, picks) for line in template)
-    found = list(_TOKEN.finditer(english))
-    marks = tuple(
-        Mark(match["slot"] or match["keyword"], match["slot"] is not None) for match in found
-    )
+    marks = [
+        Mark(match["slot"] or match["keyword"], match["slot"] is not None)
+        for match in _TOKEN.finditer(english)
+    ]
     plain = _TOKEN.sub(lambda match: match["keyword"] or match[0], english)
-    return Wording(
-        tuple(SLOT.findall(english)),
-        marks,
-        tuple(tuple(SLOT.split(line)) for line in (plain, *others)),
-    )
+    lines = tuple(tuple(SLOT.split(line)) for line in (plain, *others))
+    return Wording(tuple(SLOT.findall(english)), tuple(marks), lines)
 
 
-def _pick(line: str, picks: Sequence[int]) -> str:
+def _pick(line: str, picks: tuple[int, ...]) -> str:
     remaining = iter(picks)
     return CHOICE.sub(lambda match: match[1].split("|")[next(remaining)], line)

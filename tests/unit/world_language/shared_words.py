@@ -1,6 +1,4 @@
-"""How far a label's name or description gives itself away by the words it shares
-with what is said.
-"""
+"""How far a label gives itself away by the words that its name and description share with requests."""
 
 from __future__ import annotations
 

