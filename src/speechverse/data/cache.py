@@ -9,12 +9,8 @@ Shape letters: L layers, T frames, D width of the encoder.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import logging
-import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +19,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from speechverse.audio import load
 from speechverse.batching import padded_batches
+from speechverse.data.cache_folder import (
+    DESCRIPTION,
+    FORMAT,
+    CacheDiskError,
+    CacheTooLargeError,
+    entry_key,
+    read_description,
+    refuse_full_disk,
+    refuse_other_encoder,
+    shard_keys,
+    writing,
+)
 from speechverse.errors import AudioError, CacheError
 from speechverse.files import only_run_in, written_aside
 from speechverse.hub import VOLATILE_KEYS
@@ -39,28 +47,18 @@ from speechverse.types import SAMPLING_RATE, Seconds, Utterance
 if TYPE_CHECKING:
     from speechverse.encoders import SpeechEncoder
 
+__all__ = [
+    "CacheDiskError",
+    "CacheTooLargeError",
+    "FeatureCache",
+    "encoder_fingerprint",
+    "entry_key",
+]
+
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-_DESCRIPTION = "cache.json"
 _SHARD_BYTES = 128 * 2**20
 _BATCH_SECONDS: Seconds = 60.0
-
-
-class CacheDiskError(CacheError):
-    """A cache that the disk does not take; another folder, or no cache at all, helps."""
-
-
-class CacheTooLargeError(CacheDiskError):
-    """A cache larger than the room there is, told before anything is heard.
-
-    Attributes:
-        reason: How much it takes and how much is free.
-    """
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(f"{reason}; choose another folder, or do without a cache")
 
 
 def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float16) -> str:
@@ -104,7 +102,7 @@ class FeatureCache:
         self._shard_of = {
             key: shard
             for shard in sorted(folder.glob("shard-*.safetensors"))
-            for key in _keys(shard)
+            for key in shard_keys(shard)
         }
         self._open: dict[Path, Any] = {}
 
@@ -127,10 +125,10 @@ class FeatureCache:
             CacheError: If there is none, it was not finished, or it is another encoder's.
         """
         folder = Path(folder)
-        about = _read(folder)
+        about = read_description(folder)
         if about is None:
             raise CacheError(f"{folder} is no feature cache; build one")
-        _refuse_foreign(folder, about, fingerprint)
+        refuse_other_encoder(folder, about, fingerprint)
         if not about["whole"]:
             raise CacheError(
                 f"the feature cache {folder} was not finished; build it again, it goes on where it"
@@ -171,7 +169,7 @@ class FeatureCache:
             AudioError: If an audio file is missing.
         """
         folder = Path(folder)
-        with _writing(folder):
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         blank = _describe(encoder, encoder_fingerprint(encoder, dtype), dtype)
         tell = progress or (lambda _: None)
@@ -181,15 +179,13 @@ class FeatureCache:
             cache._judge(utterances, max_bad_share)  # it may have been built with less asked of it
             tell(len(utterances))
             return cache
-        with _writing(folder), only_run_in(folder, "building the feature cache", CacheError):
+        with writing(folder), only_run_in(folder, "building the feature cache", CacheError):
             about = _own(folder, blank)
             cache = cls(folder, about)
             pending = cache._pending(wanted)
             tell(len(utterances) - len(pending))
             cache._write(about, whole=False)
-            _refuse_full_disk(
-                folder, cls.size(encoder, list(pending.values()), dtype), len(pending)
-            )
+            refuse_full_disk(folder, cls.size(encoder, list(pending.values()), dtype), len(pending))
             cache._fill(encoder, pending, dtype, tell)
             cache._judge(utterances, max_bad_share)
             cache._write(about, whole=True)
@@ -303,24 +299,8 @@ class FeatureCache:
 
     def _write(self, about: Mapping[str, Any], *, whole: bool) -> None:
         told = {**about, "failed": self.failed, "whole": whole}
-        with written_aside(self.folder / _DESCRIPTION) as aside:
+        with written_aside(self.folder / DESCRIPTION) as aside:
             aside.write_text(json.dumps(told, indent=2), encoding="utf-8")
-
-
-def entry_key(utterance: Utterance) -> str:
-    """Names an entry by the audio it was made from: the file, its size and time, and the part of
-    it.
-
-    Raises:
-        AudioError: If the file is missing.
-    """
-    ref = utterance.audio
-    try:
-        status = os.stat(ref.path)
-    except OSError as error:
-        raise AudioError(f"the audio file {ref.path} is missing: {error.strerror}") from error
-    told = (os.path.abspath(ref.path), ref.start, ref.duration, status.st_size, status.st_mtime_ns)
-    return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
 
 
 def _num_layers(encoder: SpeechEncoder) -> int:
@@ -339,76 +319,13 @@ def _describe(encoder: SpeechEncoder, fingerprint: str, dtype: torch.dtype) -> d
     }
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
-    path = folder / _DESCRIPTION
-    if not path.exists():
-        if any(folder.glob("shard-*")):
-            raise CacheError(
-                f"{folder} holds shards but no {_DESCRIPTION}; delete it and build the cache again"
-            )
-        return None
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if about["format"] != FORMAT:
-            raise CacheError(
-                f"{folder} has cache format {about['format']}; this version reads {FORMAT}:"
-                " delete it"
-            )
-        return about
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CacheError(
-            f"{path} is broken ({error}); delete the folder and build the cache again"
-        ) from error
-
-
 def _own(folder: Path, blank: dict[str, Any]) -> dict[str, Any]:
     """What the folder says of its cache, which must be the same encoder's; `blank` if it says
     nothing yet.
     """
-    about = _read(folder) or blank
-    _refuse_foreign(folder, about, blank["fingerprint"])
+    about = read_description(folder) or blank
+    refuse_other_encoder(folder, about, blank["fingerprint"])
     return about
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Words what a disk says that is full, read-only or not ours."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise CacheDiskError(
-            f"the feature cache {folder} cannot be written ({error}); free some space, choose"
-            " another folder, or do without a cache"
-        ) from error
-
-
-def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:
-    if about["fingerprint"] != fingerprint:
-        raise CacheError(
-            f"the feature cache {folder} was made by another encoder, other layers, other"
-            f" preprocessing or in another precision (fingerprint {about['fingerprint'][:12]},"
-            f" expected {fingerprint[:12]}); delete it, or choose another folder"
-        )
-
-
-def _refuse_full_disk(folder: Path, size: int, num_clips: int) -> None:
-    free = shutil.disk_usage(folder).free
-    log.info("feature cache %s: %d clips, %.1f MB", folder, num_clips, size / 1e6)
-    if size > free:
-        raise CacheTooLargeError(
-            f"the feature cache would take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at"
-            f" {folder}"
-        )
-
-
-def _keys(shard: Path) -> list[str]:
-    try:
-        with safe_open(shard, framework="pt") as content:
-            return list(content.keys())
-    except (SafetensorError, OSError) as error:
-        raise CacheError(
-            f"{shard} is broken ({error}); delete it and build the cache again"
-        ) from error
 
 
 def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> list[Utterance]:

@@ -6,10 +6,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
+import torch
+from transformers import PreTrainedModel
+
+from speechverse.encoders import SpeechEncoder, load_encoder
 from speechverse.errors import CheckpointError
 from speechverse.hub import Resolved, fingerprint, local_folder, resolve
-from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
+from speechverse.models.llm import embedding_scale
 
 log = logging.getLogger(__name__)
 
@@ -82,3 +88,28 @@ def read_config(found: Resolved) -> SpeechVerseConfig:
             " encoder; download the checkpoint, read that code, and load the folder"
         )
     return config
+
+
+def load_chosen_encoder(found: Resolved, chosen: ModelConfig, dtype: torch.dtype) -> SpeechEncoder:
+    """The encoder with the layers, the window and the family that were chosen."""
+    return load_encoder(
+        found.name,
+        revision=found.revision,
+        num_hidden_layers=chosen.encoder_layers,
+        window=chosen.encoder_window,
+        family=chosen.encoder_family,
+        dtype=dtype,
+    )
+
+
+def config_of(
+    chosen: ModelConfig, encoder: SpeechEncoder, llm: PreTrainedModel, facts: dict[str, Any]
+) -> SpeechVerseConfig:
+    """What was chosen, and what follows from the parts."""
+    return SpeechVerseConfig(
+        settings=chosen,
+        encoder_width=encoder.width,
+        num_encoder_layers=encoder.num_layers,
+        embedding_scale=embedding_scale(llm) if chosen.downsampler.scale_to_embeddings else 1.0,
+        **facts,
+    )

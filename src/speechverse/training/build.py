@@ -53,7 +53,7 @@ def build_model(
         model = SpeechVerseForConditionalGeneration.from_pretrained(recipe.initial, dtype=dtype)
         _refuse_other_lora(model, recipe)
     else:
-        assert recipe.model is not None  # `Recipe.check` has seen to it
+        assert recipe.model is not None  # `check_recipe` has seen to it
         # Without LoRA: the stage that first trains it makes it, so that the stages before have
         # none.
         settings = recipe.model.model_dump(exclude={"lora"})
@@ -104,7 +104,7 @@ def _add_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> Non
 
 def _lora_config(recipe: Recipe) -> lora.LoraConfig:
     config = recipe.model.lora if recipe.model else recipe.lora
-    assert config is not None  # `Recipe.check` and `_check_lora` have seen to it
+    assert config is not None  # `check_recipe` and `_check_lora` have seen to it
     return config
 
 

@@ -20,7 +20,8 @@ import speechverse
 from speechverse.config import worded
 from speechverse.errors import RecipeError, unknown_name
 from speechverse.files import write_text
-from speechverse.training.recipe import ONE_START, Recipe
+from speechverse.training.recipe import Recipe
+from speechverse.training.recipe_checks import ONE_START, check_recipe
 from speechverse.yaml_files import parse_yaml, read_yaml
 
 RECIPE_FILE = "recipe.yaml"
@@ -52,7 +53,7 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise RecipeError("\n".join(_all_worded(error, values))) from None
-    recipe.check()
+    check_recipe(recipe)
     return recipe
 
 
