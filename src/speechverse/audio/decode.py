@@ -1,6 +1,4 @@
-"""Any sound a user may have, as 16 kHz mono float32; what is wrong with it is an `AudioError` that
-says so.
-"""
+"""Any sound a user may have, as 16 kHz mono float32."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ from speechverse.types import SAMPLING_RATE, AudioRef, Seconds
 AudioSource = (
     str | Path | AudioRef | bytes | BinaryIO | np.ndarray | tuple[np.ndarray, int] | Waveform
 )
-"""What `load` takes: a path, part of a file, a file's bytes, an open file, samples (16 kHz unless a
-rate is given).
-"""
+"""What `load` takes; samples are of 16 kHz unless a rate is given."""
 
 _MOST_PIPED = 2**30
 _MOST_CHANNELS = 64

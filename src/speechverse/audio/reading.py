@@ -1,6 +1,4 @@
-"""Samples of a sound, mixed down: by libsndfile, and by FFmpeg (PyAV) what that cannot read or
-would read in part.
-"""
+"""Samples of a sound, by libsndfile, or by FFmpeg (PyAV) what that cannot read whole."""
 
 from __future__ import annotations
 
@@ -249,9 +247,7 @@ def _read_soundfile(sound: Any, start: float, length: float | None) -> Piece:
 
 
 def _blocks(sound: Any, first: int, end: int) -> Iterator[np.ndarray]:
-    """Float32 (T, channels); in blocks, for a broken header may tell of more than
-    fits in memory.
-    """
+    """Float32 (T, channels), in blocks: a broken header may promise more than fits in memory."""
     position = 0
     if first and sound.seekable():
         # A frame of MP3 leans on those before it, up to half a second at the lowest rates.
@@ -282,9 +278,7 @@ def head_of(source: Source) -> bytes:
 
 
 def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks of float32 (T,), mixed down, with their rate in Hz; none if it is no audio that can be
-    read.
-    """
+    """Blocks of float32 (T,), mixed down, and their rate in Hz; none if it is no audio."""
     import av
 
     begun = False
@@ -312,9 +306,7 @@ def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _refuse_two_headers(source: Source, container: Any, track: Any) -> None:
-    """WAV that libsndfile refuses but FFmpeg takes: the second of two joined files would go
-    unheard.
-    """
+    """Of a WAV that only FFmpeg takes, the second of two joined files would go unheard."""
     if container.format.name in ("wav", "aiff") and track.codec_context.name.startswith("pcm_"):
         try:
             with _stream(source) as file:

@@ -52,9 +52,7 @@ def window_levels_db(samples: np.ndarray, window: int = _WINDOW) -> np.ndarray:
 
 
 def active_level_db(samples: np.ndarray) -> float:
-    """Level of the sounding windows only: those at most 30 dB under the loudest one; pauses do not
-    count.
-    """
+    """Level of the windows at most 30 dB under the loudest; pauses do not count."""
     levels = window_levels_db(samples)
     active = levels[levels >= levels.max() - _PAUSE_DB]
     return 10.0 * float(np.log10(np.mean(10.0 ** (active / 10.0))))

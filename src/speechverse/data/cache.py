@@ -62,9 +62,7 @@ _BATCH_SECONDS: Seconds = 60.0
 
 
 def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float16) -> str:
-    """A hash of all that an entry depends on besides the audio: weights, layers kept, preprocessing
-    and precision.
-    """
+    """A hash of all an entry depends on besides the audio."""
     settings = {
         "format": FORMAT,
         "dtype": str(dtype),
@@ -255,9 +253,7 @@ class FeatureCache:
     def _loaded(
         self, encoder: SpeechEncoder, batches: Sequence[Mapping[str, Utterance]]
     ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """How many clips a batch tried, and samples by key; the next batch is decoded while this
-        one is heard.
-        """
+        """Clips tried and samples by key; the next batch is decoded while this one is encoded."""
         with ThreadPoolExecutor(1) as pool:
             coming = deque(pool.submit(self._load, encoder, batch) for batch in batches[:1])
             for place, batch in enumerate(batches, start=1):
@@ -320,9 +316,6 @@ def _describe(encoder: SpeechEncoder, fingerprint: str, dtype: torch.dtype) -> d
 
 
 def _own(folder: Path, blank: dict[str, Any]) -> dict[str, Any]:
-    """What the folder says of its cache, which must be the same encoder's; `blank` if it says
-    nothing yet.
-    """
     about = read_description(folder) or blank
     refuse_other_encoder(folder, about, blank["fingerprint"])
     return about

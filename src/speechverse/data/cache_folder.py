@@ -1,6 +1,4 @@
-"""The folder that a feature cache lies in: its description, its shards, and what may be wrong with
-them.
-"""
+"""The folder of a feature cache: its description and its shards."""
 
 from __future__ import annotations
 

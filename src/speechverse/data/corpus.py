@@ -1,6 +1,4 @@
-"""A corpus: named splits of utterances and the inventory of their labels. It knows nothing of
-tasks.
-"""
+"""A corpus: named splits of utterances and their label sets. It knows nothing of tasks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Batches for an encoder that is trained by itself: normalised, stacked log-mel frames, and a CTC
-head's pieces.
-"""
+"""Batches of log-mel frames, for an encoder that is trained by itself."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The plain JSONL corpus: one object a line, `audio`, optional `start`/`duration`, `text` and any
-labels.
-"""
+"""The plain JSONL corpus: one object a line, with `audio`, `text` and any labels."""
 
 from __future__ import annotations
 
@@ -132,9 +130,7 @@ class _Ids:
     numbers: Counter[str] = field(default_factory=Counter)
 
     def of(self, entry: dict, audio: str) -> str:
-        """The line's own id; else one made of the audio's path and start, numbered where that is
-        taken.
-        """
+        """The line's own id; else one made of the audio's path and start, numbered if taken."""
         own, start = entry.get("id"), entry.get("start") or 0
         if own is not None and (
             isinstance(own, bool) or not isinstance(own, str | int) or not str(own).strip()

@@ -111,9 +111,7 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def names_used(labels: Mapping[str, Any], field: str) -> list[str]:
-    """The names of a field's label set that one utterance uses: one, none, or for
-    slots one a slot.
-    """
+    """The names of a field's label set that one utterance uses; of slots, one each."""
     value = labels.get(field)
     if value is None:
         return []

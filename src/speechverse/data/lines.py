@@ -64,9 +64,7 @@ class Lines:
         return lines
 
     def each(self, use: Callable[[int, dict[str, Any]], None]) -> None:
-        """Hands each line's number and object to `use`, which raises ValueError or UserError if it
-        is wrong.
-        """
+        """Hands each line to `use`, which raises ValueError or UserError if it is wrong."""
         for number, entry in self.objects:
             try:
                 use(number, entry)
@@ -159,9 +157,7 @@ def _text(path: Path) -> str:
 
 
 def _shape(lines: Sequence[str]) -> str | None:
-    """What a file is whose first line is no JSON object, in words; None where it may be a slip in
-    that line.
-    """
+    """What kind of file this is instead; None where it may be a slip in the first line."""
     first = lines[0].strip()
     if first.startswith("["):
         return (

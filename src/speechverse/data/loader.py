@@ -1,6 +1,4 @@
-"""Batches in the plan's order, collated ahead by workers, with a state that counts only what was
-handed out.
-"""
+"""Batches in the plan's order, collated ahead by workers."""
 
 from __future__ import annotations
 
@@ -47,9 +45,7 @@ class _Collated(Dataset):
 
 
 class _RankSampler(Sampler):
-    """Walks the plan in the main process, hands out one rank's micro-batches and remembers the
-    steps they belong to.
-    """
+    """Hands out one rank's micro-batches, and remembers the steps that they belong to."""
 
     def __init__(
         self, plan: BatchPlan, rank: int, world_size: int, steps: deque[GlobalStep]

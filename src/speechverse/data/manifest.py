@@ -90,9 +90,7 @@ def from_cut(cut: Any, folder: Path, origin: Origin | None = None) -> Utterance:
 
 
 def _only_source(cut: MonoCut) -> AudioSource:
-    """The file that a cut is a stretch of; an `AudioRef` can name neither a channel nor changes to
-    the sound.
-    """
+    """The one file of a cut; an `AudioRef` names no channel and no change to the sound."""
     recording = cut.recording
     assert recording is not None  # `from_cut` has seen to it
     refused = {

@@ -1,6 +1,4 @@
-"""Labels from another file for utterances that are there already: joined by id, or
-by what is said.
-"""
+"""Labels from another file for utterances of a corpus, joined by id or by text."""
 
 from __future__ import annotations
 

@@ -185,9 +185,7 @@ class BatchPlan:
         self._bounds: list[int] | None = None
 
     def steps(self) -> Iterator[GlobalStep]:
-        """Endless global steps from the present state on; the caller says by `advance` what it has
-        consumed.
-        """
+        """Endless steps from the present state on; `advance` says which were consumed."""
         batches = self._walk(self.state.pass_index, self.state.micro_batches)
         for steps in itertools.count(self.state.steps + 1):
             group = list(itertools.islice(batches, self.micro_batches))
@@ -238,9 +236,7 @@ class BatchPlan:
         return fingerprint(repr((self.mixture.digest, settings)))
 
     def _walk(self, pass_index: int, skip: int) -> Iterator[tuple[int, int, MicroBatch]]:
-        """Micro-batches from a place on, each with its pass and its number in it,
-        counted from 1.
-        """
+        """Micro-batches from a place on, with their pass and their number in it, from 1."""
         for index in itertools.count(pass_index):
             numbered = enumerate(self._pass(index), start=1)
             for number, batch in itertools.islice(numbered, skip, None):
@@ -291,9 +287,7 @@ class BatchPlan:
         return positions
 
     def _bucket_bounds(self) -> list[int]:
-        """Upper bounds of the buckets, with about equal shares of the positions in each; the same
-        in every pass.
-        """
+        """Upper bounds with about equal shares of the positions in each; the same in every pass."""
         if self._bounds is None:
             report = PlanReport()
             first = list(itertools.islice(self._candidates(0, report), _NUM_FOR_BUCKETS))
@@ -322,9 +316,7 @@ def _tell(report: PlanReport) -> None:
 
 
 def _within(candidates: Sequence[_Candidate], max_positions: int) -> Iterator[MicroBatch]:
-    """One micro-batch, or several where an example longer than any bucket's bound
-    broke the budget.
-    """
+    """Several where an example longer than any bucket's bound broke the budget."""
     longest = max(candidate.positions for candidate in candidates)
     fit = max(1, max_positions // longest)
     for start in range(0, len(candidates), fit):

@@ -1,6 +1,4 @@
-"""A folder of recordings that nobody has transcribed, as a corpus: long ones are
-cut into windows.
-"""
+"""A folder of recordings without transcripts as a corpus; long ones are cut into windows."""
 
 from __future__ import annotations
 
@@ -81,9 +79,7 @@ def corpus_of_recordings(
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Paths of files below a folder, relative to it; hidden ones are not meant, links to folders
-    are followed once.
-    """
+    """Relative paths of the files that are not hidden; links to folders are followed once."""
     entered: set[str] = set()
     for root, folders, files in os.walk(folder, followlinks=True):
         entered.add(os.path.realpath(root))

@@ -66,9 +66,7 @@ class FrontEnd(ABC):
     def _features(
         self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor
     ) -> dict[str, Tensor]:
-        """The network's input tensors; `frame_lengths` are the encoder frames each waveform will
-        give.
-        """
+        """The network's inputs for waveforms that give so many encoder frames each, (B,)."""
 
     def prepare(self, waveforms: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """The tensors to call the encoder with, from mono float samples at 16 kHz, (S,) each.
@@ -229,9 +227,7 @@ def mean_and_deviation(frames: Tensor, lengths: Tensor) -> Tensor:
 
 
 def pad_rows(rows: Sequence[np.ndarray | Tensor], value: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Right-pads arrays of shape (S, ...) to the longest: float32 (B, S, ...) and their lengths
-    (B,).
-    """
+    """Right-pads arrays of shape (S, ...): float32 (B, S, ...) and their lengths (B,)."""
     lengths = torch.tensor([len(row) for row in rows])
     padded = torch.full((len(rows), int(lengths.max()), *rows[0].shape[1:]), value)
     for target, row in zip(padded, rows, strict=True):

@@ -61,9 +61,7 @@ class CtcRecogniser(nn.Module):
 
     @torch.no_grad()
     def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 64) -> list[str]:
-        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is
-        read.
-        """
+        """Transcribes kept encoder outputs (L, T, D), of which only the last layer is read."""
         return by_length(features, lambda kept: kept.shape[1], batch_size, self._read)
 
     def _read(self, features: list[Tensor]) -> list[str]:
@@ -83,9 +81,7 @@ class CtcRecogniser(nn.Module):
 
 
 def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
-    """Greedy CTC: of logits (B, T, V) the best id of each of the (B,) true frames, repeats merged,
-    blanks dropped.
-    """
+    """Greedy CTC over logits (B, T, V): repeats merged, blanks dropped."""
     best = logits.argmax(dim=-1).cpu()
     rows = (
         torch.unique_consecutive(row[:length])

@@ -31,9 +31,7 @@ FAMILIES: Registry[type[SpeechEncoder]] = Registry(
     name_of=attrgetter("model_type"),
     error=CheckpointError,
 )
-"""Each model type, in transformers' words, and the class that serves it; a class of one's own says
-its `model_type`.
-"""
+"""The class that serves each of transformers' model types."""
 
 
 def load_encoder(

@@ -33,9 +33,7 @@ _MODELS: dict[str, type[PreTrainedModel]] = {
 
 
 class Wav2Vec2FrontEnd(FrontEnd):
-    """Samples, normalised to mean 0 and variance 1 over each waveform's own samples where the model
-    was trained so.
-    """
+    """Samples, normalised over each waveform where the model was trained so."""
 
     def __init__(self, config: PreTrainedConfig, feature_extractor: Any) -> None:
         super().__init__(config, feature_extractor)

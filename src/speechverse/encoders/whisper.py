@@ -109,9 +109,7 @@ class WhisperEncoder(SpeechEncoder):
         return self.model.config.d_model
 
     def _run(self, *, frame_lengths: Tensor, **inputs: Tensor) -> Any:
-        """Runs the rows of each window by themselves: what a row gives must not hang on those
-        beside it.
-        """
+        """Runs the rows of each window by themselves: no row may depend on those beside it."""
         features_BMS, windows_B = inputs["input_features"], inputs["window_lengths"]
         size = int(frame_lengths.max())
         layers: list[Tensor] = []

@@ -91,9 +91,7 @@ class WhisperRecogniser(nn.Module):
 
     @torch.no_grad()
     def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
-        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is
-        read.
-        """
+        """Transcribes kept encoder outputs (L, T, D), of which only the last layer is read."""
         return by_length(features, lambda kept: kept.shape[1], batch_size, self._read)
 
     def _read(self, features: list[Tensor]) -> list[str]:
@@ -121,9 +119,7 @@ class WhisperRecogniser(nn.Module):
         return self._silence_TD.to(self.model.device)
 
     def _write(self, heard: Sequence[Tensor], seconds: Sequence[float]) -> list[str]:
-        """Texts of last layers (T, D) and the seconds they last; all rows get the full window, so
-        none is masked.
-        """
+        """Texts of last layers (T, D); all rows get the full window, so none is masked."""
         silence_TD = self._silence()
         heard_BTD = torch.stack(
             [torch.cat([x.to(silence_TD), silence_TD[len(x) :]]) for x in heard]

@@ -141,9 +141,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def from_configs(
         cls, encoder_config: PreTrainedConfig, llm_config: PreTrainedConfig, **settings: Any
     ) -> SpeechVerseForConditionalGeneration:
-        """Builds a model with random weights, to count or measure; under `torch.device("meta")` it
-        takes no memory.
-        """
+        """Builds a model with random weights, to count or measure on `torch.device("meta")`."""
         encoder, llm = encoder_from_config(encoder_config), llm_from_config(llm_config)
         return cls(
             config_of(ModelConfig.of(settings), encoder, llm, llm_facts(llm, None)), encoder, llm
@@ -196,9 +194,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def save_pretrained(
         self, folder: str | Path, dtype: torch.dtype | None = None, **kwargs: Any
     ) -> None:
-        """Writes a checkpoint: only what was trained, in `dtype`, and fingerprints of what it
-        stands on.
-        """
+        """Writes a checkpoint of what was trained, in `dtype`."""
         if kwargs:
             raise TypeError(f"save_pretrained() takes no {', '.join(sorted(kwargs))}")
         checkpoints.save(self, folder, dtype)
@@ -399,9 +395,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
 
     @property
     def num_start_tokens(self) -> int:
-        """Ids that stand before the first new token while generating, as logits processors see
-        them.
-        """
+        """Ids before the first new token in generation, as logits processors see them."""
         return 1 if self.config.is_encoder_decoder else 0
 
     def embed_prompt(

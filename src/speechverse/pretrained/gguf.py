@@ -15,13 +15,9 @@ from speechverse.files import write_text
 from speechverse.quiet import quiet_transformers
 
 _DIGITS_APART = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
-"""Tokenizers that split every digit off, by GGUF's own names (llama.cpp, llama-vocab.cpp), which
-transformers skips.
-"""
+"""Tokenizers that split digits (llama.cpp, llama-vocab.cpp), which transformers skips."""
 _ABOUT_READING = {"quantization_config", "transformers_version"}
-"""With the first, transformers takes the dequantised weights for quantised ones and refuses to save
-them.
-"""
+"""With the first, transformers refuses to save the dequantised weights."""
 
 
 def is_gguf(file: Path) -> bool:

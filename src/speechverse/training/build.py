@@ -109,9 +109,7 @@ def _lora_config(recipe: Recipe) -> lora.LoraConfig:
 
 
 def _refuse_other_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Adapters go on with the settings that they were made with: a rank or target cannot be changed
-    afterwards.
-    """
+    """The rank or the targets of adapters cannot be changed after they were made."""
     own = model.config.settings.lora
     if own is None or recipe.lora is None:
         return
@@ -129,9 +127,7 @@ def _refuse_other_lora(model: SpeechVerseForConditionalGeneration, recipe: Recip
 
 
 def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Makes the adapters on a weightless twin of the LLM: what is wrong should not wait for the
-    stage it fails in.
-    """
+    """Tries the adapters on a weightless twin, not only when their stage begins."""
     if recipe.initial is not None and recipe.lora is None:
         stage = next(stage.name for stage in recipe.curriculum if "lora" in stage.train)
         raise RecipeError(

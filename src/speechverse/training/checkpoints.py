@@ -119,9 +119,7 @@ class RunFolder:
         return (self.path / RECIPE_FILE).exists()
 
     def _clear(self) -> None:
-        """Deletes the old run, its mark of being one last; the feature cache stays, it knows what
-        it was made from.
-        """
+        """Deletes the old run, the recipe that marks it last; the feature cache stays."""
         kept = (".lock", FEATURES, RECIPE_FILE)
         for entry in [
             *(e for e in self.path.iterdir() if e.name not in kept),
@@ -171,9 +169,7 @@ class RunFolder:
             shutil.copy(self.path / name, folder / name)
 
     def finish(self, model: Trained, summary: dict[str, Any]) -> None:
-        """Puts the finished model into the run's folder, its configuration and then the summary
-        last.
-        """
+        """Puts the finished model into the run's folder, and the summary last."""
         with whole_folder(self.path / ".model") as scratch:
             model.save_pretrained(scratch)
         parts = sorted(

@@ -28,9 +28,7 @@ class Inputs(Protocol):
     """Of one kind of model."""
 
     def length(self, stage: StageSection) -> Length:
-        """What an example takes of a batch's budget: positions of the LLM, or frames of the
-        encoder.
-        """
+        """Positions of the LLM, or frames of the encoder, that an example takes."""
 
     def collator(self, stage: StageSection) -> Collate:
         """Makes batches of examples."""

@@ -85,16 +85,12 @@ def say(text: str, aloud: bool = True) -> None:
 
 
 class Progress:
-    """One bar with the current numbers on a terminal; a plain line every `every` seconds elsewhere
-    (stderr both).
-    """
+    """A bar with numbers on a terminal; elsewhere a plain line every `every` seconds."""
 
     def __init__(
         self, title: str, total: int, done: int = 0, every: Seconds = 15.0, quiet: bool = False
     ) -> None:
-        """Sets up the display, which shows inside a `with` block; a quiet one (of other processes)
-        never does.
-        """
+        """Shows inside a `with` block, unless it is quiet."""
         self.title, self.total, self.done, self.every, self.quiet = title, total, done, every, quiet
         self._first, self._numbers = done, ""
         self._start = self._last = time.monotonic()
@@ -116,9 +112,7 @@ class Progress:
         self._show()
 
     def watch(self, done: int, total: int, what: str) -> None:
-        """Sets how far work of several parts is; a new part is told at once, and its pace measured
-        anew.
-        """
+        """Sets how far work of several parts is; a new part's pace is measured anew."""
         begins = what != self.title
         self.title, self.done, self.total = what, done, total
         if begins:  # else the pace of one part foretells another's end

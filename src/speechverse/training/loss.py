@@ -45,9 +45,7 @@ def weighted_tokens(batches: Sequence[Any]) -> Tensor:
 
 
 class TaskSums:
-    """Losses by task since the last log; tensors are kept as they are until somebody reads, so no
-    step waits.
-    """
+    """Losses by task since the last log; no step waits for the device."""
 
     def __init__(self, sums: Mapping[str, Sequence[float]] | None = None) -> None:
         """Starts empty, or from sums that `read` gave before a run was stopped."""
@@ -93,9 +91,7 @@ def merge_sums(parts: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list
 
 
 def loss_numbers(sums: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The mean loss a target token, over all (weighted, as it is trained on) and plain by task;
-    what is watched.
-    """
+    """Mean losses a target token: over all (weighted, as trained on), and plain by task."""
     weighted_nll, weight = (sum(row[column] for row in sums.values()) for column in (2, 3))
     means = {name: row[0] / row[1] for name, row in sorted(sums.items()) if row[1]}
     return {"loss": weighted_nll / weight if weight else 0.0, **means}

@@ -16,9 +16,7 @@ ScheduleKind = Literal["linear", "cosine", "constant", "transformer"]
 def make_optimizer(
     params: Iterable[Parameter], learning_rate: float, weight_decay: float = 0.01
 ) -> torch.optim.AdamW:
-    """AdamW that decays matrices only: norms, biases and layer weights (one dimension) are left
-    alone, as is frozen.
-    """
+    """AdamW that decays matrices only: no norms, biases or layer weights."""
     trained = [p for p in params if p.requires_grad]
     halves = (
         ([p for p in trained if p.ndim > 1], weight_decay),

@@ -44,9 +44,7 @@ class ModelSection(ModelConfig):
 
 
 class EncoderSection(Config):
-    """An encoder to pre-train, without any LLM: the Conformer of the paper (App. A.1) and what its
-    stages ask of it.
-    """
+    """An encoder to pre-train: the paper's Conformer (App. A.1) and its objectives."""
 
     body: ConformerConfig = ConformerConfig()
     best_rq: BestRqConfig = BestRqConfig()
@@ -62,9 +60,7 @@ class EncoderSection(Config):
 
 
 class CorpusSection(Config):
-    """Where a corpus is: a corpus folder, one plain JSONL file a split, or a folder
-    of recordings.
-    """
+    """A corpus folder, one plain JSONL file a split, or a folder of recordings."""
 
     path: str | None = Field(
         default=None, description="A corpus folder, as `speechverse synth` writes it."

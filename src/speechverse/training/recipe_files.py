@@ -1,6 +1,4 @@
-"""Recipes as files: inheritance, dotted overrides, errors that name the nearest key, and what a run
-leaves behind.
-"""
+"""Recipes as files: inheritance, dotted overrides, errors that name the nearest key."""
 
 from __future__ import annotations
 
@@ -58,9 +56,7 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
 
 
 def recipes_folder() -> Path:
-    """Where the built-in recipes lie: inside the installed package, or at the root
-    of a checkout.
-    """
+    """The folder of the built-in recipes: in the installed package, or in a checkout."""
     package = Path(speechverse.__file__).parent
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parents[1] / "recipes"
@@ -156,9 +152,7 @@ def _position(items: list[Any], key: str, where: str) -> int:
 
 
 def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
-    """The unknown keys if there are any, for what else is wrong may only follow from them; else
-    everything.
-    """
+    """Unknown keys alone where there are any: what else is wrong may follow from them."""
     items = error.errors()
     unknown = [item for item in items if item["type"] == "extra_forbidden"]
     if not unknown and values.get("model") is not None and values.get("initial") is not None:
@@ -167,9 +161,7 @@ def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> None:
-    """Leaves the resolved recipe in a folder, and beside it the commit and the versions it was run
-    with.
-    """
+    """Writes the resolved recipe into a folder, with commit and versions beside it."""
     values = recipe.model_dump(mode="json") | {"base": None}
     write_text(
         folder / RECIPE_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
@@ -178,9 +170,7 @@ def write_recipe(recipe: Recipe, folder: Path) -> None:
 
 
 def note_environment(folder: Path, step: int) -> None:
-    """Adds commit and versions to those a run began with, under `resumed`, if it goes on with
-    others.
-    """
+    """Adds commit and versions under `resumed`, if a run goes on with others."""
     path, present = folder / ENVIRONMENT_FILE, environment()
     if not path.exists():  # the run was killed before it could be written
         write_text(path, json.dumps(present, indent=1) + "\n")

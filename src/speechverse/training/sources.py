@@ -1,6 +1,4 @@
-"""The recipe's data, opened: corpora, mixtures, the batch plan, validation examples, the feature
-cache.
-"""
+"""The recipe's data, opened: corpora, mixtures, validation examples, feature cache."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ SHARED_OUT = "validation"
 
 @dataclass
 class Sources:
-    """Opens the corpora that a recipe's stages ask for; those that none asks for
-    need not be there.
-    """
+    """The corpora of a recipe, each opened when a stage asks for it."""
 
     recipe: Recipe
     _corpora: dict[str, Corpus] = field(default_factory=dict)
@@ -122,9 +118,7 @@ class Sources:
         return corpus.with_labels(Path(section.more_labels)) if section.more_labels else corpus
 
     def _train_split(self, name: str) -> str | None:
-        """The one split of a corpus that the stages train on; None if they do not train on the
-        corpus.
-        """
+        """The one split of a corpus that the stages train on; None if there is none."""
         mixtures = [self.recipe.data.mixtures[stage.mixture] for stage in self.recipe.curriculum]
         splits = {item.split for items in mixtures for item in items if item.corpus == name}
         if len(splits) > 1:
@@ -274,9 +268,7 @@ def _mixture_lines(mixture: Mixture) -> list[str]:
 
 
 def why_unfit(example: Example, length: Length, budget: float = math.inf) -> str | None:
-    """Why the plan leaves an example out (too long, too short, no transcript to read); None if it
-    does not.
-    """
+    """Why the plan leaves an example out; None if it does not."""
     try:
         return None if length(example) <= budget else f"it takes more than {budget} positions"
     except AudioError as error:
@@ -286,9 +278,7 @@ def why_unfit(example: Example, length: Length, budget: float = math.inf) -> str
 def open_cache(
     sources: Sources, encoder: SpeechEncoder, run_folder: Path, engine: Engine
 ) -> FeatureCache | None:
-    """The frozen encoder's outputs for all that a run hears, made by the first process where they
-    are not yet.
-    """
+    """The frozen encoder's outputs for a run, made by the first process."""
     data = sources.recipe.data
     if data.cache == "none":
         return None

@@ -34,9 +34,7 @@ class Window:
     since: float = field(default_factory=time.perf_counter)
 
     def state(self) -> dict[str, Any]:
-        """Everything but the clock, so that a resumed run logs the losses that the run never
-        stopped would.
-        """
+        """Everything but the clock, so that a resumed run logs what an unbroken one would."""
         kept = {name: getattr(self, name) for name in ("steps", "audio_seconds", "efficiency")}
         return {"sums": self.sums.read(), **kept}
 

@@ -93,9 +93,7 @@ class Interrupt:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turns the first SIGINT or SIGTERM into a flag to check between steps; the second interrupts
-    at once.
-    """
+    """Turns the first SIGINT or SIGTERM into a flag; the second interrupts at once."""
     flag = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield flag

@@ -1,6 +1,4 @@
-"""What of a recipe's text the LLM cannot take, counted before the first step: unknown signs, and
-too many positions.
-"""
+"""What of a recipe's text the LLM cannot take, counted before the first step."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ Other signs (a dash, a quotation mark) are told of only.
 """
 
 LOOKED_AT = 2000
-"""Targets of a corpus and task that are looked at, chosen by hash; a smaller set is looked at
-whole.
-"""
+"""Targets of a corpus and task that are looked at, chosen by hash."""
 
 
 def check_texts(

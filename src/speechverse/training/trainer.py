@@ -69,9 +69,7 @@ def train(
 
 @contextlib.contextmanager
 def _way_on_told(folder: Path, resume: bool) -> Iterator[None]:
-    """Tells of a full disk, wherever the run met it, with the way on that fits how the run was
-    begun.
-    """
+    """Tells of a full disk, with the command that goes on."""
     try:
         with full_disk_told(folder):
             yield
@@ -249,9 +247,7 @@ class Trainer:
             self._leave()
 
     def _should_stop(self, stop: Interrupt, at_any_step: bool = False) -> bool:
-        """Whether somebody asked, on any process; several processes ask each other only now and
-        then.
-        """
+        """Whether any process was asked to; several ask each other only now and then."""
         if self.engine.world_size == 1:
             return stop.requested
         due = at_any_step or self.position.step % self.recipe.training.log_every == 0

@@ -49,9 +49,7 @@ class BestRqOutput(NamedTuple):
 
 
 class BestRqForPreTraining(nn.Module):
-    """A speech body over stacked frames, with N softmax heads over the codes of what was hidden
-    from it.
-    """
+    """A speech body with N softmax heads over the codes of what was hidden from it."""
 
     def __init__(self, body: PreTrainedModel, config: BestRqConfig) -> None:
         super().__init__()

@@ -148,9 +148,7 @@ class EncoderForPreTraining(nn.Module):
         self.requires_grad_(True)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the body with its CTC head, if it has one, what makes its inputs, and BEST-RQ's
-        heads beside.
-        """
+        """Writes the body with its CTC head, its front end and, beside them, BEST-RQ's heads."""
         whole = self.ctc or self.best_rq.body
         with quiet_transformers():
             whole.save_pretrained(folder)

@@ -1,6 +1,4 @@
-"""CTC: audio positions against the LLM's own token embeddings, or an encoder's frames against a
-head of its own.
-"""
+"""CTC against the LLM's token embeddings, or by a head of the encoder's own."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ _MOST_CANDIDATES = 4096
 
 
 def ctc_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
-    """Runs a model, wrapped or not: what has an LLM goes by its embeddings, an encoder by its own
-    head.
-    """
+    """Runs a model, wrapped or not, with an LLM or with a head of its own."""
     bare = getattr(model, "module", model)
     if isinstance(bare, SpeechVerseForConditionalGeneration):
         return embedding_losses(model, bare.config, batch)
@@ -31,9 +27,7 @@ def ctc_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
 
 
 def head_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
-    """Of an encoder's CTC head (`EncoderForPreTraining`); an example whose target cannot be aligned
-    counts 0.
-    """
+    """Of an encoder's CTC head; an example whose target cannot be aligned counts 0."""
     inputs = batch.inputs
     lengths, labels = inputs["frame_lengths"], inputs["labels"]
     logits_BTV = model(inputs["input_features"], lengths, "ctc")
