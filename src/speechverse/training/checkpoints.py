@@ -88,7 +88,7 @@ class RunFolder:
         if self._is_a_run():
             if not resume:
                 raise UserError(
-                    f"'{self.path}' holds a {self._told()}, or --overwrite to begin again"
+                    f"'{self.path}' holds a {self._state_in_words()}, or --overwrite to begin again"
                 )
             self._check_recipe()
             if not self.finished:
@@ -110,7 +110,7 @@ class RunFolder:
             else 0
         )
 
-    def _told(self) -> str:
+    def _state_in_words(self) -> str:
         if self.finished:
             return "finished run: choose another --output"
         return "run that is not finished: go on with --resume"

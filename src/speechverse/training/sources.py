@@ -47,10 +47,10 @@ class Sources:
     recipe: Recipe
     _corpora: dict[str, Corpus] = field(default_factory=dict)
     _mixtures: dict[str, Mixture] = field(default_factory=dict)
+    _validation: dict[str, list[tuple[Example, float]]] = field(default_factory=dict)
 
-    def check(self, tell: bool = True) -> None:
-        """Opens all that any stage or the evaluation will ask for, so that a mistake is told before
-        hours of training.
+    def check(self) -> None:
+        """Opens all that any stage or the evaluation will ask for, before hours of training.
 
         Raises:
             CorpusError: If a corpus or a split is missing, or has nothing that its task could be
@@ -64,9 +64,9 @@ class Sources:
                 for item in self.recipe.data.mixtures[stage.mixture]:
                     self._validation_of(item)
         if self.recipe.evaluation is not None:
-            self._check_evaluation(self.recipe.evaluation, tell)
+            self._check_evaluation(self.recipe.evaluation)
 
-    def _check_evaluation(self, section: EvaluationSection, tell: bool) -> None:
+    def _check_evaluation(self, section: EvaluationSection) -> None:
         corpus, place = self.corpus(section.corpus), "split"
         # Not whether the recipe says so: a run's own recipe.yaml, from which it is resumed, says
         # every default.
@@ -74,8 +74,7 @@ class Sources:
         if section.split == default and default not in corpus.splits:
             say(
                 f"corpus '{section.corpus}' has no split '{section.split}': there will be nothing"
-                " to evaluate on",
-                tell,
+                " to evaluate on"
             )
             return
         try:
@@ -87,18 +86,15 @@ class Sources:
             raise RecipeError(f"evaluation.{place}: {error}") from error
 
     def corpus(self, name: str) -> Corpus:
-        """A corpus of the recipe; if the recipe says so and a stage trains on it, with its
-        validation split taken out.
+        """A corpus of the recipe, its validation split taken out if the recipe says so.
 
         Raises:
             CorpusError: If it is not whole.
             RecipeError: If a share should be taken out of several splits.
         """
         if name not in self._corpora:
-            corpus = self._open(name)
-            validation = self.recipe.data.validation
-            split = self._train_split(name) if validation.share is not None else None
-            if validation.share is not None and split is not None:
+            corpus, validation = self._open(name), self.recipe.data.validation
+            if validation.share is not None and (split := self._train_split(name)):
                 corpus = corpus.with_validation(
                     validation.share, split=split, seed=self.recipe.seed, by=validation.by
                 )
@@ -140,7 +136,7 @@ class Sources:
         """The stage's batches, as this process gets them; says what they are drawn from."""
         data = self.recipe.data
         mixture = self.mixture(stage)
-        say("\n".join(_mixture_lines(mixture)), engine.main)
+        say("\n".join(_mixture_lines(mixture)))
         batch = data.batch.model_dump()
         if stage.max_examples is not None:
             batch["max_examples"] = stage.max_examples
@@ -174,24 +170,26 @@ class Sources:
         ]
         if stage.objective == "ctc" and self.recipe.encoder is None:
             _refuse_other_tasks(stage, items)
-        seed = hash_seed(self.recipe.seed, stage.name)
         data = self.recipe.data
         return Mixture(
             items,
-            seed=seed,
+            seed=hash_seed(self.recipe.seed, stage.name),
             temperature=data.temperature,
             renamed=data.renamed,
             hinted=data.hinted,
         )
 
     def validation_examples(
-        self, stage: StageSection, length: Length, tell: bool
+        self, stage: StageSection, length: Length
     ) -> list[tuple[Example, float]]:
-        """What a stage is validated on: its corpora and tasks in the validation split, with their
-        loss weights.
+        """What a stage is validated on, with loss weights, made once: what fits, as in training."""
+        if stage.name not in self._validation:
+            self._validation[stage.name] = self._fitting_validation(stage, length)
+        return self._validation[stage.name]
 
-        Examples that do not fit the model or a batch are left out, as in training, and counted.
-        """
+    def _fitting_validation(
+        self, stage: StageSection, length: Length
+    ) -> list[tuple[Example, float]]:
         items = self.recipe.data.mixtures[stage.mixture]
         everything = [
             (example, item.loss_weight) for item in items for example in self._validation_of(item)
@@ -210,10 +208,7 @@ class Sources:
             )
         if len(fitting) < len(everything):
             left = len(everything) - len(fitting)
-            say(
-                f"  validation: {left} of {len(everything)} examples are too long and left out",
-                tell,
-            )
+            say(f"  validation: {left} of {len(everything)} examples are too long and left out")
         return fitting
 
     def _validation_of(self, item: MixtureSection) -> list[Example]:

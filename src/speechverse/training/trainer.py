@@ -62,7 +62,7 @@ def train(
             folder.prepare(resume, overwrite)
         engine.wait()
         if folder.finished:
-            say(f"'{folder.path}' is finished already", engine.main)
+            say(f"'{folder.path}' is finished already")
             return folder.summary()
         return Trainer(recipe, folder, engine, resume).run()
 
@@ -89,7 +89,7 @@ class Trainer:
         self.position, self.history, self.seconds = Position(), list[dict[str, Any]](), 0.0
         self._began = time.monotonic()
         self.sources = Sources(recipe)
-        self.sources.check(engine.main)
+        self.sources.check()
         self.model: Trained = (
             build_model(recipe, engine.dtype)
             if recipe.encoder is None
@@ -109,7 +109,7 @@ class Trainer:
         for stage in self.recipe.curriculum[: self.position.stage + (self.position.step > 0)]:
             make_trainable(self.model, stage.train, self.recipe)
         self.folder.load_weights(self.model, "last")
-        say(f"going on after step {self.position.total}", self.engine.main)
+        say(f"going on after step {self.position.total}")
         return state
 
     def run(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class Trainer:
         self.resumed = None
         numbers: dict[str, float] = {}
         batches = iter(loader)
-        with Progress(stage.name, stage.steps, at.step, quiet=not self.engine.main) as progress:
+        with Progress(stage.name, stage.steps, at.step) as progress:
             while at.step < stage.steps:
                 run.step(at.step, next(batches))
                 at.step, at.total = at.step + 1, at.total + 1
@@ -160,20 +160,19 @@ class Trainer:
                 if not last:
                     self._save_if_due(run, loader, validator, stop)
         run.end()
-        unread = {
-            "unreadable_clips": len(loader.skipped)
-        }  # and, of the last pass, draws that fit neither model nor batch
-        return numbers | unread | {"draws_left_out": loader.plan.report.draws_left_out}
+        return numbers | {
+            "unreadable_clips": len(loader.skipped),
+            "draws_left_out": loader.plan.report.draws_left_out,  # of the last pass
+        }
 
     def _begin(self, stage: StageSection) -> StageRun:
         trained = make_trainable(self.model, stage.train, self.recipe)
         place = f"{self.position.stage + 1}/{len(self.recipe.curriculum)}"
         say(
             f"stage {place} '{stage.name}' trains {', '.join(stage.train)}"
-            f" ({self.engine.precision}):",
-            self.engine.main,
+            f" ({self.engine.precision}):"
         )
-        say("\n".join(parameter_lines(self.model)), self.engine.main)
+        say("\n".join(parameter_lines(self.model)))
         run = StageRun(stage, self.recipe, self.engine, self.model, trained)
         if self.resumed and self.position.step:
             run.restore(self.resumed.objects["optimizer"])
@@ -192,9 +191,7 @@ class Trainer:
     def _validator(self, stage: StageSection) -> Validator | None:
         if self.recipe.data.validation.every is None:
             return None
-        examples = self.sources.validation_examples(
-            stage, self.inputs.length(stage), self.engine.main
-        )
+        examples = self.sources.validation_examples(stage, self.inputs.length(stage))
         validator = Validator(self.recipe, examples, self.inputs, stage)
         if self.resumed and self.position.step:
             validator.check_same(self.resumed.info.get("validation"))
@@ -275,7 +272,7 @@ class Trainer:
             if self.resume
             else f"go on with:\n  speechverse train {recipe} --output {place} --resume"
         )
-        say(f"stopped and saved after step {self.position.total}; {way_on}", self.engine.main)
+        say(f"stopped and saved after step {self.position.total}; {way_on}")
         raise KeyboardInterrupt
 
     def _end_stage(self, numbers: dict[str, float]) -> None:
