@@ -46,14 +46,7 @@ class Fault(Exception):
 
 
 class Piece(NamedTuple):
-    """Part of a sound.
-
-    Attributes:
-        samples: float32 (T,), mixed down.
-        rate: Hz.
-        end: Where the part ends, in samples from the sound's start; where the sound does, if that
-            is earlier.
-    """
+    """Part of a sound, float32 (T,), its rate in Hz, and where it ends, in samples."""
 
     samples: np.ndarray
     rate: int
@@ -68,11 +61,7 @@ class Extent(NamedTuple):
 
 
 def read_part(source: Source, start: float, length: float | None, what: str) -> Piece | None:
-    """Decodes from `start` seconds on, `length` seconds or (None) all; empty if the sound ends
-    before.
-
-    Returns:
-        None if it is no audio that can be read.
+    """Decodes from `start` seconds on, `length` seconds or all; None if it is no audio.
 
     Raises:
         Fault: If it is cut off or broken.
@@ -96,10 +85,7 @@ def read_part(source: Source, start: float, length: float | None, what: str) -> 
 
 
 def measure(source: Source, what: str) -> Extent | None:
-    """Length of a sound: from its header where libsndfile reads it, else by decoding it.
-
-    Returns:
-        None if it is no audio that can be read.
+    """Length of a sound, by its header or by decoding it; None if it is no audio.
 
     Raises:
         Fault: If it is cut off or broken.
@@ -205,10 +191,7 @@ def _length_told(source: Source, size: int, changed: int) -> float:
 def _is_chain(source: Source) -> bool:
     """Whether several Ogg streams follow each other, of which libsndfile hears the first.
 
-    No library tells of an Ogg that is cut off, so its last page is looked at.
-
-    Raises:
-        Fault: If that is not whole.
+    No library tells of an Ogg that is cut off: a Fault is raised if its last page is not whole.
     """
     with _stream(source) as file:
         content = file.read()
@@ -351,11 +334,7 @@ def mixed_down(samples: np.ndarray) -> np.ndarray:
 
 
 def as_float(samples: np.ndarray) -> np.ndarray:
-    """Scales integers to -1 to 1; float32 of the same shape.
-
-    Raises:
-        Fault: If they are of a type that no samples are of.
-    """
+    """Scales integers to -1 to 1; float32 of the same shape. Raises a Fault for other types."""
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - 128.0) / 128.0
     if np.issubdtype(samples.dtype, np.signedinteger):

@@ -1,10 +1,7 @@
-"""What a frozen encoder heard, kept on disk: every layer of every utterance, heard once.
+"""What a frozen encoder gave for every clip: all its layers, kept on disk.
 
-A cache is a folder of safetensors shards, each written aside and then renamed, and a `cache.json`
-that says whose outputs they are. Entries are keyed by the audio file (path, size, time) and the
-part of it, so a clip made anew is not taken for the old one.
-
-Shape letters: L layers, T frames, D width of the encoder.
+Entries are keyed by the audio file (path, size, time) and the part of it, so a clip made anew is
+not taken for the old one. Shape letters: L layers, T frames, D width of the encoder.
 """
 
 from __future__ import annotations
@@ -81,14 +78,10 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
 
 
 class FeatureCache:
-    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in the precision the cache was
-    built in.
+    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D) in `dtype`.
 
     Attributes:
-        num_layers: L.
-        width: D.
-        dtype: Precision of the entries.
-        failed: Clips that could not be heard, by key, with the reason.
+        failed: Clips that could not be read, by key, with the reason.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
@@ -145,24 +138,18 @@ class FeatureCache:
         max_bad_share: float = 0.01,
         progress: Callable[[int], None] | None = None,
     ) -> FeatureCache:
-        """Hears every utterance that the folder does not hold yet, in batches of like length.
+        """Encodes every utterance that the folder does not hold yet; an interrupted build goes on.
 
         Args:
-            encoder: On the device to use.
-            utterances: Those with the same audio are heard once, those over the encoder's limit
-                never.
-            folder: Where to keep it; a build that was interrupted goes on where it stopped.
-            dtype: float16; bfloat16 for encoders whose outputs leave float16's range; the encoder's
-                own rounds nothing.
+            utterances: Those over the encoder's limit are left out.
+            dtype: float16; bfloat16 for encoders whose outputs leave float16's range.
             max_bad_share: The share of unreadable clips allowed; they are counted and logged.
-            progress: Called with the number of utterances done since the last call, those already
-                there first.
+            progress: Called with the number of utterances done since the last call.
 
         Raises:
-            CacheTooLargeError: If the disk is too small.
-            CacheDiskError: If the folder cannot be written to.
-            CacheError: If the folder holds another encoder's cache, another run is building there,
-                or an output leaves the range of `dtype`.
+            CacheDiskError: If the disk refuses, or (CacheTooLargeError) is too small.
+            CacheError: If it holds another encoder's cache, another run is building there, or an
+                output leaves the range of `dtype`.
             CorpusError: If too many clips cannot be read.
             AudioError: If an audio file is missing.
         """

@@ -28,11 +28,7 @@ class CacheDiskError(CacheError):
 
 
 class CacheTooLargeError(CacheDiskError):
-    """A cache larger than the room there is, told before anything is heard.
-
-    Attributes:
-        reason: How much it takes and how much is free.
-    """
+    """A cache that the disk has no room for, told before anything is encoded."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -40,8 +36,7 @@ class CacheTooLargeError(CacheDiskError):
 
 
 def entry_key(utterance: Utterance) -> str:
-    """Names an entry by the audio it was made from: the file, its size and time, and the part of
-    it.
+    """Names an entry by the audio's file, its size and time, and the part of it.
 
     Raises:
         AudioError: If the file is missing.

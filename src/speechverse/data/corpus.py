@@ -30,10 +30,9 @@ class Corpus:
     """Splits of utterances, read when first asked for, with the label sets they draw from.
 
     Attributes:
-        name: What recipes and results call it.
         labels: Label sets by field (`intent`, `slots`, `accent`, ...).
         description: What `corpus.json` says, for a corpus in a folder.
-        skipped: Clips that could not be used when the corpus was read: split, then id to reason.
+        skipped: Clips that could not be used: split, then id to reason.
     """
 
     name: str
@@ -107,14 +106,10 @@ class Corpus:
         return Corpus(self.name, self.labels, self.description, self.skipped, sources)
 
     def with_labels(self, path: Path) -> Corpus:
-        """This corpus with further labels for its utterances, wherever their audio lies.
-
-        Each line of the JSONL file has labels for the utterance of its `id`, or for all of its
-        `text`.
+        """This corpus with the labels that a JSONL file has for its ids or texts.
 
         Raises:
-            CorpusError: If a line is wrong or contradicts a label that is there, or none is for any
-                utterance; lines that are for none are counted and logged.
+            CorpusError: If a line is wrong or contradicts a label, or none is for any utterance.
         """
         joined = MoreLabels.read(path, self.labels)
         found = {split: self.utterances(split) for split in self._sources}
@@ -129,8 +124,7 @@ class Corpus:
         )
 
     def trained_on(self, other: Corpus) -> Corpus:
-        """This corpus with another's split `train`: what a test set's specialists and classifiers
-        are fitted on.
+        """This corpus with another's split `train`, to fit specialists and classifiers on.
 
         Raises:
             CorpusError: If the other has no such split.
@@ -145,8 +139,7 @@ class Corpus:
 
     @classmethod
     def open(cls, folder: str | Path) -> Corpus:
-        """Opens a corpus folder that `write_corpus` made, or that holds lhotse cuts beside a
-        `corpus.json`.
+        """Opens a folder of lhotse cuts beside a `corpus.json`, as `write_corpus` makes it.
 
         Raises:
             CorpusError: If the folder is not a whole corpus of a format this version reads.
@@ -180,14 +173,11 @@ class Corpus:
         *,
         max_bad_share: float = 0.01,
     ) -> Corpus:
-        """A corpus of plain JSONL files, read at once; no audio is copied.
+        """A corpus of plain JSONL files, one a split, read at once; no audio is copied.
 
         Args:
-            paths: One file a split; audio paths are relative to their file's folder.
-            labels: Label sets that lines must keep to: field to names, or to names with
-                descriptions. Without it they are gathered from all splits.
-            max_bad_share: The share of unreadable clips a file may have; they are left out, counted
-                and logged.
+            labels: Label sets that lines must keep to; gathered from all splits if None.
+            max_bad_share: The share of unreadable clips a file may have.
 
         Raises:
             CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
@@ -215,15 +205,11 @@ def write_corpus(
     labels: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Corpus:
-    """Writes a corpus folder: one manifest of lhotse cuts a split, then `corpus.json`, which makes
-    it whole.
+    """Writes a corpus folder: a manifest of lhotse cuts a split, then `corpus.json`.
 
     Args:
-        folder: Where to; audio that lies inside it is named relative to it, so the folder can be
-            moved.
-        splits: Utterances by split; iterables are read once, in order.
-        labels: Label sets by field (LabelSet, names, or names with descriptions); gathered from the
-            utterances if None.
+        folder: Audio inside it is named relative to it, so that it can be moved.
+        labels: Label sets by field; gathered from the utterances if None.
         extra: Further entries of `corpus.json`, such as `seed`, `source` and `counts`.
 
     Raises:

@@ -28,7 +28,6 @@ class FrameCollator:
     """Makes batches to train an encoder on; what cannot be used becomes silence, as in `Collator`.
 
     Attributes:
-        front_end: The encoder's.
         pieces: What a CTC head writes; None labels each true frame instead, for BEST-RQ.
     """
 
@@ -72,10 +71,9 @@ class FrameCollator:
 def frames_of(
     front_end: FrontEnd, longest: Seconds, pieces: PreTrainedTokenizerFast | None = None
 ) -> Length:
-    """The length function of a batch plan: frames of the encoder.
+    """The length function of a batch plan, in frames of the encoder.
 
-    The function raises AudioError for a clip that is too long or too short, or, with pieces, for
-    one of which CTC could not align the target.
+    It raises AudioError for a clip that is too long, too short, or too short for CTC's target.
     """
 
     def length(example: Example) -> int:

@@ -38,14 +38,10 @@ def length_or_fault(path: Path) -> Seconds | AudioError:
 def read_jsonl(
     path: Path, labels: Mapping[str, LabelSet], max_bad_share: float, length_of: LengthOf
 ) -> tuple[list[Utterance], dict[str, str]]:
-    """The utterances of one file, whose labels keep to the sets given, and clips that cannot be
-    used, id to reason.
-
-    `length_of` is `length_or_fault`, remembered for files that many lines are parts of.
+    """The utterances of one file, and the clips that cannot be used, id to reason.
 
     Raises:
-        CorpusError: If a line is wrong or its audio missing (with the line's number), or too many
-            clips are bad.
+        CorpusError: If a line is wrong (with its number), or too many clips are bad.
     """
     lines = Lines.read(path)
     ids = _Ids({str(entry["id"]) for _, entry in lines.objects if entry.get("id") is not None})

@@ -22,13 +22,10 @@ Fault = tuple[int, str]
 
 @dataclass
 class Lines:
-    """A file's lines that are objects, and what is wrong with its lines, found while reading or
-    using them.
+    """A file's lines that are objects, by number, and what is wrong with the others.
 
     Attributes:
-        path: The file.
-        objects: Number and object of each line that holds one.
-        faults: Of the other lines, and of those that `each` found wrong.
+        faults: Of lines that are no object, and of those that `each` found wrong.
         total: How many lines are not empty.
     """
 
@@ -86,8 +83,8 @@ def parse_object(line: str | bytes) -> dict[str, Any]:
     """The JSON object in a line.
 
     Raises:
-        ValueError: If it is none, names a key twice, or holds what JSON has no name for (NaN, half
-            a character) or no computer a number for.
+        ValueError: If it is none, names a key twice, or holds NaN, half a character or a number
+            that is too large.
     """
     try:
         entry = json.loads(

@@ -23,12 +23,7 @@ _PREFETCH = 4  # micro-batches that each worker keeps ready
 
 @dataclass(frozen=True)
 class LoadedStep:
-    """One process's part of a global step.
-
-    Attributes:
-        batches: This process's batches, as many as every other's.
-        padding_efficiency: The share of positions that are no padding, over all processes.
-    """
+    """One process's batches of a global step, and the share of positions that are no padding."""
 
     batches: tuple[Batch, ...]
     padding_efficiency: float
@@ -60,15 +55,10 @@ class _RankSampler(Sampler):
 
 @dataclass
 class PlanLoader:
-    """Endless loaded steps; iterate it again, or load a state, to go on after the last step handed
-    out.
+    """Endless loaded steps; iterated again, it goes on after the last step handed out.
 
     Attributes:
-        plan: The batch plan; the same in every process.
-        collator: Makes the batches.
-        rank: This process's number.
-        world_size: How many processes there are.
-        num_workers: Worker processes that load and collate ahead; 0 does it in this one.
+        num_workers: Processes that load and collate ahead; 0 does it in this one.
         max_bad_share: The share of utterances whose audio may fail; above it training stops.
         skipped: Utterances whose audio failed, by id, with the reason.
     """
@@ -105,11 +95,7 @@ class PlanLoader:
         return {**self.plan.state_dict(), "skipped": dict(self.skipped)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on after the step that another loader's state was taken at.
-
-        Raises:
-            CheckpointError: If that loader had other data or batch settings.
-        """
+        """Goes on after the step that another loader's state was taken at; see `BatchPlan`."""
         self.plan.load_state_dict(state)
         self.skipped = dict(state["skipped"])
 

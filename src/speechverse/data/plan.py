@@ -1,9 +1,7 @@
-"""The batch plan: one deterministic sequence of global steps, the same for any number of processes
-and workers.
+"""The batch plan: one sequence of global steps for any number of processes and workers.
 
 lhotse's bucketing sampler always runs as rank 0 of 1, over rendered examples measured in LLM
-positions (audio frames, prompt and target), one sampler iteration a pass. A global step is a list
-of micro-batches, dealt out to the ranks.
+positions, one sampler iteration a pass; the micro-batches of a step are dealt out to the ranks.
 """
 
 from __future__ import annotations
@@ -40,13 +38,7 @@ _BUFFER_SIZE = 5_000  # examples held in the buckets
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Examples that go through the model together.
-
-    Attributes:
-        examples: The examples.
-        loss_weights: What each one's loss counts.
-        positions: LLM positions of each.
-    """
+    """Examples that go through the model together, with their loss weights and LLM positions."""
 
     examples: tuple[Example, ...]
     loss_weights: tuple[float, ...]
@@ -69,12 +61,7 @@ class PlanState:
 
 @dataclass(frozen=True, slots=True)
 class GlobalStep:
-    """What one optimiser step sees, over all processes.
-
-    Attributes:
-        micro_batches: Its micro-batches, for all ranks.
-        after: The plan's state once this step is done.
-    """
+    """What one optimiser step sees, for all ranks, and the plan's state once it is done."""
 
     micro_batches: tuple[MicroBatch, ...]
     after: PlanState
@@ -103,10 +90,9 @@ class _Candidate:
 
 @dataclass
 class _Positions(SamplingConstraint):
-    """A budget of positions with padding counted; an example counts as its bucket's upper bound.
+    """A budget of positions with padding, in which an example counts as its bucket's upper bound.
 
-    The bound, not the longest example so far, makes the budget hold whatever comes next from the
-    bucket.
+    The bound, not the longest example so far, makes it hold whatever comes next from the bucket.
     """
 
     max_positions: int
@@ -138,13 +124,7 @@ class _Positions(SamplingConstraint):
 
 @dataclass
 class PlanReport:
-    """What one pass has drawn so far, with what is held ready, and what of it was left out.
-
-    Attributes:
-        drawn: Examples drawn, each as often as it was.
-        draws_left_out: Those of them that do not fit the budget or the model.
-        left_out: The reason, by the example's id.
-    """
+    """How many examples a pass has drawn, and what of them was left out, with the reason by id."""
 
     drawn: int = 0
     draws_left_out: int = 0
@@ -156,13 +136,8 @@ class BatchPlan:
     """Global steps from a mixture.
 
     Attributes:
-        mixture: What is drawn.
-        length: LLM positions of an example.
-        max_positions: Budget of a micro-batch, padding counted; an example over it is left out and
-            counted.
-        max_examples: Most examples in a micro-batch.
-        micro_batches: Micro-batches in a global step, over all processes: accumulation times
-            processes.
+        max_positions: Budget of a micro-batch, padding counted; an example over it is left out.
+        micro_batches: In a global step, over all processes: accumulation times processes.
         num_buckets: Buckets of like length.
         report: What the present pass left out.
     """

@@ -29,11 +29,9 @@ SHORTEST: Seconds = 0.3
 def corpus_of_recordings(
     name: str, folder: Path, longest: Seconds, max_bad_share: float = 0.01
 ) -> Corpus:
-    """Every audio file in a folder and in those below it, as the split `train`.
+    """Every audio file in a folder and below, as the split `train`, cut into windows.
 
-    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out
-    whole files. What is longer than `longest` is cut into windows of like length, none longer than
-    that.
+    A recording stands in for its unknown speaker: holding out by speaker holds out files.
 
     Raises:
         CorpusError: If there is no audio file, or too many cannot be read.

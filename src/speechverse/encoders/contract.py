@@ -23,11 +23,11 @@ Window = Literal["fit", "full"]
 
 
 class EncoderOutput(NamedTuple):
-    """What an encoder heard.
+    """What an encoder gives.
 
     Attributes:
-        hidden_states: The output of each transformer layer, (L, B, T, D), the embedding output not
-            among them; or only of the last, (1, B, T, D).
+        hidden_states: Each transformer layer's output, (L, B, T, D), without the embedding's; or
+            only the last, (1, B, T, D).
         lengths: True frames of each row, (B,); what lies beyond them means nothing.
     """
 
@@ -113,10 +113,8 @@ class SpeechEncoder(nn.Module, ABC):
     off, and it stays in evaluation mode whatever its parent does, until `set_trainable(True)`.
 
     Attributes:
-        key_mapping: How weight names in a whole model's files become the encoder's own, if
-            transformers does not know.
-        last_layer_only: Whether `forward` returns only the last layer, to save memory where no
-            other is used.
+        key_mapping: From weight names in a whole model's files to the encoder's own.
+        last_layer_only: Whether `forward` gives the last layer alone, to save memory.
     """
 
     front_end_class: ClassVar[type[FrontEnd]]
@@ -213,11 +211,7 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 def mean_and_deviation(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Mean and standard deviation over each row's true frames: (..., B, T, D) and (B,) → (..., B, 2
-    D).
-
-    What lies beyond a row's length counts nothing, even where it is no number.
-    """
+    """Mean and deviation over each row's true frames: (..., B, T, D), (B,) → (..., B, 2 D)."""
     mask_BT1 = length_mask(lengths, frames.shape[-2])[..., None]
     count_B1 = lengths[:, None].clamp(min=1)
     mean = frames.where(mask_BT1, 0.0).sum(dim=-2) / count_B1

@@ -91,12 +91,10 @@ def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
 
 
 def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRecogniser:
-    """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer from one folder in the
-    hub's format.
+    """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer.
 
     Raises:
-        CheckpointError: If there is no such model, head or tokenizer, or an adapter stands before
-            the head.
+        CheckpointError: If there is no such model, head or tokenizer, or an adapter between.
     """
     resolved = resolve(name_or_path, revision)
     with loading("CTC model", resolved):

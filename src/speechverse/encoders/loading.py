@@ -43,18 +43,12 @@ def load_encoder(
     family: str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> SpeechEncoder:
-    """Loads a frozen encoder.
+    """Loads a frozen encoder; heads trained on it are ignored.
 
     Args:
-        name_or_path: A built-in name, a local folder in the hub's format, or a hub id; heads
-            trained on it are ignored.
-        revision: The hub revision.
         num_hidden_layers: Keep only so many layers, counted from the input.
-        window: What an encoder with a fixed window hears a clip in: one that fits it, or the full
-            one.
-        family: A class of the user's that serves it, `path/to/file.py:NAME`, where none of
-            `FAMILIES` does.
-        dtype: Precision of the weights.
+        window: What an encoder with a fixed window hears a clip in: a fitting one or the full one.
+        family: A class of the user's that serves it, `path/to/file.py:NAME`.
 
     Raises:
         CheckpointError: If it cannot be loaded whole, is of no known family, or has fewer layers

@@ -95,17 +95,9 @@ class Wav2Vec2Encoder(SpeechEncoder):
 def extract_features(
     conv_layers: Iterable[Any], input_values: Tensor, audio_lengths: Tensor
 ) -> Tensor:
-    """Runs the convolutional front end so that padding changes nothing in the true frames.
+    """Runs the convolutions so that padding changes no true frame: (B, S) → (B, C, T).
 
-    Layer norms work on one frame and need no care; the group norm of the *base* models works over
-    time.
-
-    Args:
-        conv_layers: The model's `feature_extractor.conv_layers`.
-        input_values: (B, S), with `audio_lengths` (B,) true samples.
-
-    Returns:
-        (B, C, T).
+    Layer norms work on one frame; the group norm of the *base* models works over time.
     """
     hidden_BCT = input_values[:, None]
     for layer in conv_layers:

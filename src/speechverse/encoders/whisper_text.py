@@ -44,12 +44,6 @@ class WhisperRecogniser(nn.Module):
     over: where it sees none, it says everything again and again. So what the encoder heard in a
     window that fits the clip is followed by what it makes of silence, up to the 30 s; the encoder
     runs over the clip only (measured in docs/decisions.md).
-
-    Attributes:
-        encoder: The encoder behind the contract, in the window that fits a clip or in the full one.
-        model: transformers' whole Whisper, which the encoder is a part of.
-        language: BCP-47 code of what is spoken; a Whisper for English alone is not told.
-        source: The name it was loaded by.
     """
 
     def __init__(

@@ -41,12 +41,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha256: str) -> None:
-    """Makes a folder from the files of a part; it is whole or absent.
-
-    Args:
-        source: The folder that holds the files; for a GGUF, the file.
-        name: The known part's name, if it is one.
-        sha256: Of the weights, as published.
+    """Makes a folder, whole or absent, from a part's files (of a GGUF, from the file).
 
     Raises:
         CheckpointError: If the files are broken or of an unknown kind.
@@ -80,11 +75,7 @@ def convertible(path: Path) -> Layout | None:
 
 
 def converted(path: Path, layout: Layout) -> Path:
-    """The folder made from a user's own GGUF file or CTranslate2 folder, converted now if it is not
-    yet.
-
-    Returns:
-        A folder in the cache, named by the hash of what it is made from.
+    """The folder in the cache, named by hash, that a user's own file or folder is converted to.
 
     Raises:
         CheckpointError: If it is broken or of an unknown kind.

@@ -54,12 +54,10 @@ def is_ctranslate2(folder: Path) -> bool:
 
 
 def read_variables(file: Path) -> dict[str, Tensor]:
-    """Every variable of a CTranslate2 model of Whisper (a `model.bin`), in the element type it is
-    stored in.
+    """Every variable of a Whisper's `model.bin`, in the element type it is stored in.
 
     Raises:
-        CheckpointError: If the file was cut short, is of another version, or holds another kind of
-            model.
+        CheckpointError: If the file is cut short, of another version, or of another kind.
     """
     try:
         with file.open("rb") as stream:
@@ -102,14 +100,9 @@ def _variable(reader: _Reader) -> tuple[str, Tensor]:
 
 
 def write_whisper_folder(source: Path, folder: Path) -> None:
-    """Writes a CTranslate2 folder of Whisper as the hub would keep it: encoder, decoder and
-    tokenizer.
+    """Writes a CTranslate2 folder of Whisper as the hub would keep it.
 
     Numbers stay as exact as they are stored; weights of 8 or 16 bit integers become fp32.
-
-    Args:
-        source: Holds `model.bin`, `config.json`, and `tokenizer.json` or a vocabulary.
-        folder: Is there and empty.
 
     Raises:
         CheckpointError: If the source is broken or lacks a file.
@@ -323,11 +316,9 @@ def _write_tokenizer(source: Path, folder: Path, config: WhisperConfig) -> None:
 
 
 def _mend_merges(model: dict[str, Any]) -> None:
-    """Puts back the first merge, which some converters took for a heading: text would be spelled
-    otherwise.
+    """Puts back the first merge, which some converters took for a heading.
 
-    Tokens were numbered in the order of their merges, so the first of them are known by their
-    numbers.
+    Tokens were numbered in the order of their merges, so the first are known by their numbers.
     """
     merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
     by_number = {number: token for token, number in model["vocab"].items()}

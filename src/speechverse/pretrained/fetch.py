@@ -41,14 +41,11 @@ def is_here(part: Part) -> bool:
 
 
 def get_part(part: Part, from_folder: Path | None = None, tell: Tell | None = None) -> Path:
-    """The folder of a part, fetched and converted now if it is not here yet.
+    """The folder of a part in the user's cache, fetched and converted now if need be.
 
     Args:
         from_folder: Take it from archives or files in this folder, and nothing from the network.
-        tell: Is given the lines that a user should read; by default they go to standard error.
-
-    Returns:
-        A folder in the user's cache, in the hub's format (speech synthesis: its files as they are).
+        tell: Is given the lines that a user should read; by default standard error is.
 
     Raises:
         PartError: If it cannot be had, is not what it should be, or the network is forbidden.
@@ -156,11 +153,7 @@ def _from_hub(source: Source, work: Path, files: Path) -> None:
 
 
 def _take(part: Part, folder: Path, files: Path) -> None:
-    """Takes a part from a user's folder: archives of whichever source, or the files themselves.
-
-    Of plain files the weights have to be the part's; a tokenizer and settings beside them are taken
-    as they are.
-    """
+    """Takes archives of whichever source, or the files themselves; the weights are checked."""
     if not folder.is_dir():
         raise PartError(f"there is no folder '{folder}'")
     for source in part.sources:

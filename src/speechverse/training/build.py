@@ -20,12 +20,7 @@ Trained = SpeechVerseForConditionalGeneration | EncoderForPreTraining
 
 
 def build_encoder(recipe: Recipe, texts: Iterable[str] = ()) -> EncoderForPreTraining:
-    """The encoder that a recipe pre-trains, new.
-
-    Args:
-        texts: Transcripts that a CTC head's pieces are learned from; without any, there is no such
-            head.
-    """
+    """The encoder that a recipe pre-trains; without texts for its pieces, without a CTC head."""
     section = recipe.encoder
     assert section is not None
     known = list(texts)
@@ -37,16 +32,14 @@ def build_encoder(recipe: Recipe, texts: Iterable[str] = ()) -> EncoderForPreTra
 def build_model(
     recipe: Recipe, dtype: torch.dtype = torch.float32
 ) -> SpeechVerseForConditionalGeneration:
-    """The model that a run starts from: new, from the recipe's `model`, or its `initial`
-    checkpoint.
+    """The model that a run starts from: new, or its `initial` checkpoint.
 
     Args:
         dtype: Type of the frozen parts; what trains is kept in fp32.
 
     Raises:
         CheckpointError: If the checkpoint or a foundation is missing or broken.
-        RecipeError: If a setting does not fit the LLM, or the checkpoint and the recipe disagree
-            about LoRA.
+        RecipeError: If a setting does not fit the LLM, or the checkpoint's LoRA the recipe's.
     """
     torch.manual_seed(hash_seed(recipe.seed, "model"))
     if recipe.initial is not None:
@@ -64,8 +57,7 @@ def build_model(
 
 
 def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> list[Parameter]:
-    """Makes exactly these parts trainable, in fp32, and proves it; LoRA is made where it is first
-    trained.
+    """Makes exactly these parts trainable, in fp32; LoRA is made where it is first trained.
 
     Returns:
         The parameters that train, in the model's order.

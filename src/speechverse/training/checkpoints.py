@@ -1,12 +1,10 @@
 """A run's folder: what lies where, whole or not at all.
 
-- recipe.yaml, environment.json: the resolved recipe; commit and versions, and those it was resumed
-  with if others.
+- recipe.yaml, environment.json: the resolved recipe; commit and versions.
 - metrics.jsonl, tensorboard/: the log.
 - last/: the newest checkpoint: a usable model, and all that `--resume` needs.
 - best/: a usable model, that of the present stage's best validation.
-- config.json, adapter...: when the run is finished, the model that it made.
-- summary.json: written last; the run is finished.
+- config.json, adapter...: the model of a finished run; summary.json is written last.
 """
 
 from __future__ import annotations
@@ -42,11 +40,8 @@ class Position:
     """How far a run has come.
 
     Attributes:
-        stage: Index of the present stage.
-        step: Steps done in it.
-        total: Steps done in all.
-        best_loss: Lowest validation loss of the stage.
-        best_total: `total` at that validation.
+        step: Steps done in the present stage, `total` in all.
+        best_loss: Lowest validation loss of the stage, at `best_total`.
         stale: Validations since then.
     """
 
@@ -75,12 +70,10 @@ class RunFolder:
         return json.loads((self.path / SUMMARY).read_text())
 
     def prepare(self, resume: bool, overwrite: bool) -> None:
-        """Makes the folder ready for a run: writes its recipe if it begins; a finished run stays as
-        it is.
+        """Makes the folder ready for a run that begins or goes on.
 
         Raises:
             UserError: If it holds another run, finished or not, that nobody said should go.
-            RecipeError: If it would go on with another recipe.
         """
         recover(self.path / "last")
         if overwrite and self._is_a_run():

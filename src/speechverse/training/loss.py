@@ -17,8 +17,8 @@ class ExampleLosses(NamedTuple):
     """What an objective makes of a micro-batch.
 
     Attributes:
-        nll: Negative log-likelihood of each example, summed over what it is asked, (B,).
-        num_tokens: What it is asked: target tokens, or frames, (B,).
+        nll: Negative log-likelihood of each example, summed, (B,).
+        num_tokens: Target tokens, or frames, that it is summed over, (B,).
         watched: Further numbers to log, by name; no loss.
     """
 

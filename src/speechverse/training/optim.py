@@ -32,9 +32,8 @@ def make_schedule(
 ) -> LambdaLR:
     """Linear warm-up to the peak rate, then `kind`; call `.step()` once after each optimiser step.
 
-    Args:
-        kind: "linear" and "cosine" fall to 0 at `total_steps`, "constant" stays, "transformer"
-            falls with 1/sqrt(step) (the schedule the paper's encoder was pre-trained with).
+    "linear" and "cosine" fall to 0 at `total_steps`, "transformer" with 1/sqrt(step), as when the
+    paper's encoder was pre-trained.
     """
     return LambdaLR(optimizer, lambda step: _rate(kind, step, warmup_steps, total_steps))
 

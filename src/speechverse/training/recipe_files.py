@@ -28,16 +28,13 @@ _VERSIONS_OF = ("torch", "transformers", "peft", "accelerate", "lhotse", "numpy"
 
 
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads a recipe, with everything it inherits and the overrides on top.
+    """Reads a recipe file, or a built-in one, with what it inherits and the overrides on top.
 
     Args:
-        name_or_path: A YAML file, or the name of a built-in recipe.
-        overrides: "a.b.c=value" each, the value read as YAML; stages of the curriculum go by their
-            name or number.
+        overrides: "a.b.c=value" each, in YAML; stages go by their name or number.
 
     Raises:
-        RecipeError: A file that is not there or not YAML, an unknown key, a wrong value, parts that
-            do not fit.
+        RecipeError: A missing file, no YAML, an unknown key, a wrong value, parts that do not fit.
     """
     values = _read(_find(str(name_or_path), Path()), ())
     for override in overrides:

@@ -53,8 +53,7 @@ class Sources:
         """Opens all that any stage or the evaluation will ask for, before hours of training.
 
         Raises:
-            CorpusError: If a corpus or a split is missing, or has nothing that its task could be
-                asked of.
+            CorpusError: If a corpus or split is missing, or its task can be asked of nothing there.
             TaskError: If a mixture names a task that there is not.
             RecipeError: If the evaluation's split or one of its tasks cannot be had.
         """

@@ -61,12 +61,7 @@ class StageRun:
         model: nn.Module,
         trained: Sequence[Parameter],
     ) -> None:
-        """Gives the stage a fresh optimiser; see `restore` for a stage that goes on.
-
-        Args:
-            recipe: The run; LoRA's dropout is drawn from its seed by stage, step and micro-batch.
-            trained: Those parts' parameters, in a fixed order.
-        """
+        """Gives the stage a fresh optimiser for the parameters that train, in a fixed order."""
         self.stage, self.recipe, self.engine, self.trained = stage, recipe, engine, list(trained)
         optimizer = make_optimizer(self.trained, stage.learning_rate, recipe.training.weight_decay)
         self.schedule = make_schedule(optimizer, stage.schedule, stage.warmup_steps, stage.steps)
@@ -88,11 +83,7 @@ class StageRun:
         self.engine.accelerator.free_memory()
 
     def step(self, number: int, loaded: LoadedStep) -> None:
-        """One optimiser step on one global step's micro-batches; nothing here waits for the device.
-
-        Args:
-            loaded: This process' micro-batches of it, collated.
-        """
+        """One optimiser step on this process' micro-batches; nothing here waits for the device."""
         total = self._global_tokens(loaded.batches)
         last = len(loaded.batches) - 1
         for index, batch in enumerate(loaded.batches):

@@ -22,12 +22,7 @@ STATE_FILE = "state.json"
 
 @dataclass(frozen=True)
 class State:
-    """What a state folder holds.
-
-    Attributes:
-        info: Plain values (`state.json`).
-        objects: Optimiser states and the like, each one torch file.
-    """
+    """Plain values (`state.json`), and optimiser states and the like, each one torch file."""
 
     info: dict[str, Any]
     objects: dict[str, Any] = field(default_factory=dict)
@@ -36,11 +31,7 @@ class State:
 def write_state(
     folder: Path, *, info: Mapping[str, Any], objects: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes a state into a folder that exists (for use inside `whole_folder`).
-
-    Args:
-        objects: Name → anything torch can save (optimiser states), each written as `<name>.pt`.
-    """
+    """Writes a state into a folder that exists (for use inside `whole_folder`)."""
     for name, value in (objects or {}).items():
         with (folder / f"{name}.pt").open(
             "wb"

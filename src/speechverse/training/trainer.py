@@ -40,8 +40,7 @@ def train(
     """Trains a recipe's model, stage by stage, into a folder (`checkpoints` says what lies there).
 
     Args:
-        resume: Go on from the folder's last whole checkpoint, if it has one; the result is that of
-            a run never stopped.
+        resume: Go on from the last whole checkpoint; the result is that of an unbroken run.
         overwrite: Begin again where the folder holds another run.
 
     Returns:

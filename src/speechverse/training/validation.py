@@ -40,14 +40,9 @@ class Validator:
         return examples_digest(self.examples)
 
     def check_same(self, digest: str | None) -> None:
-        """Refuses to go on from a checkpoint that was validated on something else.
+        """Raises CheckpointError for a checkpoint that was validated on something else.
 
-        Args:
-            digest: The checkpoint's; None for one that says nothing of it.
-
-        Raises:
-            CheckpointError: If it differs: its best loss would be compared with those of other
-                clips.
+        Its best loss would be compared with those of other clips; None says nothing of it.
         """
         if digest not in (None, self.digest):
             raise CheckpointError(

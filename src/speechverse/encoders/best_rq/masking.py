@@ -14,15 +14,10 @@ from torch import Tensor
 def span_mask(
     lengths: Tensor, ratio: float, span: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Draws spans of `span` frames that may overlap, starting anywhere, in rows of (B,) true
-    lengths.
-
-    Args:
-        ratio: Share of the frames hidden in expectation, overlaps counted once.
+    """Draws spans that may overlap, to hide a share of the frames, overlaps counted once.
 
     Returns:
-        (B, T) booleans, true where hidden, never beyond a true length; every row with a frame hides
-        at least one.
+        (B, T) booleans, true where hidden, never beyond the (B,) true lengths, at least one a row.
     """
     total = int(lengths.max())
     start_chance = 1.0 - (1.0 - ratio) ** (1.0 / span)

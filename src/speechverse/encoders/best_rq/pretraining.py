@@ -100,12 +100,10 @@ class EncoderForPreTraining(nn.Module):
         objective: str,
         generator: torch.Generator | None = None,
     ) -> BestRqOutput | Tensor:
-        """One pass over normalised, stacked log-mel frames (B, T, F), of which (B,) are true.
+        """One pass over stacked log-mel frames (B, T, F), (B,) of them true.
 
-        Args:
-            objective: `best_rq`, or `ctc` for its logits (B, T, V): while it trains, of a batch
-                with spans hidden.
-            generator: Of what BEST-RQ hides; torch's own by default.
+        For `ctc` it gives logits (B, T, V), with spans hidden while it trains; the generator is
+        of what BEST-RQ hides.
         """
         mask_BT = length_mask(lengths, features.shape[1]).long()
         if objective == "best_rq":
@@ -137,11 +135,7 @@ class EncoderForPreTraining(nn.Module):
         return [PartCount("encoder", count, count)]
 
     def set_trainable(self, parts: Iterable[str]) -> None:
-        """Lets the encoder learn.
-
-        Raises:
-            RecipeError: If another part should.
-        """
+        """Lets the encoder learn; RecipeError if another part should."""
         for part in parts:
             if part != "encoder":
                 raise RecipeError(unknown_name("part to train", part, ["encoder"]))

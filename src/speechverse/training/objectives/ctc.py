@@ -37,12 +37,11 @@ def head_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
 
 
 def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) -> ExampleLosses:
-    """Of a model's audio positions against the LLM's embeddings.
+    """Of a model's audio positions against the LLM's embeddings; the LLM is not run.
 
-    A transcript's tokens lie along the positions (CTC; the blank is the filling token, end tokens
-    are left out). A label, which no single position says, is told by a softmax over its choices:
-    the mean logits of their distinguishing tokens.
-    The LLM is not run: this is cheap, and positions come to lie where it has learned to read.
+    A transcript's tokens lie along the positions (the blank is the filling token). A label, which
+    no single position says, is told by a softmax over its choices: the mean logits of their
+    distinguishing tokens.
     """
     inputs, choices = batch.inputs, batch.choices
     left_out = (IGNORED, config.end_id, config.pad_id)
@@ -72,12 +71,7 @@ def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) 
 
 
 def _candidates(asked: Sequence[Sequence[int]], blank: int, vocabulary: int) -> list[int]:
-    """The tokens a micro-batch is scored against: its own, the blank, and others of the whole
-    vocabulary.
-
-    All of a small vocabulary; of a large one so many others as a step can afford, drawn anew for
-    each micro-batch.
-    """
+    """The tokens a micro-batch is scored against: its own, the blank, and others drawn anew."""
     if vocabulary <= _MOST_CANDIDATES:
         return list(range(vocabulary))
     own = {blank, *(token for tokens in asked for token in tokens)}
