@@ -31,9 +31,7 @@ _PROMISE = re.compile(
 _OPEN_LENGTH = 0x7F000000
 """From here on a length is a stand-in: a program that writes into a pipe cannot know it."""
 _STRAY = re.compile(r"Unknown chunk marker \(\w+\) at position (\d+)\. Exiting")
-_WORTH_A_WORD = (
-    2**12
-)  # bytes after the sound that may be a tag or padding; more of them are told of
+_WORTH_A_WORD = 2**12  # bytes after the sound; fewer may be a tag or padding
 
 _AGREED = 0.002  # seconds
 _EARLY = 0.25  # seconds by which a whole file's last frame may end before the length in its header

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,13 +242,13 @@ class FeatureCache:
     ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """Clips tried and samples by key; the next batch is decoded while this one is encoded."""
         with ThreadPoolExecutor(1) as pool:
-            coming = deque(pool.submit(self._load, encoder, batch) for batch in batches[:1])
-            for place, batch in enumerate(batches, start=1):
-                coming.extend(
-                    pool.submit(self._load, encoder, following)
-                    for following in batches[place : place + 1]
-                )
-                yield len(batch), coming.popleft().result()
+            coming = pool.submit(self._load, encoder, batches[0]) if batches else None
+            for batch, following in zip_longest(batches, batches[1:]):
+                assert coming is not None
+                loaded = coming.result()
+                if following is not None:
+                    coming = pool.submit(self._load, encoder, following)
+                yield len(batch), loaded
 
     def _load(
         self, encoder: SpeechEncoder, batch: Mapping[str, Utterance]
@@ -257,11 +257,7 @@ class FeatureCache:
         for key, utterance in batch.items():
             try:
                 samples = load(utterance.audio).samples
-                encoder.front_end.check_length(len(samples))
-                if encoder.num_frames(len(samples)) < 1:
-                    raise AudioError(
-                        f"{utterance.audio.path} is too short for the encoder to give a frame"
-                    )
+                encoder.front_end.checked_frames(samples)
                 waveforms[key] = samples
             except AudioError as error:
                 log.warning("'%s' cannot be used: %s", utterance.id, error)

@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from speechverse.data.jsonl import length_or_fault, read_jsonl
+from speechverse.data.jsonl import read_jsonl
 from speechverse.data.labels import as_label_sets, collect_labels
 from speechverse.data.manifest import read_json, read_manifest, write_manifest
 from speechverse.data.more_labels import MoreLabels
@@ -152,10 +151,8 @@ class Corpus:
                 f" {FORMAT}"
             )
         try:
-            name, labels = (
-                description["name"],
-                as_label_sets(description["labels"], str(folder / DESCRIPTION)),
-            )
+            name = description["name"]
+            labels = as_label_sets(description["labels"], str(folder / DESCRIPTION))
             sources: dict[str, Load | list[Utterance]] = {
                 split: _loader(folder, split, about)
                 for split, about in description["splits"].items()
@@ -183,10 +180,8 @@ class Corpus:
             CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
         """
         given = as_label_sets(labels or {}, f"the labels given for corpus '{name}'")
-        length_of = cache(length_or_fault)
         read = {
-            split: read_jsonl(Path(path), given, max_bad_share, length_of)
-            for split, path in paths.items()
+            split: read_jsonl(Path(path), given, max_bad_share) for split, path in paths.items()
         }
         everyone = [utterance for utterances, _ in read.values() for utterance in utterances]
         return cls(
@@ -228,11 +223,8 @@ def write_corpus(
         utterances = list(utterances)
         about[split] = write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen)
         everyone += utterances
-    sets = (
-        collect_labels(everyone)
-        if labels is None
-        else as_label_sets(labels, f"the labels given for corpus '{name}'")
-    )
+    given = f"the labels given for corpus '{name}'"
+    sets = collect_labels(everyone) if labels is None else as_label_sets(labels, given)
     described = {field: dict(known.descriptions) for field, known in sets.items()}
     description = {
         "name": name,

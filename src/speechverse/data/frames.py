@@ -50,8 +50,7 @@ class FrameCollator:
     def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> np.ndarray:
         try:
             samples = load(example.utterance.audio).samples
-            if self.front_end.num_frames(len(samples)) < 1:
-                raise AudioError(f"'{example.utterance.audio.path}' is too short to give a frame")
+            self.front_end.checked_frames(samples)
             return samples
         except AudioError as error:
             skipped[row] = str(error)

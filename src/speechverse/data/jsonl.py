@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,8 @@ _SLACK: Seconds = 0.05
 """How far a part may reach over its file's end: annotations are rounded."""
 
 
-LengthOf = Callable[[Path], Seconds | AudioError]
-
-
-def length_or_fault(path: Path) -> Seconds | AudioError:
-    """Length of an audio file, or what is wrong with it."""
-    try:
-        return duration_of(path)
-    except AudioError as error:
-        return error
-
-
 def read_jsonl(
-    path: Path, labels: Mapping[str, LabelSet], max_bad_share: float, length_of: LengthOf
+    path: Path, labels: Mapping[str, LabelSet], max_bad_share: float
 ) -> tuple[list[Utterance], dict[str, str]]:
     """The utterances of one file, and the clips that cannot be used, id to reason.
 
@@ -53,9 +42,7 @@ def read_jsonl(
             raise ValueError("has no 'audio', the path of the sound file")
         name = ids.of(entry, audio)
         try:
-            read[name] = _utterance(
-                name, entry, path.parent / audio, labels, length_of, Origin(path, number)
-            )
+            read[name] = _utterance(name, entry, path.parent / audio, labels, Origin(path, number))
         except AudioError as error:
             read[name] = error
 
@@ -79,12 +66,7 @@ def read_jsonl(
 
 
 def _utterance(
-    name: str,
-    entry: dict[str, Any],
-    path: Path,
-    labels: Mapping[str, LabelSet],
-    length_of: LengthOf,
-    origin: Origin,
+    name: str, entry: dict[str, Any], path: Path, labels: Mapping[str, LabelSet], origin: Origin
 ) -> Utterance:
     """Raises ValueError where the line is wrong, and AudioError where the clip cannot be used."""
     found = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
@@ -92,10 +74,7 @@ def _utterance(
     start, duration = (_seconds(entry, key) for key in ("start", "duration"))
     said = {key: _typed(entry, key, str) for key in ("text", "speaker", "language")}
     _check_there(path)
-    length = length_of(path)
-    if isinstance(length, AudioError):
-        raise length
-    ref, duration = _part(start or 0.0, duration, path, length)
+    ref, duration = _part(start or 0.0, duration, path, duration_of(path))
     return Utterance(name, ref, duration, labels=found, origin=origin, **said)
 
 

@@ -101,10 +101,8 @@ class PlanLoader:
 
     def _loader(self, steps: deque[GlobalStep]) -> DataLoader:
         sampler = _RankSampler(self.plan, self.rank, self.world_size, steps)
-        if self.num_workers:
-            os.environ.setdefault(
-                "TOKENIZERS_PARALLELISM", "false"
-            )  # tokenizers warn at a fork otherwise
+        if self.num_workers:  # tokenizers warn at a fork otherwise
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         return DataLoader(
             _Collated(self.collator),
             sampler=sampler,

@@ -176,13 +176,8 @@ class BatchPlan:
     def state_dict(self) -> dict[str, Any]:
         """Where the plan stands, and the digest of what it was made from."""
         at = self.state
-        return {
-            "pass": at.pass_index,
-            "micro_batches": at.micro_batches,
-            "steps": at.steps,
-            "seed": self.mixture.seed,
-            "digest": self.digest,
-        }
+        place = {"pass": at.pass_index, "micro_batches": at.micro_batches, "steps": at.steps}
+        return {**place, "seed": self.mixture.seed, "digest": self.digest}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes to where another plan of the same making stood; the walk there happens in `steps`.
@@ -201,14 +196,8 @@ class BatchPlan:
     @property
     def digest(self) -> str:
         """Changes whenever the plan would."""
-        settings = (
-            self.max_positions,
-            self.max_examples,
-            self.micro_batches,
-            self.num_buckets,
-            _BUFFER_SIZE,
-        )
-        return fingerprint(repr((self.mixture.digest, settings)))
+        batch = (self.max_positions, self.max_examples, self.micro_batches, self.num_buckets)
+        return fingerprint(repr((self.mixture.digest, (*batch, _BUFFER_SIZE))))
 
     def _walk(self, pass_index: int, skip: int) -> Iterator[tuple[int, int, MicroBatch]]:
         """Micro-batches from a place on, with their pass and their number in it, from 1."""
@@ -295,12 +284,5 @@ def _within(candidates: Sequence[_Candidate], max_positions: int) -> Iterator[Mi
     longest = max(candidate.positions for candidate in candidates)
     fit = max(1, max_positions // longest)
     for start in range(0, len(candidates), fit):
-        yield _micro_batch(candidates[start : start + fit])
-
-
-def _micro_batch(candidates: Sequence[_Candidate]) -> MicroBatch:
-    return MicroBatch(
-        tuple(candidate.example for candidate in candidates),
-        tuple(candidate.loss_weight for candidate in candidates),
-        tuple(candidate.positions for candidate in candidates),
-    )
+        rows = [(c.example, c.loss_weight, c.positions) for c in candidates[start : start + fit]]
+        yield MicroBatch(*zip(*rows, strict=True))

@@ -100,9 +100,7 @@ def _family_and_config(
     resolved: Resolved, own: str | None
 ) -> tuple[type[SpeechEncoder], PreTrainedConfig]:
     if own is not None:
-        FAMILIES[
-            own
-        ]  # known by its `model_type` from here on; it may tell transformers of a configuration too
+        FAMILIES[own]  # known by its `model_type` from here on, perhaps to transformers too
     with loading("encoder", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
     family = FAMILIES[config.model_type]

@@ -106,14 +106,8 @@ def extract_features(
             hidden_BCT = layer(hidden_BCT)
             continue
         hidden_BCT = layer.conv(hidden_BCT)
-        lengths = (
-            torch.div(
-                audio_lengths - layer.conv.kernel_size[0],
-                layer.conv.stride[0],
-                rounding_mode="floor",
-            )
-            + 1
-        )
+        beyond_first = audio_lengths - layer.conv.kernel_size[0]
+        lengths = torch.div(beyond_first, layer.conv.stride[0], rounding_mode="floor") + 1
         hidden_BCT = layer.activation(_masked_group_norm(norm, hidden_BCT, lengths))
     return hidden_BCT
 

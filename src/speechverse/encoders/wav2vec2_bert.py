@@ -65,9 +65,8 @@ class Wav2Vec2BertFrontEnd(FrontEnd):
         spectrum = torch.fft.rfft(
             (frames_FW - _PREEMPHASIS * previous_FW) * self._window, n=_FFT_LENGTH
         )
-        power = (
-            spectrum.real.square() + spectrum.imag.square()
-        )  # several times faster than abs() of complex numbers
+        # Several times faster than abs() of complex numbers.
+        power = spectrum.real.square() + spectrum.imag.square()
         return (power @ self._mel_filters).clamp(min=_MEL_FLOOR).log()
 
 

@@ -6,6 +6,7 @@ Shape letters: B batch, M mel bins, S samples, T frames, D width of the encoder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,12 +52,8 @@ class WhisperFrontEnd(FrontEnd):
         if self.window == "full":
             return self._most_frames
         seconds = num_samples / SAMPLING_RATE + _TRAILING_SILENCE
-        fitting = next((size for size in WINDOW_SECONDS if size >= seconds), None)
-        return (
-            min(round(fitting * self.frame_rate), self._most_frames)
-            if fitting
-            else self._most_frames
-        )
+        fitting = next((size for size in WINDOW_SECONDS if size >= seconds), math.inf)
+        return round(min(fitting * self.frame_rate, self._most_frames))
 
     def _features(
         self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor

@@ -84,9 +84,7 @@ def _check_header(file: Path, reader: _Reader) -> None:
             f"'{file}' holds a CTranslate2 model of kind {spec}; of these only Whisper ({_SPEC})"
             " can be taken; give a folder in the model hub's format"
         )
-    reader.number(
-        "I"
-    )  # the revision of the spec: names of variables are looked up one by one anyway
+    reader.number("I")  # the spec's revision: variables are looked up one by one anyway
 
 
 def _variable(reader: _Reader) -> tuple[str, Tensor]:
@@ -214,10 +212,8 @@ def _tokens(source: Path) -> dict[str, int]:
     if (file := source / "vocabulary.json").is_file():
         return {token: number for number, token in enumerate(_read_json(file))}
     if (file := source / "vocabulary.txt").is_file():
-        return {
-            token: number
-            for number, token in enumerate(file.read_text(encoding="utf-8").split("\n"))
-        }
+        tokens = file.read_text(encoding="utf-8").split("\n")
+        return {token: number for number, token in enumerate(tokens)}
     raise CheckpointError(
         f"'{source}' holds neither tokenizer.json nor a vocabulary beside its {WEIGHTS}; add one"
     )

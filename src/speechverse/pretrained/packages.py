@@ -61,27 +61,10 @@ def _pip(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[st
     ]
     requirements = unfinished / "requirements.txt"
     requirements.write_text("".join(pins), encoding="utf-8")
-    options = [
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--no-cache-dir",
-        "--retries",
-        "2",
-    ]
-    quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    return [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        *options,
-        *quiet,
-        "-d",
-        str(folder),
-        "-r",
-        str(requirements),
-    ]
+    strict = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir"]
+    quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--retries=2"]
+    places = [f"--dest={folder}", f"--requirement={requirements}"]
+    return [sys.executable, "-m", "pip", "download", *strict, *quiet, *places]
 
 
 def _npm(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[str]:

@@ -11,19 +11,15 @@ _OFFLINE = ("SPEECHVERSE_OFFLINE", "HF_HUB_OFFLINE")
 
 def cache_folder() -> Path:
     """The user's cache: `SPEECHVERSE_CACHE`, else `speechverse` in the system's."""
-    if own := os.environ.get("SPEECHVERSE_CACHE"):
-        return Path(own).expanduser().absolute()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (
-        Path(shared) if shared else Path.home() / ".cache"
-    ).expanduser().absolute() / "speechverse"
+    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    own = os.environ.get("SPEECHVERSE_CACHE") or f"{shared}/speechverse"
+    return Path(own).expanduser().absolute()
 
 
 def offline() -> bool:
     """Whether the user forbids the network."""
-    return any(
-        os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"} for name in _OFFLINE
-    )
+    said = (os.environ.get(name, "").strip().lower() for name in _OFFLINE)
+    return any(word in {"1", "true", "yes", "on"} for word in said)
 
 
 def go_offline() -> None:

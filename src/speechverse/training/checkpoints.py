@@ -97,11 +97,7 @@ class RunFolder:
 
     def _saved_steps(self) -> int:
         last = self.path / "last"
-        return (
-            load_info(last).get("position", {}).get("total", 0)
-            if (last / STATE_FILE).exists()
-            else 0
-        )
+        return load_info(last)["position"]["total"] if (last / STATE_FILE).exists() else 0
 
     def _state_in_words(self) -> str:
         if self.finished:
@@ -113,11 +109,8 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Deletes the old run, the recipe that marks it last; the feature cache stays."""
-        kept = (".lock", FEATURES, RECIPE_FILE)
-        for entry in [
-            *(e for e in self.path.iterdir() if e.name not in kept),
-            self.path / RECIPE_FILE,
-        ]:
+        kept, mark = (".lock", FEATURES, RECIPE_FILE), self.path / RECIPE_FILE
+        for entry in [*(e for e in self.path.iterdir() if e.name not in kept), mark]:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def _check_recipe(self) -> None:

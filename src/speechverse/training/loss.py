@@ -66,16 +66,11 @@ class TaskSums:
         for tasks, weights, losses in self._waiting:
             columns = (tensor.tolist() for tensor in (weights, losses.nll, losses.num_tokens))
             for task, weight, nll, tokens in zip(tasks, *columns, strict=True):
-                self._add(f"loss/{task}", (nll, tokens, nll * weight, tokens * weight))
+                _add(self._sums, f"loss/{task}", (nll, tokens, nll * weight, tokens * weight))
             for name, value in losses.watched.items():
-                self._add(name, (value, 1.0, 0.0, 0.0))
+                _add(self._sums, name, (value, 1.0, 0.0, 0.0))
         self._waiting.clear()
         return dict(self._sums)
-
-    def _add(self, name: str, row: Sequence[float]) -> None:
-        self._sums[name] = [
-            a + b for a, b in zip(self._sums.get(name, [0.0] * 4), row, strict=True)
-        ]
 
     def clear(self) -> None:
         self._waiting.clear()
@@ -85,9 +80,13 @@ class TaskSums:
 def merge_sums(parts: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
     merged: dict[str, list[float]] = {}
     for part in parts:
-        for task, row in part.items():
-            merged[task] = [a + b for a, b in zip(merged.get(task, [0.0] * 4), row, strict=True)]
+        for name, row in part.items():
+            _add(merged, name, row)
     return merged
+
+
+def _add(sums: dict[str, list[float]], name: str, row: Sequence[float]) -> None:
+    sums[name] = [a + b for a, b in zip(sums.get(name, [0.0] * 4), row, strict=True)]
 
 
 def loss_numbers(sums: Mapping[str, Sequence[float]]) -> dict[str, float]:

@@ -44,7 +44,9 @@ class ModelSection(ModelConfig):
 
 
 class EncoderSection(Config):
-    """An encoder to pre-train: the paper's Conformer (App. A.1) and its objectives."""
+    """An encoder to pre-train, without any LLM: the Conformer of the paper (App. A.1) and what its
+    stages ask of it.
+    """
 
     body: ConformerConfig = ConformerConfig()
     best_rq: BestRqConfig = BestRqConfig()
@@ -60,7 +62,9 @@ class EncoderSection(Config):
 
 
 class CorpusSection(Config):
-    """A corpus folder, one plain JSONL file a split, or a folder of recordings."""
+    """Where a corpus is: a corpus folder, one plain JSONL file a split, or a folder
+    of recordings.
+    """
 
     path: str | None = Field(
         default=None, description="A corpus folder, as `speechverse synth` writes it."

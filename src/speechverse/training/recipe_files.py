@@ -191,26 +191,14 @@ def _commit() -> str | None:
     root = Path(speechverse.__file__).parents[2]
     if not (root / ".git").exists():
         return None
-    command = [
-        "git",
-        "-C",
-        str(root),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--exclude",
-        "*",
-    ]
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
     try:
-        return (
-            subprocess.run(
-                command, capture_output=True, text=True, check=True, timeout=10
-            ).stdout.strip()
-            or None
+        told = subprocess.run(
+            ["git", "-C", root, *describe], capture_output=True, text=True, check=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return None
+    return told.stdout.strip() or None
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

@@ -127,11 +127,11 @@ class StageRun:
     def window_state(self) -> dict[str, Any]:
         """The window of all processes together, for the log or a checkpoint."""
         parts = self.engine.gather([self.window.state()])
-        sums, heard = (
-            merge_sums(part["sums"] for part in parts),
-            sum(part["audio_seconds"] for part in parts),
-        )
-        return parts[0] | {"sums": sums, "audio_seconds": heard}
+        seconds = sum(part["audio_seconds"] for part in parts)
+        return parts[0] | {
+            "sums": merge_sums(part["sums"] for part in parts),
+            "audio_seconds": seconds,
+        }
 
     def numbers(self) -> dict[str, float]:
         """The window's numbers, over all processes; then a new window begins.

@@ -33,9 +33,8 @@ def write_state(
 ) -> None:
     """Writes a state into a folder that exists (for use inside `whole_folder`)."""
     for name, value in (objects or {}).items():
-        with (folder / f"{name}.pt").open(
-            "wb"
-        ) as file:  # given a path, torch would not say why a write failed
+        # Given a path, torch would not say why a write failed.
+        with (folder / f"{name}.pt").open("wb") as file:
             torch.save(value, file)
     (folder / STATE_FILE).write_text(json.dumps(dict(info), indent=1))
 

@@ -200,12 +200,9 @@ class Trainer:
         numbers = run.numbers()
         if run_log:
             run_log.scalars(self.position.total, numbers, stage=run.stage.name)
-        shown: dict[str, float | str] = {
-            "loss": numbers["loss"],
-            "audio-s/s": numbers["audio_seconds_per_second"],
-            "padding": f"{1 - numbers['padding_efficiency']:.0%}",
-        }
-        progress.advance(1, **shown)
+        pace = {"audio-s/s": numbers["audio_seconds_per_second"]}
+        padding = f"{1 - numbers['padding_efficiency']:.0%}"
+        progress.advance(1, loss=numbers["loss"], **pace, padding=padding)
         return numbers
 
     def _validate(

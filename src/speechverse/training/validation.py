@@ -59,12 +59,9 @@ class Validator:
             unheard = frozenset[int]().union(*(skipped for _, skipped in parts))
             answers = engine.gather(self._answers(engine, unheard))
         model.train()
-        sums = merge_sums(part for part, _ in parts)
-        numbers = (
-            loss_numbers(sums)
-            | _scores(answers)
-            | ({"unreadable": len(unheard)} if unheard else {})
-        )
+        numbers = loss_numbers(merge_sums(part for part, _ in parts)) | _scores(answers)
+        if unheard:
+            numbers["unreadable"] = len(unheard)
         return {f"validation/{name}": value for name, value in numbers.items()}
 
     def _losses(self, model: nn.Module, engine: Engine) -> tuple[dict[str, list[float]], list[int]]:

@@ -76,19 +76,16 @@ class EncoderForPreTraining(nn.Module):
         tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> None:
         super().__init__()
-        pieces = (
-            {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-            if tokenizer
-            else {}
-        )
+        pieces = {}
+        if tokenizer is not None:
+            pieces = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
         config = transformers_config(body, **pieces)
         whole: Any = (Wav2Vec2BertModel if tokenizer is None else Wav2Vec2BertForCTC)(config)
         self.ctc: Any = None if tokenizer is None else whole
         network = whole.base_model
         for module in network.modules():
-            if isinstance(
-                module, nn.Linear
-            ):  # transformers' std of 0.02 learned more slowly at small sizes
+            if isinstance(module, nn.Linear):
+                # transformers' std of 0.02 learned more slowly at small sizes.
                 nn.init.xavier_uniform_(module.weight)
         self.best_rq = BestRqForPreTraining(network, best_rq)
         self.spec_augment, self.tokenizer, self.front_end = spec_augment, tokenizer, front_end(body)
