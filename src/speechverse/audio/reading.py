@@ -324,11 +324,9 @@ def _mixed(samples: np.ndarray) -> np.ndarray:
 
 def mixed_down(samples: np.ndarray) -> np.ndarray:
     """Mean of the channels of float32 (T, channels), as (T,)."""
-    return (
-        samples[:, 0]
-        if samples.shape[1] == 1
-        else np.asarray(samples.mean(axis=1, dtype=np.float32))
-    )
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    return np.asarray(samples.mean(axis=1, dtype=np.float32))
 
 
 def as_float(samples: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -13,11 +12,9 @@ from speechverse.audio import duration_of
 from speechverse.data.labels import check_names, normalise_labels
 from speechverse.data.lines import Lines
 from speechverse.errors import AudioError, CorpusError
-from speechverse.tally import bad_clips_told, refuse_too_many
+from speechverse.tally import leave_out, refuse_too_many
 from speechverse.tasks import LabelSet
 from speechverse.types import AudioRef, Origin, Seconds, Utterance
-
-log = logging.getLogger(__name__)
 
 _OWN_KEYS = ("audio", "id", "start", "duration", "text", "speaker", "language")
 _SLACK: Seconds = 0.05
@@ -56,12 +53,7 @@ def read_jsonl(
     if not read:
         raise CorpusError(f"{path} holds no utterances")
     refuse_too_many(skipped, len(read), max_bad_share, str(path))
-    if not utterances:
-        raise CorpusError(
-            f"{bad_clips_told(skipped, len(read), str(path))}; none is left: mend them"
-        )
-    if skipped:
-        log.warning("%s; they are left out", bad_clips_told(skipped, len(read), str(path)))
+    leave_out(skipped, len(read), str(path))
     return utterances, skipped
 
 

@@ -157,15 +157,11 @@ def _shape(lines: Sequence[str]) -> str | None:
     """What kind of file this is instead; None where it may be a slip in the first line."""
     first = lines[0].strip()
     if first.startswith("["):
-        return (
-            "is a JSON array, not lines: write one object a line (jq -c '.[]' THIS > lines.jsonl)"
-        )
+        return "is a JSON array, not lines: write one object a line (jq -c '.[]' THIS)"
     if first.startswith("{"):
-        whole = len(lines) > 1 and _is_json("\n".join(lines))
-        return (
-            "is one JSON object over many lines: write one object a line (jq -c)" if whole else None
-        )
-    if any(sign in first for sign in ",;\t") and len(lines) > 1:
+        if len(lines) > 1 and _is_json("\n".join(lines)):
+            return "is one JSON object over many lines: write one object a line (jq -c)"
+    elif any(sign in first for sign in ",;\t") and len(lines) > 1:
         return (
             f"looks like a CSV table (it begins '{first[:40]}'): write its rows as one JSON object"
             " a line"

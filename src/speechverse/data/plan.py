@@ -263,12 +263,10 @@ class BatchPlan:
                 )
             num_buckets = min(self.num_buckets, len(first))
             constraint = _Positions(self.max_positions, self.max_examples)
-            bins = (
-                estimate_duration_buckets(first, num_buckets, constraint) if num_buckets > 1 else []
-            )
-            self._bounds = sorted(
-                {int(bound) for bound in bins} | {max(item.positions for item in first)}
-            )
+            bounds = {max(item.positions for item in first)}
+            if num_buckets > 1:
+                bounds |= set(map(int, estimate_duration_buckets(first, num_buckets, constraint)))
+            self._bounds = sorted(bounds)
         return self._bounds
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections import Counter
@@ -13,10 +12,8 @@ from pathlib import Path
 from speechverse.audio import duration_of
 from speechverse.data.corpus import Corpus
 from speechverse.errors import AudioError, CorpusError
-from speechverse.tally import bad_clips_told, refuse_too_many
+from speechverse.tally import leave_out, refuse_too_many
 from speechverse.types import AudioRef, Seconds, Utterance
-
-log = logging.getLogger(__name__)
 
 SUFFIXES = frozenset(
     "wav wave flac ogg oga opus mp3 aiff aif aifc au snd caf w64 m4a m4b aac webm mp4 mka mkv mov"
@@ -45,15 +42,12 @@ def corpus_of_recordings(
     audio = [file for file in files if Path(file).suffix.lower().lstrip(".") in SUFFIXES]
     if not audio:
         kinds = Counter(Path(file).suffix or "no suffix" for file in files)
-        there = (
-            ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5)) or "it is empty"
-        )
+        there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
         raise CorpusError(
-            f"corpus '{name}': '{folder}' holds no audio file, nor does a folder in it ({there})"
+            f"corpus '{name}': '{folder}' holds no audio file, nor does a folder in it"
+            f" ({there or 'it is empty'})"
         )
-    windows: list[Utterance] = []
-    unreadable: dict[str, str] = {}
-    short: dict[str, str] = {}
+    windows, unreadable, short = list[Utterance](), dict[str, str](), dict[str, str]()
     for file in audio:
         try:
             length = duration_of(folder / file)
@@ -66,13 +60,7 @@ def corpus_of_recordings(
         windows += _windows(file, folder / file, length, longest)
     bad, where = unreadable | short, f"corpus '{name}', recordings in '{folder}'"
     refuse_too_many(unreadable, len(audio), max_bad_share, where)
-    if not windows:
-        raise CorpusError(
-            f"{bad_clips_told(bad, len(audio), where)}; none is left: mend them or name another"
-            " folder"
-        )
-    if bad:
-        log.warning("%s; they are left out", bad_clips_told(bad, len(audio), where))
+    leave_out(bad, len(audio), where)
     return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": bad}, {"train": windows})
 
 

@@ -126,9 +126,8 @@ class WhisperEncoder(SpeechEncoder):
         """
         model = self.model
         frames_BDT = F.gelu(model.conv2(F.gelu(model.conv1(features_BMS))))
-        hidden_BTD = (
-            frames_BDT.transpose(1, 2) + model.embed_positions.weight[: frames_BDT.shape[2]]
-        )
+        positions_TD = model.embed_positions.weight[: frames_BDT.shape[2]]
+        hidden_BTD = frames_BDT.transpose(1, 2) + positions_TD
         outputs = [hidden_BTD]
         for layer in model.layers:
             hidden_BTD = layer(hidden_BTD, None)

@@ -4,7 +4,9 @@ follows from them.
 
 from __future__ import annotations
 
+import copy
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,24 @@ def read_config(found: Resolved) -> SpeechVerseConfig:
             f"the checkpoint '{found.name}' wants the code '{config.encoder_family}' run for its"
             " encoder; download the checkpoint, read that code, and load the folder"
         )
+    if config.encoder_family:
+        path, _, name = config.encoder_family.rpartition(":")
+        if (beside := local_folder(found) / path).is_file():
+            config.choose(encoder_family=f"{beside}:{name}")
     return config
+
+
+def with_own_code(config: SpeechVerseConfig, folder: Path) -> SpeechVerseConfig:
+    """The configuration to write into a folder, beside the user's code of the encoder's family."""
+    if config.encoder_family is None:
+        return config
+    path, _, name = config.encoder_family.rpartition(":")
+    target = folder / Path(path).name
+    if target.resolve() != Path(path).resolve():
+        shutil.copyfile(path, target)
+    written = copy.deepcopy(config)
+    written.choose(encoder_family=f"{target.name}:{name}")
+    return written
 
 
 def load_chosen_encoder(found: Resolved, chosen: ModelConfig, dtype: torch.dtype) -> SpeechEncoder:

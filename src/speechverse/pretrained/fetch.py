@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from speechverse.errors import DiskFullError, unknown_name
+from speechverse.errors import DiskFullError, first_line, unknown_name
 from speechverse.files import full_disk_told
 from speechverse.pretrained import packages
 from speechverse.pretrained.convert import convert, one_at_a_time
@@ -144,10 +144,7 @@ def _from_hub(source: Source, work: Path, files: Path) -> None:
                 str(source.hub_id), file.name, revision=source.revision, cache_dir=work / "hub"
             )
         except (OSError, ValueError) as error:
-            reason = (
-                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            )
-            raise PartError(f"{source.hub_id} on the model hub: {reason}") from error
+            raise PartError(f"{source.hub_id} on the model hub: {first_line(error)}") from error
         check(Path(found), file.sha256, "file")
         shutil.copyfile(found, files / file.name)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, first_line
 from speechverse.files import write_text
 from speechverse.quiet import quiet_transformers
 
@@ -76,9 +76,8 @@ def _reading(source: Path) -> Iterator[None]:
         with quiet_transformers(), contextlib.redirect_stderr(io.StringIO()):
             yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"'{source}' cannot be turned into a transformers model: {reason}; "
+            f"'{source}' cannot be turned into a transformers model: {first_line(error)}; "
             "fetch it anew, or give the LLM as a folder in the model hub's format"
         ) from error
 

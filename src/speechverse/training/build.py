@@ -65,23 +65,17 @@ def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> lis
     Raises:
         SpeechverseError: If anything else would train, or less.
     """
-    if (
-        isinstance(model, SpeechVerseForConditionalGeneration)
-        and "lora" in parts
-        and not model.has_lora
-    ):
+    if "lora" in parts and isinstance(model, SpeechVerseForConditionalGeneration):
         _add_lora(model, recipe)
     model.set_trainable(parts)
     by_part = model.trainable_parts()
     allowed = {id(p) for part in parts for p in by_part[part]}
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if {id(p) for p in trained.values()} != allowed:
-        strays = (
-            ", ".join(name for name, p in trained.items() if id(p) not in allowed)
-            or "none; some stayed frozen"
-        )
+        strays = ", ".join(name for name, p in trained.items() if id(p) not in allowed)
         raise SpeechverseError(
-            f"only {', '.join(parts)} should train; trainable beside them: {strays}"
+            f"only {', '.join(parts)} should train; trainable beside them:"
+            f" {strays or 'none; some stayed frozen'}"
         )
     for parameter in trained.values():
         parameter.data = parameter.data.float()
@@ -89,7 +83,9 @@ def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> lis
 
 
 def _add_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Gives the LLM its low-rank adapters, drawn from the recipe's seed."""
+    """Gives the LLM its low-rank adapters, if it has none, drawn from the recipe's seed."""
+    if model.has_lora:
+        return
     torch.manual_seed(hash_seed(recipe.seed, "lora"))
     model.add_lora(_lora_config(recipe))
 
@@ -133,8 +129,7 @@ def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> N
 
 def parameter_lines(model: Trained) -> list[str]:
     """What trains and what does not, a line a part."""
-    rows = [(row.part, row.total, row.trainable) for row in model.parameter_report()]
     return [
-        f"  {part:<12} {total:>14,} parameters, {trainable:>12,} train"
-        for part, total, trainable in rows
+        f"  {row.part:<12} {row.total:>14,} parameters, {row.trainable:>12,} train"
+        for row in model.parameter_report()
     ]

@@ -18,10 +18,8 @@ def make_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW that decays matrices only: no norms, biases or layer weights."""
     trained = [p for p in params if p.requires_grad]
-    halves = (
-        ([p for p in trained if p.ndim > 1], weight_decay),
-        ([p for p in trained if p.ndim <= 1], 0.0),
-    )
+    matrices, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+    halves = ((matrices, weight_decay), (others, 0.0))
     groups = [{"params": half, "weight_decay": decay} for half, decay in halves if half]
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in trained)
     return torch.optim.AdamW(groups, lr=learning_rate, fused=fused)

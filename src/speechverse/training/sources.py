@@ -221,9 +221,8 @@ class Sources:
         """Every target of the stages that train a CTC head, once, in their order."""
         stages = [stage for stage in self.recipe.curriculum if stage.objective == "ctc"]
         sources = [source for stage in stages for source in self.mixture(stage).sources]
-        return list(
-            dict.fromkeys(u.text for source in sources for u in source.utterances if u.text)
-        )
+        texts = (clip.text for source in sources for clip in source.utterances if clip.text)
+        return list(dict.fromkeys(texts))
 
     def utterances(self) -> list[Utterance]:
         """Every stretch of audio that any stage hears, in training or validation, once."""
@@ -231,18 +230,16 @@ class Sources:
         names = {stage.mixture for stage in self.recipe.curriculum if stage.reads == "audio"}
         items = [item for name in sorted(names) for item in data.mixtures[name]]
         validated = [self.validation_split] if data.validation.every else []
-        for corpus, split in {
-            (i.corpus, split): None for i in items for split in (i.split, *validated)
-        }:
+        asked = [(item.corpus, split) for item in items for split in (item.split, *validated)]
+        for corpus, split in dict.fromkeys(asked):
             for utterance in self.corpus(corpus).utterances(split):
                 found.setdefault(utterance.audio, utterance)
         return list(found.values())
 
 
 def _refuse_other_tasks(stage: StageSection, items: list[MixtureItem]) -> None:
-    for task in (
-        get_task(item.task) if isinstance(item.task, str) else item.task for item in items
-    ):
+    for item in items:
+        task = get_task(item.task) if isinstance(item.task, str) else item.task
         if task.group != "asr" and not (task.group == "psp" and task.constraint):
             raise RecipeError(
                 f"curriculum.{stage.name}.objective: 'ctc' learns transcripts and labels of how it"

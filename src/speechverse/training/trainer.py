@@ -89,11 +89,11 @@ class Trainer:
         self._began = time.monotonic()
         self.sources = Sources(recipe)
         self.sources.check()
-        self.model: Trained = (
-            build_model(recipe, engine.dtype)
-            if recipe.encoder is None
-            else build_encoder(recipe, self.sources.transcripts())
-        )
+        self.model: Trained
+        if recipe.encoder is None:
+            self.model = build_model(recipe, engine.dtype)
+        else:
+            self.model = build_encoder(recipe, self.sources.transcripts())
         self.resumed = self._restore()
         self.model.to(engine.device)
         self.inputs = inputs_of(self.model, recipe, self.sources, engine, folder.path)
@@ -215,14 +215,13 @@ class Trainer:
             run_log.scalars(at.total, numbers, stage=stage.name)
         progress.say(f"{stage.name} {at.step}: " + told(numbers))
         loss = numbers["validation/loss"]
-        if at.best_loss is not None and not (
-            loss < at.best_loss or (math.isnan(at.best_loss) and not math.isnan(loss))
-        ):
+        best = math.inf if at.best_loss is None or math.isnan(at.best_loss) else at.best_loss
+        if at.best_loss is None or loss < best:
+            at.best_loss, at.best_total, at.stale = loss, at.total, 0
+            if self.engine.main:
+                self.folder.save_best(self.model)
+        else:
             at.stale += 1
-            return numbers
-        at.best_loss, at.best_total, at.stale = loss, at.total, 0
-        if self.engine.main:
-            self.folder.save_best(self.model)
         return numbers
 
     def _save_if_due(

@@ -22,7 +22,9 @@ class BestRqConfig(BaseModel):
 
 
 class ConformerConfig(BaseModel):
-    """The body (`Wav2Vec2BertModel`); the paper's is 24 layers of 768 with 8 heads."""
+    """The body (transformers' `Wav2Vec2BertModel`); the paper's is 24 layers of 768
+    with 8 heads.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -116,9 +116,8 @@ class EncoderForPreTraining(nn.Module):
         times = hide_spans(lengths.cpu(), frames, settings.time_spans, settings.time_width)
         bands = hide_spans(bins, MEL_BINS, settings.mel_spans, settings.mel_width)
         hidden = (times[:, :, None, None] | bands[:, None, None, :]).to(features.device)
-        return (
-            features.view(rows, frames, -1, MEL_BINS).masked_fill(hidden, 0.0).view(features.shape)
-        )
+        by_bin = features.view(rows, frames, -1, MEL_BINS)
+        return by_bin.masked_fill(hidden, 0.0).view(features.shape)
 
     # What a stage of the trainer asks of a model
 

@@ -52,10 +52,8 @@ def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) 
     heard = {name: inputs[name] for name in ("audio_inputs", "encoder_output") if name in inputs}
     candidates = torch.tensor(tokens, device=inputs["input_ids"].device)
     output = model(inputs["input_ids"], inputs["attention_mask"], ctc_tokens=candidates, **heard)
-    num_tokens, nll = (
-        num_target_tokens(inputs["labels"]),
-        output.logits.new_zeros(len(choices), dtype=torch.float32),
-    )
+    num_tokens = num_target_tokens(inputs["labels"])
+    nll = output.logits.new_zeros(len(choices), dtype=torch.float32)
     if aligned := [row for row, among in enumerate(choices) if among is None]:
         units = [[place[token] for token in targets[row]] for row in aligned]
         nll[aligned] = ctc_nll(
