@@ -186,7 +186,7 @@ def teach_to_write(folder: Path, clips: list[Utterance], steps: int = 250) -> No
     whisper = load_whisper(folder)
     with torch.no_grad():
         heard, silence = (
-            whisper._hear([load(clip.audio).samples for clip in clips]),
+            whisper._encode([load(clip.audio).samples for clip in clips]),
             whisper._silence(),
         )
         outputs = torch.stack([torch.cat([row, silence[len(row) :]]) for row in heard])

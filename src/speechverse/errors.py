@@ -74,6 +74,12 @@ class MissingExtraError(UserError):
         )
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0] if said else type(error).__name__
+
+
 def no_room(error: BaseException | str | None) -> str | None:
     """Why the system took no more bytes (disk, quota, limit on a file), in its words; None for any
     other error.

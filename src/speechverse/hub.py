@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, first_line
 from speechverse.pretrained import (
     KNOWN,
     converted,
@@ -143,9 +143,8 @@ def loading(what: str, resolved: Resolved) -> Iterator[None]:
                 "it is no local folder, so it was looked for on the model hub: check the name and"
                 " the connection"
             )
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"cannot load the {what} '{resolved.name}': {reason}; {advice}"
+            f"cannot load the {what} '{resolved.name}': {first_line(error)}; {advice}"
         ) from error
 
 

@@ -92,7 +92,7 @@ class Registry(Mapping[str, Value]):
         name = self._name_of(value)
         origin = origin or _running[-1]
         other = self.own[name][0] if name in self.own else origin
-        if name in self._built_in or other != origin:
+        if name in self._built_in or not _same_code(other, origin):
             taken_by = self._built_in.get(name) if name in self._built_in else other
             raise self._error(
                 f"the name '{name}' of {origin or 'your own ' + self.kind} is taken by"
@@ -137,6 +137,17 @@ class Registry(Mapping[str, Value]):
 
 _running = [""]
 """Users' files that are being run: what they add comes from there."""
+
+
+def _same_code(one: str, other: str) -> bool:
+    """Whether two origins are one place, or copies of one file, as checkpoints bring them."""
+    if one == other:
+        return True
+    (path, _, name), (other_path, _, other_name) = one.rpartition(":"), other.rpartition(":")
+    files = [Path(path), Path(other_path)]
+    if name != other_name or not all(file.is_file() for file in files):
+        return False
+    return files[0].read_bytes() == files[1].read_bytes()
 
 
 def _loaded(place: str) -> Any:

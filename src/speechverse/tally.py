@@ -4,9 +4,12 @@ everywhere alike.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from speechverse.errors import CorpusError
+
+log = logging.getLogger(__name__)
 
 _NAMED = 3
 
@@ -28,6 +31,16 @@ def bad_clips_told(bad: Mapping[str, str], total: int, where: str = "") -> str:
     return (
         f"{where}{': ' if where else ''}{len(bad)} of {total} clips cannot be used (first: {first})"
     )
+
+
+def leave_out(bad: Mapping[str, str], total: int, where: str) -> None:
+    """Logs clips that are left out; raises a CorpusError if there is no other."""
+    if not bad:
+        return
+    told = bad_clips_told(bad, total, where)
+    if len(bad) == total:
+        raise CorpusError(f"{told}; none is left: mend them or name others")
+    log.warning("%s; they are left out", told)
 
 
 def refuse_too_many(bad: Mapping[str, str], total: int, share: float, where: str = "") -> None:

@@ -1,6 +1,4 @@
-"""Any sound a user may have, as 16 kHz mono float32; what is wrong with it is an `AudioError` that
-says so.
-"""
+"""Any sound a user may have, as 16 kHz mono float32."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ from speechverse.types import SAMPLING_RATE, AudioRef, Seconds
 AudioSource = (
     str | Path | AudioRef | bytes | BinaryIO | np.ndarray | tuple[np.ndarray, int] | Waveform
 )
-"""What `load` takes: a path, part of a file, a file's bytes, an open file, samples (16 kHz unless a
-rate is given).
-"""
+"""What `load` takes; samples are of 16 kHz unless a rate is given."""
 
 _MOST_PIPED = 2**30
 _MOST_CHANNELS = 64
@@ -46,17 +42,11 @@ _READABLE = "wav, flac, ogg, opus, mp3, aiff, au, m4a, aac, webm, mp4, wma"
 def load(source: AudioSource) -> Waveform:
     """Decodes, mixes down to mono and resamples to 16 kHz.
 
-    Args:
-        source: See `AudioSource`. Arrays are (T,) or (T, channels), floating within -1 to 1 or
-            integer.
-
-    Returns:
-        The clip; of an `AudioRef` only its part, without decoding what comes before where the
-        format allows seeking.
+    Arrays are (T,) or (T, channels), floating within -1 to 1 or integer. Of an `AudioRef` only its
+    part is decoded where the format allows seeking.
 
     Raises:
-        AudioError: Missing, empty, cut off, not audio, not numbers, or the part lies beyond the
-            end.
+        AudioError: Missing, empty, cut off, not audio, no numbers, or the part lies beyond it.
     """
     if isinstance(source, Waveform):
         return _finished(source.samples, source.sampling_rate, "the clip")
@@ -79,28 +69,18 @@ def load(source: AudioSource) -> Waveform:
 
 
 def load_stream(stream: BinaryIO, what: str) -> Waveform:
-    """As `load`, of what comes out of a pipe, named `what` in errors; it is read to its end, at
-    most 1 GiB.
-
-    Raises:
-        AudioError: As `load`; and if more comes.
-    """
+    """As `load`, of what comes out of a pipe, named `what` in errors; at most 1 GiB."""
     return _decode(io.BytesIO(_piped(stream, what)), what)
 
 
 def duration_of(path: str | Path) -> Seconds:
-    """Length of an audio file in seconds.
-
-    Raises:
-        AudioError: As `extent_of`.
-    """
+    """Length of an audio file in seconds; see `extent_of`."""
     frames, rate = extent_of(Path(path))
     return frames / rate
 
 
 def extent_of(path: Path) -> Extent:
-    """Length of an audio file in samples of its own rate, from its header or, once as long as it
-    stays, by decoding.
+    """Length of an audio file in samples of its own rate, from its header or by decoding.
 
     Raises:
         AudioError: As `load`; and if it is a pipe, which can be read only once.

@@ -16,10 +16,7 @@ _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 
 
 def save(path: str | Path, waveform: Waveform) -> Path:
-    """Writes a clip as 16-bit FLAC or WAV, by the name's ending; a half-written file is never left
-    under that name.
-
-    Folders that are missing are made; samples beyond full scale are refused, not wrapped.
+    """Writes a clip as 16-bit FLAC or WAV, by the name's ending, whole or not at all.
 
     Raises:
         AudioError: Another ending, samples that are not finite or beyond full scale, or the disk

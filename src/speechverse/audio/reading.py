@@ -1,6 +1,4 @@
-"""Samples of a sound, mixed down: by libsndfile, and by FFmpeg (PyAV) what that cannot read or
-would read in part.
-"""
+"""Samples of a sound, by libsndfile, or by FFmpeg (PyAV) what that cannot read whole."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ _PROMISE = re.compile(
 _OPEN_LENGTH = 0x7F000000
 """From here on a length is a stand-in: a program that writes into a pipe cannot know it."""
 _STRAY = re.compile(r"Unknown chunk marker \(\w+\) at position (\d+)\. Exiting")
-_WORTH_A_WORD = (
-    2**12
-)  # bytes after the sound that may be a tag or padding; more of them are told of
+_WORTH_A_WORD = 2**12  # bytes after the sound; fewer may be a tag or padding
 
 _AGREED = 0.002  # seconds
 _EARLY = 0.25  # seconds by which a whole file's last frame may end before the length in its header
@@ -48,14 +44,7 @@ class Fault(Exception):
 
 
 class Piece(NamedTuple):
-    """Part of a sound.
-
-    Attributes:
-        samples: float32 (T,), mixed down.
-        rate: Hz.
-        end: Where the part ends, in samples from the sound's start; where the sound does, if that
-            is earlier.
-    """
+    """Part of a sound, float32 (T,), its rate in Hz, and where it ends, in samples."""
 
     samples: np.ndarray
     rate: int
@@ -70,11 +59,7 @@ class Extent(NamedTuple):
 
 
 def read_part(source: Source, start: float, length: float | None, what: str) -> Piece | None:
-    """Decodes from `start` seconds on, `length` seconds or (None) all; empty if the sound ends
-    before.
-
-    Returns:
-        None if it is no audio that can be read.
+    """Decodes from `start` seconds on, `length` seconds or all; None if it is no audio.
 
     Raises:
         Fault: If it is cut off or broken.
@@ -98,10 +83,7 @@ def read_part(source: Source, start: float, length: float | None, what: str) -> 
 
 
 def measure(source: Source, what: str) -> Extent | None:
-    """Length of a sound: from its header where libsndfile reads it, else by decoding it.
-
-    Returns:
-        None if it is no audio that can be read.
+    """Length of a sound, by its header or by decoding it; None if it is no audio.
 
     Raises:
         Fault: If it is cut off or broken.
@@ -207,10 +189,7 @@ def _length_told(source: Source, size: int, changed: int) -> float:
 def _is_chain(source: Source) -> bool:
     """Whether several Ogg streams follow each other, of which libsndfile hears the first.
 
-    No library tells of an Ogg that is cut off, so its last page is looked at.
-
-    Raises:
-        Fault: If that is not whole.
+    No library tells of an Ogg that is cut off: a Fault is raised if its last page is not whole.
     """
     with _stream(source) as file:
         content = file.read()
@@ -249,9 +228,7 @@ def _read_soundfile(sound: Any, start: float, length: float | None) -> Piece:
 
 
 def _blocks(sound: Any, first: int, end: int) -> Iterator[np.ndarray]:
-    """Float32 (T, channels); in blocks, for a broken header may tell of more than
-    fits in memory.
-    """
+    """Float32 (T, channels), in blocks: a broken header may promise more than fits in memory."""
     position = 0
     if first and sound.seekable():
         # A frame of MP3 leans on those before it, up to half a second at the lowest rates.
@@ -282,9 +259,7 @@ def head_of(source: Source) -> bytes:
 
 
 def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks of float32 (T,), mixed down, with their rate in Hz; none if it is no audio that can be
-    read.
-    """
+    """Blocks of float32 (T,), mixed down, and their rate in Hz; none if it is no audio."""
     import av
 
     begun = False
@@ -312,9 +287,7 @@ def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _refuse_two_headers(source: Source, container: Any, track: Any) -> None:
-    """WAV that libsndfile refuses but FFmpeg takes: the second of two joined files would go
-    unheard.
-    """
+    """Of a WAV that only FFmpeg takes, the second of two joined files would go unheard."""
     if container.format.name in ("wav", "aiff") and track.codec_context.name.startswith("pcm_"):
         try:
             with _stream(source) as file:
@@ -351,19 +324,13 @@ def _mixed(samples: np.ndarray) -> np.ndarray:
 
 def mixed_down(samples: np.ndarray) -> np.ndarray:
     """Mean of the channels of float32 (T, channels), as (T,)."""
-    return (
-        samples[:, 0]
-        if samples.shape[1] == 1
-        else np.asarray(samples.mean(axis=1, dtype=np.float32))
-    )
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    return np.asarray(samples.mean(axis=1, dtype=np.float32))
 
 
 def as_float(samples: np.ndarray) -> np.ndarray:
-    """Scales integers to -1 to 1; float32 of the same shape.
-
-    Raises:
-        Fault: If they are of a type that no samples are of.
-    """
+    """Scales integers to -1 to 1; float32 of the same shape. Raises a Fault for other types."""
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - 128.0) / 128.0
     if np.issubdtype(samples.dtype, np.signedinteger):

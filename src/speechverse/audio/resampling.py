@@ -8,9 +8,7 @@ from speechverse.types import SAMPLING_RATE
 
 
 def resample(samples: np.ndarray, rate: float) -> np.ndarray:
-    """Resamples mono float32 (T,) from a rate in Hz to 16 kHz; the same array where that is its
-    rate.
-    """
+    """Resamples mono float32 (T,) from a rate in Hz to 16 kHz."""
     if rate == SAMPLING_RATE:
         return samples
     import soxr

@@ -16,12 +16,7 @@ _MARGIN: Seconds = 0.01
 
 
 class Waveform(NamedTuple):
-    """Mono sound.
-
-    Attributes:
-        samples: float32 (T,), within about -1 to 1.
-        sampling_rate: Hz.
-    """
+    """Mono sound, float32 (T,) within about -1 to 1, at a rate in Hz."""
 
     samples: np.ndarray
     sampling_rate: int = SAMPLING_RATE
@@ -39,11 +34,7 @@ def level_db(samples: np.ndarray) -> float:
 
 
 def window_levels_db(samples: np.ndarray, window: int = _WINDOW) -> np.ndarray:
-    """Level of each whole window of (T,), in dB below full scale.
-
-    Returns:
-        (T // window,), or the level of all samples as (1,) if they fill less than one window.
-    """
+    """Level of each whole window of (T,) in dB below full scale; of all if there is none."""
     if len(samples) < window:
         return np.array([level_db(samples)])
     count = len(samples) // window
@@ -52,9 +43,7 @@ def window_levels_db(samples: np.ndarray, window: int = _WINDOW) -> np.ndarray:
 
 
 def active_level_db(samples: np.ndarray) -> float:
-    """Level of the sounding windows only: those at most 30 dB under the loudest one; pauses do not
-    count.
-    """
+    """Level of the windows at most 30 dB under the loudest; pauses do not count."""
     levels = window_levels_db(samples)
     active = levels[levels >= levels.max() - _PAUSE_DB]
     return 10.0 * float(np.log10(np.mean(10.0 ** (active / 10.0))))
@@ -66,12 +55,7 @@ def is_silent(waveform: Waveform) -> bool:
 
 
 def trim_silence(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Cuts off what is quiet at both ends: 45 dB under the loudest 10 ms; a hundredth of a second
-    of it is kept.
-
-    Returns:
-        A view of `samples`, (T,); all of it if nothing sounds.
-    """
+    """A view of (T,) without what is quiet at both ends: 45 dB under the loudest 10 ms."""
     window = sampling_rate // 100
     levels = window_levels_db(samples, window)
     sounding = np.flatnonzero(levels > max(float(levels.max()) - _QUIET_DB, -100.0))

@@ -1,34 +1,39 @@
-"""What a frozen encoder heard, kept on disk: every layer of every utterance, heard once.
+"""What a frozen encoder gave for every clip: all its layers, kept on disk.
 
-A cache is a folder of safetensors shards, each written aside and then renamed, and a `cache.json`
-that says whose outputs they are. Entries are keyed by the audio file (path, size, time) and the
-part of it, so a clip made anew is not taken for the old one.
-
-Shape letters: L layers, T frames, D width of the encoder.
+Entries are keyed by the audio file (path, size, time) and the part of it, so a clip made anew is
+not taken for the old one. Shape letters: L layers, T frames, D width of the encoder.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import logging
-import os
-import shutil
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from speechverse.audio import load
 from speechverse.batching import padded_batches
+from speechverse.data.cache_folder import (
+    DESCRIPTION,
+    FORMAT,
+    CacheDiskError,
+    CacheTooLargeError,
+    entry_key,
+    read_description,
+    refuse_full_disk,
+    refuse_other_encoder,
+    shard_keys,
+    writing,
+)
 from speechverse.errors import AudioError, CacheError
 from speechverse.files import only_run_in, written_aside
 from speechverse.hub import VOLATILE_KEYS
@@ -39,34 +44,22 @@ from speechverse.types import SAMPLING_RATE, Seconds, Utterance
 if TYPE_CHECKING:
     from speechverse.encoders import SpeechEncoder
 
+__all__ = [
+    "CacheDiskError",
+    "CacheTooLargeError",
+    "FeatureCache",
+    "encoder_fingerprint",
+    "entry_key",
+]
+
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-_DESCRIPTION = "cache.json"
 _SHARD_BYTES = 128 * 2**20
 _BATCH_SECONDS: Seconds = 60.0
 
 
-class CacheDiskError(CacheError):
-    """A cache that the disk does not take; another folder, or no cache at all, helps."""
-
-
-class CacheTooLargeError(CacheDiskError):
-    """A cache larger than the room there is, told before anything is heard.
-
-    Attributes:
-        reason: How much it takes and how much is free.
-    """
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(f"{reason}; choose another folder, or do without a cache")
-
-
 def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float16) -> str:
-    """A hash of all that an entry depends on besides the audio: weights, layers kept, preprocessing
-    and precision.
-    """
+    """A hash of all an entry depends on besides the audio."""
     settings = {
         "format": FORMAT,
         "dtype": str(dtype),
@@ -85,14 +78,10 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
 
 
 class FeatureCache:
-    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D), in the precision the cache was
-    built in.
+    """Encoder outputs by utterance: `cache[utterance]` is (L, T, D) in `dtype`.
 
     Attributes:
-        num_layers: L.
-        width: D.
-        dtype: Precision of the entries.
-        failed: Clips that could not be heard, by key, with the reason.
+        failed: Clips that could not be read, by key, with the reason.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
@@ -104,7 +93,7 @@ class FeatureCache:
         self._shard_of = {
             key: shard
             for shard in sorted(folder.glob("shard-*.safetensors"))
-            for key in _keys(shard)
+            for key in shard_keys(shard)
         }
         self._open: dict[Path, Any] = {}
 
@@ -127,10 +116,10 @@ class FeatureCache:
             CacheError: If there is none, it was not finished, or it is another encoder's.
         """
         folder = Path(folder)
-        about = _read(folder)
+        about = read_description(folder)
         if about is None:
             raise CacheError(f"{folder} is no feature cache; build one")
-        _refuse_foreign(folder, about, fingerprint)
+        refuse_other_encoder(folder, about, fingerprint)
         if not about["whole"]:
             raise CacheError(
                 f"the feature cache {folder} was not finished; build it again, it goes on where it"
@@ -149,29 +138,23 @@ class FeatureCache:
         max_bad_share: float = 0.01,
         progress: Callable[[int], None] | None = None,
     ) -> FeatureCache:
-        """Hears every utterance that the folder does not hold yet, in batches of like length.
+        """Encodes every utterance that the folder does not hold yet; an interrupted build goes on.
 
         Args:
-            encoder: On the device to use.
-            utterances: Those with the same audio are heard once, those over the encoder's limit
-                never.
-            folder: Where to keep it; a build that was interrupted goes on where it stopped.
-            dtype: float16; bfloat16 for encoders whose outputs leave float16's range; the encoder's
-                own rounds nothing.
+            utterances: Those over the encoder's limit are left out.
+            dtype: float16; bfloat16 for encoders whose outputs leave float16's range.
             max_bad_share: The share of unreadable clips allowed; they are counted and logged.
-            progress: Called with the number of utterances done since the last call, those already
-                there first.
+            progress: Called with the number of utterances done since the last call.
 
         Raises:
-            CacheTooLargeError: If the disk is too small.
-            CacheDiskError: If the folder cannot be written to.
-            CacheError: If the folder holds another encoder's cache, another run is building there,
-                or an output leaves the range of `dtype`.
+            CacheDiskError: If the disk refuses, or (CacheTooLargeError) is too small.
+            CacheError: If it holds another encoder's cache, another run is building there, or an
+                output leaves the range of `dtype`.
             CorpusError: If too many clips cannot be read.
             AudioError: If an audio file is missing.
         """
         folder = Path(folder)
-        with _writing(folder):
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         blank = _describe(encoder, encoder_fingerprint(encoder, dtype), dtype)
         tell = progress or (lambda _: None)
@@ -181,15 +164,13 @@ class FeatureCache:
             cache._judge(utterances, max_bad_share)  # it may have been built with less asked of it
             tell(len(utterances))
             return cache
-        with _writing(folder), only_run_in(folder, "building the feature cache", CacheError):
+        with writing(folder), only_run_in(folder, "building the feature cache", CacheError):
             about = _own(folder, blank)
             cache = cls(folder, about)
             pending = cache._pending(wanted)
             tell(len(utterances) - len(pending))
             cache._write(about, whole=False)
-            _refuse_full_disk(
-                folder, cls.size(encoder, list(pending.values()), dtype), len(pending)
-            )
+            refuse_full_disk(folder, cls.size(encoder, list(pending.values()), dtype), len(pending))
             cache._fill(encoder, pending, dtype, tell)
             cache._judge(utterances, max_bad_share)
             cache._write(about, whole=True)
@@ -259,17 +240,15 @@ class FeatureCache:
     def _loaded(
         self, encoder: SpeechEncoder, batches: Sequence[Mapping[str, Utterance]]
     ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """How many clips a batch tried, and samples by key; the next batch is decoded while this
-        one is heard.
-        """
+        """Clips tried and samples by key; the next batch is decoded while this one is encoded."""
         with ThreadPoolExecutor(1) as pool:
-            coming = deque(pool.submit(self._load, encoder, batch) for batch in batches[:1])
-            for place, batch in enumerate(batches, start=1):
-                coming.extend(
-                    pool.submit(self._load, encoder, following)
-                    for following in batches[place : place + 1]
-                )
-                yield len(batch), coming.popleft().result()
+            coming = pool.submit(self._load, encoder, batches[0]) if batches else None
+            for batch, following in zip_longest(batches, batches[1:]):
+                assert coming is not None
+                loaded = coming.result()
+                if following is not None:
+                    coming = pool.submit(self._load, encoder, following)
+                yield len(batch), loaded
 
     def _load(
         self, encoder: SpeechEncoder, batch: Mapping[str, Utterance]
@@ -278,11 +257,7 @@ class FeatureCache:
         for key, utterance in batch.items():
             try:
                 samples = load(utterance.audio).samples
-                encoder.front_end.check_length(len(samples))
-                if encoder.num_frames(len(samples)) < 1:
-                    raise AudioError(
-                        f"{utterance.audio.path} is too short for the encoder to give a frame"
-                    )
+                encoder.front_end.checked_frames(samples)
                 waveforms[key] = samples
             except AudioError as error:
                 log.warning("'%s' cannot be used: %s", utterance.id, error)
@@ -303,24 +278,8 @@ class FeatureCache:
 
     def _write(self, about: Mapping[str, Any], *, whole: bool) -> None:
         told = {**about, "failed": self.failed, "whole": whole}
-        with written_aside(self.folder / _DESCRIPTION) as aside:
+        with written_aside(self.folder / DESCRIPTION) as aside:
             aside.write_text(json.dumps(told, indent=2), encoding="utf-8")
-
-
-def entry_key(utterance: Utterance) -> str:
-    """Names an entry by the audio it was made from: the file, its size and time, and the part of
-    it.
-
-    Raises:
-        AudioError: If the file is missing.
-    """
-    ref = utterance.audio
-    try:
-        status = os.stat(ref.path)
-    except OSError as error:
-        raise AudioError(f"the audio file {ref.path} is missing: {error.strerror}") from error
-    told = (os.path.abspath(ref.path), ref.start, ref.duration, status.st_size, status.st_mtime_ns)
-    return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
 
 
 def _num_layers(encoder: SpeechEncoder) -> int:
@@ -339,76 +298,10 @@ def _describe(encoder: SpeechEncoder, fingerprint: str, dtype: torch.dtype) -> d
     }
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
-    path = folder / _DESCRIPTION
-    if not path.exists():
-        if any(folder.glob("shard-*")):
-            raise CacheError(
-                f"{folder} holds shards but no {_DESCRIPTION}; delete it and build the cache again"
-            )
-        return None
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if about["format"] != FORMAT:
-            raise CacheError(
-                f"{folder} has cache format {about['format']}; this version reads {FORMAT}:"
-                " delete it"
-            )
-        return about
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CacheError(
-            f"{path} is broken ({error}); delete the folder and build the cache again"
-        ) from error
-
-
 def _own(folder: Path, blank: dict[str, Any]) -> dict[str, Any]:
-    """What the folder says of its cache, which must be the same encoder's; `blank` if it says
-    nothing yet.
-    """
-    about = _read(folder) or blank
-    _refuse_foreign(folder, about, blank["fingerprint"])
+    about = read_description(folder) or blank
+    refuse_other_encoder(folder, about, blank["fingerprint"])
     return about
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Words what a disk says that is full, read-only or not ours."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise CacheDiskError(
-            f"the feature cache {folder} cannot be written ({error}); free some space, choose"
-            " another folder, or do without a cache"
-        ) from error
-
-
-def _refuse_foreign(folder: Path, about: Mapping[str, Any], fingerprint: str) -> None:
-    if about["fingerprint"] != fingerprint:
-        raise CacheError(
-            f"the feature cache {folder} was made by another encoder, other layers, other"
-            f" preprocessing or in another precision (fingerprint {about['fingerprint'][:12]},"
-            f" expected {fingerprint[:12]}); delete it, or choose another folder"
-        )
-
-
-def _refuse_full_disk(folder: Path, size: int, num_clips: int) -> None:
-    free = shutil.disk_usage(folder).free
-    log.info("feature cache %s: %d clips, %.1f MB", folder, num_clips, size / 1e6)
-    if size > free:
-        raise CacheTooLargeError(
-            f"the feature cache would take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at"
-            f" {folder}"
-        )
-
-
-def _keys(shard: Path) -> list[str]:
-    try:
-        with safe_open(shard, framework="pt") as content:
-            return list(content.keys())
-    except (SafetensorError, OSError) as error:
-        raise CacheError(
-            f"{shard} is broken ({error}); delete it and build the cache again"
-        ) from error
 
 
 def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> list[Utterance]:

@@ -1,6 +1,4 @@
-"""A corpus: named splits of utterances and the inventory of their labels. It knows nothing of
-tasks.
-"""
+"""A corpus: named splits of utterances and their label sets. It knows nothing of tasks."""
 
 from __future__ import annotations
 
@@ -8,11 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from speechverse.data.jsonl import length_or_fault, read_jsonl
+from speechverse.data.jsonl import read_jsonl
 from speechverse.data.labels import as_label_sets, collect_labels
 from speechverse.data.manifest import read_json, read_manifest, write_manifest
 from speechverse.data.more_labels import MoreLabels
@@ -32,10 +29,9 @@ class Corpus:
     """Splits of utterances, read when first asked for, with the label sets they draw from.
 
     Attributes:
-        name: What recipes and results call it.
         labels: Label sets by field (`intent`, `slots`, `accent`, ...).
         description: What `corpus.json` says, for a corpus in a folder.
-        skipped: Clips that could not be used when the corpus was read: split, then id to reason.
+        skipped: Clips that could not be used: split, then id to reason.
     """
 
     name: str
@@ -109,14 +105,10 @@ class Corpus:
         return Corpus(self.name, self.labels, self.description, self.skipped, sources)
 
     def with_labels(self, path: Path) -> Corpus:
-        """This corpus with further labels for its utterances, wherever their audio lies.
-
-        Each line of the JSONL file has labels for the utterance of its `id`, or for all of its
-        `text`.
+        """This corpus with the labels that a JSONL file has for its ids or texts.
 
         Raises:
-            CorpusError: If a line is wrong or contradicts a label that is there, or none is for any
-                utterance; lines that are for none are counted and logged.
+            CorpusError: If a line is wrong or contradicts a label, or none is for any utterance.
         """
         joined = MoreLabels.read(path, self.labels)
         found = {split: self.utterances(split) for split in self._sources}
@@ -131,8 +123,7 @@ class Corpus:
         )
 
     def trained_on(self, other: Corpus) -> Corpus:
-        """This corpus with another's split `train`: what a test set's specialists and classifiers
-        are fitted on.
+        """This corpus with another's split `train`, to fit specialists and classifiers on.
 
         Raises:
             CorpusError: If the other has no such split.
@@ -147,8 +138,7 @@ class Corpus:
 
     @classmethod
     def open(cls, folder: str | Path) -> Corpus:
-        """Opens a corpus folder that `write_corpus` made, or that holds lhotse cuts beside a
-        `corpus.json`.
+        """Opens a folder of lhotse cuts beside a `corpus.json`, as `write_corpus` makes it.
 
         Raises:
             CorpusError: If the folder is not a whole corpus of a format this version reads.
@@ -161,10 +151,8 @@ class Corpus:
                 f" {FORMAT}"
             )
         try:
-            name, labels = (
-                description["name"],
-                as_label_sets(description["labels"], str(folder / DESCRIPTION)),
-            )
+            name = description["name"]
+            labels = as_label_sets(description["labels"], str(folder / DESCRIPTION))
             sources: dict[str, Load | list[Utterance]] = {
                 split: _loader(folder, split, about)
                 for split, about in description["splits"].items()
@@ -182,23 +170,18 @@ class Corpus:
         *,
         max_bad_share: float = 0.01,
     ) -> Corpus:
-        """A corpus of plain JSONL files, read at once; no audio is copied.
+        """A corpus of plain JSONL files, one a split, read at once; no audio is copied.
 
         Args:
-            paths: One file a split; audio paths are relative to their file's folder.
-            labels: Label sets that lines must keep to: field to names, or to names with
-                descriptions. Without it they are gathered from all splits.
-            max_bad_share: The share of unreadable clips a file may have; they are left out, counted
-                and logged.
+            labels: Label sets that lines must keep to; gathered from all splits if None.
+            max_bad_share: The share of unreadable clips a file may have.
 
         Raises:
             CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
         """
         given = as_label_sets(labels or {}, f"the labels given for corpus '{name}'")
-        length_of = cache(length_or_fault)
         read = {
-            split: read_jsonl(Path(path), given, max_bad_share, length_of)
-            for split, path in paths.items()
+            split: read_jsonl(Path(path), given, max_bad_share) for split, path in paths.items()
         }
         everyone = [utterance for utterances, _ in read.values() for utterance in utterances]
         return cls(
@@ -217,15 +200,11 @@ def write_corpus(
     labels: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Corpus:
-    """Writes a corpus folder: one manifest of lhotse cuts a split, then `corpus.json`, which makes
-    it whole.
+    """Writes a corpus folder: a manifest of lhotse cuts a split, then `corpus.json`.
 
     Args:
-        folder: Where to; audio that lies inside it is named relative to it, so the folder can be
-            moved.
-        splits: Utterances by split; iterables are read once, in order.
-        labels: Label sets by field (LabelSet, names, or names with descriptions); gathered from the
-            utterances if None.
+        folder: Audio inside it is named relative to it, so that it can be moved.
+        labels: Label sets by field; gathered from the utterances if None.
         extra: Further entries of `corpus.json`, such as `seed`, `source` and `counts`.
 
     Raises:
@@ -244,11 +223,8 @@ def write_corpus(
         utterances = list(utterances)
         about[split] = write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen)
         everyone += utterances
-    sets = (
-        collect_labels(everyone)
-        if labels is None
-        else as_label_sets(labels, f"the labels given for corpus '{name}'")
-    )
+    given = f"the labels given for corpus '{name}'"
+    sets = collect_labels(everyone) if labels is None else as_label_sets(labels, given)
     described = {field: dict(known.descriptions) for field, known in sets.items()}
     description = {
         "name": name,

@@ -1,6 +1,4 @@
-"""Batches for an encoder that is trained by itself: normalised, stacked log-mel frames, and a CTC
-head's pieces.
-"""
+"""Batches of log-mel frames, for an encoder that is trained by itself."""
 
 from __future__ import annotations
 
@@ -30,7 +28,6 @@ class FrameCollator:
     """Makes batches to train an encoder on; what cannot be used becomes silence, as in `Collator`.
 
     Attributes:
-        front_end: The encoder's.
         pieces: What a CTC head writes; None labels each true frame instead, for BEST-RQ.
     """
 
@@ -53,8 +50,7 @@ class FrameCollator:
     def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> np.ndarray:
         try:
             samples = load(example.utterance.audio).samples
-            if self.front_end.num_frames(len(samples)) < 1:
-                raise AudioError(f"'{example.utterance.audio.path}' is too short to give a frame")
+            self.front_end.checked_frames(samples)
             return samples
         except AudioError as error:
             skipped[row] = str(error)
@@ -74,10 +70,9 @@ class FrameCollator:
 def frames_of(
     front_end: FrontEnd, longest: Seconds, pieces: PreTrainedTokenizerFast | None = None
 ) -> Length:
-    """The length function of a batch plan: frames of the encoder.
+    """The length function of a batch plan, in frames of the encoder.
 
-    The function raises AudioError for a clip that is too long or too short, or, with pieces, for
-    one of which CTC could not align the target.
+    It raises AudioError for a clip that is too long, too short, or too short for CTC's target.
     """
 
     def length(example: Example) -> int:

@@ -1,12 +1,9 @@
-"""The plain JSONL corpus: one object a line, `audio`, optional `start`/`duration`, `text` and any
-labels.
-"""
+"""The plain JSONL corpus: one object a line, with `audio`, `text` and any labels."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,39 +12,22 @@ from speechverse.audio import duration_of
 from speechverse.data.labels import check_names, normalise_labels
 from speechverse.data.lines import Lines
 from speechverse.errors import AudioError, CorpusError
-from speechverse.tally import bad_clips_told, refuse_too_many
+from speechverse.tally import leave_out, refuse_too_many
 from speechverse.tasks import LabelSet
 from speechverse.types import AudioRef, Origin, Seconds, Utterance
-
-log = logging.getLogger(__name__)
 
 _OWN_KEYS = ("audio", "id", "start", "duration", "text", "speaker", "language")
 _SLACK: Seconds = 0.05
 """How far a part may reach over its file's end: annotations are rounded."""
 
 
-LengthOf = Callable[[Path], Seconds | AudioError]
-
-
-def length_or_fault(path: Path) -> Seconds | AudioError:
-    """Length of an audio file, or what is wrong with it."""
-    try:
-        return duration_of(path)
-    except AudioError as error:
-        return error
-
-
 def read_jsonl(
-    path: Path, labels: Mapping[str, LabelSet], max_bad_share: float, length_of: LengthOf
+    path: Path, labels: Mapping[str, LabelSet], max_bad_share: float
 ) -> tuple[list[Utterance], dict[str, str]]:
-    """The utterances of one file, whose labels keep to the sets given, and clips that cannot be
-    used, id to reason.
-
-    `length_of` is `length_or_fault`, remembered for files that many lines are parts of.
+    """The utterances of one file, and the clips that cannot be used, id to reason.
 
     Raises:
-        CorpusError: If a line is wrong or its audio missing (with the line's number), or too many
-            clips are bad.
+        CorpusError: If a line is wrong (with its number), or too many clips are bad.
     """
     lines = Lines.read(path)
     ids = _Ids({str(entry["id"]) for _, entry in lines.objects if entry.get("id") is not None})
@@ -59,9 +39,7 @@ def read_jsonl(
             raise ValueError("has no 'audio', the path of the sound file")
         name = ids.of(entry, audio)
         try:
-            read[name] = _utterance(
-                name, entry, path.parent / audio, labels, length_of, Origin(path, number)
-            )
+            read[name] = _utterance(name, entry, path.parent / audio, labels, Origin(path, number))
         except AudioError as error:
             read[name] = error
 
@@ -75,22 +53,12 @@ def read_jsonl(
     if not read:
         raise CorpusError(f"{path} holds no utterances")
     refuse_too_many(skipped, len(read), max_bad_share, str(path))
-    if not utterances:
-        raise CorpusError(
-            f"{bad_clips_told(skipped, len(read), str(path))}; none is left: mend them"
-        )
-    if skipped:
-        log.warning("%s; they are left out", bad_clips_told(skipped, len(read), str(path)))
+    leave_out(skipped, len(read), str(path))
     return utterances, skipped
 
 
 def _utterance(
-    name: str,
-    entry: dict[str, Any],
-    path: Path,
-    labels: Mapping[str, LabelSet],
-    length_of: LengthOf,
-    origin: Origin,
+    name: str, entry: dict[str, Any], path: Path, labels: Mapping[str, LabelSet], origin: Origin
 ) -> Utterance:
     """Raises ValueError where the line is wrong, and AudioError where the clip cannot be used."""
     found = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
@@ -98,10 +66,7 @@ def _utterance(
     start, duration = (_seconds(entry, key) for key in ("start", "duration"))
     said = {key: _typed(entry, key, str) for key in ("text", "speaker", "language")}
     _check_there(path)
-    length = length_of(path)
-    if isinstance(length, AudioError):
-        raise length
-    ref, duration = _part(start or 0.0, duration, path, length)
+    ref, duration = _part(start or 0.0, duration, path, duration_of(path))
     return Utterance(name, ref, duration, labels=found, origin=origin, **said)
 
 
@@ -132,9 +97,7 @@ class _Ids:
     numbers: Counter[str] = field(default_factory=Counter)
 
     def of(self, entry: dict, audio: str) -> str:
-        """The line's own id; else one made of the audio's path and start, numbered where that is
-        taken.
-        """
+        """The line's own id; else one made of the audio's path and start, numbered if taken."""
         own, start = entry.get("id"), entry.get("start") or 0
         if own is not None and (
             isinstance(own, bool) or not isinstance(own, str | int) or not str(own).strip()

@@ -89,8 +89,7 @@ _KINDS: dict[str, tuple[TypeAdapter, str]] = {
 
 
 def normalise_labels(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks the known label fields and brings them into one form; other fields stay as they are,
-    nulls are left out.
+    """Brings the known label fields into one form and leaves nulls out.
 
     Raises:
         ValueError: If a known field holds something else than it should.
@@ -111,9 +110,7 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def names_used(labels: Mapping[str, Any], field: str) -> list[str]:
-    """The names of a field's label set that one utterance uses: one, none, or for
-    slots one a slot.
-    """
+    """The names of a field's label set that one utterance uses; of slots, one each."""
     value = labels.get(field)
     if value is None:
         return []
@@ -157,12 +154,10 @@ def _refuse_alike(field: str, places: Mapping[str, str]) -> None:
 
 
 def as_label_sets(labels: Mapping[str, Any], place: str) -> dict[str, LabelSet]:
-    """Label sets from what a user or a file writes at a place: field to names, or to names with
-    descriptions.
+    """Label sets from field to names, or to names with descriptions, as written at a place.
 
     Raises:
-        CorpusError: If it is something else, a name has no letter or digit, or two read alike in an
-            answer.
+        CorpusError: If it is something else, a name has no letter or digit, or two read alike.
     """
     sets = {}
     for field, names in labels.items():
@@ -190,12 +185,7 @@ def _is_label_set(names: Any) -> bool:
 
 
 def check_names(labels: Mapping[str, Any], inventory: Mapping[str, LabelSet]) -> None:
-    """Refuses a label that is not in the inventory.
-
-    Raises:
-        ValueError: If an utterance uses a name that its field's set lacks, or something that is no
-            name.
-    """
+    """Raises ValueError if an utterance uses a name that its field's set lacks."""
     for field, known in inventory.items():
         for name in names_used(labels, field):
             if not isinstance(name, str):

@@ -22,13 +22,10 @@ Fault = tuple[int, str]
 
 @dataclass
 class Lines:
-    """A file's lines that are objects, and what is wrong with its lines, found while reading or
-    using them.
+    """A file's lines that are objects, by number, and what is wrong with the others.
 
     Attributes:
-        path: The file.
-        objects: Number and object of each line that holds one.
-        faults: Of the other lines, and of those that `each` found wrong.
+        faults: Of lines that are no object, and of those that `each` found wrong.
         total: How many lines are not empty.
     """
 
@@ -64,9 +61,7 @@ class Lines:
         return lines
 
     def each(self, use: Callable[[int, dict[str, Any]], None]) -> None:
-        """Hands each line's number and object to `use`, which raises ValueError or UserError if it
-        is wrong.
-        """
+        """Hands each line to `use`, which raises ValueError or UserError if it is wrong."""
         for number, entry in self.objects:
             try:
                 use(number, entry)
@@ -93,8 +88,8 @@ def parse_object(line: str | bytes) -> dict[str, Any]:
     """The JSON object in a line.
 
     Raises:
-        ValueError: If it is none, names a key twice, or holds what JSON has no name for (NaN, half
-            a character) or no computer a number for.
+        ValueError: If it is none, names a key twice, or holds NaN, half a character or a number
+            that is too large.
     """
     try:
         entry = json.loads(
@@ -164,20 +159,14 @@ def _text(path: Path) -> str:
 
 
 def _shape(lines: Sequence[str]) -> str | None:
-    """What a file is whose first line is no JSON object, in words; None where it may be a slip in
-    that line.
-    """
+    """What kind of file this is instead; None where it may be a slip in the first line."""
     first = lines[0].strip()
     if first.startswith("["):
-        return (
-            "is a JSON array, not lines: write one object a line (jq -c '.[]' THIS > lines.jsonl)"
-        )
+        return "is a JSON array, not lines: write one object a line (jq -c '.[]' THIS)"
     if first.startswith("{"):
-        whole = len(lines) > 1 and _is_json("\n".join(lines))
-        return (
-            "is one JSON object over many lines: write one object a line (jq -c)" if whole else None
-        )
-    if any(sign in first for sign in ",;\t") and len(lines) > 1:
+        if len(lines) > 1 and _is_json("\n".join(lines)):
+            return "is one JSON object over many lines: write one object a line (jq -c)"
+    elif any(sign in first for sign in ",;\t") and len(lines) > 1:
         return (
             f"looks like a CSV table (it begins '{first[:40]}'): write its rows as one JSON object"
             " a line"

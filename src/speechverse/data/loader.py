@@ -1,6 +1,4 @@
-"""Batches in the plan's order, collated ahead by workers, with a state that counts only what was
-handed out.
-"""
+"""Batches in the plan's order, collated ahead by workers."""
 
 from __future__ import annotations
 
@@ -25,12 +23,7 @@ _PREFETCH = 4  # micro-batches that each worker keeps ready
 
 @dataclass(frozen=True)
 class LoadedStep:
-    """One process's part of a global step.
-
-    Attributes:
-        batches: This process's batches, as many as every other's.
-        padding_efficiency: The share of positions that are no padding, over all processes.
-    """
+    """One process's batches of a global step, and the share of positions that are no padding."""
 
     batches: tuple[Batch, ...]
     padding_efficiency: float
@@ -47,9 +40,7 @@ class _Collated(Dataset):
 
 
 class _RankSampler(Sampler):
-    """Walks the plan in the main process, hands out one rank's micro-batches and remembers the
-    steps they belong to.
-    """
+    """Hands out one rank's micro-batches, and remembers the steps that they belong to."""
 
     def __init__(
         self, plan: BatchPlan, rank: int, world_size: int, steps: deque[GlobalStep]
@@ -64,15 +55,10 @@ class _RankSampler(Sampler):
 
 @dataclass
 class PlanLoader:
-    """Endless loaded steps; iterate it again, or load a state, to go on after the last step handed
-    out.
+    """Endless loaded steps; iterated again, it goes on after the last step handed out.
 
     Attributes:
-        plan: The batch plan; the same in every process.
-        collator: Makes the batches.
-        rank: This process's number.
-        world_size: How many processes there are.
-        num_workers: Worker processes that load and collate ahead; 0 does it in this one.
+        num_workers: Processes that load and collate ahead; 0 does it in this one.
         max_bad_share: The share of utterances whose audio may fail; above it training stops.
         skipped: Utterances whose audio failed, by id, with the reason.
     """
@@ -109,20 +95,14 @@ class PlanLoader:
         return {**self.plan.state_dict(), "skipped": dict(self.skipped)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on after the step that another loader's state was taken at.
-
-        Raises:
-            CheckpointError: If that loader had other data or batch settings.
-        """
+        """Goes on after the step that another loader's state was taken at; see `BatchPlan`."""
         self.plan.load_state_dict(state)
         self.skipped = dict(state["skipped"])
 
     def _loader(self, steps: deque[GlobalStep]) -> DataLoader:
         sampler = _RankSampler(self.plan, self.rank, self.world_size, steps)
-        if self.num_workers:
-            os.environ.setdefault(
-                "TOKENIZERS_PARALLELISM", "false"
-            )  # tokenizers warn at a fork otherwise
+        if self.num_workers:  # tokenizers warn at a fork otherwise
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         return DataLoader(
             _Collated(self.collator),
             sampler=sampler,

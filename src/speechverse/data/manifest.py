@@ -61,8 +61,7 @@ def from_cut(cut: Any, folder: Path, origin: Origin | None = None) -> Utterance:
     """The utterance of a lhotse cut with at most one supervision.
 
     Raises:
-        ValueError: If the cut is mixed, is more than a stretch of one file as it lies there, has
-            several supervisions, or a label that is not what its field should hold.
+        ValueError: If it is no unchanged stretch of one mono file, or a label is wrong.
     """
     if not isinstance(cut, MonoCut) or cut.recording is None or len(cut.supervisions) > 1:
         raise ValueError(
@@ -90,9 +89,7 @@ def from_cut(cut: Any, folder: Path, origin: Origin | None = None) -> Utterance:
 
 
 def _only_source(cut: MonoCut) -> AudioSource:
-    """The file that a cut is a stretch of; an `AudioRef` can name neither a channel nor changes to
-    the sound.
-    """
+    """The one file of a cut; an `AudioRef` names no channel and no change to the sound."""
     recording = cut.recording
     assert recording is not None  # `from_cut` has seen to it
     refused = {
@@ -115,8 +112,7 @@ def _only_source(cut: MonoCut) -> AudioSource:
 def write_manifest(
     path: Path, utterances: Iterable[Utterance], folder: Path, seen: set[str]
 ) -> dict[str, Any]:
-    """Writes one split as gzipped cuts, aside and then renamed; the same utterances give the same
-    bytes.
+    """Writes one split as gzipped cuts; the same utterances give the same bytes.
 
     Returns:
         What `corpus.json` says of the split; the hash is over the uncompressed manifest.
@@ -146,14 +142,11 @@ def write_manifest(
 
 
 def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterator[Utterance]:
-    """Reads a manifest of lhotse cuts, gzipped or plain, whose audio paths are relative to a
-    folder.
-
-    The hash is that of the uncompressed manifest, checked once it is read.
+    """Reads a manifest, gzipped or plain, whose audio paths are relative to a folder.
 
     Raises:
-        CorpusError: If the file is missing, broken or changed, or a line is no such cut, or its
-            audio is missing.
+        CorpusError: If the file is missing, broken or not of this hash (of the uncompressed
+            manifest), or a line is no such cut, or its audio is missing.
     """
     digest = hashlib.sha256()
     for number, line in _lines(path):

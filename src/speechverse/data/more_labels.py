@@ -1,6 +1,4 @@
-"""Labels from another file for utterances that are there already: joined by id, or
-by what is said.
-"""
+"""Labels from another file for utterances of a corpus, joined by id or by text."""
 
 from __future__ import annotations
 
@@ -25,12 +23,9 @@ _OWN_KEYS = ("id", "text", "split", "audio", "start", "duration", "speaker", "la
 
 @dataclass
 class MoreLabels:
-    """Labels by id and by text.
+    """Labels of one utterance, by id, and of all that say the same, by text.
 
     Attributes:
-        path: Where they were read.
-        by_id: Of one utterance each.
-        by_text: Of all utterances that say it.
         names: Label sets of fields that the corpus has none for.
     """
 
@@ -92,11 +87,7 @@ class MoreLabels:
         log.warning("%s (first: '%s'); they are left out", told, unused[0])
 
     def to(self, utterances: Iterable[Utterance]) -> list[Utterance]:
-        """The utterances with their further labels.
-
-        Raises:
-            CorpusError: If one has another value of such a label already.
-        """
+        """The utterances with their further labels; CorpusError if one says another value."""
         return [self._joined(utterance) for utterance in utterances]
 
     def _joined(self, utterance: Utterance) -> Utterance:

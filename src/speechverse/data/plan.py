@@ -1,9 +1,7 @@
-"""The batch plan: one deterministic sequence of global steps, the same for any number of processes
-and workers.
+"""The batch plan: one sequence of global steps for any number of processes and workers.
 
 lhotse's bucketing sampler always runs as rank 0 of 1, over rendered examples measured in LLM
-positions (audio frames, prompt and target), one sampler iteration a pass. A global step is a list
-of micro-batches, dealt out to the ranks.
+positions, one sampler iteration a pass; the micro-batches of a step are dealt out to the ranks.
 """
 
 from __future__ import annotations
@@ -40,13 +38,7 @@ _BUFFER_SIZE = 5_000  # examples held in the buckets
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Examples that go through the model together.
-
-    Attributes:
-        examples: The examples.
-        loss_weights: What each one's loss counts.
-        positions: LLM positions of each.
-    """
+    """Examples that go through the model together, with their loss weights and LLM positions."""
 
     examples: tuple[Example, ...]
     loss_weights: tuple[float, ...]
@@ -69,12 +61,7 @@ class PlanState:
 
 @dataclass(frozen=True, slots=True)
 class GlobalStep:
-    """What one optimiser step sees, over all processes.
-
-    Attributes:
-        micro_batches: Its micro-batches, for all ranks.
-        after: The plan's state once this step is done.
-    """
+    """What one optimiser step sees, for all ranks, and the plan's state once it is done."""
 
     micro_batches: tuple[MicroBatch, ...]
     after: PlanState
@@ -103,10 +90,9 @@ class _Candidate:
 
 @dataclass
 class _Positions(SamplingConstraint):
-    """A budget of positions with padding counted; an example counts as its bucket's upper bound.
+    """A budget of positions with padding, in which an example counts as its bucket's upper bound.
 
-    The bound, not the longest example so far, makes the budget hold whatever comes next from the
-    bucket.
+    The bound, not the longest example so far, makes it hold whatever comes next from the bucket.
     """
 
     max_positions: int
@@ -138,13 +124,7 @@ class _Positions(SamplingConstraint):
 
 @dataclass
 class PlanReport:
-    """What one pass has drawn so far, with what is held ready, and what of it was left out.
-
-    Attributes:
-        drawn: Examples drawn, each as often as it was.
-        draws_left_out: Those of them that do not fit the budget or the model.
-        left_out: The reason, by the example's id.
-    """
+    """How many examples a pass has drawn, and what of them was left out, with the reason by id."""
 
     drawn: int = 0
     draws_left_out: int = 0
@@ -156,13 +136,8 @@ class BatchPlan:
     """Global steps from a mixture.
 
     Attributes:
-        mixture: What is drawn.
-        length: LLM positions of an example.
-        max_positions: Budget of a micro-batch, padding counted; an example over it is left out and
-            counted.
-        max_examples: Most examples in a micro-batch.
-        micro_batches: Micro-batches in a global step, over all processes: accumulation times
-            processes.
+        max_positions: Budget of a micro-batch, padding counted; an example over it is left out.
+        micro_batches: In a global step, over all processes: accumulation times processes.
         num_buckets: Buckets of like length.
         report: What the present pass left out.
     """
@@ -185,9 +160,7 @@ class BatchPlan:
         self._bounds: list[int] | None = None
 
     def steps(self) -> Iterator[GlobalStep]:
-        """Endless global steps from the present state on; the caller says by `advance` what it has
-        consumed.
-        """
+        """Endless steps from the present state on; `advance` says which were consumed."""
         batches = self._walk(self.state.pass_index, self.state.micro_batches)
         for steps in itertools.count(self.state.steps + 1):
             group = list(itertools.islice(batches, self.micro_batches))
@@ -203,13 +176,8 @@ class BatchPlan:
     def state_dict(self) -> dict[str, Any]:
         """Where the plan stands, and the digest of what it was made from."""
         at = self.state
-        return {
-            "pass": at.pass_index,
-            "micro_batches": at.micro_batches,
-            "steps": at.steps,
-            "seed": self.mixture.seed,
-            "digest": self.digest,
-        }
+        place = {"pass": at.pass_index, "micro_batches": at.micro_batches, "steps": at.steps}
+        return {**place, "seed": self.mixture.seed, "digest": self.digest}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes to where another plan of the same making stood; the walk there happens in `steps`.
@@ -228,19 +196,11 @@ class BatchPlan:
     @property
     def digest(self) -> str:
         """Changes whenever the plan would."""
-        settings = (
-            self.max_positions,
-            self.max_examples,
-            self.micro_batches,
-            self.num_buckets,
-            _BUFFER_SIZE,
-        )
-        return fingerprint(repr((self.mixture.digest, settings)))
+        batch = (self.max_positions, self.max_examples, self.micro_batches, self.num_buckets)
+        return fingerprint(repr((self.mixture.digest, (*batch, _BUFFER_SIZE))))
 
     def _walk(self, pass_index: int, skip: int) -> Iterator[tuple[int, int, MicroBatch]]:
-        """Micro-batches from a place on, each with its pass and its number in it,
-        counted from 1.
-        """
+        """Micro-batches from a place on, with their pass and their number in it, from 1."""
         for index in itertools.count(pass_index):
             numbered = enumerate(self._pass(index), start=1)
             for number, batch in itertools.islice(numbered, skip, None):
@@ -291,9 +251,7 @@ class BatchPlan:
         return positions
 
     def _bucket_bounds(self) -> list[int]:
-        """Upper bounds of the buckets, with about equal shares of the positions in each; the same
-        in every pass.
-        """
+        """Upper bounds with about equal shares of the positions in each; the same in every pass."""
         if self._bounds is None:
             report = PlanReport()
             first = list(itertools.islice(self._candidates(0, report), _NUM_FOR_BUCKETS))
@@ -305,12 +263,10 @@ class BatchPlan:
                 )
             num_buckets = min(self.num_buckets, len(first))
             constraint = _Positions(self.max_positions, self.max_examples)
-            bins = (
-                estimate_duration_buckets(first, num_buckets, constraint) if num_buckets > 1 else []
-            )
-            self._bounds = sorted(
-                {int(bound) for bound in bins} | {max(item.positions for item in first)}
-            )
+            bounds = {max(item.positions for item in first)}
+            if num_buckets > 1:
+                bounds |= set(map(int, estimate_duration_buckets(first, num_buckets, constraint)))
+            self._bounds = sorted(bounds)
         return self._bounds
 
 
@@ -322,18 +278,9 @@ def _tell(report: PlanReport) -> None:
 
 
 def _within(candidates: Sequence[_Candidate], max_positions: int) -> Iterator[MicroBatch]:
-    """One micro-batch, or several where an example longer than any bucket's bound
-    broke the budget.
-    """
+    """Several where an example longer than any bucket's bound broke the budget."""
     longest = max(candidate.positions for candidate in candidates)
     fit = max(1, max_positions // longest)
     for start in range(0, len(candidates), fit):
-        yield _micro_batch(candidates[start : start + fit])
-
-
-def _micro_batch(candidates: Sequence[_Candidate]) -> MicroBatch:
-    return MicroBatch(
-        tuple(candidate.example for candidate in candidates),
-        tuple(candidate.loss_weight for candidate in candidates),
-        tuple(candidate.positions for candidate in candidates),
-    )
+        rows = [(c.example, c.loss_weight, c.positions) for c in candidates[start : start + fit]]
+        yield MicroBatch(*zip(*rows, strict=True))

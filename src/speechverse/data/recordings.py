@@ -1,10 +1,7 @@
-"""A folder of recordings that nobody has transcribed, as a corpus: long ones are
-cut into windows.
-"""
+"""A folder of recordings without transcripts as a corpus; long ones are cut into windows."""
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections import Counter
@@ -15,10 +12,8 @@ from pathlib import Path
 from speechverse.audio import duration_of
 from speechverse.data.corpus import Corpus
 from speechverse.errors import AudioError, CorpusError
-from speechverse.tally import bad_clips_told, refuse_too_many
+from speechverse.tally import leave_out, refuse_too_many
 from speechverse.types import AudioRef, Seconds, Utterance
-
-log = logging.getLogger(__name__)
 
 SUFFIXES = frozenset(
     "wav wave flac ogg oga opus mp3 aiff aif aifc au snd caf w64 m4a m4b aac webm mp4 mka mkv mov"
@@ -31,11 +26,9 @@ SHORTEST: Seconds = 0.3
 def corpus_of_recordings(
     name: str, folder: Path, longest: Seconds, max_bad_share: float = 0.01
 ) -> Corpus:
-    """Every audio file in a folder and in those below it, as the split `train`.
+    """Every audio file in a folder and below, as the split `train`, cut into windows.
 
-    A recording stands in for its speaker, whom nobody knows: what is held out by speaker holds out
-    whole files. What is longer than `longest` is cut into windows of like length, none longer than
-    that.
+    A recording stands in for its unknown speaker: holding out by speaker holds out files.
 
     Raises:
         CorpusError: If there is no audio file, or too many cannot be read.
@@ -49,15 +42,12 @@ def corpus_of_recordings(
     audio = [file for file in files if Path(file).suffix.lower().lstrip(".") in SUFFIXES]
     if not audio:
         kinds = Counter(Path(file).suffix or "no suffix" for file in files)
-        there = (
-            ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5)) or "it is empty"
-        )
+        there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
         raise CorpusError(
-            f"corpus '{name}': '{folder}' holds no audio file, nor does a folder in it ({there})"
+            f"corpus '{name}': '{folder}' holds no audio file, nor does a folder in it"
+            f" ({there or 'it is empty'})"
         )
-    windows: list[Utterance] = []
-    unreadable: dict[str, str] = {}
-    short: dict[str, str] = {}
+    windows, unreadable, short = list[Utterance](), dict[str, str](), dict[str, str]()
     for file in audio:
         try:
             length = duration_of(folder / file)
@@ -70,20 +60,12 @@ def corpus_of_recordings(
         windows += _windows(file, folder / file, length, longest)
     bad, where = unreadable | short, f"corpus '{name}', recordings in '{folder}'"
     refuse_too_many(unreadable, len(audio), max_bad_share, where)
-    if not windows:
-        raise CorpusError(
-            f"{bad_clips_told(bad, len(audio), where)}; none is left: mend them or name another"
-            " folder"
-        )
-    if bad:
-        log.warning("%s; they are left out", bad_clips_told(bad, len(audio), where))
+    leave_out(bad, len(audio), where)
     return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": bad}, {"train": windows})
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Paths of files below a folder, relative to it; hidden ones are not meant, links to folders
-    are followed once.
-    """
+    """Relative paths of the files that are not hidden; links to folders are followed once."""
     entered: set[str] = set()
     for root, folders, files in os.walk(folder, followlinks=True):
         entered.add(os.path.realpath(root))

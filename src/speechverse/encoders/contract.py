@@ -23,11 +23,11 @@ Window = Literal["fit", "full"]
 
 
 class EncoderOutput(NamedTuple):
-    """What an encoder heard.
+    """What an encoder gives.
 
     Attributes:
-        hidden_states: The output of each transformer layer, (L, B, T, D), the embedding output not
-            among them; or only of the last, (1, B, T, D).
+        hidden_states: Each transformer layer's output, (L, B, T, D), without the embedding's; or
+            only the last, (1, B, T, D).
         lengths: True frames of each row, (B,); what lies beyond them means nothing.
     """
 
@@ -66,9 +66,7 @@ class FrontEnd(ABC):
     def _features(
         self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor
     ) -> dict[str, Tensor]:
-        """The network's input tensors; `frame_lengths` are the encoder frames each waveform will
-        give.
-        """
+        """The network's inputs for waveforms that give so many encoder frames each, (B,)."""
 
     def prepare(self, waveforms: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """The tensors to call the encoder with, from mono float samples at 16 kHz, (S,) each.
@@ -79,10 +77,11 @@ class FrontEnd(ABC):
         """
         if not waveforms:
             raise AudioError("no audio was given; give at least one waveform")
-        lengths = torch.tensor([self._checked_frames(waveform) for waveform in waveforms])
+        lengths = torch.tensor([self.checked_frames(waveform) for waveform in waveforms])
         return self._features([np.asarray(w, dtype=np.float32) for w in waveforms], lengths)
 
-    def _checked_frames(self, waveform: np.ndarray) -> int:
+    def checked_frames(self, waveform: np.ndarray) -> int:
+        """The encoder frames that a waveform gives; raises `AudioError` as `prepare` does."""
         if waveform.ndim != 1:
             raise AudioError(
                 f"audio has shape {tuple(waveform.shape)}; the encoder takes mono samples of shape"
@@ -115,10 +114,8 @@ class SpeechEncoder(nn.Module, ABC):
     off, and it stays in evaluation mode whatever its parent does, until `set_trainable(True)`.
 
     Attributes:
-        key_mapping: How weight names in a whole model's files become the encoder's own, if
-            transformers does not know.
-        last_layer_only: Whether `forward` returns only the last layer, to save memory where no
-            other is used.
+        key_mapping: From weight names in a whole model's files to the encoder's own.
+        last_layer_only: Whether `forward` gives the last layer alone, to save memory.
     """
 
     front_end_class: ClassVar[type[FrontEnd]]
@@ -215,11 +212,7 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 def mean_and_deviation(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Mean and standard deviation over each row's true frames: (..., B, T, D) and (B,) → (..., B, 2
-    D).
-
-    What lies beyond a row's length counts nothing, even where it is no number.
-    """
+    """Mean and deviation over each row's true frames: (..., B, T, D), (B,) → (..., B, 2 D)."""
     mask_BT1 = length_mask(lengths, frames.shape[-2])[..., None]
     count_B1 = lengths[:, None].clamp(min=1)
     mean = frames.where(mask_BT1, 0.0).sum(dim=-2) / count_B1
@@ -229,9 +222,7 @@ def mean_and_deviation(frames: Tensor, lengths: Tensor) -> Tensor:
 
 
 def pad_rows(rows: Sequence[np.ndarray | Tensor], value: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Right-pads arrays of shape (S, ...) to the longest: float32 (B, S, ...) and their lengths
-    (B,).
-    """
+    """Right-pads arrays of shape (S, ...): float32 (B, S, ...) and their lengths (B,)."""
     lengths = torch.tensor([len(row) for row in rows])
     padded = torch.full((len(rows), int(lengths.max()), *rows[0].shape[1:]), value)
     for target, row in zip(padded, rows, strict=True):

@@ -5,9 +5,8 @@ Shape letters: B batch, T frames, V vocabulary, L layers, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,14 +15,14 @@ from transformers import AutoConfig, AutoModelForCTC, AutoTokenizer, PreTrainedT
 
 from speechverse.encoders.contract import SpeechEncoder, pad_rows
 from speechverse.encoders.loading import load_encoder
+from speechverse.encoders.recogniser import Recogniser
 from speechverse.errors import CheckpointError
 from speechverse.hub import loading, resolve
 
 _HEADS = ("lm_head", "ctc_head")
-Item = TypeVar("Item")
 
 
-class CtcRecogniser(nn.Module):
+class CtcRecogniser(Recogniser):
     """An encoder, a linear head over its last layer, and the pieces the head names; greedy
     decoding.
 
@@ -38,39 +37,19 @@ class CtcRecogniser(nn.Module):
         tokenizer: PreTrainedTokenizerBase,
         blank: int,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.encoder.last_layer_only = True
+        super().__init__(encoder, tokenizer)
         self.head = head.requires_grad_(False).eval()
-        self.tokenizer = tokenizer
         self.blank = blank
-
-    @torch.no_grad()
-    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[str]:
-        """Transcribes mono 16 kHz samples; clips of like length go together, and the order stays.
-
-        Raises:
-            AudioError: If a clip is empty, too short or not mono.
-        """
-        return by_length(waveforms, len, batch_size, self._transcribe)
 
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]:
         inputs = self.encoder.prepare(waveforms)
         output = self.encoder(**{name: x.to(self._device) for name, x in inputs.items()})
         return self.decode(self.head(output.hidden_states[-1]), output.lengths)
 
-    @torch.no_grad()
-    def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 64) -> list[str]:
-        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is
-        read.
-        """
-        return by_length(features, lambda kept: kept.shape[1], batch_size, self._read)
-
-    def _read(self, features: list[Tensor]) -> list[str]:
-        hidden_BTD, lengths = pad_rows([kept[-1] for kept in features])
-        return self.decode(
-            self.head(hidden_BTD.to(self._device, self.encoder.model.dtype)), lengths
-        )
+    def _read(self, layers: list[Tensor]) -> list[str]:
+        hidden_BTD, lengths = pad_rows(layers)
+        hidden_BTD = hidden_BTD.to(self._device, self.encoder.model.dtype)
+        return self.decode(self.head(hidden_BTD), lengths)
 
     def decode(self, logits: Tensor, lengths: Tensor) -> list[str]:
         """Texts of logits (B, T, V) with (B,) true frames."""
@@ -83,9 +62,7 @@ class CtcRecogniser(nn.Module):
 
 
 def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
-    """Greedy CTC: of logits (B, T, V) the best id of each of the (B,) true frames, repeats merged,
-    blanks dropped.
-    """
+    """Greedy CTC over logits (B, T, V): repeats merged, blanks dropped."""
     best = logits.argmax(dim=-1).cpu()
     rows = (
         torch.unique_consecutive(row[:length])
@@ -95,19 +72,16 @@ def greedy_ids(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
 
 
 def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRecogniser:
-    """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer from one folder in the
-    hub's format.
+    """Loads a CTC model (with a `lm_head` or `ctc_head`) and its tokenizer.
 
     Raises:
-        CheckpointError: If there is no such model, head or tokenizer, or an adapter stands before
-            the head.
+        CheckpointError: If there is no such model, head or tokenizer, or an adapter between.
     """
     resolved = resolve(name_or_path, revision)
     with loading("CTC model", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
-    if getattr(
-        config, "add_adapter", False
-    ):  # the encoder is loaded without it, and the head reads nothing else
+    if getattr(config, "add_adapter", False):
+        # The encoder is loaded without it, and the head reads nothing else.
         raise CheckpointError(
             f"'{resolved.name}' has an adapter between encoder and CTC head (add_adapter), which is"
             " not supported here: its head cannot read the encoder itself; use a CTC model saved"
@@ -137,19 +111,3 @@ def _headless(name: str) -> CheckpointError:
         f"'{name}' holds no CTC head ({' or '.join(_HEADS)}); only an encoder with one can"
         " transcribe"
     )
-
-
-def by_length(
-    items: Sequence[Item],
-    length: Callable[[Item], int],
-    batch_size: int,
-    transcribe: Callable[[list[Item]], list[str]],
-) -> list[str]:
-    """Texts of all items, in their order, transcribed in batches of like length."""
-    order = sorted(range(len(items)), key=lambda row: length(items[row]))
-    texts = [""] * len(items)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        for row, text in zip(rows, transcribe([items[row] for row in rows]), strict=True):
-            texts[row] = text
-    return texts

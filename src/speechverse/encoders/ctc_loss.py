@@ -22,13 +22,8 @@ def ctc_nll(
     """Negative log-likelihood of each row's target, (B,); a row that cannot be aligned counts 0.
 
     The recursion is handed each row's own units, numbered anew, and all others as one: over
-    thousands of pieces it would otherwise spend most of its time on what no target holds. Value and
-    gradient are torch's.
-
-    Args:
-        logits: (B, T, V), in any precision.
-        lengths: (B,) true frames.
-        targets: Units of each row; an empty target is all blank.
+    thousands of pieces it would otherwise spend most of its time on what no target holds. Logits
+    are (B, T, V) in any precision, of (B,) true frames; value and gradient are torch's.
     """
     alphabets = [[blank, *dict.fromkeys(target)] for target in targets]
     width = max(map(len, alphabets))

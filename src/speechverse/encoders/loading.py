@@ -31,9 +31,7 @@ FAMILIES: Registry[type[SpeechEncoder]] = Registry(
     name_of=attrgetter("model_type"),
     error=CheckpointError,
 )
-"""Each model type, in transformers' words, and the class that serves it; a class of one's own says
-its `model_type`.
-"""
+"""The class that serves each of transformers' model types."""
 
 
 def load_encoder(
@@ -45,18 +43,12 @@ def load_encoder(
     family: str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> SpeechEncoder:
-    """Loads a frozen encoder.
+    """Loads a frozen encoder; heads trained on it are ignored.
 
     Args:
-        name_or_path: A built-in name, a local folder in the hub's format, or a hub id; heads
-            trained on it are ignored.
-        revision: The hub revision.
         num_hidden_layers: Keep only so many layers, counted from the input.
-        window: What an encoder with a fixed window hears a clip in: one that fits it, or the full
-            one.
-        family: A class of the user's that serves it, `path/to/file.py:NAME`, where none of
-            `FAMILIES` does.
-        dtype: Precision of the weights.
+        window: What an encoder with a fixed window hears a clip in: a fitting one or the full one.
+        family: A class of the user's that serves it, `path/to/file.py:NAME`.
 
     Raises:
         CheckpointError: If it cannot be loaded whole, is of no known family, or has fewer layers
@@ -108,9 +100,7 @@ def _family_and_config(
     resolved: Resolved, own: str | None
 ) -> tuple[type[SpeechEncoder], PreTrainedConfig]:
     if own is not None:
-        FAMILIES[
-            own
-        ]  # known by its `model_type` from here on; it may tell transformers of a configuration too
+        FAMILIES[own]  # known by its `model_type` from here on, perhaps to transformers too
     with loading("encoder", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
     family = FAMILIES[config.model_type]

@@ -25,10 +25,8 @@ class ParakeetFrontEnd(FrontEnd):
     def num_frames(self, num_samples: int) -> int:
         """Each halving convolution is padded so that it rounds as it does in the network."""
         frames = num_samples // self.feature_extractor.hop_length
-        kernel, stride = (
-            self.config.subsampling_conv_kernel_size,
-            self.config.subsampling_conv_stride,
-        )
+        kernel = self.config.subsampling_conv_kernel_size
+        stride = self.config.subsampling_conv_stride
         for _ in range(int(math.log2(self.config.subsampling_factor))):
             frames = (frames + 2 * ((kernel - 1) // 2) - kernel) // stride + 1
         return max(frames, 0)

@@ -33,9 +33,7 @@ _MODELS: dict[str, type[PreTrainedModel]] = {
 
 
 class Wav2Vec2FrontEnd(FrontEnd):
-    """Samples, normalised to mean 0 and variance 1 over each waveform's own samples where the model
-    was trained so.
-    """
+    """Samples, normalised over each waveform where the model was trained so."""
 
     def __init__(self, config: PreTrainedConfig, feature_extractor: Any) -> None:
         super().__init__(config, feature_extractor)
@@ -97,17 +95,9 @@ class Wav2Vec2Encoder(SpeechEncoder):
 def extract_features(
     conv_layers: Iterable[Any], input_values: Tensor, audio_lengths: Tensor
 ) -> Tensor:
-    """Runs the convolutional front end so that padding changes nothing in the true frames.
+    """Runs the convolutions so that padding changes no true frame: (B, S) → (B, C, T).
 
-    Layer norms work on one frame and need no care; the group norm of the *base* models works over
-    time.
-
-    Args:
-        conv_layers: The model's `feature_extractor.conv_layers`.
-        input_values: (B, S), with `audio_lengths` (B,) true samples.
-
-    Returns:
-        (B, C, T).
+    Layer norms work on one frame; the group norm of the *base* models works over time.
     """
     hidden_BCT = input_values[:, None]
     for layer in conv_layers:
@@ -116,14 +106,8 @@ def extract_features(
             hidden_BCT = layer(hidden_BCT)
             continue
         hidden_BCT = layer.conv(hidden_BCT)
-        lengths = (
-            torch.div(
-                audio_lengths - layer.conv.kernel_size[0],
-                layer.conv.stride[0],
-                rounding_mode="floor",
-            )
-            + 1
-        )
+        beyond_first = audio_lengths - layer.conv.kernel_size[0]
+        lengths = torch.div(beyond_first, layer.conv.stride[0], rounding_mode="floor") + 1
         hidden_BCT = layer.activation(_masked_group_norm(norm, hidden_BCT, lengths))
     return hidden_BCT
 

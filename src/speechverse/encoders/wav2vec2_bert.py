@@ -1,6 +1,4 @@
-"""Encoders over stacked log-mel frames: w2v-BERT and the BEST-RQ Conformer (the same class, stride
-4).
-"""
+"""Encoders over stacked log-mel frames: w2v-BERT and the BEST-RQ Conformer."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ _PREEMPHASIS = 0.97
 
 
 class Wav2Vec2BertFrontEnd(FrontEnd):
-    """Kaldi's log-mel filterbank, normalised per bin over each waveform, `stride` frames stacked
-    into one.
-    """
+    """Kaldi's log-mel filterbank, normalised per bin and waveform, `stride` frames stacked."""
 
     def __init__(self, config: PreTrainedConfig, feature_extractor: Any) -> None:
         super().__init__(config, feature_extractor)
@@ -38,9 +34,7 @@ class Wav2Vec2BertFrontEnd(FrontEnd):
         self._window = torch.from_numpy(feature_extractor.window).float()
 
     def num_frames(self, num_samples: int) -> int:
-        """A last stack that is not full counts where it holds at least two true frames (the
-        extractor's own rule).
-        """
+        """A last stack counts if it holds two true frames or more (the extractor's own rule)."""
         mel_frames = max((num_samples - _FRAME_LENGTH) // _HOP_LENGTH + 1, 0)
         return (mel_frames + self.stride - min(self.stride, 2)) // self.stride
 
@@ -71,9 +65,8 @@ class Wav2Vec2BertFrontEnd(FrontEnd):
         spectrum = torch.fft.rfft(
             (frames_FW - _PREEMPHASIS * previous_FW) * self._window, n=_FFT_LENGTH
         )
-        power = (
-            spectrum.real.square() + spectrum.imag.square()
-        )  # several times faster than abs() of complex numbers
+        # Several times faster than abs() of complex numbers.
+        power = spectrum.real.square() + spectrum.imag.square()
         return (power @ self._mel_filters).clamp(min=_MEL_FLOOR).log()
 
 
@@ -85,9 +78,7 @@ def normalized(mel_FM: Tensor) -> Tensor:
 
 
 class Wav2Vec2BertEncoder(SpeechEncoder):
-    """w2v-BERT or a BEST-RQ Conformer; its convolutions and attention are masked, so padding
-    changes nothing.
-    """
+    """w2v-BERT or a BEST-RQ Conformer; its convolutions and attention are masked."""
 
     front_end_class = Wav2Vec2BertFrontEnd
 

@@ -6,6 +6,7 @@ Shape letters: B batch, M mel bins, S samples, T frames, D width of the encoder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,12 +52,8 @@ class WhisperFrontEnd(FrontEnd):
         if self.window == "full":
             return self._most_frames
         seconds = num_samples / SAMPLING_RATE + _TRAILING_SILENCE
-        fitting = next((size for size in WINDOW_SECONDS if size >= seconds), None)
-        return (
-            min(round(fitting * self.frame_rate), self._most_frames)
-            if fitting
-            else self._most_frames
-        )
+        fitting = next((size for size in WINDOW_SECONDS if size >= seconds), math.inf)
+        return round(min(fitting * self.frame_rate, self._most_frames))
 
     def _features(
         self, waveforms: Sequence[np.ndarray], frame_lengths: Tensor
@@ -109,9 +106,7 @@ class WhisperEncoder(SpeechEncoder):
         return self.model.config.d_model
 
     def _run(self, *, frame_lengths: Tensor, **inputs: Tensor) -> Any:
-        """Runs the rows of each window by themselves: what a row gives must not hang on those
-        beside it.
-        """
+        """Runs the rows of each window by themselves: no row may depend on those beside it."""
         features_BMS, windows_B = inputs["input_features"], inputs["window_lengths"]
         size = int(frame_lengths.max())
         layers: list[Tensor] = []
@@ -131,9 +126,8 @@ class WhisperEncoder(SpeechEncoder):
         """
         model = self.model
         frames_BDT = F.gelu(model.conv2(F.gelu(model.conv1(features_BMS))))
-        hidden_BTD = (
-            frames_BDT.transpose(1, 2) + model.embed_positions.weight[: frames_BDT.shape[2]]
-        )
+        positions_TD = model.embed_positions.weight[: frames_BDT.shape[2]]
+        hidden_BTD = frames_BDT.transpose(1, 2) + positions_TD
         outputs = [hidden_BTD]
         for layer in model.layers:
             hidden_BTD = layer(hidden_BTD, None)

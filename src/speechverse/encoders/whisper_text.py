@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoTokenizer,
@@ -23,8 +23,8 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, Window
-from speechverse.encoders.ctc import by_length
 from speechverse.encoders.loading import load_front_end
+from speechverse.encoders.recogniser import Recogniser
 from speechverse.encoders.whisper import WhisperEncoder
 from speechverse.errors import CheckpointError
 from speechverse.hub import Resolved, loading, quiet_transformers, resolve
@@ -37,19 +37,13 @@ _TOKENS_A_SECOND, _TOKENS_BESIDE = 8, 32
 """Nobody speaks faster: what is longer turns in circles and is cut there."""
 
 
-class WhisperRecogniser(nn.Module):
+class WhisperRecogniser(Recogniser):
     """Whisper's encoder and decoder; greedy, without timestamps, in one language.
 
     The decoder was trained on windows of 30 s and knows by the silence behind a clip that it is
     over: where it sees none, it says everything again and again. So what the encoder heard in a
     window that fits the clip is followed by what it makes of silence, up to the 30 s; the encoder
     runs over the clip only (measured in docs/decisions.md).
-
-    Attributes:
-        encoder: The encoder behind the contract, in the window that fits a clip or in the full one.
-        model: transformers' whole Whisper, which the encoder is a part of.
-        language: BCP-47 code of what is spoken; a Whisper for English alone is not told.
-        source: The name it was loaded by.
     """
 
     def __init__(
@@ -60,12 +54,9 @@ class WhisperRecogniser(nn.Module):
         language: str = "en",
         source: str = "",
     ) -> None:
-        super().__init__()
+        super().__init__(encoder, tokenizer)
         self.source = source
-        self.encoder = encoder
-        self.encoder.last_layer_only = True
         self.model = model.requires_grad_(False).eval()
-        self.tokenizer = tokenizer
         self.language = language
         self._silence_TD: Tensor | None = None
 
@@ -74,33 +65,14 @@ class WhisperRecogniser(nn.Module):
         """The longest clip it hears."""
         return self.encoder.max_seconds or float("inf")
 
-    @torch.no_grad()
-    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[str]:
-        """Transcribes mono 16 kHz samples; clips of like length go together, and the order stays.
-
-        Raises:
-            AudioTooLongError: If a clip is longer than `max_seconds`.
-            AudioError: If a clip is empty, too short or not mono.
-        """
-        return by_length(waveforms, len, batch_size, self._transcribe)
-
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]:
-        return self._write(
-            self._hear(waveforms), [len(samples) / SAMPLING_RATE for samples in waveforms]
-        )
+        seconds = [len(samples) / SAMPLING_RATE for samples in waveforms]
+        return self._write(self._encode(waveforms), seconds)
 
-    @torch.no_grad()
-    def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
-        """Transcribes encoder outputs of shape (L, T, D) that were kept; only the last layer is
-        read.
-        """
-        return by_length(features, lambda kept: kept.shape[1], batch_size, self._read)
+    def _read(self, layers: list[Tensor]) -> list[str]:
+        return self._write(layers, [len(layer) / self.encoder.frame_rate for layer in layers])
 
-    def _read(self, features: list[Tensor]) -> list[str]:
-        seconds = [kept.shape[1] / self.encoder.frame_rate for kept in features]
-        return self._write([kept[-1] for kept in features], seconds)
-
-    def _hear(
+    def _encode(
         self, waveforms: Sequence[np.ndarray], front_end: FrontEnd | None = None
     ) -> list[Tensor]:
         """The last layer of each clip, (T, D); in the full window with the silence behind it."""
@@ -117,13 +89,13 @@ class WhisperRecogniser(nn.Module):
         if self._silence_TD is None:
             front_end = copy.copy(self.encoder.front_end)
             front_end.window = "full"
-            [self._silence_TD] = self._hear([np.zeros(SAMPLING_RATE, dtype=np.float32)], front_end)
+            [self._silence_TD] = self._encode(
+                [np.zeros(SAMPLING_RATE, dtype=np.float32)], front_end
+            )
         return self._silence_TD.to(self.model.device)
 
     def _write(self, heard: Sequence[Tensor], seconds: Sequence[float]) -> list[str]:
-        """Texts of last layers (T, D) and the seconds they last; all rows get the full window, so
-        none is masked.
-        """
+        """Texts of last layers (T, D); all rows get the full window, so none is masked."""
         silence_TD = self._silence()
         heard_BTD = torch.stack(
             [torch.cat([x.to(silence_TD), silence_TD[len(x) :]]) for x in heard]
@@ -145,9 +117,8 @@ class WhisperRecogniser(nn.Module):
 
     @property
     def _most_tokens(self) -> int:
-        return (
-            self.model.config.max_target_positions - 4
-        )  # four say language, task and that no times are wanted
+        # Four say language, task and that no times are wanted.
+        return self.model.config.max_target_positions - 4
 
     @property
     def _spoken(self) -> dict[str, str]:

@@ -4,12 +4,20 @@ follows from them.
 
 from __future__ import annotations
 
+import copy
 import logging
+import shutil
 from pathlib import Path
+from typing import Any
 
+import torch
+from transformers import PreTrainedModel
+
+from speechverse.encoders import SpeechEncoder, load_encoder
 from speechverse.errors import CheckpointError
 from speechverse.hub import Resolved, fingerprint, local_folder, resolve
-from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
+from speechverse.models.llm import embedding_scale
 
 log = logging.getLogger(__name__)
 
@@ -81,4 +89,46 @@ def read_config(found: Resolved) -> SpeechVerseConfig:
             f"the checkpoint '{found.name}' wants the code '{config.encoder_family}' run for its"
             " encoder; download the checkpoint, read that code, and load the folder"
         )
+    if config.encoder_family:
+        path, _, name = config.encoder_family.rpartition(":")
+        if (beside := local_folder(found) / path).is_file():
+            config.choose(encoder_family=f"{beside}:{name}")
     return config
+
+
+def with_own_code(config: SpeechVerseConfig, folder: Path) -> SpeechVerseConfig:
+    """The configuration to write into a folder, beside the user's code of the encoder's family."""
+    if config.encoder_family is None:
+        return config
+    path, _, name = config.encoder_family.rpartition(":")
+    target = folder / Path(path).name
+    if target.resolve() != Path(path).resolve():
+        shutil.copyfile(path, target)
+    written = copy.deepcopy(config)
+    written.choose(encoder_family=f"{target.name}:{name}")
+    return written
+
+
+def load_chosen_encoder(found: Resolved, chosen: ModelConfig, dtype: torch.dtype) -> SpeechEncoder:
+    """The encoder with the layers, the window and the family that were chosen."""
+    return load_encoder(
+        found.name,
+        revision=found.revision,
+        num_hidden_layers=chosen.encoder_layers,
+        window=chosen.encoder_window,
+        family=chosen.encoder_family,
+        dtype=dtype,
+    )
+
+
+def config_of(
+    chosen: ModelConfig, encoder: SpeechEncoder, llm: PreTrainedModel, facts: dict[str, Any]
+) -> SpeechVerseConfig:
+    """What was chosen, and what follows from the parts."""
+    return SpeechVerseConfig(
+        settings=chosen,
+        encoder_width=encoder.width,
+        num_encoder_layers=encoder.num_layers,
+        embedding_scale=embedding_scale(llm) if chosen.downsampler.scale_to_embeddings else 1.0,
+        **facts,
+    )

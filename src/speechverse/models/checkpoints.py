@@ -17,6 +17,7 @@ from speechverse.errors import CheckpointError
 from speechverse.files import whole_folder, write_text, written_aside
 from speechverse.hub import fingerprint, local_folder, read_weights, resolve, weight_files
 from speechverse.models import lora
+from speechverse.models.assembly import with_own_code
 from speechverse.models.llm import load_tokenizer
 from speechverse.quiet import quiet_transformers
 
@@ -83,7 +84,7 @@ def save(
     _write_trained(model, folder / WEIGHTS, dtype)
     if model.has_lora:
         lora.save(model.llm, folder / LORA_FOLDER, str(model.config.llm), dtype)
-    write_text(folder / "config.json", model.config.to_json_string())
+    write_text(folder / "config.json", with_own_code(model.config, folder).to_json_string())
 
 
 def load_trained(model: SpeechVerseForConditionalGeneration, folder: Path) -> None:
@@ -131,7 +132,7 @@ def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> No
         config.choose(lora=None)
         config.merged = model.has_lora or model.config.merged
         _write_trained(model, scratch / WEIGHTS)
-        write_text(scratch / "config.json", config.to_json_string())
+        write_text(scratch / "config.json", with_own_code(config, scratch).to_json_string())
 
 
 def _export_encoder(model: SpeechVerseForConditionalGeneration, folder: Path) -> None:

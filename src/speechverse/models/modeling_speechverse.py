@@ -19,18 +19,23 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
-from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config, load_encoder
+from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
-from speechverse.hub import Resolved, resolve
+from speechverse.hub import resolve
 from speechverse.models import checkpoints
 from speechverse.models import lora as adapters
-from speechverse.models.assembly import find_foundation, identity_of, read_config
+from speechverse.models.assembly import (
+    config_of,
+    find_foundation,
+    identity_of,
+    load_chosen_encoder,
+    read_config,
+)
 from speechverse.models.clip_statistics import ClipStatistics
 from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
 from speechverse.models.downsampler import Downsampler
 from speechverse.models.llm import (
     embed_tokens,
-    embedding_scale,
     greedy_generation,
     llm_facts,
     llm_from_config,
@@ -126,9 +131,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
                 update={"encoder_family": f"{Path(path).expanduser().resolve()}:{name}"}
             )
         found_encoder, found_llm = resolve(encoder, encoder_revision), resolve(llm, llm_revision)
-        encoder_module = _load_encoder(found_encoder, chosen, dtype)
+        encoder_module = load_chosen_encoder(found_encoder, chosen, dtype)
         llm_module, tokenizer = load_llm_and_tokenizer(found_llm, dtype)
-        config = _config(chosen, encoder_module, llm_module, llm_facts(llm_module, tokenizer))
+        config = config_of(chosen, encoder_module, llm_module, llm_facts(llm_module, tokenizer))
         config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))
         return cls(config, encoder_module, llm_module)
 
@@ -136,12 +141,10 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def from_configs(
         cls, encoder_config: PreTrainedConfig, llm_config: PreTrainedConfig, **settings: Any
     ) -> SpeechVerseForConditionalGeneration:
-        """Builds a model with random weights, to count or measure; under `torch.device("meta")` it
-        takes no memory.
-        """
+        """Builds a model with random weights, to count or measure on `torch.device("meta")`."""
         encoder, llm = encoder_from_config(encoder_config), llm_from_config(llm_config)
         return cls(
-            _config(ModelConfig.of(settings), encoder, llm, llm_facts(llm, None)), encoder, llm
+            config_of(ModelConfig.of(settings), encoder, llm, llm_facts(llm, None)), encoder, llm
         )
 
     @classmethod
@@ -183,7 +186,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         found_encoder = find_foundation("encoder", config, location, encoder, allow_other_parts)
         found_llm = find_foundation("llm", config, location, llm, allow_other_parts)
         config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))
-        encoder_module = _load_encoder(found_encoder, config.settings, dtype)
+        encoder_module = load_chosen_encoder(found_encoder, config.settings, dtype)
         model = cls(config, encoder_module, load_llm_and_tokenizer(found_llm, dtype)[0])
         checkpoints.load_trained(model, location)
         return model.eval()
@@ -191,9 +194,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
     def save_pretrained(
         self, folder: str | Path, dtype: torch.dtype | None = None, **kwargs: Any
     ) -> None:
-        """Writes a checkpoint: only what was trained, in `dtype`, and fingerprints of what it
-        stands on.
-        """
+        """Writes a checkpoint of what was trained, in `dtype`."""
         if kwargs:
             raise TypeError(f"save_pretrained() takes no {', '.join(sorted(kwargs))}")
         checkpoints.save(self, folder, dtype)
@@ -394,9 +395,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
 
     @property
     def num_start_tokens(self) -> int:
-        """Ids that stand before the first new token while generating, as logits processors see
-        them.
-        """
+        """Ids before the first new token in generation, as logits processors see them."""
         return 1 if self.config.is_encoder_decoder else 0
 
     def embed_prompt(
@@ -430,30 +429,6 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         return torch.where(
             is_audio_BP[..., None], placed_BPE.to(embeddings_BPE.dtype), embeddings_BPE
         )
-
-
-def _load_encoder(found: Resolved, chosen: ModelConfig, dtype: torch.dtype) -> SpeechEncoder:
-    return load_encoder(
-        found.name,
-        revision=found.revision,
-        num_hidden_layers=chosen.encoder_layers,
-        window=chosen.encoder_window,
-        family=chosen.encoder_family,
-        dtype=dtype,
-    )
-
-
-def _config(
-    chosen: ModelConfig, encoder: SpeechEncoder, llm: PreTrainedModel, facts: dict[str, Any]
-) -> SpeechVerseConfig:
-    """What was chosen, and what follows from the parts."""
-    return SpeechVerseConfig(
-        settings=chosen,
-        encoder_width=encoder.width,
-        num_encoder_layers=encoder.num_layers,
-        embedding_scale=embedding_scale(llm) if chosen.downsampler.scale_to_embeddings else 1.0,
-        **facts,
-    )
 
 
 def _check_positions(kept: Tensor, taken: Tensor) -> None:

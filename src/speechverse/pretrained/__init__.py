@@ -1,6 +1,4 @@
-"""Where frozen parts come from: known parts by name, GGUF files and CTranslate2 folders, all
-checked by hash.
-"""
+"""Frozen parts by name, from GGUF files and from CTranslate2 folders."""
 
 from speechverse.pretrained.convert import converted, convertible
 from speechverse.pretrained.fetch import get_part, is_here, part_named

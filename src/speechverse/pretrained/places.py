@@ -10,30 +10,20 @@ _OFFLINE = ("SPEECHVERSE_OFFLINE", "HF_HUB_OFFLINE")
 
 
 def cache_folder() -> Path:
-    """The user's cache: `SPEECHVERSE_CACHE`, else `speechverse` in `XDG_CACHE_HOME` or in
-    `~/.cache`.
-    """
-    if own := os.environ.get("SPEECHVERSE_CACHE"):
-        return Path(own).expanduser().absolute()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (
-        Path(shared) if shared else Path.home() / ".cache"
-    ).expanduser().absolute() / "speechverse"
+    """The user's cache: `SPEECHVERSE_CACHE`, else `speechverse` in the system's."""
+    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    own = os.environ.get("SPEECHVERSE_CACHE") or f"{shared}/speechverse"
+    return Path(own).expanduser().absolute()
 
 
 def offline() -> bool:
-    """Whether the user forbids the network, by `SPEECHVERSE_OFFLINE` or the hub's own
-    `HF_HUB_OFFLINE`.
-    """
-    return any(
-        os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"} for name in _OFFLINE
-    )
+    """Whether the user forbids the network."""
+    said = (os.environ.get(name, "").strip().lower() for name in _OFFLINE)
+    return any(word in {"1", "true", "yes", "on"} for word in said)
 
 
 def go_offline() -> None:
-    """Forbids the network for the rest of the process and those it starts, the
-    model hub included.
-    """
+    """Forbids the network for the rest of the process and for those it starts."""
     os.environ.update(dict.fromkeys(_OFFLINE, "1"))
     hub = sys.modules.get("huggingface_hub.constants")
     if hub is not None:  # it has read the environment already

@@ -1,8 +1,7 @@
-"""What a converted folder says of itself: which file it was made from, and what was written.
+"""What a converted folder says of itself: what it was made from, and what was written.
 
-A folder that still holds what was written is known by its source, so that a checkpoint trained on
-it on one machine knows it on any other, whatever version of whichever library wrote the bytes. A
-folder that was altered is not.
+A folder that is as it was written is known by its source, so that a checkpoint trained on it knows
+it on any machine, whatever library version wrote the bytes.
 """
 
 from __future__ import annotations
@@ -17,16 +16,12 @@ from speechverse.files import write_text
 
 RECORD = "speechverse_part.json"
 CONVERSION = 1
-"""Goes up when the same source is turned into other numbers; checkpoints trained on the older ones
-then refuse it.
-"""
+"""Goes up when a source gives other numbers; older checkpoints then refuse it."""
 _SETTINGS = ("config.json", "preprocessor_config.json")
 
 
 def write_record(folder: Path, name: str | None, sha256: str) -> None:
-    """Writes down what a folder was made from (`sha256`: the file, as published) and all that is in
-    it now.
-    """
+    """Writes down the published file (`sha256`) and all that a folder holds now."""
     written = sorted(file for file in folder.rglob("*") if file.is_file())
     files = {file.relative_to(folder).as_posix(): _state_of(file) for file in written}
     record = {"name": name, "sha256": sha256, "conversion": CONVERSION, "files": files}
@@ -43,9 +38,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def is_whole(folder: Path, sha256: str) -> bool:
-    """Whether a folder holds what the present conversion makes of a source, by the files' names and
-    sizes.
-    """
+    """Whether a folder holds a source's present conversion, by the files' names and sizes."""
     record = read_record(folder)
     if record is None or (record["sha256"], record["conversion"]) != (sha256, CONVERSION):
         return False
@@ -54,9 +47,7 @@ def is_whole(folder: Path, sha256: str) -> bool:
 
 
 def source_fingerprint(folder: Path) -> str | None:
-    """The fingerprint of what a folder was converted from, or None if it was not converted or was
-    altered since.
-    """
+    """The fingerprint of what a folder was converted from; None if it was altered since."""
     record = read_record(folder)
     if record is None:
         return None
@@ -79,9 +70,7 @@ def _file_hash(file: Path, size: int, modified_ns: int) -> str:
 
 
 def _decisive_files(folder: Path) -> list[str]:
-    """Settings and weights that are there now; tokenizers and cards do not change what a part
-    computes.
-    """
+    """Settings and weights; tokenizers and cards do not change what a part computes."""
     weights = sorted(
         file.name for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern)
     )
@@ -94,9 +83,7 @@ def _state_of(file: Path) -> dict[str, Any]:
 
 
 def _is_as_written(file: Path, state: dict[str, Any]) -> bool:
-    """Whether a file is what was written; one with its old size and time is not read, so that
-    loading stays quick.
-    """
+    """One with its old size and time is not read, so that loading stays quick."""
     status = file.stat()
     if status.st_size != state["size"]:
         return False

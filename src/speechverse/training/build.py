@@ -20,12 +20,7 @@ Trained = SpeechVerseForConditionalGeneration | EncoderForPreTraining
 
 
 def build_encoder(recipe: Recipe, texts: Iterable[str] = ()) -> EncoderForPreTraining:
-    """The encoder that a recipe pre-trains, new.
-
-    Args:
-        texts: Transcripts that a CTC head's pieces are learned from; without any, there is no such
-            head.
-    """
+    """The encoder that a recipe pre-trains; without texts for its pieces, without a CTC head."""
     section = recipe.encoder
     assert section is not None
     known = list(texts)
@@ -37,23 +32,21 @@ def build_encoder(recipe: Recipe, texts: Iterable[str] = ()) -> EncoderForPreTra
 def build_model(
     recipe: Recipe, dtype: torch.dtype = torch.float32
 ) -> SpeechVerseForConditionalGeneration:
-    """The model that a run starts from: new, from the recipe's `model`, or its `initial`
-    checkpoint.
+    """The model that a run starts from: new, or its `initial` checkpoint.
 
     Args:
         dtype: Type of the frozen parts; what trains is kept in fp32.
 
     Raises:
         CheckpointError: If the checkpoint or a foundation is missing or broken.
-        RecipeError: If a setting does not fit the LLM, or the checkpoint and the recipe disagree
-            about LoRA.
+        RecipeError: If a setting does not fit the LLM, or the checkpoint's LoRA the recipe's.
     """
     torch.manual_seed(hash_seed(recipe.seed, "model"))
     if recipe.initial is not None:
         model = SpeechVerseForConditionalGeneration.from_pretrained(recipe.initial, dtype=dtype)
         _refuse_other_lora(model, recipe)
     else:
-        assert recipe.model is not None  # `Recipe.check` has seen to it
+        assert recipe.model is not None  # `check_recipe` has seen to it
         # Without LoRA: the stage that first trains it makes it, so that the stages before have
         # none.
         settings = recipe.model.model_dump(exclude={"lora"})
@@ -64,8 +57,7 @@ def build_model(
 
 
 def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> list[Parameter]:
-    """Makes exactly these parts trainable, in fp32, and proves it; LoRA is made where it is first
-    trained.
+    """Makes exactly these parts trainable, in fp32; LoRA is made where it is first trained.
 
     Returns:
         The parameters that train, in the model's order.
@@ -73,23 +65,17 @@ def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> lis
     Raises:
         SpeechverseError: If anything else would train, or less.
     """
-    if (
-        isinstance(model, SpeechVerseForConditionalGeneration)
-        and "lora" in parts
-        and not model.has_lora
-    ):
+    if "lora" in parts and isinstance(model, SpeechVerseForConditionalGeneration):
         _add_lora(model, recipe)
     model.set_trainable(parts)
     by_part = model.trainable_parts()
     allowed = {id(p) for part in parts for p in by_part[part]}
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if {id(p) for p in trained.values()} != allowed:
-        strays = (
-            ", ".join(name for name, p in trained.items() if id(p) not in allowed)
-            or "none; some stayed frozen"
-        )
+        strays = ", ".join(name for name, p in trained.items() if id(p) not in allowed)
         raise SpeechverseError(
-            f"only {', '.join(parts)} should train; trainable beside them: {strays}"
+            f"only {', '.join(parts)} should train; trainable beside them:"
+            f" {strays or 'none; some stayed frozen'}"
         )
     for parameter in trained.values():
         parameter.data = parameter.data.float()
@@ -97,21 +83,21 @@ def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> lis
 
 
 def _add_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Gives the LLM its low-rank adapters, drawn from the recipe's seed."""
+    """Gives the LLM its low-rank adapters, if it has none, drawn from the recipe's seed."""
+    if model.has_lora:
+        return
     torch.manual_seed(hash_seed(recipe.seed, "lora"))
     model.add_lora(_lora_config(recipe))
 
 
 def _lora_config(recipe: Recipe) -> lora.LoraConfig:
     config = recipe.model.lora if recipe.model else recipe.lora
-    assert config is not None  # `Recipe.check` and `_check_lora` have seen to it
+    assert config is not None  # `check_recipe` and `_check_lora` have seen to it
     return config
 
 
 def _refuse_other_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Adapters go on with the settings that they were made with: a rank or target cannot be changed
-    afterwards.
-    """
+    """The rank or the targets of adapters cannot be changed after they were made."""
     own = model.config.settings.lora
     if own is None or recipe.lora is None:
         return
@@ -129,9 +115,7 @@ def _refuse_other_lora(model: SpeechVerseForConditionalGeneration, recipe: Recip
 
 
 def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> None:
-    """Makes the adapters on a weightless twin of the LLM: what is wrong should not wait for the
-    stage it fails in.
-    """
+    """Tries the adapters on a weightless twin, not only when their stage begins."""
     if recipe.initial is not None and recipe.lora is None:
         stage = next(stage.name for stage in recipe.curriculum if "lora" in stage.train)
         raise RecipeError(
@@ -145,8 +129,7 @@ def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> N
 
 def parameter_lines(model: Trained) -> list[str]:
     """What trains and what does not, a line a part."""
-    rows = [(row.part, row.total, row.trainable) for row in model.parameter_report()]
     return [
-        f"  {part:<12} {total:>14,} parameters, {trainable:>12,} train"
-        for part, total, trainable in rows
+        f"  {row.part:<12} {row.total:>14,} parameters, {row.trainable:>12,} train"
+        for row in model.parameter_report()
     ]

@@ -1,12 +1,10 @@
 """A run's folder: what lies where, whole or not at all.
 
-- recipe.yaml, environment.json: the resolved recipe; commit and versions, and those it was resumed
-  with if others.
+- recipe.yaml, environment.json: the resolved recipe; commit and versions.
 - metrics.jsonl, tensorboard/: the log.
 - last/: the newest checkpoint: a usable model, and all that `--resume` needs.
 - best/: a usable model, that of the present stage's best validation.
-- config.json, adapter...: when the run is finished, the model that it made.
-- summary.json: written last; the run is finished.
+- config.json, adapter...: the model of a finished run; summary.json is written last.
 """
 
 from __future__ import annotations
@@ -42,11 +40,8 @@ class Position:
     """How far a run has come.
 
     Attributes:
-        stage: Index of the present stage.
-        step: Steps done in it.
-        total: Steps done in all.
-        best_loss: Lowest validation loss of the stage.
-        best_total: `total` at that validation.
+        step: Steps done in the present stage, `total` in all.
+        best_loss: Lowest validation loss of the stage, at `best_total`.
         stale: Validations since then.
     """
 
@@ -75,12 +70,10 @@ class RunFolder:
         return json.loads((self.path / SUMMARY).read_text())
 
     def prepare(self, resume: bool, overwrite: bool) -> None:
-        """Makes the folder ready for a run: writes its recipe if it begins; a finished run stays as
-        it is.
+        """Makes the folder ready for a run that begins or goes on.
 
         Raises:
             UserError: If it holds another run, finished or not, that nobody said should go.
-            RecipeError: If it would go on with another recipe.
         """
         recover(self.path / "last")
         if overwrite and self._is_a_run():
@@ -88,7 +81,7 @@ class RunFolder:
         if self._is_a_run():
             if not resume:
                 raise UserError(
-                    f"'{self.path}' holds a {self._told()}, or --overwrite to begin again"
+                    f"'{self.path}' holds a {self._state_in_words()}, or --overwrite to begin again"
                 )
             self._check_recipe()
             if not self.finished:
@@ -104,13 +97,9 @@ class RunFolder:
 
     def _saved_steps(self) -> int:
         last = self.path / "last"
-        return (
-            load_info(last).get("position", {}).get("total", 0)
-            if (last / STATE_FILE).exists()
-            else 0
-        )
+        return load_info(last)["position"]["total"] if (last / STATE_FILE).exists() else 0
 
-    def _told(self) -> str:
+    def _state_in_words(self) -> str:
         if self.finished:
             return "finished run: choose another --output"
         return "run that is not finished: go on with --resume"
@@ -119,14 +108,9 @@ class RunFolder:
         return (self.path / RECIPE_FILE).exists()
 
     def _clear(self) -> None:
-        """Deletes the old run, its mark of being one last; the feature cache stays, it knows what
-        it was made from.
-        """
-        kept = (".lock", FEATURES, RECIPE_FILE)
-        for entry in [
-            *(e for e in self.path.iterdir() if e.name not in kept),
-            self.path / RECIPE_FILE,
-        ]:
+        """Deletes the old run, the recipe that marks it last; the feature cache stays."""
+        kept, mark = (".lock", FEATURES, RECIPE_FILE), self.path / RECIPE_FILE
+        for entry in [*(e for e in self.path.iterdir() if e.name not in kept), mark]:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def _check_recipe(self) -> None:
@@ -171,9 +155,7 @@ class RunFolder:
             shutil.copy(self.path / name, folder / name)
 
     def finish(self, model: Trained, summary: dict[str, Any]) -> None:
-        """Puts the finished model into the run's folder, its configuration and then the summary
-        last.
-        """
+        """Puts the finished model into the run's folder, and the summary last."""
         with whole_folder(self.path / ".model") as scratch:
             model.save_pretrained(scratch)
         parts = sorted(

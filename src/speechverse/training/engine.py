@@ -29,12 +29,10 @@ class Engine:
 
     @classmethod
     def make(cls, recipe: Recipe) -> Engine:
-        """The engine for a recipe, on the device and processes that `accelerate launch` or this
-        process has.
+        """The engine for a recipe, on the processes that `accelerate launch` started.
 
         Raises:
-            RecipeError: If the precision is not to be had, or the micro-batches cannot be dealt
-                evenly.
+            RecipeError: If the precision or so many micro-batches are not to be had.
         """
         # Autocast is our own, for accelerate's copies every output to fp32.
         encoder_trains = any("encoder" in stage.train for stage in recipe.curriculum)
@@ -84,15 +82,10 @@ class Engine:
 
 
 def resolve_precision(wanted: str, device: torch.device, key: str = "training.precision") -> str:
-    """Either "bf16" or "fp32"; "auto" is bf16 where the device has units for it, CPUs among them,
-    and fp32 elsewhere.
-
-    Args:
-        key: Of the recipe that says so, for the error.
+    """Either "bf16" or "fp32"; "auto" is bf16 where the device has units for it.
 
     Raises:
-        RecipeError: If bf16 is wanted of a device without units for it (it would be some 27 times
-            slower than fp32).
+        RecipeError: If bf16 is wanted of a device without units for it (some 27 times slower).
     """
     has_bf16 = _has_bf16(device)
     if wanted == "auto":
@@ -105,9 +98,7 @@ def resolve_precision(wanted: str, device: torch.device, key: str = "training.pr
 def plain_attention_where_faster(
     llm: PreTrainedModel, device: torch.device, precision: str
 ) -> None:
-    """Has the LLM compute attention step by step on a CPU in bf16, where the fused one's gradient
-    is 5 times slower.
-    """
+    """Avoids fused attention on a CPU in bf16, whose gradient is 5 times slower."""
     if device.type == "cpu" and precision == "bf16":
         llm.set_attn_implementation("eager")
 

@@ -28,9 +28,7 @@ class Inputs(Protocol):
     """Of one kind of model."""
 
     def length(self, stage: StageSection) -> Length:
-        """What an example takes of a batch's budget: positions of the LLM, or frames of the
-        encoder.
-        """
+        """Positions of the LLM, or frames of the encoder, that an example takes."""
 
     def collator(self, stage: StageSection) -> Collate:
         """Makes batches of examples."""
@@ -99,8 +97,7 @@ class HeardInputs:
 def inputs_of(
     model: Trained, recipe: Recipe, sources: Sources, engine: Engine, folder: Path
 ) -> Inputs:
-    """What a run feeds its model, which is on its device; what can be known of the data before step
-    1 is checked here.
+    """What a run feeds its model, once what can be known of the data was checked.
 
     Raises:
         RecipeError: If the LLM's tokenizer cannot spell the data.
@@ -109,5 +106,5 @@ def inputs_of(
         return HeardInputs(recipe, model)
     plain_attention_where_faster(model.llm, engine.device, engine.precision)
     processor = model.processor()
-    check_texts(recipe, sources, processor, engine.main)
+    check_texts(recipe, sources, processor)
     return AskedInputs(recipe, model, processor, open_cache(sources, model.encoder, folder, engine))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -23,12 +24,7 @@ class RunLog:
     """Scalars by step, to `metrics.jsonl` and to TensorBoard."""
 
     def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
-        """Opens the log.
-
-        Args:
-            resumed_at: Step that a resumed run goes on from; what a killed run logged after it is
-                forgotten.
-        """
+        """Opens the log; what a killed run logged after the step it goes on from is forgotten."""
         from torch.utils.tensorboard import SummaryWriter
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,24 +74,26 @@ def _parsed(line: str) -> dict[str, Any] | None:
         return None
 
 
-def say(text: str, aloud: bool = True) -> None:
-    """Prints to stderr, for people; stdout is left to results."""
-    if aloud and text:
+def is_main_process() -> bool:
+    """Whether this is the process that speaks, of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def say(text: str) -> None:
+    """Prints to stderr, for people, once for all processes; stdout is left to results."""
+    if text and is_main_process():
         print(text, file=sys.stderr, flush=True)
 
 
 class Progress:
-    """One bar with the current numbers on a terminal; a plain line every `every` seconds elsewhere
-    (stderr both).
-    """
+    """A bar with numbers on a terminal; elsewhere a plain line every `every` seconds."""
 
     def __init__(
         self, title: str, total: int, done: int = 0, every: Seconds = 15.0, quiet: bool = False
     ) -> None:
-        """Sets up the display, which shows inside a `with` block; a quiet one (of other processes)
-        never does.
-        """
-        self.title, self.total, self.done, self.every, self.quiet = title, total, done, every, quiet
+        """Shows inside a `with` block, unless it is quiet or another process speaks."""
+        self.title, self.total, self.done, self.every = title, total, done, every
+        self.quiet = quiet or not is_main_process()
         self._first, self._numbers = done, ""
         self._start = self._last = time.monotonic()
         console = Console(stderr=True)
@@ -104,7 +102,7 @@ class Progress:
             *(TextColumn("{task.fields[numbers]}"), TextColumn("left"), TimeRemainingColumn()),
             console=console,
             refresh_per_second=4,
-            disable=quiet or not console.is_terminal,
+            disable=self.quiet or not console.is_terminal,
         )
         self._bar = self._bars.add_task(title, total=total, completed=done, numbers="")
 
@@ -116,9 +114,7 @@ class Progress:
         self._show()
 
     def watch(self, done: int, total: int, what: str) -> None:
-        """Sets how far work of several parts is; a new part is told at once, and its pace measured
-        anew.
-        """
+        """Sets how far work of several parts is; a new part's pace is measured anew."""
         begins = what != self.title
         self.title, self.done, self.total = what, done, total
         if begins:  # else the pace of one part foretells another's end
@@ -139,10 +135,10 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
-        if self._bars.disable:
-            say(text, aloud=not self.quiet)
-        else:
+        if not self._bars.disable:
             self._bars.console.print(text, markup=False, highlight=False)
+        elif not self.quiet:
+            say(text)
 
     def _print_line(self) -> None:
         self._last = time.monotonic()

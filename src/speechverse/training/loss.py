@@ -17,8 +17,8 @@ class ExampleLosses(NamedTuple):
     """What an objective makes of a micro-batch.
 
     Attributes:
-        nll: Negative log-likelihood of each example, summed over what it is asked, (B,).
-        num_tokens: What it is asked: target tokens, or frames, (B,).
+        nll: Negative log-likelihood of each example, summed, (B,).
+        num_tokens: Target tokens, or frames, that it is summed over, (B,).
         watched: Further numbers to log, by name; no loss.
     """
 
@@ -45,9 +45,7 @@ def weighted_tokens(batches: Sequence[Any]) -> Tensor:
 
 
 class TaskSums:
-    """Losses by task since the last log; tensors are kept as they are until somebody reads, so no
-    step waits.
-    """
+    """Losses by task since the last log; no step waits for the device."""
 
     def __init__(self, sums: Mapping[str, Sequence[float]] | None = None) -> None:
         """Starts empty, or from sums that `read` gave before a run was stopped."""
@@ -68,16 +66,11 @@ class TaskSums:
         for tasks, weights, losses in self._waiting:
             columns = (tensor.tolist() for tensor in (weights, losses.nll, losses.num_tokens))
             for task, weight, nll, tokens in zip(tasks, *columns, strict=True):
-                self._add(f"loss/{task}", (nll, tokens, nll * weight, tokens * weight))
+                _add(self._sums, f"loss/{task}", (nll, tokens, nll * weight, tokens * weight))
             for name, value in losses.watched.items():
-                self._add(name, (value, 1.0, 0.0, 0.0))
+                _add(self._sums, name, (value, 1.0, 0.0, 0.0))
         self._waiting.clear()
         return dict(self._sums)
-
-    def _add(self, name: str, row: Sequence[float]) -> None:
-        self._sums[name] = [
-            a + b for a, b in zip(self._sums.get(name, [0.0] * 4), row, strict=True)
-        ]
 
     def clear(self) -> None:
         self._waiting.clear()
@@ -87,15 +80,17 @@ class TaskSums:
 def merge_sums(parts: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
     merged: dict[str, list[float]] = {}
     for part in parts:
-        for task, row in part.items():
-            merged[task] = [a + b for a, b in zip(merged.get(task, [0.0] * 4), row, strict=True)]
+        for name, row in part.items():
+            _add(merged, name, row)
     return merged
 
 
+def _add(sums: dict[str, list[float]], name: str, row: Sequence[float]) -> None:
+    sums[name] = [a + b for a, b in zip(sums.get(name, [0.0] * 4), row, strict=True)]
+
+
 def loss_numbers(sums: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The mean loss a target token, over all (weighted, as it is trained on) and plain by task;
-    what is watched.
-    """
+    """Mean losses a target token: over all (weighted, as trained on), and plain by task."""
     weighted_nll, weight = (sum(row[column] for row in sums.values()) for column in (2, 3))
     means = {name: row[0] / row[1] for name, row in sorted(sums.items()) if row[1]}
     return {"loss": weighted_nll / weight if weight else 0.0, **means}

@@ -16,14 +16,10 @@ ScheduleKind = Literal["linear", "cosine", "constant", "transformer"]
 def make_optimizer(
     params: Iterable[Parameter], learning_rate: float, weight_decay: float = 0.01
 ) -> torch.optim.AdamW:
-    """AdamW that decays matrices only: norms, biases and layer weights (one dimension) are left
-    alone, as is frozen.
-    """
+    """AdamW that decays matrices only: no norms, biases or layer weights."""
     trained = [p for p in params if p.requires_grad]
-    halves = (
-        ([p for p in trained if p.ndim > 1], weight_decay),
-        ([p for p in trained if p.ndim <= 1], 0.0),
-    )
+    matrices, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+    halves = ((matrices, weight_decay), (others, 0.0))
     groups = [{"params": half, "weight_decay": decay} for half, decay in halves if half]
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in trained)
     return torch.optim.AdamW(groups, lr=learning_rate, fused=fused)
@@ -34,9 +30,8 @@ def make_schedule(
 ) -> LambdaLR:
     """Linear warm-up to the peak rate, then `kind`; call `.step()` once after each optimiser step.
 
-    Args:
-        kind: "linear" and "cosine" fall to 0 at `total_steps`, "constant" stays, "transformer"
-            falls with 1/sqrt(step) (the schedule the paper's encoder was pre-trained with).
+    "linear" and "cosine" fall to 0 at `total_steps`, "transformer" with 1/sqrt(step), as when the
+    paper's encoder was pre-trained.
     """
     return LambdaLR(optimizer, lambda step: _rate(kind, step, warmup_steps, total_steps))
 

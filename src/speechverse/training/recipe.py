@@ -1,6 +1,4 @@
-"""What a recipe may say: one YAML file is a whole run, strictly typed; `recipe_files` reads and
-writes it.
-"""
+"""What a recipe may say: one YAML file is a whole run, strictly typed."""
 
 from __future__ import annotations
 
@@ -10,7 +8,6 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from speechverse.config import Config, PositiveInt
 from speechverse.encoders.best_rq.config import BestRqConfig, ConformerConfig, SpecAugmentConfig
-from speechverse.errors import RecipeError, UserError, unknown_name
 from speechverse.models.configuration_speechverse import ModelConfig
 from speechverse.models.lora import LoraConfig
 from speechverse.registry import SYSTEMS
@@ -26,12 +23,6 @@ System = Annotated[
 """A built-in system's name, or `path/to/file.py:NAME`."""
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-
-ONE_START = (
-    "model, initial, encoder: give exactly one (set the others to null): a new model, a checkpoint,"
-    " which brings its own encoder, LLM and settings (the LoRA of one that has none yet is"
-    " described in the key 'lora'), or a new encoder to pre-train"
-)
 
 
 class ModelSection(ModelConfig):
@@ -270,13 +261,6 @@ class StageSection(Config):
         default=None, description="End after so many validations without a better loss."
     )
 
-    @field_validator("objective", mode="before")
-    @classmethod
-    def _renamed(cls, value: Any) -> Any:
-        if value == "spell":
-            raise ValueError("'spell' is now called 'ctc'; write objective: ctc")
-        return value
-
 
 class TrainingSection(Config):
     """How every stage is trained."""
@@ -355,107 +339,3 @@ class Recipe(Config):
     training: TrainingSection = TrainingSection()
     decoding: DecodingSection = DecodingSection()
     evaluation: EvaluationSection | None = None
-
-    def check(self) -> None:
-        """Whether the parts fit each other.
-
-        Raises:
-            RecipeError: Naming the place and what is allowed there.
-        """
-        if sum(start is not None for start in (self.model, self.initial, self.encoder)) != 1:
-            raise RecipeError(ONE_START)
-        if self.model is not None and self.lora is not None:
-            raise RecipeError(
-                "lora: goes with 'initial'; the LoRA of a new model is described in model.lora"
-            )
-        for name, items in self.data.mixtures.items():
-            for number, item in enumerate(items):
-                _known(
-                    f"data.mixtures.{name}.{number}.corpus",
-                    "corpus",
-                    item.corpus,
-                    self.data.corpora,
-                )
-        names = [stage.name for stage in self.curriculum]
-        if len(set(names)) < len(names):
-            raise RecipeError(f"curriculum: stage names must differ, got {', '.join(names)}")
-        if self.data.validation.share is not None and self.data.validation.every is None:
-            raise RecipeError(
-                "data.validation.share: takes clips out of training that nothing would be validated"
-                " on; set data.validation.every to a number of steps, or data.validation.share to"
-                " null"
-            )
-        for stage in self.curriculum:
-            self._check_stage(stage)
-        if self.evaluation is not None:
-            _known("evaluation.corpus", "corpus", self.evaluation.corpus, self.data.corpora)
-            for number, system in enumerate(self.evaluation.systems):
-                try:
-                    SYSTEMS.check(system)
-                except UserError as error:
-                    raise RecipeError(f"evaluation.systems.{number}: {error}") from None
-
-    def _check_stage(self, stage: StageSection) -> None:
-        where = f"curriculum.{stage.name}"
-        _known(f"{where}.mixture", "mixture", stage.mixture, self.data.mixtures)
-        if not self.data.mixtures[stage.mixture]:
-            raise RecipeError(
-                f"data.mixtures.{stage.mixture}: is empty; list at least one corpus and task"
-            )
-        if stage.warmup_steps > stage.steps:
-            raise RecipeError(
-                f"{where}.warmup_steps: {stage.warmup_steps} is longer than the whole stage of"
-                f" {stage.steps} steps, which would end before it reached its learning rate; set it"
-                f" to at most {stage.steps}, or {where}.steps to more"
-            )
-        self._check_objective(stage, where)
-        if stage.reads == "transcript" and (stage.train != ["lora"] or stage.objective != "answer"):
-            raise RecipeError(
-                f"{where}.reads: where transcripts are read nothing is heard, so only 'lora' can"
-                " learn, by the objective 'answer'; set train to [lora]"
-            )
-        if stage.patience and self.data.validation.every is None:
-            raise RecipeError(f"{where}.patience: needs validation; set data.validation.every")
-        if self.model and self.model.lora is None and "lora" in stage.train:
-            raise RecipeError(
-                f"{where}.train: trains 'lora', but model.lora is null; describe it there"
-            )
-        if self.model and self.model.layer_mixing == "last" and set(stage.train) == {"mixer"}:
-            raise RecipeError(
-                f"{where}.train: only 'mixer', which has nothing to learn while model.layer_mixing"
-                " is 'last'; train another part too, or choose 'paper' or 'softmax' there"
-            )
-        if "encoder" in stage.train and self.data.cache == "all":
-            raise RecipeError(
-                f"{where}.train: a trained encoder cannot be cached; set data.cache to none"
-            )
-
-    def _check_objective(self, stage: StageSection, where: str) -> None:
-        fitting = ("answer", "ctc") if self.encoder is None else ("ctc", "best_rq")
-        if stage.objective not in fitting:
-            what = "an encoder that is pre-trained" if self.encoder else "a model with an LLM"
-            raise RecipeError(
-                f"{where}.objective: '{stage.objective}' is none of {what}; use"
-                f" {' or '.join(fitting)}"
-            )
-        if self.encoder is not None and (stage.train != ["encoder"] or stage.reads != "audio"):
-            raise RecipeError(
-                f"{where}: an encoder that is pre-trained hears, and all of it learns: train:"
-                " [encoder]"
-            )
-        for number, item in enumerate(self.data.mixtures[stage.mixture]):
-            if (item.task is None) != (stage.objective == "best_rq"):
-                raise RecipeError(
-                    f"data.mixtures.{stage.mixture}.{number}.task: the objective best_rq asks"
-                    f" nothing and takes no task, every other one needs one; stage '{stage.name}'"
-                    f" has the objective {stage.objective}"
-                )
-        if stage.objective == "ctc" and "lora" in stage.train:
-            raise RecipeError(
-                f"{where}.train: 'lora' learns nothing while objective is 'ctc'; the LLM is not run"
-            )
-
-
-def _known(where: str, kind: str, name: str, known: dict[str, Any]) -> None:
-    if name not in known:
-        raise RecipeError(f"{where}: {unknown_name(kind, name, known)}")

@@ -1,6 +1,4 @@
-"""Recipes as files: inheritance, dotted overrides, errors that name the nearest key, and what a run
-leaves behind.
-"""
+"""Recipes as files: inheritance, dotted overrides, errors that name the nearest key."""
 
 from __future__ import annotations
 
@@ -20,7 +18,8 @@ import speechverse
 from speechverse.config import worded
 from speechverse.errors import RecipeError, unknown_name
 from speechverse.files import write_text
-from speechverse.training.recipe import ONE_START, Recipe
+from speechverse.training.recipe import Recipe
+from speechverse.training.recipe_checks import ONE_START, check_recipe
 from speechverse.yaml_files import parse_yaml, read_yaml
 
 RECIPE_FILE = "recipe.yaml"
@@ -29,16 +28,13 @@ _VERSIONS_OF = ("torch", "transformers", "peft", "accelerate", "lhotse", "numpy"
 
 
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads a recipe, with everything it inherits and the overrides on top.
+    """Reads a recipe file, or a built-in one, with what it inherits and the overrides on top.
 
     Args:
-        name_or_path: A YAML file, or the name of a built-in recipe.
-        overrides: "a.b.c=value" each, the value read as YAML; stages of the curriculum go by their
-            name or number.
+        overrides: "a.b.c=value" each, in YAML; stages go by their name or number.
 
     Raises:
-        RecipeError: A file that is not there or not YAML, an unknown key, a wrong value, parts that
-            do not fit.
+        RecipeError: A missing file, no YAML, an unknown key, a wrong value, parts that do not fit.
     """
     values = _read(_find(str(name_or_path), Path()), ())
     for override in overrides:
@@ -52,14 +48,12 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise RecipeError("\n".join(_all_worded(error, values))) from None
-    recipe.check()
+    check_recipe(recipe)
     return recipe
 
 
 def recipes_folder() -> Path:
-    """Where the built-in recipes lie: inside the installed package, or at the root
-    of a checkout.
-    """
+    """The folder of the built-in recipes: in the installed package, or in a checkout."""
     package = Path(speechverse.__file__).parent
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parents[1] / "recipes"
@@ -155,9 +149,7 @@ def _position(items: list[Any], key: str, where: str) -> int:
 
 
 def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
-    """The unknown keys if there are any, for what else is wrong may only follow from them; else
-    everything.
-    """
+    """Unknown keys alone where there are any: what else is wrong may follow from them."""
     items = error.errors()
     unknown = [item for item in items if item["type"] == "extra_forbidden"]
     if not unknown and values.get("model") is not None and values.get("initial") is not None:
@@ -166,9 +158,7 @@ def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> None:
-    """Leaves the resolved recipe in a folder, and beside it the commit and the versions it was run
-    with.
-    """
+    """Writes the resolved recipe into a folder, with commit and versions beside it."""
     values = recipe.model_dump(mode="json") | {"base": None}
     write_text(
         folder / RECIPE_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
@@ -177,9 +167,7 @@ def write_recipe(recipe: Recipe, folder: Path) -> None:
 
 
 def note_environment(folder: Path, step: int) -> None:
-    """Adds commit and versions to those a run began with, under `resumed`, if it goes on with
-    others.
-    """
+    """Adds commit and versions under `resumed`, if a run goes on with others."""
     path, present = folder / ENVIRONMENT_FILE, environment()
     if not path.exists():  # the run was killed before it could be written
         write_text(path, json.dumps(present, indent=1) + "\n")
@@ -203,26 +191,14 @@ def _commit() -> str | None:
     root = Path(speechverse.__file__).parents[2]
     if not (root / ".git").exists():
         return None
-    command = [
-        "git",
-        "-C",
-        str(root),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--exclude",
-        "*",
-    ]
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
     try:
-        return (
-            subprocess.run(
-                command, capture_output=True, text=True, check=True, timeout=10
-            ).stdout.strip()
-            or None
+        told = subprocess.run(
+            ["git", "-C", root, *describe], capture_output=True, text=True, check=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return None
+    return told.stdout.strip() or None
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

@@ -1,6 +1,4 @@
-"""The recipe's data, opened: corpora, mixtures, the batch plan, validation examples, the feature
-cache.
-"""
+"""The recipe's data, opened: corpora, mixtures, validation examples, feature cache."""
 
 from __future__ import annotations
 
@@ -44,21 +42,18 @@ SHARED_OUT = "validation"
 
 @dataclass
 class Sources:
-    """Opens the corpora that a recipe's stages ask for; those that none asks for
-    need not be there.
-    """
+    """The corpora of a recipe, each opened when a stage asks for it."""
 
     recipe: Recipe
     _corpora: dict[str, Corpus] = field(default_factory=dict)
     _mixtures: dict[str, Mixture] = field(default_factory=dict)
+    _validation: dict[str, list[tuple[Example, float]]] = field(default_factory=dict)
 
-    def check(self, tell: bool = True) -> None:
-        """Opens all that any stage or the evaluation will ask for, so that a mistake is told before
-        hours of training.
+    def check(self) -> None:
+        """Opens all that any stage or the evaluation will ask for, before hours of training.
 
         Raises:
-            CorpusError: If a corpus or a split is missing, or has nothing that its task could be
-                asked of.
+            CorpusError: If a corpus or split is missing, or its task can be asked of nothing there.
             TaskError: If a mixture names a task that there is not.
             RecipeError: If the evaluation's split or one of its tasks cannot be had.
         """
@@ -68,9 +63,9 @@ class Sources:
                 for item in self.recipe.data.mixtures[stage.mixture]:
                     self._validation_of(item)
         if self.recipe.evaluation is not None:
-            self._check_evaluation(self.recipe.evaluation, tell)
+            self._check_evaluation(self.recipe.evaluation)
 
-    def _check_evaluation(self, section: EvaluationSection, tell: bool) -> None:
+    def _check_evaluation(self, section: EvaluationSection) -> None:
         corpus, place = self.corpus(section.corpus), "split"
         # Not whether the recipe says so: a run's own recipe.yaml, from which it is resumed, says
         # every default.
@@ -78,8 +73,7 @@ class Sources:
         if section.split == default and default not in corpus.splits:
             say(
                 f"corpus '{section.corpus}' has no split '{section.split}': there will be nothing"
-                " to evaluate on",
-                tell,
+                " to evaluate on"
             )
             return
         try:
@@ -91,18 +85,15 @@ class Sources:
             raise RecipeError(f"evaluation.{place}: {error}") from error
 
     def corpus(self, name: str) -> Corpus:
-        """A corpus of the recipe; if the recipe says so and a stage trains on it, with its
-        validation split taken out.
+        """A corpus of the recipe, its validation split taken out if the recipe says so.
 
         Raises:
             CorpusError: If it is not whole.
             RecipeError: If a share should be taken out of several splits.
         """
         if name not in self._corpora:
-            corpus = self._open(name)
-            validation = self.recipe.data.validation
-            split = self._train_split(name) if validation.share is not None else None
-            if validation.share is not None and split is not None:
+            corpus, validation = self._open(name), self.recipe.data.validation
+            if validation.share is not None and (split := self._train_split(name)):
                 corpus = corpus.with_validation(
                     validation.share, split=split, seed=self.recipe.seed, by=validation.by
                 )
@@ -122,9 +113,7 @@ class Sources:
         return corpus.with_labels(Path(section.more_labels)) if section.more_labels else corpus
 
     def _train_split(self, name: str) -> str | None:
-        """The one split of a corpus that the stages train on; None if they do not train on the
-        corpus.
-        """
+        """The one split of a corpus that the stages train on; None if there is none."""
         mixtures = [self.recipe.data.mixtures[stage.mixture] for stage in self.recipe.curriculum]
         splits = {item.split for items in mixtures for item in items if item.corpus == name}
         if len(splits) > 1:
@@ -146,7 +135,7 @@ class Sources:
         """The stage's batches, as this process gets them; says what they are drawn from."""
         data = self.recipe.data
         mixture = self.mixture(stage)
-        say("\n".join(_mixture_lines(mixture)), engine.main)
+        say("\n".join(_mixture_lines(mixture)))
         batch = data.batch.model_dump()
         if stage.max_examples is not None:
             batch["max_examples"] = stage.max_examples
@@ -180,24 +169,26 @@ class Sources:
         ]
         if stage.objective == "ctc" and self.recipe.encoder is None:
             _refuse_other_tasks(stage, items)
-        seed = hash_seed(self.recipe.seed, stage.name)
         data = self.recipe.data
         return Mixture(
             items,
-            seed=seed,
+            seed=hash_seed(self.recipe.seed, stage.name),
             temperature=data.temperature,
             renamed=data.renamed,
             hinted=data.hinted,
         )
 
     def validation_examples(
-        self, stage: StageSection, length: Length, tell: bool
+        self, stage: StageSection, length: Length
     ) -> list[tuple[Example, float]]:
-        """What a stage is validated on: its corpora and tasks in the validation split, with their
-        loss weights.
+        """What a stage is validated on, with loss weights, made once: what fits, as in training."""
+        if stage.name not in self._validation:
+            self._validation[stage.name] = self._fitting_validation(stage, length)
+        return self._validation[stage.name]
 
-        Examples that do not fit the model or a batch are left out, as in training, and counted.
-        """
+    def _fitting_validation(
+        self, stage: StageSection, length: Length
+    ) -> list[tuple[Example, float]]:
         items = self.recipe.data.mixtures[stage.mixture]
         everything = [
             (example, item.loss_weight) for item in items for example in self._validation_of(item)
@@ -216,10 +207,7 @@ class Sources:
             )
         if len(fitting) < len(everything):
             left = len(everything) - len(fitting)
-            say(
-                f"  validation: {left} of {len(everything)} examples are too long and left out",
-                tell,
-            )
+            say(f"  validation: {left} of {len(everything)} examples are too long and left out")
         return fitting
 
     def _validation_of(self, item: MixtureSection) -> list[Example]:
@@ -233,9 +221,8 @@ class Sources:
         """Every target of the stages that train a CTC head, once, in their order."""
         stages = [stage for stage in self.recipe.curriculum if stage.objective == "ctc"]
         sources = [source for stage in stages for source in self.mixture(stage).sources]
-        return list(
-            dict.fromkeys(u.text for source in sources for u in source.utterances if u.text)
-        )
+        texts = (clip.text for source in sources for clip in source.utterances if clip.text)
+        return list(dict.fromkeys(texts))
 
     def utterances(self) -> list[Utterance]:
         """Every stretch of audio that any stage hears, in training or validation, once."""
@@ -243,18 +230,16 @@ class Sources:
         names = {stage.mixture for stage in self.recipe.curriculum if stage.reads == "audio"}
         items = [item for name in sorted(names) for item in data.mixtures[name]]
         validated = [self.validation_split] if data.validation.every else []
-        for corpus, split in {
-            (i.corpus, split): None for i in items for split in (i.split, *validated)
-        }:
+        asked = [(item.corpus, split) for item in items for split in (item.split, *validated)]
+        for corpus, split in dict.fromkeys(asked):
             for utterance in self.corpus(corpus).utterances(split):
                 found.setdefault(utterance.audio, utterance)
         return list(found.values())
 
 
 def _refuse_other_tasks(stage: StageSection, items: list[MixtureItem]) -> None:
-    for task in (
-        get_task(item.task) if isinstance(item.task, str) else item.task for item in items
-    ):
+    for item in items:
+        task = get_task(item.task) if isinstance(item.task, str) else item.task
         if task.group != "asr" and not (task.group == "psp" and task.constraint):
             raise RecipeError(
                 f"curriculum.{stage.name}.objective: 'ctc' learns transcripts and labels of how it"
@@ -274,9 +259,7 @@ def _mixture_lines(mixture: Mixture) -> list[str]:
 
 
 def why_unfit(example: Example, length: Length, budget: float = math.inf) -> str | None:
-    """Why the plan leaves an example out (too long, too short, no transcript to read); None if it
-    does not.
-    """
+    """Why the plan leaves an example out; None if it does not."""
     try:
         return None if length(example) <= budget else f"it takes more than {budget} positions"
     except AudioError as error:
@@ -286,9 +269,7 @@ def why_unfit(example: Example, length: Length, budget: float = math.inf) -> str
 def open_cache(
     sources: Sources, encoder: SpeechEncoder, run_folder: Path, engine: Engine
 ) -> FeatureCache | None:
-    """The frozen encoder's outputs for all that a run hears, made by the first process where they
-    are not yet.
-    """
+    """The frozen encoder's outputs for a run, made by the first process."""
     data = sources.recipe.data
     if data.cache == "none":
         return None

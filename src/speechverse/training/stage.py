@@ -34,9 +34,7 @@ class Window:
     since: float = field(default_factory=time.perf_counter)
 
     def state(self) -> dict[str, Any]:
-        """Everything but the clock, so that a resumed run logs the losses that the run never
-        stopped would.
-        """
+        """Everything but the clock, so that a resumed run logs what an unbroken one would."""
         kept = {name: getattr(self, name) for name in ("steps", "audio_seconds", "efficiency")}
         return {"sums": self.sums.read(), **kept}
 
@@ -63,12 +61,7 @@ class StageRun:
         model: nn.Module,
         trained: Sequence[Parameter],
     ) -> None:
-        """Gives the stage a fresh optimiser; see `restore` for a stage that goes on.
-
-        Args:
-            recipe: The run; LoRA's dropout is drawn from its seed by stage, step and micro-batch.
-            trained: Those parts' parameters, in a fixed order.
-        """
+        """Gives the stage a fresh optimiser for the parameters that train, in a fixed order."""
         self.stage, self.recipe, self.engine, self.trained = stage, recipe, engine, list(trained)
         optimizer = make_optimizer(self.trained, stage.learning_rate, recipe.training.weight_decay)
         self.schedule = make_schedule(optimizer, stage.schedule, stage.warmup_steps, stage.steps)
@@ -90,11 +83,7 @@ class StageRun:
         self.engine.accelerator.free_memory()
 
     def step(self, number: int, loaded: LoadedStep) -> None:
-        """One optimiser step on one global step's micro-batches; nothing here waits for the device.
-
-        Args:
-            loaded: This process' micro-batches of it, collated.
-        """
+        """One optimiser step on this process' micro-batches; nothing here waits for the device."""
         total = self._global_tokens(loaded.batches)
         last = len(loaded.batches) - 1
         for index, batch in enumerate(loaded.batches):
@@ -138,11 +127,11 @@ class StageRun:
     def window_state(self) -> dict[str, Any]:
         """The window of all processes together, for the log or a checkpoint."""
         parts = self.engine.gather([self.window.state()])
-        sums, heard = (
-            merge_sums(part["sums"] for part in parts),
-            sum(part["audio_seconds"] for part in parts),
-        )
-        return parts[0] | {"sums": sums, "audio_seconds": heard}
+        seconds = sum(part["audio_seconds"] for part in parts)
+        return parts[0] | {
+            "sums": merge_sums(part["sums"] for part in parts),
+            "audio_seconds": seconds,
+        }
 
     def numbers(self) -> dict[str, float]:
         """The window's numbers, over all processes; then a new window begins.

@@ -22,12 +22,7 @@ STATE_FILE = "state.json"
 
 @dataclass(frozen=True)
 class State:
-    """What a state folder holds.
-
-    Attributes:
-        info: Plain values (`state.json`).
-        objects: Optimiser states and the like, each one torch file.
-    """
+    """Plain values (`state.json`), and optimiser states and the like, each one torch file."""
 
     info: dict[str, Any]
     objects: dict[str, Any] = field(default_factory=dict)
@@ -36,15 +31,10 @@ class State:
 def write_state(
     folder: Path, *, info: Mapping[str, Any], objects: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes a state into a folder that exists (for use inside `whole_folder`).
-
-    Args:
-        objects: Name → anything torch can save (optimiser states), each written as `<name>.pt`.
-    """
+    """Writes a state into a folder that exists (for use inside `whole_folder`)."""
     for name, value in (objects or {}).items():
-        with (folder / f"{name}.pt").open(
-            "wb"
-        ) as file:  # given a path, torch would not say why a write failed
+        # Given a path, torch would not say why a write failed.
+        with (folder / f"{name}.pt").open("wb") as file:
             torch.save(value, file)
     (folder / STATE_FILE).write_text(json.dumps(dict(info), indent=1))
 
@@ -93,9 +83,7 @@ class Interrupt:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turns the first SIGINT or SIGTERM into a flag to check between steps; the second interrupts
-    at once.
-    """
+    """Turns the first SIGINT or SIGTERM into a flag; the second interrupts at once."""
     flag = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield flag

@@ -1,6 +1,4 @@
-"""What of a recipe's text the LLM cannot take, counted before the first step: unknown signs, and
-too many positions.
-"""
+"""What of a recipe's text the LLM cannot take, counted before the first step."""
 
 from __future__ import annotations
 
@@ -19,23 +17,14 @@ from speechverse.training.sources import Sources, why_unfit
 from speechverse.types import Example
 
 MAX_UNSPELT_SHARE = 0.05
-"""Of a corpus and task, the share of targets with letters or digits that the LLM's tokenizer may
-have no pieces for.
-
-Other signs (a dash, a quotation mark) are told of only.
-"""
+"""Of targets with letters or digits that no piece stands for; other signs are only told of."""
 
 LOOKED_AT = 2000
-"""Targets of a corpus and task that are looked at, chosen by hash; a smaller set is looked at
-whole.
-"""
+"""Targets of a corpus and task that are looked at, chosen by hash."""
 
 
-def check_texts(
-    recipe: Recipe, sources: Sources, processor: SpeechVerseProcessor, tell: bool = True
-) -> None:
-    """Looks through what all stages will train on and be validated on, so that it is told before
-    hours of training.
+def check_texts(recipe: Recipe, sources: Sources, processor: SpeechVerseProcessor) -> None:
+    """Looks through what all stages will train on and be validated on, before hours of training.
 
     Raises:
         RecipeError: If a corpus and task have more than 5 % targets that the tokenizer cannot
@@ -48,18 +37,16 @@ def check_texts(
         mixture = sources.mixture(stage)
         for number, source in enumerate(mixture.sources if stage.mixture not in seen else ()):
             drawn = [mixture.example(Draw(number, place, 0)) for place in _some(source.utterances)]
-            _check_spelling(source.name, drawn, processor, tell)
-            _check_fit(source.name, drawn, length, tell)
+            _check_spelling(source.name, drawn, processor)
+            _check_fit(source.name, drawn, length)
         seen.add(stage.mixture)
         if recipe.data.validation.every is not None:
-            validated = [
-                example for example, _ in sources.validation_examples(stage, length, tell=False)
-            ]
-            _check_spelling(f"validation of stage '{stage.name}'", validated, processor, tell)
+            validated = [example for example, _ in sources.validation_examples(stage, length)]
+            _check_spelling(f"validation of stage '{stage.name}'", validated, processor)
 
 
 def _check_spelling(
-    name: str, examples: Sequence[Example], processor: SpeechVerseProcessor, tell: bool
+    name: str, examples: Sequence[Example], processor: SpeechVerseProcessor
 ) -> None:
     targets = [(signs, e) for e in examples if (signs := processor.text.unspelt(e.target))]
     asked = [(signs, e) for e in examples if (signs := processor.text.unspelt(e.instruction))]
@@ -78,15 +65,13 @@ def _check_spelling(
     if targets:
         say(
             f"  {name}: {len(targets):,} of {len(examples):,} targets hold what the LLM's tokenizer"
-            f" cannot spell, such as {_shown(*targets[0])}; it is learnt as unknown",
-            tell,
+            f" cannot spell, such as {_shown(*targets[0])}; it is learnt as unknown"
         )
     if asked:
         signs, example = asked[0]
         say(
             f"  {name}: the LLM's tokenizer cannot spell {signs!r} of instructions such as"
-            f" {example.instruction!r}",
-            tell,
+            f" {example.instruction!r}"
         )
 
 
@@ -94,13 +79,12 @@ def _shown(signs: str, example: Example) -> str:
     return f"{signs!r} in {example.target!r} ({example.utterance.id})"
 
 
-def _check_fit(name: str, examples: Sequence[Example], length: Length, tell: bool) -> None:
+def _check_fit(name: str, examples: Sequence[Example], length: Length) -> None:
     unfit = [(example.id, reason) for example in examples if (reason := why_unfit(example, length))]
     if unfit:
         say(
             f"  {name}: {len(unfit):,} of {len(examples):,} examples do not fit the model and are"
-            f" left out, such as {unfit[0][0]}: {unfit[0][1]}",
-            tell,
+            f" left out, such as {unfit[0][0]}: {unfit[0][1]}"
         )
 
 

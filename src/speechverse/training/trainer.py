@@ -40,8 +40,7 @@ def train(
     """Trains a recipe's model, stage by stage, into a folder (`checkpoints` says what lies there).
 
     Args:
-        resume: Go on from the folder's last whole checkpoint, if it has one; the result is that of
-            a run never stopped.
+        resume: Go on from the last whole checkpoint; the result is that of an unbroken run.
         overwrite: Begin again where the folder holds another run.
 
     Returns:
@@ -62,16 +61,14 @@ def train(
             folder.prepare(resume, overwrite)
         engine.wait()
         if folder.finished:
-            say(f"'{folder.path}' is finished already", engine.main)
+            say(f"'{folder.path}' is finished already")
             return folder.summary()
         return Trainer(recipe, folder, engine, resume).run()
 
 
 @contextlib.contextmanager
 def _way_on_told(folder: Path, resume: bool) -> Iterator[None]:
-    """Tells of a full disk, wherever the run met it, with the way on that fits how the run was
-    begun.
-    """
+    """Tells of a full disk, with the command that goes on."""
     try:
         with full_disk_told(folder):
             yield
@@ -91,12 +88,12 @@ class Trainer:
         self.position, self.history, self.seconds = Position(), list[dict[str, Any]](), 0.0
         self._began = time.monotonic()
         self.sources = Sources(recipe)
-        self.sources.check(engine.main)
-        self.model: Trained = (
-            build_model(recipe, engine.dtype)
-            if recipe.encoder is None
-            else build_encoder(recipe, self.sources.transcripts())
-        )
+        self.sources.check()
+        self.model: Trained
+        if recipe.encoder is None:
+            self.model = build_model(recipe, engine.dtype)
+        else:
+            self.model = build_encoder(recipe, self.sources.transcripts())
         self.resumed = self._restore()
         self.model.to(engine.device)
         self.inputs = inputs_of(self.model, recipe, self.sources, engine, folder.path)
@@ -111,7 +108,7 @@ class Trainer:
         for stage in self.recipe.curriculum[: self.position.stage + (self.position.step > 0)]:
             make_trainable(self.model, stage.train, self.recipe)
         self.folder.load_weights(self.model, "last")
-        say(f"going on after step {self.position.total}", self.engine.main)
+        say(f"going on after step {self.position.total}")
         return state
 
     def run(self) -> dict[str, Any]:
@@ -142,7 +139,7 @@ class Trainer:
         self.resumed = None
         numbers: dict[str, float] = {}
         batches = iter(loader)
-        with Progress(stage.name, stage.steps, at.step, quiet=not self.engine.main) as progress:
+        with Progress(stage.name, stage.steps, at.step) as progress:
             while at.step < stage.steps:
                 run.step(at.step, next(batches))
                 at.step, at.total = at.step + 1, at.total + 1
@@ -162,20 +159,19 @@ class Trainer:
                 if not last:
                     self._save_if_due(run, loader, validator, stop)
         run.end()
-        unread = {
-            "unreadable_clips": len(loader.skipped)
-        }  # and, of the last pass, draws that fit neither model nor batch
-        return numbers | unread | {"draws_left_out": loader.plan.report.draws_left_out}
+        return numbers | {
+            "unreadable_clips": len(loader.skipped),
+            "draws_left_out": loader.plan.report.draws_left_out,  # of the last pass
+        }
 
     def _begin(self, stage: StageSection) -> StageRun:
         trained = make_trainable(self.model, stage.train, self.recipe)
         place = f"{self.position.stage + 1}/{len(self.recipe.curriculum)}"
         say(
             f"stage {place} '{stage.name}' trains {', '.join(stage.train)}"
-            f" ({self.engine.precision}):",
-            self.engine.main,
+            f" ({self.engine.precision}):"
         )
-        say("\n".join(parameter_lines(self.model)), self.engine.main)
+        say("\n".join(parameter_lines(self.model)))
         run = StageRun(stage, self.recipe, self.engine, self.model, trained)
         if self.resumed and self.position.step:
             run.restore(self.resumed.objects["optimizer"])
@@ -194,9 +190,7 @@ class Trainer:
     def _validator(self, stage: StageSection) -> Validator | None:
         if self.recipe.data.validation.every is None:
             return None
-        examples = self.sources.validation_examples(
-            stage, self.inputs.length(stage), self.engine.main
-        )
+        examples = self.sources.validation_examples(stage, self.inputs.length(stage))
         validator = Validator(self.recipe, examples, self.inputs, stage)
         if self.resumed and self.position.step:
             validator.check_same(self.resumed.info.get("validation"))
@@ -206,12 +200,9 @@ class Trainer:
         numbers = run.numbers()
         if run_log:
             run_log.scalars(self.position.total, numbers, stage=run.stage.name)
-        shown: dict[str, float | str] = {
-            "loss": numbers["loss"],
-            "audio-s/s": numbers["audio_seconds_per_second"],
-            "padding": f"{1 - numbers['padding_efficiency']:.0%}",
-        }
-        progress.advance(1, **shown)
+        pace = {"audio-s/s": numbers["audio_seconds_per_second"]}
+        padding = f"{1 - numbers['padding_efficiency']:.0%}"
+        progress.advance(1, loss=numbers["loss"], **pace, padding=padding)
         return numbers
 
     def _validate(
@@ -224,14 +215,13 @@ class Trainer:
             run_log.scalars(at.total, numbers, stage=stage.name)
         progress.say(f"{stage.name} {at.step}: " + told(numbers))
         loss = numbers["validation/loss"]
-        if at.best_loss is not None and not (
-            loss < at.best_loss or (math.isnan(at.best_loss) and not math.isnan(loss))
-        ):
+        best = math.inf if at.best_loss is None or math.isnan(at.best_loss) else at.best_loss
+        if at.best_loss is None or loss < best:
+            at.best_loss, at.best_total, at.stale = loss, at.total, 0
+            if self.engine.main:
+                self.folder.save_best(self.model)
+        else:
             at.stale += 1
-            return numbers
-        at.best_loss, at.best_total, at.stale = loss, at.total, 0
-        if self.engine.main:
-            self.folder.save_best(self.model)
         return numbers
 
     def _save_if_due(
@@ -249,9 +239,7 @@ class Trainer:
             self._leave()
 
     def _should_stop(self, stop: Interrupt, at_any_step: bool = False) -> bool:
-        """Whether somebody asked, on any process; several processes ask each other only now and
-        then.
-        """
+        """Whether any process was asked to; several ask each other only now and then."""
         if self.engine.world_size == 1:
             return stop.requested
         due = at_any_step or self.position.step % self.recipe.training.log_every == 0
@@ -279,7 +267,7 @@ class Trainer:
             if self.resume
             else f"go on with:\n  speechverse train {recipe} --output {place} --resume"
         )
-        say(f"stopped and saved after step {self.position.total}; {way_on}", self.engine.main)
+        say(f"stopped and saved after step {self.position.total}; {way_on}")
         raise KeyboardInterrupt
 
     def _end_stage(self, numbers: dict[str, float]) -> None:

@@ -1,6 +1,4 @@
-"""Validation: the loss on held-out examples, and the tasks' own metrics on what the
-model answers.
-"""
+"""Validation: the loss on held-out examples, and the tasks' own metrics on answers."""
 
 from __future__ import annotations
 
@@ -42,14 +40,9 @@ class Validator:
         return examples_digest(self.examples)
 
     def check_same(self, digest: str | None) -> None:
-        """Refuses to go on from a checkpoint that was validated on something else.
+        """Raises CheckpointError for a checkpoint that was validated on something else.
 
-        Args:
-            digest: The checkpoint's; None for one that says nothing of it.
-
-        Raises:
-            CheckpointError: If it differs: its best loss would be compared with those of other
-                clips.
+        Its best loss would be compared with those of other clips; None says nothing of it.
         """
         if digest not in (None, self.digest):
             raise CheckpointError(
@@ -59,21 +52,16 @@ class Validator:
             )
 
     def measure(self, model: nn.Module, engine: Engine) -> dict[str, float]:
-        """Losses and metrics as `validation/loss[/<task>]` and `validation/<metric>/<task>`, alike
-        on every process.
-        """
+        """Losses and metrics by name, alike on every process."""
         model.eval()
         with torch.no_grad(), engine.autocast():
             parts = engine.gather([self._losses(model, engine)])
             unheard = frozenset[int]().union(*(skipped for _, skipped in parts))
             answers = engine.gather(self._answers(engine, unheard))
         model.train()
-        sums = merge_sums(part for part, _ in parts)
-        numbers = (
-            loss_numbers(sums)
-            | _scores(answers)
-            | ({"unreadable": len(unheard)} if unheard else {})
-        )
+        numbers = loss_numbers(merge_sums(part for part, _ in parts)) | _scores(answers)
+        if unheard:
+            numbers["unreadable"] = len(unheard)
         return {f"validation/{name}": value for name, value in numbers.items()}
 
     def _losses(self, model: nn.Module, engine: Engine) -> tuple[dict[str, list[float]], list[int]]:
@@ -111,9 +99,7 @@ class Validator:
 
 
 def told(numbers: Mapping[str, float]) -> str:
-    """The loss, each task's headline metric and, where there are any, the share of its answers that
-    were cut.
-    """
+    """The loss, each task's headline metric and the share of answers that were cut."""
     shown = {name.removeprefix("validation/"): value for name, value in numbers.items()}
     metrics = [
         f"{name} {value:.2f}"
@@ -129,9 +115,7 @@ def _own(items: Sequence[Any], engine: Engine) -> Sequence[Any]:
 
 
 def _scores(answered: Sequence[Answered]) -> dict[str, float]:
-    """Each task's headline metric and the shares of its answers that could not be parsed, or were
-    cut.
-    """
+    """Each task's headline metric, and its shares of unparsed and of cut answers."""
     by_task: dict[str, list[Answered]] = defaultdict(list)
     for item in sorted(answered, key=lambda item: item[0].id):
         by_task[item[0].task].append(item)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from operator import attrgetter
 from pathlib import Path
 
 import peft
@@ -13,12 +14,13 @@ import transformers
 from safetensors import safe_open
 
 from speechverse.encoders import encoder_from_config
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, UserError
 from speechverse.hub import fingerprint, resolve
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor, assembly
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.downsampler import DownsamplerConfig
 from speechverse.models.lora import LoraConfig
+from speechverse.registry import Registry, has
 
 Model = SpeechVerseForConditionalGeneration
 TARGETS = ["happy", "turn on the radio now", "sad"]
@@ -254,3 +256,30 @@ def test_code_that_a_checkpoint_of_the_hub_names_is_not_run(tmp_path, monkeypatc
     monkeypatch.setattr(assembly, "local_folder", lambda found: tmp_path)
     with pytest.raises(CheckpointError, match="wants the code 'theirs.py:Encoder' run"):
         assembly.read_config(resolve("somebody/model"))
+
+
+def test_a_checkpoint_brings_the_code_of_its_encoder(tmp_path) -> None:
+    code, folder = tmp_path / "theirs.py", tmp_path / "checkpoint"
+    code.write_text("class Encoder: ...")
+    folder.mkdir()
+    config = SpeechVerseConfig(encoder_family=f"{code}:Encoder")
+    assembly.with_own_code(config, folder).save_pretrained(folder)
+    code.unlink()
+    assert str(tmp_path) not in (folder / "config.json").read_text()
+    moved = folder.rename(tmp_path / "moved")
+    again = assembly.read_config(resolve(moved))
+    assert again.encoder_family == f"{moved / 'theirs.py'}:Encoder"
+    assembly.with_own_code(again, moved)  # saving it where it lies
+    assert (moved / "theirs.py").read_text() == "class Encoder: ..."
+
+
+def test_copies_of_one_file_are_one_family(tmp_path) -> None:
+    families = Registry("kind", {}, has("model_type"), name_of=attrgetter("model_type"))
+    for folder, text in (("a", "its"), ("b", "its"), ("c", "another")):
+        (tmp_path / folder).mkdir()
+        code = f"class Encoder:\n    model_type, kind = 'mine', '{text}'\n"
+        (tmp_path / folder / "mine.py").write_text(code)
+    families[f"{tmp_path}/a/mine.py:Encoder"]
+    assert families[f"{tmp_path}/b/mine.py:Encoder"] is families["mine"]
+    with pytest.raises(UserError, match="the name 'mine' .* is taken"):
+        families[f"{tmp_path}/c/mine.py:Encoder"]

@@ -14,15 +14,10 @@ from torch import Tensor
 def span_mask(
     lengths: Tensor, ratio: float, span: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Draws spans of `span` frames that may overlap, starting anywhere, in rows of (B,) true
-    lengths.
-
-    Args:
-        ratio: Share of the frames hidden in expectation, overlaps counted once.
+    """Draws spans that may overlap, to hide a share of the frames, overlaps counted once.
 
     Returns:
-        (B, T) booleans, true where hidden, never beyond a true length; every row with a frame hides
-        at least one.
+        (B, T) booleans, true where hidden, never beyond the (B,) true lengths, at least one a row.
     """
     total = int(lengths.max())
     start_chance = 1.0 - (1.0 - ratio) ** (1.0 / span)
@@ -38,18 +33,14 @@ def span_mask(
 def mask_with_noise(
     frames: Tensor, hidden: Tensor, std: float = 0.1, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Puts normal noise in place of hidden (B, T) of the frames (B, T, F); they are
-    of variance 1.
-    """
+    """Puts normal noise where frames (B, T, F) of variance 1 are hidden (B, T)."""
     noise = torch.empty(frames.shape, dtype=frames.dtype, device=frames.device)
     noise.normal_(std=std, generator=_on_device(generator, frames.device))
     return torch.where(hidden[..., None], noise, frames)
 
 
 def _on_device(generator: torch.Generator | None, device: torch.device) -> torch.Generator | None:
-    """The generator itself, or one on the device seeded from it: a batch of noise is slow to draw
-    elsewhere.
-    """
+    """A generator on the device, seeded from this one: noise is slow to draw elsewhere."""
     if generator is None or generator.device.type == device.type:
         return generator
     seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
@@ -57,9 +48,7 @@ def _on_device(generator: torch.Generator | None, device: torch.device) -> torch
 
 
 def hide_spans(lengths: Tensor, size: int, number: int, width: int) -> Tensor:
-    """(B, size) true within `number` spans a row, each up to `width` wide and a quarter of the
-    row's length.
-    """
+    """(B, size), true in `number` spans a row, each at most a quarter of the row's length."""
     widest = torch.minimum(torch.tensor(width), lengths // 4)[:, None]
     widths = (torch.rand(len(lengths), number) * (widest + 1)).long()
     starts = (torch.rand(len(lengths), number) * (lengths[:, None] - widths + 1)).long()

@@ -23,11 +23,9 @@ class BestRqOutput(NamedTuple):
     """Loss and what to watch beside it, all means over hidden frames and codebooks.
 
     Attributes:
-        loss: Cross entropy, the mean over codebooks of the mean over hidden frames.
-        accuracy: Share of hidden frames named rightly.
         common_share: What naming the batch's most common code each time would reach.
         code_perplexity: Codes effectively in use; near 1 means collapse.
-        by_frame: (M,) cross entropy of each hidden frame, the mean over codebooks.
+        by_frame: (M,) cross entropy of each hidden frame.
         rows: (M,) the row that each hidden frame is in.
     """
 
@@ -49,9 +47,7 @@ class BestRqOutput(NamedTuple):
 
 
 class BestRqForPreTraining(nn.Module):
-    """A speech body over stacked frames, with N softmax heads over the codes of what was hidden
-    from it.
-    """
+    """A speech body with N softmax heads over the codes of what was hidden from it."""
 
     def __init__(self, body: PreTrainedModel, config: BestRqConfig) -> None:
         super().__init__()
@@ -69,12 +65,9 @@ class BestRqForPreTraining(nn.Module):
         attention_mask: Tensor,
         generator: torch.Generator | None = None,
     ) -> BestRqOutput:
-        """One pass over normalised, stacked log-mel frames (B, T, F) with spans hidden from the
-        body.
+        """One pass over normalised, stacked log-mel frames (B, T, F), with spans hidden.
 
-        Args:
-            attention_mask: (B, T), 1 on true frames.
-            generator: Of spans and noise; torch's own by default.
+        The mask (B, T) is 1 on true frames; spans and noise are drawn by the generator, if given.
         """
         lengths = attention_mask.sum(dim=1)
         hidden = span_mask(lengths, self.config.mask_ratio, self.config.mask_span, generator)

@@ -11,12 +11,9 @@ PAD, UNKNOWN = "<pad>", "<unk>"
 
 
 def learn_pieces(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Learns byte-pair pieces of transcripts in either case; every letter of them is one, whatever
-    the size.
+    """Learns byte-pair pieces of transcripts in lower case; every letter of them is one.
 
-    Args:
-        vocab_size: Pieces in all, the padding piece (id 0, the CTC blank) and the one for unknown
-            letters included.
+    The size counts the padding piece (id 0, the CTC blank) and the one for unknown letters.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])

@@ -76,19 +76,16 @@ class EncoderForPreTraining(nn.Module):
         tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> None:
         super().__init__()
-        pieces = (
-            {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-            if tokenizer
-            else {}
-        )
+        pieces = {}
+        if tokenizer is not None:
+            pieces = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
         config = transformers_config(body, **pieces)
         whole: Any = (Wav2Vec2BertModel if tokenizer is None else Wav2Vec2BertForCTC)(config)
         self.ctc: Any = None if tokenizer is None else whole
         network = whole.base_model
         for module in network.modules():
-            if isinstance(
-                module, nn.Linear
-            ):  # transformers' std of 0.02 learned more slowly at small sizes
+            if isinstance(module, nn.Linear):
+                # transformers' std of 0.02 learned more slowly at small sizes.
                 nn.init.xavier_uniform_(module.weight)
         self.best_rq = BestRqForPreTraining(network, best_rq)
         self.spec_augment, self.tokenizer, self.front_end = spec_augment, tokenizer, front_end(body)
@@ -100,12 +97,10 @@ class EncoderForPreTraining(nn.Module):
         objective: str,
         generator: torch.Generator | None = None,
     ) -> BestRqOutput | Tensor:
-        """One pass over normalised, stacked log-mel frames (B, T, F), of which (B,) are true.
+        """One pass over stacked log-mel frames (B, T, F), (B,) of them true.
 
-        Args:
-            objective: `best_rq`, or `ctc` for its logits (B, T, V): while it trains, of a batch
-                with spans hidden.
-            generator: Of what BEST-RQ hides; torch's own by default.
+        For `ctc` it gives logits (B, T, V), with spans hidden while it trains; the generator is
+        of what BEST-RQ hides.
         """
         mask_BT = length_mask(lengths, features.shape[1]).long()
         if objective == "best_rq":
@@ -121,9 +116,8 @@ class EncoderForPreTraining(nn.Module):
         times = hide_spans(lengths.cpu(), frames, settings.time_spans, settings.time_width)
         bands = hide_spans(bins, MEL_BINS, settings.mel_spans, settings.mel_width)
         hidden = (times[:, :, None, None] | bands[:, None, None, :]).to(features.device)
-        return (
-            features.view(rows, frames, -1, MEL_BINS).masked_fill(hidden, 0.0).view(features.shape)
-        )
+        by_bin = features.view(rows, frames, -1, MEL_BINS)
+        return by_bin.masked_fill(hidden, 0.0).view(features.shape)
 
     # What a stage of the trainer asks of a model
 
@@ -137,20 +131,14 @@ class EncoderForPreTraining(nn.Module):
         return [PartCount("encoder", count, count)]
 
     def set_trainable(self, parts: Iterable[str]) -> None:
-        """Lets the encoder learn.
-
-        Raises:
-            RecipeError: If another part should.
-        """
+        """Lets the encoder learn; RecipeError if another part should."""
         for part in parts:
             if part != "encoder":
                 raise RecipeError(unknown_name("part to train", part, ["encoder"]))
         self.requires_grad_(True)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the body with its CTC head, if it has one, what makes its inputs, and BEST-RQ's
-        heads beside.
-        """
+        """Writes the body with its CTC head, its front end and, beside them, BEST-RQ's heads."""
         whole = self.ctc or self.best_rq.body
         with quiet_transformers():
             whole.save_pretrained(folder)

@@ -1,6 +1,4 @@
-"""What a stage trains by: each objective turns a micro-batch into losses and counts of its
-examples.
-"""
+"""What a stage trains by: losses and counts of a micro-batch's examples."""
 
 from __future__ import annotations
 

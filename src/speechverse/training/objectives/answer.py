@@ -16,12 +16,10 @@ from speechverse.types import IGNORED
 def answer_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
     """Runs a SpeechVerse model, wrapped or not, whose labels are aligned with its logits."""
     inputs, labels = batch.inputs, batch.inputs["labels"]
-    asked = {
-        name: value for name, value in inputs.items() if name != "labels"
-    }  # the model's own mean is not needed
-    if (
-        "decoder_input_ids" not in inputs
-    ):  # a prompt is most of a row, and its logits are most of the head's work
+    # Without labels: the model's own mean is not needed.
+    asked = {name: value for name, value in inputs.items() if name != "labels"}
+    if "decoder_input_ids" not in inputs:
+        # A prompt is most of a row, and its logits are most of the head's work.
         asked["logits_at"] = batch.labelled
         labels = labels[:, batch.labelled]
     logits_BSV = model(**asked).logits

@@ -29,10 +29,7 @@ LISTEN = Task(
 
 def masked_prediction_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
     """Of each example the mean over its hidden frames, times all its frames: how many are hidden is
-    chance.
-
-    What is hidden is drawn anew at each step of training, and stays the same where the model is
-    measured.
+    chance, drawn anew at each step of training, and the same wherever the model is measured.
     """
     generator = None
     if not model.training:

@@ -1,6 +1,4 @@
-"""CTC: audio positions against the LLM's own token embeddings, or an encoder's frames against a
-head of its own.
-"""
+"""CTC against the LLM's token embeddings, or by a head of the encoder's own."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ _MOST_CANDIDATES = 4096
 
 
 def ctc_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
-    """Runs a model, wrapped or not: what has an LLM goes by its embeddings, an encoder by its own
-    head.
-    """
+    """Runs a model, wrapped or not, with an LLM or with a head of its own."""
     bare = getattr(model, "module", model)
     if isinstance(bare, SpeechVerseForConditionalGeneration):
         return embedding_losses(model, bare.config, batch)
@@ -31,9 +27,7 @@ def ctc_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
 
 
 def head_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
-    """Of an encoder's CTC head (`EncoderForPreTraining`); an example whose target cannot be aligned
-    counts 0.
-    """
+    """Of an encoder's CTC head; an example whose target cannot be aligned counts 0."""
     inputs = batch.inputs
     lengths, labels = inputs["frame_lengths"], inputs["labels"]
     logits_BTV = model(inputs["input_features"], lengths, "ctc")
@@ -43,12 +37,11 @@ def head_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
 
 
 def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) -> ExampleLosses:
-    """Of a model's audio positions against the LLM's embeddings.
+    """Of a model's audio positions against the LLM's embeddings; the LLM is not run.
 
-    A transcript's tokens lie along the positions (CTC; the blank is the filling token, end tokens
-    are left out). A label, which no single position says, is told by a softmax over its choices:
-    the mean logits of their distinguishing tokens.
-    The LLM is not run: this is cheap, and positions come to lie where it has learned to read.
+    A transcript's tokens lie along the positions (the blank is the filling token). A label, which
+    no single position says, is told by a softmax over its choices: the mean logits of their
+    distinguishing tokens.
     """
     inputs, choices = batch.inputs, batch.choices
     left_out = (IGNORED, config.end_id, config.pad_id)
@@ -59,10 +52,8 @@ def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) 
     heard = {name: inputs[name] for name in ("audio_inputs", "encoder_output") if name in inputs}
     candidates = torch.tensor(tokens, device=inputs["input_ids"].device)
     output = model(inputs["input_ids"], inputs["attention_mask"], ctc_tokens=candidates, **heard)
-    num_tokens, nll = (
-        num_target_tokens(inputs["labels"]),
-        output.logits.new_zeros(len(choices), dtype=torch.float32),
-    )
+    num_tokens = num_target_tokens(inputs["labels"])
+    nll = output.logits.new_zeros(len(choices), dtype=torch.float32)
     if aligned := [row for row, among in enumerate(choices) if among is None]:
         units = [[place[token] for token in targets[row]] for row in aligned]
         nll[aligned] = ctc_nll(
@@ -78,12 +69,7 @@ def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) 
 
 
 def _candidates(asked: Sequence[Sequence[int]], blank: int, vocabulary: int) -> list[int]:
-    """The tokens a micro-batch is scored against: its own, the blank, and others of the whole
-    vocabulary.
-
-    All of a small vocabulary; of a large one so many others as a step can afford, drawn anew for
-    each micro-batch.
-    """
+    """The tokens a micro-batch is scored against: its own, the blank, and others drawn anew."""
     if vocabulary <= _MOST_CANDIDATES:
         return list(range(vocabulary))
     own = {blank, *(token for tokens in asked for token in tokens)}

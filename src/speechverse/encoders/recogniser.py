@@ -1,0 +1,61 @@
+"""What every recogniser over an encoder has in common: texts of clips or of kept encoder outputs.
+
+Shape letters: L layers, T frames, D width.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from speechverse.encoders.contract import SpeechEncoder
+
+Item = TypeVar("Item")
+
+
+class Recogniser(nn.Module, ABC):
+    """Writes down what is said, by what an encoder's last layer gives."""
+
+    def __init__(self, encoder: SpeechEncoder, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__()
+        self.encoder, self.tokenizer = encoder, tokenizer
+        self.encoder.last_layer_only = True
+
+    @torch.no_grad()
+    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[str]:
+        """Transcribes mono 16 kHz samples; clips of like length go together, and the order stays.
+
+        Raises:
+            AudioError: If a clip is empty, too long, too short or not mono.
+        """
+        return _by_length(waveforms, batch_size, self._transcribe)
+
+    @torch.no_grad()
+    def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
+        """Transcribes kept encoder outputs (L, T, D), of which only the last layer is read."""
+        return _by_length([layers[-1] for layers in features], batch_size, self._read)
+
+    @abstractmethod
+    def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]: ...
+
+    @abstractmethod
+    def _read(self, layers: list[Tensor]) -> list[str]:
+        """Texts of last layers, (T, D) each."""
+
+
+def _by_length(
+    items: Sequence[Item], batch_size: int, transcribe: Callable[[list[Item]], list[str]]
+) -> list[str]:
+    order = sorted(range(len(items)), key=lambda row: len(items[row]))
+    texts = [""] * len(items)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        for row, text in zip(rows, transcribe([items[row] for row in rows]), strict=True):
+            texts[row] = text
+    return texts
