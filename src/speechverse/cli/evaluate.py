@@ -18,7 +18,7 @@ from speechverse.errors import UserError
 if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.evaluation import EvaluationSettings, Results
-    from speechverse.evaluation.clips import Watch
+    from speechverse.progress import Watch
 
 CacheMode = Literal["temporary", "keep", "none"]
 
@@ -256,4 +256,4 @@ def progress(quiet: bool) -> Iterator[Watch]:
     from speechverse.training.logs import Progress
 
     with Progress("loading", 1, quiet=quiet) as shown:
-        yield shown.watch
+        yield shown.begin

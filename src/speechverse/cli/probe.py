@@ -156,7 +156,7 @@ def _probe(
 
     encoder = load_encoder(name).to(pick_device(device))
     with Progress("listening", len(fit) + len(test), quiet=quiet) as progress:
-        return probe_encoder(encoder, fit, test, name=name, done=progress.advance)
+        return probe_encoder(encoder, fit, test, name=name, progress=progress.advance)
 
 
 def _transcribe(

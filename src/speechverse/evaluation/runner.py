@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
@@ -24,11 +24,9 @@ from speechverse.errors import CorpusError, TaskError, UserError
 from speechverse.evaluation.clips import (
     UNREADABLE,
     ExampleCheck,
-    Watch,
     hear,
     language_note,
     not_asked_notes,
-    unread_note,
     unspelt_note,
     why_too_bad,
 )
@@ -46,7 +44,9 @@ from speechverse.evaluation.systems import (
     make_systems,
 )
 from speechverse.metrics import get_metric
+from speechverse.progress import Watch, watch_nothing
 from speechverse.protocols import Model, Processor
+from speechverse.tally import bad_clips_told
 from speechverse.tasks import Task, get_task, task_names
 from speechverse.types import Example
 
@@ -65,11 +65,9 @@ class EvaluationSettings:
 
     Attributes:
         tasks: Names of tasks; `all` is every task the split has labels for.
-        systems: Names of systems.
         limit: Utterances a task, chosen by hash; None takes all.
         wording: Whether to ask in instructions seen in training or held out from it.
         seed: Of the choice of utterances, of instructions and of the bootstrap.
-        num_resamples: Bootstrap resamples under each interval.
         decoding: How all systems decode.
         choices_per_prompt: Labels that a closed task with more of them lists, the right one and
             others drawn anew for each clip; None lists all, where they are at most 16.
@@ -119,7 +117,7 @@ def evaluate(
     whisper: WhisperRecogniser | None = None,
     reader_lora: Path | None = None,
     about_model: Mapping[str, Any] | None = None,
-    watch: Watch = lambda done, total, what: None,
+    watch: Watch = watch_nothing,
     journal: Journal | None = None,
 ) -> Results:
     """Evaluates a model and the systems beside it.
@@ -127,20 +125,14 @@ def evaluate(
     A task that cannot be measured on this split is left out, with its reason in the results.
 
     Args:
-        model: The SpeechVerse model.
-        processor: Its processor.
-        corpus: Where the clips are.
-        settings: What to evaluate.
         output: Folder for `results.json` and `answers.jsonl`; None writes nothing.
-        features: Folder for what the encoder hears, once for all tasks and systems, in its own
-            precision; what is there already is not heard again. With None each clip is heard anew
-            for every answer.
-        recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see
-            `provenance.find_recogniser`).
-        whisper: Whisper with its decoder, for `cascade-whisper` (see `provenance.find_whisper`).
+        features: Folder for encoder outputs, made once for all tasks and systems, in the encoder's
+            own precision; what is there already is not made again. With None each clip is encoded
+            anew for every answer.
+        recogniser: The encoder's CTC recogniser, for `cascade-ctc`; None loads it where needed.
+        whisper: Whisper with its decoder, for `cascade-whisper`; None loads it where needed.
         reader_lora: Folder of a LoRA that reads transcripts, for the cascades that are tuned.
         about_model: What the results say of the model (see `provenance.describe`).
-        watch: Told of progress.
         journal: Where answers are kept as they come; by default in `output`, until the results are
             written.
 
@@ -166,9 +158,7 @@ def evaluate(
         run.measure_all()
         results = run.results(dict(about_model or {}))
         if output is not None:
-            save_results(
-                output, results, [record.written_from(output) for record in run.scored.records]
-            )
+            save_results(output, results, run.scored.records)
         return results
 
 
@@ -219,11 +209,8 @@ class _Run:
         """
         asked = self._ask()
         self._hear(asked)
-        cells = [
-            (task, examples, system)
-            for task, examples in self._usable(asked)
-            for system in self.systems
-        ]
+        usable = self._usable(asked)
+        cells = [(task, some, system) for task, some in usable for system in self.systems]
         self._recall(cells)
         able = self._able(cells)
         for number, cell in enumerate(able, start=1):
@@ -279,19 +266,19 @@ class _Run:
     def _is_answered(self, system: System, example: Example) -> bool:
         return self.keys is not None and self.keys.are_kept(self.journal, system, example)
 
-    def _usable(self, asked: Asked) -> Iterator[tuple[Task, list[Example]]]:
+    def _usable(self, asked: Asked) -> list[tuple[Task, list[Example]]]:
         """The tasks without clips that cannot be used; those are counted."""
         check, found = ExampleCheck(self.parts.processor, self.parts.cache), []
-        unread = self.corpus.skipped.get(self.settings.split, {})
+        split, clips = self.settings.split, self.corpus.utterances(self.settings.split)
+        unread = self.corpus.skipped.get(split, {})
         for task, rendered in asked:
             reasons = [check(example) for example in rendered.examples]
-            usable = [
-                example
-                for example, reason in zip(rendered.examples, reasons, strict=True)
-                if reason is None
-            ]
+            pairs = list(zip(rendered.examples, reasons, strict=True))
+            usable = [example for example, reason in pairs if reason is None]
             skipped = Counter(reason for reason in reasons if reason)
-            if too_bad := why_too_bad(len(reasons), skipped):
+            clips_asked = (example.utterance.id for example in rendered.examples)
+            bad = {clip: check.unreadable[clip] for clip in clips_asked if clip in check.unreadable}
+            if too_bad := why_too_bad(len(reasons), skipped, bad):
                 self._leave_out(task, too_bad)
                 continue
             self._report(task, rendered, usable, skipped + Counter({UNREADABLE: len(unread)}))
@@ -299,17 +286,15 @@ class _Run:
         if not found:
             reasons_told = "\n  ".join(f"{left.name}: {left.reason}" for left in self.not_measured)
             raise CorpusError(
-                f"split '{self.settings.split}' of corpus '{self.corpus.name}': no task can be"
-                f" measured; mend the corpus or name others with --tasks\n  {reasons_told}"
+                f"split '{split}' of corpus '{self.corpus.name}': no task can be measured; mend the"
+                f" corpus or name others with --tasks\n  {reasons_told}"
             )
-        self.notes += not_asked_notes(
-            self.reports, len(self.corpus.utterances(self.settings.split))
-        )
-        spelling = (
-            unspelt_note(self.parts.processor.text, task.name, some) for task, some in found
-        )
-        self.notes += filter(None, [unread_note(unread), *spelling])
-        return iter(found)
+        self.notes += not_asked_notes(self.reports, len(clips))
+        if unread:
+            self.notes.append(bad_clips_told(unread, len(clips) + len(unread), f"split '{split}'"))
+        spelling = (unspelt_note(self.parts.processor.text, t.name, some) for t, some in found)
+        self.notes += filter(None, spelling)
+        return found
 
     def _report(
         self, task: Task, rendered: Rendered, usable: list[Example], skipped: Counter[str]
@@ -318,33 +303,29 @@ class _Run:
         if left_out.refused:
             skipped[UNUSABLE] += len(left_out.refused)
             self.notes.append(f"{task.name}: not asked: {left_out.refused_told}")
-        self.reports.append(
-            TaskReport(
-                task.name,
-                task.title,
-                task.version,
-                task.metrics,
-                len(usable),
-                dict(skipped),
-                about_the_voice=task.is_about_the_voice,
-                not_asked=dict(left_out.lacking),
-            )
+        report = TaskReport(
+            task.name,
+            task.title,
+            task.version,
+            task.metrics,
+            len(usable),
+            dict(skipped),
+            about_the_voice=task.is_about_the_voice,
+            not_asked=dict(left_out.lacking),
         )
+        self.reports.append(report)
         self.notes += filter(None, [language_note(task, usable)])
 
     def _recall(self, cells: Sequence[Cell]) -> None:
-        """Gives the systems the transcripts that their kept answers stood on, and notes what is
-        kept.
-        """
-        if self.keys is None or not self.journal.num_found:
+        """Gives the systems the transcripts that their kept answers stood on."""
+        if self.keys is None or not self.journal.found:
             return
         for _, examples, system in cells:
             for example in examples:
                 kept = self.journal.get(self.keys(system, example))
                 if kept and kept.answer.transcript is not None:
-                    known = self.parts.transcripts.setdefault(
-                        getattr(system, "kind", system.name), {}
-                    )
+                    kind = getattr(system, "kind", system.name)
+                    known = self.parts.transcripts.setdefault(kind, {})
                     known[example.utterance.id] = kept.answer.transcript
         self.notes.append(self.journal.note)
 
@@ -358,14 +339,8 @@ class _Run:
 
     def _measure(self, task: Task, examples: Sequence[Example], system: System, part: str) -> None:
         """Lets one system answer one task, and scores it."""
-        done, started, before = 0, time.perf_counter(), 0.0
-
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            self.watch(done, len(examples), f"{task.name} · {system.name} {part}")
-
-        progress(0)
+        progress = self.watch(f"{task.name} · {system.name} {part}", len(examples))
+        started, before = time.perf_counter(), 0.0
         if self.keys is None:
             answers = system.answer(examples, progress)
         else:
@@ -378,6 +353,8 @@ class _Run:
     def results(self, about_model: Mapping[str, Any]) -> Results:
         """Everything found, with what it takes to find it again."""
         metrics = {name for report in self.reports for name in report.metrics}
+        parts = (part for s in self.scored.scores for part in s.normalizer.split(", ") if part)
+        normalizers = {part.split()[0] for part in parts}  # without their counts
         return Results(
             model=about_model,
             corpus=describe_split(self.corpus, self.settings.split),
@@ -389,9 +366,7 @@ class _Run:
             hearing_seconds=self.hearing_seconds,
             confusions=self.scored.confusions,
             notes=[*self.notes, *self.scored.notes],
-            normalizer=", ".join(
-                sorted({name for score in self.scored.scores for name in _ids(score.normalizer)})
-            ),
+            normalizer=", ".join(sorted(normalizers)),
             signatures={
                 name: text for name in sorted(metrics) if (text := get_metric(name).signature())
             },
@@ -399,8 +374,3 @@ class _Run:
             version=__version__,
             not_measured=self.not_measured,
         )
-
-
-def _ids(normalizers: str) -> list[str]:
-    """The ids in `Score.normalizer`, without their counts."""
-    return [part.split()[0] for part in normalizers.split(", ") if part]

@@ -104,6 +104,6 @@ def quickstart_page(
         num_looked=max(report.num_examples for report in results.tasks),
         view=results_view(results, OWN),
         own=OWN,
-        worst=worst_answers(results, records, OWN, folder),
+        worst=worst_answers(results, records, OWN),
         commands=commands,
     )

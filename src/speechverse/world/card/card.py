@@ -6,20 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from speechverse import __version__
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError, UserError
 from speechverse.files import write_text
+from speechverse.progress import Watch, watch_nothing
 from speechverse.types import Seconds
 from speechverse.world.card.facts import Overlap, SplitFacts, overlaps, split_facts
 from speechverse.world.card.fields import FieldCounts, count_field, find_fields
 from speechverse.world.card.samples import Samples, choose_samples
 from speechverse.world.card.shortcuts import Ceiling, hear, overlap_ceilings, shortcut_ceilings
-
-if TYPE_CHECKING:
-    from speechverse.evaluation.clips import Watch
 
 FORMAT = 1
 
@@ -102,7 +100,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def make_card(
     corpus: Corpus,
     settings: CardSettings | None = None,
-    watch: Watch = lambda done, total, what: None,
+    watch: Watch = watch_nothing,
 ) -> Card:
     """Measures a corpus: any one; only labels that are there are shown.
 

@@ -25,7 +25,7 @@ from speechverse.world.card.fields import shown
 from speechverse.world.language import inventory, overlap
 
 if TYPE_CHECKING:
-    from speechverse.evaluation.clips import Watch
+    from speechverse.progress import Watch
 
 NEAR_CHANCE = 0.10
 """How far above chance still counts as near it."""
@@ -105,13 +105,14 @@ def hear(
     order = [
         (split, utterance) for split, utterances in samples.items() for utterance in utterances
     ]
-    for done, (split, utterance) in enumerate(order, start=1):
+    advance = watch("listening", len(order))
+    for split, utterance in order:
         try:
             sound = load(utterance.audio).samples
             heard[split].append(Heard(utterance, active_level_db(sound), mean_log_mels(sound)))
         except AudioError as error:
             unreadable[utterance.id] = str(error)
-        watch(done, len(order), f"listening to {split}")
+        advance(1)
     return heard, unreadable
 
 
@@ -137,8 +138,8 @@ def shortcut_ceilings(
         MissingExtraError: scikit-learn is not installed.
     """
     ceilings, notes = [], []
-    for number, shortcut in enumerate(SHORTCUTS):
-        watch(number, len(SHORTCUTS), "fitting shortcuts")
+    advance = watch("fitting shortcuts", len(SHORTCUTS))
+    for shortcut in SHORTCUTS:
         known = {
             split: [clip for clip in clips if _label(clip, shortcut)]
             for split, clips in heard.items()
@@ -147,6 +148,7 @@ def shortcut_ceilings(
         if not known:
             continue
         ceiling = _ceiling(shortcut, known, seed)
+        advance(1)
         if isinstance(ceiling, str):
             notes.append(f"{shortcut.label} from {shortcut.cue} is not measured: {ceiling}")
         else:
