@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from speechverse.cli.options import Overwrite, RunFolder
 from speechverse.cli.train import told
 
 
@@ -21,18 +22,10 @@ def command(
     ] = None,
     audio: Annotated[
         Path | None,
-        typer.Option(
-            "--audio",
-            help="The folder of recordings to train on: data.corpora.own.audio of the recipe.",
-        ),
+        typer.Option("--audio", help="Folder of recordings: data.corpora.own.audio of the recipe."),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The run's folder; by default runs/<name>."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
-    ] = False,
+    output: RunFolder = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Pre-train a speech encoder: BEST-RQ on recordings, then CTC where there are transcripts.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
+from speechverse.cli.options import Json, Overwrite, RunFolder
 
 
 def _print_schema(wanted: bool) -> None:
@@ -30,17 +31,12 @@ def command(
             metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.align.steps=50"
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The run's folder; by default runs/<name>."),
-    ] = None,
+    output: RunFolder = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's last whole checkpoint.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
     offline: Offline = False,
     schema: Annotated[
         bool,
@@ -92,9 +88,8 @@ def told(summary: dict, folder: Path, encoder: bool) -> list[str]:
     lines = [f"trained {summary['steps']} steps in {summary['seconds']:.0f} s"]
     for stage in summary["stages"]:
         measured = stage.get("validation/loss")
-        loss = f"loss {stage['loss']:.3g}" + (
-            "" if measured is None else f", validation {measured:.3g}"
-        )
+        loss = f"loss {stage['loss']:.3g}"
+        loss += "" if measured is None else f", validation {measured:.3g}"
         lines.append(f"  {stage['stage']:<10} {stage['steps']:>7} steps, {loss}")
     if encoder:
         return [*lines, f"the encoder is in '{folder}'; in a recipe: model.encoder={folder}"]

@@ -53,8 +53,8 @@ def recognition(
         progress(len(some))
     found = []
     for kind, rows in sorted(kinds.items()):
-        texts, true, languages = zip(*rows, strict=True)
-        wer, cer = (bootstrap(m, texts, true, languages=languages) for m in ("wer", "cer"))
+        said, true, languages = zip(*rows, strict=True)
+        wer, cer = (bootstrap(m, said, true, languages=languages) for m in ("wer", "cer"))
         found.append(Recognition(*kind, len(rows), wer, cer))
     return found
 

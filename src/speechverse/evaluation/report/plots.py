@@ -100,7 +100,7 @@ def score_plot(
     def paint(axes: Axes) -> None:
         for row, bar in enumerate(bars):
             colour, beside = ACCENT if bar.system == own else SOFT, axes.get_yaxis_transform()
-            line = {"linewidth": 2.2, "solid_capstyle": "round", "alpha": 0.55}
+            line: dict[str, Any] = {"linewidth": 2.2, "solid_capstyle": "round", "alpha": 0.55}
             axes.plot([bar.low, bar.high], [row, row], color=colour, **line)
             axes.plot([bar.value], [row], "o", color=colour, markersize=6, clip_on=False, zorder=3)
             number = f"{bar.value:.1f}"
@@ -147,7 +147,7 @@ def curve_plot(
             axes.plot(steps, values, color=colour, linewidth=1.4, label=legend, marker=marker)
         for stage, start in starts.items():
             axes.axvline(start, color=LINE, linewidth=0.8, linestyle=(0, (3, 2)))
-            small = {"color": SOFT, "va": "bottom", "fontsize": 8}
+            small: dict[str, Any] = {"color": SOFT, "va": "bottom", "fontsize": 8}
             axes.text(start, 1.0, f" {stage}", **small, transform=axes.get_xaxis_transform())
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         _name(axes, "step", "", curves)
@@ -168,7 +168,7 @@ def histogram_plot(unit: str, values: Mapping[str, Sequence[float]], label: str)
         edges[-1] = max(edges[-1], high)
         for number, (legend, group) in enumerate(values.items()):
             colour = (ACCENT, MARK, SOFT)[number % 3]
-            drawn = {"weights": [100 / len(group)] * len(group), "color": colour}
+            drawn: dict[str, Any] = {"weights": [100 / len(group)] * len(group), "color": colour}
             axes.hist(group, edges, histtype="stepfilled", alpha=0.13, **drawn)
             axes.hist(group, edges, histtype="step", linewidth=1.4, label=legend, **drawn)
         axes.grid(axis="y", color=LINE, linewidth=0.5)

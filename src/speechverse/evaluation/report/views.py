@@ -102,7 +102,7 @@ def confusion_cards(results: Results, own: str) -> list[View]:
     ones.
     """
     titles = {report.name: report.title for report in results.tasks}
-    cards = []
+    cards: list[View] = []
     for confusion in results.confusions:
         if confusion.system == own:
             view = _matrix if len(confusion.labels) <= MAX_MATRIX else _pairs
