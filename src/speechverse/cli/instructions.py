@@ -76,7 +76,7 @@ def command(
         outcome = answer_lines(loaded, drawn, journal, max_new_tokens, progress.advance)
     written = labelled(chosen, outcome)
     write_lines(out, written)
-    typer.echo(_told(out, written, outcome))
+    typer.echo(_summary(out, written, outcome))
 
 
 def _read(lines: Path, split: str) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ def _check(number: int, entry: dict[str, Any]) -> None:
         raise ValueError(f"has no 'text'; it has {', '.join(entry) or 'nothing'}")
 
 
-def _told(out: Path, written: list[dict[str, Any]], outcome: Outcome) -> str:
+def _summary(out: Path, written: list[dict[str, Any]], outcome: Outcome) -> str:
     pairs = sum(len(line["instructions"]) for line in written)
     counts = [f"{count:,} {reason}" for reason, count in outcome.dropped.most_common()]
     dropped = ", ".join(counts) or "none"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from speechverse.cli.options import Overwrite, RunFolder
-from speechverse.cli.train import told
+from speechverse.cli.train import summary_lines
 
 
 def command(
@@ -56,4 +56,4 @@ def command(
     folder = output or Path("runs") / loaded.name
     summary = train(loaded, folder, resume=not overwrite, overwrite=overwrite)
     if PartialState().is_main_process:
-        typer.echo("\n".join(told(summary, folder, encoder=True)))
+        typer.echo("\n".join(summary_lines(summary, folder, encoder=True)))

@@ -80,10 +80,10 @@ def command(
     if as_json:
         typer.echo(json.dumps(summary, indent=1))
     else:
-        typer.echo("\n".join(told(summary, folder, loaded.encoder is not None)))
+        typer.echo("\n".join(summary_lines(summary, folder, loaded.encoder is not None)))
 
 
-def told(summary: dict, folder: Path, encoder: bool) -> list[str]:
+def summary_lines(summary: dict, folder: Path, encoder: bool) -> list[str]:
     """What to say of a finished run, a line each."""
     lines = [f"trained {summary['steps']} steps in {summary['seconds']:.0f} s"]
     for stage in summary["stages"]:

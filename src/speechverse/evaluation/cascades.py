@@ -104,7 +104,7 @@ class Cascade:
         if self._is_transcript(examples) and generated:
             self._forget_unended(examples)
         clips = [example.utterance for example in examples]
-        transcripts = parts.transcribed(self.kind, clips, self.transcribe)
+        transcripts = parts.transcribe(self.kind, clips, self.transcribe)
         texts = [transcripts[clip.id] for clip in clips]
         if self._is_transcript(examples):
             progress(len(examples))

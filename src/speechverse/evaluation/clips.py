@@ -27,7 +27,7 @@ MAX_BAD_SHARE = 0.05
 UNREADABLE = "unreadable"
 
 
-def hear(
+def encode_clips(
     model: Model, processor: Processor, examples: Iterable[Example], folder: Path, watch: Watch
 ) -> FeatureCache:
     """Encoder outputs of every clip that can be encoded as far as is known beforehand, in the

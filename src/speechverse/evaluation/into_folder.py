@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from speechverse.data import Corpus
 from speechverse.data.cache import CacheDiskError, CacheTooLargeError, encoder_fingerprint
 from speechverse.errors import UserError
-from speechverse.evaluation.journal import Tell, answers_kept
+from speechverse.evaluation.journal import Tell, keep_answers
 from speechverse.evaluation.provenance import describe, training_log
 from speechverse.evaluation.report import write_report
 from speechverse.evaluation.results import Results
@@ -54,7 +54,7 @@ def evaluate_into(
     """
     _check_writable(output)
     about_model = describe(loaded.model, name)
-    with answers_kept(output, tell) as journal:
+    with keep_answers(output, tell) as journal:
         measure = partial(
             evaluate,
             *(loaded.model, loaded.processor, corpus, settings),

@@ -108,7 +108,7 @@ class Journal:
 
 
 @contextmanager
-def answers_kept(folder: Path | None, tell: Tell = lambda line: None) -> Iterator[Journal]:
+def keep_answers(folder: Path | None, tell: Tell = lambda line: None) -> Iterator[Journal]:
     """The journal in a folder of results; it is removed when the block ends without an error, for
     then all is written.
 
@@ -176,7 +176,7 @@ class AnswerKeys:
             return False
 
 
-def answer_kept(
+def answer_or_recall(
     journal: Journal,
     keys: AnswerKeys,
     system: System,

@@ -65,7 +65,7 @@ class Parts:
         whisper: Whisper with its decoder (the encoder's own, or a known part), if it is loaded.
         reader_lora: Folder of the LoRA that was trained to read transcripts, for the tuned
             cascades.
-        hear: Puts the clips of more examples into the cache, and gives it; None where nothing is
+        encode: Puts the clips of more examples into the cache, and gives it; None where nothing is
             kept.
         notes: What a system has to say for itself in the results.
         transcripts: By kind and utterance.
@@ -80,7 +80,7 @@ class Parts:
     recogniser: CtcRecogniser | None = None
     whisper: WhisperRecogniser | None = None
     reader_lora: Path | None = None
-    hear: Callable[[Sequence[Example]], Any] | None = None
+    encode: Callable[[Sequence[Example]], Any] | None = None
     notes: list[str] = field(default_factory=list)
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
     endings: dict[str, Ended] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Parts:
             self.notes.append(why_none)
         return found
 
-    def transcribed(
+    def transcribe(
         self,
         kind: str,
         utterances: Sequence[Utterance],

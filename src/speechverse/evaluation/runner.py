@@ -24,14 +24,20 @@ from speechverse.errors import CorpusError, TaskError, UserError
 from speechverse.evaluation.clips import (
     UNREADABLE,
     ExampleCheck,
-    hear,
+    encode_clips,
     language_note,
     not_asked_notes,
     unspelt_note,
     why_too_bad,
 )
 from speechverse.evaluation.few_choices import with_few_choices
-from speechverse.evaluation.journal import AnswerKeys, Journal, answer_kept, answers_kept, at_once
+from speechverse.evaluation.journal import (
+    AnswerKeys,
+    Journal,
+    answer_or_recall,
+    at_once,
+    keep_answers,
+)
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import NotMeasured, Results, TaskReport, Timing, save_results
 from speechverse.evaluation.scoring import Scored, score_answers
@@ -141,7 +147,7 @@ def evaluate(
             an output folder that another run evaluates into.
         CacheError: If `features` holds another encoder's outputs, or cannot be written to.
     """
-    with nullcontext(journal) if journal is not None else answers_kept(output) as kept:
+    with nullcontext(journal) if journal is not None else keep_answers(output) as kept:
         parts = Parts(
             model,
             processor,
@@ -152,7 +158,7 @@ def evaluate(
             reader_lora=reader_lora,
         )
         if features is not None:
-            parts.hear = partial(hear, model, processor, folder=features, watch=watch)
+            parts.encode = partial(encode_clips, model, processor, folder=features, watch=watch)
         keys = AnswerKeys.of(model, about_model or {}, settings.decoding) if kept.path else None
         run = _Run(corpus, settings, parts, watch, kept, keys)
         run.measure_all()
@@ -208,11 +214,11 @@ class _Run:
             CorpusError: If no task can be measured.
         """
         asked = self._ask()
-        self._hear(asked)
-        usable = self._usable(asked)
+        self._encode(asked)
+        usable = self._usable_examples(asked)
         cells = [(task, some, system) for task, some in usable for system in self.systems]
         self._recall(cells)
-        able = self._able(cells)
+        able = self._answerable(cells)
         for number, cell in enumerate(able, start=1):
             self._measure(*cell, f"(part {number} of {len(able)})")
         if "train" not in self.corpus.splits:
@@ -249,7 +255,7 @@ class _Run:
     def _leave_out(self, task: Task, reason: str) -> None:
         self.not_measured.append(NotMeasured(task.name, task.title, reason))
 
-    def _hear(self, asked: Asked) -> None:
+    def _encode(self, asked: Asked) -> None:
         """Puts what a listening system has not answered yet into the cache, if one is kept."""
         listening = [system for system in self.systems if system.hears]
         pending = [
@@ -258,15 +264,15 @@ class _Run:
             for example in rendered.examples
             if not all(self._is_answered(system, example) for system in listening)
         ]
-        if self.parts.hear is not None and pending:
+        if self.parts.encode is not None and pending:
             started = time.perf_counter()
-            self.parts.cache = self.parts.hear(pending)
+            self.parts.cache = self.parts.encode(pending)
             self.hearing_seconds = round(time.perf_counter() - started, 3)
 
     def _is_answered(self, system: System, example: Example) -> bool:
         return self.keys is not None and self.keys.are_kept(self.journal, system, example)
 
-    def _usable(self, asked: Asked) -> list[tuple[Task, list[Example]]]:
+    def _usable_examples(self, asked: Asked) -> list[tuple[Task, list[Example]]]:
         """The tasks without clips that cannot be used; those are counted."""
         check, found = ExampleCheck(self.parts.processor, self.parts.cache), []
         split, clips = self.settings.split, self.corpus.utterances(self.settings.split)
@@ -329,7 +335,7 @@ class _Run:
                     known[example.utterance.id] = kept.answer.transcript
         self.notes.append(self.journal.note)
 
-    def _able(self, cells: Sequence[Cell]) -> list[Cell]:
+    def _answerable(self, cells: Sequence[Cell]) -> list[Cell]:
         """The tasks with the systems that can answer them; what others lack is noted."""
         lacks = [system.missing(examples) for _, examples, system in cells]
         for (task, _, system), lack in zip(cells, lacks, strict=True):
@@ -345,7 +351,9 @@ class _Run:
             answers = system.answer(examples, progress)
         else:
             size = at_once(self.parts.model, self.settings.decoding)
-            answers, before = answer_kept(self.journal, self.keys, system, examples, progress, size)
+            answers, before = answer_or_recall(
+                self.journal, self.keys, system, examples, progress, size
+            )
         seconds = round(time.perf_counter() - started + before, 3)
         self.timings.append(Timing(task.name, system.name, seconds, len(examples)))
         score_answers(self.scored, task, system.name, examples, answers, self.settings)

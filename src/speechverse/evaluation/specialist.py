@@ -171,9 +171,9 @@ class FrameSource:
     Averaged, they are all a specialist reads, and small; every epoch reads each of them again.
     """
 
-    def __init__(self, hear: Callable[[Utterance], Tensor], frame_rate: float) -> None:
+    def __init__(self, encode: Callable[[Utterance], Tensor], frame_rate: float) -> None:
         """Takes what gives outputs (L, T, D) of a clip, and their frames a second."""
-        self._hear = hear
+        self._encode = encode
         self._step = max(1, round(frame_rate / FRAME_RATE))
         self._kept: dict[AudioRef, Tensor] = {}
         self._room = _REMEMBERED_BYTES
@@ -188,7 +188,7 @@ class FrameSource:
         clip = example.utterance.audio
         if clip in self._kept:
             return self._kept[clip]
-        parts = self._hear(example.utterance).float().split(self._step, dim=1)
+        parts = self._encode(example.utterance).float().split(self._step, dim=1)
         frames_LTD = torch.stack([part.mean(dim=1) for part in parts], dim=1).bfloat16()
         if frames_LTD.nbytes <= self._room:
             self._room -= frames_LTD.nbytes

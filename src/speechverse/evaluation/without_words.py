@@ -83,18 +83,20 @@ class LogMel(WithoutWords):
     )
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
-        training = _fittable(self.parts.training_examples(examples[0].task))
-        training = _readable(training, lambda example: self._hear(example.utterance))
+        training = _sample(self.parts.training_examples(examples[0].task))
+        training = _drop_unreadable(
+            training, lambda example: self._mean_log_mels(example.utterance)
+        )
         told = [""] * len(examples)
         commonest = _commonest(training or examples)
         for fitted, rows in [(training, range(len(examples)))] if training else _folds(examples):
             tested = [examples[row] for row in rows]
-            for row, name in zip(rows, self._told(fitted, tested, commonest), strict=True):
+            for row, name in zip(rows, self._predict(fitted, tested, commonest), strict=True):
                 told[row] = name
             progress(len(tested))
         return [Answer(text=name) for name in told]
 
-    def _told(
+    def _predict(
         self, fitted: Sequence[Example], tested: Sequence[Example], commonest: str
     ) -> list[str]:
         names = [example.target for example in fitted]
@@ -104,9 +106,9 @@ class LogMel(WithoutWords):
         return list(map(str, fit_linear(self._cues(fitted), names).predict(self._cues(tested))))
 
     def _cues(self, examples: Sequence[Example]) -> np.ndarray:
-        return np.stack([self._hear(example.utterance) for example in examples])
+        return np.stack([self._mean_log_mels(example.utterance) for example in examples])
 
-    def _hear(self, utterance: Utterance) -> np.ndarray:
+    def _mean_log_mels(self, utterance: Utterance) -> np.ndarray:
         known = self.parts.mean_log_mels
         if utterance.audio not in known:  # ids need not differ between splits
             known[utterance.audio] = mean_log_mels(audio.load(utterance.audio).samples)
@@ -140,10 +142,10 @@ class SpecialistSystem(WithoutWords):
         task, parts = examples[0].task, self.parts
         limit = parts.processor.max_audio_seconds
         training = [ex for ex in parts.training_examples(task) if ex.utterance.duration <= limit]
-        if parts.hear is not None:
-            parts.cache = parts.hear(training)
-        frames = FrameSource(self._heard, parts.model.encoder.frame_rate)
-        specialist = fit_specialist(_readable(training, frames), frames, parts.model.device)
+        if parts.encode is not None:
+            parts.cache = parts.encode(training)
+        frames = FrameSource(self._encode, parts.model.encoder.frame_rate)
+        specialist = fit_specialist(_drop_unreadable(training, frames), frames, parts.model.device)
         parts.notes.append(f"{task} by {self.name}: {specialist.cost}")
         told = []
         for name in specialist.predict(examples, frames):
@@ -151,7 +153,7 @@ class SpecialistSystem(WithoutWords):
             progress(1)
         return told
 
-    def _heard(self, utterance: Utterance) -> Tensor:
+    def _encode(self, utterance: Utterance) -> Tensor:
         """(L, T, D), kept or heard now."""
         model, cache = self.parts.model, self.parts.cache
         if cache is not None:
@@ -162,12 +164,14 @@ class SpecialistSystem(WithoutWords):
         return heard.hidden_states[:, 0].cpu()
 
 
-def _readable(examples: Sequence[Example], hear: Callable[[Example], object]) -> list[Example]:
+def _drop_unreadable(
+    examples: Sequence[Example], load: Callable[[Example], object]
+) -> list[Example]:
     """Training examples whose clips can be heard; those tested on have been tried before."""
     readable = []
     for example in examples:
         try:
-            hear(example)
+            load(example)
         except AudioError as error:
             logger.warning("clip %s is not fitted on: %s", example.utterance.id, error)
             continue
@@ -180,7 +184,7 @@ def _commonest(examples: Sequence[Example]) -> str:
     return min(counts, key=lambda target: (-counts[target], target))
 
 
-def _fittable(examples: Sequence[Example]) -> Sequence[Example]:
+def _sample(examples: Sequence[Example]) -> Sequence[Example]:
     """As many as are fitted on, chosen by hash: a manifest may come sorted by class."""
     if len(examples) <= _FITTED_ON:
         return examples

@@ -472,7 +472,11 @@ def test_only_a_disk_is_mended_by_another_folder(checkpoint, corpus, tmp_path, m
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_what_cannot_be_measured_is_noted(loaded, corpus):
+def test_what_cannot_be_measured_is_noted(loaded, corpus, monkeypatch):
+    def headless(name, *, revision):
+        raise CheckpointError("no head")
+
+    monkeypatch.setattr(provenance, "load_ctc", headless)
     bare = [
         Utterance(u.id, u.audio, u.duration, None, labels={"emotion": "sad"})
         for u in corpus.utterances("test")
@@ -486,7 +490,8 @@ def test_what_cannot_be_measured_is_noted(loaded, corpus):
     notes = " ".join(results.notes)
     for wanted in (
         "er by oracle: not measured: 5 of 5",
-        "er by cascade-ctc",
+        "er by cascade-ctc: not measured: the encoder has no CTC head",
+        "no head",
         "no training split",
     ):
         assert wanted in notes

@@ -291,7 +291,7 @@ def test_a_clip_that_is_found_unreadable_when_the_corpus_is_read_is_counted_and_
     results = evaluate(*loaded, open_corpus(tmp_path / "it.jsonl", "test"), settings)
     assert results.tasks[0].num_examples == 40 and results.tasks[0].skipped == {"unreadable": 2}
     assert any(
-        "2 of the split's clips cannot be read" in note and "'half': " in note
+        "split 'test': 2 of 42 clips cannot be used" in note and "'half': " in note
         for note in results.notes
     )
 
