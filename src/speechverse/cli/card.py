@@ -65,12 +65,15 @@ def _tell(card: Card) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("guessed", "from", "score", "interval", "limit", "", box=None)
+    table = Table(
+        "guessed", "from", "score", "interval", "limit", "", box=None, title_justify="left"
+    )
     for c in card.ceilings:
         verdict = {None: "", True: "met", False: "[bold red]broken[/bold red]"}[c.met]
         limit = "" if c.limit is None else f"<= {c.limit:.2f}"
-        interval = f"{c.low:.2f} to {c.high:.2f}"
-        table.add_row(c.label, c.shortcut, f"{c.value:.2f}", interval, limit, verdict)
+        table.add_row(
+            c.label, c.shortcut, f"{c.value:.2f}", f"{c.low:.2f} to {c.high:.2f}", limit, verdict
+        )
     console = Console()
     if card.ceilings:
         console.print(table)

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -107,11 +107,12 @@ def command(
     """
     given = {key for key in context.params if _was_given(context, key)}
     if text is not None:
-        _refuse(given & {*_CORPUS_ONLY, "out"}, "how to make a corpus, but --text makes one clip")
-        how = {"voice": voice, "accent": accent, "emotion": emotion, "engine": engine}
-        _speak(text, seed, output, json, how)
+        _refuse(
+            given & {*_CORPUS_ONLY, "out"}, "says how to make a corpus, but --text makes one clip"
+        )
+        _speak(text, voice, accent, emotion, seed, engine, output, json)
         return
-    _refuse(given & set(_CLIP_ONLY), "how to speak a --text, but no --text is given")
+    _refuse(given & set(_CLIP_ONLY), "says how to speak a --text, but no --text is given")
     if out is None:
         raise UserError(
             "name a folder for the corpus (speechverse synth my-world), or give a text to speak"
@@ -119,18 +120,30 @@ def command(
         )
     if test_set is not None:
         fixed = {*_SIZES, *_LINES_ONLY, "seed", "name", "lines"}
-        _refuse(given & fixed, "cannot be chosen: a frozen test set is what it is", verb="")
+        _refuse(given & fixed, "cannot be chosen: a frozen test set is what it is")
     if lines is not None:
-        _refuse(given & {*_SIZES}, "how much of the world to make, but --from gives the sentences")
-        renames = _renames(rename or [])
-        reading = {"text_key": text_key, "renames": renames, "split": split, "labels": labels}
-        source = _source(lines, json, name=name, seed=seed, engine=engine, **reading)
+        _refuse(
+            given & {*_SIZES},
+            "says how much of the spoken world to make, but --from gives the sentences",
+        )
+        source = _source(lines, name, seed, text_key, rename or [], split, labels, engine, json)
         make_corpus(out, source, workers, as_json=json)
         return
-    _refuse(given & {"engine"}, "whose voices speak, but the spoken world has espeak's alone")
-    _refuse(given & {*_LINES_ONLY}, "how to read sentences, but none are given: --from FILE.jsonl")
-    spec = _spec(name or "world", (train, dev, test), seed, test_set)
-    make_corpus(out, spec, workers, test_set is not None, json)
+    _refuse(
+        given & {"engine"},
+        "says whose voices speak, but the spoken world is spoken by espeak: give --from or --text",
+    )
+    _refuse(
+        given & {*_LINES_ONLY},
+        "says how to read sentences, but none are given: --from sentences.jsonl",
+    )
+    make_corpus(
+        out,
+        _spec(name or "world", train, dev, test, seed, test_set),
+        workers,
+        test_set is not None,
+        json,
+    )
 
 
 def _was_given(context: typer.Context, key: str) -> bool:
@@ -138,21 +151,38 @@ def _was_given(context: typer.Context, key: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _refuse(options: set[str], why: str, verb: str = "says ") -> None:
-    if options:
-        names = (_SHOWN.get(name, "--" + name.replace("_", "-")) for name in sorted(options))
-        raise UserError(f"{', '.join(names)} {verb}{why}")
+def _refuse(options: set[str], why: str) -> None | NoReturn:
+    if not options:
+        return None
+    shown = ", ".join(
+        _SHOWN.get(option, "--" + option.replace("_", "-")) for option in sorted(options)
+    )
+    raise UserError(f"{shown} {why}")
 
 
-def _spec(name: str, sizes: tuple[int, int, int], seed: int, test_set: str | None) -> SynthSpec:
+def _spec(name: str, train: int, dev: int, test: int, seed: int, test_set: str | None) -> SynthSpec:
     from speechverse.world import SynthSpec, test_set_spec
 
-    return test_set_spec(test_set) if test_set is not None else SynthSpec(name, *sizes, seed)
+    if test_set is not None:
+        return test_set_spec(test_set)
+    return SynthSpec(name=name, num_train=train, num_dev=dev, num_test=test, seed=seed)
 
 
-def _renames(pairs: list[str]) -> dict[str, str]:
+def _source(
+    lines: Path,
+    name: str | None,
+    seed: int,
+    text_key: str,
+    rename: list[str],
+    split: str,
+    labels: Path | None,
+    engine: str,
+    quiet: bool,
+) -> Source:
+    from speechverse.world import read_lines
+
     renames: dict[str, str] = {}
-    for pair in pairs:
+    for pair in rename:
         theirs, equals, ours = (part.strip() for part in pair.partition("="))
         if not (theirs and equals and ours):
             raise UserError(
@@ -163,29 +193,47 @@ def _renames(pairs: list[str]) -> dict[str, str]:
                 f"--rename {pair}: '{theirs}' is renamed to '{renames[theirs]}' already"
             )
         renames[theirs] = ours
-    return renames
-
-
-def _source(lines: Path, quiet: bool, **how: Any) -> Source:
-    from speechverse.world import read_lines
-
-    source = read_lines(lines, **how)
+    source = read_lines(
+        lines,
+        name=name,
+        seed=seed,
+        split=split,
+        text_key=text_key,
+        renames=renames,
+        labels=labels,
+        engine=engine,
+    )
     if not quiet:
         kept = ", ".join(source.about["labels_kept"]) or "none"
         typer.echo(f"{lines}: {source.num_clips} lines to speak; labels kept: {kept}")
     return source
 
 
-def _speak(text: str, seed: int, output: Path, as_json: bool, how: dict[str, Any]) -> None:
+def _speak(
+    text: str,
+    voice: str | None,
+    accent: str | None,
+    emotion: str | None,
+    seed: int,
+    engine: str,
+    output: Path,
+    as_json: bool,
+) -> None:
     from speechverse.audio import save
     from speechverse.world import speak
     from speechverse.world.speaking import manner_of_speaking
 
-    waveform = speak(text, seed=seed, **how)
-    path, seconds = save(output, waveform), round(waveform.duration, 3)
-    about = {"audio": str(path), "seconds": seconds, "text": text, "engine": how["engine"]}
-    about |= manner_of_speaking(how["engine"], how["voice"], how["accent"], how["emotion"])
-    typer.echo(json_format.dumps(about) if as_json else f"{path}: {seconds:.2f} s")
+    waveform = speak(text, voice=voice, accent=accent, emotion=emotion, seed=seed, engine=engine)
+    path = save(output, waveform)
+    how = manner_of_speaking(engine, voice, accent, emotion)
+    result = {
+        "audio": str(path),
+        "seconds": round(waveform.duration, 3),
+        "text": text,
+        "engine": engine,
+        **how,
+    }
+    typer.echo(json_format.dumps(result) if as_json else f"{path}: {waveform.duration:.2f} s")
 
 
 def make_corpus(
@@ -199,7 +247,10 @@ def make_corpus(
     from speechverse.world import synthesize_corpus, verify_test_set
 
     try:
-        report = (synthesize_corpus if as_json else _with_progress)(out, spec, workers)
+        if as_json:
+            report = synthesize_corpus(out, spec, workers)
+        else:
+            report = _with_progress(out, spec, workers)
     except KeyboardInterrupt:
         again = shlex.join(sys.argv[1:])
         typer.echo(
@@ -209,14 +260,20 @@ def make_corpus(
         raise typer.Exit(130) from None
     found = verify_test_set(out) if test_set else None
     if as_json:
-        checked = {"test_set_sha256": found} if found else {}
-        typer.echo(json_format.dumps(_as_dict(report) | checked))
+        typer.echo(
+            json_format.dumps({**_as_dict(report), **({"test_set_sha256": found} if found else {})})
+        )
         return
-    told = f"{report.num_clips} clips, {report.audio_seconds / 3600:.2f} h"
-    typer.echo(f"{report.folder}: {told} ({report.num_reused} were there already)")
+    hours = report.audio_seconds / 3600
+    typer.echo(
+        f"{report.folder}: {report.num_clips} clips, {hours:.2f} h ({report.num_reused} were there"
+        " already)"
+    )
     if report.made_seconds:
-        took = f"{report.made_seconds:.0f} s of audio in {report.wall_seconds:.1f} s"
-        typer.echo(f"{took}: {report.speed:.0f} s a second")
+        typer.echo(
+            f"{report.made_seconds:.0f} s of audio in {report.wall_seconds:.1f} s:"
+            f" {report.speed:.0f} s a second"
+        )
     if found:
         typer.echo(f"this is the frozen test set '{spec.name}' ({found[:12]})")
 
