@@ -204,7 +204,7 @@ class Quickstart:
         from speechverse.world import SynthSpec
 
         spoilt = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")
-        shares = dict.fromkeys((*spoilt, "non_speech_share"), 0.0)
+        shares: dict[str, Any] = dict.fromkeys((*spoilt, "non_speech_share"), 0.0)
         shares |= {"two_speaker_share": 0.25, "one_speaker_turns_share": 0.15}
         return SynthSpec("speech", 0, 0, self.sizes.clips, self.seed, {"grammar": 1.0}, **shares)
 
