@@ -65,7 +65,7 @@ def score_answers(
         told = f"{cut.total()} of {len(endings)} answers are cut: {reasons}"
         scored.notes.append(f"{task.name} by {system}: {told}")
     scored.confusions += _confusions(task, system, examples, parsed)
-    scored.records += _records(task, system, examples, answers, parsed)
+    scored.records += _records(task, system, examples, answers, parsed, settings)
 
 
 def _scores(
@@ -101,6 +101,7 @@ def _records(
     examples: Sequence[Example],
     answers: Sequence[Answer],
     parsed: Sequence[Any],
+    settings: EvaluationSettings,
 ) -> Iterator[AnswerRecord]:
     metric = get_metric(task.metrics[0])
     references = [example.reference for example in examples]
@@ -123,6 +124,6 @@ def _records(
             transcript=made.transcript,
             choice_scores=made.choice_scores,
             language=language,
-            choices=example.choices,
+            choices=example.choices if settings.choices_per_prompt else None,
             clip=example.utterance.audio,
         )
