@@ -15,18 +15,8 @@ from speechverse import __version__
 from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
 VERBS = (
-    "quickstart",
-    "synth",
-    "texts",
-    "instructions",
-    "card",
-    "pretrain",
-    "probe",
-    "train",
-    "evaluate",
-    "ask",
-    "info",
-    "pretrained",
+    *("quickstart", "synth", "texts", "instructions", "card", "pretrain"),
+    *("probe", "train", "evaluate", "ask", "info", "pretrained"),
 )
 EXTRAS = {
     "quickstart": "train,eval,synth",
@@ -110,21 +100,16 @@ def _of_an_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
     verb = next((word for word in sys.argv[1:] if word in VERBS), None)
     if verb not in EXTRAS or error.name is None or error.name.startswith("speechverse"):
         return None
-    return MissingExtraError(
-        f"`speechverse {verb}` finds no module '{error.name}': it", EXTRAS[verb]
-    )
+    what = f"`speechverse {verb}` finds no module '{error.name}': it"
+    return MissingExtraError(what, EXTRAS[verb])
 
 
 def _fail(error: BaseException, status: int) -> NoReturn:
     if os.environ.get("SPEECHVERSE_TRACEBACK"):
         raise error
-    if isinstance(error, SpeechverseError):
-        typer.secho(f"error: {error}", fg="red", err=True)
-    else:
+    told = f"error: {error}"
+    if not isinstance(error, SpeechverseError):
         kind = type(error).__name__
-        typer.secho(
-            f"internal error: {kind}: {error}\n(speechverse --traceback ... shows where)",
-            fg="red",
-            err=True,
-        )
+        told = f"internal error: {kind}: {error}\n(speechverse --traceback ... shows where)"
+    typer.secho(told, fg="red", err=True)
     sys.exit(status)

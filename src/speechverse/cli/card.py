@@ -1,6 +1,4 @@
-"""`speechverse card`: a page that says what a corpus holds, lets it be heard, and shows its
-shortcuts.
-"""
+"""`speechverse card`: a page that says what a corpus holds, and shows its shortcuts."""
 
 from __future__ import annotations
 
@@ -10,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from speechverse.cli.options import Json
+
 if TYPE_CHECKING:
     from speechverse.world.card import Card
 
@@ -18,11 +18,7 @@ def command(
     corpus: Annotated[Path, typer.Argument(help="A corpus folder, or a JSONL file.")],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The page; its numbers go beside it as JSON. By default beside the corpus.",
-        ),
+        typer.Option("--output", "-o", help="The page; by default beside the corpus."),
     ] = None,
     clips: Annotated[
         int, typer.Option(min=1, help="Clips of each split to listen to, at most.")
@@ -30,14 +26,9 @@ def command(
     samples: Annotated[int, typer.Option(min=1, help="Playable clips for each class.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the choice of clips and of the intervals.")] = 0,
     embed: Annotated[
-        bool,
-        typer.Option(
-            "--embed", help="Put the sound into the page, so that it can be passed on alone."
-        ),
+        bool, typer.Option("--embed", help="Put the sound into the page, to be passed on alone.")
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the numbers as JSON, and no progress.")
-    ] = False,
+    json: Json = False,
 ) -> None:
     """Show what a corpus holds, how its classes sound, and what can be guessed in it without
     listening.

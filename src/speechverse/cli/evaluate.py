@@ -1,6 +1,4 @@
-"""`speechverse evaluate`: scores of a model and of the systems beside it, with intervals, a table
-and a page.
-"""
+"""`speechverse evaluate`: scores of a model and of the systems beside it, with intervals."""
 
 from __future__ import annotations
 
@@ -13,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from speechverse.cli.offline import Offline
+from speechverse.cli.options import Device, Json, listed
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.evaluation import EvaluationSettings, Results
-    from speechverse.evaluation.clips import Watch
+    from speechverse.progress import Watch
 
 CacheMode = Literal["temporary", "keep", "none"]
 
@@ -29,37 +28,25 @@ def command(
     ] = "small",
     corpus: Annotated[
         Path | None,
-        typer.Option(
-            help=(
-                "A corpus folder or a JSONL file; without it, all is as the run's recipe evaluates."
-            )
-        ),
+        typer.Option(help="A corpus folder or a JSONL file; by default what the recipe names."),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Which split of it. By default test.")] = None,
     training_corpus: Annotated[
         Path | None,
-        typer.Option(
-            help=(
-                "Whose split train the specialist, log-mel and majority know; by default the"
-                " corpus' own."
-            )
-        ),
+        typer.Option(help="Whose training split specialist, log-mel and majority know."),
     ] = None,
     tasks: Annotated[
-        str | None,
-        typer.Option(help="Tasks, with commas between, or 'all' that have labels. By default all."),
+        str | None, typer.Option(help="Tasks, comma-separated; by default all with labels.")
     ] = None,
     systems: Annotated[
-        str | None, typer.Option(help="Systems, with commas between. By default all six.")
+        str | None, typer.Option(help="Systems, comma-separated. By default all six.")
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=0, help="Utterances a task; 0 takes all. By default 300.")
     ] = None,
     held_out: Annotated[
         bool | None,
-        typer.Option(
-            "--held-out/--seen", help="Ask in instructions the model never saw, or seen ones."
-        ),
+        typer.Option("--held-out/--seen", help="Instructions that training never showed, or did."),
     ] = None,
     choices: Annotated[
         str | None, typer.Option(help="How closed sets are answered: constrain, score, free.")
@@ -69,52 +56,31 @@ def command(
     ] = None,
     choices_per_prompt: Annotated[
         int | None,
-        typer.Option(
-            min=2,
-            help=(
-                "List so many labels of a closed set, the right one among others drawn for each"
-                " clip."
-            ),
-        ),
+        typer.Option(min=2, help="List so many labels, the right one and others at random."),
     ] = None,
     max_new_tokens: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="The most tokens of a free answer. By default 8 for each second of audio, and 32.",
-        ),
+        typer.Option(min=1, help="Most tokens of a free answer. By default 32 + 8 a second."),
     ] = None,
     beams: Annotated[int | None, typer.Option(min=1, help="Beams; 1 is greedy.")] = None,
     cascade_lora: Annotated[
         Path | None,
         typer.Option(
-            help=(
-                "LoRA that reads transcripts, for the tuned cascades: the folder 'lora' of a run of"
-                " theirs."
-            )
+            help="LoRA that reads transcripts, for tuned cascades: a run's folder 'lora'."
         ),
     ] = None,
     seed: Annotated[
-        int,
-        typer.Option(help="Of the choice of utterances and instructions, and of the bootstrap."),
+        int, typer.Option(help="Of the choice of utterances and instructions, and the bootstrap.")
     ] = 0,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")
-    ] = None,
+    device: Device = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the results and the page.")
     ] = Path("evaluation"),
     cache: Annotated[
         CacheMode,
-        typer.Option(
-            help=(
-                "Cache encoder outputs: temporary (deleted at the end), keep (in 'features'), none."
-            )
-        ),
+        typer.Option(help="Encoder outputs: temporary (deleted at the end), keep, none."),
     ] = "temporary",
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the results as JSON, and no progress.")
-    ] = False,
+    json: Json = False,
     offline: Offline = False,
 ) -> None:
     """Evaluate a model on labelled clips, with cascades, an oracle and the majority class beside
@@ -135,9 +101,9 @@ def command(
     )
     asked = _given(
         split=split,
-        tasks=tasks if tasks in (None, "all") else _listed(tasks),
-        systems=None if systems is None else _listed(systems),
-        wording=None if held_out is None else ("held_out" if held_out else "seen"),
+        tasks=tasks if tasks in (None, "all") else listed(tasks),
+        systems=None if systems is None else listed(systems),
+        wording={None: None, True: "held_out", False: "seen"}[held_out],
         limit=limit,
         choices_per_prompt=choices_per_prompt,
     )
@@ -151,16 +117,8 @@ def command(
     if "limit" in asked:
         asked["limit"] = asked["limit"] or None
     settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
-    results = run(
-        model,
-        opened,
-        settings,
-        output,
-        device=device,
-        quiet=json,
-        cache=cache,
-        cascade_lora=cascade_lora,
-    )
+    how: dict[str, Any] = {"device": device, "cache": cache, "cascade_lora": cascade_lora}
+    results = run(model, opened, settings, output, quiet=json, **how)
     if json:
         from speechverse.evaluation.results import as_plain
 
@@ -183,10 +141,6 @@ def open_corpus(path: Path, split: str) -> Corpus:
 
 def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _of_recipe(model: str) -> tuple[Corpus, dict[str, Any], dict[str, Any]]:
@@ -222,11 +176,9 @@ def run(
     from speechverse.pipeline import SpeechVerse
 
     loaded = SpeechVerse.from_pretrained(model, device)
-    how: dict[str, Any] = {"cache": cache, "reader_lora": cascade_lora}
+    how: dict[str, Any] = {"cache": cache, "reader_lora": cascade_lora, "tell": _tell}
     with progress(quiet) as watch:
-        results = evaluate_into(
-            output, loaded, model, corpus, settings, **how, watch=watch, tell=_tell
-        )
+        results = evaluate_into(output, loaded, model, corpus, settings, **how, watch=watch)
     if not quiet:
         _show(results, output)
     return results
@@ -256,4 +208,4 @@ def progress(quiet: bool) -> Iterator[Watch]:
     from speechverse.training.logs import Progress
 
     with Progress("loading", 1, quiet=quiet) as shown:
-        yield shown.watch
+        yield shown.begin

@@ -11,25 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from speechverse import __version__
+from speechverse.cli.options import Json
 
-LIBRARIES = (
-    "torch",
-    "transformers",
-    "peft",
-    "lhotse",
-    "accelerate",
-    "soundfile",
-    "soxr",
-    "av",
-    "numpy",
-)
+LIBRARIES = "torch transformers peft lhotse accelerate soundfile soxr av numpy".split()
 
 
 def command(
     model: Annotated[
         str | None, typer.Argument(help="A built-in name, a checkpoint's folder, or a hub name.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Say what is installed, and what a checkpoint is made of.
 
@@ -80,19 +71,14 @@ def checkpoint(name: str) -> dict[str, Any]:
     recipe = local_folder(resolve(name)) / RECIPE
     recogniser, why_none = find_recogniser(model)
     frame_rate = model.encoder.frame_rate / math.prod(model.config.downsampler.strides)
+    weights = {name: [round(w, 4) for w in about[name]] for name in LAYER_WEIGHTS if about[name]}
+    counts = {p.part: {"total": p.total, "trained": p.trainable} for p in model.parameter_report()}
     return {
         **about,
-        **{
-            name: [round(weight, 4) for weight in about[name]]
-            for name in LAYER_WEIGHTS
-            if about[name]
-        },
+        **weights,
         "frames into the LLM": f"{frame_rate:g} a second",
         "CTC head": "yes" if recogniser else f"no ({why_none})",
-        "parameters": {
-            part.part: {"total": part.total, "trained": part.trainable}
-            for part in model.parameter_report()
-        },
+        "parameters": counts,
         "recipe": recipe.read_text(encoding="utf-8") if recipe.is_file() else None,
     }
 
@@ -103,14 +89,11 @@ def _show(told: dict[str, Any]) -> None:
 
     console = Console()
     for title, facts in told.items():
-        table = Table(
-            title=title, show_header=False, title_justify="left", title_style="bold", box=None
-        )
+        table = Table(title=title, show_header=False, title_justify="left", box=None)
         counts, recipe = facts.pop("parameters", None), facts.pop("recipe", None)
         for name, value in facts.items():
-            table.add_row(
-                name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            )
+            listed = value if isinstance(value, list) else [value]
+            table.add_row(name, ", ".join(map(str, listed)))
         console.print(table)
         if counts:
             console.print(_counts(counts))
@@ -125,8 +108,6 @@ def _counts(counts: dict[str, dict[str, int]]) -> Any:
     table = Table("part", "parameters", "of them trained", title_justify="left", box=None)
     for part, count in counts.items():
         table.add_row(part, f"{count['total']:,}", f"{count['trained']:,}")
-    total, trained = (
-        sum(count[kind] for count in counts.values()) for kind in ("total", "trained")
-    )
+    total, trained = (sum(of[kind] for of in counts.values()) for kind in ("total", "trained"))
     table.add_row("together", f"{total:,}", f"{trained:,}", style="bold")
     return table

@@ -1,6 +1,4 @@
-"""`speechverse instructions`: what spoken lines are asked, and what the frozen LLM answers who
-reads them.
-"""
+"""`speechverse instructions`: what spoken lines are asked, and what the frozen LLM answers."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speechverse.cli.options import Device
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def command(
     read_share: Annotated[
         float,
         typer.Option(
-            min=0.0, max=1.0, help="Share that the LLM answers; the rest a program knows."
+            min=0.0, max=1.0, help="Share that the LLM answers; a program knows the rest."
         ),
     ] = 0.4,
     model: Annotated[
@@ -40,9 +39,7 @@ def command(
     split: Annotated[str, typer.Option(help="Split of a corpus folder.")] = "train",
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and lines are asked the same.")] = 1,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
-    ] = None,
+    device: Device = None,
 ) -> None:
     """Give spoken lines instructions and answers: by the model's own LLM, which reads them, or by a
     program.
@@ -79,7 +76,7 @@ def command(
         outcome = answer_lines(loaded, drawn, journal, max_new_tokens, progress.advance)
     written = labelled(chosen, outcome)
     write_lines(out, written)
-    typer.echo(_told(out, written, outcome))
+    typer.echo(_summary(out, written, outcome))
 
 
 def _read(lines: Path, split: str) -> list[dict[str, Any]]:
@@ -87,15 +84,9 @@ def _read(lines: Path, split: str) -> list[dict[str, Any]]:
     from speechverse.data.lines import Lines
 
     if lines.is_dir():
-        return [
-            {
-                "id": u.id,
-                "text": u.text,
-                **{key: u.labels[key] for key in ("stratum",) if key in u.labels},
-            }
-            for u in Corpus.open(lines).utterances(split)
-            if u.text
-        ]
+        spoken = [u for u in Corpus.open(lines).utterances(split) if u.text]
+        strata = [{k: v for k, v in u.labels.items() if k == "stratum"} for u in spoken]
+        return [{"id": u.id, "text": u.text, **own} for u, own in zip(spoken, strata, strict=True)]
     read = Lines.read(lines)
     read.each(_check)
     if read.faults:
@@ -108,12 +99,10 @@ def _check(number: int, entry: dict[str, Any]) -> None:
         raise ValueError(f"has no 'text'; it has {', '.join(entry) or 'nothing'}")
 
 
-def _told(out: Path, written: list[dict[str, Any]], outcome: Outcome) -> str:
+def _summary(out: Path, written: list[dict[str, Any]], outcome: Outcome) -> str:
     pairs = sum(len(line["instructions"]) for line in written)
-    dropped = (
-        ", ".join(f"{count:,} {reason}" for reason, count in outcome.dropped.most_common())
-        or "none"
-    )
+    counts = [f"{count:,} {reason}" for reason, count in outcome.dropped.most_common()]
+    dropped = ", ".join(counts) or "none"
     return (
         f"{out}: {len(written):,} lines with {pairs:,} instructions\n"
         f"of the LLM's {outcome.num_read:,} answers ({outcome.seconds:,.0f} s) dropped: {dropped}"

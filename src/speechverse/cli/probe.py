@@ -1,6 +1,4 @@
-"""`speechverse probe`: what the layers of speech encoders let a linear classifier tell, and what
-their heads hear.
-"""
+"""`speechverse probe`: what the layers of speech encoders let a linear classifier tell."""
 
 from __future__ import annotations
 
@@ -11,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speechverse.cli.options import Device, Json
+
 if TYPE_CHECKING:
     from speechverse.evaluation.probes import ProbeTable
     from speechverse.evaluation.recognition import Recognition
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 def command(
     encoders: Annotated[
-        list[str],
-        typer.Argument(
-            help="Encoders: built-in names, folders or hub names; several are compared."
-        ),
+        list[str], typer.Argument(help="Encoders to compare: built-in names, folders, hub names.")
     ],
     corpus: Annotated[
         Path, typer.Option(help="A corpus folder whose splits keep voices and sentences apart.")
@@ -37,25 +34,16 @@ def command(
     ] = None,
     read: Annotated[
         list[Path] | None,
-        typer.Option(
-            help=(
-                "What CTC heads transcribe too: a corpus folder, or a JSONL with `text`. May be"
-                " repeated."
-            )
-        ),
+        typer.Option(help="More for CTC heads to transcribe: a folder, or a JSONL with `text`."),
     ] = None,
     limit: Annotated[
         int, typer.Option(min=0, help="Clips to fit on, at most, chosen by hash; 0 takes all.")
     ] = 4000,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
-    ] = None,
+    device: Device = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")] = Path(
         "probes.json"
     ),
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the JSON instead of tables, and no progress.")
-    ] = False,
+    json: Json = False,
 ) -> None:
     """Probe each layer for emotion, accent, speakers and speech, on unseen voices and sentences.
 
@@ -121,18 +109,12 @@ def _part(path: Path, split: str | None) -> _Part:
     from speechverse.data import Corpus
 
     if path.is_file():
-        return _Part(
-            path.stem, "all", None, Corpus.from_jsonl(path.stem, {"all": path}).utterances("all")
-        )
+        clips = Corpus.from_jsonl(path.stem, {"all": path}).utterances("all")
+        return _Part(path.stem, "all", None, clips)
     corpus = Corpus.open(path)
     split = split or ("test" if "test" in corpus.splits else "dev")
-    utterances = corpus.utterances(split)
-    return _Part(
-        path.resolve().name,
-        split,
-        corpus.description["splits"][split].get("manifest_sha256"),
-        utterances,
-    )
+    manifest = corpus.description["splits"][split].get("manifest_sha256")
+    return _Part(path.resolve().name, split, manifest, corpus.utterances(split))
 
 
 def _to_read(path: Path) -> _Part:
@@ -156,7 +138,7 @@ def _probe(
 
     encoder = load_encoder(name).to(pick_device(device))
     with Progress("listening", len(fit) + len(test), quiet=quiet) as progress:
-        return probe_encoder(encoder, fit, test, name=name, done=progress.advance)
+        return probe_encoder(encoder, fit, test, name=name, progress=progress.advance)
 
 
 def _transcribe(

@@ -1,6 +1,4 @@
-"""`speechverse synth`: make a corpus of the spoken world or of one's own sentences, a frozen test
-set, or a clip.
-"""
+"""`speechverse synth`: a corpus of the spoken world or of one's own sentences, or a clip."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speechverse.cli.options import Json
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,8 +38,7 @@ def command(
         int, typer.Option(min=0, help="Clips to test on: sentences and voices of their own.")
     ] = 0,
     seed: Annotated[
-        int,
-        typer.Option(help="The same seed gives the same bytes, whatever the number of workers."),
+        int, typer.Option(help="The same seed gives the same bytes, with any number of workers.")
     ] = 1,
     name: Annotated[
         str | None, typer.Option(help="The corpus's name: 'world', or that of the file.")
@@ -50,9 +48,7 @@ def command(
     ] = None,
     test_set: Annotated[
         str | None,
-        typer.Option(
-            help="Make a frozen test set and check its hash: clean, noisy, words or unseen."
-        ),
+        typer.Option(help="A frozen test set, its hash checked: clean, noisy, words or unseen."),
     ] = None,
     lines: Annotated[
         Path | None,
@@ -71,28 +67,18 @@ def command(
         typer.Option(help="YAML of the labels that the lines may use: field, name: description."),
     ] = None,
     engine: Annotated[
-        str,
-        typer.Option(
-            help="Whose voices speak a --text or --from: espeak, kokoro or hibari (extra 'voices')."
-        ),
+        str, typer.Option(help="Whose voices: espeak, kokoro or hibari (extra 'voices').")
     ] = "espeak",
     text: Annotated[
         str | None, typer.Option(help="Speak this one text instead of making a corpus.")
     ] = None,
     voice: Annotated[
         str | None,
-        typer.Option(
-            help="Who speaks the text, such as f3, m1-low, Annie-high; of kokoro bm_george."
-        ),
+        typer.Option(help="Who speaks the text: f3, m1-low, Annie-high, ...; kokoro's bm_george."),
     ] = None,
     accent: Annotated[
         str | None,
-        typer.Option(
-            help=(
-                "american, british, scottish, caribbean or received; kokoro's voices have their"
-                " own."
-            )
-        ),
+        typer.Option(help="espeak's: american, british, scottish, caribbean or received."),
     ] = None,
     emotion: Annotated[
         str | None, typer.Option(help="happy, sad, angry or neutral; espeak's voices alone.")
@@ -100,9 +86,7 @@ def command(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The text's clip: .flac or .wav.")
     ] = Path("clip.wav"),
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and no progress.")
-    ] = False,
+    json: Json = False,
 ) -> None:
     """Make speech with labels for all eleven tasks, offline (needs the extra 'synth').
 

@@ -24,12 +24,7 @@ def command(
     ] = None,
     prose: Annotated[
         list[Path] | None,
-        typer.Option(
-            help=(
-                "Text file, or folder of *.txt: passages of it (to 50 words) instead of single"
-                " sentences."
-            )
-        ),
+        typer.Option(help="Text file, or folder of *.txt: passages of it (to 50 words)."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and sources give the same lines.")] = 1,
     not_in: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
+from speechverse.cli.options import Json, Overwrite, RunFolder
 
 
 def _print_schema(wanted: bool) -> None:
@@ -30,17 +31,12 @@ def command(
             metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.align.steps=50"
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The run's folder; by default runs/<name>."),
-    ] = None,
+    output: RunFolder = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's last whole checkpoint.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
     offline: Offline = False,
     schema: Annotated[
         bool,
@@ -84,17 +80,16 @@ def command(
     if as_json:
         typer.echo(json.dumps(summary, indent=1))
     else:
-        typer.echo("\n".join(told(summary, folder, loaded.encoder is not None)))
+        typer.echo("\n".join(summary_lines(summary, folder, loaded.encoder is not None)))
 
 
-def told(summary: dict, folder: Path, encoder: bool) -> list[str]:
+def summary_lines(summary: dict, folder: Path, encoder: bool) -> list[str]:
     """What to say of a finished run, a line each."""
     lines = [f"trained {summary['steps']} steps in {summary['seconds']:.0f} s"]
     for stage in summary["stages"]:
         measured = stage.get("validation/loss")
-        loss = f"loss {stage['loss']:.3g}" + (
-            "" if measured is None else f", validation {measured:.3g}"
-        )
+        loss = f"loss {stage['loss']:.3g}"
+        loss += "" if measured is None else f", validation {measured:.3g}"
         lines.append(f"  {stage['stage']:<10} {stage['steps']:>7} steps, {loss}")
     if encoder:
         return [*lines, f"the encoder is in '{folder}'; in a recipe: model.encoder={folder}"]

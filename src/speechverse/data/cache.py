@@ -70,11 +70,15 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
         "front_end": encoder.front_end.feature_extractor.to_dict(),
         "window": encoder.front_end.window,
     }
-    parts: list[str | memoryview] = [json.dumps(settings, sort_keys=True, default=str)]
-    for name, weight in sorted(encoder.model.state_dict().items()):
-        parts.append(f"{name}{tuple(weight.shape)}{weight.dtype}")
-        parts.append(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return fingerprint(*parts)
+    told = json.dumps(settings, sort_keys=True, default=str)
+    return fingerprint(told, *weights_to_hash(encoder.model.state_dict()))
+
+
+def weights_to_hash(weights: Mapping[str, Tensor]) -> Iterator[str | memoryview]:
+    """Names, shapes and values of weights, for `fingerprint`."""
+    for name, weight in sorted(weights.items()):
+        yield f"{name}{tuple(weight.shape)}{weight.dtype}"
+        yield weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 class FeatureCache:

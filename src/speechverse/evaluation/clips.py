@@ -1,4 +1,4 @@
-"""The clips of an evaluation: heard once for all tasks and systems, and which of them cannot be
+"""The clips of an evaluation: encoded once for all tasks and systems, and which of them cannot be
 asked about.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from speechverse import audio
@@ -15,7 +15,9 @@ from speechverse.data.cache import entry_key
 from speechverse.errors import AudioError, AudioTooLongError
 from speechverse.evaluation.results import TaskReport
 from speechverse.metrics import get_metric
+from speechverse.progress import Watch
 from speechverse.protocols import Lengths, Model, Processor, Text
+from speechverse.tally import allowed_bad, bad_clips_told
 from speechverse.tasks import OneOf, Task, get_task
 from speechverse.types import SAMPLING_RATE, Example, Utterance
 
@@ -24,53 +26,43 @@ logger = logging.getLogger(__name__)
 MAX_BAD_SHARE = 0.05
 UNREADABLE = "unreadable"
 
-Watch = Callable[[int, int, str], None]
-"""Told of progress: how many are done, how many there are, and what is being done. What is another
-thing takes another
-time: each part (a system answering a task) counts from nothing again, and no time is foretold for
-    the parts to come."""
 
-
-def hear(
+def encode_clips(
     model: Model, processor: Processor, examples: Iterable[Example], folder: Path, watch: Watch
 ) -> FeatureCache:
-    """Encoder outputs of every clip that can be heard as far as is known before it is, in the
-    encoder's own precision.
-
-    How many may be unreadable is judged afterwards.
+    """Encoder outputs of every clip that can be encoded as far as is known beforehand, in the
+    encoder's own precision; how many may be unreadable is judged afterwards.
     """
     found = {example.utterance.id: example.utterance for example in examples}
     limit = processor.max_audio_seconds
-    utterances = [
-        clip for clip in found.values() if clip.duration <= limit and clip.audio.path.exists()
-    ]
-    encoder, dtype, done = model.encoder, model.encoder.model.dtype, 0
-    what = f"encoder outputs, {FeatureCache.size(encoder, utterances, dtype) / 2**20:,.0f} MiB"
-
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        watch(done, len(utterances), what)
-
-    progress(0)
+    clips = [c for c in found.values() if c.duration <= limit and c.audio.path.exists()]
+    encoder, dtype = model.encoder, model.encoder.model.dtype
+    size = f"{FeatureCache.size(encoder, clips, dtype) / 2**20:,.0f} MiB"
+    progress = watch(f"encoder outputs, {size}", len(clips))
     return FeatureCache.build(
-        encoder, utterances, folder, dtype=dtype, max_bad_share=1.0, progress=progress
+        encoder, clips, folder, dtype=dtype, max_bad_share=1.0, progress=progress
     )
 
 
 class ExampleCheck:
-    """Says why an example cannot be asked; each clip is tried once, before any system hears it."""
+    """Says why an example cannot be asked; each clip is tried once, before any system hears it.
+
+    Attributes:
+        unreadable: Ids of clips that cannot be read, with the reason.
+    """
 
     def __init__(self, processor: Processor, cache: FeatureCache | None) -> None:
         self.processor = processor
         self.cache = cache
-        self.clips: dict[str, str | None] = {}
+        self.unreadable: dict[str, str] = {}
+        self._clips: dict[str, str | None] = {}
 
     def __call__(self, example: Example) -> str | None:
+        """The kind of reason, as it is counted; None where the example can be asked."""
         utterance = example.utterance
-        if utterance.id not in self.clips:
-            self.clips[utterance.id] = self._clip(utterance)
-        return self.clips[utterance.id] or self._prompt(example)
+        if utterance.id not in self._clips:
+            self._clips[utterance.id] = self._clip(utterance)
+        return self._clips[utterance.id] or self._prompt(example)
 
     def _clip(self, utterance: Utterance) -> str | None:
         limit = self.processor.max_audio_seconds
@@ -82,6 +74,7 @@ class ExampleCheck:
             self._try(utterance)
         except AudioError as error:
             logger.warning("clip %s is left out: %s", utterance.id, error)
+            self.unreadable[utterance.id] = str(error)
             return UNREADABLE
         return None
 
@@ -90,7 +83,7 @@ class ExampleCheck:
             return
         if self.cache is not None and (reason := self.cache.failed.get(entry_key(utterance))):
             raise AudioError(reason)
-        audio.load(utterance.audio)  # what was answered before is not heard again
+        audio.load(utterance.audio)  # what was answered before is not encoded again
 
     def _prompt(self, example: Example) -> str | None:
         """Whether prompt and answer fit; a free answer needs room to begin, a choice for the
@@ -99,22 +92,32 @@ class ExampleCheck:
         processor, num_samples = self.processor, round(example.utterance.duration * SAMPLING_RATE)
         prompt, end = processor.lengths(example.instruction, num_samples=num_samples)
         closed = isinstance(get_task(example.task).constraint_for(example.choices), OneOf)
-        answers = (
-            [len(processor.encode_target(choice)) for choice in example.choices or ()]
-            if closed
-            else []
-        )
+        choices = example.choices or () if closed else ()
+        longest = max((len(processor.encode_target(choice)) for choice in choices), default=end)
         try:
-            processor.check_room(Lengths(prompt, max(answers, default=end)))
+            processor.check_room(Lengths(prompt, longest))
         except AudioTooLongError:
             return f"longer than the LLM's {processor.config.llm_max_positions} positions"
         return None
 
 
-def unspelt_note(text: Text, task: str, examples: Sequence[Example]) -> str | None:
-    """That true answers hold what the LLM has no pieces for, so that no answer of its can equal
-    them.
+def why_too_bad(num_examples: int, skipped: Counter[str], bad: Mapping[str, str]) -> str | None:
+    """Why a task is not measured of whose examples too many cannot be used; None if enough can.
+
+    Args:
+        skipped: Examples that cannot be asked, by reason.
+        bad: Of these, the clips that cannot be read.
     """
+    if len(bad) > allowed_bad(MAX_BAD_SHARE, num_examples):
+        return f"{bad_clips_told(bad, num_examples)}; more than {MAX_BAD_SHARE:.0%} are refused"
+    if skipped.total() < num_examples:
+        return None
+    counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+    return f"none of {num_examples} examples can be asked: {counts}"
+
+
+def unspelt_note(text: Text, task: str, examples: Sequence[Example]) -> str | None:
+    """That true answers hold what the LLM has no pieces for, so that no answer can equal them."""
     unspelt = {example.id: signs for example in examples if (signs := text.unspelt(example.target))}
     if not unspelt:
         return None
@@ -122,30 +125,6 @@ def unspelt_note(text: Text, task: str, examples: Sequence[Example]) -> str | No
     return (
         f"{task}: {len(unspelt)} of {len(examples)} true answers hold what the LLM's tokenizer"
         f" cannot spell, such as '{unspelt[first]}' in {first}"
-    )
-
-
-def why_too_bad(num_examples: int, skipped: Counter[str]) -> str | None:
-    """Why a task is not measured of whose examples too many cannot be used; None if enough can."""
-    if skipped[UNREADABLE] <= MAX_BAD_SHARE * num_examples and skipped.total() < num_examples:
-        return None
-    counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items() if count)
-    return (
-        f"of {num_examples} examples {counts}; at most {MAX_BAD_SHARE:.0%} may be unreadable and"
-        " some must be left"
-    )
-
-
-def unread_note(unread: Mapping[str, str]) -> str | None:
-    """That clips could not be read when the corpus was, which every task lacks; of
-    ids to reasons.
-    """
-    if not unread:
-        return None
-    first, reason = next(iter(unread.items()))
-    return (
-        f"{len(unread):,} of the split's clips cannot be read, and no task asks of them (first:"
-        f" '{first}': {reason})"
     )
 
 

@@ -33,12 +33,8 @@ def with_few_choices(
 
     Args:
         task: A task with no more labels than that, or with none, is asked as it was.
-        examples: Of the split.
         corpus: Whose label set counts before the task's own.
-        split: The split.
         count: Labels in a list.
-        wording: Of the instructions.
-        seed: Of the draws.
 
     Raises:
         TaskError: If no instruction of the task lists labels.

@@ -20,9 +20,9 @@ def speaker_folds(utterances: Sequence[Utterance], seed: int) -> list[tuple[list
     """Several times the rows to fit on and the rows to test; each row is tested once.
 
     The speakers are dealt into groups. Clips whose voices are of the same groups are tested
-    together, and fitted on is every clip without any of their voices: nobody who is tested, not
-    even beside somebody else, is fitted on. That may be no clip at all, where one voice is in all.
-    A clip without a speaker counts as a speaker of its own.
+    together, and fitted on is every clip without any of their voices (none, where one voice is in
+    all): nobody who is tested, not even beside somebody else, is fitted on. A clip without a
+    speaker counts as a speaker of its own.
     """
     voices = [speakers_of(utterance) or (utterance.id,) for utterance in utterances]
     groups = [

@@ -8,25 +8,24 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from speechverse.data import Corpus
 from speechverse.data.cache import CacheDiskError, CacheTooLargeError, encoder_fingerprint
 from speechverse.errors import UserError
-from speechverse.evaluation.clips import Watch
-from speechverse.evaluation.journal import Journal, answers_kept
-from speechverse.evaluation.provenance import describe, find_recogniser, find_whisper, training_log
+from speechverse.evaluation.journal import Tell, keep_answers
+from speechverse.evaluation.provenance import describe, training_log
 from speechverse.evaluation.report import write_report
 from speechverse.evaluation.results import Results
 from speechverse.evaluation.runner import EvaluationSettings, evaluate
-from speechverse.evaluation.systems import CtcCascade, TunedWhisperCascade, WhisperCascade
+from speechverse.progress import Watch, watch_nothing
 
 if TYPE_CHECKING:
     from speechverse.pipeline import SpeechVerse
 
 CacheMode = Literal["temporary", "keep", "none"]
-Tell = Callable[[str], None]
 
 
 def evaluate_into(
@@ -38,43 +37,34 @@ def evaluate_into(
     *,
     cache: CacheMode = "temporary",
     reader_lora: Path | None = None,
-    watch: Watch = lambda done, total, what: None,
+    watch: Watch = watch_nothing,
     tell: Tell = lambda line: None,
 ) -> Results:
     """Evaluates a loaded model and writes results, answers and page into a folder.
 
     Args:
-        output: The folder.
-        loaded: The model.
         name: The name or folder it was loaded by.
-        corpus: Where the clips are.
-        settings: What to evaluate.
-        cache: Whether what the encoder hears is kept in the folder until all is answered, for good,
-            or not at all. A temporary cache that would not fit the disk is done without.
+        cache: Whether encoder outputs are kept in the folder until all is answered, for good, or
+            not at all. A temporary cache that would not fit the disk is done without.
         reader_lora: Folder of a LoRA that reads transcripts, for the cascades that are tuned.
-        watch: Told of progress.
-        tell: Told, in a line, what the user should know.
 
     Raises:
         UserError: If the folder cannot be written to, or another run evaluates into it.
         CacheError: If the cache that was asked for cannot be kept.
     """
     _check_writable(output)
-    recognisers = _recognisers(loaded.model, settings, tell)
     about_model = describe(loaded.model, name)
-    with _kept_answers(output, tell) as journal:
-
-        def measure(features: Path | None) -> Results:
-            how: dict[str, Any] = {
-                "output": output,
-                "features": features,
-                "reader_lora": reader_lora,
-                **recognisers,
-            }
-            how |= {"about_model": about_model, "watch": watch, "journal": journal}
-            return evaluate(loaded.model, loaded.processor, corpus, settings, **how)
-
-        results = _with_room(measure, output, cache, loaded.model.encoder, tell)
+    with keep_answers(output, tell) as journal:
+        measure = partial(
+            evaluate,
+            *(loaded.model, loaded.processor, corpus, settings),
+            output=output,
+            reader_lora=reader_lora,
+            about_model=about_model,
+            watch=watch,
+            journal=journal,
+        )
+        results = _measure_with_cache(measure, output, cache, loaded.model.encoder, tell)
         write_report(output, training_log(name))
     return results
 
@@ -91,59 +81,18 @@ def _check_writable(output: Path) -> None:
         ) from error
 
 
-def _recognisers(model: Any, settings: EvaluationSettings, tell: Tell) -> dict[str, Any]:
-    """The recognisers that some system wants; others would be loaded for nothing."""
-    found: dict[str, Any] = {}
-    finders = (
-        ("recogniser", find_recogniser, (CtcCascade,)),
-        ("whisper", find_whisper, (WhisperCascade, TunedWhisperCascade)),
-    )
-    for what, find, systems in finders:
-        if names := [system.name for system in systems if system.name in settings.systems]:
-            found[what], why_none = find(model)
-            if why_none:
-                tell(f"{' and '.join(names)} is left out: {why_none}")
-    return found
-
-
-@contextmanager
-def _kept_answers(output: Path, tell: Tell) -> Iterator[Journal]:
-    """The answers made so far, kept until results and page are written; says so
-    when they are not.
-    """
-    with answers_kept(output) as journal:
-        if journal.num_found:
-            tell(
-                f"going on: {journal.num_found:,} answers of a run that did not end are in"
-                f" '{output}'"
-            )
-        try:
-            yield journal
-        except BaseException:
-            if journal.kept:
-                told = f"{len(journal.kept):,} answers made so far are kept in '{journal.path}'"
-                tell(f"{told}; the same command goes on from them")
-            raise
-
-
-def _with_room(
-    measure: Callable[[Path | None], Results],
-    output: Path,
-    cache: CacheMode,
-    encoder: Any,
-    tell: Tell,
+def _measure_with_cache(
+    measure: Callable[..., Results], output: Path, cache: CacheMode, encoder: Any, tell: Tell
 ) -> Results:
-    """Measures with a cache as asked for, or with none if nobody asked for one and it would not fit
-    the disk.
-    """
+    """With none in the end if nobody asked for one and it would not fit the disk."""
     try:
         with _features_folder(output, cache, encoder) as features:
-            return measure(features)
+            return measure(features=features)
     except CacheDiskError as error:
         if cache != "temporary" or not isinstance(error, CacheTooLargeError):
             raise CacheDiskError(f"{error} (here: with --output, or --cache none)") from error
-        tell(f"each clip is heard anew for every answer, as with --cache none: {error.reason}")
-    return measure(None)
+        tell(f"each clip is encoded anew for every answer, as with --cache none: {error.reason}")
+    return measure(features=None)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ say whether a journal is stale.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,15 +16,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from speechverse import __version__
-from speechverse.data.cache import entry_key
+from speechverse.data.cache import entry_key, weights_to_hash
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError
 from speechverse.evaluation.systems import System, WithoutWords
 from speechverse.files import full_disk_told, only_run_in
+from speechverse.progress import Advance
 from speechverse.protocols import Model
+from speechverse.seeding import fingerprint
 from speechverse.tasks import get_task
 from speechverse.types import Answer, Example, Seconds
 
@@ -37,6 +36,10 @@ _AT_ONCE_ON_CPU = 16
 """Examples whose answers are lost when a process is killed; a processor gains little from more at
 once.
 """
+_ANSWER_FIELDS = frozenset(member.name for member in fields(Answer))
+
+Tell = Callable[[str], None]
+"""Told, in a line, what the user should know."""
 
 
 class Kept(NamedTuple):
@@ -53,26 +56,23 @@ class Journal:
     Attributes:
         path: The file; None keeps nothing.
         kept: Answers by key: those found, and those added since.
-        num_found: How many were found.
+        found: Keys of those found.
         used: Keys of those found that were asked for.
     """
 
     path: Path | None
     kept: dict[str, Kept] = field(default_factory=dict)
-    num_found: int = 0
+    found: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if self.path is not None and self.path.exists():
             self.kept = dict(_entries(self.path))
-            self.num_found = len(self.kept)
-            self._found = frozenset(self.kept)
-        else:
-            self._found = frozenset()
+            self.found = frozenset(self.kept)
 
     def get(self, key: str) -> Kept | None:
         """The answer of that key, if it is kept."""
-        if key in self._found:
+        if key in self.found:
             self.used.add(key)
         return self.kept.get(key)
 
@@ -82,9 +82,8 @@ class Journal:
         Raises:
             DiskFullError: If there is no room; those kept before are whole.
         """
-        new = {
-            key: Kept(made, seconds / len(keys)) for key, made in zip(keys, answers, strict=True)
-        }
+        each = seconds / len(keys)
+        new = {key: Kept(made, each) for key, made in zip(keys, answers, strict=True)}
         if self.path is not None:
             with full_disk_told(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,24 +95,20 @@ class Journal:
 
     @property
     def note(self) -> str:
-        """What of an earlier run's answers is used and what not, in words; empty if there was no
-        such run.
-        """
-        if not self.num_found:
+        """What of an earlier run's answers is used and what not; empty without such a run."""
+        if not self.found:
             return ""
-        other = self.num_found - len(self.used)
-        unused = (
-            f"; {other:,} others were made otherwise (model, clips, instructions or decoding) and"
-            " are not"
-        )
-        return (
-            f"{len(self.used):,} answers of a run that did not end are"
-            f" used{unused if other else ''}"
-        )
+        told = f"{len(self.used):,} answers of a run that did not end are used"
+        if other := len(self.found) - len(self.used):
+            told += (
+                f"; {other:,} others were made otherwise (model, clips, instructions or decoding)"
+                " and are not"
+            )
+        return told
 
 
 @contextmanager
-def answers_kept(folder: Path | None) -> Iterator[Journal]:
+def keep_answers(folder: Path | None, tell: Tell = lambda line: None) -> Iterator[Journal]:
     """The journal in a folder of results; it is removed when the block ends without an error, for
     then all is written.
 
@@ -122,7 +117,18 @@ def answers_kept(folder: Path | None) -> Iterator[Journal]:
     """
     with only_run_in(folder, "evaluating into") if folder else nullcontext():
         journal = Journal(folder / JOURNAL if folder else None)
-        yield journal
+        if journal.found:
+            tell(
+                f"going on: {len(journal.found):,} answers of a run that did not end are in"
+                f" '{folder}'"
+            )
+        try:
+            yield journal
+        except BaseException:
+            if journal.path is not None and journal.kept:
+                told = f"{len(journal.kept):,} answers made so far are kept in '{journal.path}'"
+                tell(f"{told}; the same command goes on from them")
+            raise
         if journal.path is not None:
             journal.path.unlink(missing_ok=True)
 
@@ -140,16 +146,14 @@ class AnswerKeys:
         """Keys of one model's answers.
 
         Args:
-            model: The model.
             about_model: Its fingerprints, as `provenance.describe` gives them; without them its
                 weights are hashed.
-            decoding: How answers are made.
         """
-        known = {name: about_model.get(name) for name in _FINGERPRINTS}
-        identity = known if known["fingerprint"] else _weights(model)
-        options = {
-            name: value for name, value in asdict(decoding).items() if name not in _NO_MATTER
-        }
+        identity: Any = {name: about_model.get(name) for name in _FINGERPRINTS}
+        if not identity["fingerprint"]:
+            config = repr(model.config.to_dict())
+            identity = fingerprint(config, *weights_to_hash(model.state_dict()))
+        options = {k: v for k, v in asdict(decoding).items() if k not in _NO_MATTER}
         return cls(_hash(__version__, identity, str(model.dtype), model.device.type, options))
 
     def __call__(self, system: System, example: Example) -> str:
@@ -161,15 +165,8 @@ class AnswerKeys:
         utterance, task = example.utterance, get_task(example.task)
         read = None if system.hears else utterance.text
         stands_on = getattr(system, "stands_on", "")  # a recogniser, an adapter of its own
-        asked = (
-            system.name,
-            stands_on,
-            task.name,
-            task.version,
-            example.instruction,
-            example.choices,
-        )
-        return _hash(self.common, *asked, entry_key(utterance), read)
+        asked = (task.name, task.version, example.instruction, example.choices)
+        return _hash(self.common, system.name, stands_on, *asked, entry_key(utterance), read)
 
     def are_kept(self, journal: Journal, system: System, example: Example) -> bool:
         """Whether a system's answer is there already."""
@@ -179,38 +176,32 @@ class AnswerKeys:
             return False
 
 
-def answer_kept(
+def answer_or_recall(
     journal: Journal,
     keys: AnswerKeys,
     system: System,
     examples: Sequence[Example],
-    progress: Callable[[int], None],
+    progress: Advance,
     at_once: int,
 ) -> tuple[list[Answer], Seconds]:
     """A system's answers to the examples of a task, those already kept taken from the journal.
 
     Args:
-        journal: Where answers are kept.
-        keys: Of these answers.
-        system: Who answers.
-        examples: What is asked.
         progress: Told of answers made or found.
         at_once: Examples after which answers are kept.
 
     Returns:
         One answer for each example, in order, and the wall time that those found had taken.
     """
-    if isinstance(
-        system, WithoutWords
-    ):  # its answers depend on all examples together, and take no time
+    if isinstance(system, WithoutWords):
+        # its answers depend on all examples together, and take no time
         return system.answer(examples, progress), 0.0
     names = [keys(system, example) for example in examples]
     found = [kept.seconds for name in names if (kept := journal.get(name))]
     progress(len(found))
     pending = [place for place, name in enumerate(names) if name not in journal.kept]
-    pending.sort(
-        key=lambda place: -examples[place].utterance.duration
-    )  # like with like: batches waste less
+    # Like with like: batches waste less.
+    pending.sort(key=lambda place: -examples[place].utterance.duration)
     for start in range(0, len(pending), at_once):
         places, began = pending[start : start + at_once], time.perf_counter()
         made = system.answer([examples[place] for place in places], progress)
@@ -220,29 +211,18 @@ def answer_kept(
 
 def at_once(model: Model, decoding: DecodingOptions) -> int:
     """After how many examples answers are kept: as many as go through the model together."""
-    return (
-        min(decoding.max_batch, _AT_ONCE_ON_CPU)
-        if model.device.type == "cpu"
-        else decoding.max_batch
-    )
+    on_cpu = model.device.type == "cpu"
+    return min(decoding.max_batch, _AT_ONCE_ON_CPU) if on_cpu else decoding.max_batch
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Kept]]:
-    known = {member.name for member in fields(Answer)}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-            made = Answer(
-                **{name: value for name, value in entry["answer"].items() if name in known}
-            )
-            yield entry["key"], Kept(made, float(entry["seconds"]))
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ):  # the half line that a killed run may leave
-            continue
+            made = {name: x for name, x in entry["answer"].items() if name in _ANSWER_FIELDS}
+            yield entry["key"], Kept(Answer(**made), float(entry["seconds"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # the half line that a killed run may leave
 
 
 def _line(key: str, kept: Kept) -> str:
@@ -250,14 +230,5 @@ def _line(key: str, kept: Kept) -> str:
     return json.dumps({"key": key, "seconds": round(kept.seconds, 4), "answer": answer}) + "\n"
 
 
-def _weights(model: Model) -> str:
-    digest = hashlib.sha256(repr(model.config.to_dict()).encode())
-    for name, weight in sorted(model.state_dict().items()):
-        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 def _hash(*parts: Any) -> str:
-    told = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    return fingerprint(json.dumps(parts, sort_keys=True, default=str))[:32]

@@ -1,6 +1,4 @@
-"""Linear classifiers, for probes, baselines and leakage checks alike: scikit-learn's, every class
-weighing the same.
-"""
+"""Linear classifiers, for probes, baselines and leakage checks alike."""
 
 from __future__ import annotations
 
@@ -11,16 +9,16 @@ from speechverse.errors import MissingExtraError
 
 
 def fit_linear(cues: Any, names: Sequence[str], penalty: float = 1e-2, first: Any = None) -> Any:
-    """Fits logistic regression, its classes weighted alike, as mean recall counts them.
+    """Fits logistic regression, every class weighing the same, as mean recall counts.
 
     Args:
-        cues: What is told from: features (N, D), or whatever `first` takes.
+        cues: Features (N, D), or whatever `first` takes.
         names: The class of each, two different ones at least.
         penalty: Weight of the squared coefficients beside the mean loss.
         first: A transformer of scikit-learn's before the regression; None standardises features.
 
     Returns:
-        What scikit-learn's pipelines are: `predict(cues)` gives names.
+        A pipeline of scikit-learn's: `predict(cues)` gives names.
 
     Raises:
         MissingExtraError: If scikit-learn is not installed.

@@ -13,10 +13,10 @@ from torch import Tensor
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
+from speechverse.evaluation.provenance import find_recogniser, find_whisper
+from speechverse.progress import Advance, ignore
 from speechverse.protocols import Model, Processor
 from speechverse.types import Answer, AudioRef, Ended, Example, Utterance
-
-Progress = Callable[[int], None]
 
 OPEN_SET = "its answers are no closed set"
 """Why a system that knows no words cannot answer a task: nothing worth a note."""
@@ -38,7 +38,7 @@ class System(Protocol):
     def missing(self, examples: Sequence[Example]) -> str | None:
         """Why it cannot answer these examples of one task, in words; None if it can."""
 
-    def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
+    def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
         """One answer for each example, in order."""
 
 
@@ -57,20 +57,18 @@ class Parts:
     """What systems are built from; transcripts are made once and shared by all tasks.
 
     Attributes:
-        model: The SpeechVerse model.
-        processor: Its processor.
         options: How all systems decode.
         cache: Encoder outputs by utterance, if there are any.
         training_examples: Name of a task to examples of the training split; none where there is no
             such split.
-        recogniser: The encoder's own CTC recogniser; None where it has none.
-        whisper: Whisper with its decoder: the encoder's own, or a known part; None where there is
-            none.
+        recogniser: The encoder's own CTC recogniser, if it is loaded already.
+        whisper: Whisper with its decoder (the encoder's own, or a known part), if it is loaded.
         reader_lora: Folder of the LoRA that was trained to read transcripts, for the tuned
             cascades.
-        hear: Puts the clips of more examples into the cache, and gives it; None where nothing is
+        encode: Puts the clips of more examples into the cache, and gives it; None where nothing is
             kept.
         notes: What a system has to say for itself in the results.
+        transcripts: By kind and utterance.
         endings: Why each of the model's own transcripts ended, by utterance.
     """
 
@@ -82,27 +80,43 @@ class Parts:
     recogniser: CtcRecogniser | None = None
     whisper: WhisperRecogniser | None = None
     reader_lora: Path | None = None
-    hear: Callable[[Sequence[Example]], Any] | None = None
+    encode: Callable[[Sequence[Example]], Any] | None = None
     notes: list[str] = field(default_factory=list)
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
     endings: dict[str, Ended] = field(default_factory=dict)
     mean_log_mels: dict[AudioRef, np.ndarray] = field(default_factory=dict)
+    _missing: set[str] = field(default_factory=set, init=False)
 
-    def transcribed(
+    def find_recogniser(self) -> CtcRecogniser | None:
+        """The CTC recogniser, loaded when first asked for."""
+        if self.recogniser is None:
+            self.recogniser = self._found(find_recogniser)
+        return self.recogniser
+
+    def find_whisper(self) -> WhisperRecogniser | None:
+        """Whisper with its decoder, loaded when first asked for."""
+        if self.whisper is None:
+            self.whisper = self._found(find_whisper)
+        return self.whisper
+
+    def _found(self, find: Callable[[Model], tuple[Any, str]]) -> Any:
+        if find.__name__ in self._missing:  # looked for, and told of
+            return None
+        found, why_none = find(self.model)
+        if found is None:
+            self._missing.add(find.__name__)
+            self.notes.append(why_none)
+        return found
+
+    def transcribe(
         self,
         kind: str,
         utterances: Sequence[Utterance],
         make: Callable[[Sequence[Utterance]], Sequence[str]],
     ) -> Mapping[str, str]:
-        """Transcripts of one kind by utterance id; only utterances not seen before
-        are transcribed.
-        """
+        """Transcripts of one kind by utterance id; each clip is transcribed once."""
         known = self.transcripts.setdefault(kind, {})
-        new = list(
-            {
-                utterance.id: utterance for utterance in utterances if utterance.id not in known
-            }.values()
-        )
+        new = list({u.id: u for u in utterances if u.id not in known}.values())
         if new:
-            known.update(zip((utterance.id for utterance in new), make(new), strict=True))
+            known.update(zip((u.id for u in new), make(new), strict=True))
         return known

@@ -25,12 +25,7 @@ LAYER_WEIGHTS = {
 
 
 def describe(model: Model, name: str | Path) -> dict[str, Any]:
-    """Everything that results say of the model they belong to.
-
-    Args:
-        model: The loaded model.
-        name: The name or folder it was loaded by.
-    """
+    """Everything that results say of the model they belong to, loaded by that name or folder."""
     folder, config = local_folder(resolve(name)), model.config
     return {
         "name": _short_name(name),
@@ -51,31 +46,22 @@ def describe(model: Model, name: str | Path) -> dict[str, Any]:
 
 
 def describe_split(corpus: Corpus, split: str) -> dict[str, Any]:
-    """What results say of the clips they were measured on; the hash is None where there is no
-    manifest.
-    """
+    """What results say of the clips they were measured on; without a manifest no hash."""
     about_split = corpus.description.get("splits", {}).get(split, {})
-    return {
-        "name": corpus.name,
-        "split": split,
-        "manifest_sha256": about_split.get("manifest_sha256"),
-    }
+    manifest = about_split.get("manifest_sha256")
+    return {"name": corpus.name, "split": split, "manifest_sha256": manifest}
 
 
 def training_log(name: str | Path) -> Path | None:
     """The `metrics.jsonl` of the run a checkpoint comes from, if it lies in or above its folder."""
     folder = local_folder(resolve(name))
-    return next(
-        (place / METRICS for place in (folder, folder.parent) if (place / METRICS).is_file()), None
-    )
+    places = (folder / METRICS, folder.parent / METRICS)
+    return next((place for place in places if place.is_file()), None)
 
 
 def find_recogniser(model: Model) -> tuple[CtcRecogniser | None, str]:
-    """Loads the CTC recogniser that stands on a loaded model's encoder, at its revision and on its
-    device.
-
-    Returns:
-        The recogniser, or None with the reason why the encoder has none.
+    """Loads the CTC recogniser of a loaded model's encoder, at its revision and on its device; or
+    gives None with the reason why there is none.
     """
     config = model.config
     try:
@@ -86,10 +72,7 @@ def find_recogniser(model: Model) -> tuple[CtcRecogniser | None, str]:
 
 def find_whisper(model: Model) -> tuple[WhisperRecogniser | None, str]:
     """Loads the Whisper that a model's encoder is a part of, or else the known part, onto the
-    model's device.
-
-    Returns:
-        The recogniser, or None with the reason why there is none.
+    model's device; or gives None with the reason why there is none.
     """
     config = model.config
     try:

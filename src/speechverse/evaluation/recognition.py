@@ -1,10 +1,8 @@
-"""How well a CTC head transcribes, by kind of clip: error rates with intervals, for the terminal
-and for cards.
-"""
+"""How well a CTC head transcribes, by kind of clip: error rates with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE
@@ -13,10 +11,8 @@ from rich.table import Table
 from speechverse.audio import load
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.metrics import Interval, bootstrap
+from speechverse.progress import Advance, ignore
 from speechverse.types import Utterance
-
-COLUMNS = ("kind", "noise added", "clips", "WER", "CER")
-"""Heads of `Recognition.cells`."""
 
 _CLIPS_AT_ONCE = 256
 
@@ -29,9 +25,6 @@ class Recognition:
     Attributes:
         stratum: The kind (grammar sentences, names, ...); "all" where clips name none.
         noisy: Whether noise was added to the clips.
-        num_clips: How many.
-        wer: Word error rate with its interval.
-        cer: Character error rate with its interval.
     """
 
     stratum: str
@@ -40,31 +33,11 @@ class Recognition:
     wer: Interval
     cer: Interval
 
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """A row of a table under `COLUMNS`."""
-        return (
-            self.stratum,
-            "yes" if self.noisy else "no",
-            str(self.num_clips),
-            *(
-                f"{rate.value:.3f} ({rate.low:.3f}–{rate.high:.3f})"
-                for rate in (self.wer, self.cer)
-            ),
-        )
-
 
 def recognition(
-    recogniser: CtcRecogniser,
-    utterances: Sequence[Utterance],
-    done: Callable[[int], None] = lambda clips: None,
+    recogniser: CtcRecogniser, utterances: Sequence[Utterance], progress: Advance = ignore
 ) -> list[Recognition]:
     """Error rates of each stratum, noisy and not noisy apart; clips without words are left out.
-
-    Args:
-        recogniser: On the device to compute on.
-        utterances: Clips with or without `text`, of any strata.
-        done: Told of every batch's clips.
 
     Raises:
         AudioError: If a clip cannot be read, or the encoder cannot take it.
@@ -73,45 +46,35 @@ def recognition(
     spoken = [utterance for utterance in utterances if utterance.text]
     for start in range(0, len(spoken), _CLIPS_AT_ONCE):
         some = spoken[start : start + _CLIPS_AT_ONCE]
-        heard = recogniser.transcribe([load(utterance.audio).samples for utterance in some])
-        for utterance, text in zip(some, heard, strict=True):
-            kind = (
-                str(utterance.labels.get("stratum", "all")),
-                bool(utterance.labels.get("noise")),
-            )
-            kinds.setdefault(kind, []).append((text, utterance.text or "", utterance.language))
-        done(len(some))
-    return [_recognition(*kind, *zip(*pairs, strict=True)) for kind, pairs in sorted(kinds.items())]
+        texts = recogniser.transcribe([load(clip.audio).samples for clip in some])
+        for clip, text in zip(some, texts, strict=True):
+            kind = str(clip.labels.get("stratum", "all")), bool(clip.labels.get("noise"))
+            kinds.setdefault(kind, []).append((text, clip.text or "", clip.language))
+        progress(len(some))
+    found = []
+    for kind, rows in sorted(kinds.items()):
+        said, true, languages = zip(*rows, strict=True)
+        wer, cer = (bootstrap(m, said, true, languages=languages) for m in ("wer", "cer"))
+        found.append(Recognition(*kind, len(rows), wer, cer))
+    return found
 
 
-def recognition_table(encoder: str, heard: Sequence[tuple[str, Sequence[Recognition]]]) -> Table:
-    """A rich table of what one encoder's head made of each corpus (name and kinds),
-    corpora apart.
-    """
-    table = Table(title=f"what the CTC head of {encoder} hears, greedily", box=SIMPLE)
-    for column in COLUMNS:
-        table.add_column(
-            _broken(column), justify="right" if column == "clips" else "left", no_wrap=True
-        )
-    for corpus, kinds in heard:
+def recognition_table(encoder: str, found: Sequence[tuple[str, Sequence[Recognition]]]) -> Table:
+    """A rich table of what one encoder's head made of each corpus (name and kinds)."""
+    table = Table(title=f"what the CTC head of {encoder} writes, greedily", box=SIMPLE)
+    for column in ("kind", "noise\nadded", "clips", "WER", "CER"):
+        table.add_column(column, justify="right" if column == "clips" else "left", no_wrap=True)
+    for corpus, kinds in found:
         table.add_section()
         table.add_row(corpus, style="bold")
         for kind in kinds:
-            table.add_row(*map(_broken, kind.cells))
+            noise = "yes" if kind.noisy else "no"
+            table.add_row(
+                kind.stratum, noise, str(kind.num_clips), *map(_cell, (kind.wer, kind.cer))
+            )
     return table
 
 
-def _broken(cell: str) -> str:
+def _cell(rate: Interval) -> str:
     # An interval stands under its value: side by side they are too wide for eighty columns.
-    return cell.replace(" ", "\n")
-
-
-def _recognition(
-    stratum: str,
-    noisy: bool,
-    heard: Sequence[str],
-    true: Sequence[str],
-    languages: Sequence[str | None],
-) -> Recognition:
-    wer, cer = (bootstrap(metric, heard, true, languages=languages) for metric in ("wer", "cer"))
-    return Recognition(stratum, noisy, len(true), wer, cer)
+    return f"{rate.value:.3f}\n({rate.low:.3f}–{rate.high:.3f})"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from speechverse.errors import UserError
 from speechverse.files import full_disk_told, write_text
@@ -26,8 +28,7 @@ WHOLE = "all"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One number: a metric of one system on one slice of one task, with its 95 % bootstrap
-    interval.
+    """A metric of one system on one slice of one task, with its 95 % bootstrap interval.
 
     `slice` is `all`, or a part scored apart, such as `group: de` or `stratum: names`. `normalizer`
     is the id of the text normaliser both sides went through, with counts where languages differ;
@@ -75,9 +76,7 @@ class NotMeasured:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Wall time of one system on one task; transcripts that a cascade made for the first time are
-    in it.
-    """
+    """Wall time of one system on one task, with the transcripts that a cascade made for it."""
 
     task: str
     system: str
@@ -87,9 +86,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often each label (row) was answered with each label (column; the last one is
-    "unreadable").
-    """
+    """How often each label (row) got each answer (column; the last one is "unreadable")."""
 
     task: str
     system: str
@@ -98,30 +95,13 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """Where a recording is, named from the results' folder: results that move with their clips keep
-    them.
-    """
-
-    path: str
-    start: float = 0.0
-    duration: float | None = None
-
-    @classmethod
-    def seen_from(cls, folder: Path, audio: AudioRef) -> Clip:
-        return cls(os.path.relpath(audio.path, folder), audio.start, audio.duration)
-
-    def under(self, folder: Path) -> AudioRef:
-        return AudioRef(folder / self.path, self.start, self.duration)
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerRecord:
     """One answer of one system; `score` is the headline metric on this example alone.
 
     `cut` says that it did not come to its own end, `ended` why (see `types.Ended`); `language` is
     the right answer's, where it is known; `choices` are there where they were drawn for the
-    example.
+    example. In the file `clip` is named from the results' folder: results that move with their
+    clips keep them.
     """
 
     example: str
@@ -138,12 +118,8 @@ class AnswerRecord:
     transcript: str | None = None
     choice_scores: Mapping[str, float] | None = None
     language: str | None = None
-    choices: tuple[str, ...] | None = None
-    clip: Clip | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it is written: without what is not there."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+    choices: tuple[Any, ...] | None = None
+    clip: AudioRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +127,11 @@ class Results:
     """Everything measured, with what it takes to measure it again.
 
     Attributes:
-        model: Name, fingerprints, recipe and layer weights of the model.
+        model: Name, fingerprints, recipe and layer weights.
         corpus: Name, split and manifest hash.
-        settings: Instructions, limit, seed and decoding, as they were used.
         systems: Name to what it is.
-        timings: What each system took for each task.
-        hearing_seconds: Wall time of hearing all clips beforehand; None where each answer's time
-            holds its own hearing.
+        hearing_seconds: Wall time of encoding all clips beforehand; None where each answer's time
+            holds its own.
         notes: What was left out, and why.
         normalizer: Ids of all text normalisers under the scores; each score names its own.
         signatures: Metric to the tools and settings it was computed with.
@@ -183,9 +157,7 @@ class Results:
     def score(
         self, task: str, system: str, metric: str | None = None, slice: str = WHOLE
     ) -> Score | None:
-        """One number (the task's headline metric if none is named), or None where it was not
-        measured.
-        """
+        """One number, of the headline metric if none is named; None where it was not measured."""
         metric = metric or next(report.metrics[0] for report in self.tasks if report.name == task)
         wanted = (task, system, slice, metric)
         return next(
@@ -198,6 +170,11 @@ class Results:
         better = max if scores and get_metric(scores[0].metric).higher_is_better else min
         return better(scores, key=lambda score: score.value, default=None)
 
+    def parts_of(self, task: str) -> list[str]:
+        """The parts of a task's examples that are scored apart."""
+        found = dict.fromkeys(score.slice for score in self.scores if score.task == task)
+        return [part for part in found if part != WHOLE]
+
     @property
     def left_out(self) -> list[str]:
         """What of the tasks that were measured was left out, a line for each task and reason."""
@@ -209,9 +186,7 @@ class Results:
 
     @property
     def guessing(self) -> str:
-        """Which systems can only guess at which tasks, in a sentence; empty if none of them was
-        measured.
-        """
+        """Which systems can only guess at which tasks, in a sentence; may be empty."""
         readers = [name for name in READERS if name in self.systems]
         tasks = [report.title for report in self.tasks if report.about_the_voice]
         if not readers or not tasks:
@@ -248,39 +223,23 @@ def slices(examples: Sequence[Example]) -> dict[str, list[int]]:
     }
 
 
+_RESULTS, _ANSWER = TypeAdapter(Results), TypeAdapter(AnswerRecord)
+
+
 def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]) -> None:
     """Writes both files; `results.json` comes last, so where it is, all is."""
-    lines = "".join(
-        json.dumps(as_plain(answer.as_dict()), ensure_ascii=False) + "\n" for answer in answers
-    )
-    content = json.dumps(as_plain(results), indent=1, ensure_ascii=False) + "\n"
+    placed = (_with_clip(answer, lambda path: os.path.relpath(path, folder)) for answer in answers)
+    lines = [_ANSWER.dump_json(answer, exclude_none=True).decode() + "\n" for answer in placed]
     with full_disk_told(folder):
         folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULTS).unlink(missing_ok=True)
-    write_text(folder / ANSWERS, lines)
-    write_text(folder / RESULTS, content)
+    write_text(folder / ANSWERS, "".join(lines))
+    write_text(folder / RESULTS, _RESULTS.dump_json(results, indent=1).decode() + "\n")
 
 
-def as_plain(value: Any) -> Any:
-    """What JSON can hold of dataclasses, mappings of any kind and sequences; keys
-    become strings.
-    """
-    if is_dataclass(value) and not isinstance(value, type):
-        return {member.name: as_plain(getattr(value, member.name)) for member in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_plain(item) for item in value]
-    return value
-
-
-_KINDS = {
-    "tasks": TaskReport,
-    "scores": Score,
-    "timings": Timing,
-    "confusions": Confusion,
-    "not_measured": NotMeasured,
-}
+def as_plain(results: Results) -> dict[str, Any]:
+    """Results as JSON holds them."""
+    return _RESULTS.dump_python(results, mode="json")
 
 
 def load_results(folder: Path) -> Results:
@@ -301,16 +260,20 @@ def load_results(folder: Path) -> Results:
             f"{folder / RESULTS} has schema {found}; this version reads {SCHEMA}: run `speechverse"
             " evaluate` anew"
         )
-    return Results(
-        **raw | {name: [kind(**entry) for entry in raw[name]] for name, kind in _KINDS.items()}
-    )
+    return _RESULTS.validate_python(raw)
 
 
 def load_answers(folder: Path) -> list[AnswerRecord]:
     """Reads `answers.jsonl`."""
     with (folder / ANSWERS).open(encoding="utf-8") as lines:
-        return [_record(json.loads(line)) for line in lines]
+        return [
+            _with_clip(_ANSWER.validate_json(line), lambda path: os.path.abspath(folder / path))
+            for line in lines
+        ]
 
 
-def _record(entry: dict[str, Any]) -> AnswerRecord:
-    return AnswerRecord(**entry | {"clip": Clip(**entry["clip"]) if "clip" in entry else None})
+def _with_clip(answer: AnswerRecord, place: Callable[[Path], str]) -> AnswerRecord:
+    clip = answer.clip
+    return (
+        answer if clip is None else replace(answer, clip=replace(clip, path=Path(place(clip.path))))
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
@@ -24,16 +24,20 @@ from speechverse.errors import CorpusError, TaskError, UserError
 from speechverse.evaluation.clips import (
     UNREADABLE,
     ExampleCheck,
-    Watch,
-    hear,
+    encode_clips,
     language_note,
     not_asked_notes,
-    unread_note,
     unspelt_note,
     why_too_bad,
 )
 from speechverse.evaluation.few_choices import with_few_choices
-from speechverse.evaluation.journal import AnswerKeys, Journal, answer_kept, answers_kept, at_once
+from speechverse.evaluation.journal import (
+    AnswerKeys,
+    Journal,
+    answer_or_recall,
+    at_once,
+    keep_answers,
+)
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import NotMeasured, Results, TaskReport, Timing, save_results
 from speechverse.evaluation.scoring import Scored, score_answers
@@ -46,7 +50,9 @@ from speechverse.evaluation.systems import (
     make_systems,
 )
 from speechverse.metrics import get_metric
+from speechverse.progress import Watch, watch_nothing
 from speechverse.protocols import Model, Processor
+from speechverse.tally import bad_clips_told
 from speechverse.tasks import Task, get_task, task_names
 from speechverse.types import Example
 
@@ -65,11 +71,9 @@ class EvaluationSettings:
 
     Attributes:
         tasks: Names of tasks; `all` is every task the split has labels for.
-        systems: Names of systems.
         limit: Utterances a task, chosen by hash; None takes all.
         wording: Whether to ask in instructions seen in training or held out from it.
         seed: Of the choice of utterances, of instructions and of the bootstrap.
-        num_resamples: Bootstrap resamples under each interval.
         decoding: How all systems decode.
         choices_per_prompt: Labels that a closed task with more of them lists, the right one and
             others drawn anew for each clip; None lists all, where they are at most 16.
@@ -119,7 +123,7 @@ def evaluate(
     whisper: WhisperRecogniser | None = None,
     reader_lora: Path | None = None,
     about_model: Mapping[str, Any] | None = None,
-    watch: Watch = lambda done, total, what: None,
+    watch: Watch = watch_nothing,
     journal: Journal | None = None,
 ) -> Results:
     """Evaluates a model and the systems beside it.
@@ -127,20 +131,14 @@ def evaluate(
     A task that cannot be measured on this split is left out, with its reason in the results.
 
     Args:
-        model: The SpeechVerse model.
-        processor: Its processor.
-        corpus: Where the clips are.
-        settings: What to evaluate.
         output: Folder for `results.json` and `answers.jsonl`; None writes nothing.
-        features: Folder for what the encoder hears, once for all tasks and systems, in its own
-            precision; what is there already is not heard again. With None each clip is heard anew
-            for every answer.
-        recogniser: The CTC recogniser of the encoder, for `cascade-ctc` (see
-            `provenance.find_recogniser`).
-        whisper: Whisper with its decoder, for `cascade-whisper` (see `provenance.find_whisper`).
+        features: Folder for encoder outputs, made once for all tasks and systems, in the encoder's
+            own precision; what is there already is not made again. With None each clip is encoded
+            anew for every answer.
+        recogniser: The encoder's CTC recogniser, for `cascade-ctc`; None loads it where needed.
+        whisper: Whisper with its decoder, for `cascade-whisper`; None loads it where needed.
         reader_lora: Folder of a LoRA that reads transcripts, for the cascades that are tuned.
         about_model: What the results say of the model (see `provenance.describe`).
-        watch: Told of progress.
         journal: Where answers are kept as they come; by default in `output`, until the results are
             written.
 
@@ -149,7 +147,7 @@ def evaluate(
             an output folder that another run evaluates into.
         CacheError: If `features` holds another encoder's outputs, or cannot be written to.
     """
-    with nullcontext(journal) if journal is not None else answers_kept(output) as kept:
+    with nullcontext(journal) if journal is not None else keep_answers(output) as kept:
         parts = Parts(
             model,
             processor,
@@ -160,15 +158,13 @@ def evaluate(
             reader_lora=reader_lora,
         )
         if features is not None:
-            parts.hear = partial(hear, model, processor, folder=features, watch=watch)
+            parts.encode = partial(encode_clips, model, processor, folder=features, watch=watch)
         keys = AnswerKeys.of(model, about_model or {}, settings.decoding) if kept.path else None
         run = _Run(corpus, settings, parts, watch, kept, keys)
         run.measure_all()
         results = run.results(dict(about_model or {}))
         if output is not None:
-            save_results(
-                output, results, [record.written_from(output) for record in run.scored.records]
-            )
+            save_results(output, results, run.scored.records)
         return results
 
 
@@ -218,14 +214,11 @@ class _Run:
             CorpusError: If no task can be measured.
         """
         asked = self._ask()
-        self._hear(asked)
-        cells = [
-            (task, examples, system)
-            for task, examples in self._usable(asked)
-            for system in self.systems
-        ]
+        self._encode(asked)
+        usable = self._usable_examples(asked)
+        cells = [(task, some, system) for task, some in usable for system in self.systems]
         self._recall(cells)
-        able = self._able(cells)
+        able = self._answerable(cells)
         for number, cell in enumerate(able, start=1):
             self._measure(*cell, f"(part {number} of {len(able)})")
         if "train" not in self.corpus.splits:
@@ -262,7 +255,7 @@ class _Run:
     def _leave_out(self, task: Task, reason: str) -> None:
         self.not_measured.append(NotMeasured(task.name, task.title, reason))
 
-    def _hear(self, asked: Asked) -> None:
+    def _encode(self, asked: Asked) -> None:
         """Puts what a listening system has not answered yet into the cache, if one is kept."""
         listening = [system for system in self.systems if system.hears]
         pending = [
@@ -271,27 +264,27 @@ class _Run:
             for example in rendered.examples
             if not all(self._is_answered(system, example) for system in listening)
         ]
-        if self.parts.hear is not None and pending:
+        if self.parts.encode is not None and pending:
             started = time.perf_counter()
-            self.parts.cache = self.parts.hear(pending)
+            self.parts.cache = self.parts.encode(pending)
             self.hearing_seconds = round(time.perf_counter() - started, 3)
 
     def _is_answered(self, system: System, example: Example) -> bool:
         return self.keys is not None and self.keys.are_kept(self.journal, system, example)
 
-    def _usable(self, asked: Asked) -> Iterator[tuple[Task, list[Example]]]:
+    def _usable_examples(self, asked: Asked) -> list[tuple[Task, list[Example]]]:
         """The tasks without clips that cannot be used; those are counted."""
         check, found = ExampleCheck(self.parts.processor, self.parts.cache), []
-        unread = self.corpus.skipped.get(self.settings.split, {})
+        split, clips = self.settings.split, self.corpus.utterances(self.settings.split)
+        unread = self.corpus.skipped.get(split, {})
         for task, rendered in asked:
             reasons = [check(example) for example in rendered.examples]
-            usable = [
-                example
-                for example, reason in zip(rendered.examples, reasons, strict=True)
-                if reason is None
-            ]
+            pairs = list(zip(rendered.examples, reasons, strict=True))
+            usable = [example for example, reason in pairs if reason is None]
             skipped = Counter(reason for reason in reasons if reason)
-            if too_bad := why_too_bad(len(reasons), skipped):
+            clips_asked = (example.utterance.id for example in rendered.examples)
+            bad = {clip: check.unreadable[clip] for clip in clips_asked if clip in check.unreadable}
+            if too_bad := why_too_bad(len(reasons), skipped, bad):
                 self._leave_out(task, too_bad)
                 continue
             self._report(task, rendered, usable, skipped + Counter({UNREADABLE: len(unread)}))
@@ -299,17 +292,15 @@ class _Run:
         if not found:
             reasons_told = "\n  ".join(f"{left.name}: {left.reason}" for left in self.not_measured)
             raise CorpusError(
-                f"split '{self.settings.split}' of corpus '{self.corpus.name}': no task can be"
-                f" measured; mend the corpus or name others with --tasks\n  {reasons_told}"
+                f"split '{split}' of corpus '{self.corpus.name}': no task can be measured; mend the"
+                f" corpus or name others with --tasks\n  {reasons_told}"
             )
-        self.notes += not_asked_notes(
-            self.reports, len(self.corpus.utterances(self.settings.split))
-        )
-        spelling = (
-            unspelt_note(self.parts.processor.text, task.name, some) for task, some in found
-        )
-        self.notes += filter(None, [unread_note(unread), *spelling])
-        return iter(found)
+        self.notes += not_asked_notes(self.reports, len(clips))
+        if unread:
+            self.notes.append(bad_clips_told(unread, len(clips) + len(unread), f"split '{split}'"))
+        spelling = (unspelt_note(self.parts.processor.text, t.name, some) for t, some in found)
+        self.notes += filter(None, spelling)
+        return found
 
     def _report(
         self, task: Task, rendered: Rendered, usable: list[Example], skipped: Counter[str]
@@ -318,37 +309,33 @@ class _Run:
         if left_out.refused:
             skipped[UNUSABLE] += len(left_out.refused)
             self.notes.append(f"{task.name}: not asked: {left_out.refused_told}")
-        self.reports.append(
-            TaskReport(
-                task.name,
-                task.title,
-                task.version,
-                task.metrics,
-                len(usable),
-                dict(skipped),
-                about_the_voice=task.is_about_the_voice,
-                not_asked=dict(left_out.lacking),
-            )
+        report = TaskReport(
+            task.name,
+            task.title,
+            task.version,
+            task.metrics,
+            len(usable),
+            dict(skipped),
+            about_the_voice=task.is_about_the_voice,
+            not_asked=dict(left_out.lacking),
         )
+        self.reports.append(report)
         self.notes += filter(None, [language_note(task, usable)])
 
     def _recall(self, cells: Sequence[Cell]) -> None:
-        """Gives the systems the transcripts that their kept answers stood on, and notes what is
-        kept.
-        """
-        if self.keys is None or not self.journal.num_found:
+        """Gives the systems the transcripts that their kept answers stood on."""
+        if self.keys is None or not self.journal.found:
             return
         for _, examples, system in cells:
             for example in examples:
                 kept = self.journal.get(self.keys(system, example))
                 if kept and kept.answer.transcript is not None:
-                    known = self.parts.transcripts.setdefault(
-                        getattr(system, "kind", system.name), {}
-                    )
+                    kind = getattr(system, "kind", system.name)
+                    known = self.parts.transcripts.setdefault(kind, {})
                     known[example.utterance.id] = kept.answer.transcript
         self.notes.append(self.journal.note)
 
-    def _able(self, cells: Sequence[Cell]) -> list[Cell]:
+    def _answerable(self, cells: Sequence[Cell]) -> list[Cell]:
         """The tasks with the systems that can answer them; what others lack is noted."""
         lacks = [system.missing(examples) for _, examples, system in cells]
         for (task, _, system), lack in zip(cells, lacks, strict=True):
@@ -358,19 +345,15 @@ class _Run:
 
     def _measure(self, task: Task, examples: Sequence[Example], system: System, part: str) -> None:
         """Lets one system answer one task, and scores it."""
-        done, started, before = 0, time.perf_counter(), 0.0
-
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            self.watch(done, len(examples), f"{task.name} · {system.name} {part}")
-
-        progress(0)
+        progress = self.watch(f"{task.name} · {system.name} {part}", len(examples))
+        started, before = time.perf_counter(), 0.0
         if self.keys is None:
             answers = system.answer(examples, progress)
         else:
             size = at_once(self.parts.model, self.settings.decoding)
-            answers, before = answer_kept(self.journal, self.keys, system, examples, progress, size)
+            answers, before = answer_or_recall(
+                self.journal, self.keys, system, examples, progress, size
+            )
         seconds = round(time.perf_counter() - started + before, 3)
         self.timings.append(Timing(task.name, system.name, seconds, len(examples)))
         score_answers(self.scored, task, system.name, examples, answers, self.settings)
@@ -378,6 +361,8 @@ class _Run:
     def results(self, about_model: Mapping[str, Any]) -> Results:
         """Everything found, with what it takes to find it again."""
         metrics = {name for report in self.reports for name in report.metrics}
+        parts = (part for s in self.scored.scores for part in s.normalizer.split(", ") if part)
+        normalizers = {part.split()[0] for part in parts}  # without their counts
         return Results(
             model=about_model,
             corpus=describe_split(self.corpus, self.settings.split),
@@ -389,9 +374,7 @@ class _Run:
             hearing_seconds=self.hearing_seconds,
             confusions=self.scored.confusions,
             notes=[*self.notes, *self.scored.notes],
-            normalizer=", ".join(
-                sorted({name for score in self.scored.scores for name in _ids(score.normalizer)})
-            ),
+            normalizer=", ".join(sorted(normalizers)),
             signatures={
                 name: text for name in sorted(metrics) if (text := get_metric(name).signature())
             },
@@ -399,8 +382,3 @@ class _Run:
             version=__version__,
             not_measured=self.not_measured,
         )
-
-
-def _ids(normalizers: str) -> list[str]:
-    """The ids in `Score.normalizer`, without their counts."""
-    return [part.split()[0] for part in normalizers.split(", ") if part]

@@ -5,15 +5,13 @@ it is kept.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from speechverse.evaluation.results import (
     WHOLE,
     AnswerRecord,
-    Clip,
     Confusion,
     Score,
     slices,
@@ -21,7 +19,7 @@ from speechverse.evaluation.results import (
 )
 from speechverse.metrics import UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task
-from speechverse.types import Answer, AudioRef, Ended, Example
+from speechverse.types import Answer, Ended, Example
 
 if TYPE_CHECKING:
     from speechverse.evaluation.runner import EvaluationSettings
@@ -35,24 +33,13 @@ WHY_CUT: dict[Ended, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Record:
-    """An answer as it is written, and the recording that was heard."""
-
-    answer: AnswerRecord
-    audio: AudioRef
-
-    def written_from(self, folder: Path) -> AnswerRecord:
-        return replace(self.answer, clip=Clip.seen_from(folder, self.audio))
-
-
 @dataclass
 class Scored:
     """What has been scored so far."""
 
     scores: list[Score] = field(default_factory=list)
     confusions: list[Confusion] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
+    records: list[AnswerRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -65,98 +52,78 @@ def score_answers(
     settings: EvaluationSettings,
 ) -> None:
     """Adds what one system's answers to one task are worth."""
-    predictions = [
-        task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)
+    parsed = [task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)]
+    how: dict[str, Any] = {"num_samples": settings.num_resamples, "seed": settings.seed}
+    endings = [made.ended for made in answers]
+    cut_rate = bootstrap("cut_rate", endings, endings, **how)
+    scored.scores += [
+        *_scores(task, system, examples, parsed, how),
+        Score(task.name, system, WHOLE, "cut_rate", *cut_rate, len(endings)),
     ]
-    _Cell(scored, task, system, examples, answers, predictions, settings).score()
+    if cut := Counter(ended for ended in endings if ended != "end"):
+        reasons = ", ".join(f"{count} {WHY_CUT[ended]}" for ended, count in cut.items())
+        told = f"{cut.total()} of {len(endings)} answers are cut: {reasons}"
+        scored.notes.append(f"{task.name} by {system}: {told}")
+    scored.confusions += _confusions(task, system, examples, parsed)
+    scored.records += _records(task, system, examples, answers, parsed, settings)
 
 
-@dataclass(frozen=True)
-class _Cell:
-    scored: Scored
-    task: Task
-    system: str
-    examples: Sequence[Example]
-    answers: Sequence[Answer]
-    predictions: Sequence[Any]
-    settings: EvaluationSettings
+def _scores(
+    task: Task, system: str, examples: Sequence[Example], parsed: Sequence[Any], how: dict[str, Any]
+) -> Iterator[Score]:
+    """Every metric on the whole set, the headline on each part of it."""
+    for part, rows in slices(examples).items():
+        predictions = [parsed[row] for row in rows]
+        references = [examples[row].reference for row in rows]
+        languages = [task.language_of(examples[row]) for row in rows]
+        for name in task.all_metrics if part == WHOLE else task.metrics[:1]:
+            interval = bootstrap(name, predictions, references, **how, languages=languages)
+            normalizer = get_metric(name).normalizers(references, languages)
+            yield Score(task.name, system, part, name, *interval, len(rows), normalizer)
 
-    def score(self) -> None:
-        for part, rows in slices(self.examples).items():
-            for name in self.task.all_metrics if part == WHOLE else self.task.metrics[:1]:
-                self._add_score(name, part, rows)
-        self._count_cut()
-        self._confuse()
-        self._record()
 
-    def _add_score(self, name: str, part: str, rows: Sequence[int]) -> None:
-        references = [self.examples[row].reference for row in rows]
-        languages = [self.task.language_of(self.examples[row]) for row in rows]
-        interval = bootstrap(
-            name,
-            [self.predictions[row] for row in rows],
-            references,
-            **self._how,
-            languages=languages,
+def _confusions(
+    task: Task, system: str, examples: Sequence[Example], parsed: Sequence[Any]
+) -> list[Confusion]:
+    """One of a closed task, none of an open one or one of very many labels."""
+    labels = tuple(dict.fromkeys(label for ex in examples for label in ex.choices or ()))
+    closed = isinstance(task.constraint_for(examples[0].choices), OneOf)
+    if not closed or len(labels) > MAX_CONFUSION_LABELS:
+        return []
+    pairs = Counter((ex.reference, made) for ex, made in zip(examples, parsed, strict=True))
+    counts = tuple(tuple(pairs[row, column] for column in (*labels, UNPARSED)) for row in labels)
+    return [Confusion(task.name, system, labels, counts)]
+
+
+def _records(
+    task: Task,
+    system: str,
+    examples: Sequence[Example],
+    answers: Sequence[Answer],
+    parsed: Sequence[Any],
+    settings: EvaluationSettings,
+) -> Iterator[AnswerRecord]:
+    metric = get_metric(task.metrics[0])
+    references = [example.reference for example in examples]
+    languages = [task.language_of(example) for example in examples]
+    alone = metric.finish(metric.checked_statistics(parsed, references, languages))
+    rows = zip(examples, answers, parsed, alone, languages, strict=True)
+    for example, made, prediction, score, language in rows:
+        yield AnswerRecord(
+            example=example.id,
+            task=task.name,
+            system=system,
+            slices=slices_of(example),
+            instruction=example.instruction,
+            reference=example.target,
+            answer=made.text,
+            unparsed=prediction is UNPARSED,
+            cut=made.cut,
+            ended=made.ended,
+            score=float(score),
+            transcript=made.transcript,
+            choice_scores=made.choice_scores,
+            language=language,
+            choices=example.choices if settings.choices_per_prompt else None,
+            clip=example.utterance.audio,
         )
-        normalizer = get_metric(name).normalizers(references, languages)
-        self.scored.scores.append(
-            Score(self.task.name, self.system, part, name, *interval, len(rows), normalizer)
-        )
-
-    @property
-    def _how(self) -> dict[str, Any]:
-        return {"num_samples": self.settings.num_resamples, "seed": self.settings.seed}
-
-    def _count_cut(self) -> None:
-        """What did not come to its own end, as a score of its own and, if there is any, a note."""
-        endings = [made.ended for made in self.answers]
-        interval = bootstrap("cut_rate", endings, endings, **self._how)
-        self.scored.scores.append(
-            Score(self.task.name, self.system, WHOLE, "cut_rate", *interval, len(endings))
-        )
-        if cut := Counter(ended for ended in endings if ended != "end"):
-            reasons = ", ".join(f"{count} {WHY_CUT[ended]}" for ended, count in cut.items())
-            told = f"{cut.total()} of {len(endings)} answers are cut: {reasons}"
-            self.scored.notes.append(f"{self.task.name} by {self.system}: {told}")
-
-    def _confuse(self) -> None:
-        labels = tuple(
-            dict.fromkeys(label for example in self.examples for label in example.choices or ())
-        )
-        closed = isinstance(self.task.constraint_for(self.examples[0].choices), OneOf)
-        if not closed or len(labels) > MAX_CONFUSION_LABELS:
-            return
-        pairs = Counter(
-            (ex.reference, made) for ex, made in zip(self.examples, self.predictions, strict=True)
-        )
-        counts = tuple(
-            tuple(pairs[row, column] for column in (*labels, UNPARSED)) for row in labels
-        )
-        self.scored.confusions.append(Confusion(self.task.name, self.system, labels, counts))
-
-    def _record(self) -> None:
-        metric = get_metric(self.task.metrics[0])
-        languages = [self.task.language_of(example) for example in self.examples]
-        references = [example.reference for example in self.examples]
-        alone = metric.finish(metric.checked_statistics(self.predictions, references, languages))
-        rows = zip(self.examples, self.answers, self.predictions, alone, languages, strict=True)
-        for example, made, prediction, score, language in rows:
-            answer = AnswerRecord(
-                example=example.id,
-                task=self.task.name,
-                system=self.system,
-                slices=slices_of(example),
-                instruction=example.instruction,
-                reference=example.target,
-                answer=made.text,
-                unparsed=prediction is UNPARSED,
-                cut=made.cut,
-                ended=made.ended,
-                score=float(score),
-                transcript=made.transcript,
-                choice_scores=made.choice_scores,
-                language=language,
-                choices=example.choices if self.settings.choices_per_prompt else None,
-            )
-            self.scored.records.append(Record(answer, example.utterance.audio))

@@ -71,13 +71,7 @@ class SpecialistNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Specialist:
-    """A fitted classifier of one task.
-
-    Attributes:
-        names: Its classes, C of them.
-        network: What tells them apart.
-        cost: What fitting it took, in words.
-    """
+    """A fitted classifier of one task, of C classes; `cost` says what fitting it took."""
 
     names: tuple[str, ...]
     network: SpecialistNetwork
@@ -99,12 +93,6 @@ def fit_specialist(
     were held out.
 
     The same examples, seed and number of threads give the same classifier.
-
-    Args:
-        examples: What is fitted on; a part of them is validated on instead, by speaker.
-        frames: Gives their encoder outputs at `FRAME_RATE`.
-        device: Where to compute.
-        seed: Of the network's weights, the validation part and the order of batches.
     """
     began = time.perf_counter()
     names = tuple(sorted({example.target for example in examples}))
@@ -112,16 +100,14 @@ def fit_specialist(
     num_layers, _, width = frames(fitted[0]).shape
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(hash_seed(seed, "specialist", examples[0].task))
-        fitting = _Fitting(
-            SpecialistNetwork(num_layers, width, len(names)).to(device), names, frames, device, seed
-        )
-        epochs = fitting.run(fitted, held)
-    size = sum(parameter.numel() for parameter in fitting.network.parameters())
+        network = SpecialistNetwork(num_layers, width, len(names)).to(device)
+        epochs = _Fitting(network, names, frames, device, seed).run(fitted, held)
+    size = sum(parameter.numel() for parameter in network.parameters())
     cost = (
         f"{size / 1e6:.1f} M parameters, fitted on {len(fitted)} examples and validated on"
         f" {len(held)}, {epochs} epochs, {time.perf_counter() - began:.0f} s"
     )
-    return Specialist(names, fitting.network, cost)
+    return Specialist(names, network, cost)
 
 
 @dataclass
@@ -134,9 +120,8 @@ class _Fitting:
 
     def run(self, fitted: Sequence[Example], held: Sequence[Example]) -> int:
         """Leaves the best network of all epochs; gives how many there were."""
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=_LEARNING_RATE, weight_decay=0.01
-        )
+        weights = self.network.parameters()
+        optimizer = torch.optim.AdamW(weights, lr=_LEARNING_RATE, weight_decay=0.01)
         best, best_state, since, epoch = -1.0, copy.deepcopy(self.network.state_dict()), 0, 0
         while epoch < _EPOCHS and since < _PATIENCE:
             self._epoch(fitted, optimizer, epoch)
@@ -168,17 +153,14 @@ class _Fitting:
         return get_metric("uar").value(told, [example.target for example in held])
 
     def _classes(self, examples: Sequence[Example]) -> Tensor:
-        return torch.tensor(
-            [self.names.index(example.target) for example in examples], device=self.device
-        )
+        classes = [self.names.index(example.target) for example in examples]
+        return torch.tensor(classes, device=self.device)
 
     def _class_weights(self, fitted: Sequence[Example]) -> Tensor:
         """All classes weigh the same together."""
         counts = Counter(example.target for example in fitted)
-        shares = [
-            len(fitted) / (len(self.names) * counts[name]) if counts[name] else 0.0
-            for name in self.names
-        ]
+        each = len(fitted) / len(self.names)
+        shares = [each / counts[name] if counts[name] else 0.0 for name in self.names]
         return torch.tensor(shares, device=self.device)
 
 
@@ -189,9 +171,9 @@ class FrameSource:
     Averaged, they are all a specialist reads, and small; every epoch reads each of them again.
     """
 
-    def __init__(self, hear: Callable[[Utterance], Tensor], frame_rate: float) -> None:
+    def __init__(self, encode: Callable[[Utterance], Tensor], frame_rate: float) -> None:
         """Takes what gives outputs (L, T, D) of a clip, and their frames a second."""
-        self._hear = hear
+        self._encode = encode
         self._step = max(1, round(frame_rate / FRAME_RATE))
         self._kept: dict[AudioRef, Tensor] = {}
         self._room = _REMEMBERED_BYTES
@@ -206,7 +188,7 @@ class FrameSource:
         clip = example.utterance.audio
         if clip in self._kept:
             return self._kept[clip]
-        parts = self._hear(example.utterance).float().split(self._step, dim=1)
+        parts = self._encode(example.utterance).float().split(self._step, dim=1)
         frames_LTD = torch.stack([part.mean(dim=1) for part in parts], dim=1).bfloat16()
         if frames_LTD.nbytes <= self._room:
             self._room -= frames_LTD.nbytes
@@ -220,21 +202,17 @@ def _batch(frames: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tens
 
 
 def _held_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """Examples to fit on and to validate on: no speaker on both sides, where there are enough of
-    them to part.
-    """
+    """Examples to fit on and to validate on: no speaker on both sides, where there are enough."""
     voices = ["+".join(speakers_of(example.utterance)) or example.id for example in examples]
     for unit in (voices, [example.id for example in examples]):
-        held_units, wanted = set[str](), _VALIDATION_SHARE * len(examples)
-        counts = Counter(unit)
+        aside, wanted, counts = set[str](), _VALIDATION_SHARE * len(examples), Counter(unit)
         for name in sorted(counts, key=lambda name: hash_seed(seed, "held", name)):
-            if sum(counts[held] for held in held_units) >= wanted:
+            if sum(counts[held] for held in aside) >= wanted:
                 break
-            held_units.add(name)
-        fitted = [
-            example for example, name in zip(examples, unit, strict=True) if name not in held_units
-        ]
-        held = [example for example, name in zip(examples, unit, strict=True) if name in held_units]
-        if len({e.target for e in fitted}) > 1 and len(fitted) >= len(held):
+            aside.add(name)
+        pairs = list(zip(examples, unit, strict=True))
+        fitted = [example for example, name in pairs if name not in aside]
+        held = [example for example, name in pairs if name in aside]
+        if len({example.target for example in fitted}) > 1 and len(fitted) >= len(held):
             return fitted, held
     return list(examples), list(examples)

@@ -1,6 +1,4 @@
-"""The terminal tables: a model's scores beside two rivals, in eighty columns; the page has the
-rest.
-"""
+"""The terminal tables: a model's scores beside two rivals, in eighty columns."""
 
 from __future__ import annotations
 
@@ -23,36 +21,23 @@ def results_table(results: Results) -> Table:
     """
     own = OWN if OWN in results.systems else next(iter(results.systems))
     rivals = _rivals(results, own)
-    title = (
-        f"{results.model.get('name', 'model')} on {results.corpus['name']},"
-        f" {results.corpus['split']}"
-    )
-    table = Table(
-        title=title, caption=_caption(results, own, rivals), caption_justify="left", box=SIMPLE
-    )
+    where = f"{results.corpus['name']}, {results.corpus['split']}"
+    table = Table(title=f"{results.model.get('name', 'model')} on {where}", box=SIMPLE)
+    table.caption, table.caption_justify = _caption(results, own, rivals), "left"
     table.add_column("task", no_wrap=True)
     table.add_column("metric", overflow="fold")
-    table.add_column("n", justify="right", no_wrap=True)
-    table.add_column(own, justify="right", no_wrap=True)
-    for head in ("95 %", *rivals):
+    for head in ("n", own, "95 %", *rivals):
         table.add_column(head, justify="right", no_wrap=True)
     for report in results.tasks:
-        for part in dict.fromkeys(
-            score.slice for score in results.scores if score.task == report.name
-        ):
-            if part == WHOLE or part.startswith("group"):
-                label = get_metric(report.metrics[0]).label if part == WHOLE else ""
-                name = report.name if part == WHOLE else f"  {part.removeprefix('group: ')}"
-                scores = [
-                    results.best_of(report.name, names, part)
-                    for names in ((own,), *rivals.values())
-                ]
-                num = max(
-                    score.num_examples
-                    for score in results.scores
-                    if (score.task, score.slice) == (report.name, part)
-                )
-                table.add_row(name, label, str(num), *_cells(scores))
+        groups = [part for part in results.parts_of(report.name) if part.startswith("group")]
+        for part in (WHOLE, *groups):
+            label = get_metric(report.metrics[0]).label if part == WHOLE else ""
+            name = report.name if part == WHOLE else f"  {part.removeprefix('group: ')}"
+            columns = ((own,), *rivals.values())
+            scores = [results.best_of(report.name, names, part) for names in columns]
+            of_part = (s for s in results.scores if (s.task, s.slice) == (report.name, part))
+            num = max(score.num_examples for score in of_part)
+            table.add_row(name, label, str(num), *_cells(scores))
     return table
 
 
@@ -85,14 +70,11 @@ def _cells(scores: list[Score | None]) -> list[Text]:
         return [Text("–", style="dim")] * (len(scores) + 1)
     metric = get_metric(known[0].metric)
     best = (max if metric.higher_is_better else min)(score.value for score in known)
-    cells = [
-        (
-            Text(f"{metric.shown(score.value):.1f}", "bold" if score.value == best else "")
-            if score
-            else Text("–", "dim")
-        )
-        for score in scores
-    ]
+    cells = [Text("–", "dim") for _ in scores]
+    for place, score in enumerate(scores):
+        if score:
+            bold = "bold" if score.value == best else ""
+            cells[place] = Text(f"{metric.shown(score.value):.1f}", bold)
     own = scores[0]
     interval = f"{metric.shown(own.low):.0f}–{metric.shown(own.high):.0f}" if own else ""
     return [cells[0], Text(interval, "dim"), *cells[1:]]

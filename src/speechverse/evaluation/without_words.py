@@ -17,8 +17,9 @@ from speechverse.errors import AudioError
 from speechverse.evaluation.folds import speaker_folds
 from speechverse.evaluation.linear import fit_linear
 from speechverse.evaluation.log_mels import mean_log_mels
-from speechverse.evaluation.parts import OPEN_SET, Parts, Progress
+from speechverse.evaluation.parts import OPEN_SET, Parts
 from speechverse.evaluation.specialist import FrameSource, fit_specialist
+from speechverse.progress import Advance, ignore
 from speechverse.seeding import hash_seed
 from speechverse.tasks import OneOf, get_task
 from speechverse.tasks.prompts import placeholders
@@ -30,12 +31,8 @@ _FITTED_ON = 500  # training examples a task
 
 
 class WithoutWords:
-    """A system that knows no words, for closed sets only.
-
-    Attributes:
-        name: See `System`.
-        without_training: What it does where the corpus has no training split; empty if it does
-            nothing then.
+    """A system that knows no words, for closed sets only; `without_training` is what it does where
+    the corpus has no training split, if anything.
     """
 
     name: ClassVar[str]
@@ -63,18 +60,15 @@ class Majority(WithoutWords):
     hears: ClassVar[bool] = False
     without_training: ClassVar[str] = "its answer is taken from the test split itself"
 
-    def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
+    def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
         commonest = _commonest(self.parts.training_examples(examples[0].task) or examples)
-        if progress:
-            progress(len(examples))
+        progress(len(examples))
         return [Answer(text=commonest) for _ in examples]
 
 
 @dataclass
 class LogMel(WithoutWords):
-    """What a linear classifier tells from each clip's mean log-mels: no encoder, no words, no
-    order.
-    """
+    """What a linear classifier tells from mean log-mels: no encoder, no words, no order."""
 
     parts: Parts
     name: ClassVar[str] = "log-mel"
@@ -88,36 +82,33 @@ class LogMel(WithoutWords):
         " tested"
     )
 
-    def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
-        training = _fittable(self.parts.training_examples(examples[0].task))
-        training = _readable(training, lambda example: self._hear(example.utterance))
+    def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
+        training = _sample(self.parts.training_examples(examples[0].task))
+        training = _drop_unreadable(
+            training, lambda example: self._mean_log_mels(example.utterance)
+        )
         told = [""] * len(examples)
+        commonest = _commonest(training or examples)
         for fitted, rows in [(training, range(len(examples)))] if training else _folds(examples):
             tested = [examples[row] for row in rows]
-            for row, name in zip(
-                rows, self._told(fitted, tested, _commonest(training or examples)), strict=True
-            ):
+            for row, name in zip(rows, self._predict(fitted, tested, commonest), strict=True):
                 told[row] = name
-            if progress:
-                progress(len(tested))
+            progress(len(tested))
         return [Answer(text=name) for name in told]
 
-    def _told(
+    def _predict(
         self, fitted: Sequence[Example], tested: Sequence[Example], commonest: str
     ) -> list[str]:
         names = [example.target for example in fitted]
-        if (
-            len(set(names)) < 2
-        ):  # nothing to fit on; what only the tested clips tell must not be told
+        if len(set(names)) < 2:
+            # Nothing to fit on; what only the tested clips tell must not be told.
             return [commonest] * len(tested)
-        return [
-            str(name) for name in fit_linear(self._cues(fitted), names).predict(self._cues(tested))
-        ]
+        return list(map(str, fit_linear(self._cues(fitted), names).predict(self._cues(tested))))
 
     def _cues(self, examples: Sequence[Example]) -> np.ndarray:
-        return np.stack([self._hear(example.utterance) for example in examples])
+        return np.stack([self._mean_log_mels(example.utterance) for example in examples])
 
-    def _hear(self, utterance: Utterance) -> np.ndarray:
+    def _mean_log_mels(self, utterance: Utterance) -> np.ndarray:
         known = self.parts.mean_log_mels
         if utterance.audio not in known:  # ids need not differ between splits
             known[utterance.audio] = mean_log_mels(audio.load(utterance.audio).samples)
@@ -126,9 +117,7 @@ class LogMel(WithoutWords):
 
 @dataclass
 class SpecialistSystem(WithoutWords):
-    """The paper's specialist: a small network of its own for each task, on the frozen encoder's
-    outputs.
-    """
+    """The paper's specialist: for each task a small network on the frozen encoder's outputs."""
 
     parts: Parts
     name: ClassVar[str] = "specialist"
@@ -149,42 +138,40 @@ class SpecialistSystem(WithoutWords):
             return "no training split shows it two different answers"
         return None
 
-    def answer(self, examples: Sequence[Example], progress: Progress | None = None) -> list[Answer]:
+    def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
         task, parts = examples[0].task, self.parts
         limit = parts.processor.max_audio_seconds
         training = [ex for ex in parts.training_examples(task) if ex.utterance.duration <= limit]
-        if parts.hear is not None:
-            parts.cache = parts.hear(training)
-        frames = FrameSource(self._heard, parts.model.encoder.frame_rate)
-        specialist = fit_specialist(_readable(training, frames), frames, parts.model.device)
+        if parts.encode is not None:
+            parts.cache = parts.encode(training)
+        frames = FrameSource(self._encode, parts.model.encoder.frame_rate)
+        specialist = fit_specialist(_drop_unreadable(training, frames), frames, parts.model.device)
         parts.notes.append(f"{task} by {self.name}: {specialist.cost}")
         told = []
         for name in specialist.predict(examples, frames):
             told.append(Answer(text=name))
-            if progress:
-                progress(1)
+            progress(1)
         return told
 
-    def _heard(self, utterance: Utterance) -> Tensor:
+    def _encode(self, utterance: Utterance) -> Tensor:
         """(L, T, D), kept or heard now."""
         model, cache = self.parts.model, self.parts.cache
         if cache is not None:
             return cache[utterance]
         inputs = model.encoder.prepare([audio.load(utterance.audio).samples])
         with torch.no_grad():
-            return (
-                model.encode({name: x.to(model.device) for name, x in inputs.items()})
-                .hidden_states[:, 0]
-                .cpu()
-            )
+            heard = model.encode({name: x.to(model.device) for name, x in inputs.items()})
+        return heard.hidden_states[:, 0].cpu()
 
 
-def _readable(examples: Sequence[Example], hear: Callable[[Example], object]) -> list[Example]:
+def _drop_unreadable(
+    examples: Sequence[Example], load: Callable[[Example], object]
+) -> list[Example]:
     """Training examples whose clips can be heard; those tested on have been tried before."""
     readable = []
     for example in examples:
         try:
-            hear(example)
+            load(example)
         except AudioError as error:
             logger.warning("clip %s is not fitted on: %s", example.utterance.id, error)
             continue
@@ -197,7 +184,7 @@ def _commonest(examples: Sequence[Example]) -> str:
     return min(counts, key=lambda target: (-counts[target], target))
 
 
-def _fittable(examples: Sequence[Example]) -> Sequence[Example]:
+def _sample(examples: Sequence[Example]) -> Sequence[Example]:
     """As many as are fitted on, chosen by hash: a manifest may come sorted by class."""
     if len(examples) <= _FITTED_ON:
         return examples

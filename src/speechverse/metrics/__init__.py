@@ -1,6 +1,4 @@
-"""Metrics: pure functions of predictions and references, and intervals round them; see `registry`
-for the list.
-"""
+"""Metrics: pure functions of predictions and references, and intervals round them."""
 
 from __future__ import annotations
 

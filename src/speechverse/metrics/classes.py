@@ -6,50 +6,39 @@ Legend of shapes: N examples, C classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from speechverse.metrics.types import UNPARSED
+import numpy as np
+
+from speechverse.metrics.types import UNPARSED, with_count
 from speechverse.types import CUT
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def hits(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """Whether each prediction is right, and a one to count it by, shape (N, 2)."""
-    return _with_count([float(p == r) for p, r in zip(predictions, references, strict=True)])
+    return with_count([float(p == r) for p, r in zip(predictions, references, strict=True)])
 
 
 def unparsed(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """Whether each answer could not be read, and a one to count it by, shape (N, 2)."""
-    return _with_count([float(p is UNPARSED) for p in predictions])
+    return with_count([float(p is UNPARSED) for p in predictions])
 
 
 def cut(endings: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-    """Whether each answer was cut, of which `endings` say why it ended (`types.Ended`), and a one
-    to count it by.
-    """
-    return _with_count([float(ended in CUT) for ended in endings])
+    """Whether each answer was cut, by why it ended (`types.Ended`), and a one, shape (N, 2)."""
+    return with_count([float(ended in CUT) for ended in endings])
 
 
 def set_f1(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """F1 between predicted and true set of each example, and a one to count it by, shape (N, 2).
 
-    Averaged over examples this is the macro F1 of keyword extraction. Two empty sets agree (F1 of
-    1).
+    Averaged over examples this is the macro F1 of keyword extraction. Two empty sets agree.
     """
-    return _with_count([_f1_of_sets(p, r) for p, r in zip(predictions, references, strict=True)])
-
-
-def mean(sums: np.ndarray) -> np.ndarray:
-    """Sum over count, shape (..., 2) to (...)."""
-    return sums[..., 0] / sums[..., 1]
+    return with_count([_f1_of_sets(p, r) for p, r in zip(predictions, references, strict=True)])
 
 
 def hits_per_class(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """Right answers, then examples, of each class among the references, shape (N, 2C)."""
-    import numpy as np
-
     classes = {name: index for index, name in enumerate(sorted(set(references)))}
     statistics = np.zeros((len(references), 2 * len(classes)))
     for row, (prediction, reference) in enumerate(zip(predictions, references, strict=True)):
@@ -60,8 +49,6 @@ def hits_per_class(predictions: Sequence[Any], references: Sequence[Any]) -> np.
 
 def mean_recall(sums: np.ndarray) -> np.ndarray:
     """Unweighted average recall (UAR) over the classes that occur, shape (..., 2C) to (...)."""
-    import numpy as np
-
     right, counts = np.split(sums, 2, axis=-1)
     present = counts > 0
     recalls = np.where(present, right / np.where(present, counts, 1), 0)
@@ -75,9 +62,3 @@ def _f1_of_sets(prediction: Any, reference: Any) -> float:
     if not predicted and not true:
         return 1.0
     return 2 * len(predicted & true) / (len(predicted) + len(true))
-
-
-def _with_count(values: Sequence[float]) -> np.ndarray:
-    import numpy as np
-
-    return np.column_stack([np.asarray(values, dtype=np.float64), np.ones(len(values))])

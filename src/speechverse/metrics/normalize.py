@@ -33,12 +33,8 @@ _DIGITS = "zero one two three four five six seven eight nine".split()
 
 @dataclass(frozen=True)
 class Normalizer:
-    """A way to make texts comparable.
-
-    Attributes:
-        name: What it is called in results.
-        version: Rises with every change of what it does.
-        rule: Text to lower-case words between single spaces.
+    """A way to make texts comparable: lower-case words between single spaces. The version rises
+    with every change of what it does.
     """
 
     name: str
@@ -70,9 +66,7 @@ def normalize_english(text: str) -> str:
 
 
 def normalize_unicode(text: str) -> str:
-    """Any language's words: NFKC, lower case, no punctuation or symbols; marks (vowel signs,
-    accents) stay.
-    """
+    """Any language's words: NFKC, lower case, no punctuation or symbols; marks (accents) stay."""
     return " ".join("".join(map(_sound, unicodedata.normalize("NFKC", text).lower())).split())
 
 
@@ -102,13 +96,9 @@ def normalize(text: str, language: str | None = None) -> str:
 
 
 def named_normalizers(references: Sequence[str], languages: Sequence[str | None]) -> str:
-    """Ids of the normalisers of some references, the commonest first; with their shares where there
-    are several.
-    """
-    ids = Counter(
-        normalizer_for(text, language).id
-        for text, language in zip(references, languages, strict=True)
-    ).most_common()
+    """Ids of the normalisers of some references, the commonest first; with counts if several."""
+    pairs = zip(references, languages, strict=True)
+    ids = Counter(normalizer_for(*pair).id for pair in pairs).most_common()
     return ids[0][0] if len(ids) == 1 else ", ".join(f"{name} ({count})" for name, count in ids)
 
 
@@ -132,20 +122,14 @@ def _whispers_normalizer() -> Callable[[str], str]:
 
 
 def _is_latin(text: str) -> bool:
-    letters = (
-        sign
-        for sign in unicodedata.normalize("NFKC", text)
-        if unicodedata.category(sign) in _LETTERS
-    )
-    return text.isascii() or all(
-        unicodedata.name(letter, "").startswith("LATIN") for letter in letters
-    )
+    signs = unicodedata.normalize("NFKC", text)
+    letters = (sign for sign in signs if unicodedata.category(sign) in _LETTERS)
+    names = (unicodedata.name(letter, "") for letter in letters)
+    return text.isascii() or all(name.startswith("LATIN") for name in names)
 
 
 def _sound(sign: str) -> str:
-    """The sign, a space for punctuation and symbols, and nothing for what is not seen (joiners,
-    directions).
-    """
+    """The sign; a space for punctuation and symbols; nothing for joiners and directions."""
     category = unicodedata.category(sign)
     if category == "Cf":
         return ""

@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from speechverse.metrics import classes, slots, text
-from speechverse.metrics.types import Interval, Languages, Metric
+from speechverse.metrics.types import Interval, Languages, Metric, mean
 from speechverse.registry import Registry
-
-if TYPE_CHECKING:
-    import numpy as np
 
 RESAMPLE_BLOCK = 4_000_000
 """Drawn counts held at once; bounds the memory of a bootstrap over many examples."""
 
+_ERRORS: dict[str, Any] = {
+    "higher_is_better": False,
+    "by_language": True,
+    "signature": text.wer_signature,
+}
+_BLEU: dict[str, Any] = {"percent": False, "signature": text.bleu_signature}
+_CHRF: dict[str, Any] = {"percent": False, "signature": text.chrf_signature}
+
 _BUILT_IN = (
-    Metric(
-        *("wer", "WER", text.word_errors, text.error_rate),
-        higher_is_better=False,
-        by_language=True,
-        signature=text.wer_signature,
-    ),
-    Metric(
-        *("cer", "CER", text.character_errors, text.error_rate),
-        higher_is_better=False,
-        by_language=True,
-        signature=text.wer_signature,
-    ),
-    Metric(
-        "bleu", "BLEU", text.ngram_counts, text.bleu, percent=False, signature=text.bleu_signature
-    ),
-    Metric(
-        "chrf",
-        "chrF",
-        text.character_ngram_counts,
-        text.chrf,
-        percent=False,
-        signature=text.chrf_signature,
-    ),
-    Metric("accuracy", "accuracy", classes.hits, classes.mean),
+    Metric("wer", "WER", text.word_errors, text.error_rate, **_ERRORS),
+    Metric("cer", "CER", text.character_errors, text.error_rate, **_ERRORS),
+    Metric("bleu", "BLEU", text.ngram_counts, text.bleu, **_BLEU),
+    Metric("chrf", "chrF", text.character_ngram_counts, text.chrf, **_CHRF),
+    Metric("accuracy", "accuracy", classes.hits, mean),
     Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
     Metric("uar", "UAR", classes.hits_per_class, classes.mean_recall),
-    Metric("keyword_f1", "macro F1", classes.set_f1, classes.mean),
+    Metric("keyword_f1", "macro F1", classes.set_f1, mean),
     Metric("slu_f1", "SLU-F1", slots.slu_confusion, slots.f1),
     Metric("sd_f1", "SD-F1", slots.label_confusion, slots.f1),
-    Metric("unparsed_rate", "unparsed", classes.unparsed, classes.mean, higher_is_better=False),
-    Metric("cut_rate", "cut", classes.cut, classes.mean, higher_is_better=False),
+    Metric("unparsed_rate", "unparsed", classes.unparsed, mean, higher_is_better=False),
+    Metric("cut_rate", "cut", classes.cut, mean, higher_is_better=False),
 )
 
 METRICS: Registry[Metric] = Registry(
@@ -71,11 +59,8 @@ def score(
     references: Sequence[Any],
     languages: Languages | None = None,
 ) -> dict[str, float]:
-    """Values of several metrics, by name, over the same examples.
-
-    Args:
-        languages: The language of each reference, which error rates go by; None where none is
-            known.
+    """Values of several metrics, by name, over the same examples; error rates go by the language of
+    each reference.
     """
     return {name: get_metric(name).value(predictions, references, languages) for name in names}
 
@@ -92,12 +77,9 @@ def bootstrap(
 
     Args:
         num_samples: Number of resamples; 0 gives an interval that is the value itself.
-        seed: Seed of the resampling; the same seed resamples every metric of N examples alike.
-        languages: The language of each reference, which error rates go by; None where none is
-            known.
+        seed: The same seed resamples every metric of N examples alike.
+        languages: Of each reference, which error rates go by; None where none is known.
     """
-    import numpy as np
-
     metric = get_metric(metric) if isinstance(metric, str) else metric
     statistics = metric.checked_statistics(predictions, references, languages)
     value = float(metric.finish(statistics.sum(axis=0)))
@@ -111,8 +93,6 @@ def bootstrap(
 def _resampled_values(
     metric: Metric, statistics: np.ndarray, num_samples: int, seed: int
 ) -> np.ndarray:
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     num_examples = len(statistics)
     shares = np.full(num_examples, 1 / num_examples)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from speechverse.metrics.types import UNPARSED, import_eval
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Slot = tuple[str, str]
 """Name and value."""
@@ -28,39 +27,24 @@ def slu_confusion(predictions: Sequence[Any], references: Sequence[Any]) -> np.n
     """True positives, false positives and false negatives by word distance plus those by character
     distance, (N, 3).
     """
-    import numpy as np
-
-    word_distance, character_distance = _distances()
-    rows = []
-    for prediction, reference in zip(predictions, references, strict=True):
-        by_word = _soft_confusion(_slots(prediction), reference, word_distance)
-        by_character = _soft_confusion(_slots(prediction), reference, character_distance)
-        rows.append([w + c for w, c in zip(by_word, by_character, strict=True)])
-    return np.asarray(rows, dtype=np.float64)
+    distances, pairs = _distances(), zip(predictions, references, strict=True)
+    rows = [[_soft_confusion(_slots(p), r, distance) for distance in distances] for p, r in pairs]
+    return np.asarray(rows, dtype=np.float64).sum(axis=1)
 
 
 def label_confusion(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-    """True positives, false positives and false negatives of slot names, values apart, shape (N,
-    3).
-    """
-    import numpy as np
-
+    """True and false positives and false negatives of slot names, values apart, (N, 3)."""
     rows = []
     for prediction, reference in zip(predictions, references, strict=True):
-        predicted, true = (
-            Counter(name for name, _ in slots) for slots in (_slots(prediction), reference)
-        )
+        sides = _slots(prediction), reference
+        predicted, true = (Counter(name for name, _ in slots) for slots in sides)
         found = (predicted & true).total()
         rows.append([found, predicted.total() - found, true.total() - found])
     return np.asarray(rows, dtype=np.float64)
 
 
 def f1(sums: np.ndarray) -> np.ndarray:
-    """Micro-averaged F1, shape (..., 3) to (...); 1 where nothing was to be found
-    and nothing was.
-    """
-    import numpy as np
-
+    """Micro-averaged F1, shape (..., 3) to (...); 1 where nothing was to be found nor was."""
     true_positives, false_positives, false_negatives = np.moveaxis(sums, -1, 0)
     total = 2 * true_positives + false_positives + false_negatives
     return np.where(total > 0, 2 * true_positives / np.where(total > 0, total, 1), 1.0)
@@ -76,23 +60,14 @@ def _soft_confusion(
     """Each prediction, in order, takes the nearest true slot left of its name; its distance is both
     kinds of error.
     """
-    remaining = list(true)
-    true_positives = false_positives = false_negatives = 0.0
+    remaining, matched, distances = list(true), 0, 0.0
     for name, value in predicted:
-        candidates = [
-            (distance(slot[1], value), index)
-            for index, slot in enumerate(remaining)
-            if slot[0] == name
-        ]
-        if not candidates:
-            false_positives += 1
-            continue
-        nearest, index = min(candidates)
-        del remaining[index]
-        true_positives += 1
-        false_positives += nearest
-        false_negatives += nearest
-    return true_positives, false_positives, false_negatives + len(remaining)
+        same_name = [(i, said) for i, (other, said) in enumerate(remaining) if other == name]
+        if same_name:
+            nearest, index = min((distance(said, value), i) for i, said in same_name)
+            del remaining[index]
+            matched, distances = matched + 1, distances + nearest
+    return matched, len(predicted) - matched + distances, len(remaining) + distances
 
 
 def _distances() -> tuple[Distance, Distance]:

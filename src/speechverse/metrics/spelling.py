@@ -75,7 +75,5 @@ class AmericanSpelling:
     """What Whisper's normaliser asks for: a mapping that is only ever looked up by `get`."""
 
     def get(self, word: str, default: str) -> str:
-        """The word in American spelling; it has an answer to every word, so the default never
-        stands.
-        """
+        """The word in American spelling; every word has one, so the default never stands."""
         return american(word)

@@ -1,19 +1,15 @@
-"""Word and character error rates through jiwer, BLEU through sacrebleu: statistics of examples,
-values from sums.
-"""
+"""Error rates through jiwer, BLEU and chrF through sacrebleu: statistics, and values from sums."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from speechverse.metrics.normalize import ENGLISH, OTHER, normalizer_for
 from speechverse.metrics.types import UNPARSED, Languages, import_eval
-
-if TYPE_CHECKING:
-    import numpy as np
-
 
 _CHRF_BETA = 2
 """How much recall counts beside precision."""
@@ -22,47 +18,31 @@ _CHRF_BETA = 2
 def word_errors(
     predictions: Sequence[Any], references: Sequence[Any], languages: Languages
 ) -> np.ndarray:
-    """Word errors and true words of each example after normalising both sides, shape (N, 2)."""
+    """Errors in normalised words, and their true number, of each example, shape (N, 2)."""
     return _errors("process_words", str.split, predictions, references, languages)
 
 
 def character_errors(
     predictions: Sequence[Any], references: Sequence[Any], languages: Languages
 ) -> np.ndarray:
-    """Errors in letters and spaces, and their true number, of each example after normalising both
-    sides: (N, 2).
-    """
+    """Errors in normalised letters and spaces, and their true number, shape (N, 2)."""
     return _errors("process_characters", list, predictions, references, languages)
 
 
 def error_rate(sums: np.ndarray) -> np.ndarray:
-    """Errors over true words or letters, shape (..., 2) to (...); where there was none, the errors
-    themselves.
-    """
-    import numpy as np
-
+    """Errors over true words or letters, shape (..., 2) to (...); without any, the errors."""
     return sums[..., 0] / np.maximum(sums[..., 1], 1)
 
 
 def wer_signature() -> str:
-    """Tools and normalisers an error rate stands on; a score says which of them it was compared
-    under.
-    """
-    return (
-        f"jiwer:{version('jiwer')}|{ENGLISH.id}:transformers:{version('transformers')}|{OTHER.id}"
-    )
+    """Tools and normalisers; a score says which of them it was compared under."""
+    english = f"{ENGLISH.id}:transformers:{version('transformers')}"
+    return f"jiwer:{version('jiwer')}|{english}|{OTHER.id}"
 
 
 def ngram_counts(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-    """The sufficient statistics of sacrebleu: both lengths, then matching and all n-grams by order,
-    shape (N, 10).
-    """
-    import numpy as np
-
-    rows = _bleu()._extract_corpus_statistics(
-        [_text(prediction) for prediction in predictions], [list(references)]
-    )
-    return np.asarray(rows, dtype=np.float64)
+    """Sacrebleu's: both lengths, then matching and all n-grams by order, shape (N, 10)."""
+    return _sufficient_statistics(_bleu(), predictions, references)
 
 
 def bleu(sums: np.ndarray) -> np.ndarray:
@@ -71,8 +51,6 @@ def bleu(sums: np.ndarray) -> np.ndarray:
     sacrebleu's formula (effective order, exponential smoothing) over all rows at once: a bootstrap
     has a thousand.
     """
-    import numpy as np
-
     answered, wanted, correct, total = sums[..., 0], sums[..., 1], sums[..., 2:6], sums[..., 6:]
     counted = total > 0
     smoothed = counted & (correct == 0)
@@ -84,55 +62,54 @@ def bleu(sums: np.ndarray) -> np.ndarray:
 
 
 def bleu_signature() -> str:
-    scorer = _bleu()
-    scorer.num_refs = 1
-    return str(scorer.get_signature())
+    return _signature(_bleu())
 
 
 def character_ngram_counts(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-    """The sufficient statistics of sacrebleu's chrF: n-grams of either side and matching, by order,
-    shape (N, 18).
-    """
-    import numpy as np
-
-    scorer = import_eval("sacrebleu").CHRF()
-    rows = scorer._extract_corpus_statistics(
-        [_text(prediction) for prediction in predictions], [list(references)]
-    )
-    return np.asarray(rows, dtype=np.float64)
+    """Sacrebleu's chrF: n-grams of either side and matching, by order, shape (N, 18)."""
+    return _sufficient_statistics(_chrf(), predictions, references)
 
 
 def chrf(sums: np.ndarray) -> np.ndarray:
-    """Gives chrF in points from summed statistics, shape (..., 18) to (...), by sacrebleu's
-    formula.
-    """
-    import numpy as np
-
+    """In points from summed statistics, shape (..., 18) to (...), by sacrebleu's formula."""
     answered, wanted, matching = (sums[..., start::3] for start in range(3))
-    counted = (answered > 0) & (
-        wanted > 0
-    )  # sacrebleu's effective order: what both sides are long enough for
+    # sacrebleu's effective order: what both sides are long enough for.
+    counted = (answered > 0) & (wanted > 0)
     orders = np.maximum(counted.sum(axis=-1), 1)
     precision, recall = (
         np.where(counted, matching / np.maximum(of, 1), 0.0).sum(axis=-1) / orders
         for of in (answered, wanted)
     )
-    weighed = _CHRF_BETA**2
-    return (
-        100 * (1 + weighed) * precision * recall / np.maximum(weighed * precision + recall, 1e-16)
-    )
+    weight = _CHRF_BETA**2
+    points = 100 * (1 + weight) * precision * recall
+    return points / np.maximum(weight * precision + recall, 1e-16)
 
 
 def chrf_signature() -> str:
-    scorer = import_eval("sacrebleu").CHRF()
-    scorer.num_refs = 1
-    return str(scorer.get_signature())
+    return _signature(_chrf())
 
 
 def _bleu() -> Any:
     # The effective order differs from the usual only where no example has four words: a set of
     # two-word commands translated perfectly must not score 0.
     return import_eval("sacrebleu").BLEU(effective_order=True)
+
+
+def _chrf() -> Any:
+    return import_eval("sacrebleu").CHRF()
+
+
+def _signature(scorer: Any) -> str:
+    scorer.num_refs = 1
+    return str(scorer.get_signature())
+
+
+def _sufficient_statistics(
+    scorer: Any, predictions: Sequence[Any], references: Sequence[Any]
+) -> np.ndarray:
+    texts = [_text(prediction) for prediction in predictions]
+    rows = scorer._extract_corpus_statistics(texts, [list(references)])
+    return np.asarray(rows, dtype=np.float64)
 
 
 def _text(prediction: Any) -> str:
@@ -147,11 +124,7 @@ def _errors(
     languages: Languages,
 ) -> np.ndarray:
     """Errors by jiwer's function of that name, and the number of true units of the text."""
-    import numpy as np
-
-    rules = [
-        normalizer_for(text, language) for text, language in zip(references, languages, strict=True)
-    ]
+    rules = [normalizer_for(*pair) for pair in zip(references, languages, strict=True)]
     true = [rule(text) for rule, text in zip(rules, references, strict=True)]
     said = [rule(_text(prediction)) for rule, prediction in zip(rules, predictions, strict=True)]
     output = getattr(import_eval("jiwer"), process)(true, said)

@@ -11,13 +11,12 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from speechverse.errors import MissingExtraError, UserError
 from speechverse.metrics.normalize import named_normalizers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class Unparsed(enum.Enum):
@@ -33,9 +32,7 @@ Languages = Sequence[str | None]
 """The language each reference is in, as a BCP-47 code; None where it is not known."""
 
 UNPARSED: Final = Unparsed.UNPARSED
-"""Stands where an answer could not be read. It is wrong under every metric, and counted by
-`unparsed_rate`.
-"""
+"""Stands for an answer that could not be read: wrong under every metric, see `unparsed_rate`."""
 
 
 class Interval(NamedTuple):
@@ -51,12 +48,9 @@ class Metric:
     """One metric: how it is named, read and computed.
 
     Attributes:
-        name: The key in results files.
-        label: The name in tables.
         statistics: (predictions, references) to sufficient statistics, shape (N, K); where the
             metric goes by language, (predictions, references, languages).
         finish: Sums of statistics, shape (..., K), to values, shape (...).
-        higher_is_better: The direction of progress.
         percent: Whether the value is a fraction, shown times 100; BLEU is in points already.
         by_language: Whether texts are normalised first, each by the language of its reference.
         part: Of joint answers, which are read as {task: prediction}, the task whose predictions are
@@ -93,16 +87,11 @@ class Metric:
         worst = 0.0 if higher_is_better else 1.0
 
         def statistics(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-            import numpy as np
-
             pairs = zip(predictions, references, strict=True)
-            return np.array(
-                [[worst if p is UNPARSED else float(of_one(p, r)), 1.0] for p, r in pairs]
-            )
+            values = [worst if p is UNPARSED else float(of_one(p, r)) for p, r in pairs]
+            return with_count(values)
 
-        return cls(
-            name, label, statistics, lambda sums: sums[..., 0] / sums[..., 1], higher_is_better
-        )
+        return cls(name, label, statistics, mean, higher_is_better)
 
     @property
     def perfect(self) -> float:
@@ -153,29 +142,33 @@ class Metric:
         )
 
     def normalizers(self, references: Sequence[Any], languages: Languages | None = None) -> str:
-        """Ids of the normalisers that these texts are compared under; empty where the metric uses
-        none.
-        """
+        """Ids of the normalisers that these texts are compared under; empty without any."""
         if not self.by_language:
             return ""
         return named_normalizers(self._of_part(references), _languages_of(references, languages))
 
     def _of_part(self, values: Sequence[Any]) -> Sequence[Any]:
-        return (
-            values
-            if self.part is None
-            else [one if one is UNPARSED else one[self.part] for one in values]
-        )
+        if self.part is None:
+            return values
+        return [one if one is UNPARSED else one[self.part] for one in values]
+
+
+def with_count(values: Sequence[float]) -> np.ndarray:
+    """One number an example and a one to count it by, shape (N, 2); `mean` undoes it."""
+    return np.column_stack([np.asarray(values, dtype=np.float64), np.ones(len(values))])
+
+
+def mean(sums: np.ndarray) -> np.ndarray:
+    """Sum over count, shape (..., 2) to (...)."""
+    return sums[..., 0] / sums[..., 1]
 
 
 def _languages_of(references: Sequence[Any], languages: Languages | None) -> Languages:
     if languages is None:
         return [None] * len(references)
     if len(languages) != len(references):
-        raise UserError(
-            f"there are {len(references)} references and {len(languages)} languages; give one for"
-            " each"
-        )
+        counts = f"{len(references)} references and {len(languages)} languages"
+        raise UserError(f"there are {counts}; give one for each")
     return languages
 
 

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as LiveBars
 
 from speechverse.files import full_disk_told, write_text
+from speechverse.progress import Advance
 from speechverse.types import Seconds
 
 
@@ -113,14 +114,13 @@ class Progress:
             self._numbers = "  ".join(f"{name} {_short(value)}" for name, value in numbers.items())
         self._show()
 
-    def watch(self, done: int, total: int, what: str) -> None:
-        """Sets how far work of several parts is; a new part's pace is measured anew."""
-        begins = what != self.title
-        self.title, self.done, self.total = what, done, total
-        if begins:  # else the pace of one part foretells another's end
-            self._first, self._start = done, time.monotonic()
-            self._bars.reset(self._bar, total=total, completed=done, description=what)
-        self._show(at_once=begins)
+    def begin(self, title: str, total: int) -> Advance:
+        """Begins another part of the work, told at once; gives what counts it (a `Watch`)."""
+        self.title, self.total, self.done, self._first = title, total, 0, 0
+        self._start = time.monotonic()  # else the pace of one part foretells another's end
+        self._bars.reset(self._bar, total=total, completed=0, description=title)
+        self._show(at_once=True)
+        return self.advance
 
     def _show(self, at_once: bool = False) -> None:
         self._bars.update(

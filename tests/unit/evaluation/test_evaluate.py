@@ -29,6 +29,7 @@ from speechverse.evaluation import (
 from speechverse.evaluation.provenance import describe, find_recogniser, training_log
 from speechverse.metrics import METRICS
 from speechverse.types import AudioRef, Utterance
+from watching import Watched
 
 SETTINGS = EvaluationSettings(num_resamples=50, decoding=DecodingOptions(max_new_tokens=8))
 SYSTEMS = ("speechverse", "cascade-ctc", "cascade", "oracle", "log-mel", "majority")
@@ -36,7 +37,7 @@ SYSTEMS = ("speechverse", "cascade-ctc", "cascade", "oracle", "log-mel", "majori
 
 @pytest.fixture(scope="session")
 def evaluated(tmp_path_factory, loaded, corpus, checkpoint):
-    folder, watched = tmp_path_factory.mktemp("evaluated"), []
+    folder, watched = tmp_path_factory.mktemp("evaluated"), Watched()
     recogniser, _ = find_recogniser(loaded[0])
     results = evaluate(
         *loaded,
@@ -45,7 +46,7 @@ def evaluated(tmp_path_factory, loaded, corpus, checkpoint):
         output=folder,
         recogniser=recogniser,
         about_model=describe(loaded[0], checkpoint),
-        watch=lambda done, total, what: watched.append((done, total, what)),
+        watch=watched,
     )
     return results, folder, watched
 
@@ -264,7 +265,7 @@ def test_text_of_others_is_shown_and_not_run(evaluated, tmp_path):
 def test_hearing_once_changes_no_answer(evaluated, loaded, corpus, tmp_path):
     results, folder, _ = evaluated
     recogniser, _ = find_recogniser(loaded[0])
-    watched = []
+    watched = Watched()
     heard_once = evaluate(
         *loaded,
         corpus,
@@ -272,7 +273,7 @@ def test_hearing_once_changes_no_answer(evaluated, loaded, corpus, tmp_path):
         output=tmp_path,
         features=tmp_path / "features",
         recogniser=recogniser,
-        watch=lambda done, total, what: watched.append((done, total, what)),
+        watch=watched,
     )
     assert load_answers(tmp_path) == load_answers(folder)
     assert heard_once.scores == results.scores
@@ -362,10 +363,10 @@ def test_clips_that_cannot_be_used_are_counted(
     assert dict(results.tasks[0].skipped) == {"longer than 4 s": 1, "unreadable": 2}
     assert results.tasks[0].num_examples == 48
     assert "clip odd is left out" in caplog.text and "clip gone is left out" in caplog.text
-    with pytest.raises(CorpusError, match="1 unreadable"):
+    with pytest.raises(CorpusError, match="2 of 6 clips cannot be used"):
         evaluate(
             *loaded,
-            Corpus("bad", {}, _sources={"test": [*clips, odd]}),
+            Corpus("bad", {}, _sources={"test": [*clips, odd, gone]}),
             settings,
             features=features,
         )
@@ -471,7 +472,11 @@ def test_only_a_disk_is_mended_by_another_folder(checkpoint, corpus, tmp_path, m
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_what_cannot_be_measured_is_noted(loaded, corpus):
+def test_what_cannot_be_measured_is_noted(loaded, corpus, monkeypatch):
+    def headless(name, *, revision):
+        raise CheckpointError("no head")
+
+    monkeypatch.setattr(provenance, "load_ctc", headless)
     bare = [
         Utterance(u.id, u.audio, u.duration, None, labels={"emotion": "sad"})
         for u in corpus.utterances("test")
@@ -485,7 +490,8 @@ def test_what_cannot_be_measured_is_noted(loaded, corpus):
     notes = " ".join(results.notes)
     for wanted in (
         "er by oracle: not measured: 5 of 5",
-        "er by cascade-ctc",
+        "er by cascade-ctc: not measured: the encoder has no CTC head",
+        "no head",
         "no training split",
     ):
         assert wanted in notes

@@ -35,6 +35,7 @@ from speechverse.evaluation import journal as journals
 from speechverse.evaluation.journal import JOURNAL
 from speechverse.evaluation.systems import Cascade, SpeechVerseSystem
 from speechverse.types import AudioRef, Origin, Utterance
+from watching import Watched
 
 SETTINGS = EvaluationSettings(
     tasks=("asr", "er"),
@@ -290,7 +291,7 @@ def test_a_clip_that_is_found_unreadable_when_the_corpus_is_read_is_counted_and_
     results = evaluate(*loaded, open_corpus(tmp_path / "it.jsonl", "test"), settings)
     assert results.tasks[0].num_examples == 40 and results.tasks[0].skipped == {"unreadable": 2}
     assert any(
-        "2 of the split's clips cannot be read" in note and "'half': " in note
+        "split 'test': 2 of 42 clips cannot be used" in note and "'half': " in note
         for note in results.notes
     )
 
@@ -382,8 +383,8 @@ def test_an_empty_text_is_counted_and_told(loaded, corpus):
 
 
 def test_progress_foretells_no_time_for_parts_that_have_not_begun(loaded, corpus):
-    watched: list[tuple[int, int, str]] = []
-    evaluate(*loaded, corpus, SETTINGS, watch=lambda *told: watched.append(told))
+    watched = Watched()
+    evaluate(*loaded, corpus, SETTINGS, watch=watched)
     firsts = {what: (done, total) for done, total, what in reversed(watched)}
     assert len(firsts) == 5 and all(done == 0 for done, _ in firsts.values())
     assert {total for _, total in firsts.values()} == {4}
@@ -400,9 +401,10 @@ def test_a_bar_s_pace_begins_anew_with_each_part(monkeypatch):
     )
     with logs.Progress("loading", 1) as shown:
         (bar,) = shown._bars.tasks
-        for done in range(5):
-            shown.watch(done, 10, "asr · speechverse (part 1 of 2)")
+        advance = shown.begin("asr · speechverse (part 1 of 2)", 10)
+        for _ in range(5):
+            advance(1)
             time.sleep(0.002)
         assert bar.time_remaining is not None
-        shown.watch(0, 10, "er · speechverse (part 2 of 2)")
+        shown.begin("er · speechverse (part 2 of 2)", 10)
         assert bar.time_remaining is None and bar.completed == 0

@@ -73,7 +73,7 @@ def test_nobody_who_is_tested_is_fitted_on(folder, monkeypatch):
         assert voices[0] and voices[0].isdisjoint(voices[1])
         return [example.target for example in rows]
 
-    monkeypatch.setattr(LogMel, "_told", told)
+    monkeypatch.setattr(LogMel, "_predict", told)
     answers = LogMel(Parts(None, None, None)).answer(examples)
     assert [made.text for made in answers] == [example.target for example in examples]
     assert set().union(*asked) == {clip.speaker for clip in tested} and len(asked) > 1
@@ -95,7 +95,7 @@ def test_a_pair_s_voices_are_both_kept_apart(folder, monkeypatch):
         assert voices[0] and voices[0].isdisjoint(voices[1])
         return [example.target for example in rows]
 
-    monkeypatch.setattr(LogMel, "_told", told)
+    monkeypatch.setattr(LogMel, "_predict", told)
     answers = LogMel(Parts(None, None, None)).answer(examples)
     assert [made.text for made in answers] == [example.target for example in examples]
 
@@ -124,7 +124,7 @@ def test_a_training_split_sorted_by_class_is_fitted_on_all_of_them(folder, monke
         fitted_on.extend(example.target for example in fitted)
         return ["positive"] * len(rows)
 
-    monkeypatch.setattr(LogMel, "_told", told)
+    monkeypatch.setattr(LogMel, "_predict", told)
     monkeypatch.setattr(without_words, "_FITTED_ON", 20)
     LogMel(Parts(None, None, None, training_examples=lambda name: examples)).answer(examples[:1])
     assert len(fitted_on) == 20 and set(fitted_on) == {"positive", "negative"}

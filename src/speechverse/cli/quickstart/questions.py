@@ -1,12 +1,9 @@
-"""Questions about clips in voices that the model never heard, and about the newcomer's own
-recording.
-"""
+"""Questions about clips in voices that the model never heard, and about one's own recording."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +19,9 @@ _NUM_INTENTS = 4
 _TRANSCRIPT = "transcript"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
-    """One thing asked about a clip: its short title, what the model reads, and what is right where
-    that is known.
-    """
+    """What is asked about a clip under a short title, and what is right where that is known."""
 
     title: str
     instruction: str
@@ -34,57 +29,42 @@ class Question:
     right: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A clip that is asked about, and who speaks."""
+@dataclass(frozen=True)
+class Asked:
+    """A clip, what is asked about it, and each system's answers, by name."""
 
-    path: Path
+    path: str
     speaker: str
     questions: tuple[Question, ...]
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Changes with what is heard and with what is asked."""
-        asked = "\n".join(
-            f"{question.instruction} {question.choices}" for question in self.questions
-        )
-        return hashlib.sha256(self.path.read_bytes() + asked.encode()).hexdigest()
+        from speechverse.seeding import fingerprint
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A clip with what came: for each question the answers of the systems, by name."""
-
-    path: str
-    speaker: str
-    titles: tuple[str, ...]
-    right: tuple[str | None, ...]
-    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+        return fingerprint(Path(self.path).read_bytes(), repr(self.questions))
 
     @property
     def heading(self) -> str:
         """Which clip it is, and who speaks."""
-        return self.path + (
-            "" if self.speaker == "you" else f" (voice {self.speaker}, never heard in training)"
-        )
+        own = self.speaker == "you"
+        return self.path + ("" if own else f" (voice {self.speaker}, never heard in training)")
 
     @property
     def rows(self) -> list[tuple[str, str | None, list[str]]]:
         """Title, right answer and the systems' answers of each question."""
-        columns = zip(self.titles, self.right, *self.answers.values(), strict=True)
-        return [(title, right, list(answers)) for title, right, *answers in columns]
+        columns = zip(self.questions, *self.answers.values(), strict=True)
+        return [(question.title, question.right, list(made)) for question, *made in columns]
 
 
-def own_clip(path: Path) -> Clip:
+def own_clip(path: Path) -> Asked:
     """The newcomer's own file."""
-    return Clip(
-        path,
-        "you",
-        (_transcript(None), _one_of("about", "What is it about?", TOPICS), *_about_the_voice({})),
-    )
+    about = _one_of("about", "What is it about?", TOPICS)
+    return Asked(str(path), "you", (_transcript(None), about, *_about_the_voice({})))
 
 
-def clips_of(corpus: Corpus, number: int = 3) -> list[Clip]:
+def clips_of(corpus: Corpus, number: int = 3) -> list[Asked]:
     """Some clips of a made corpus: one at least of two speakers, the others with an intent."""
     every = corpus.utterances("test")
     wanting = [utterance for utterance in every if utterance.labels.get("intent")]
@@ -93,18 +73,15 @@ def clips_of(corpus: Corpus, number: int = 3) -> list[Clip]:
     return [_made_clip(utterance, wanting) for utterance in chosen]
 
 
-def _made_clip(utterance: Utterance, wanting: Sequence[Utterance]) -> Clip:
+def _made_clip(utterance: Utterance, wanting: Sequence[Utterance]) -> Asked:
     questions, intent = [_transcript(utterance.text)], utterance.labels.get("intent")
     if intent:
-        others = [
-            name
-            for name in dict.fromkeys(other.labels["intent"] for other in wanting)
-            if name != intent
-        ]
+        intents = dict.fromkeys(other.labels["intent"] for other in wanting)
+        others = [name for name in intents if name != intent]
         few = tuple(sorted([intent, *others[: _NUM_INTENTS - 1]]))  # the place must not tell
         questions.append(_one_of("wanted", "What does the speaker want?", few, intent))
     questions += _about_the_voice(utterance.labels)
-    return Clip(utterance.audio.path, utterance.speaker or "", tuple(questions))
+    return Asked(str(utterance.audio.path), utterance.speaker or "", tuple(questions))
 
 
 def _transcript(said: str | None) -> Question:
@@ -119,13 +96,12 @@ def _about_the_voice(labels: Mapping[str, Any]) -> tuple[Question, ...]:
     emotion, number = labels.get("emotion"), labels.get("num_speakers")
     feeling = _one_of("emotion", "How does the speaker feel?", EMOTIONS, emotion)
     right = {1: "one", 2: "two"}.get(number or 0)
-    how_many = Question("how many speak", "How many people are speaking?", ("one", "two"), right)
+    how_many = _one_of("how many speak", "How many people are speaking?", ("one", "two"), right)
     return (feeling, how_many) if emotion or number is None else (how_many,)
 
 
-def ask(clip: Clip, systems: Mapping[str, Any]) -> Asked:
-    """Asks every system (name → who has `ask(sound, instruction, choices)`) every question about a
-    clip.
+def ask(clip: Asked, systems: Mapping[str, Any]) -> Asked:
+    """Asks every system (name → who has `ask(sound, instruction, choices)`) every question.
 
     Raises:
         AudioError: If the clip cannot be read, or is longer than the model hears.
@@ -134,22 +110,14 @@ def ask(clip: Clip, systems: Mapping[str, Any]) -> Asked:
 
     sound = load(clip.path)
     answers = {
-        name: tuple(_answered(system, sound, q) for q in clip.questions)
+        name: tuple(_answer(system, sound, question) for question in clip.questions)
         for name, system in systems.items()
     }
-    titles, right = zip(
-        *((question.title, question.right) for question in clip.questions), strict=True
-    )
-    return Asked(str(clip.path), clip.speaker, titles, right, answers)
+    return replace(clip, answers=answers)
 
 
-def _answered(system: Any, sound: Any, question: Question) -> str:
-    """The answer; for a transcript, a cascade's own, as in the evaluation: its LLM would only chat
-    about it.
-    """
+def _answer(system: Any, sound: Any, question: Question) -> str:
+    """A cascade's transcript is its own, as in the evaluation: its LLM would only chat about it."""
     made = system.ask(sound, question.instruction, question.choices or None)
-    return (
-        made.transcript
-        if question.title == _TRANSCRIPT and made.transcript is not None
-        else made.text
-    )
+    own = made.transcript if question.title == _TRANSCRIPT else None
+    return made.text if own is None else own

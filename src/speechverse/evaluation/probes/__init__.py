@@ -1,10 +1,8 @@
-"""What each layer of an encoder lets a linear classifier tell: emotion, accent,
-speakers, speech.
-"""
+"""What each layer of an encoder lets a linear classifier tell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from speechverse.evaluation.probes.pooling import pool_layers
 from speechverse.evaluation.probes.questions import Question, ask_everything
 from speechverse.evaluation.probes.table import ProbeColumn, ProbeTable
 from speechverse.metrics import Interval, bootstrap, get_metric
+from speechverse.progress import Advance, ignore
 from speechverse.seeding import rng_for
 from speechverse.types import Seconds, Utterance
 
@@ -31,7 +30,7 @@ def probe_encoder(
     *,
     name: str = "encoder",
     batch_seconds: Seconds = 60.0,
-    done: Callable[[int], None] = lambda clips: None,
+    progress: Advance = ignore,
 ) -> ProbeTable:
     """Fits a linear probe a layer and question on some voices and tests it on others.
 
@@ -39,12 +38,10 @@ def probe_encoder(
     `test`, half of each one's clips to fit, sentences apart.
 
     Args:
-        encoder: Behind the contract, on the device to compute on.
+        encoder: On the device to compute on.
         fit: Clips whose voices are fitted on.
         test: Clips of other voices and other sentences.
-        name: What the table calls the encoder.
         batch_seconds: Padded seconds of a batch; changes the speed only.
-        done: Told of every batch's clips.
 
     Raises:
         CorpusError: If there are no clips to fit on or to test on, or no question can be asked of
@@ -61,7 +58,8 @@ def probe_encoder(
     if not questions:
         told = "; ".join(f"{key}: {reason}" for key, reason in skipped.items())
         raise CorpusError(f"nothing can be probed with these clips ({told})")
-    layers = [layer.numpy() for layer in pool_layers(encoder, [*fit, *test], batch_seconds, done)]
+    pooled = pool_layers(encoder, [*fit, *test], batch_seconds, progress)
+    layers = [layer.numpy() for layer in pooled]
     return ProbeTable(name, tuple(_column(question, layers) for question in questions), skipped)
 
 
@@ -78,30 +76,23 @@ def _column(question: Question, layers: Sequence[np.ndarray]) -> ProbeColumn:
 
 
 def _score(question: Question, features: np.ndarray) -> Interval:
-    def told(fit: Sequence[int], test: Sequence[int], penalty: float) -> list[str]:
-        probe = fit_linear(features[list(fit)], [question.answers[row] for row in fit], penalty)
+    def predict(fit: Sequence[int], test: Sequence[int], penalty: float) -> list[str]:
+        probe = fit_linear(features[list(fit)], question.answers_of(fit), penalty)
         return list(probe.predict(features[list(test)]))
 
     penalty = PENALTIES[1]
-    fit, held = _set_aside(question)
-    if min(len({question.answers[row] for row in rows}) for rows in (fit, held)) > 1:
-        true = [question.answers[row] for row in held]
-        penalty = max(
-            PENALTIES, key=lambda penalty: get_metric("uar").value(told(fit, held, penalty), true)
-        )
-    return bootstrap(
-        "uar",
-        told(question.fit, question.test, penalty),
-        [question.answers[row] for row in question.test],
-    )
+    fit, held = _hold_out(question)
+    true = question.answers_of(held)
+    if min(len(set(answers)) for answers in (question.answers_of(fit), true)) > 1:
+        uar = get_metric("uar").value
+        penalty = max(PENALTIES, key=lambda penalty: uar(predict(fit, held, penalty), true))
+    predictions = predict(question.fit, question.test, penalty)
+    return bootstrap("uar", predictions, question.answers_of(question.test))
 
 
-def _set_aside(question: Question) -> tuple[list[int], list[int]]:
+def _hold_out(question: Question) -> tuple[list[int], list[int]]:
     """Rows to fit on, and those of a quarter of the groups, on which the penalty is chosen."""
     groups = sorted({question.groups[row] for row in question.fit})
     aside = set(rng_for(0, "probe", question.name).sample(groups, -(-len(groups) // 4)))
-    fit, held = (
-        [row for row in question.fit if (question.groups[row] in aside) is side]
-        for side in (False, True)
-    )
-    return fit, held
+    held = [row for row in question.fit if question.groups[row] in aside]
+    return [row for row in question.fit if question.groups[row] not in aside], held

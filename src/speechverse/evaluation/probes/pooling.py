@@ -5,7 +5,7 @@ Shape letters: L layers, N clips, B batch, T frames, D width of the encoder, M m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from speechverse.audio import load
 from speechverse.batching import padded_batches
 from speechverse.encoders import SpeechEncoder, mean_and_deviation
 from speechverse.evaluation.log_mels import log_mels
+from speechverse.progress import Advance, ignore
 from speechverse.types import Seconds, Utterance
 
 
@@ -22,15 +23,9 @@ def pool_layers(
     encoder: SpeechEncoder,
     utterances: Sequence[Utterance],
     batch_seconds: Seconds = 60.0,
-    done: Callable[[int], None] = lambda clips: None,
+    progress: Advance = ignore,
 ) -> list[Tensor]:
     """Pools every layer over every clip; frames are held for one batch at a time.
-
-    Args:
-        encoder: Behind the contract, on the device to compute on.
-        utterances: N clips.
-        batch_seconds: Padded seconds of a batch, at most.
-        done: Told how many clips each batch had.
 
     Returns:
         L + 1 float32 tensors on the CPU, rows in the order of `utterances`: first the log-mel
@@ -50,8 +45,6 @@ def pool_layers(
             mel_FM = log_mels(waveforms[place])
             mel_2M = mean_and_deviation(mel_FM[None, None], torch.tensor([len(mel_FM)]))[0, 0]
             pooled[row] = [mel_2M, *layers[:, place]]
-        done(len(rows))
-    return [
-        torch.stack(layer)
-        for layer in zip(*(pooled[row] for row in range(len(utterances))), strict=True)
-    ]
+        progress(len(rows))
+    layers_of = (pooled[row] for row in range(len(utterances)))
+    return [torch.stack(layer) for layer in zip(*layers_of, strict=True)]

@@ -1,11 +1,9 @@
-"""What is asked of an encoder's layers: labels and speakers of a corpus, and who
-may fit on what.
-"""
+"""What is asked of an encoder's layers: labels and speakers, and who may fit on what."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from speechverse.seeding import hash_seed
@@ -26,7 +24,6 @@ class Question:
     """One thing to ask of a clip's vector.
 
     Attributes:
-        name: Of the probe.
         fit: Rows fitted on.
         test: Rows tested on.
         answers: Row → the true answer.
@@ -39,15 +36,18 @@ class Question:
     answers: Mapping[int, str]
     groups: Mapping[int, str]
 
+    def answers_of(self, rows: Iterable[int]) -> list[str]:
+        return [self.answers[row] for row in rows]
+
     @property
     def chance(self) -> float:
         """What always giving one answer would reach."""
-        return 1 / len({self.answers[row] for row in self.test})
+        return 1 / len(set(self.answers_of(self.test)))
 
     @property
     def hindrance(self) -> str:
         """Why it cannot be asked; empty if it can."""
-        if min(len({self.answers[row] for row in rows}) for rows in (self.fit, self.test)) < 2:
+        if min(len(set(self.answers_of(rows))) for rows in (self.fit, self.test)) < 2:
             return f"fewer than two kinds of '{self.name}' among the clips to fit or to test"
         return ""
 
@@ -55,56 +55,39 @@ class Question:
 def ask_everything(fit: Clips, test: Clips) -> tuple[list[Question], dict[str, str]]:
     """Every question that the clips have the labels for, and why the others cannot be asked: name →
     reason.
-
-    Args:
-        fit: Clips of the voices that are fitted on.
-        test: Clips of other voices and sentences.
     """
-    asked = [*(_label(name, fit, test) for name in LABELS), _speaker(test)]
+    asked = [*(_ask_label(name, fit, test) for name in LABELS), _ask_speaker(test)]
     good = [question for question in asked if not question.hindrance]
     return good, {question.name: question.hindrance for question in asked if question.hindrance}
 
 
-def _label(name: str, fit: Clips, test: Clips) -> Question:
-    known, voices = dict[int, str](), dict[int, str]()
-    for row, clip in {**fit, **test}.items():
-        if clip.labels.get(name) is not None:
-            known[row], voices[row] = str(clip.labels[name]), clip.speaker or clip.id
+def _ask_label(name: str, fit: Clips, test: Clips) -> Question:
+    known = {r: c for r, c in {**fit, **test}.items() if c.labels.get(name) is not None}
     return Question(
         name,
         tuple(row for row in fit if row in known),
         tuple(row for row in test if row in known),
-        known,
-        voices,
+        {row: str(clip.labels[name]) for row, clip in known.items()},
+        {row: clip.speaker or clip.id for row, clip in known.items()},
     )
 
 
-def _speaker(clips: Clips) -> Question:
+def _ask_speaker(clips: Clips) -> Question:
     """Half of each speaker's clips recognise the other half; a sentence is on one side only."""
+    sentences = {row: clip.text or clip.id for row, clip in clips.items()}
     by_speaker: dict[str, list[int]] = defaultdict(list)
     for row, clip in clips.items():
         if clip.speaker and clip.labels.get("num_speakers", 1) == 1:
             by_speaker[clip.speaker].append(row)
     side_of: dict[str, int] = {}
-    sides: tuple[list[int], list[int]] = ([], [])
+    fit, test = list[int](), list[int]()
     for _, rows in sorted(by_speaker.items()):
         own: tuple[list[int], list[int]] = ([], [])
         for row in sorted(rows, key=lambda row: hash_seed(0, clips[row].id)):
-            own[side_of.setdefault(_sentence(clips[row]), int(len(own[0]) > len(own[1])))].append(
-                row
-            )
+            side = side_of.setdefault(sentences[row], int(len(own[0]) > len(own[1])))
+            own[side].append(row)
         if all(own) and len(rows) >= _FEWEST_CLIPS:
-            sides[0].extend(own[0])
-            sides[1].extend(own[1])
-    answers = {row: clips[row].speaker or "" for side in sides for row in side}
-    return Question(
-        "speaker",
-        tuple(sides[0]),
-        tuple(sides[1]),
-        answers,
-        {row: _sentence(clips[row]) for row in answers},
-    )
-
-
-def _sentence(clip: Utterance) -> str:
-    return clip.text or clip.id
+            fit += own[0]
+            test += own[1]
+    answers = {row: clips[row].speaker or "" for row in (*fit, *test)}
+    return Question("speaker", tuple(fit), tuple(test), answers, sentences)

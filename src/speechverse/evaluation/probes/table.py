@@ -1,6 +1,4 @@
-"""What probes found: layers down, questions across, with intervals; for the terminal, a card and
-JSON.
-"""
+"""What probes found: layers down, questions across, with intervals; for the terminal and JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +20,7 @@ class ProbeColumn:
     """One question, asked of each layer.
 
     Attributes:
-        name: Of the question.
-        metric: How it is counted, in words.
         chance: What always giving one answer would reach.
-        num_answers: Classes.
-        num_fit: Clips fitted on.
-        num_test: Clips tested on.
         scores: Of the log-mel frames, then of each layer from the input: value and 95 % bootstrap
             interval over clips.
     """
@@ -48,12 +41,8 @@ class ProbeColumn:
 
 @dataclass(frozen=True)
 class ProbeTable:
-    """All that was asked of one encoder.
-
-    Attributes:
-        encoder: Its name.
-        columns: The questions, in order.
-        skipped: Questions that the clips have no labels for: name → reason.
+    """All that was asked of one encoder; questions that the clips have no labels for are skipped,
+    name → reason.
     """
 
     encoder: str
@@ -88,36 +77,24 @@ class ProbeTable:
 
     def for_terminal(self) -> Table:
         """A rich table; the best layer of a column is bold."""
-        table = Table(
-            title=f"linear probes of {self.encoder}",
-            caption=_told(self.skipped),
-            caption_justify="left",
-            box=SIMPLE,
-        )
+        notes = [f"{name} not asked: {reason}" for name, reason in self.skipped.items()]
+        table = Table(title=f"linear probes of {self.encoder}", box=SIMPLE)
+        table.caption, table.caption_justify = "; ".join(notes) or None, "left"
         table.add_column("layer")
         for column in self.columns:
             table.add_column(column.name.replace("_", "\n"), justify="right", no_wrap=True)
         for layer, name in enumerate(self.layers):
             table.add_row(name, *(_cell(column, layer) for column in self.columns))
+        chances = (f"{column.chance:.2f}" for column in self.columns)
+        clips = (f"{column.num_fit}\n→ {column.num_test}" for column in self.columns)
         table.add_section()
-        table.add_row("chance", *(f"{column.chance:.2f}" for column in self.columns), style="dim")
-        table.add_row(
-            "clips",
-            *(f"{column.num_fit}\n→ {column.num_test}" for column in self.columns),
-            style="dim",
-        )
+        table.add_row("chance", *chances, style="dim")
+        table.add_row("clips", *clips, style="dim")
         return table
-
-
-def _told(skipped: Mapping[str, str]) -> str | None:
-    return "; ".join(f"{name} not asked: {reason}" for name, reason in skipped.items()) or None
 
 
 def _cell(column: ProbeColumn, layer: int) -> Text:
     value, low, high = column.scores[layer]
     style = "bold" if layer == column.best_layer else ""
-    return Text.assemble((f"{value:.2f}", style), (f"\n{_short(low)}–{_short(high)}", "dim"))
-
-
-def _short(share: float) -> str:
-    return f"{share:.2f}".removeprefix("0")
+    interval = "–".join(f"{side:.2f}".removeprefix("0") for side in (low, high))
+    return Text.assemble((f"{value:.2f}", style), (f"\n{interval}", "dim"))

@@ -1,6 +1,4 @@
-"""Training curves from a run's `metrics.jsonl`: losses, then each task's score on
-validation clips.
-"""
+"""Training curves from a run's `metrics.jsonl`: losses, then each task's score on validation."""
 
 from __future__ import annotations
 
@@ -22,20 +20,15 @@ VALIDATION = "validation/"
 def curve_plots(metrics_file: Path | None) -> list[tuple[str, Markup]]:
     """Plots of what a run logged, by what they show; none where there is no log."""
     records = _read(metrics_file) if metrics_file and metrics_file.is_file() else []
-    losses = {
-        "training": _points(records, "loss"),
-        "validation": _points(records, f"{VALIDATION}loss"),
-    }
+    names = {"training": "loss", "validation": f"{VALIDATION}loss"}
+    losses = {legend: _points(records, name) for legend, name in names.items()}
     plots = {"Loss": {legend: points for legend, points in losses.items() if points}}
     if not plots["Loss"]:
         return []
     for name in sorted({name for record in records for name in record if _is_score(name)}):
         plots[name.removeprefix(VALIDATION)] = {name: _points(records, name)}
-    starts = {
-        stage: next(run)["step"]
-        for stage, run in groupby(records, key=lambda r: r.get("stage"))
-        if stage
-    }
+    runs = groupby(records, key=lambda record: record.get("stage"))
+    starts = {stage: next(run)["step"] for stage, run in runs if stage}
     return [(name, curve_plot(name, curves, starts)) for name, curves in plots.items()]
 
 
@@ -58,9 +51,6 @@ def _read(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _points(records: Sequence[Mapping[str, Any]], name: str) -> Sequence[tuple[float, float]]:
-    points = [
-        (record["step"], record[name])
-        for record in records
-        if isinstance(record.get(name), int | float)
-    ]
+    numbers = ((record["step"], record.get(name)) for record in records)
+    points = [(step, number) for step, number in numbers if isinstance(number, int | float)]
     return points[:: max(1, len(points) // MAX_POINTS)]

@@ -20,11 +20,8 @@ REPORT = "report.html"
 
 
 def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
-    """Writes `report.html` beside the results it shows.
-
-    Args:
-        folder: Where `results.json` and `answers.jsonl` are.
-        metrics_file: The training run's `metrics.jsonl`, for its curves.
+    """Writes `report.html` beside the results it shows, with curves of the training run's
+    `metrics.jsonl`.
 
     Raises:
         UserError: If there are no results of this version's schema.
@@ -42,7 +39,7 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
         view=results_view(results, OWN),
         own=OWN,
         confusions=confusion_cards(results, OWN),
-        worst=worst_answers(results, load_answers(folder), OWN, folder),
+        worst=worst_answers(results, load_answers(folder), OWN),
         about_model=_about_model(results),
         layers=_layers(results),
         curves=curve_plots(metrics_file),
@@ -52,23 +49,17 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
 
 
 def _facts(results: Results) -> dict[str, str]:
-    wording = (
-        "instructions held out from training"
-        if results.settings["wording"] == "held_out"
-        else "seen instructions"
-    )
+    held_out = results.settings["wording"] == "held_out"
     return {
         "corpus": f"{results.corpus['name']}, split {results.corpus['split']}",
-        "asked in": wording,
+        "asked in": "instructions held out from training" if held_out else "seen instructions",
         "answers": f"{sum(timing.num_answers for timing in results.timings):,}",
         "made": results.created[:16].replace("T", " ") + " UTC",
     }
 
 
 def summary(results: Results) -> str:
-    """One honest sentence: on how many tasks the model is ahead of the better cascade, and on how
-    many beyond doubt.
-    """
+    """On how many tasks the model is ahead of the better cascade, and on how many beyond doubt."""
     ahead, clear, compared = 0, 0, 0
     for report in results.tasks:
         own, rival = results.score(report.name, OWN), results.best_of(report.name, CASCADES)
@@ -100,9 +91,7 @@ def _about_model(results: Results) -> list[tuple[str, object]]:
     }
     found = {told: results.model[name] for name, told in names.items() if results.model.get(name)}
     if isinstance(lora := found.get("LoRA"), Mapping):
-        found["LoRA"] = ", ".join(
-            f"{name} {value}" for name, value in lora.items() if value is not None
-        )
+        found["LoRA"] = ", ".join(f"{name} {x}" for name, x in lora.items() if x is not None)
     return list(found.items())
 
 

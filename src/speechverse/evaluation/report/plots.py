@@ -18,14 +18,10 @@ if TYPE_CHECKING:
 
 # Matplotlib needs real colours; these stand for the page's own, which are put in their place
 # afterwards.
-INK, SOFT, ACCENT, MARK, LINE = "#010101", "#020202", "#030303", "#040404", "#050505"
-_PAGE_COLOURS = {
-    INK: "var(--ink)",
-    SOFT: "var(--soft)",
-    ACCENT: "var(--accent)",
-    MARK: "var(--mark)",
-    LINE: "var(--line)",
-}
+INK, SOFT, ACCENT, MARK, LINE = (f"#0{number}0{number}0{number}" for number in range(1, 6))
+_PAGE_COLOURS = dict(
+    zip((INK, SOFT, ACCENT, MARK, LINE), "ink soft accent mark line".split(), strict=True)
+)
 CARD_WIDTH = 3.4
 POINTS = 72
 HISTOGRAM_BINS = 40
@@ -41,21 +37,14 @@ class Bar(NamedTuple):
 
 
 def draw(width: float, height: float, label: str, paint: Any) -> Markup:
-    """One SVG of the given size in inches, painted by `paint(axes)` and described to screen readers
-    by `label`.
-    """
+    """One SVG of that size in inches, painted by `paint(axes)`; `label` is for screen readers."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise MissingExtraError("the page with plots", "eval") from error
-    style = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "speechverse",
-        "font.size": 9,
-        "axes.linewidth": 0.6,
-    }
-    with matplotlib.rc_context(style):
+    style = {"svg.fonttype": "none", "svg.hashsalt": "speechverse"}
+    with matplotlib.rc_context({**style, "font.size": 9, "axes.linewidth": 0.6}):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
         _plain(axes)
@@ -87,55 +76,35 @@ def _for_page(svg: str, label: str, width: float) -> Markup:
     svg = re.sub(r' id="[a-zA-Z0-9]+_\d+"', "", svg)
     svg = re.sub(r"font-family:[^;\"]*|(?<=px )'[^;\"]*", "inherit", svg).replace("; inherit", "")
     svg = re.sub(r"font: ([\d.]+)px inherit", r"font-size: \1px", svg)
-    for colour, page_colour in _PAGE_COLOURS.items():
-        svg = svg.replace(colour, page_colour)
-    svg = re.sub(
-        r'(<svg[^>]*?) width="[^"]*"',
-        r"\1",
-        re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1),
-        count=1,
-    )
-    frame = (
-        f'<svg role="img" aria-label="{escape(label)}"'
-        f' style="max-width:{width * POINTS * 1.25:.0f}px"'
-    )
+    for colour, name in _PAGE_COLOURS.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    for side in ("width", "height"):
+        svg = re.sub(rf'(<svg[^>]*?) {side}="[^"]*"', r"\1", svg, count=1)
+    style = f"max-width:{width * POINTS * 1.25:.0f}px"
+    frame = f'<svg role="img" aria-label="{escape(label)}" style="{style}"'
     return Markup(svg.replace("<svg", frame, 1).strip())
 
 
 def score_plot(
     title: str, bars: Sequence[Bar], majority: float | None, own: str, limit: float | None
 ) -> Markup:
-    """A dot with its interval for each system; the majority class is a dashed line through all of
-    them.
+    """A dot with its interval for each system, from top to bottom; the majority class is a dashed
+    line through all of them.
 
     Args:
         title: Task and metric, for screen readers.
-        bars: Systems from top to bottom.
-        majority: Where the line stands, if there is one.
         own: The system set off by colour.
         limit: Right end of the axis; None lets the values decide.
     """
 
     def paint(axes: Axes) -> None:
         for row, bar in enumerate(bars):
-            colour = ACCENT if bar.system == own else SOFT
-            axes.plot(
-                [bar.low, bar.high],
-                [row, row],
-                color=colour,
-                linewidth=2.2,
-                solid_capstyle="round",
-                alpha=0.55,
-            )
+            colour, beside = ACCENT if bar.system == own else SOFT, axes.get_yaxis_transform()
+            line: dict[str, Any] = {"linewidth": 2.2, "solid_capstyle": "round", "alpha": 0.55}
+            axes.plot([bar.low, bar.high], [row, row], color=colour, **line)
             axes.plot([bar.value], [row], "o", color=colour, markersize=6, clip_on=False, zorder=3)
-            axes.text(
-                1.05,
-                row,
-                f"{bar.value:.1f}",
-                color=INK,
-                va="center",
-                transform=axes.get_yaxis_transform(),
-            )
+            number = f"{bar.value:.1f}"
+            axes.text(1.05, row, number, color=INK, va="center", transform=beside)
         if majority is not None:
             axes.axvline(majority, color=MARK, linewidth=1.1, linestyle=(0, (3, 2)))
         axes.set_yticks(range(len(bars)), [bar.system for bar in bars], color=INK)
@@ -166,12 +135,8 @@ def layer_plot(weights: Mapping[str, Sequence[float]]) -> Markup:
 def curve_plot(
     name: str, curves: Mapping[str, Sequence[tuple[float, float]]], starts: Mapping[str, float]
 ) -> Markup:
-    """One measured number over training steps; stages begin at the dashed lines.
-
-    Args:
-        name: What was measured.
-        curves: By legend name, points (step, value).
-        starts: Stage name to its first step.
+    """One measured number over training steps, as points (step, value) by legend; stages begin at
+    the dashed lines.
     """
 
     def paint(axes: Axes) -> None:
@@ -182,15 +147,8 @@ def curve_plot(
             axes.plot(steps, values, color=colour, linewidth=1.4, label=legend, marker=marker)
         for stage, start in starts.items():
             axes.axvline(start, color=LINE, linewidth=0.8, linestyle=(0, (3, 2)))
-            axes.text(
-                start,
-                1.0,
-                f" {stage}",
-                color=SOFT,
-                va="bottom",
-                fontsize=8,
-                transform=axes.get_xaxis_transform(),
-            )
+            small: dict[str, Any] = {"color": SOFT, "va": "bottom", "fontsize": 8}
+            axes.text(start, 1.0, f" {stage}", **small, transform=axes.get_xaxis_transform())
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         _name(axes, "step", "", curves)
 
@@ -198,12 +156,8 @@ def curve_plot(
 
 
 def histogram_plot(unit: str, values: Mapping[str, Sequence[float]], label: str) -> Markup:
-    """How a number is spread, as shares of each group, so that groups of unlike sizes compare.
-
-    Args:
-        unit: What the axis shows.
-        values: By legend name, the numbers; no group is empty.
-        label: For screen readers.
+    """How a number is spread, as shares of each group (by legend; none is empty), so that groups of
+    unlike sizes compare. `label` is for screen readers.
     """
 
     def paint(axes: Axes) -> None:
@@ -214,17 +168,9 @@ def histogram_plot(unit: str, values: Mapping[str, Sequence[float]], label: str)
         edges[-1] = max(edges[-1], high)
         for number, (legend, group) in enumerate(values.items()):
             colour = (ACCENT, MARK, SOFT)[number % 3]
-            shares = [100 / len(group)] * len(group)
-            axes.hist(group, edges, weights=shares, histtype="stepfilled", color=colour, alpha=0.13)
-            axes.hist(
-                group,
-                edges,
-                weights=shares,
-                histtype="step",
-                color=colour,
-                linewidth=1.4,
-                label=legend,
-            )
+            drawn: dict[str, Any] = {"weights": [100 / len(group)] * len(group), "color": colour}
+            axes.hist(group, edges, histtype="stepfilled", alpha=0.13, **drawn)
+            axes.hist(group, edges, histtype="step", linewidth=1.4, label=legend, **drawn)
         axes.grid(axis="y", color=LINE, linewidth=0.5)
         axes.set_axisbelow(True)
         _name(axes, unit, "% of clips", values)

@@ -23,7 +23,6 @@ def render_page(template: str, package: str = HERE, **context: Any) -> str:
     Args:
         template: Its name in the folder `templates` of the package; it may extend `base.html` and
             import the macros of `parts.html`, which are here.
-        package: Where it is looked for first.
         context: What it is filled with; text is escaped, `Markup` (a plot) is not.
     """
     return _environment(package).get_template(template).render(context).strip() + "\n"
@@ -34,21 +33,14 @@ def _environment(package: str) -> Environment:
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     loader = ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, HERE))])
-    made = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    tidy: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **tidy)
     made.globals["css"] = Markup(loader.get_source(made, "report.css")[0])  # nosec: a file of ours
     return made
 
 
 def playable(clip: AudioRef) -> str | None:
-    """A clip as the source of an audio element, in the page itself; None where its file has been
-    moved away.
-    """
+    """A clip as the source of an audio element, in the page itself; None where its file is gone."""
     import soundfile
 
     from speechverse.audio import load
@@ -56,7 +48,6 @@ def playable(clip: AudioRef) -> str | None:
     if not clip.path.is_file():
         return None
     waveform, file = load(clip), io.BytesIO()
-    soundfile.write(
-        file, waveform.samples, waveform.sampling_rate, format="MP3", subtype="MPEG_LAYER_III"
-    )
+    kind = {"format": "MP3", "subtype": "MPEG_LAYER_III"}
+    soundfile.write(file, waveform.samples, waveform.sampling_rate, **kind)
     return "data:audio/mpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
 from speechverse.evaluation.report.plots import Bar, score_plot
 from speechverse.evaluation.report.render import playable
 from speechverse.evaluation.results import (
-    WHOLE,
     AnswerRecord,
     Confusion,
     Results,
@@ -56,22 +54,14 @@ def _card(results: Results, report: TaskReport, own: str) -> View:
         else:
             bars.append(Bar(system, *shown))
     limit = 100.0 if metric.percent and metric.higher_is_better else None
-    label = (
-        f"{report.title}: {metric.label} of"
-        f" {', '.join(f'{bar.system} {bar.value:.1f}' for bar in bars)}"
-    )
-    line = (
-        f"{metric.label}{' %' if metric.percent else ''},"
-        f" {'higher' if metric.higher_is_better else 'lower'} is better"
-    )
-    line += f" · n = {report.num_examples}" + (
-        "" if majority is None else f" · majority {majority:.1f}"
-    )
-    return {
-        "title": report.title,
-        "line": line,
-        "plot": score_plot(label, bars, majority, own, limit) if bars else "",
-    }
+    values = ", ".join(f"{bar.system} {bar.value:.1f}" for bar in bars)
+    better = f"{'higher' if metric.higher_is_better else 'lower'} is better"
+    line = f"{metric.label}{' %' if metric.percent else ''}, {better} · n = {report.num_examples}"
+    if majority is not None:
+        line += f" · majority {majority:.1f}"
+    label = f"{report.title}: {metric.label} of {values}"
+    plot = score_plot(label, bars, majority, own, limit) if bars else ""
+    return {"title": report.title, "line": line, "plot": plot}
 
 
 def _all_numbers(results: Results, report: TaskReport) -> list[View]:
@@ -85,9 +75,7 @@ def _all_numbers(results: Results, report: TaskReport) -> list[View]:
 
 def _parts(results: Results, report: TaskReport) -> View:
     metric, rows = report.metrics[0], []
-    for part in dict.fromkeys(
-        s.slice for s in results.scores if s.task == report.name and s.slice != WHOLE
-    ):
+    for part in results.parts_of(report.name):
         scores = [results.score(report.name, system, metric, part) for system in results.systems]
         num = next(score.num_examples for score in scores if score)
         rows.append(_row(f"{part} (n = {num})", scores, metric))
@@ -102,9 +90,8 @@ def _row(name: str, scores: Sequence[Score | None], metric_name: str) -> View:
     def cell(score: Score | None) -> View | None:
         if score is None:
             return None
-        shown = {
-            side: f"{metric.shown(getattr(score, side)):.1f}" for side in ("value", "low", "high")
-        }
+        sides = {"value": score.value, "low": score.low, "high": score.high}
+        shown = {side: f"{metric.shown(number):.1f}" for side, number in sides.items()}
         return {**shown, "best": marked and score.value == best}
 
     return {"name": name, "cells": [cell(score) for score in scores]}
@@ -115,59 +102,41 @@ def confusion_cards(results: Results, own: str) -> list[View]:
     ones.
     """
     titles = {report.name: report.title for report in results.tasks}
-    return [
-        {
-            "title": titles[confusion.task],
-            **(_matrix if len(confusion.labels) <= MAX_MATRIX else _pairs)(confusion),
-        }
-        for confusion in results.confusions
-        if confusion.system == own
-    ]
+    cards: list[View] = []
+    for confusion in results.confusions:
+        if confusion.system == own:
+            view = _matrix if len(confusion.labels) <= MAX_MATRIX else _pairs
+            cards.append({"title": titles[confusion.task], **view(confusion)})
+    return cards
 
 
 def _matrix(confusion: Confusion) -> View:
-    columns = [*confusion.labels, "unreadable"]
-    used = [
-        i
-        for i, name in enumerate(columns)
-        if i < len(confusion.labels) or any(row[i] for row in confusion.counts)
-    ]
+    columns, num_labels = [*confusion.labels, "unreadable"], len(confusion.labels)
+    unreadable = any(row[-1] for row in confusion.counts)
+    used = range(num_labels + unreadable)
     rows = []
     for label, counts in zip(confusion.labels, confusion.counts, strict=True):
         total = max(1, sum(counts))
-        rows.append(
-            (label, [(counts[index], f"{0.75 * counts[index] / total:.2f}") for index in used])
-        )
+        rows.append((label, [(counts[i], f"{0.75 * counts[i] / total:.2f}") for i in used]))
     return {"columns": [columns[index] for index in used], "rows": rows}
 
 
 def _pairs(confusion: Confusion) -> View:
     columns = [*confusion.labels, "unreadable"]
     mistakes = [
-        (truth, columns[index], count)
+        (truth, answer, count)
         for truth, counts in zip(confusion.labels, confusion.counts, strict=True)
-        for index, count in enumerate(counts)
-        if count and columns[index] != truth
+        for answer, count in zip(columns, counts, strict=True)
+        if count and answer != truth
     ]
     mistakes.sort(key=lambda mistake: -mistake[2])
-    return {
-        "columns": [],
-        "mistakes": mistakes[:MAX_PAIRS],
-        "rarer": max(0, len(mistakes) - MAX_PAIRS),
-    }
+    rarer = max(0, len(mistakes) - MAX_PAIRS)
+    return {"columns": [], "mistakes": mistakes[:MAX_PAIRS], "rarer": rarer}
 
 
-def worst_answers(
-    results: Results, answers: Sequence[AnswerRecord], own: str, folder: Path
-) -> list[View]:
+def worst_answers(results: Results, answers: Sequence[AnswerRecord], own: str) -> list[View]:
     """One system's worst examples of each task, with what the others said to the same clip, and the
     clip to play.
-
-    Args:
-        results: Of the same evaluation.
-        answers: All of them.
-        own: The system.
-        folder: Where results lie; clips are named from there.
     """
     by_example: dict[tuple[str, str], list[AnswerRecord]] = {}
     for record in answers:
@@ -176,34 +145,28 @@ def worst_answers(
     for report in results.tasks:
         metric = get_metric(report.metrics[0])
         made = [record for record in answers if (record.task, record.system) == (report.name, own)]
+        if not made:
+            continue
         wrong = [record for record in made if abs(record.score - metric.perfect) > 1e-9]
-        wrong.sort(
-            key=lambda record: (
-                record.score if metric.higher_is_better else -record.score,
-                record.example,
-            )
-        )
+        sign = 1 if metric.higher_is_better else -1
+        wrong.sort(key=lambda record: (sign * record.score, record.example))
         shown = [by_example[record.task, record.example] for record in wrong[:NUM_WORST]]
-        sources = [records[0].clip and playable(records[0].clip.under(folder)) for records in shown]
         told = {
             "title": report.title,
             "num": len(made),
             "num_wrong": len(wrong),
             "examples": shown,
-            "sources": sources,
+            "sources": [records[0].clip and playable(records[0].clip) for records in shown],
         }
-        tasks += [told] if made else []
+        tasks.append(told)
     return tasks
 
 
 def _provenance(results: Results) -> list[tuple[str, Any]]:
+    of_model = {f"model {k}": v for k, v in results.model.items() if k not in LAYER_WEIGHTS}
     facts = {
         "speechverse": results.version,
-        **{
-            f"model {name}": value
-            for name, value in results.model.items()
-            if name not in LAYER_WEIGHTS
-        },
+        **of_model,
         "manifest": results.corpus.get("manifest_sha256"),
         "normaliser": results.normalizer,
         **{f"{name} signature": text for name, text in results.signatures.items()},

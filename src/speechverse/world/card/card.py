@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +14,10 @@ from speechverse import __version__
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError, UserError
 from speechverse.files import write_text
+from speechverse.progress import Watch, watch_nothing
 from speechverse.types import Seconds, Utterance
 from speechverse.world.card import counts, leakage
 from speechverse.world.card.samples import Samples, choose_samples
-
-if TYPE_CHECKING:
-    from speechverse.evaluation.clips import Watch
 
 FORMAT = 2
 
@@ -99,7 +97,7 @@ class Card:
 def make_card(
     corpus: Corpus,
     settings: CardSettings | None = None,
-    watch: Watch = lambda done, total, what: None,
+    watch: Watch = watch_nothing,
 ) -> Card:
     """Measures a corpus: any one; only labels that are there are shown.
 

@@ -20,7 +20,7 @@ from speechverse.types import Utterance
 from speechverse.world.card.counts import TRAIN, Splits, as_text, words_of
 
 if TYPE_CHECKING:
-    from speechverse.evaluation.clips import Watch
+    from speechverse.progress import Watch
 
 NEAR_CHANCE = 0.10
 """How far above chance still counts as near it."""
@@ -97,7 +97,8 @@ def measure_clips(
         for split, utterances in splits.items()
         for row in _draw_rows(len(utterances), num_clips, seed, split)
     ]
-    for done, (split, utterance) in enumerate(drawn, start=1):
+    advance = watch("listening", len(drawn))
+    for split, utterance in drawn:
         try:
             sound = load(utterance.audio).samples
         except AudioError as error:
@@ -105,7 +106,7 @@ def measure_clips(
         else:
             clip = MeasuredClip(utterance, active_level_db(sound), mean_log_mels(sound))
             measured[split].append(clip)
-        watch(done, len(drawn), f"listening to {split}")
+        advance(1)
     return measured, unreadable
 
 
@@ -118,14 +119,15 @@ def check_leakage(
 ) -> tuple[list[LeakageCheck], list[str]]:
     """Fits every shortcut whose label the corpus has; gives the checks, and why others are not."""
     checks, notes = [], []
-    for number, shortcut in enumerate(SHORTCUTS):
-        watch(number, len(SHORTCUTS), "fitting shortcuts")
+    advance = watch("fitting shortcuts", len(SHORTCUTS))
+    for shortcut in SHORTCUTS:
         labelled = {
             split: some
             for split, clips in measured.items()
             if (some := [clip for clip in clips if _label(clip, shortcut)])
         }
         found = _check(shortcut, labelled, seed) if labelled else None
+        advance(1)
         if isinstance(found, str):
             notes.append(f"{shortcut.label} from {shortcut.cue} is not measured: {found}")
         elif found:

@@ -1,0 +1,24 @@
+"""Options that several verbs have, and how lists are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and no progress.")]
+RunFolder = Annotated[
+    Path | None, typer.Option("--output", "-o", help="The run's folder; by default runs/<name>.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
+]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """What is named with commas between."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
