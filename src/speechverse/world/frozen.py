@@ -1,6 +1,4 @@
-"""The frozen test sets: fixed specs whose manifest hashes are committed, so that results stay
-comparable.
-"""
+"""The frozen test sets: fixed specs and committed manifest hashes keep results comparable."""
 
 from __future__ import annotations
 
@@ -58,9 +56,7 @@ def test_set_spec(name: str = "clean") -> SynthSpec:
 
 
 def manifest_hash(utterances: Iterable[Utterance]) -> str:
-    """sha256 over id, text, speaker, labels and duration (to 10 ms) of each utterance; neither
-    paths nor samples.
-    """
+    """sha256 over id, text, speaker, labels and duration (to 10 ms); neither paths nor samples."""
     digest = hashlib.sha256()
     for utterance in utterances:
         record = {
