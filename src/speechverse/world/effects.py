@@ -123,14 +123,14 @@ def convolve(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 
 def tilt_spectrum(samples: np.ndarray, tilt_db: float) -> np.ndarray:
-    """Tilts the spectrum of (T,) around 1 kHz by dB an octave, negative is duller; flat under 125 Hz."""
+    """Tilts the spectrum of (T,) around 1 kHz by dB an octave; flat under 125 Hz."""
     power = tilt_db / 6.0206
     tilted = filter_spectrum(samples, lambda hz: (np.maximum(hz, 125.0) / 1000.0) ** power)
     return tilted.astype(np.float32)
 
 
 def apply_codec(samples: np.ndarray, name: str) -> np.ndarray:
-    """What one of `CODECS` leaves of a clip, float32 (T,); what is beyond full scale is scaled first."""
+    """What one of `CODECS` leaves of a clip, float32 (T,); beyond full scale it is scaled first."""
     container, subtype, rate, compression = _CODECS[name]
     sent = samples / max(1.0, float(np.abs(samples).max(initial=0.0)) / 0.95)
     if rate != SAMPLING_RATE:

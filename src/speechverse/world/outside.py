@@ -1,4 +1,4 @@
-"""Speech from somebody's own sentences: each line of a JSONL file is spoken and keeps its labels."""
+"""Speech from somebody's own sentences: each line of a JSONL file is spoken, with its labels."""
 
 from __future__ import annotations
 

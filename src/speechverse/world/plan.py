@@ -195,7 +195,7 @@ class _Planner:
         )
 
     def _sentences(self, num_turns: int) -> list[Sentence]:
-        """What the turns of a clip say, no sentence twice: together as long as one sentence alone."""
+        """What the turns of a clip say, no sentence twice: together as long as one alone."""
         (length,) = self.rng.choices(list(_NUM_WORDS), list(_NUM_WORDS.values()))
         left = length - _TURN_WORDS * (num_turns - 1)
         sentences: list[Sentence] = []

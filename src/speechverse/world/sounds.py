@@ -26,7 +26,7 @@ _PENTATONIC = np.array([0, 2, 4, 7, 9, 12, 14, 16])
 
 
 def make_sound(name: str, seconds: Seconds, rng: np.random.Generator) -> np.ndarray:
-    """One of `SOUNDS`, float32 (T,) at 16 kHz, scaled to a peak of 1; `rng` draws all its traits."""
+    """One of `SOUNDS`, float32 (T,) at 16 kHz, with a peak of 1; `rng` draws all its traits."""
     samples = SOUNDS[name](round(seconds * SAMPLING_RATE), rng)
     return (samples / max(float(np.abs(samples).max()), 1e-9)).astype(np.float32)
 

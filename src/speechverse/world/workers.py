@@ -51,7 +51,7 @@ class Shard:
         return fingerprint(json.dumps([RENDER_VERSION, self.seed, clips]))
 
     def lengths(self) -> dict[str, int] | None:
-        """Clip → samples, if the shard was made whole from this plan and by this `RENDER_VERSION`."""
+        """Clip → samples, if the shard was made whole of this plan and `RENDER_VERSION`."""
         try:
             record = json.loads((self.folder / _RECORD).read_text())
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the spoken world says: requests with parse and translations, and sentences of other kinds."""
+"""What the spoken world says: requests with parse and translations, and other sentences."""
 
 from speechverse.world.language.sentence import (
     HELD_OUT_STRATA,
