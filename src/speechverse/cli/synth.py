@@ -131,7 +131,7 @@ def command(
             given & {*_SIZES},
             "says how much of the spoken world to make, but --from gives the sentences",
         )
-        options = {"name": name, "seed": seed, "split": split, "text_key": text_key}
+        options: dict[str, Any] = {"name": name, "seed": seed, "split": split, "text_key": text_key}
         options |= {"renames": _parse_renames(rename or []), "labels": labels, "engine": engine}
         make_corpus(out, _read(lines, options, quiet=json), workers, as_json=json)
         return

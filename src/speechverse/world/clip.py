@@ -1,6 +1,4 @@
-"""A clip before it is made: everything that decides how it will sound, small enough to send to a
-worker as JSON.
-"""
+"""A clip before it is made: all that decides how it will sound, sent to a worker as it is."""
 
 from __future__ import annotations
 

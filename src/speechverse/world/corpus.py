@@ -1,6 +1,4 @@
-"""Makes a whole corpus folder: plan, shards in worker processes, manifests; interruptible and
-repeatable.
-"""
+"""Makes a whole corpus folder, interruptible and repeatable: plan, shards, manifests."""
 
 from __future__ import annotations
 

@@ -48,9 +48,7 @@ CODECS = tuple(_CODECS)
 
 
 def set_level(samples: np.ndarray, decibels: float) -> np.ndarray:
-    """Scales a clip so that its sounding parts have the level given (dBFS), or less where peaks
-    would clip.
-    """
+    """Scales a clip's sounding parts to a level (dBFS), or less where peaks would clip."""
     if not np.any(samples):
         return samples
     gain = 10.0 ** ((decibels - active_level_db(samples)) / 20.0)
@@ -125,18 +123,14 @@ def convolve(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 
 def tilt_spectrum(samples: np.ndarray, tilt_db: float) -> np.ndarray:
-    """Tilts the spectrum of (T,) around 1 kHz, by dB an octave; constant below 125 Hz, negative is
-    duller.
-    """
+    """Tilts the spectrum of (T,) around 1 kHz by dB an octave; flat under 125 Hz."""
     power = tilt_db / 6.0206
     tilted = filter_spectrum(samples, lambda hz: (np.maximum(hz, 125.0) / 1000.0) ** power)
     return tilted.astype(np.float32)
 
 
 def apply_codec(samples: np.ndarray, name: str) -> np.ndarray:
-    """What one of `CODECS` leaves of a clip, float32 (T,) at 16 kHz, made quieter first where
-    beyond full scale.
-    """
+    """What one of `CODECS` leaves of a clip, float32 (T,); beyond full scale it is scaled first."""
     container, subtype, rate, compression = _CODECS[name]
     sent = samples / max(1.0, float(np.abs(samples).max(initial=0.0)) / 0.95)
     if rate != SAMPLING_RATE:
@@ -161,9 +155,7 @@ def limit_to_telephone_band(samples: np.ndarray) -> np.ndarray:
 
 
 def clip_peaks(samples: np.ndarray, share: float) -> np.ndarray:
-    """Cuts off the loudest samples of (T,), as an overdriven microphone does: a share of those that
-    sound, which are within 40 dB of the peak.
-    """
+    """Cuts off the loudest of (T,), a share of the samples that are within 40 dB of the peak."""
     loudness = np.abs(samples)
     sounding = loudness[loudness > 0.01 * loudness.max(initial=0.0)]
     if share <= 0 or not len(sounding):

@@ -56,8 +56,6 @@ class Engines:
         self.load = functools.cache(lambda name: _ENGINES[name](seed))
 
     def find(self, voice: str) -> tuple[Engine, str]:
-        """The engine of a turn's voice, and what that engine calls it: "kokoro/af_heart" is
-        Kokoro's, a name without an engine is espeak-ng's.
-        """
+        """A turn's engine, and its name for the voice: "kokoro/af_heart", or espeak-ng's."""
         name, slash, own = voice.partition("/")
         return (self.load(name), own) if slash else (self.load(ESPEAK), voice)

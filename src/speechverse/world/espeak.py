@@ -26,9 +26,7 @@ _CALLBACK = ctypes.CFUNCTYPE(
 
 
 class Espeak:
-    """The loaded library, one a process; it repeats itself only when the same calls come in the
-    same order.
-    """
+    """The loaded library, one a process; the same calls in the same order give the same samples."""
 
     def __init__(self, seed: int) -> None:
         try:

@@ -1,6 +1,4 @@
-"""The frozen test sets: fixed specs whose manifest hashes are committed, so that results stay
-comparable.
-"""
+"""The frozen test sets: fixed specs and committed manifest hashes keep results comparable."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from speechverse.world.spec import SynthSpec
 _HASH_FILE = "test_sets.sha256"
 _SEED = 20240514
 _SHARES = tuple(name for name in SynthSpec().as_dict() if name.endswith("_share"))
-_ALL_KINDS = {
+_ALL_KINDS: dict[str, Any] = {
     "two_speaker_share": 170 / 730,
     "one_speaker_turns_share": 60 / 730,
     "non_speech_share": 170 / 730,
@@ -31,7 +29,7 @@ def _spec(name: str, size: int, *strata: str, seed: int = _SEED, **changes: Any)
     return SynthSpec(name, 0, 0, size, seed, dict.fromkeys(strata, 1.0), **shares)
 
 
-_NOISY = {"noisy_share": 1.0, "snr_db": (5, 20), "room_share": 0.5, **_ALL_KINDS}
+_NOISY: dict[str, Any] = {"noisy_share": 1.0, "snr_db": (5, 20), "room_share": 0.5, **_ALL_KINDS}
 _TEST_SETS = {
     "clean": _spec("world-test", 730, "grammar", **_ALL_KINDS),
     "noisy": _spec("world-test-noisy", 730, "grammar", seed=_SEED + 1, **_NOISY),
@@ -58,9 +56,7 @@ def test_set_spec(name: str = "clean") -> SynthSpec:
 
 
 def manifest_hash(utterances: Iterable[Utterance]) -> str:
-    """sha256 over id, text, speaker, labels and duration (to 10 ms) of each utterance; neither
-    paths nor samples.
-    """
+    """sha256 over id, text, speaker, labels and duration (to 10 ms); neither paths nor samples."""
     digest = hashlib.sha256()
     for utterance in utterances:
         record = {

@@ -1,6 +1,4 @@
-"""Speech from somebody's own sentences: every line of a JSONL file is spoken, its labels are kept
-as they are.
-"""
+"""Speech from somebody's own sentences: each line of a JSONL file is spoken, with its labels."""
 
 from __future__ import annotations
 
@@ -116,9 +114,7 @@ def read_lines(
 def _inventory(
     lines: list[_Line], given: Mapping[str, LabelSet], given_in: str
 ) -> dict[str, dict[str, str]]:
-    """What the lines use, what was given (and where), and the spoken world's own for what it
-    adds.
-    """
+    """What the lines use, what was given, and the spoken world's own for the labels it adds."""
     sets = {**gather_names((line.checked, line.place) for line in lines), **given}
     for key, own in _OWN_SETS.items():
         used = sets[key].descriptions if key in sets else {}

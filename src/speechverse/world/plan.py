@@ -72,9 +72,7 @@ def plan_reading(
 
 
 def _kinds(spec: SynthSpec, part: Part, rng: random.Random) -> list[tuple[str, int]]:
-    """Every clip's kind and its number among its kind, shuffled; shares are kept exactly, not on
-    average.
-    """
+    """Every clip's kind and its number among its kind, shuffled; shares are kept exactly."""
     total = spec.sizes[part]
     counts = {
         "two_speakers": round(total * spec.two_speaker_share),
@@ -197,9 +195,7 @@ class _Planner:
         )
 
     def _sentences(self, num_turns: int) -> list[Sentence]:
-        """What the turns of a clip say, no sentence twice: together as long as one sentence alone
-        would be.
-        """
+        """What the turns of a clip say, no sentence twice: together as long as one alone."""
         (length,) = self.rng.choices(list(_NUM_WORDS), list(_NUM_WORDS.values()))
         left = length - _TURN_WORDS * (num_turns - 1)
         sentences: list[Sentence] = []
@@ -211,9 +207,7 @@ class _Planner:
         return sentences
 
     def _sentence(self, num_words: int, said: Sequence[str]) -> Sentence:
-        """A sentence, not among those said, as close to a length as can be had, and if possible new
-        in this split.
-        """
+        """A sentence, not among those said, near a length, and if possible new in this split."""
         (stratum,) = self.rng.choices(list(self.spec.strata), list(self.spec.strata.values()))
         best, fewest = None, float("inf")
         for _ in range(_DRAWS):

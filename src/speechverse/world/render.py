@@ -48,9 +48,7 @@ def render(clip: Clip, engines: Engines) -> np.ndarray:
 
 
 def join(turns: Sequence[np.ndarray], pauses: Sequence[Seconds]) -> np.ndarray:
-    """Puts turns one after the other with a pause between, or over each other where the pause is
-    negative.
-    """
+    """Puts turns one after the other, or over each other where the pause between is negative."""
     whole = turns[0]
     for turn, pause in zip(turns[1:], pauses, strict=True):
         begin = max(0, len(whole) + round(pause * SAMPLING_RATE))

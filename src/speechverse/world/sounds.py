@@ -1,6 +1,4 @@
-"""Sounds that are not speech, from noises and tones to music, machines and birds; some of them are
-also laid under speech.
-"""
+"""Sounds that are not speech, from noises to music and birds; some are also laid under speech."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ _PENTATONIC = np.array([0, 2, 4, 7, 9, 12, 14, 16])
 
 
 def make_sound(name: str, seconds: Seconds, rng: np.random.Generator) -> np.ndarray:
-    """One of `SOUNDS`, float32 (T,) at 16 kHz, scaled to a peak of 1; `rng` draws pitch, rhythm and
-    the rest.
-    """
+    """One of `SOUNDS`, float32 (T,) at 16 kHz, with a peak of 1; `rng` draws all its traits."""
     samples = SOUNDS[name](round(seconds * SAMPLING_RATE), rng)
     return (samples / max(float(np.abs(samples).max()), 1e-9)).astype(np.float32)
 
@@ -263,9 +259,7 @@ def _cough(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _crowd(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Many throats at once and no word: hums whose pitch and vowel wander, in syllables of their
-    own.
-    """
+    """Many throats and no word: hums whose pitch and vowel wander, each in its own syllables."""
     voices = []
     for _ in range(6):
         pitch = rng.uniform(90, 260) * 2 ** (0.15 * slow_sine(count, 0.3, 1.5, rng))

@@ -45,9 +45,7 @@ class Speaker:
     brightness: float  # tilt of the spectrum, in dB an octave
 
     def differs_from(self, other: Speaker) -> bool:
-        """Whether the two are told apart at once: another variant, and a far higher pitch or
-        another size of body.
-        """
+        """Whether the two are told apart at once: another variant, far in pitch or body size."""
         is_far = _is_far(self.pitch, other.pitch, _FAR_PITCH)
         return self.variant != other.variant and (
             is_far or _is_far(self.tract, other.tract, _FAR_TRACT)

@@ -38,9 +38,7 @@ ClipDone = Callable[[str, Seconds], None]
 
 @dataclass(frozen=True)
 class Shard:
-    """A fixed stretch of a corpus that one process speaks; its folder appears when all clips are
-    there.
-    """
+    """A fixed stretch of a corpus that one process speaks; its folder appears when it is whole."""
 
     folder: Path
     clips: Sequence[Clip]
@@ -53,9 +51,7 @@ class Shard:
         return fingerprint(json.dumps([RENDER_VERSION, self.seed, clips]))
 
     def lengths(self) -> dict[str, int] | None:
-        """Clip → samples, if the shard was made whole from this very plan, and as clips are made
-        now.
-        """
+        """Clip → samples, if the shard was made whole of this plan and `RENDER_VERSION`."""
         try:
             record = json.loads((self.folder / _RECORD).read_text())
         except (OSError, ValueError):

@@ -177,7 +177,9 @@ def _parts(labelled: Mapping[str, Clips], seed: int) -> tuple[list[tuple[Clips, 
         return [(labelled[TRAIN], labelled[tested])], how
     clips = [clip for split in labelled.values() for clip in split]
     folds = speaker_folds([clip.utterance for clip in clips], seed)
-    parts = [([clips[i] for i in fitted], [clips[i] for i in tested]) for fitted, tested in folds]
+    parts: list[tuple[Clips, Clips]] = [
+        ([clips[i] for i in fitted], [clips[i] for i in tested]) for fitted, tested in folds
+    ]
     return parts, f"{NUM_FOLDS} groups of speakers, apart"
 
 

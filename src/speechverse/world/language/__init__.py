@@ -1,6 +1,4 @@
-"""What the spoken world says: requests with their parse and true translations, and other sentences
-beside them.
-"""
+"""What the spoken world says: requests with parse and translations, and other sentences."""
 
 from speechverse.world.language.sentence import (
     HELD_OUT_STRATA,

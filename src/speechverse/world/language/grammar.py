@@ -72,9 +72,7 @@ class Domain:
 
 
 class Request(NamedTuple):
-    """All that chance decides of a request; the rest is worked out when asked for, as of many that
-    are drawn few are said.
-    """
+    """All that chance decides of a request; the rest is worked out when asked for: few are said."""
 
     intent: Intent
     wording: Wording

@@ -53,9 +53,7 @@ def draw_lines(
 def _draw_new(
     kind: str, part: Part, wordnet: WordNet, rng: random.Random, seen: set[str]
 ) -> dict[str, Any]:
-    """A text of a kind that is new, but for single digits; words and digits are too few to keep the
-    parts apart.
-    """
+    """A new text of a kind, but for single digits; a sentence of the part, as words are too few."""
     for _ in range(_DRAWS):
         line = _draw(kind, part, wordnet, rng)
         text = line["text"].casefold()

@@ -1,6 +1,4 @@
-"""Passages of plain text to be read aloud: whole sentences that follow each other in a book or a
-speech.
-"""
+"""Passages of plain text to be read aloud: whole sentences in their order."""
 
 from __future__ import annotations
 

