@@ -112,7 +112,7 @@ class Corpus:
         """
         joined = MoreLabels.read(path, self.labels)
         found = {split: self.utterances(split) for split in self._sources}
-        joined.tell_of_unused(
+        joined.warn_of_unused(
             [utterance for utterances in found.values() for utterance in utterances], self.name
         )
         sources: dict[str, Load | list[Utterance]] = {

@@ -135,7 +135,7 @@ class Sources:
         """The stage's batches, as this process gets them; says what they are drawn from."""
         data = self.recipe.data
         mixture = self.mixture(stage)
-        say("\n".join(_mixture_lines(mixture)))
+        say("\n".join(_describe_mixture(mixture)))
         batch = data.batch.model_dump()
         if stage.max_examples is not None:
             batch["max_examples"] = stage.max_examples
@@ -248,7 +248,7 @@ def _refuse_other_tasks(stage: StageSection, items: list[MixtureItem]) -> None:
             )
 
 
-def _mixture_lines(mixture: Mixture) -> list[str]:
+def _describe_mixture(mixture: Mixture) -> list[str]:
     lines = []
     for item, source, share in zip(mixture.items, mixture.sources, mixture.shares, strict=True):
         drawn = f"{len(source.utterances):>8,} clips  {share:6.1%} of the draws"
