@@ -220,4 +220,17 @@ def _differing(old: Any, new: Any, at: str = "") -> list[str]:
 
 
 def recipe_schema() -> dict[str, Any]:
-    return Recipe.model_json_schema()
+    """The recipe's JSON schema, for editors."""
+    return _unwrapped(Recipe.model_json_schema())
+
+
+def _unwrapped(schema: Any) -> Any:
+    """Descriptions on one line: where a docstring is wrapped is no part of what it says."""
+    if isinstance(schema, list):
+        return [_unwrapped(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    described = {key: _unwrapped(value) for key, value in schema.items()}
+    if isinstance(text := schema.get("description"), str):
+        described["description"] = " ".join(text.split())
+    return described
