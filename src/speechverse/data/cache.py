@@ -310,13 +310,8 @@ def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> li
     limit = encoder.max_seconds or float("inf")
     fitting = [utterance for utterance in utterances if utterance.duration <= limit]
     if len(fitting) < len(utterances):
-        left = len(utterances) - len(fitting)
-        log.warning(
-            "%d of %d clips are over the encoder's %g s and not cached",
-            left,
-            len(utterances),
-            limit,
-        )
+        left_out = f"{len(utterances) - len(fitting)} of {len(utterances)} clips"
+        log.warning("%s are over the encoder's %g s and not cached", left_out, limit)
     return fitting
 
 

@@ -253,9 +253,5 @@ def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> 
         groups.setdefault(key, []).append(utterance.id)
     places = {key: hash_seed(seed, "validation", key) / 2**64 for key in groups}
     lowest = min(places, key=places.__getitem__, default=None)
-    return {
-        name
-        for key, names in groups.items()
-        if places[key] < share or key == lowest
-        for name in names
-    }
+    chosen = (names for key, names in groups.items() if places[key] < share or key == lowest)
+    return {name for names in chosen for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -157,14 +158,7 @@ class Sources:
 
     def _made_mixture(self, stage: StageSection) -> Mixture:
         items = [
-            MixtureItem(
-                self.corpus(item.corpus),
-                item.task or LISTEN,
-                item.split,
-                item.weight,
-                item.loss_weight,
-                item.balanced,
-            )
+            MixtureItem(self.corpus(item.corpus), item.task or LISTEN, **_how_drawn(item))
             for item in self.recipe.data.mixtures[stage.mixture]
         ]
         if stage.objective == "ctc" and self.recipe.encoder is None:
@@ -235,6 +229,10 @@ class Sources:
             for utterance in self.corpus(corpus).utterances(split):
                 found.setdefault(utterance.audio, utterance)
         return list(found.values())
+
+
+def _how_drawn(item: MixtureSection) -> dict[str, Any]:
+    return item.model_dump(exclude={"corpus", "task"})
 
 
 def _refuse_other_tasks(stage: StageSection, items: list[MixtureItem]) -> None:

@@ -262,11 +262,9 @@ class Trainer:
         recipe = shlex.quote(str(self.folder.path / RECIPE_FILE))
         # Asked to resume already, perhaps by a verb that does more than train: what was called goes
         # on by itself.
-        way_on = (
-            "the same command goes on from there"
-            if self.resume
-            else f"go on with:\n  speechverse train {recipe} --output {place} --resume"
-        )
+        way_on = "the same command goes on from there"
+        if not self.resume:
+            way_on = f"go on with:\n  speechverse train {recipe} --output {place} --resume"
         say(f"stopped and saved after step {self.position.total}; {way_on}")
         raise KeyboardInterrupt
 
