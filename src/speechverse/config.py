@@ -23,7 +23,12 @@ class Config(BaseModel):
     """Settings: unknown keys are errors, values are taken as they stand (no "3" for 3), no NaN."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
 
     @classmethod

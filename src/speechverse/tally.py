@@ -19,7 +19,7 @@ def allowed_bad(share: float, total: int) -> int:
     return max(1, int(share * total)) if share > 0 else 0
 
 
-def bad_clips_told(bad: Mapping[str, str], total: int, where: str = "") -> str:
+def describe_bad_clips(bad: Mapping[str, str], total: int, where: str = "") -> str:
     """How many of `total` clips cannot be used, and the first of them with their reasons.
 
     Args:
@@ -37,16 +37,16 @@ def leave_out(bad: Mapping[str, str], total: int, where: str) -> None:
     """Logs clips that are left out; raises a CorpusError if there is no other."""
     if not bad:
         return
-    told = bad_clips_told(bad, total, where)
+    told = describe_bad_clips(bad, total, where)
     if len(bad) == total:
         raise CorpusError(f"{told}; none is left: mend them or name others")
     log.warning("%s; they are left out", told)
 
 
 def refuse_too_many(bad: Mapping[str, str], total: int, share: float, where: str = "") -> None:
-    """As `bad_clips_told`; raises a CorpusError of it if more than a share of the clips is bad."""
+    """Raises a CorpusError of the bad clips if they are more than a share of all."""
     if len(bad) > allowed_bad(share, total):
         raise CorpusError(
-            f"{bad_clips_told(bad, total, where)}; more than {share:.1%} are refused"
+            f"{describe_bad_clips(bad, total, where)}; more than {share:.1%} are refused"
             " (data.max_bad_share): mend them or take them out"
         )

@@ -165,7 +165,9 @@ class FeatureCache:
         wanted = _within_limit(encoder, utterances)
         about = _own(folder, blank)
         if about["whole"] and not (cache := cls(folder, about))._pending(wanted):
-            cache._judge(utterances, max_bad_share)  # it may have been built with less asked of it
+            cache._refuse_too_many_bad(
+                utterances, max_bad_share
+            )  # it may have been built with less asked of it
             tell(len(utterances))
             return cache
         with writing(folder), only_run_in(folder, "building the feature cache", CacheError):
@@ -176,7 +178,7 @@ class FeatureCache:
             cache._write(about, whole=False)
             refuse_full_disk(folder, cls.size(encoder, list(pending.values()), dtype), len(pending))
             cache._fill(encoder, pending, dtype, tell)
-            cache._judge(utterances, max_bad_share)
+            cache._refuse_too_many_bad(utterances, max_bad_share)
             cache._write(about, whole=True)
         return cache
 
@@ -231,7 +233,7 @@ class FeatureCache:
         held = 0
         batches = padded_batches(pending.items(), lambda entry: entry[1].duration, _BATCH_SECONDS)
         for num_tried, waveforms in self._loaded(encoder, [dict(batch) for batch in batches]):
-            entries = _hear(encoder, waveforms, dtype) if waveforms else {}
+            entries = _encode(encoder, waveforms, dtype) if waveforms else {}
             shard |= entries
             held += sum(entry.nbytes for entry in entries.values())
             if held >= _SHARD_BYTES:
@@ -275,7 +277,7 @@ class FeatureCache:
             save_file(shard, aside)
         self._shard_of |= dict.fromkeys(shard, path)
 
-    def _judge(self, utterances: Sequence[Utterance], max_bad_share: float) -> None:
+    def _refuse_too_many_bad(self, utterances: Sequence[Utterance], max_bad_share: float) -> None:
         keys = {utterance.id: entry_key(utterance) for utterance in utterances}
         bad = {name: self.failed[key] for name, key in keys.items() if key in self.failed}
         refuse_too_many(bad, len(utterances), max_bad_share)
@@ -312,17 +314,12 @@ def _within_limit(encoder: SpeechEncoder, utterances: Sequence[Utterance]) -> li
     limit = encoder.max_seconds or float("inf")
     fitting = [utterance for utterance in utterances if utterance.duration <= limit]
     if len(fitting) < len(utterances):
-        left = len(utterances) - len(fitting)
-        log.warning(
-            "%d of %d clips are over the encoder's %g s and not cached",
-            left,
-            len(utterances),
-            limit,
-        )
+        left_out = f"{len(utterances) - len(fitting)} of {len(utterances)} clips"
+        log.warning("%s are over the encoder's %g s and not cached", left_out, limit)
     return fitting
 
 
-def _hear(
+def _encode(
     encoder: SpeechEncoder, waveforms: Mapping[str, np.ndarray], dtype: torch.dtype
 ) -> dict[str, Tensor]:
     """Runs the encoder over one batch; each entry (L, T, D) holds its true frames only."""

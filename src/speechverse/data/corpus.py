@@ -112,7 +112,7 @@ class Corpus:
         """
         joined = MoreLabels.read(path, self.labels)
         found = {split: self.utterances(split) for split in self._sources}
-        joined.tell_of_unused(
+        joined.warn_of_unused(
             [utterance for utterances in found.values() for utterance in utterances], self.name
         )
         sources: dict[str, Load | list[Utterance]] = {
@@ -253,9 +253,5 @@ def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> 
         groups.setdefault(key, []).append(utterance.id)
     places = {key: hash_seed(seed, "validation", key) / 2**64 for key in groups}
     lowest = min(places, key=places.__getitem__, default=None)
-    return {
-        name
-        for key, names in groups.items()
-        if places[key] < share or key == lowest
-        for name in names
-    }
+    chosen = (names for key, names in groups.items() if places[key] < share or key == lowest)
+    return {name for names in chosen for name in names}

@@ -41,13 +41,13 @@ class FrameCollator:
         skipped: dict[int, str] = {}
         inputs = BatchFeature(
             self.front_end.prepare(
-                [self._hear(row, example, skipped) for row, example in enumerate(examples)]
+                [self._load(row, example, skipped) for row, example in enumerate(examples)]
             )
         )
         inputs["labels"] = self._labels(examples, inputs["frame_lengths"])
         return batch_of(inputs, examples, loss_weights, (None,) * len(examples), skipped)
 
-    def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> np.ndarray:
+    def _load(self, row: int, example: Example, skipped: dict[int, str]) -> np.ndarray:
         try:
             samples = load(example.utterance.audio).samples
             self.front_end.checked_frames(samples)

@@ -67,7 +67,7 @@ class MoreLabels:
         if table.setdefault(entry[key], labels) != labels:
             raise ValueError(f"has other labels than an earlier line of the same {key}")
 
-    def tell_of_unused(self, utterances: Sequence[Utterance], corpus: str) -> None:
+    def warn_of_unused(self, utterances: Sequence[Utterance], corpus: str) -> None:
         """Logs how many ids and texts no utterance has.
 
         Raises:

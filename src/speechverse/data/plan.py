@@ -224,7 +224,7 @@ class BatchPlan:
         sampler.set_epoch(pass_index)
         for candidates in sampler:
             yield from _within(list(candidates), self.max_positions)
-        _tell(report)
+        _warn_of_left_out(report)
         if report.draws_left_out == report.drawn:
             raise CorpusError(
                 f"no example of pass {pass_index} fits in {self.max_positions} positions"
@@ -255,7 +255,7 @@ class BatchPlan:
         if self._bounds is None:
             report = PlanReport()
             first = list(itertools.islice(self._candidates(0, report), _NUM_FOR_BUCKETS))
-            _tell(report)
+            _warn_of_left_out(report)
             if not first:
                 raise CorpusError(
                     f"no example fits in {self.max_positions} positions: raise `max_positions` or"
@@ -270,7 +270,7 @@ class BatchPlan:
         return self._bounds
 
 
-def _tell(report: PlanReport) -> None:
+def _warn_of_left_out(report: PlanReport) -> None:
     if report.left_out:
         first, reason = next(iter(report.left_out.items()))
         told = f"{report.draws_left_out} of {report.drawn} examples do not fit and are left out"

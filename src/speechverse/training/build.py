@@ -127,7 +127,7 @@ def _check_lora(model: SpeechVerseForConditionalGeneration, recipe: Recipe) -> N
         lora.add(llm_from_config(model.llm.config), _lora_config(recipe))
 
 
-def parameter_lines(model: Trained) -> list[str]:
+def describe_parameters(model: Trained) -> list[str]:
     """What trains and what does not, a line a part."""
     return [
         f"  {row.part:<12} {row.total:>14,} parameters, {row.trainable:>12,} train"

@@ -97,7 +97,9 @@ class RunFolder:
 
     def _saved_steps(self) -> int:
         last = self.path / "last"
-        return load_info(last)["position"]["total"] if (last / STATE_FILE).exists() else 0
+        if not (last / STATE_FILE).exists():
+            return 0
+        return load_info(last).get("position", {}).get("total", 0)
 
     def _state_in_words(self) -> str:
         if self.finished:

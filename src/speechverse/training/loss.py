@@ -72,10 +72,6 @@ class TaskSums:
         self._waiting.clear()
         return dict(self._sums)
 
-    def clear(self) -> None:
-        self._waiting.clear()
-        self._sums.clear()
-
 
 def merge_sums(parts: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
     merged: dict[str, list[float]] = {}

@@ -28,17 +28,12 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class ModelSection(ModelConfig):
     """The two frozen parts, and what joins them."""
 
-    encoder: str = Field(
-        description=(
-            "Speech encoder: a built-in's or known part's name, a local folder (the hub's format or"
-            " CTranslate2's) or a hub name."
-        )
-    )
-    llm: str = Field(
-        description=(
-            "LLM: a built-in's or known part's name, a local folder, a .gguf file or a hub name."
-        )
-    )
+    encoder: str
+    """Speech encoder: a built-in's or known part's name, a local folder (the hub's format or
+    CTranslate2's) or a hub name.
+    """
+    llm: str
+    """LLM: a built-in's or known part's name, a local folder, a .gguf file or a hub name."""
     encoder_revision: str | None = None
     llm_revision: str | None = None
 
@@ -51,14 +46,10 @@ class EncoderSection(Config):
     body: ConformerConfig = ConformerConfig()
     best_rq: BestRqConfig = BestRqConfig()
     spec_augment: SpecAugmentConfig = SpecAugmentConfig()
-    num_pieces: Annotated[int, Field(ge=30)] = Field(
-        default=300,
-        description="Subwords of a CTC head, learned from the transcripts; 30 to 40 are letters.",
-    )
-    max_seconds: Annotated[float, Field(gt=0)] = Field(
-        default=15.0,
-        description="Longest clip; recordings of a folder are cut into windows of at most that.",
-    )
+    num_pieces: Annotated[int, Field(ge=30)] = 300
+    """Subwords of a CTC head, learned from the transcripts; 30 to 40 are letters."""
+    max_seconds: Annotated[float, Field(gt=0)] = 15.0
+    """Longest clip; recordings of a folder are cut into windows of at most that."""
 
 
 class CorpusSection(Config):
@@ -66,29 +57,18 @@ class CorpusSection(Config):
     of recordings.
     """
 
-    path: str | None = Field(
-        default=None, description="A corpus folder, as `speechverse synth` writes it."
-    )
-    jsonl: dict[str, str] | None = Field(
-        default=None, description="Split → JSONL file (audio, text, any labels)."
-    )
-    audio: str | None = Field(
-        default=None,
-        description="A folder of recordings that nobody has transcribed: the split 'train'.",
-    )
-    labels: dict[str, dict[str, str]] | None = Field(
-        default=None,
-        description=(
-            "Of a JSONL corpus: label field → {name: description}; read off the data if absent."
-        ),
-    )
-    more_labels: str | None = Field(
-        default=None,
-        description=(
-            "JSONL of further labels for its clips, each line by 'id', or by 'text' for all that"
-            " say it."
-        ),
-    )
+    path: str | None = None
+    """A corpus folder, as `speechverse synth` writes it."""
+    jsonl: dict[str, str] | None = None
+    """Split → JSONL file (audio, text, any labels)."""
+    audio: str | None = None
+    """A folder of recordings that nobody has transcribed: the split 'train'."""
+    labels: dict[str, dict[str, str]] | None = None
+    """Of a JSONL corpus: label field → {name: description}; read off the data if absent."""
+    more_labels: str | None = None
+    """JSONL of further labels for its clips, each line by 'id', or by 'text' for all that say
+    it.
+    """
 
     @model_validator(mode="after")
     def _one_source(self) -> CorpusSection:
@@ -106,71 +86,49 @@ class MixtureSection(Config):
     """One (corpus, task, weight) of a mixture."""
 
     corpus: str
-    task: str | None = Field(
-        default=None,
-        description=(
-            "A task's name, or 'path/to/file.py:NAME' for a task of your own; none for the"
-            " objective best_rq, which asks nothing."
-        ),
-    )
+    task: str | None = None
+    """A task's name, or 'path/to/file.py:NAME' for a task of your own; none for the objective
+    best_rq, which asks nothing.
+    """
     split: str = "train"
-    weight: Annotated[float, Field(gt=0)] | Literal["size", "sqrt"] = Field(
-        default=1.0,
-        description=(
-            "Share of the draws: a number, or from the number of utterances or its square root."
-        ),
-    )
-    loss_weight: Annotated[float, Field(gt=0)] = Field(
-        default=1.0, description="Weight of each of its target tokens."
-    )
-    balanced: bool | str = Field(
-        default=False,
-        description=(
-            "Draw every answer of a closed task equally often; a label field named here has each of"
-            " its values drawn equally often, among the clips of an answer where the task is"
-            " closed."
-        ),
-    )
+    weight: Annotated[float, Field(gt=0)] | Literal["size", "sqrt"] = 1.0
+    """Share of the draws: a number, or from the number of utterances or its square root."""
+    loss_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Weight of each of its target tokens."""
+    balanced: bool | str = False
+    """Draw every answer of a closed task equally often; a label field named here has each of
+    its values drawn equally often, among the clips of an answer where the task is closed.
+    """
 
 
 class ValidationSection(Config):
     """What training is checked on; `every` null switches it off."""
 
-    split: str = Field(
-        default="dev", description="Split of each trained-on corpus that is validated on."
-    )
-    share: Share | None = Field(
-        default=None,
-        description="Take this share out of each split trained on, instead (the paper: 0.05).",
-    )
-    by: Literal["utterance", "speaker"] = Field(
-        default="utterance", description="What a share keeps together."
-    )
-    every: PositiveInt | None = Field(
-        default=None, description="Steps between validations; also after a stage's last."
-    )
-    examples: PositiveInt = Field(default=64, description="Examples a task, for the loss.")
-    decoded: Annotated[int, Field(ge=0)] = Field(
-        default=16, description="Of these, how many are answered and scored."
-    )
+    split: str = "dev"
+    """Split of each trained-on corpus that is validated on."""
+    share: Share | None = None
+    """Take this share out of each split trained on, instead (the paper: 0.05)."""
+    by: Literal["utterance", "speaker"] = "utterance"
+    """What a share keeps together."""
+    every: PositiveInt | None = None
+    """Steps between validations; also after a stage's last."""
+    examples: PositiveInt = 64
+    """Examples a task, for the loss."""
+    decoded: Annotated[int, Field(ge=0)] = 16
+    """Of these, how many are answered and scored."""
 
 
 class BatchSection(Config):
     """How examples are put into batches."""
 
-    max_positions: PositiveInt = Field(
-        description=(
-            "LLM positions (audio, prompt, target) a micro-batch may hold; of an encoder, frames."
-        )
-    )
-    max_examples: PositiveInt = Field(default=64, description="Examples a micro-batch may hold.")
-    micro_batches: PositiveInt = Field(
-        default=1,
-        description="Micro-batches to a step, over all processes: accumulation × processes.",
-    )
-    num_buckets: PositiveInt = Field(
-        default=8, description="Length buckets; more give less padding and less mixing."
-    )
+    max_positions: PositiveInt
+    """LLM positions (audio, prompt, target) a micro-batch may hold; of an encoder, frames."""
+    max_examples: PositiveInt = 64
+    """Examples a micro-batch may hold."""
+    micro_batches: PositiveInt = 1
+    """Micro-batches to a step, over all processes: accumulation × processes."""
+    num_buckets: PositiveInt = 8
+    """Length buckets; more give less padding and less mixing."""
 
 
 class DataSection(Config):
@@ -179,47 +137,29 @@ class DataSection(Config):
     corpora: dict[str, CorpusSection]
     mixtures: dict[str, list[MixtureSection]]
     batch: BatchSection
-    temperature: Annotated[float, Field(gt=0)] = Field(
-        default=1.0,
-        description=(
-            "Mixture weights are raised to 1/temperature: 2 takes the square root, large evens them"
-            " out."
-        ),
-    )
-    hinted: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.0,
-        description=(
-            "Share of recognition's examples whose instruction has hints: words that may be heard,"
-            " some of them said."
-        ),
-    )
-    renamed: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.0,
-        description=(
-            "Share of a closed task's examples whose labels are listed, and answered, under other"
-            " names."
-        ),
-    )
-    max_bad_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.01,
-        description=(
-            "Share of a JSONL file's clips that may be unreadable; they are skipped and counted."
-        ),
-    )
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Mixture weights are raised to 1/temperature: 2 takes the square root, large evens them
+    out.
+    """
+    hinted: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of recognition's examples whose instruction has hints: words that may be heard,
+    some of them said.
+    """
+    renamed: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of a closed task's examples whose labels are listed, and answered, under other
+    names.
+    """
+    max_bad_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Share of a JSONL file's clips that may be unreadable; they are skipped and counted."""
     validation: ValidationSection = ValidationSection()
-    cache: Literal["none", "all"] = Field(
-        default="none", description="Keep the frozen encoder's outputs on disk."
-    )
-    cache_dtype: Literal["fp16", "bf16", "fp32"] = Field(
-        default="fp16",
-        description=(
-            "Precision they are kept in; bf16 for an encoder whose outputs leave fp16's range."
-        ),
-    )
-    cache_folder: str | None = Field(
-        default=None, description="Where; by default 'features' in the run's folder."
-    )
-    workers: Annotated[int, Field(ge=0)] = Field(default=2, description="Loader processes.")
+    cache: Literal["none", "all"] = "none"
+    """Keep the frozen encoder's outputs on disk."""
+    cache_dtype: Literal["fp16", "bf16", "fp32"] = "fp16"
+    """Precision they are kept in; bf16 for an encoder whose outputs leave fp16's range."""
+    cache_folder: str | None = None
+    """Where; by default 'features' in the run's folder."""
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Loader processes."""
 
 
 class StageSection(Config):
@@ -228,54 +168,40 @@ class StageSection(Config):
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     mixture: str
     train: list[Part] = Field(min_length=1)
-    objective: Objective = Field(
-        default="answer",
-        description=(
-            "'answer': the target, by the LLM. 'ctc': audio positions against the LLM's token"
-            " embeddings, the LLM is not run; for asr, and for labels of how it is said (tasks of"
-            " the group psp). Of an encoder that is pre-trained: 'best_rq', or 'ctc' on a head of"
-            " its own."
-        ),
-    )
-    max_examples: PositiveInt | None = Field(
-        default=None,
-        description=(
-            "Examples a micro-batch of this stage may hold; those of data.batch if none are said. A"
-            " stage that does not run the LLM affords more of them than one that does."
-        ),
-    )
-    reads: Literal["audio", "transcript"] = Field(
-        default="audio",
-        description=(
-            "'transcript': true texts stand where the audio would. Trains 'lora' to read, for the"
-            " cascades that `speechverse evaluate --cascade-lora` measures."
-        ),
-    )
-    steps: PositiveInt = Field(description="At most; with `patience` often fewer.")
+    objective: Objective = "answer"
+    """'answer': the target, by the LLM. 'ctc': audio positions against the LLM's token
+    embeddings, the LLM is not run; for asr, and for labels of how it is said (tasks of the
+    group psp). Of an encoder that is pre-trained: 'best_rq', or 'ctc' on a head of its own.
+    """
+    max_examples: PositiveInt | None = None
+    """Examples a micro-batch of this stage may hold; those of data.batch if none are said. A
+    stage that does not run the LLM affords more of them than one that does.
+    """
+    reads: Literal["audio", "transcript"] = "audio"
+    """'transcript': true texts stand where the audio would. Trains 'lora' to read, for the
+    cascades that `speechverse evaluate --cascade-lora` measures.
+    """
+    steps: PositiveInt
+    """At most; with `patience` often fewer."""
     learning_rate: Annotated[float, Field(gt=0)]
-    warmup_steps: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Of `steps`, until the rate is reached."
-    )
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Of `steps`, until the rate is reached."""
     schedule: Literal["linear", "cosine", "constant", "transformer"] = "linear"
-    patience: PositiveInt | None = Field(
-        default=None, description="End after so many validations without a better loss."
-    )
+    patience: PositiveInt | None = None
+    """End after so many validations without a better loss."""
 
 
 class TrainingSection(Config):
     """How every stage is trained."""
 
-    precision: Literal["fp32", "bf16", "auto"] = Field(
-        default="auto", description="'auto' is bf16 where the device has it."
-    )
+    precision: Literal["fp32", "bf16", "auto"] = "auto"
+    """'auto' is bf16 where the device has it."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     log_every: PositiveInt = 10
     save_every: PositiveInt = 500
-    keep: Literal["best", "last"] = Field(
-        default="best",
-        description="Weights a stage hands on: those of its best validation, or its last.",
-    )
+    keep: Literal["best", "last"] = "best"
+    """Weights a stage hands on: those of its best validation, or its last."""
 
     @field_validator("precision", mode="before")
     @classmethod
@@ -288,12 +214,8 @@ class TrainingSection(Config):
 class DecodingSection(Config):
     """How answers are made, in validation and by `speechverse evaluate`."""
 
-    max_new_tokens: PositiveInt | None = Field(
-        default=None,
-        description=(
-            "The most tokens of a free answer; null lets it grow: 8 a second of audio, and 32."
-        ),
-    )
+    max_new_tokens: PositiveInt | None = None
+    """The most tokens of a free answer; null lets it grow: 8 a second of audio, and 32."""
     num_beams: PositiveInt = 1
     choice_mode: Literal["constrain", "score", "free"] = "constrain"
     choice_scoring: Literal["raw", "length", "prior"] = "length"
@@ -314,26 +236,17 @@ class Recipe(Config):
     """A whole run."""
 
     name: str
-    base: str | None = Field(
-        default=None,
-        description="A recipe to inherit from: a built-in name or a file beside this one.",
-    )
+    base: str | None = None
+    """A recipe to inherit from: a built-in name or a file beside this one."""
     seed: int = 0
-    model: ModelSection | None = Field(default=None, description="A new model; or give `initial`.")
-    encoder: EncoderSection | None = Field(
-        default=None,
-        description=(
-            "A new encoder to pre-train, instead of a model: see `speechverse pretrain encoder`."
-        ),
-    )
-    initial: str | None = Field(
-        default=None,
-        description="A checkpoint to go on from (built-in name or folder), or `model`.",
-    )
-    lora: LoraConfig | None = Field(
-        default=None,
-        description="With `initial`: the LoRA of a checkpoint that has none yet; see `model.lora`.",
-    )
+    model: ModelSection | None = None
+    """A new model; or give `initial`."""
+    encoder: EncoderSection | None = None
+    """A new encoder to pre-train, instead of a model: see `speechverse pretrain encoder`."""
+    initial: str | None = None
+    """A checkpoint to go on from (built-in name or folder), or `model`."""
+    lora: LoraConfig | None = None
+    """With `initial`: the LoRA of a checkpoint that has none yet; see `model.lora`."""
     data: DataSection
     curriculum: list[StageSection] = Field(min_length=1)
     training: TrainingSection = TrainingSection()

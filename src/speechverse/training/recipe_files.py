@@ -47,7 +47,7 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError("\n".join(_all_worded(error, values))) from None
+        raise RecipeError("\n".join(_describe_errors(error, values))) from None
     check_recipe(recipe)
     return recipe
 
@@ -148,7 +148,7 @@ def _position(items: list[Any], key: str, where: str) -> int:
     raise RecipeError(f"override {where}: {unknown_name('entry', key, names)}")
 
 
-def _all_worded(error: ValidationError, values: dict[str, Any]) -> list[str]:
+def _describe_errors(error: ValidationError, values: dict[str, Any]) -> list[str]:
     """Unknown keys alone where there are any: what else is wrong may follow from them."""
     items = error.errors()
     unknown = [item for item in items if item["type"] == "extra_forbidden"]
@@ -220,4 +220,17 @@ def _differing(old: Any, new: Any, at: str = "") -> list[str]:
 
 
 def recipe_schema() -> dict[str, Any]:
-    return Recipe.model_json_schema()
+    """The recipe's JSON schema, for editors."""
+    return _unwrapped(Recipe.model_json_schema())
+
+
+def _unwrapped(schema: Any) -> Any:
+    """Descriptions on one line: where a docstring is wrapped is no part of what it says."""
+    if isinstance(schema, list):
+        return [_unwrapped(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    described = {key: _unwrapped(value) for key, value in schema.items()}
+    if isinstance(text := schema.get("description"), str):
+        described["description"] = " ".join(text.split())
+    return described

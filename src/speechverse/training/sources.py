@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -135,7 +136,7 @@ class Sources:
         """The stage's batches, as this process gets them; says what they are drawn from."""
         data = self.recipe.data
         mixture = self.mixture(stage)
-        say("\n".join(_mixture_lines(mixture)))
+        say("\n".join(_describe_mixture(mixture)))
         batch = data.batch.model_dump()
         if stage.max_examples is not None:
             batch["max_examples"] = stage.max_examples
@@ -157,14 +158,7 @@ class Sources:
 
     def _made_mixture(self, stage: StageSection) -> Mixture:
         items = [
-            MixtureItem(
-                self.corpus(item.corpus),
-                item.task or LISTEN,
-                item.split,
-                item.weight,
-                item.loss_weight,
-                item.balanced,
-            )
+            MixtureItem(self.corpus(item.corpus), item.task or LISTEN, **_how_drawn(item))
             for item in self.recipe.data.mixtures[stage.mixture]
         ]
         if stage.objective == "ctc" and self.recipe.encoder is None:
@@ -237,6 +231,10 @@ class Sources:
         return list(found.values())
 
 
+def _how_drawn(item: MixtureSection) -> dict[str, Any]:
+    return item.model_dump(exclude={"corpus", "task"})
+
+
 def _refuse_other_tasks(stage: StageSection, items: list[MixtureItem]) -> None:
     for item in items:
         task = get_task(item.task) if isinstance(item.task, str) else item.task
@@ -248,7 +246,7 @@ def _refuse_other_tasks(stage: StageSection, items: list[MixtureItem]) -> None:
             )
 
 
-def _mixture_lines(mixture: Mixture) -> list[str]:
+def _describe_mixture(mixture: Mixture) -> list[str]:
     lines = []
     for item, source, share in zip(mixture.items, mixture.sources, mixture.shares, strict=True):
         drawn = f"{len(source.utterances):>8,} clips  {share:6.1%} of the draws"

@@ -50,11 +50,7 @@ def _check_spelling(
 ) -> None:
     targets = [(signs, e) for e in examples if (signs := processor.text.unspelt(e.target))]
     asked = [(signs, e) for e in examples if (signs := processor.text.unspelt(e.instruction))]
-    words = [
-        found
-        for found in targets
-        if any(unicodedata.category(sign)[0] in "LMN" for sign in found[0])
-    ]
+    words = [found for found in targets if _has_letters(found[0])]
     if len(words) > MAX_UNSPELT_SHARE * len(examples):
         raise RecipeError(
             f"{name}: the LLM's tokenizer cannot spell letters or digits of {len(words):,} of"
@@ -73,6 +69,10 @@ def _check_spelling(
             f"  {name}: the LLM's tokenizer cannot spell {signs!r} of instructions such as"
             f" {example.instruction!r}"
         )
+
+
+def _has_letters(signs: str) -> bool:
+    return any(unicodedata.category(sign)[0] in "LMN" for sign in signs)
 
 
 def _shown(signs: str, example: Example) -> str:

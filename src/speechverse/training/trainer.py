@@ -18,8 +18,8 @@ from speechverse.training.build import (
     Trained,
     build_encoder,
     build_model,
+    describe_parameters,
     make_trainable,
-    parameter_lines,
 )
 from speechverse.training.checkpoints import Position, RunFolder
 from speechverse.training.engine import Engine
@@ -31,7 +31,7 @@ from speechverse.training.recipe_files import RECIPE_FILE
 from speechverse.training.sources import Sources
 from speechverse.training.stage import StageRun, Window
 from speechverse.training.state import Interrupt, State, interruptible
-from speechverse.training.validation import Validator, told
+from speechverse.training.validation import Validator, describe
 
 
 def train(
@@ -54,7 +54,7 @@ def train(
     keep_freed_memory()
     engine, folder = Engine.make(recipe), RunFolder(Path(output_dir), recipe)
     with (
-        _way_on_told(folder.path, resume),
+        _disk_full_with_way_on(folder.path, resume),
         only_run_in(folder.path) if engine.main else contextlib.nullcontext(),
     ):
         if engine.main:
@@ -67,7 +67,7 @@ def train(
 
 
 @contextlib.contextmanager
-def _way_on_told(folder: Path, resume: bool) -> Iterator[None]:
+def _disk_full_with_way_on(folder: Path, resume: bool) -> Iterator[None]:
     """Tells of a full disk, with the command that goes on."""
     try:
         with full_disk_told(folder):
@@ -171,7 +171,7 @@ class Trainer:
             f"stage {place} '{stage.name}' trains {', '.join(stage.train)}"
             f" ({self.engine.precision}):"
         )
-        say("\n".join(parameter_lines(self.model)))
+        say("\n".join(describe_parameters(self.model)))
         run = StageRun(stage, self.recipe, self.engine, self.model, trained)
         if self.resumed and self.position.step:
             run.restore(self.resumed.objects["optimizer"])
@@ -213,7 +213,7 @@ class Trainer:
         numbers = validator.measure(self.model, self.engine)
         if run_log:
             run_log.scalars(at.total, numbers, stage=stage.name)
-        progress.say(f"{stage.name} {at.step}: " + told(numbers))
+        progress.say(f"{stage.name} {at.step}: " + describe(numbers))
         loss = numbers["validation/loss"]
         best = math.inf if at.best_loss is None or math.isnan(at.best_loss) else at.best_loss
         if at.best_loss is None or loss < best:
@@ -262,11 +262,9 @@ class Trainer:
         recipe = shlex.quote(str(self.folder.path / RECIPE_FILE))
         # Asked to resume already, perhaps by a verb that does more than train: what was called goes
         # on by itself.
-        way_on = (
-            "the same command goes on from there"
-            if self.resume
-            else f"go on with:\n  speechverse train {recipe} --output {place} --resume"
-        )
+        way_on = "the same command goes on from there"
+        if not self.resume:
+            way_on = f"go on with:\n  speechverse train {recipe} --output {place} --resume"
         say(f"stopped and saved after step {self.position.total}; {way_on}")
         raise KeyboardInterrupt
 

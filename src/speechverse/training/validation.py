@@ -98,7 +98,7 @@ class Validator:
         return list(zip(own, answers, strict=True))
 
 
-def told(numbers: Mapping[str, float]) -> str:
+def describe(numbers: Mapping[str, float]) -> str:
     """The loss, each task's headline metric and the share of answers that were cut."""
     shown = {name.removeprefix("validation/"): value for name, value in numbers.items()}
     metrics = [

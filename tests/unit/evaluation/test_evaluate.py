@@ -392,14 +392,14 @@ def test_what_a_killed_run_left_is_gone_on_with_and_removed(
     from speechverse.cli.evaluate import run
     from speechverse.data import cache
 
-    encoder, heard, hear = loaded[0].encoder, [], cache._hear
+    encoder, heard, hear = loaded[0].encoder, [], cache._encode
     own = tmp_path / ".features" / cache.encoder_fingerprint(encoder, encoder.model.dtype)[:16]
     left = corpus.utterances("test")[:2]
     cache.FeatureCache.build(encoder, left, own, dtype=encoder.model.dtype)
     (tmp_path / ".features" / "another").mkdir()
     monkeypatch.setattr(
         cache,
-        "_hear",
+        "_encode",
         lambda encoder, clips, dtype: heard.extend(clips) or hear(encoder, clips, dtype),
     )
     settings = replace(SETTINGS, tasks=("asr",), systems=("speechverse",))
@@ -466,7 +466,7 @@ def test_only_a_disk_is_mended_by_another_folder(checkpoint, corpus, tmp_path, m
         raise CacheError("not finite")
 
     settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
-    monkeypatch.setattr(cache, "_hear", not_finite)
+    monkeypatch.setattr(cache, "_encode", not_finite)
     with pytest.raises(CacheError, match="^not finite$"):
         run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
