@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechverse.evaluation.differences import differences
 from speechverse.evaluation.results import (
     WHOLE,
     AnswerRecord,
@@ -83,8 +84,9 @@ class _Cell:
 
     def score(self) -> None:
         for part, rows in slices(self.examples).items():
-            for name in self.task.all_metrics if part == WHOLE else self.task.metrics[:1]:
+            for name in self.task.all_metrics if part == WHOLE else self.task.part_metrics:
                 self._add_score(name, part, rows)
+        self._compare()
         self._count_cut()
         self._confuse()
         self._record()
@@ -107,6 +109,11 @@ class _Cell:
     @property
     def _how(self) -> dict[str, Any]:
         return {"num_samples": self.settings.num_resamples, "seed": self.settings.seed}
+
+    def _compare(self) -> None:
+        self.scored.scores += differences(
+            self.task, self.system, self.examples, self.predictions, **self._how
+        )
 
     def _count_cut(self) -> None:
         """What did not come to its own end, as a score of its own and, if there is any, a note."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechverse.metrics import classes, slots, text
+from speechverse.metrics import classes, hinted, slots, text
 from speechverse.metrics.types import Interval, Languages, Metric
 from speechverse.registry import Registry
 
@@ -38,6 +38,19 @@ _BUILT_IN = (
         text.chrf,
         percent=False,
         signature=text.chrf_signature,
+    ),
+    Metric(
+        *("hinted_words", "hinted words wrong", hinted.hinted_word_errors, text.error_rate),
+        higher_is_better=False,
+        by_language=True,
+        part="words",
+    ),
+    Metric(
+        *("hinted_wer", "WER", text.word_errors, text.error_rate),
+        higher_is_better=False,
+        by_language=True,
+        part="text",
+        signature=text.wer_signature,
     ),
     Metric("accuracy", "accuracy", classes.hits, classes.mean),
     Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
@@ -103,14 +116,17 @@ def bootstrap(
     value = float(metric.finish(statistics.sum(axis=0)))
     if num_samples == 0:
         return Interval(value, value, value)
-    values = _resampled_values(metric, statistics, num_samples, seed)
+    values = resampled_values(metric, statistics, num_samples, seed)
     low, high = np.quantile(values, [0.025, 0.975])
     return Interval(value, float(low), float(high))
 
 
-def _resampled_values(
+def resampled_values(
     metric: Metric, statistics: np.ndarray, num_samples: int, seed: int
 ) -> np.ndarray:
+    """Values of resamples of the statistics (N, K), shape (num_samples,); the same N and seed are
+    resampled alike.
+    """
     import numpy as np
 
     rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ from speechverse.types import Utterance
 OF_OWN_LABELS = ("follow",)
 """Built-in tasks that "all tasks" has only where a corpus has the labels they ask for."""
 
-BY_NAME = ("class", "silence")
+BY_NAME = ("class", "silence", "hints")
 """Built-in tasks that are asked only where somebody names them."""
 
 TASKS: Registry[Task] = Registry(
@@ -35,6 +35,7 @@ TASKS: Registry[Task] = Registry(
         "follow": "speechverse.tasks.follow:FOLLOW",
         "class": "speechverse.tasks.own_class:CLASS",
         "silence": "speechverse.tasks.silence:SILENCE",
+        "hints": "speechverse.tasks.hinted:HINTS",
     },
     lambda value: isinstance(value, Task),
     error=TaskError,
