@@ -161,6 +161,7 @@ SYSTEMS: Registry[Any] = Registry(
         "cascade": "speechverse.evaluation.cascades:Cascade",
         "oracle": "speechverse.evaluation.cascades:Oracle",
         "oracle-tuned": "speechverse.evaluation.cascades:TunedOracle",
+        "other-clip": "speechverse.evaluation.control:OtherClip",
         "specialist": "speechverse.evaluation.without_words:SpecialistSystem",
         "log-mel": "speechverse.evaluation.without_words:LogMel",
         "majority": "speechverse.evaluation.without_words:Majority",

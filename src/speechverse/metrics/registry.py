@@ -58,6 +58,8 @@ _BUILT_IN = (
     Metric("keyword_f1", "macro F1", classes.set_f1, classes.mean),
     Metric("slu_f1", "SLU-F1", slots.slu_confusion, slots.f1),
     Metric("sd_f1", "SD-F1", slots.label_confusion, slots.f1),
+    Metric("requests_met", "requests met", classes.met, classes.mean),
+    Metric("taken_up", "a word of the clip taken up", classes.met, classes.mean),
     Metric("unparsed_rate", "unparsed", classes.unparsed, classes.mean, higher_is_better=False),
     Metric("cut_rate", "cut", classes.cut, classes.mean, higher_is_better=False),
 )

@@ -15,7 +15,7 @@ from speechverse.types import Utterance
 OF_OWN_LABELS = ("follow",)
 """Built-in tasks that "all tasks" has only where a corpus has the labels they ask for."""
 
-BY_NAME = ("class", "silence", "hints")
+BY_NAME = ("class", "silence", "hints", "open", "open-shown")
 """Built-in tasks that are asked only where somebody names them."""
 
 TASKS: Registry[Task] = Registry(
@@ -36,6 +36,8 @@ TASKS: Registry[Task] = Registry(
         "class": "speechverse.tasks.own_class:CLASS",
         "silence": "speechverse.tasks.silence:SILENCE",
         "hints": "speechverse.tasks.hinted:HINTS",
+        "open": "speechverse.tasks.open_ended:OPEN",
+        "open-shown": "speechverse.tasks.open_ended:OPEN_SHOWN",
     },
     lambda value: isinstance(value, Task),
     error=TaskError,
