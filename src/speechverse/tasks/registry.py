@@ -41,6 +41,7 @@ TASKS: Registry[Task] = Registry(
     },
     lambda value: isinstance(value, Task),
     error=TaskError,
+    from_yaml="speechverse.tasks.written:read_task",
 )
 """Every built-in task, in the order tables show them: the paper's eleven first."""
 
@@ -61,8 +62,8 @@ def task_names(utterances: Iterable[Utterance] = ()) -> tuple[str, ...]:
 
 
 def get_task(name: str) -> Task:
-    """The task of that name, or of a user's file, `path/to/file.py:NAME`, which is then known by
-    its own name too.
+    """The task of that name, or of a user's file, `path/to/file.py:NAME` or `path/to/file.yaml`,
+    which is then known by its own name too.
 
     Names with `+` between them are asked jointly, in that order: `asr+kwe`.
 
