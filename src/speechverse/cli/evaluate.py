@@ -67,6 +67,15 @@ def command(
     scoring: Annotated[
         str | None, typer.Option(help="What '--choices score' compares: raw, length, prior.")
     ] = None,
+    abstain: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "Folder of an evaluation on validation clips with --choices score: answers less"
+                " probable than 90 % right answers want there are held back and counted."
+            )
+        ),
+    ] = None,
     choices_per_prompt: Annotated[
         int | None,
         typer.Option(
@@ -150,6 +159,10 @@ def command(
         opened = opened.trained_on(open_corpus(training_corpus, "train"))
     if "limit" in asked:
         asked["limit"] = asked["limit"] or None
+    if abstain is not None:
+        from speechverse.evaluation.calibration import thresholds_of
+
+        asked["thresholds"] = thresholds_of(abstain)
     settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
     results = run(
         model,

@@ -98,6 +98,23 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """How often answers of a system to a closed task are right, by the probability of what it chose
+    by scoring.
+
+    `bins` are (answers, mean probability, share right) of ten bins of one width; `curve` is
+    (threshold, share answered, share of these right) at each tenth of the clips; `threshold` is the
+    lowest from which on 90 % are right, None if there is none.
+    """
+
+    task: str
+    system: str
+    bins: tuple[tuple[int, float, float], ...]
+    curve: tuple[tuple[float, float, float], ...]
+    threshold: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """Where a recording is, named from the results' folder: results that move with their clips keep
     them.
@@ -179,6 +196,7 @@ class Results:
     version: str = ""
     schema: int = SCHEMA
     not_measured: Sequence[NotMeasured] = ()
+    calibrations: Sequence[Calibration] = ()
 
     def score(
         self, task: str, system: str, metric: str | None = None, slice: str = WHOLE
@@ -280,6 +298,7 @@ _KINDS = {
     "timings": Timing,
     "confusions": Confusion,
     "not_measured": NotMeasured,
+    "calibrations": Calibration,
 }
 
 
@@ -302,7 +321,8 @@ def load_results(folder: Path) -> Results:
             " evaluate` anew"
         )
     return Results(
-        **raw | {name: [kind(**entry) for entry in raw[name]] for name, kind in _KINDS.items()}
+        **raw
+        | {name: [kind(**entry) for entry in raw.get(name, ())] for name, kind in _KINDS.items()}
     )
 
 

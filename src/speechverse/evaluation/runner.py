@@ -73,6 +73,8 @@ class EvaluationSettings:
         decoding: How all systems decode.
         choices_per_prompt: Labels that a closed task with more of them lists, the right one and
             others drawn anew for each clip; None lists all, where they are at most 16.
+        thresholds: Of answers chosen by scoring, `task/system` → the probability under which none
+            is given (see `calibration.thresholds_of`).
     """
 
     split: str = "test"
@@ -91,6 +93,7 @@ class EvaluationSettings:
     num_resamples: int = 1000
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
     choices_per_prompt: int | None = None
+    thresholds: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -398,6 +401,7 @@ class _Run:
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,
             not_measured=self.not_measured,
+            calibrations=self.scored.calibrations,
         )
 
 

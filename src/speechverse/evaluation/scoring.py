@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechverse.evaluation import calibration
 from speechverse.evaluation.differences import differences
 from speechverse.evaluation.results import (
     WHOLE,
     AnswerRecord,
+    Calibration,
     Clip,
     Confusion,
     Score,
@@ -55,6 +57,7 @@ class Scored:
     confusions: list[Confusion] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    calibrations: list[Calibration] = field(default_factory=list)
 
 
 def score_answers(
@@ -87,6 +90,7 @@ class _Cell:
             for name in self.task.all_metrics if part == WHOLE else self.task.part_metrics:
                 self._add_score(name, part, rows)
         self._compare()
+        self._calibrate()
         self._count_cut()
         self._confuse()
         self._record()
@@ -114,6 +118,20 @@ class _Cell:
         self.scored.scores += differences(
             self.task, self.system, self.examples, self.predictions, **self._how
         )
+
+    def _calibrate(self) -> None:
+        """How far probabilities can be believed, where the answers have some."""
+        scored = calibration.Scored(
+            self.task, self.system, self.examples, self.answers, **self._how
+        )
+        if scored.are_there:
+            self.scored.calibrations.append(scored.calibration())
+            self.scored.scores += scored.scores(self.settings.thresholds)
+            if self.settings.thresholds and scored.threshold(self.settings.thresholds) is None:
+                self.scored.notes.append(
+                    f"{self.task.name} by {self.system}: validation gave no threshold, so every"
+                    " answer counts"
+                )
 
     def _count_cut(self) -> None:
         """What did not come to its own end, as a score of its own and, if there is any, a note."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechverse.metrics import classes, hinted, slots, text
+from speechverse.metrics import calibration, classes, hinted, slots, text
 from speechverse.metrics.types import Interval, Languages, Metric
 from speechverse.registry import Registry
 
@@ -60,6 +60,16 @@ _BUILT_IN = (
     Metric("sd_f1", "SD-F1", slots.label_confusion, slots.f1),
     Metric("requests_met", "requests met", classes.met, classes.mean),
     Metric("taken_up", "a word of the clip taken up", classes.met, classes.mean),
+    Metric(
+        *("ece", "ECE", calibration.binned, calibration.expected_calibration_error),
+        higher_is_better=False,
+        signature=lambda: f"{calibration.NUM_BINS} bins of one width|softmax over the choices",
+    ),
+    Metric("coverage", "answered", calibration.held_back, calibration.coverage),
+    Metric(
+        *("answered_accuracy", "right of answered"),
+        *(calibration.held_back, calibration.answered_accuracy),
+    ),
     Metric("unparsed_rate", "unparsed", classes.unparsed, classes.mean, higher_is_better=False),
     Metric("cut_rate", "cut", classes.cut, classes.mean, higher_is_better=False),
 )

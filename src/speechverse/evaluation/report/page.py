@@ -10,6 +10,7 @@ from markupsafe import Markup
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
 from speechverse.evaluation.report.curves import curve_plots
 from speechverse.evaluation.report.plots import layer_plot
+from speechverse.evaluation.report.reliability import calibration_cards
 from speechverse.evaluation.report.render import render_page
 from speechverse.evaluation.report.side_by_side import ranked, side_by_side
 from speechverse.evaluation.report.views import confusion_cards, results_view, worst_answers
@@ -43,6 +44,7 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
         view=results_view(results, OWN),
         own=OWN,
         confusions=confusion_cards(results, OWN),
+        calibrations=calibration_cards(results, OWN),
         worst=worst_answers(results, ranked(answers), OWN, folder),
         shown=side_by_side(answers, folder),
         about_model=_about_model(results),
