@@ -23,7 +23,7 @@ class Registry(Mapping[str, Value]):
     value.
 
     `registry["path/to/file.py:NAME"]` runs a user's file and makes what it holds known by its own
-    name too.
+    name too; so does `registry["path/to/file.yaml"]` where such a value can be written as YAML.
 
     Attributes:
         own: What users added, by name, with where it comes from.
@@ -37,6 +37,7 @@ class Registry(Mapping[str, Value]):
         *,
         name_of: Callable[[Any], str] = attrgetter("name"),
         error: type[UserError] = UserError,
+        from_yaml: str = "",
     ) -> None:
         """Makes a registry.
 
@@ -46,12 +47,17 @@ class Registry(Mapping[str, Value]):
             is_one: Whether a value found in a user's file is of this kind.
             name_of: The name that such a value calls itself by.
             error: Raised for all that is wrong with a name or a file.
+            from_yaml: "module:NAME" of a function from a YAML file's path to such a value; empty
+                where none can be written so.
         """
         self.kind, self._built_in, self._is_one = kind, dict(built_in), is_one
-        self._name_of, self._error = name_of, error
+        self._name_of, self._error, self._from_yaml = name_of, error, from_yaml
         self.own: dict[str, tuple[str, Value]] = {}
 
     def __getitem__(self, name: str) -> Value:
+        if self._is_yaml(name):
+            path = Path(name).expanduser().resolve()
+            return self.add(_loaded(self._from_yaml)(path), str(path))
         if ":" in name:
             return self._from_file(name)
         self.check(name)
@@ -70,12 +76,14 @@ class Registry(Mapping[str, Value]):
         return name in self._built_in or name in self.own
 
     def check(self, name: str) -> None:
-        """Refuses a name that stands for nothing; a `file.py:NAME` is only run when it is asked
-        for.
-        """
-        if ":" not in name and name not in self:
+        """Refuses a name that stands for nothing; a file is only read when it is asked for."""
+        if ":" not in name and not self._is_yaml(name) and name not in self:
             known = unknown_name(self.kind, name, {*self._built_in, *self.own})
-            raise self._error(f"{known}; one of your own is given as path/to/file.py:NAME")
+            file = " or path/to/file.yaml" if self._from_yaml else ""
+            raise self._error(f"{known}; one of your own is given as path/to/file.py:NAME{file}")
+
+    def _is_yaml(self, name: str) -> bool:
+        return bool(self._from_yaml) and Path(name).suffix in (".yaml", ".yml")
 
     def add(self, value: Value, origin: str = "") -> Value:
         """Makes a value of the user's known by its own name; what the same origin gave before is
@@ -172,6 +180,7 @@ SYSTEMS: Registry[Any] = Registry(
         "cascade": "speechverse.evaluation.cascades:Cascade",
         "oracle": "speechverse.evaluation.cascades:Oracle",
         "oracle-tuned": "speechverse.evaluation.cascades:TunedOracle",
+        "other-clip": "speechverse.evaluation.control:OtherClip",
         "specialist": "speechverse.evaluation.without_words:SpecialistSystem",
         "log-mel": "speechverse.evaluation.without_words:LogMel",
         "majority": "speechverse.evaluation.without_words:Majority",

@@ -31,6 +31,10 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         r"^```python\n# mine/(\w+\.py)\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE
     ):
         (tmp_path / "mine" / name).write_text(code)
+    for name, text in re.findall(
+        r"^```yaml\n# mine/(\w+\.yaml)\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE
+    ):
+        (tmp_path / "mine" / name).write_text(text)
     return tmp_path / "mine"
 
 
@@ -43,6 +47,15 @@ def test_a_task(mine: Path) -> None:
     assert {example.target for example in examples} == {"yes"} and get_task(
         "question"
     ).title == "Question or statement"
+
+
+def test_a_task_in_a_yaml_file(mine: Path) -> None:
+    task = get_task("mine/mood.yaml")
+    examples = validate_task(task, utterance(mood="calm"))
+    assert {example.target for example in examples} == {"calm"}
+    assert any("impatient" in example.instruction for example in examples)
+    assert get_task("mood") is task and task.is_about_the_voice
+    load_recipe("small", ["data.mixtures.all=[{corpus: world, task: mine/mood.yaml}]"])
 
 
 def test_a_metric(mine: Path) -> None:

@@ -34,7 +34,15 @@ def command(
         Path,
         typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input."),
     ],
-    instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
+    instruction: Annotated[
+        str | None, typer.Argument(help="What to do with it, in words; or give --task.")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask as a task does, with its labels: a name, asr+kwe, task.yaml, file.py:NAME."
+        ),
+    ] = None,
     choices: Annotated[
         str | None, typer.Option(help="The answers allowed, with commas between.")
     ] = None,
@@ -92,20 +100,23 @@ def command(
       speechverse ask clip.wav "Which emotion does the voice convey?" --choices
       happy,sad,angry,neutral
 
+      speechverse ask clip.wav --task asr+kwe
+
       speechverse ask order.wav "Write the order as JSON." --json-schema order.json
 
       arecord -f S16_LE -r 16000 -d 5 | speechverse ask - "What is being said?"
     """
     if system not in _SYSTEMS:
         raise UserError(unknown_name("system to ask", system, _SYSTEMS))
-    if scores and choices is None:
+    instruction, labels = _question(instruction, task)
+    allowed = labels if choices is None else choices.split(",")
+    if scores and allowed is None:
         raise UserError("--scores scores choices; name them with --choices a,b,c")
     sound = _heard(clip)  # a bad clip is told before the heavy libraries and a model are loaded
 
     from speechverse.decoding import DecodingOptions
     from speechverse.pipeline import SpeechVerse, constraint_of
 
-    allowed = None if choices is None else choices.split(",")
     schema = None if json_schema is None else _text_of(json_schema)
     constraint_of(allowed, regex, schema)  # told before a model is loaded
     asked: Any = SpeechVerse.from_pretrained(model, device)
@@ -140,6 +151,20 @@ def command(
     typer.echo(answer.text)
     for choice, score in sorted(by_choice.items(), key=lambda item: -item[1]):
         typer.echo(f"  {score:8.3f}  {choice}")
+
+
+def _question(instruction: str | None, task: str | None) -> tuple[str, list[str] | None]:
+    """What is asked, in the user's words or a task's, and the task's labels."""
+    if (instruction is None) == (task is None):
+        raise UserError("say what to do with the clip: an instruction in words, or --task NAME")
+    if task is None:
+        return instruction or "", None
+
+    from speechverse.tasks import get_task
+    from speechverse.tasks.asked import as_question
+
+    asked = as_question(get_task(task))
+    return asked.instruction, list(asked.choices) if asked.choices else None
 
 
 def _text_of(path: Path) -> str:

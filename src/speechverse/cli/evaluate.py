@@ -54,6 +54,15 @@ def command(
     scoring: Annotated[
         str | None, typer.Option(help="What '--choices score' compares: raw, length, prior.")
     ] = None,
+    abstain: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "Folder of an evaluation on validation clips with --choices score: answers less"
+                " probable than 90 % right answers want there are held back and counted."
+            )
+        ),
+    ] = None,
     choices_per_prompt: Annotated[
         int | None,
         typer.Option(min=2, help="List so many labels, the right one and others at random."),
@@ -116,6 +125,10 @@ def command(
         opened = opened.trained_on(open_corpus(training_corpus, "train"))
     if "limit" in asked:
         asked["limit"] = asked["limit"] or None
+    if abstain is not None:
+        from speechverse.evaluation.calibration import thresholds_of
+
+        asked["thresholds"] = thresholds_of(abstain)
     settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
     how: dict[str, Any] = {"device": device, "cache": cache, "cascade_lora": cascade_lora}
     results = run(model, opened, settings, output, quiet=json, **how)

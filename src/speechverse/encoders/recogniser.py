@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from speechverse.encoders.contract import SpeechEncoder
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Sized)
 
 
 class Recogniser(nn.Module, ABC):

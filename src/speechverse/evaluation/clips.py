@@ -17,7 +17,7 @@ from speechverse.evaluation.results import TaskReport
 from speechverse.metrics import get_metric
 from speechverse.progress import Watch
 from speechverse.protocols import Lengths, Model, Processor, Text
-from speechverse.tally import allowed_bad, bad_clips_told
+from speechverse.tally import allowed_bad, describe_bad_clips
 from speechverse.tasks import OneOf, Task, get_task
 from speechverse.types import SAMPLING_RATE, Example, Utterance
 
@@ -109,7 +109,7 @@ def why_too_bad(num_examples: int, skipped: Counter[str], bad: Mapping[str, str]
         bad: Of these, the clips that cannot be read.
     """
     if len(bad) > allowed_bad(MAX_BAD_SHARE, num_examples):
-        return f"{bad_clips_told(bad, num_examples)}; more than {MAX_BAD_SHARE:.0%} are refused"
+        return f"{describe_bad_clips(bad, num_examples)}; more than {MAX_BAD_SHARE:.0%} are refused"
     if skipped.total() < num_examples:
         return None
     counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items())

@@ -95,6 +95,23 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """How often answers of a system to a closed task are right, by the probability of what it chose
+    by scoring.
+
+    `bins` are (answers, mean probability, share right) of ten bins of one width; `curve` is
+    (threshold, share answered, share of these right) at each tenth of the clips; `threshold` is the
+    lowest from which on 90 % are right, None if there is none.
+    """
+
+    task: str
+    system: str
+    bins: tuple[tuple[int, float, float], ...]
+    curve: tuple[tuple[float, float, float], ...]
+    threshold: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRecord:
     """One answer of one system; `score` is the headline metric on this example alone.
 
@@ -153,6 +170,7 @@ class Results:
     version: str = ""
     schema: int = SCHEMA
     not_measured: Sequence[NotMeasured] = ()
+    calibrations: Sequence[Calibration] = ()
 
     def score(
         self, task: str, system: str, metric: str | None = None, slice: str = WHOLE

@@ -52,7 +52,7 @@ from speechverse.evaluation.systems import (
 from speechverse.metrics import get_metric
 from speechverse.progress import Watch, watch_nothing
 from speechverse.protocols import Model, Processor
-from speechverse.tally import bad_clips_told
+from speechverse.tally import describe_bad_clips
 from speechverse.tasks import Task, get_task, task_names
 from speechverse.types import Example
 
@@ -77,6 +77,8 @@ class EvaluationSettings:
         decoding: How all systems decode.
         choices_per_prompt: Labels that a closed task with more of them lists, the right one and
             others drawn anew for each clip; None lists all, where they are at most 16.
+        thresholds: Of answers chosen by scoring, `task/system` → the probability under which none
+            is given (see `calibration.thresholds_of`).
     """
 
     split: str = "test"
@@ -95,6 +97,7 @@ class EvaluationSettings:
     num_resamples: int = 1000
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
     choices_per_prompt: int | None = None
+    thresholds: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -297,7 +300,9 @@ class _Run:
             )
         self.notes += not_asked_notes(self.reports, len(clips))
         if unread:
-            self.notes.append(bad_clips_told(unread, len(clips) + len(unread), f"split '{split}'"))
+            self.notes.append(
+                describe_bad_clips(unread, len(clips) + len(unread), f"split '{split}'")
+            )
         spelling = (unspelt_note(self.parts.processor.text, t.name, some) for t, some in found)
         self.notes += filter(None, spelling)
         return found
@@ -381,4 +386,5 @@ class _Run:
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,
             not_measured=self.not_measured,
+            calibrations=self.scored.calibrations,
         )

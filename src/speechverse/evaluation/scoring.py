@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from speechverse.evaluation import calibration
+from speechverse.evaluation.differences import differences
 from speechverse.evaluation.results import (
     WHOLE,
     AnswerRecord,
+    Calibration,
     Confusion,
     Score,
     slices,
@@ -41,6 +44,7 @@ class Scored:
     confusions: list[Confusion] = field(default_factory=list)
     records: list[AnswerRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    calibrations: list[Calibration] = field(default_factory=list)
 
 
 def score_answers(
@@ -58,12 +62,21 @@ def score_answers(
     cut_rate = bootstrap("cut_rate", endings, endings, **how)
     scored.scores += [
         *_scores(task, system, examples, parsed, how),
+        *differences(task, system, examples, parsed, **how),
         Score(task.name, system, WHOLE, "cut_rate", *cut_rate, len(endings)),
     ]
     if cut := Counter(ended for ended in endings if ended != "end"):
         reasons = ", ".join(f"{count} {WHY_CUT[ended]}" for ended, count in cut.items())
         told = f"{cut.total()} of {len(endings)} answers are cut: {reasons}"
         scored.notes.append(f"{task.name} by {system}: {told}")
+    probabilities = calibration.Scored(task, system, examples, answers, **how)
+    if probabilities.are_there:
+        scored.calibrations.append(probabilities.calibration())
+        scored.scores += probabilities.scores(settings.thresholds)
+        if settings.thresholds and probabilities.threshold(settings.thresholds) is None:
+            scored.notes.append(
+                f"{task.name} by {system}: validation gave no threshold, so every answer counts"
+            )
     scored.confusions += _confusions(task, system, examples, parsed)
     scored.records += _records(task, system, examples, answers, parsed, settings)
 
@@ -76,7 +89,7 @@ def _scores(
         predictions = [parsed[row] for row in rows]
         references = [examples[row].reference for row in rows]
         languages = [task.language_of(examples[row]) for row in rows]
-        for name in task.all_metrics if part == WHOLE else task.metrics[:1]:
+        for name in task.all_metrics if part == WHOLE else task.part_metrics:
             interval = bootstrap(name, predictions, references, **how, languages=languages)
             normalizer = get_metric(name).normalizers(references, languages)
             yield Score(task.name, system, part, name, *interval, len(rows), normalizer)

@@ -11,8 +11,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from speechverse.instructions.known import known_answer, words_of
+from speechverse.instructions.known import known_answer
 from speechverse.seeding import hash_seed, rng_for
+from speechverse.tasks.spoken import written_words
 from speechverse.yaml_files import parse_yaml
 
 _SHORTEST = 3
@@ -75,7 +76,7 @@ def kinds() -> Mapping[str, Mapping[str, Kind]]:
 
 def can_be_asked(line: Mapping[str, Any]) -> bool:
     """Whether a line has words enough to be asked anything about."""
-    return line.get("stratum") not in _ODD and len(words_of(line["text"])) >= _SHORTEST
+    return line.get("stratum") not in _ODD and len(written_words(line["text"])) >= _SHORTEST
 
 
 def is_readable(line: Mapping[str, Any]) -> bool:
@@ -86,7 +87,7 @@ def is_readable(line: Mapping[str, Any]) -> bool:
     return (
         line.get("stratum") not in _FRAGMENTS
         and "?" not in text
-        and len(words_of(text)) >= _SHORTEST_READ
+        and len(written_words(text)) >= _SHORTEST_READ
     )
 
 

@@ -4,20 +4,15 @@ given is None.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
-_WORD = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
+from speechverse.tasks.spoken import written_words
+
 _NUMBERS = (
     "Zero One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen Fifteen"
 ).split()
 _LONGEST_TO_REARRANGE = 8
 """Words of a text that is said twice or backwards: what is longer is hard for people, too."""
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text as they are written, without the punctuation around them."""
-    return _WORD.findall(text)
 
 
 def _number(count: int) -> str | None:
@@ -69,4 +64,4 @@ KNOWN = frozenset(_OF_TEXT_AND_WORDS)
 
 def known_answer(kind: str, text: str) -> str | None:
     """The answer to a text of two words or more, if it has one."""
-    return _OF_TEXT_AND_WORDS[kind](text, words_of(text))
+    return _OF_TEXT_AND_WORDS[kind](text, written_words(text))

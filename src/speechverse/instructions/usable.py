@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from speechverse.instructions.drawing import Asked
-from speechverse.instructions.known import words_of
 from speechverse.stop_words import STOP_WORDS
+from speechverse.tasks.spoken import written_words
 from speechverse.types import Answer
 
 _SENTENCE = re.compile(r".*?[.!?][\"'”’)]*(?=\s|$)")
@@ -54,7 +54,7 @@ def usable(asked: Asked, made: Answer) -> tuple[str, str]:
 
 
 def _is_empty(asked: Asked, text: str) -> bool:
-    return not words_of(text)
+    return not written_words(text)
 
 
 def _repeats_itself(asked: Asked, text: str) -> bool:
@@ -101,4 +101,4 @@ _FAULTS: Mapping[str, Callable[[Asked, str], bool]] = {
 
 
 def _lower(text: str) -> list[str]:
-    return [word.lower() for word in words_of(text)]
+    return [word.lower() for word in written_words(text)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from speechverse.metrics.normalize import Normalizer, normalize, normalize_english, normalizer_for
+from speechverse.metrics.paired import bootstrap_difference
 from speechverse.metrics.registry import FAULTS_OF_FORM, METRICS, bootstrap, get_metric, score
 from speechverse.metrics.types import UNPARSED, Interval, Metric, Unparsed
 
@@ -15,6 +16,7 @@ __all__ = [
     "Normalizer",
     "Unparsed",
     "bootstrap",
+    "bootstrap_difference",
     "get_metric",
     "normalize",
     "normalize_english",

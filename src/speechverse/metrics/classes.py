@@ -19,6 +19,11 @@ def hits(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     return with_count([float(p == r) for p, r in zip(predictions, references, strict=True)])
 
 
+def met(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """Whether each reference says that it is met, and a one to count it by, shape (N, 2)."""
+    return with_count([float(r.is_met_by(p)) for p, r in zip(predictions, references, strict=True)])
+
+
 def unparsed(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
     """Whether each answer could not be read, and a one to count it by, shape (N, 2)."""
     return with_count([float(p is UNPARSED) for p in predictions])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from speechverse.metrics import classes, slots, text
+from speechverse.metrics import calibration, classes, hinted, slots, text
 from speechverse.metrics.types import Interval, Languages, Metric, mean
 from speechverse.registry import Registry
 
@@ -27,12 +27,31 @@ _BUILT_IN = (
     Metric("cer", "CER", text.character_errors, text.error_rate, **_ERRORS),
     Metric("bleu", "BLEU", text.ngram_counts, text.bleu, **_BLEU),
     Metric("chrf", "chrF", text.character_ngram_counts, text.chrf, **_CHRF),
+    Metric(
+        *("hinted_words", "hinted words wrong", hinted.hinted_word_errors, text.error_rate),
+        higher_is_better=False,
+        by_language=True,
+        part="words",
+    ),
+    Metric("hinted_wer", "WER", text.word_errors, text.error_rate, part="text", **_ERRORS),
     Metric("accuracy", "accuracy", classes.hits, mean),
     Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
     Metric("uar", "UAR", classes.hits_per_class, classes.mean_recall),
     Metric("keyword_f1", "macro F1", classes.set_f1, mean),
     Metric("slu_f1", "SLU-F1", slots.slu_confusion, slots.f1),
     Metric("sd_f1", "SD-F1", slots.label_confusion, slots.f1),
+    Metric("requests_met", "requests met", classes.met, mean),
+    Metric("taken_up", "a word of the clip taken up", classes.met, mean),
+    Metric(
+        *("ece", "ECE", calibration.binned, calibration.expected_calibration_error),
+        higher_is_better=False,
+        signature=lambda: f"{calibration.NUM_BINS} bins of one width|softmax over the choices",
+    ),
+    Metric("coverage", "answered", calibration.held_back, calibration.coverage),
+    Metric(
+        *("answered_accuracy", "right of answered"),
+        *(calibration.held_back, calibration.answered_accuracy),
+    ),
     Metric("unparsed_rate", "unparsed", classes.unparsed, mean, higher_is_better=False),
     Metric("cut_rate", "cut", classes.cut, mean, higher_is_better=False),
 )
@@ -85,14 +104,17 @@ def bootstrap(
     value = float(metric.finish(statistics.sum(axis=0)))
     if num_samples == 0:
         return Interval(value, value, value)
-    values = _resampled_values(metric, statistics, num_samples, seed)
+    values = resampled_values(metric, statistics, num_samples, seed)
     low, high = np.quantile(values, [0.025, 0.975])
     return Interval(value, float(low), float(high))
 
 
-def _resampled_values(
+def resampled_values(
     metric: Metric, statistics: np.ndarray, num_samples: int, seed: int
 ) -> np.ndarray:
+    """Values of resamples of the statistics (N, K), shape (num_samples,); the same N and seed are
+    resampled alike.
+    """
     rng = np.random.default_rng(seed)
     num_examples = len(statistics)
     shares = np.full(num_examples, 1 / num_examples)

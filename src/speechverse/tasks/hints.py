@@ -43,7 +43,7 @@ def draw_hints(rng: random.Random, text: str, texts: Sequence[str]) -> list[str]
         text: What is said.
         texts: What is said in the whole corpus.
     """
-    said = _telling_words(text)
+    said = telling_words(text)
     right = (
         []
         if rng.random() < WRONG_ALONE
@@ -51,12 +51,13 @@ def draw_hints(rng: random.Random, text: str, texts: Sequence[str]) -> list[str]
     )
     wrong = []
     for other in rng.choices(texts, k=rng.randint(1, MAX_WRONG)):
-        words = [word for word in _telling_words(other) if word.lower() not in text.lower()]
+        words = [word for word in telling_words(other) if word.lower() not in text.lower()]
         wrong += rng.sample(words, min(1, len(words)))
     hints = list(dict.fromkeys(right + wrong))
     rng.shuffle(hints)
     return hints
 
 
-def _telling_words(text: str) -> list[str]:
+def telling_words(text: str) -> list[str]:
+    """Words worth a hint, as they are written, each once: longer ones that are no stop words."""
     return [word for word in dict.fromkeys(_WORD.findall(text)) if word.lower() not in STOP_WORDS]

@@ -97,21 +97,27 @@ class Joint(Task):
             part.render(utterance, ask, one)
             for part, one in zip(self.parts, combined[variant], strict=True)
         ]
-        blocks = "".join(
-            f"=== Task: {heading(part)} ===\n{example.instruction}\n"
-            for part, example in zip(self.parts, asked, strict=True)
-        )
-        form = " ".join(f"{heading(part)}: ... |" for part in self.parts)
         return Example(
             id="/".join(filter(None, (utterance.id, self.name, variant))),
             utterance=utterance,
             task=self.name,
-            instruction=fill(template, {"tasks": f"\n{blocks}", "format": form}),
+            instruction=self.together([example.instruction for example in asked], template),
             target=self.written([example.target for example in asked]),
             reference={example.task: example.reference for example in asked},
             choices=tuple(example.choices for example in asked),
             group=variant,
         )
+
+    def together(self, instructions: Sequence[str], template: str) -> str:
+        """The instructions of the parts as one, each under its heading, with the form of the
+        answer.
+        """
+        blocks = "".join(
+            f"=== Task: {heading(part)} ===\n{instruction}\n"
+            for part, instruction in zip(self.parts, instructions, strict=True)
+        )
+        form = " ".join(f"{heading(part)}: ... |" for part in self.parts)
+        return fill(template, {"tasks": f"\n{blocks}", "format": form})
 
     def written(self, answers: Sequence[str]) -> str:
         """The answers of the parts as one text; a bar within one would end it, so it becomes a

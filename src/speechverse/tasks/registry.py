@@ -15,7 +15,7 @@ from speechverse.types import Utterance
 OF_OWN_LABELS = ("follow",)
 """Built-in tasks that "all tasks" has only where a corpus has the labels they ask for."""
 
-BY_NAME = ("class", "silence")
+BY_NAME = ("class", "silence", "hints", "open", "open-shown")
 """Built-in tasks that are asked only where somebody names them."""
 
 TASKS: Registry[Task] = Registry(
@@ -35,9 +35,13 @@ TASKS: Registry[Task] = Registry(
         "follow": "speechverse.tasks.follow:FOLLOW",
         "class": "speechverse.tasks.own_class:CLASS",
         "silence": "speechverse.tasks.silence:SILENCE",
+        "hints": "speechverse.tasks.hinted:HINTS",
+        "open": "speechverse.tasks.open_ended:OPEN",
+        "open-shown": "speechverse.tasks.open_ended:OPEN_SHOWN",
     },
     lambda value: isinstance(value, Task),
     error=TaskError,
+    from_yaml="speechverse.tasks.written:read_task",
 )
 """Every built-in task, in the order tables show them: the paper's eleven first."""
 
@@ -58,8 +62,8 @@ def task_names(utterances: Iterable[Utterance] = ()) -> tuple[str, ...]:
 
 
 def get_task(name: str) -> Task:
-    """The task of that name, or of a user's file, `path/to/file.py:NAME`, which is then known by
-    its own name too.
+    """The task of that name, or of a user's file, `path/to/file.py:NAME` or `path/to/file.yaml`,
+    which is then known by its own name too.
 
     Names with `+` between them are asked jointly, in that order: `asr+kwe`.
 

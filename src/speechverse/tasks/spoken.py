@@ -25,6 +25,8 @@ _ALIKE = 0.4
 _SPOKEN_SIGNS = frozenset("#%&@")
 """Punctuation to Unicode that is read out: "c#" is not "c"."""
 
+_WRITTEN = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
+
 _SAME_SOUND = [
     (re.compile(pattern), sound)
     for pattern, sound in (
@@ -175,6 +177,11 @@ def words_of(text: str | None) -> list[str]:
     stay.
     """
     return [word for word in map(_bare, (text or "").lower().split()) if word]
+
+
+def written_words(text: str) -> list[str]:
+    """The words of a text as they are written, without the punctuation round them."""
+    return _WRITTEN.findall(text)
 
 
 def _bare(word: str) -> str:

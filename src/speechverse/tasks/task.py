@@ -106,6 +106,8 @@ class Task:
         constraint: What kind of constraint the label set puts on decoding.
         takes_hints: Whether words that may be heard help (see `hints`).
         speech_only: Whether the task makes no sense for clips without speech.
+        baseline: The variant that evaluation compares the others with, clip by clip; None compares
+            none.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Task:
     constraint: type[OneOf] | type[SlotList] | None = None
     speech_only: bool = True
     takes_hints: bool = False
+    baseline: str | None = None
 
     def __post_init__(self) -> None:
         if not self.metrics:
@@ -389,6 +392,11 @@ class Task:
     def all_metrics(self) -> tuple[str, ...]:
         """The task's metrics and the share of answers that could not be read."""
         return (*self.metrics, "unparsed_rate")
+
+    @property
+    def part_metrics(self) -> tuple[str, ...]:
+        """The metrics that parts of a test set (variants, strata) are scored with."""
+        return self.metrics[:1]
 
     def language_of(self, example: Example) -> str | None:
         """The language the right answer is in, as a code, if known: that of the speech; error rates

@@ -10,7 +10,9 @@ from markupsafe import Markup
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
 from speechverse.evaluation.report.curves import curve_plots
 from speechverse.evaluation.report.plots import layer_plot
+from speechverse.evaluation.report.reliability import calibration_cards
 from speechverse.evaluation.report.render import render_page
+from speechverse.evaluation.report.side_by_side import ranked, side_by_side
 from speechverse.evaluation.report.views import confusion_cards, results_view, worst_answers
 from speechverse.evaluation.results import CASCADES, OWN, Results, load_answers, load_results
 from speechverse.files import write_text
@@ -27,7 +29,7 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
         UserError: If there are no results of this version's schema.
         MissingExtraError: If matplotlib is not installed.
     """
-    results = load_results(folder)
+    results, answers = load_results(folder), load_answers(folder)
     name = results.model.get("name", "model")
     page = render_page(
         "report.html",
@@ -39,7 +41,9 @@ def write_report(folder: Path, metrics_file: Path | None = None) -> Path:
         view=results_view(results, OWN),
         own=OWN,
         confusions=confusion_cards(results, OWN),
-        worst=worst_answers(results, load_answers(folder), OWN),
+        calibrations=calibration_cards(results, OWN),
+        worst=worst_answers(results, ranked(answers), OWN),
+        shown=side_by_side(answers),
         about_model=_about_model(results),
         layers=_layers(results),
         curves=curve_plots(metrics_file),

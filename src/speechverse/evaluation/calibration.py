@@ -1,0 +1,156 @@
+"""Closed sets answered by scoring: whether probabilities are meant, and when not to answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from speechverse.errors import UserError
+from speechverse.evaluation.results import WHOLE, Calibration, Score, load_answers, load_results
+from speechverse.metrics import bootstrap
+from speechverse.metrics.calibration import NUM_BINS, Believed, bin_of
+from speechverse.tasks import Task
+from speechverse.types import Answer, Example
+
+WANTED_ACCURACY = 0.9
+"""Share of right answers among those given that a threshold is chosen for."""
+
+Thresholds = Mapping[str, float | None]
+"""`task/system` → the probability from which on it answers; None where none is high enough."""
+
+
+class Judged(NamedTuple):
+    """A probability, and whether the answer that had it is right."""
+
+    probability: float
+    is_right: bool
+
+
+def probability_of(choice: str, scores: Mapping[str, float]) -> float:
+    """The share of one choice among all, their scores taken for log-probabilities (softmax)."""
+    most = max(scores.values())
+    weights = {name: math.exp(score - most) for name, score in scores.items()}
+    return weights[choice] / sum(weights.values())
+
+
+def choose_threshold(judged: Sequence[Judged], wanted: float = WANTED_ACCURACY) -> float | None:
+    """The lowest probability from which on at least so many answers are right; None if there is
+    none.
+    """
+    found, right, count = None, 0, 0
+    ordered = sorted(judged, reverse=True)
+    for probability, alike in groupby(ordered, key=lambda one: one.probability):
+        some = list(alike)
+        right, count = right + sum(one.is_right for one in some), count + len(some)
+        if right >= wanted * count:
+            found = probability
+    return found
+
+
+def thresholds_of(folder: Path) -> Thresholds:
+    """Thresholds chosen on the answers of an evaluation on validation clips.
+
+    Raises:
+        UserError: If there are no results, or no answer of them was chosen by scoring.
+    """
+    load_results(folder)
+    judged: dict[str, list[Judged]] = {}
+    for record in load_answers(folder):
+        if record.choice_scores:
+            probability = probability_of(record.answer, record.choice_scores)
+            right = record.answer == record.reference
+            judged.setdefault(key_of(record.task, record.system), []).append(
+                Judged(probability, right)
+            )
+    if not judged:
+        raise UserError(
+            f"the answers in {folder} have no scores; evaluate on validation clips with --choices"
+            " score"
+        )
+    return {key: choose_threshold(some) for key, some in judged.items()}
+
+
+def key_of(task: str, system: str) -> str:
+    """The name under which a system's threshold for a task is kept."""
+    return f"{task}/{system}"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Answers to one closed task by one system, each with its choices' scores.
+
+    Attributes:
+        num_samples: Bootstrap resamples under an interval.
+        seed: Of the bootstrap.
+    """
+
+    task: Task
+    system: str
+    examples: Sequence[Example]
+    answers: Sequence[Answer]
+    num_samples: int
+    seed: int
+
+    @property
+    def are_there(self) -> bool:
+        """Whether the answers were chosen by scoring."""
+        return bool(self.answers) and all(made.choice_scores for made in self.answers)
+
+    @property
+    def believed(self) -> list[Believed]:
+        return [
+            Believed(made.text, probability_of(made.text, made.choice_scores or {}))
+            for made in self.answers
+        ]
+
+    def calibration(self) -> Calibration:
+        """The table of reliability, and what share of clips is answered how well."""
+        judged = [
+            Judged(one.probability, one.label == example.reference)
+            for one, example in zip(self.believed, self.examples, strict=True)
+        ]
+        bins = []
+        for place in range(NUM_BINS):
+            some = [one for one in judged if bin_of(one.probability) == place]
+            count = len(some)
+            probability = sum(one.probability for one in some) / count if count else 0.0
+            accuracy = sum(one.is_right for one in some) / count if count else 0.0
+            bins.append((count, probability, accuracy))
+        return Calibration(
+            self.task.name, self.system, tuple(bins), _curve(judged), choose_threshold(judged)
+        )
+
+    def scores(self, thresholds: Thresholds) -> list[Score]:
+        """ECE; with a threshold, coverage and accuracy of what is answered, too."""
+        found = [self._score("ece", self.believed)]
+        threshold = self.threshold(thresholds)
+        if threshold is not None:
+            given = [one.label if one.probability >= threshold else None for one in self.believed]
+            found += [self._score(name, given) for name in ("coverage", "answered_accuracy")]
+        return found
+
+    def threshold(self, thresholds: Thresholds) -> float | None:
+        """The one for this task and system; None if validation gave none."""
+        return thresholds.get(key_of(self.task.name, self.system))
+
+    def _score(self, metric: str, predictions: Sequence[Any]) -> Score:
+        references = [example.reference for example in self.examples]
+        interval = bootstrap(metric, predictions, references, self.num_samples, self.seed)
+        return Score(
+            self.task.name, self.system, WHOLE, metric, *interval, num_examples=len(references)
+        )
+
+
+def _curve(judged: Sequence[Judged]) -> tuple[tuple[float, float, float], ...]:
+    """(threshold, coverage, accuracy) at each tenth of the clips, the surest first."""
+    ordered = sorted(judged, key=lambda one: -one.probability)
+    points = []
+    for tenth in range(1, 11):
+        kept = ordered[: max(1, round(len(ordered) * tenth / 10))]
+        accuracy = sum(one.is_right for one in kept) / len(kept)
+        points.append((kept[-1].probability, len(kept) / len(ordered), accuracy))
+    return tuple(points)

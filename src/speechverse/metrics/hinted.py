@@ -1,0 +1,38 @@
+"""How many of the words that an instruction hints at are written, whatever stands round them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from speechverse.metrics.normalize import normalizer_for
+from speechverse.metrics.types import UNPARSED, Languages
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def hinted_word_errors(
+    predictions: Sequence[Any], references: Sequence[str], languages: Languages
+) -> np.ndarray:
+    """Words of each reference that are not in its prediction, and how many it has, shape (N, 2).
+
+    Both sides are normalised as for WER; a word of several parts must stand together.
+
+    Args:
+        references: The words that count, a line each.
+    """
+    import numpy as np
+
+    rows = [
+        _missed(prediction, reference, language)
+        for prediction, reference, language in zip(predictions, references, languages, strict=True)
+    ]
+    return np.asarray(rows, dtype=np.float64)
+
+
+def _missed(prediction: Any, reference: str, language: str | None) -> tuple[int, int]:
+    rule = normalizer_for(reference, language)
+    words = [word for line in reference.splitlines() if (word := rule(line))]
+    written = "" if prediction is UNPARSED else rule(prediction)
+    return sum(f" {word} " not in f" {written} " for word in words), len(words)
