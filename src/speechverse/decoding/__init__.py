@@ -7,7 +7,8 @@ from __future__ import annotations
 from speechverse.decoding.answering import answer, answer_questions
 from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
-from speechverse.decoding.questions import DecodingOptions, Question, default_limit
+from speechverse.decoding.options import DecodingOptions
+from speechverse.decoding.questions import Question, default_limit
 
 __all__ = [
     "ConstraintLogitsProcessor",

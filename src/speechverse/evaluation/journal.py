@@ -147,9 +147,7 @@ class AnswerKeys:
         """
         known = {name: about_model.get(name) for name in _FINGERPRINTS}
         identity = known if known["fingerprint"] else _weights(model)
-        options = {
-            name: value for name, value in asdict(decoding).items() if name not in _NO_MATTER
-        }
+        options = decoding.model_dump(exclude=set(_NO_MATTER))
         return cls(_hash(__version__, identity, str(model.dtype), model.device.type, options))
 
     def __call__(self, system: System, example: Example) -> str:

@@ -21,7 +21,7 @@ from speechverse.evaluation.results import (
 )
 from speechverse.metrics import UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task
-from speechverse.types import Answer, AudioRef, Ended, Example
+from speechverse.types import CUT, Answer, AudioRef, Ended, Example
 
 if TYPE_CHECKING:
     from speechverse.evaluation.runner import EvaluationSettings
@@ -115,7 +115,7 @@ class _Cell:
         self.scored.scores.append(
             Score(self.task.name, self.system, WHOLE, "cut_rate", *interval, len(endings))
         )
-        if cut := Counter(ended for ended in endings if ended != "end"):
+        if cut := Counter(ended for ended in endings if ended in CUT):
             reasons = ", ".join(f"{count} {WHY_CUT[ended]}" for ended, count in cut.items())
             told = f"{cut.total()} of {len(endings)} answers are cut: {reasons}"
             self.scored.notes.append(f"{self.task.name} by {self.system}: {told}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from speechverse.config import Config, PositiveInt
+from speechverse.decoding.options import DecodingOptions
 from speechverse.encoders.best_rq.config import BestRqConfig, ConformerConfig, SpecAugmentConfig
 from speechverse.errors import RecipeError, UserError, unknown_name
 from speechverse.models.configuration_speechverse import ModelConfig
@@ -301,20 +302,6 @@ class TrainingSection(Config):
         return value
 
 
-class DecodingSection(Config):
-    """How answers are made, in validation and by `speechverse evaluate`."""
-
-    max_new_tokens: PositiveInt | None = Field(
-        default=None,
-        description=(
-            "The most tokens of a free answer; null lets it grow: 8 a second of audio, and 32."
-        ),
-    )
-    num_beams: PositiveInt = 1
-    choice_mode: Literal["constrain", "score", "free"] = "constrain"
-    choice_scoring: Literal["raw", "length", "prior"] = "length"
-
-
 class EvaluationSection(Config):
     """What `speechverse evaluate` measures the trained model on."""
 
@@ -353,7 +340,10 @@ class Recipe(Config):
     data: DataSection
     curriculum: list[StageSection] = Field(min_length=1)
     training: TrainingSection = TrainingSection()
-    decoding: DecodingSection = DecodingSection()
+    decoding: DecodingOptions = Field(
+        default=DecodingOptions(),
+        description="How answers are made, in validation and by `speechverse evaluate`.",
+    )
     evaluation: EvaluationSection | None = None
 
     def check(self) -> None:
