@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
@@ -13,7 +13,13 @@ from typing import Any, Literal, get_args, overload
 import torch
 
 from speechverse.audio import AudioSource, Waveform, is_silent, load
-from speechverse.decoding import DecodingOptions, Question, answer_questions
+from speechverse.decoding import (
+    AnswerStream,
+    DecodingOptions,
+    Question,
+    answer_questions,
+    check_streamable,
+)
 from speechverse.decoding.options import FREE_ONLY
 from speechverse.decoding.patterns import pattern_of_schema
 from speechverse.errors import AudioTooLongError, UserError
@@ -30,6 +36,10 @@ OnError = Literal["raise", "skip"]
 """What a list gives in which one sound or instruction cannot be asked about: nothing, or the
 answers to the others.
 """
+
+
+Choices = Sequence[str] | ConstraintSpec | None
+"""The answers allowed, or what else an answer must be; None leaves it free."""
 
 
 class SpeechVerse:
@@ -68,7 +78,7 @@ class SpeechVerse:
         self,
         audio: AudioSource,
         instruction: str,
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
@@ -84,7 +94,7 @@ class SpeechVerse:
         self,
         audio: list[AudioSource],
         instruction: str | list[str],
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
@@ -100,7 +110,7 @@ class SpeechVerse:
         self,
         audio: AudioSource,
         instruction: list[str],
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
@@ -115,7 +125,7 @@ class SpeechVerse:
         self,
         audio: AudioSource | list[AudioSource],
         instruction: str | list[str],
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
@@ -135,7 +145,7 @@ class SpeechVerse:
             audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate), or
                 a list of such.
             instruction: What to do with it, in words.
-            choices: The answers allowed; None leaves the answer free.
+            choices: The answers allowed, or a task's constraint; None leaves the answer free.
             options: How answers are made.
             regex: Instead of choices, what the whole answer matches.
             json_schema: Instead of choices, a schema that the answer is JSON of, on one line.
@@ -164,10 +174,8 @@ class SpeechVerse:
             raise UserError(f"on_error is '{on_error}'; allowed are {', '.join(get_args(OnError))}")
         sounds, instructions = _paired(audio, instruction)
         instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
-        constraint = constraint_of(choices, regex, json_schema)
+        constraint = self._constraint(choices, regex, json_schema)
         options = options_for(constraint, options, decoding)
-        if isinstance(constraint, OneOf):
-            self._check_spellable(constraint.choices)
         questions, failed = self._questions(sounds, instructions, constraint, on_error)
         made = answer_questions(
             self.model, self.processor, list(questions.values()), options, logprobs=logprobs
@@ -175,6 +183,53 @@ class SpeechVerse:
         by_place = failed | dict(zip(questions, made, strict=True))
         answers = [by_place[place] for place in range(len(sounds))]
         return answers if isinstance(audio, list) or isinstance(instruction, list) else answers[0]
+
+    def stream(
+        self,
+        audio: AudioSource,
+        instruction: str,
+        choices: Choices = None,
+        options: DecodingOptions | None = None,
+        *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
+        logprobs: bool = False,
+        **decoding: Any,
+    ) -> AnswerStream:
+        """Asks one thing, whose answer comes piece by piece: `for piece in model.stream(...)`.
+
+        Pieces are whole characters, and joined they are the answer that `ask` gives. A choice comes
+        as one piece. For the other arguments and the errors see `ask`.
+
+        Returns:
+            The pieces; their `answer` is the whole once they have come.
+
+        Raises:
+            UserError: Also for beams and for scored choices, which do not come piece by piece.
+        """
+        constraint = self._constraint(choices, regex, json_schema)
+        options = options_for(constraint, options, decoding)
+        text = with_hints(instruction, hints) if instruction.strip() else instruction
+        question = self._question(self._heard(audio), text, constraint)
+        check_streamable(options, [question])
+
+        def answer(on_piece: Callable[[str], None]) -> Answer:
+            how: dict[str, Any] = {"logprobs": logprobs, "on_piece": on_piece}
+            return answer_questions(self.model, self.processor, [question], options, **how)[0]
+
+        return AnswerStream(answer)
+
+    def _constraint(
+        self,
+        choices: Choices,
+        regex: str | None,
+        json_schema: str | Mapping[str, Any] | None,
+    ) -> ConstraintSpec | None:
+        constraint = constraint_of(choices, regex, json_schema)
+        if isinstance(constraint, OneOf):
+            self._check_spellable(constraint.choices)
+        return constraint
 
     def _questions(
         self,
@@ -274,7 +329,7 @@ def pick_device(name: str | None) -> torch.device:
 
 
 def constraint_of(
-    choices: Sequence[str] | None,
+    choices: Choices,
     regex: str | None = None,
     json_schema: str | Mapping[str, Any] | None = None,
 ) -> ConstraintSpec | None:
@@ -287,6 +342,8 @@ def constraint_of(
         raise UserError(
             "choices, regex and json_schema each say what an answer may be; give one of them"
         )
+    if isinstance(choices, ConstraintSpec):
+        return choices
     if choices is not None:
         return OneOf(checked_choices(choices))
     if json_schema is not None:

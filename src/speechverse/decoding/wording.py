@@ -33,7 +33,9 @@ class Wording:
 
     def __call__(self, tokens: Sequence[int]) -> tuple[str, bool]:
         """The text of an answer, and whether a stop string ended it."""
-        text = self.raw(tokens)
+        return self._before_stop(self.raw(tokens))
+
+    def _before_stop(self, text: str) -> tuple[str, bool]:
         places = [place for stop in self.stop if (place := text.find(stop)) >= 0]
         return text[: min(places, default=None)].strip(), bool(places)
 
@@ -46,10 +48,11 @@ class Wording:
 
     def certain(self, tokens: Sequence[int]) -> str:
         """The beginning of the text that no token to come can change or take away."""
-        text, stopped = self(self._without_last_bytes(tokens))
+        whole = self.raw(self._without_last_bytes(tokens))
+        text, stopped = self._before_stop(whole)
         if stopped:
             return text
-        text = self.raw(self._without_last_bytes(tokens)).rstrip(_HALF)
+        text = whole.rstrip(_HALF)
         held = max((_overlap(text, stop) for stop in self.stop), default=0)
         return text[: len(text) - held].strip()
 

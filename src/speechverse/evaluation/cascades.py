@@ -19,7 +19,7 @@ from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import UserError
 from speechverse.evaluation.parts import Parts, Progress, Recogniser
 from speechverse.models import lora
-from speechverse.pipeline import constraint_of
+from speechverse.pipeline import Choices, constraint_of
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import get_task
 from speechverse.tasks.hints import with_hints
@@ -296,12 +296,13 @@ class WhisperReader:
         self,
         sound: AudioSource,
         instruction: str,
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
         hints: Sequence[str] = (),
+        logprobs: bool = False,
     ) -> Answer:
         """Asks one thing about one sound; the answer holds the transcript it stands on.
 
@@ -313,6 +314,7 @@ class WhisperReader:
             regex: Instead of choices, what the whole answer matches.
             json_schema: Instead of choices, a schema that the answer is JSON of.
             hints: Words that may be heard, such as names.
+            logprobs: Whether the answer carries the log-probabilities of its tokens.
 
         Raises:
             AudioError: If the sound cannot be read.
@@ -333,7 +335,11 @@ class WhisperReader:
         )
         with self.model.without_lora():
             [made] = answer_questions(
-                self.model, self.processor, [question], options or DecodingOptions()
+                self.model,
+                self.processor,
+                [question],
+                options or DecodingOptions(),
+                logprobs=logprobs,
             )
         return replace(made, transcript=transcript)
 

@@ -97,21 +97,25 @@ class Joint(Task):
             part.render(utterance, ask, one)
             for part, one in zip(self.parts, combined[variant], strict=True)
         ]
-        blocks = "".join(
-            f"=== Task: {heading(part)} ===\n{example.instruction}\n"
-            for part, example in zip(self.parts, asked, strict=True)
-        )
-        form = " ".join(f"{heading(part)}: ... |" for part in self.parts)
         return Example(
             id="/".join(filter(None, (utterance.id, self.name, variant))),
             utterance=utterance,
             task=self.name,
-            instruction=fill(template, {"tasks": f"\n{blocks}", "format": form}),
+            instruction=self.asked(template, [example.instruction for example in asked]),
             target=self.written([example.target for example in asked]),
             reference={example.task: example.reference for example in asked},
             choices=tuple(example.choices for example in asked),
             group=variant,
         )
+
+    def asked(self, template: str, instructions: Sequence[str]) -> str:
+        """The parts' instructions as one."""
+        blocks = "".join(
+            f"=== Task: {heading(part)} ===\n{instruction}\n"
+            for part, instruction in zip(self.parts, instructions, strict=True)
+        )
+        form = " ".join(f"{heading(part)}: ... |" for part in self.parts)
+        return fill(template, {"tasks": f"\n{blocks}", "format": form})
 
     def written(self, answers: Sequence[str]) -> str:
         """The answers of the parts as one text; a bar within one would end it, so it becomes a
