@@ -191,7 +191,7 @@ def command(
 
     from speechverse.decoding import DecodingOptions
 
-    decoding = {
+    decoding: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "num_beams": beams,
         "stop": stop or None,
