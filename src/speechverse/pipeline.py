@@ -306,7 +306,7 @@ class SpeechVerse:
             samples=partial(getattr, waveform, "samples"),
             constraint=constraint,
             seconds=waveform.duration,
-            name=fingerprint(waveform.samples.data),
+            name=fingerprint(waveform.samples.tobytes()),
         )
 
 

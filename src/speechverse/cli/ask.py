@@ -184,10 +184,13 @@ def command(
         )
     if clip.is_dir() and output is None:
         raise UserError(f"'{clip}' is a folder: say where its answers go, --output answers.jsonl")
-    if clip.is_dir() and system != SYSTEMS[0]:
-        raise UserError(f"{system} is asked about one clip at a time, not about a folder")
+    if output and (system != SYSTEMS[0] or str(clip) == "-"):
+        raise UserError(
+            "--output keeps the model's own answers about files: leave out --system, and name a"
+            " file or folder instead of -"
+        )
     # A bad clip is told before the heavy libraries and a model are loaded.
-    sound = clip if output else _heard(clip)
+    sound = clip if clip.is_dir() else _heard(clip)
 
     from speechverse.decoding import DecodingOptions
 

@@ -54,7 +54,11 @@ def ask_folder(asked: Asked, place: Path, output: Path, load: Any, quiet: bool) 
         pending = [clip for clip in clips if not file.holds(clip)]
         if found := len(clips) - len(pending):
             typer.echo(f"{found:,} of {len(clips):,} clips are answered in '{output}'", err=True)
-        failed = _answer(asked, pending, file, load(), found, quiet) if pending else []
+        try:
+            failed = _answer(asked, pending, file, load(), found, quiet) if pending else []
+        except KeyboardInterrupt:
+            typer.echo("stopped; the same command goes on from here", err=True)
+            raise
     for clip, error in failed[:10]:
         typer.echo(f"not answered: {clip}: {error}", err=True)
     if failed:
