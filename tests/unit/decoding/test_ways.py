@@ -140,7 +140,8 @@ def test_beams_end_before_stop_strings_too(speech_models, sounds, kind):
     letters = SHORT.changed(num_beams=2, stop=list("abcdefghijklmnopqrstuvwxyz"))
     made = answer_questions(model, processor, questions, letters)
     assert not any(re.search("[a-z]", answer.text) for answer in made)
-    assert "stop" in {answer.ended for answer in made}
+    # bart's random bytes get by without letters
+    assert kind == "bart" or "stop" in {answer.ended for answer in made}
 
 
 def test_no_run_of_tokens_comes_twice_where_that_is_forbidden(speech_models, sounds):
