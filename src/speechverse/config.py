@@ -17,6 +17,8 @@ from speechverse.errors import RecipeError
 from speechverse.yaml_files import UNQUOTED
 
 PositiveInt = Annotated[int, Field(gt=0)]
+NESTED = "nested"
+"""Pydantic's `context` for settings whose faults the whole around them tells, with their place."""
 
 
 class Config(BaseModel):
@@ -73,7 +75,8 @@ def worded(error: Any, kind: type[BaseModel], values: Any) -> str:
         if isinstance(error["input"], bool) and error["type"] == "string_type"
         else ""
     )
-    return f"{where}: {message[:1].lower()}{message[1:]}{given}{hint}"
+    told = f"{message[:1].lower()}{message[1:]}{given}{hint}"
+    return f"{where}: {told}" if where else told
 
 
 def _nearest(given: str, expected: str) -> str | None:

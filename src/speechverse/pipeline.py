@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
@@ -14,11 +13,19 @@ from typing import Any, Literal, get_args, overload
 import torch
 
 from speechverse.audio import AudioSource, Waveform, is_silent, load
-from speechverse.decoding import DecodingOptions, Question, answer_questions
+from speechverse.decoding import (
+    AnswerStream,
+    DecodingOptions,
+    Question,
+    answer_questions,
+    check_streamable,
+)
+from speechverse.decoding.options import FREE_ONLY
 from speechverse.decoding.patterns import pattern_of_schema
 from speechverse.errors import AudioTooLongError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Lengths, Model, Processor
+from speechverse.seeding import fingerprint
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
 from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer, AudioRef
@@ -29,6 +36,10 @@ OnError = Literal["raise", "skip"]
 """What a list gives in which one sound or instruction cannot be asked about: nothing, or the
 answers to the others.
 """
+
+
+Choices = Sequence[str] | ConstraintSpec | None
+"""The answers allowed, or what else an answer must be; None leaves it free."""
 
 
 class SpeechVerse:
@@ -67,14 +78,15 @@ class SpeechVerse:
         self,
         audio: AudioSource,
         instruction: str,
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
         hints: Sequence[str] = (),
-        max_new_tokens: int | None = None,
         on_error: OnError = "raise",
+        logprobs: bool = False,
+        **decoding: Any,
     ) -> Answer: ...
 
     @overload
@@ -82,14 +94,15 @@ class SpeechVerse:
         self,
         audio: list[AudioSource],
         instruction: str | list[str],
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
         hints: Sequence[str] = (),
-        max_new_tokens: int | None = None,
         on_error: OnError = "raise",
+        logprobs: bool = False,
+        **decoding: Any,
     ) -> list[Answer]: ...
 
     @overload
@@ -97,28 +110,30 @@ class SpeechVerse:
         self,
         audio: AudioSource,
         instruction: list[str],
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
         hints: Sequence[str] = (),
-        max_new_tokens: int | None = None,
         on_error: OnError = "raise",
+        logprobs: bool = False,
+        **decoding: Any,
     ) -> list[Answer]: ...
 
     def ask(
         self,
         audio: AudioSource | list[AudioSource],
         instruction: str | list[str],
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
         hints: Sequence[str] = (),
-        max_new_tokens: int | None = None,
         on_error: OnError = "raise",
+        logprobs: bool = False,
+        **decoding: Any,
     ) -> Answer | list[Answer]:
         """Asks one thing, or many in batches; a single sound or instruction is shared by all of a
         list.
@@ -130,18 +145,21 @@ class SpeechVerse:
             audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate), or
                 a list of such.
             instruction: What to do with it, in words.
-            choices: The answers allowed; None leaves the answer free.
+            choices: The answers allowed, or a task's constraint; None leaves the answer free.
             options: How answers are made.
             regex: Instead of choices, what the whole answer matches.
             json_schema: Instead of choices, a schema that the answer is JSON of, on one line.
             hints: Words that may be heard, such as names; they go with each instruction. Only a
                 model that was taught with them (`data.hinted` of its recipe) knows what they are
                 for; `small` was not yet.
-            max_new_tokens: The most tokens an answer may have, instead of the options'; by default
-                it grows with the audio (see `decoding.default_limit`).
             on_error: Of a list, whether one that cannot be asked ends all ("raise"; the error says
                 which it is), or has an empty answer whose `error` says why, beside the answers to
                 the others ("skip").
+            logprobs: Whether answers carry the log-probabilities of their tokens; it takes one more
+                pass.
+            decoding: Options by name, instead of those in `options`: `max_new_tokens=40`,
+                `num_beams=4`, `temperature=0.7`, `seed=1`, `stop=["."]`, ... (see
+                `DecodingOptions`).
 
         Returns:
             One answer, or a list of them in the order asked if a list was given.
@@ -149,23 +167,69 @@ class SpeechVerse:
         Raises:
             AudioError: If a sound cannot be read.
             AudioTooLongError: If it is longer than the model hears; nothing is ever cut.
-            UserError: If lists differ in length, or an instruction or the choices are empty.
+            UserError: If lists differ in length, an instruction or the choices are empty, or
+                options exclude each other.
         """
         if on_error not in get_args(OnError):
             raise UserError(f"on_error is '{on_error}'; allowed are {', '.join(get_args(OnError))}")
-        options = options or DecodingOptions()
-        if max_new_tokens is not None:
-            options = replace(options, max_new_tokens=max_new_tokens)
         sounds, instructions = _paired(audio, instruction)
         instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
-        constraint = constraint_of(choices, regex, json_schema)
-        if isinstance(constraint, OneOf):
-            self._check_spellable(constraint.choices)
+        constraint = self._constraint(choices, regex, json_schema)
+        options = options_for(constraint, options, decoding)
         questions, failed = self._questions(sounds, instructions, constraint, on_error)
-        made = answer_questions(self.model, self.processor, list(questions.values()), options)
+        made = answer_questions(
+            self.model, self.processor, list(questions.values()), options, logprobs=logprobs
+        )
         by_place = failed | dict(zip(questions, made, strict=True))
         answers = [by_place[place] for place in range(len(sounds))]
         return answers if isinstance(audio, list) or isinstance(instruction, list) else answers[0]
+
+    def stream(
+        self,
+        audio: AudioSource,
+        instruction: str,
+        choices: Choices = None,
+        options: DecodingOptions | None = None,
+        *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
+        logprobs: bool = False,
+        **decoding: Any,
+    ) -> AnswerStream:
+        """Asks one thing, whose answer comes piece by piece: `for piece in model.stream(...)`.
+
+        Pieces are whole characters, and joined they are the answer that `ask` gives. A choice comes
+        as one piece. For the other arguments and the errors see `ask`.
+
+        Returns:
+            The pieces; their `answer` is the whole once they have come.
+
+        Raises:
+            UserError: Also for beams and for scored choices, which do not come piece by piece.
+        """
+        constraint = self._constraint(choices, regex, json_schema)
+        options = options_for(constraint, options, decoding)
+        text = with_hints(instruction, hints) if instruction.strip() else instruction
+        question = self._question(self._heard(audio), text, constraint)
+        check_streamable(options, [question])
+
+        def answer(on_piece: Callable[[str], None]) -> Answer:
+            how: dict[str, Any] = {"logprobs": logprobs, "on_piece": on_piece}
+            return answer_questions(self.model, self.processor, [question], options, **how)[0]
+
+        return AnswerStream(answer)
+
+    def _constraint(
+        self,
+        choices: Choices,
+        regex: str | None,
+        json_schema: str | Mapping[str, Any] | None,
+    ) -> ConstraintSpec | None:
+        constraint = constraint_of(choices, regex, json_schema)
+        if isinstance(constraint, OneOf):
+            self._check_spellable(constraint.choices)
+        return constraint
 
     def _questions(
         self,
@@ -242,6 +306,7 @@ class SpeechVerse:
             samples=partial(getattr, waveform, "samples"),
             constraint=constraint,
             seconds=waveform.duration,
+            name=fingerprint(waveform.samples.tobytes()),
         )
 
 
@@ -264,7 +329,7 @@ def pick_device(name: str | None) -> torch.device:
 
 
 def constraint_of(
-    choices: Sequence[str] | None,
+    choices: Choices,
     regex: str | None = None,
     json_schema: str | Mapping[str, Any] | None = None,
 ) -> ConstraintSpec | None:
@@ -277,11 +342,35 @@ def constraint_of(
         raise UserError(
             "choices, regex and json_schema each say what an answer may be; give one of them"
         )
+    if isinstance(choices, ConstraintSpec):
+        return choices
     if choices is not None:
         return OneOf(checked_choices(choices))
     if json_schema is not None:
         return Matches(pattern_of_schema(json_schema))
     return None if regex is None else Matches(regex)
+
+
+def options_for(
+    constraint: ConstraintSpec | None,
+    options: DecodingOptions | None,
+    changes: Mapping[str, Any],
+) -> DecodingOptions:
+    """Options for one question: some of them changed, and none that its constraint has no use for.
+
+    Raises:
+        UserError: If a changed option is wrong, or shapes free answers while this one is not free.
+    """
+    options = options or DecodingOptions()
+    if changes:
+        options = options.changed(**changes)
+    unfit = [name for name in FREE_ONLY if getattr(options, name)]
+    if constraint is not None and unfit:
+        raise UserError(
+            f"{' and '.join(unfit)} shape free answers, and could forbid what choices, regex or"
+            " json_schema demand: leave out either"
+        )
+    return options
 
 
 def checked_choices(choices: Sequence[str]) -> tuple[str, ...]:

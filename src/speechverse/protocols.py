@@ -41,6 +41,9 @@ class Text(Protocol):
     def unspelt(self, text: str) -> str:
         """What of a text there are no pieces for; empty if all can be spelt."""
 
+    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Text of ids, row by row, without control signs."""
+
 
 class Processor(Protocol):
     """From instructions and audio to what a model reads, and back to text.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,13 +110,22 @@ class Example:
     group: str = ""
 
 
-Ended = Literal["end", "length", "positions", "loop"]
-"""Why an answer ended: by itself, at its limit of new tokens, at the LLM's last position, or
-turning in circles.
+Ended = Literal["end", "stop", "constraint", "length", "positions", "loop"]
+"""Why an answer ended: by itself, before a stop string, where its constraint allowed no more, at
+its limit of new tokens, at the LLM's last position, or turning in circles.
 """
 
-CUT: frozenset[Ended] = frozenset(get_args(Ended)) - {"end"}
+CUT: frozenset[Ended] = frozenset(get_args(Ended)) - {"end", "stop", "constraint"}
 """What ends an answer from outside, so that something may be missing of it."""
+
+
+class TokenLogProb(NamedTuple):
+    """One token of an answer: what it adds to the text (nothing, where a character is not whole yet
+    and at the end), and its log-probability, in nats, before anything constrained or changed it.
+    """
+
+    text: str
+    log_prob: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +134,13 @@ class Answer:
 
     Attributes:
         text: The answer, as generated or chosen.
-        ended: Why it ends where it does; what is chosen, not generated, ended by itself.
+        ended: Why it ends where it does.
         limit: The most tokens it could have had, where it was generated.
         error: Why there is no answer, where whoever asked wanted the others all the same.
         choice_scores: Log-probability of each choice, where the answer was chosen by scoring.
         transcript: The transcript a cascade stood on, if there was one.
+        logprobs: Its tokens, the end included, where they were asked for; their texts joined are
+            the answer's.
     """
 
     text: str
@@ -137,6 +149,15 @@ class Answer:
     ended: Ended = "end"
     limit: int | None = None
     error: str | None = None
+    logprobs: tuple[TokenLogProb, ...] | None = None
+
+    @property
+    def choice_probs(self) -> dict[str, float]:
+        """The scores of the choices as shares of one; empty where nothing was scored."""
+        scores = self.choice_scores or {}
+        best = max(scores.values(), default=0.0)
+        shares = {choice: math.exp(score - best) for choice, score in scores.items()}
+        return {choice: share / sum(shares.values()) for choice, share in shares.items()}
 
     @property
     def cut(self) -> bool:

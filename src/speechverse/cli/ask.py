@@ -1,4 +1,4 @@
-"""`speechverse ask`: an answer about a clip."""
+"""`speechverse ask`: an answer about a clip, or about each clip of a folder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speechverse.cli.asking import SYSTEMS, Asked
 from speechverse.cli.offline import Offline
 from speechverse.errors import UserError, unknown_name
 
-_SYSTEMS = ("speechverse", "cascade-whisper")
-
 if TYPE_CHECKING:
     from speechverse.audio import Waveform
+    from speechverse.tasks import TaskQuestion
+    from speechverse.types import Answer
 
 _WHY_CUT = {
     "length": (
@@ -27,21 +28,22 @@ _WHY_CUT = {
     ),
     "loop": "the answer turned in circles and was ended",
 }
+_DRAWS = "Drawing answers"
+_OUT = "What is printed"
 
 
 def command(
     clip: Annotated[
         Path,
-        typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input."),
+        typer.Argument(
+            help=(
+                "An audio file: WAV, FLAC, MP3, OGG, M4A, ...; a folder of them, with --output; -"
+                " is standard input."
+            )
+        ),
     ],
     instruction: Annotated[
         str | None, typer.Argument(help="What to do with it, in words; or give --task.")
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="Ask as a task does, with its labels: a name, asr+kwe, task.yaml, file.py:NAME."
-        ),
     ] = None,
     choices: Annotated[
         str | None, typer.Option(help="The answers allowed, with commas between.")
@@ -58,6 +60,12 @@ def command(
     json_schema: Annotated[
         Path | None,
         typer.Option(help="A file with a JSON schema: the answer is JSON of it."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask a task's own question and read its answer: asr, asr+kwe, file.py:NAME, ..."
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")
@@ -78,7 +86,10 @@ def command(
         bool,
         typer.Option(
             "--scores",
-            help="Answer by scoring every choice (mean log-probability a token), and show it.",
+            help=(
+                "Answer by scoring every choice (mean log-probability a token), and show it, with"
+                " the share it has among all."
+            ),
         ),
     ] = False,
     max_new_tokens: Annotated[
@@ -88,10 +99,64 @@ def command(
             help="The most tokens of an answer; by default 8 for each second of audio, and 32.",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    beams: Annotated[int | None, typer.Option(min=1, help="Beams; 1 is greedy.")] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(help="Text that a free answer ends before; may be given several times."),
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="Above 1, a free answer repeats itself less.")
+    ] = None,
+    no_repeat_ngram_size: Annotated[
+        int | None, typer.Option(min=1, help="No run of so many tokens comes twice.")
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Draw tokens; lower is nearer to the likeliest answer.", rich_help_panel=_DRAWS
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            help="Draw among the likeliest that have this share together.", rich_help_panel=_DRAWS
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw among so many of the likeliest.", rich_help_panel=_DRAWS),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The same draws again; by default anew.", rich_help_panel=_DRAWS),
+    ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option("--stream", help="Print the answer as it comes.", rich_help_panel=_OUT),
+    ] = False,
+    logprobs: Annotated[
+        bool,
+        typer.Option("--logprobs", help="Show each token's log-probability.", rich_help_panel=_OUT),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help=(
+                "Write answers to this file, a JSON line each; the same command goes on where it"
+                " was stopped."
+            ),
+            rich_help_panel=_OUT,
+        ),
+    ] = None,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the answer as JSON.", rich_help_panel=_OUT),
+    ] = False,
     offline: Offline = False,
 ) -> None:
-    """Ask about a clip.
+    """Ask about a clip, or about every clip of a folder.
 
     [bold]Examples[/bold]
 
@@ -100,71 +165,149 @@ def command(
       speechverse ask clip.wav "Which emotion does the voice convey?" --choices
       happy,sad,angry,neutral
 
+      speechverse ask order.wav "Write the order as JSON." --json-schema order.json
+
       speechverse ask clip.wav --task asr+kwe
 
-      speechverse ask order.wav "Write the order as JSON." --json-schema order.json
+      speechverse ask calls/ "What does the caller want?" --output answers.jsonl
 
       arecord -f S16_LE -r 16000 -d 5 | speechverse ask - "What is being said?"
     """
-    if system not in _SYSTEMS:
-        raise UserError(unknown_name("system to ask", system, _SYSTEMS))
-    instruction, labels = _question(instruction, task)
-    allowed = labels if choices is None else choices.split(",")
-    if scores and allowed is None:
+    if system not in SYSTEMS:
+        raise UserError(unknown_name("system to ask", system, SYSTEMS))
+    if scores and choices is None and task is None:
         raise UserError("--scores scores choices; name them with --choices a,b,c")
-    sound = _heard(clip)  # a bad clip is told before the heavy libraries and a model are loaded
+    if stream and (output or json or scores or system != SYSTEMS[0]):
+        raise UserError(
+            "--stream prints the model's answer as it comes: leave out --output, --json, --scores"
+            " and --system"
+        )
+    if clip.is_dir() and output is None:
+        raise UserError(f"'{clip}' is a folder: say where its answers go, --output answers.jsonl")
+    if output and (system != SYSTEMS[0] or str(clip) == "-"):
+        raise UserError(
+            "--output keeps the model's own answers about files: leave out --system, and name a"
+            " file or folder instead of -"
+        )
+    # A bad clip is told before the heavy libraries and a model are loaded.
+    sound = clip if clip.is_dir() else _heard(clip)
 
     from speechverse.decoding import DecodingOptions
-    from speechverse.pipeline import SpeechVerse, constraint_of
 
-    schema = None if json_schema is None else _text_of(json_schema)
-    constraint_of(allowed, regex, schema)  # told before a model is loaded
-    asked: Any = SpeechVerse.from_pretrained(model, device)
-    if system == "cascade-whisper":
-        asked = _reader(asked)
-    options = DecodingOptions(
-        max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain"
+    decoding: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "num_beams": beams,
+        "stop": stop or None,
+        "repetition_penalty": repetition_penalty,
+        "no_repeat_ngram_size": no_repeat_ngram_size,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "seed": seed,
+        "choice_mode": "score" if scores else None,
+    }
+    allowed = None if choices is None else choices.split(",")
+    question = _of_task(task, instruction, allowed)
+    asked = Asked(
+        question.instruction if question else instruction or "",
+        model,
+        DecodingOptions(**{name: value for name, value in decoding.items() if value is not None}),
+        question,
+        allowed,
+        regex,
+        None if json_schema is None else _text_of(json_schema),
+        () if hints is None else tuple(hints.split(",")),
+        system,
+        logprobs,
     )
-    words = () if hints is None else hints.split(",")
-    answer = asked.ask(
-        sound, instruction, allowed, options, regex=regex, json_schema=schema, hints=words
-    )
+    asked.check()
+
+    def load() -> Any:
+        from speechverse.pipeline import SpeechVerse
+
+        loaded = SpeechVerse.from_pretrained(model, device)
+        return loaded if system == SYSTEMS[0] else _reader(loaded)
+
+    if output is not None:
+        from speechverse.cli.ask_folder import ask_folder
+
+        ask_folder(asked, clip, output, load, quiet=json)
+    elif stream:
+        _stream(asked, sound, load())
+    else:
+        _show(asked, asked.of(load(), sound), clip, json)
+
+
+def _of_task(
+    name: str | None, instruction: str | None, choices: list[str] | None
+) -> TaskQuestion | None:
+    if (name is None) == (instruction is None):
+        raise UserError("give an instruction in words, or the --task whose own is asked")
+    if name is None:
+        return None
+    from speechverse.tasks import TaskQuestion
+
+    return TaskQuestion.of(name, choices)
+
+
+def _stream(asked: Asked, sound: Any, answering: Any) -> None:
+    with asked.streamed(answering, sound) as pieces:
+        try:
+            for piece in pieces:
+                typer.echo(piece, nl=False)
+        finally:
+            typer.echo()  # also behind half an answer, where Ctrl-C stops it
+    assert pieces.answer is not None
+    _note(pieces.answer)
+    _show_tokens(pieces.answer)
+
+
+def _note(answer: Answer) -> None:
     if answer.cut:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
-    by_choice = dict(answer.choice_scores or {})
-    heard = {} if answer.transcript is None else {"system": system, "transcript": answer.transcript}
+
+
+def _show(asked: Asked, answer: Answer, clip: Path, json: bool) -> None:
+    _note(answer)
     if json:
-        scored = {"choice_scores": by_choice} if by_choice else {}
-        told = {
-            "answer": answer.text,
-            "ended": answer.ended,
-            **heard,
-            **scored,
-            "clip": str(clip),
-            "instruction": instruction,
-            "model": model,
-        }
+        told = {**asked.record(answer), "clip": str(clip), **asked.identity()}
         typer.echo(json_format.dumps(told, ensure_ascii=False))
         return
-    if heard:
+    if answer.transcript is not None:
         typer.echo(f"Whisper's transcript: {answer.transcript}", err=True)
-    typer.echo(answer.text)
-    for choice, score in sorted(by_choice.items(), key=lambda item: -item[1]):
-        typer.echo(f"  {score:8.3f}  {choice}")
+    typer.echo(answer.text if asked.task is None else _read(asked, answer))
+    shares = answer.choice_probs
+    for choice, score in sorted((answer.choice_scores or {}).items(), key=lambda item: -item[1]):
+        typer.echo(f"  {score:8.3f}  {shares[choice]:6.1%}  {choice}")
+    _show_tokens(answer)
 
 
-def _question(instruction: str | None, task: str | None) -> tuple[str, list[str] | None]:
-    """What is asked, in the user's words or a task's, and the task's labels."""
-    if (instruction is None) == (task is None):
-        raise UserError("say what to do with the clip: an instruction in words, or --task NAME")
-    if task is None:
-        return instruction or "", None
+def _show_tokens(answer: Answer) -> None:
+    for token in answer.logprobs or ():
+        typer.echo(f"  {token.log_prob:8.3f}  {token.text!r}")
 
-    from speechverse.tasks import get_task
-    from speechverse.tasks.asked import as_question
 
-    asked = as_question(get_task(task))
-    return asked.instruction, list(asked.choices) if asked.choices else None
+def _read(asked: Asked, answer: Answer) -> str:
+    """A task's answer as it was read; as it was written where it cannot be read."""
+    parsed = asked.parsed(answer)
+    if parsed is None:
+        assert asked.task is not None
+        typer.echo(
+            f"note: this cannot be read as an answer to task '{asked.task.task.name}'", err=True
+        )
+        return answer.text
+    if isinstance(parsed, dict):
+        return "\n".join(f"{name}: {_listed(one)}" for name, one in parsed.items())
+    return _listed(parsed)
+
+
+def _listed(parsed: Any) -> str:
+    if parsed is None:
+        return "(cannot be read)"
+    if isinstance(parsed, list):
+        parts = [" = ".join(map(str, one)) if isinstance(one, list) else str(one) for one in parsed]
+        return ", ".join(parts) or "none"
+    return str(parsed)
 
 
 def _text_of(path: Path) -> str:

@@ -4,12 +4,15 @@ generation.
 
 from __future__ import annotations
 
-from speechverse.decoding.answering import answer, answer_questions
+from speechverse.decoding.answering import answer, answer_questions, check_streamable
 from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
-from speechverse.decoding.questions import DecodingOptions, Question, default_limit
+from speechverse.decoding.options import DecodingOptions
+from speechverse.decoding.questions import Question, default_limit
+from speechverse.decoding.streaming import AnswerStream
 
 __all__ = [
+    "AnswerStream",
     "ConstraintLogitsProcessor",
     "DecodingOptions",
     "LabelTrie",
@@ -19,5 +22,6 @@ __all__ = [
     "TokenAutomaton",
     "answer",
     "answer_questions",
+    "check_streamable",
     "default_limit",
 ]

@@ -6,29 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-from transformers import LogitsProcessorList, StoppingCriteriaList
 
 from speechverse import audio
-from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
-from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
-from speechverse.decoding.lengths import Ending, LengthLimit, Limit, end_tokens, ending
-from speechverse.decoding.patterns import PatternAutomaton
-from speechverse.decoding.questions import (
-    DEFAULTS,
-    DecodingOptions,
-    Question,
-    default_limit,
-    inputs_of,
-    pack,
-)
-from speechverse.decoding.scoring import rank_choices
-from speechverse.protocols import Lengths, Model, Processor
-from speechverse.tasks import ConstraintSpec, Matches, OneOf, get_task
-from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
+from speechverse.decoding.drawing import seeded
+from speechverse.decoding.generation import Generated, Generator
+from speechverse.decoding.options import DEFAULTS, DecodingOptions
+from speechverse.decoding.questions import Question, pack
+from speechverse.decoding.scoring import rank_choices, token_log_probs
+from speechverse.decoding.wording import Wording
+from speechverse.errors import UserError
+from speechverse.protocols import Model, Processor
+from speechverse.tasks import get_task
+from speechverse.types import SAMPLING_RATE, Answer, Example, TokenLogProb, Utterance
 
 
 def answer(
@@ -70,6 +64,7 @@ def _question(
         features=None if cache is None else partial(cache.__getitem__, utterance),
         transcript=transcript,
         constraint=get_task(example.task).constraint_for(example.choices),
+        name=utterance.id,
     )
 
 
@@ -83,23 +78,79 @@ def answer_questions(
     questions: Sequence[Question],
     options: DecodingOptions = DEFAULTS,
     progress: Callable[[int], None] | None = None,
+    *,
+    logprobs: bool = False,
+    on_piece: Callable[[str], None] | None = None,
 ) -> list[Answer]:
-    """Answers questions that need no task and no corpus; see `answer`."""
+    """Answers questions that need no task and no corpus; see `answer`.
+
+    Args:
+        logprobs: Whether answers carry the log-probabilities of their tokens; it costs one more
+            pass of each through the model.
+        on_piece: Is told the answer to one question piece by piece, as it comes.
+
+    Raises:
+        UserError: If pieces are wanted of what does not come in pieces.
+    """
+    if on_piece is not None:
+        check_streamable(options, questions)
+    if options.draws:
+        questions = seeded(questions, options.seed)
     answers: dict[int, Answer] = {}
-    automaton_of = lru_cache(maxsize=256)(partial(_automaton, processor))
+    generator = Generator(model, processor, options, on_piece)
     with _answering(model):
         for batch in pack(questions, options):
             asked = [questions[index] for index in batch]
-            if options.choice_mode == "score" and asked[0].is_scored:
-                for question in asked:
-                    automaton_of(question.constraint)  # it refuses choices that are spelt alike
-                made = rank_choices(model, processor, asked, options)
-            else:
-                made = _generate(model, processor, asked, options, automaton_of)
-            answers.update(zip(batch, made, strict=True))
+            made = _answered(generator, asked)
+            if logprobs:
+                made = _with_log_probs(generator, asked, made)
+            answers.update(zip(batch, (one.answer for one in made), strict=True))
             if progress:
                 progress(len(batch))
     return [answers[index] for index in range(len(questions))]
+
+
+def _answered(generator: Generator, asked: Sequence[Question]) -> list[Generated]:
+    if generator.options.choice_mode != "score" or not asked[0].is_scored:
+        return generator(asked)
+    for question in asked:
+        generator.automaton_of(question.constraint)  # it refuses choices that are spelt alike
+    ranked = rank_choices(generator.model, generator.processor, asked, generator.options)
+    return [Generated(made, generator.processor.encode_target(made.text)) for made in ranked]
+
+
+def _with_log_probs(
+    generator: Generator, asked: Sequence[Question], made: Sequence[Generated]
+) -> list[Generated]:
+    """The same answers with what the model itself holds of each token, whatever constrained it."""
+    model, processor, options = generator.model, generator.processor, generator.options
+    tokens = [one.tokens for one in made]
+    wording = Wording(processor, options.stop)
+    told = []
+    for one, row in zip(
+        made, token_log_probs(model, processor, asked, tokens, options), strict=True
+    ):
+        texts = wording.split(one.tokens, one.answer.text)
+        pairs = tuple(TokenLogProb(*pair) for pair in zip(texts, row, strict=True))
+        told.append(one._replace(answer=replace(one.answer, logprobs=pairs)))
+    return told
+
+
+def check_streamable(options: DecodingOptions, questions: Sequence[Question]) -> None:
+    """Whether an answer can come in pieces.
+
+    Raises:
+        UserError: If not, with what to leave out.
+    """
+    if options.num_beams > 1:
+        raise UserError(
+            "beams are told apart only at the end, so an answer found with num_beams cannot be"
+            " streamed: leave out one of them"
+        )
+    if options.choice_mode == "score" and any(question.is_scored for question in questions):
+        raise UserError("scored choices are not generated, so there is nothing to stream")
+    if len(questions) != 1:
+        raise UserError(f"{len(questions)} answers cannot be streamed at once: ask one at a time")
 
 
 @contextmanager
@@ -112,100 +163,3 @@ def _answering(model: Model) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
-
-
-def _automaton(processor: Processor, constraint: ConstraintSpec) -> TokenAutomaton:
-    if isinstance(constraint, OneOf):
-        return LabelTrie.of(constraint.choices, processor)
-    if isinstance(constraint, Matches):
-        return PatternAutomaton(constraint.regex, processor)
-    return SlotListAutomaton(constraint.labels, processor)
-
-
-def _generate(
-    model: Model,
-    processor: Processor,
-    questions: Sequence[Question],
-    options: DecodingOptions,
-    automaton_of: Callable[[ConstraintSpec], TokenAutomaton],
-) -> list[Answer]:
-    """Answers to one of `pack`'s batches: all constrained, or all free."""
-    is_free = options.choice_mode == "free"
-    automata = [
-        automaton_of(q.constraint) for q in questions if q.constraint is not None and not is_free
-    ]
-    inputs = inputs_of(processor, questions)
-    prompts = inputs["attention_mask"].sum(dim=1).tolist()
-    limits = _limits(processor, questions, options, automata, prompts)
-    if len(questions) > 1 and _overflows(processor, prompts, limits):
-        half = len(questions) // 2
-        parts = (questions[:half], questions[half:])
-        return [
-            made
-            for part in parts
-            for made in _generate(model, processor, part, options, automaton_of)
-        ]
-    guard = LoopGuard(processor.end_token_id, processor.config.pad_id, options.num_beams)
-    constraint = ConstraintLogitsProcessor(automata, options.num_beams)
-    tokens = model.generate(
-        **inputs.to(model.device),
-        logits_processor=LogitsProcessorList([constraint if automata else guard]),
-        stopping_criteria=StoppingCriteriaList(
-            [LengthLimit([limit.tokens for limit in limits], model.num_start_tokens)]
-        ),
-        max_new_tokens=max(limit.tokens for limit in limits),
-        num_beams=options.num_beams,
-        do_sample=False,
-    )
-    ends = end_tokens(model, processor)
-    endings = [
-        ending(row, limit, ends, n in guard.ended)
-        for n, (row, limit) in enumerate(zip(tokens.tolist(), limits, strict=True))
-    ]
-    return _worded(processor, endings, automata)
-
-
-def _limits(
-    processor: Processor,
-    questions: Sequence[Question],
-    options: DecodingOptions,
-    automata: Sequence[TokenAutomaton],
-    prompts: Sequence[int],
-) -> list[Limit]:
-    """Of each answer: labels are never cut, whatever the options say, and nothing goes beyond the
-    LLM's positions.
-    """
-    limits = []
-    for number, (question, prompt) in enumerate(zip(questions, prompts, strict=True)):
-        automaton = automata[number] if automata else None
-        if isinstance(automaton, LabelTrie):
-            processor.check_room(Lengths(prompt, automaton.max_length))
-            limits.append(Limit(automaton.max_length, "length"))
-            continue
-        seconds = processor.max_audio_seconds if question.seconds is None else question.seconds
-        wanted, room = options.max_new_tokens or default_limit(seconds), processor.room(prompt)
-        limits.append(
-            Limit(wanted, "length") if room is None or wanted <= room else Limit(room, "positions")
-        )
-    return limits
-
-
-def _overflows(processor: Processor, prompts: Sequence[int], limits: Sequence[Limit]) -> bool:
-    """Whether a row that has ended would be carried beyond the LLM's positions while others of its
-    batch go on.
-    """
-    room = processor.room(max(prompts))
-    return room is not None and max(limit.tokens for limit in limits) > room
-
-
-def _worded(
-    processor: Processor, endings: Sequence[Ending], automata: Sequence[TokenAutomaton]
-) -> list[Answer]:
-    texts = processor.decode([end.tokens for end in endings])
-    for index, automaton in enumerate(automata):
-        if isinstance(automaton, LabelTrie):
-            texts[index] = automaton.label_of(endings[index].tokens) or texts[index]
-    return [
-        Answer(text.strip(), ended=end.reason, limit=end.limit)
-        for text, end in zip(texts, endings, strict=True)
-    ]

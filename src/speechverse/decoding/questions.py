@@ -6,60 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, get_args
 
 import numpy as np
 from torch import Tensor
 
 from speechverse.batching import padded_batches
-from speechverse.errors import UserError
+from speechverse.decoding.options import DecodingOptions
 from speechverse.protocols import ModelBatch, Processor
 from speechverse.tasks import ConstraintSpec, OneOf
-
-ChoiceMode = Literal["constrain", "score", "free"]
-ChoiceScoring = Literal["raw", "length", "prior"]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodingOptions:
-    """How answers are made.
-
-    Attributes:
-        max_new_tokens: Longest free answer; None lets it grow with the audio (`default_limit`).
-        num_beams: 1 is greedy.
-        choice_mode: Closed sets by `constrain`ed generation, by `score`-ing every choice, or
-            `free`ly. Slot lists, which cannot be scored, are constrained in both the first modes.
-        choice_scoring: What `score` compares: the `raw` log-probability, its mean by token
-            (`length`), or what the clip adds to the log-probability on an empty utterance
-            (`prior`).
-        batch_positions: LLM positions in a batch, padding included.
-        max_batch: Examples in a batch.
-    """
-
-    max_new_tokens: int | None = None
-    num_beams: int = 1
-    choice_mode: ChoiceMode = "constrain"
-    choice_scoring: ChoiceScoring = "length"
-    batch_positions: int = 8192
-    max_batch: int = 64
-
-    def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "num_beams", "batch_positions", "max_batch"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"decoding option {name} is {value}; it must be at least 1")
-        for name, allowed in (
-            ("choice_mode", get_args(ChoiceMode)),
-            ("choice_scoring", get_args(ChoiceScoring)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise UserError(
-                    f"decoding option {name} is '{getattr(self, name)}'; allowed are"
-                    f" {', '.join(allowed)}"
-                )
-
-
-DEFAULTS = DecodingOptions()
 
 TOKENS_A_SECOND = 8
 TOKENS_BESIDE = 32
@@ -86,6 +40,8 @@ class Question:
         constraint: What answers are allowed; None leaves them free.
         seconds: Length of the sound, by which the limit of its answer grows; None takes the longest
             the model hears.
+        name: Of the sound, by which draws of its answer are the same again.
+        seed: Of those draws; see `drawing.seeded`.
     """
 
     instruction: str
@@ -95,6 +51,8 @@ class Question:
     transcript: str | None = None
     constraint: ConstraintSpec | None = None
     seconds: float | None = None
+    name: str = ""
+    seed: int = 0
 
     @property
     def is_scored(self) -> bool:

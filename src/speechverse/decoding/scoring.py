@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechverse.decoding.questions import DecodingOptions, Question, inputs_of
+from speechverse.decoding.options import DecodingOptions
+from speechverse.decoding.questions import Question, inputs_of
 from speechverse.protocols import Lengths, Model, ModelBatch, Processor
 from speechverse.types import SAMPLING_RATE, Answer
 
@@ -52,7 +53,10 @@ def rank_choices(
             {choice: score - prior[choice] for choice, score in row.items()}
             for row, prior in zip(scores, priors, strict=True)
         ]
-    return [Answer(text=max(row, key=row.__getitem__), choice_scores=row) for row in scores]
+    return [
+        Answer(text=max(row, key=row.__getitem__), choice_scores=row, ended="constraint")
+        for row in scores
+    ]
 
 
 def _length(processor: Processor, choice: str) -> int:
@@ -235,19 +239,45 @@ def _one_by_one(
     options: DecodingOptions,
 ) -> list[dict[str, float]]:
     """The prompts are read once, and each choice by itself behind a copy of what was read."""
-    read = _read_by_encoder if model.config.is_encoder_decoder else _read_by_decoder
-    log_probs_of = read(model, batch)
-    longest = batch["input_ids"].shape[1] + max(len(candidate.tokens) for candidate in candidates)
     scores: list[dict[str, float]] = [{} for _ in range(num_questions)]
-    room = max(1, options.batch_positions // longest)
-    for start in range(0, len(candidates), room):
-        chunk = candidates[start : start + room]
-        for candidate, score in zip(chunk, log_probs_of(chunk).tolist(), strict=True):
-            scores[candidate.row][candidate.choice] = score
+    for candidate, steps in zip(candidates, _steps(model, batch, candidates, options), strict=True):
+        scores[candidate.row][candidate.choice] = sum(steps)
     return scores
 
 
+def token_log_probs(
+    model: Model,
+    processor: Processor,
+    questions: Sequence[Question],
+    answers: Sequence[Sequence[int]],
+    options: DecodingOptions,
+) -> list[list[float]]:
+    """Log-probability of each token of the questions' answers, in nats, as the model itself holds
+    it.
+    """
+    batch = inputs_of(processor, questions).to(model.device)
+    candidates = [Candidate(row, "", list(tokens)) for row, tokens in enumerate(answers)]
+    return _steps(model, batch, candidates, options)
+
+
+def _steps(
+    model: Model, batch: ModelBatch, candidates: Sequence[Candidate], options: DecodingOptions
+) -> list[list[float]]:
+    """Log-probabilities of the tokens of each candidate, some candidates at a time."""
+    read = _read_by_encoder if model.config.is_encoder_decoder else _read_by_decoder
+    log_probs_of = read(model, batch)
+    longest = batch["input_ids"].shape[1] + max(len(candidate.tokens) for candidate in candidates)
+    room = max(1, options.batch_positions // longest)
+    steps = []
+    for start in range(0, len(candidates), room):
+        chunk = candidates[start : start + room]
+        rows = log_probs_of(chunk).tolist()
+        steps += [row[: len(one.tokens)] for row, one in zip(rows, chunk, strict=True)]
+    return steps
+
+
 Scorer = Callable[[Sequence[Candidate]], Tensor]
+"""Log-probability of each token of some candidates, shape (C, N)."""
 
 
 def _read_by_encoder(model: Model, batch: ModelBatch) -> Scorer:
@@ -269,7 +299,7 @@ def _read_by_encoder(model: Model, batch: ModelBatch) -> Scorer:
             decoder_input_ids=torch.cat([start_C1, tokens_CN[:, :-1]], dim=1),
             use_cache=False,
         ).logits
-        return _summed(logits_CNV, tokens_CN, candidates)
+        return _by_token(logits_CNV, tokens_CN)
 
     return score
 
@@ -293,6 +323,8 @@ def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
             _rows(candidates, model.device),
             _padded(candidates, model.config.pad_id, model.device),
         )
+        if tokens_CN.shape[1] == 1:
+            return _by_token(prompt.logits[rows, -1:], tokens_CN)
         cache = copy.deepcopy(prompt.past_key_values)
         cache.batch_select_indices(rows)
         steps = torch.arange(1, tokens_CN.shape[1], device=model.device)
@@ -305,9 +337,7 @@ def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
             past_key_values=cache,
             use_cache=True,
         ).logits
-        return _summed(
-            torch.cat([prompt.logits[rows, -1:], logits_CNV], dim=1), tokens_CN, candidates
-        )
+        return _by_token(torch.cat([prompt.logits[rows, -1:], logits_CNV], dim=1), tokens_CN)
 
     return score
 
@@ -330,13 +360,6 @@ def _padded(candidates: Sequence[Candidate], fill: int, device: torch.device) ->
     )
 
 
-def _summed(logits_CNV: Tensor, tokens_CN: Tensor, candidates: Sequence[Candidate]) -> Tensor:
-    """Log-probability of each candidate's true tokens, shape (C,)."""
-    by_token_CN = (
-        logits_CNV.float().log_softmax(dim=-1).gather(-1, tokens_CN[..., None]).squeeze(-1)
-    )
-    lengths_C1 = torch.tensor(
-        [[len(candidate.tokens)] for candidate in candidates], device=tokens_CN.device
-    )
-    is_true_CN = torch.arange(tokens_CN.shape[1], device=tokens_CN.device) < lengths_C1
-    return (by_token_CN * is_true_CN).sum(dim=1)
+def _by_token(logits_CNV: Tensor, tokens_CN: Tensor) -> Tensor:
+    """Log-probability of each token, shape (C, N); of padding too, which means nothing."""
+    return logits_CNV.float().log_softmax(dim=-1).gather(-1, tokens_CN[..., None]).squeeze(-1)

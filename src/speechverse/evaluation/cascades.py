@@ -19,7 +19,7 @@ from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import UserError
 from speechverse.evaluation.parts import Parts, Recogniser
 from speechverse.models import lora
-from speechverse.pipeline import constraint_of
+from speechverse.pipeline import Choices, constraint_of
 from speechverse.progress import Advance, ignore
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import get_task
@@ -270,12 +270,13 @@ class WhisperReader:
         self,
         sound: AudioSource,
         instruction: str,
-        choices: Sequence[str] | None = None,
+        choices: Choices = None,
         options: DecodingOptions | None = None,
         *,
         regex: str | None = None,
         json_schema: str | Mapping[str, Any] | None = None,
         hints: Sequence[str] = (),
+        logprobs: bool = False,
     ) -> Answer:
         """Asks one thing about one sound; the answer holds the transcript it stands on.
 
@@ -300,7 +301,11 @@ class WhisperReader:
         )
         with self.model.without_lora():
             [made] = answer_questions(
-                self.model, self.processor, [question], options or DecodingOptions()
+                self.model,
+                self.processor,
+                [question],
+                options or DecodingOptions(),
+                logprobs=logprobs,
             )
         return replace(made, transcript=transcript)
 

@@ -153,7 +153,7 @@ class AnswerKeys:
         if not identity["fingerprint"]:
             config = repr(model.config.to_dict())
             identity = fingerprint(config, *weights_to_hash(model.state_dict()))
-        options = {k: v for k, v in asdict(decoding).items() if k not in _NO_MATTER}
+        options = decoding.model_dump(exclude=set(_NO_MATTER))
         return cls(_hash(__version__, identity, str(model.dtype), model.device.type, options))
 
     def __call__(self, system: System, example: Example) -> str:

@@ -371,7 +371,7 @@ class _Run:
         return Results(
             model=about_model,
             corpus=describe_split(self.corpus, self.settings.split),
-            settings=asdict(self.settings),
+            settings={**asdict(self.settings), "decoding": self.settings.decoding.model_dump()},
             systems={system.name: system.title for system in self.systems},
             tasks=self.reports,
             scores=self.scored.scores,

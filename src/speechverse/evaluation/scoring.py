@@ -22,7 +22,7 @@ from speechverse.evaluation.results import (
 )
 from speechverse.metrics import UNPARSED, bootstrap, get_metric
 from speechverse.tasks import OneOf, Task
-from speechverse.types import Answer, Ended, Example
+from speechverse.types import CUT, Answer, Ended, Example
 
 if TYPE_CHECKING:
     from speechverse.evaluation.runner import EvaluationSettings
@@ -65,7 +65,7 @@ def score_answers(
         *differences(task, system, examples, parsed, **how),
         Score(task.name, system, WHOLE, "cut_rate", *cut_rate, len(endings)),
     ]
-    if cut := Counter(ended for ended in endings if ended != "end"):
+    if cut := Counter(ended for ended in endings if ended in CUT):
         reasons = ", ".join(f"{count} {WHY_CUT[ended]}" for ended, count in cut.items())
         told = f"{cut.total()} of {len(endings)} answers are cut: {reasons}"
         scored.notes.append(f"{task.name} by {system}: {told}")

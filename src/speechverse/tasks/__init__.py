@@ -16,6 +16,7 @@ from speechverse.tasks.parsing import (
     parse_text,
 )
 from speechverse.tasks.prompts import PromptSet, Wording
+from speechverse.tasks.questions import TaskQuestion
 from speechverse.tasks.registry import TASKS, get_task, task_names
 from speechverse.tasks.task import Ask, ConstraintSpec, Matches, OneOf, SlotList, Task
 
@@ -31,6 +32,7 @@ __all__ = [
     "PromptSet",
     "SlotList",
     "Task",
+    "TaskQuestion",
     "Wording",
     "get_task",
     "parse_keywords",

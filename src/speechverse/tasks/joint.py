@@ -101,17 +101,15 @@ class Joint(Task):
             id="/".join(filter(None, (utterance.id, self.name, variant))),
             utterance=utterance,
             task=self.name,
-            instruction=self.together([example.instruction for example in asked], template),
+            instruction=self.combine(template, [example.instruction for example in asked]),
             target=self.written([example.target for example in asked]),
             reference={example.task: example.reference for example in asked},
             choices=tuple(example.choices for example in asked),
             group=variant,
         )
 
-    def together(self, instructions: Sequence[str], template: str) -> str:
-        """The instructions of the parts as one, each under its heading, with the form of the
-        answer.
-        """
+    def combine(self, template: str, instructions: Sequence[str]) -> str:
+        """The parts' instructions as one, each under its heading, with the form of the answer."""
         blocks = "".join(
             f"=== Task: {heading(part)} ===\n{instruction}\n"
             for part, instruction in zip(self.parts, instructions, strict=True)

@@ -19,6 +19,9 @@ from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
 from speechverse.tasks.renaming import renamed
 from speechverse.types import Example, Utterance
 
+MAX_LISTED = 16
+"""The most labels an instruction lists."""
+
 EMPTY_TEXT = "its text is empty, so nobody speaks"
 
 
@@ -76,7 +79,7 @@ class Ask:
     wording: Wording = "seen"
     labels: Mapping[str, LabelSet] = field(default_factory=dict)
     training: bool = True
-    max_listed: int = 16
+    max_listed: int = MAX_LISTED
     describe: float = 0.25
     vocabulary: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import torch
 from speechverse.data import Collator, FeatureCache, FrameCollator, frames_of, measured_by
 from speechverse.data.collate import Collate
 from speechverse.data.plan import Length
-from speechverse.decoding import DecodingOptions, answer
+from speechverse.decoding import answer
 from speechverse.encoders.best_rq.pretraining import EncoderForPreTraining
 from speechverse.encoders.ctc import greedy_ids
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor
@@ -53,12 +53,16 @@ class AskedInputs:
         return Collator(self.processor, self.cache, stage.reads)
 
     def answers(self, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
-        options = DecodingOptions(**self.recipe.decoding.model_dump())
         texts = None
         if stage.reads == "transcript":
             texts = {example.utterance.id: example.utterance.text or "" for example in examples}
         return answer(
-            self.model, self.processor, examples, options, cache=self.cache, transcripts=texts
+            self.model,
+            self.processor,
+            examples,
+            self.recipe.decoding,
+            cache=self.cache,
+            transcripts=texts,
         )
 
 

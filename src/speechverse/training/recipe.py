@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from speechverse.config import Config, PositiveInt
+from speechverse.decoding.options import DecodingOptions
 from speechverse.encoders.best_rq.config import BestRqConfig, ConformerConfig, SpecAugmentConfig
 from speechverse.models.configuration_speechverse import ModelConfig
 from speechverse.models.lora import LoraConfig
@@ -211,16 +212,6 @@ class TrainingSection(Config):
         return value
 
 
-class DecodingSection(Config):
-    """How answers are made, in validation and by `speechverse evaluate`."""
-
-    max_new_tokens: PositiveInt | None = None
-    """The most tokens of a free answer; null lets it grow: 8 a second of audio, and 32."""
-    num_beams: PositiveInt = 1
-    choice_mode: Literal["constrain", "score", "free"] = "constrain"
-    choice_scoring: Literal["raw", "length", "prior"] = "length"
-
-
 class EvaluationSection(Config):
     """What `speechverse evaluate` measures the trained model on."""
 
@@ -250,5 +241,6 @@ class Recipe(Config):
     data: DataSection
     curriculum: list[StageSection] = Field(min_length=1)
     training: TrainingSection = TrainingSection()
-    decoding: DecodingSection = DecodingSection()
+    decoding: DecodingOptions = DecodingOptions()
+    """How answers are made, in validation and by `speechverse evaluate`."""
     evaluation: EvaluationSection | None = None

@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 import speechverse
-from speechverse.config import worded
+from speechverse.config import NESTED, worded
 from speechverse.errors import RecipeError, unknown_name
 from speechverse.files import write_text
 from speechverse.training.recipe import Recipe
@@ -45,7 +45,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
 def recipe_from(values: dict[str, Any]) -> Recipe:
     """Checks plain values against the recipe's types; see `load_recipe`."""
     try:
-        recipe = Recipe.model_validate(values)
+        recipe = Recipe.model_validate(values, context=NESTED)
     except ValidationError as error:
         raise RecipeError("\n".join(_describe_errors(error, values))) from None
     check_recipe(recipe)

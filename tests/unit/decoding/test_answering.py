@@ -44,7 +44,7 @@ def test_the_size_of_a_batch_changes_no_answer_and_order_is_kept(
         sounds,
         [None, OneOf(LABELS), SlotList(("artist", "room")), None, OneOf(("yes", "no"))],
     )
-    options = replace(SHORT, num_beams=beams)
+    options = SHORT.changed(num_beams=beams)
     together = answer_questions(model, processor, questions, options)
     alone = [answer_questions(model, processor, [question], options)[0] for question in questions]
     assert together == alone
@@ -175,12 +175,26 @@ def test_batches_hold_like_with_like_within_the_budget():
 
 
 def test_wrong_options_are_refused():
-    with pytest.raises(
-        UserError, match="choice_mode is 'guess'; allowed are constrain, score, free"
+    for wrong, told in (
+        ({"choice_mode": "guess"}, "choice_mode: input should be 'constrain', 'score' or 'free'"),
+        ({"num_beams": 0}, "num_beams: input should be greater than 0, got 0"),
+        ({"num_beam": 4}, "unknown key; did you mean 'num_beams'"),
+        ({"top_p": 1.5}, "top_p: input should be less than or equal to 1"),
+        ({"stop": ("",)}, "stop.0: string should have at least 1 character"),
     ):
-        DecodingOptions(choice_mode="guess")
-    with pytest.raises(UserError, match="num_beams is 0"):
-        DecodingOptions(num_beams=0)
+        with pytest.raises(UserError, match=told):
+            DecodingOptions(**wrong)
+
+
+def test_options_that_exclude_each_other_are_refused():
+    for wrong, told in (
+        ({"num_beams": 2, "temperature": 0.7}, "num_beams looks for the likeliest"),
+        ({"choice_mode": "score", "top_p": 0.9}, "'score' takes the likeliest choice"),
+        ({"temperature": 0.0, "top_k": 5}, "temperature 0 is greedy"),
+        ({"seed": 1}, "seed is of draws, and nothing is drawn"),
+    ):
+        with pytest.raises(UserError, match=told):
+            DecodingOptions(**wrong)
 
 
 def test_loops_are_ended_and_short_repeats_are_not():

@@ -293,7 +293,7 @@ def test_evaluate_counts_cut_answers_by_task_and_takes_the_limit(checkpoint, cli
     ]
     assert {(r["task"], r["cut"], r["ended"]) for r in records} == {
         ("asr", True, "length"),
-        ("er", False, "end"),
+        ("er", False, "constraint"),
     }
     assert "cut" in run(*common, "--systems", "speechverse", "--max-new-tokens", 1)
     assert "cut</td>" in (tmp_path / "out" / "report.html").read_text()

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from speechverse.errors import TaskError
-from speechverse.tasks import OneOf, Task, get_task
-from speechverse.tasks.asked import as_question
+from speechverse.tasks import OneOf, Task, TaskQuestion, get_task
 from task_check import validate_task
 
 QUESTION = """
@@ -99,10 +98,7 @@ def test_a_file_that_is_not_there_or_no_task_is_told(written, tmp_path: Path) ->
 
 
 def test_a_task_is_a_question_about_any_clip(written) -> None:
-    asked = as_question(written(QUESTION))
-    assert asked == ("Does the speaker ask something?", ("yes", "no"))
-    joint = as_question(get_task("asr+er"))
-    assert "=== Task: ER ===" in joint.instruction and joint.choices is None
-    assert as_question(get_task("asr")).choices is None
-    with pytest.raises(TaskError, match="asks about what only a labelled clip tells"):
-        as_question(get_task("kws"))
+    task = written(QUESTION)
+    asked = TaskQuestion.of(task.name)
+    assert asked.instruction == "Does the speaker ask something?"
+    assert tuple(asked.choices or ()) == ("yes", "no")

@@ -171,6 +171,9 @@ def _provenance(results: Results) -> list[tuple[str, Any]]:
         "normaliser": results.normalizer,
         **{f"{name} signature": text for name, text in results.signatures.items()},
         **{name: value for name, value in results.settings.items() if name != "decoding"},
-        **results.settings.get("decoding", {}),
+        **{
+            f"decoding {name}": value
+            for name, value in results.settings.get("decoding", {}).items()
+        },
     }
     return [(name, value) for name, value in facts.items() if value is not None]

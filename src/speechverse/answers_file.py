@@ -1,0 +1,124 @@
+"""Answers to one question about many clips, a JSON line each: what was written before is gone on
+from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechverse.errors import UserError
+from speechverse.files import full_disk_told, locked, write_text
+
+Line = dict[str, Any]
+
+
+@dataclass
+class AnswersFile:
+    """A file of answers that is added to.
+
+    Attributes:
+        path: The file.
+        question: What every line's answer depends on besides its clip, as it stands in the line.
+        answered: Clips that have an answer.
+    """
+
+    path: Path
+    question: Mapping[str, Any]
+    answered: set[Path] = field(default_factory=set)
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls, path: Path, question: Mapping[str, Any], optional: Iterable[str]
+    ) -> Iterator[AnswersFile]:
+        """Reads what the file holds, and keeps other runs from it within the block.
+
+        Clips that could not be answered are forgotten, to be tried again, and so is half a line
+        that a killed run left.
+
+        Args:
+            question: Plain values by key, in every line.
+            optional: Keys of other questions that this one has not.
+
+        Raises:
+            UserError: If another run writes there now, it answers another question, or is no such
+                file.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        busy = UserError(
+            f"another run is writing to '{path}' now; wait for it, or name another --output"
+        )
+        with locked(path.with_name(f".{path.name}.lock"), busy):
+            file = cls(path, json.loads(json.dumps(dict(question))))
+            file._read({*optional, *file.question})
+            yield file
+
+    def _read(self, keys: set[str]) -> None:
+        if not self.path.exists():
+            return
+        text = self.path.read_bytes().decode("utf-8", errors="replace")
+        *lines, half = text.split("\n")
+        lines += [half] if _record(half) else []
+        kept = []
+        for number, line in enumerate(lines, start=1):
+            record = self._checked(line, number, keys)
+            if "error" not in record:
+                kept.append(f"{line}\n")
+                self.answered.add(_key(record["clip"]))
+        if (mended := "".join(kept)) != text:
+            write_text(self.path, mended)
+
+    def _checked(self, line: str, number: int, keys: set[str]) -> Line:
+        place, record = f"'{self.path}' line {number}", _record(line)
+        if record is None:
+            raise UserError(f"{place} is no answer of `speechverse ask`: name another --output")
+        for key in sorted(keys):
+            if record.get(key) != (now := self.question.get(key)):
+                raise UserError(
+                    f"{place} answers another question: its {key} is {_shown(record.get(key))}, now"
+                    f" it is {_shown(now)}. Ask the same to go on, or name another --output"
+                )
+        return record
+
+    def holds(self, clip: Path) -> bool:
+        """Whether a clip is answered."""
+        return _key(clip) in self.answered
+
+    def add(self, records: Iterable[Line]) -> None:
+        """Writes answers, at once and for good.
+
+        Raises:
+            DiskFullError: If there is no room; those written before are whole.
+        """
+        records = list(records)
+        lines = [_written({**one, **self.question}) for one in records]
+        with full_disk_told(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+        self.answered |= {_key(one["clip"]) for one in records if "error" not in one}
+
+
+def _record(line: str) -> Line | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("clip"), str) else None
+
+
+def _written(record: Line) -> str:
+    """One line, readable in any script; a path that is no UTF-8 is written in escapes."""
+    line = json.dumps(record, ensure_ascii=False)
+    return line if line.isprintable() else json.dumps(record)
+
+
+def _key(clip: str | Path) -> Path:
+    return Path(clip).absolute()
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,138 @@
+"""What `speechverse ask` asks, and how answers are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from speechverse.errors import UserError
+
+if TYPE_CHECKING:
+    from speechverse.audio import AudioSource
+    from speechverse.decoding import AnswerStream, DecodingOptions
+    from speechverse.tasks import TaskQuestion
+    from speechverse.types import Answer
+
+SYSTEMS = ("speechverse", "cascade-whisper")
+OPTIONAL = ("system", "task", "choices", "regex", "json_schema", "hints", "decoding")
+"""Keys of a question that not every question has."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question, for any clip.
+
+    Attributes:
+        instruction: In words.
+        model: The model's name.
+        options: How answers are made.
+        task: Whose question it is, if it is a task's.
+        choices: The answers allowed.
+        regex: Instead, what the whole answer matches.
+        json_schema: Instead, a schema that the answer is JSON of.
+        hints: Words that may be heard.
+        system: Who answers.
+        logprobs: Whether answers carry the log-probabilities of their tokens.
+    """
+
+    instruction: str
+    model: str
+    options: DecodingOptions
+    task: TaskQuestion | None = None
+    choices: Sequence[str] | None = None
+    regex: str | None = None
+    json_schema: str | None = None
+    hints: Sequence[str] = ()
+    system: str = "speechverse"
+    logprobs: bool = False
+
+    def check(self) -> None:
+        """Whether it can be asked at all, before a model is loaded."""
+        from speechverse.pipeline import constraint_of, options_for
+
+        if self.task and (self.regex or self.json_schema):
+            raise UserError(
+                "a task says itself what its answers may be: leave out regex and schema"
+            )
+        options_for(constraint_of(**self._constraint), self.options, {})
+
+    @property
+    def _constraint(self) -> dict[str, Any]:
+        choices = self.task.constraint if self.task else self.choices
+        return {"choices": choices, "regex": self.regex, "json_schema": self.json_schema}
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {**self._constraint, "options": self.options, "hints": self.hints}
+
+    def of(self, answering: Any, sound: AudioSource) -> Answer:
+        """The answer about one clip."""
+        made: Answer = answering.ask(sound, self.instruction, **self._how, logprobs=self.logprobs)
+        return made
+
+    def of_all(self, answering: Any, sounds: list[AudioSource]) -> list[Answer]:
+        """Answers about clips; those that cannot be heard have an error."""
+        how: dict[str, Any] = {"logprobs": self.logprobs, "on_error": "skip"}
+        made: list[Answer] = answering.ask(sounds, self.instruction, **self._how, **how)
+        return made
+
+    def streamed(self, answering: Any, sound: AudioSource) -> AnswerStream:
+        """The answer about one clip, piece by piece."""
+        made: AnswerStream = answering.stream(
+            sound, self.instruction, **self._how, logprobs=self.logprobs
+        )
+        return made
+
+    def parsed(self, answer: Answer) -> Any:
+        """What the answer means to the task, as plain values; None if it cannot be read."""
+        from speechverse.tasks import UNPARSED
+
+        assert self.task is not None
+        return _plain(self.task.parse(answer.text), UNPARSED)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that an answer depends on besides the clip, as plain values."""
+        decoding = self.options.model_dump(
+            mode="json", exclude_defaults=True, exclude={"batch_positions", "max_batch"}
+        )
+        given = {
+            "system": None if self.system == SYSTEMS[0] else self.system,
+            "task": self.task and self.task.task.name,
+            "choices": self.choices and list(self.choices),
+            "regex": self.regex,
+            "json_schema": self.json_schema,
+            "hints": list(self.hints),
+            "decoding": decoding,
+        }
+        return {
+            "instruction": self.instruction,
+            "model": self.model,
+            **{key: value for key, value in given.items() if value},
+        }
+
+    def record(self, answer: Answer) -> dict[str, Any]:
+        """An answer as JSON has it, without the question."""
+        if answer.error is not None:
+            return {"error": answer.error}
+        told: dict[str, Any] = {"answer": answer.text, "ended": answer.ended}
+        if self.task is not None:
+            told["parsed"] = self.parsed(answer)
+        if answer.transcript is not None:
+            told["transcript"] = answer.transcript
+        if answer.choice_scores:
+            told["choice_scores"] = dict(answer.choice_scores)
+            told["choice_probs"] = answer.choice_probs
+        if answer.logprobs is not None:
+            told["logprobs"] = [one._asdict() for one in answer.logprobs]
+        return told
+
+
+def _plain(prediction: Any, unparsed: Any) -> Any:
+    if prediction is unparsed:
+        return None
+    if isinstance(prediction, dict):
+        return {name: _plain(one, unparsed) for name, one in prediction.items()}
+    if isinstance(prediction, tuple):
+        return [_plain(one, unparsed) for one in prediction]
+    return prediction

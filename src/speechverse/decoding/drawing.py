@@ -1,0 +1,83 @@
+"""Drawing answers: each row by random numbers of its own, so that no neighbour in a batch, and no
+clip that was answered before, changes what is drawn.
+
+B rows, N new tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers import (
+    LogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from speechverse.decoding.options import DecodingOptions
+from speechverse.decoding.questions import Question
+from speechverse.seeding import hash_seed
+
+
+class Draw(LogitsProcessor):
+    """Leaves one token of each row, drawn by its probability.
+
+    transformers draws all rows from one stream of random numbers; here each has its own.
+    """
+
+    def __init__(self, seeds: Sequence[int], num_tokens: int) -> None:
+        draws = (torch.Generator().manual_seed(seed) for seed in seeds)
+        self.numbers_BN = torch.stack(
+            [torch.rand(num_tokens, generator=draw, dtype=torch.float64) for draw in draws]
+        )
+        self.step = 0
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores (B, V) of which only the drawn one of each row is left."""
+        exact = torch.float32 if scores.device.type == "mps" else torch.float64
+        reached_BV = scores.to(exact).softmax(dim=-1).cumsum(dim=-1)
+        numbers_B1 = self.numbers_BN[:, self.step, None].to(reached_BV)
+        self.step += 1
+        # Strictly beyond the number, so that what has no probability is never drawn.
+        drawn_B1 = torch.searchsorted(reached_BV, numbers_B1 * reached_BV[:, -1:], right=True)
+        drawn_B1 = drawn_B1.clamp(max=scores.shape[1] - 1)
+        return torch.full_like(scores, -torch.inf).scatter_(1, drawn_B1, 0.0)
+
+
+def drawing(
+    options: DecodingOptions, seeds: Sequence[int], num_tokens: int
+) -> list[LogitsProcessor]:
+    """What draws as the options want it, after all that constrains; nothing where all is greedy."""
+    if not options.draws:
+        return []
+    warpers: list[LogitsProcessor] = []
+    if options.temperature is not None:
+        warpers.append(TemperatureLogitsWarper(float(options.temperature)))
+    if options.top_k is not None:
+        warpers.append(TopKLogitsWarper(options.top_k))
+    if options.top_p is not None:
+        warpers.append(TopPLogitsWarper(options.top_p))
+    return [*warpers, Draw(seeds, num_tokens)]
+
+
+def seeded(questions: Sequence[Question], seed: int | None) -> list[Question]:
+    """Questions with seeds of their own: the same again for the same question, but other ones for
+    each time that it is asked in one call.
+
+    Args:
+        seed: Of all; None takes one that nobody knows.
+    """
+    common = secrets.randbits(63) if seed is None else seed
+    asked: Counter[tuple[str, str]] = Counter()
+    made = []
+    for question in questions:
+        key = question.name, question.instruction
+        made.append(replace(question, seed=hash_seed(common, *key, asked[key])))
+        asked[key] += 1
+    return made

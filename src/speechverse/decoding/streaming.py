@@ -1,0 +1,71 @@
+"""An answer piece by piece, made beside whoever reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from queue import SimpleQueue
+from threading import Event, Thread
+
+from speechverse.types import Answer
+
+
+class _Unwanted(Exception):
+    """Nobody reads on."""
+
+
+class AnswerStream(Iterator[str]):
+    """The pieces of an answer as they come. Whoever stops reading (`close`, an error, Ctrl-C, the
+    end of the block) also stops the model, at its next token.
+
+    Attributes:
+        answer: The whole answer, once all pieces have come.
+    """
+
+    def __init__(self, make: Callable[[Callable[[str], None]], Answer]) -> None:
+        """Begins with the first piece that is asked for.
+
+        Args:
+            make: Makes the answer, telling a function its pieces.
+        """
+        self.answer: Answer | None = None
+        self._pieces = self._run(make)
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def __enter__(self) -> AnswerStream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops the model, if it is still answering."""
+        self._pieces.close()
+
+    def _run(self, make: Callable[[Callable[[str], None]], Answer]) -> Generator[str, None, None]:
+        queue: SimpleQueue[str | BaseException | None] = SimpleQueue()
+        unwanted = Event()
+
+        def tell(piece: str) -> None:
+            if unwanted.is_set():
+                raise _Unwanted
+            queue.put(piece)
+
+        def work() -> None:
+            try:
+                self.answer = make(tell)
+                queue.put(None)
+            except BaseException as error:
+                queue.put(error)
+
+        worker = Thread(target=work, daemon=True, name="answering")
+        worker.start()
+        try:
+            while (piece := queue.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            unwanted.set()
+            worker.join()
