@@ -6,7 +6,7 @@ Shape letters: L layers, T frames, D width.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from speechverse.encoders.contract import SpeechEncoder
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Sized)
 
 
 class Recogniser(nn.Module, ABC):
