@@ -22,31 +22,18 @@ KERNEL_SIZE = 3
 class DownsamplerConfig(Config):
     """Blocks of convolution (kernel 3) and layer norm, down to the LLM's 12.5 Hz."""
 
-    strides: list[PositiveInt] = Field(
-        default=[2, 2],
-        min_length=1,
-        description=(
-            "One a block, their product is the reduction; the paper: [2, 2] at 50 Hz, [2, 1] at"
-            " 25 Hz."
-        ),
-    )
-    activation: Literal["gelu"] | None = Field(
-        default=None, description="Between the blocks; the paper names none."
-    )
-    inner_width: PositiveInt | None = Field(
-        default=None,
-        description="Width between the blocks; the LLM's, as in the paper, if none is said.",
-    )
-    scale_to_embeddings: bool = Field(
-        default=False, description="Scale the output to the LLM's embeddings."
-    )
-    clip_statistics: bool = Field(
-        default=False,
-        description=(
-            "Tell every position the clip's mean and deviation: emotion, accent and speakers show"
-            " there."
-        ),
-    )
+    strides: list[PositiveInt] = Field(default=[2, 2], min_length=1)
+    """One a block, their product is the reduction; the paper: [2, 2] at 50 Hz, [2, 1] at 25 Hz."""
+    activation: Literal["gelu"] | None = None
+    """Between the blocks; the paper names none."""
+    inner_width: PositiveInt | None = None
+    """Width between the blocks; the LLM's, as in the paper, if none is said."""
+    scale_to_embeddings: bool = False
+    """Scale the output to the LLM's embeddings."""
+    clip_statistics: bool = False
+    """Tell every position the clip's mean and deviation: emotion, accent and speakers show
+    there.
+    """
 
 
 class Downsampler(nn.Module):

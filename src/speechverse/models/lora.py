@@ -36,13 +36,8 @@ class LoraConfig(Config):
     rank: PositiveInt = 16
     alpha: PositiveInt = 32
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    targets: list[str] | Literal["all-linear"] | None = Field(
-        default=None,
-        description=(
-            "Names of the LLM's linear layers, or 'all-linear'; by default its query and value"
-            " ones."
-        ),
-    )
+    targets: list[str] | Literal["all-linear"] | None = None
+    """Names of the LLM's linear layers, or 'all-linear'; by default its query and value ones."""
 
 
 def add(llm: PreTrainedModel, config: LoraConfig) -> None:

@@ -9,7 +9,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from speechverse.config import Config
@@ -21,13 +20,8 @@ LayerMixing = Literal["paper", "softmax", "last"]
 class MixerConfig(Config):
     """How the encoder's layers become one."""
 
-    layer_mixing: LayerMixing = Field(
-        default="paper",
-        description=(
-            "'paper': their weighted mean; 'softmax': of normalised layers; 'last': the last one"
-            " alone."
-        ),
-    )
+    layer_mixing: LayerMixing = "paper"
+    """'paper': their weighted mean; 'softmax': of normalised layers; 'last': the last one alone."""
 
 
 class LayerMixer(nn.Module):

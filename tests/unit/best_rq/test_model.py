@@ -36,11 +36,11 @@ def test_loss_starts_near_chance_and_falls() -> None:
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     losses = []
     for _ in range(40):
-        output = model(features, mask, torch.Generator().manual_seed(5))
-        output.loss.backward()
+        loss = model(features, mask, torch.Generator().manual_seed(5)).by_frame.mean()
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(output.loss.detach()))
+        losses.append(float(loss.detach()))
     assert abs(losses[0] - torch.log(torch.tensor(16.0))) < 1.0
     assert losses[-1] < 0.5 * losses[0]
 
@@ -49,9 +49,9 @@ def test_reports_what_to_watch() -> None:
     output = BestRqForPreTraining(tiny_body(), TINY)(
         *batch([30, 30]), torch.Generator().manual_seed(0)
     )
-    assert 0 <= output.accuracy <= 1
-    assert 1 / 16 <= output.common_share <= 1
-    assert 1 < output.code_perplexity <= 16
+    assert 0 <= output.watched["accuracy"] <= 1
+    assert 1 / 16 <= output.watched["common_share"] <= 1
+    assert 1 < output.watched["code_perplexity"] <= 16
 
 
 def test_what_is_hidden_cannot_be_seen_by_the_body() -> None:

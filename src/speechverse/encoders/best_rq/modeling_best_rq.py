@@ -20,30 +20,18 @@ from speechverse.encoders.best_rq.quantizer import RandomProjectionQuantizer
 
 
 class BestRqOutput(NamedTuple):
-    """Loss and what to watch beside it, all means over hidden frames and codebooks.
+    """The cross entropy of hidden frames, and what to watch beside it.
 
     Attributes:
-        common_share: What naming the batch's most common code each time would reach.
-        code_perplexity: Codes effectively in use; near 1 means collapse.
-        by_frame: (M,) cross entropy of each hidden frame.
+        by_frame: (M,) of each hidden frame, the mean over codebooks.
         rows: (M,) the row that each hidden frame is in.
+        watched: Accuracy; `common_share`, what naming the batch's most common code each time would
+            reach; `code_perplexity`, codes effectively in use (near 1 means collapse).
     """
 
-    loss: Tensor
-    accuracy: float
-    common_share: float
-    code_perplexity: float
     by_frame: Tensor
     rows: Tensor
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        """What to watch, by name."""
-        return {
-            "accuracy": self.accuracy,
-            "common_share": self.common_share,
-            "code_perplexity": self.code_perplexity,
-        }
+    watched: dict[str, float]
 
 
 class BestRqForPreTraining(nn.Module):
@@ -88,7 +76,9 @@ class BestRqForPreTraining(nn.Module):
             torch.bincount(column, minlength=self.config.codebook_size)
             for column in codes.unbind(dim=1)
         ]
-        common = sum(int(count.max()) for count in counts) / codes.numel()
-        accuracy = float((logits.detach().argmax(dim=-1) == codes).float().mean())
-        perplexities = [perplexity(count) for count in counts]
-        return BestRqOutput(by_frame.mean(), accuracy, common, mean(perplexities), by_frame, rows)
+        watched = {
+            "accuracy": float((logits.detach().argmax(dim=-1) == codes).float().mean()),
+            "common_share": sum(int(count.max()) for count in counts) / codes.numel(),
+            "code_perplexity": mean(perplexity(count) for count in counts),
+        }
+        return BestRqOutput(by_frame, rows, watched)

@@ -41,4 +41,4 @@ def masked_prediction_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
     num_frames = num_target_tokens(batch.inputs["labels"])
     hidden = torch.bincount(output.rows, minlength=len(num_frames)).clamp(min=1)
     nll = output.by_frame.new_zeros(len(num_frames)).index_add(0, output.rows, output.by_frame)
-    return ExampleLosses(nll / hidden * num_frames, num_frames, output.numbers)
+    return ExampleLosses(nll / hidden * num_frames, num_frames, output.watched)
