@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from speechverse.types import Prompt
+
 
 class Lengths(NamedTuple):
     """LLM positions of an example: its prompt with the audio (or transcript), and its answer with
@@ -68,7 +70,7 @@ class Processor(Protocol):
 
     def __call__(
         self,
-        instructions: Sequence[str],
+        instructions: Sequence[Prompt],
         *,
         audio: Sequence[np.ndarray] | None = None,
         features: Sequence[Tensor] | None = None,
@@ -85,7 +87,7 @@ class Processor(Protocol):
 
     def lengths(
         self,
-        instruction: str,
+        instruction: Prompt,
         target: str = "",
         *,
         num_samples: int = 0,
@@ -93,7 +95,7 @@ class Processor(Protocol):
     ) -> Lengths:
         """LLM positions an example costs."""
 
-    def num_positions(self, instruction: str, target: str = "", **heard: Any) -> int:
+    def num_positions(self, instruction: Prompt, target: str = "", **heard: Any) -> int:
         """`lengths`, prompt and answer together."""
 
     def room(self, prompt: int) -> int | None:

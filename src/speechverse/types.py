@@ -81,6 +81,30 @@ class Utterance:
         return str(self.origin) if self.origin else f"clip '{self.id}'"
 
 
+class Turn(NamedTuple):
+    """An instruction and what it was answered with."""
+
+    instruction: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """An instruction that follows earlier turns about the same sound.
+
+    Attributes:
+        instruction: What is asked now.
+        earlier: What was asked and answered before; the sound stands in the first of them alone.
+    """
+
+    instruction: str
+    earlier: tuple[Turn, ...] = ()
+
+
+Prompt = str | Dialogue
+"""What a model is to answer beside the sound: an instruction alone, or behind earlier turns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """An utterance joined with a task: what the model is asked, and what should come.
@@ -97,6 +121,8 @@ class Example:
             its tasks.
         group: A part of the task that is scored apart (the target language of a translation), or
             "".
+        earlier: Turns about the same utterance that came before; their answers are read, not
+            learned.
     """
 
     id: str
@@ -107,6 +133,12 @@ class Example:
     reference: Any
     choices: tuple[Any, ...] | None = None
     group: str = ""
+    earlier: tuple[Turn, ...] = ()
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the model reads beside the sound."""
+        return Dialogue(self.instruction, self.earlier) if self.earlier else self.instruction
 
 
 Ended = Literal["end", "length", "positions", "loop"]

@@ -15,6 +15,7 @@ from speechverse.batching import padded_batches
 from speechverse.errors import UserError
 from speechverse.protocols import ModelBatch, Processor
 from speechverse.tasks import ConstraintSpec, OneOf
+from speechverse.types import Prompt
 
 ChoiceMode = Literal["constrain", "score", "free"]
 ChoiceScoring = Literal["raw", "length", "prior"]
@@ -88,7 +89,7 @@ class Question:
             the model hears.
     """
 
-    instruction: str
+    instruction: Prompt
     num_positions: int
     samples: Callable[[], np.ndarray] | None = None
     features: Callable[[], Tensor] | None = None

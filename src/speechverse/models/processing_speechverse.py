@@ -14,19 +14,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from speechverse.encoders import EncoderOutput, FrontEnd, load_front_end
-from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
+from speechverse.errors import AudioError, AudioTooLongError, UserError
 from speechverse.hub import local_folder, resolve
 from speechverse.models.assembly import read_config
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import check_vocabulary, load_tokenizer
 from speechverse.models.plain_text import PlainText
+from speechverse.models.prompts import PromptWriter, special_tokens
 from speechverse.protocols import Lengths
-from speechverse.types import IGNORED, SAMPLING_RATE
+from speechverse.types import IGNORED, SAMPLING_RATE, Prompt
 
 _MAX_REMEMBERED = 50_000
 
@@ -70,11 +70,9 @@ class SpeechVerseProcessor:
         self.tokenizer = tokenizer
         self.front_end = front_end
         self.text = PlainText(tokenizer)
-        self._audio, self._instruction = self.text.mark("audio"), self.text.mark("instruction")
-        self._before, self._after = self._layout()
-        self._prefix, self._suffix = _special_tokens(tokenizer, "text")
-        self._target_prefix, self._target_suffix = _special_tokens(tokenizer, "text_target")
         self._remembered: dict[str, list[int]] = {}
+        self._writer = PromptWriter(config, self.text, self._tokens)
+        self._target_prefix, self._target_suffix = special_tokens(tokenizer, "text_target")
         used = {*self._prompt("", []), *self.encode_target(""), *self._target_prefix}
         check_vocabulary(tokenizer, config.audio_token_id, str(config.llm), used)
 
@@ -121,7 +119,7 @@ class SpeechVerseProcessor:
 
     def __call__(
         self,
-        instructions: Sequence[str],
+        instructions: Sequence[Prompt],
         *,
         audio: Sequence[np.ndarray] | None = None,
         features: Sequence[Tensor] | None = None,
@@ -132,6 +130,7 @@ class SpeechVerseProcessor:
         """Makes a batch from instructions and one of three things to ask about.
 
         Args:
+            instructions: Plain text, or a `Dialogue`, whose sound stands in its first turn.
             audio: Mono 16 kHz samples, one array a row.
             features: Encoder outputs that were kept, shape (L, T, D), one a row.
             transcripts: Text to put where the audio would be.
@@ -219,67 +218,9 @@ class SpeechVerseProcessor:
                 " frame"
             )
 
-    def _prompt(self, instruction: str, middle: list[int]) -> list[int]:
-        before, after = self._around(instruction)
+    def _prompt(self, instruction: Prompt, middle: list[int]) -> list[int]:
+        before, after = self._writer.around(instruction)
         return [*before, *middle, *after]
-
-    def _layout(self) -> tuple[str, str]:
-        """The prompt before and after the audio, as `PlainText.ids` reads it, a mark for the
-        instruction in it.
-        """
-        template = self.config.prompt_template
-        text = template.replace("{audio}", self._audio).replace("{instruction}", self._instruction)
-        if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
-            text = self._chat(text)
-        elif self.config.system_prompt:
-            raise CheckpointError(
-                f"the LLM '{self.config.llm}' has no chat template that could write a"
-                " system_prompt; put its words into prompt_template instead"
-            )
-        if text.count(self._audio) != 1 or text.count(self._instruction) != 1:
-            raise CheckpointError(
-                f"the chat template of the LLM '{self.config.llm}' does not write a user's turn"
-                " exactly once, so the audio has no place in it; use another LLM, or mend its"
-                " template"
-            )
-        before, _, after = self.text.template(text).partition(self._audio)
-        return before, after
-
-    def _chat(self, text: str) -> str:
-        """A user's turn, behind the system's if one is set, as the chat template writes them."""
-        system = self.config.system_prompt
-        turns = [{"role": "system", "content": system}] if system is not None else []
-        turns.append({"role": "user", "content": text})
-        try:
-            written = str(
-                self.tokenizer.apply_chat_template(
-                    turns, tokenize=False, add_generation_prompt=True
-                )
-            )
-        except TemplateError as error:
-            raise self._no_system_turn(str(error)) from error
-        if system and system.strip() not in written:
-            raise self._no_system_turn("it leaves it out")
-        return written
-
-    def _no_system_turn(self, reason: str) -> CheckpointError:
-        return CheckpointError(
-            f"the chat template of the LLM '{self.config.llm}' does not take a prompt with this"
-            f" system_prompt ({reason}); set none, and put its words into prompt_template"
-        )
-
-    def _around(self, instruction: str) -> tuple[list[int], list[int]]:
-        """The ids before and after the audio, special tokens included."""
-        before, after = (
-            self._tokens(part.replace(self._instruction, instruction))
-            for part in (self._before, self._after)
-        )
-        if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
-            return before, after
-        return [*self._prefix, *before], [
-            *after,
-            *(self._suffix if self.config.is_encoder_decoder else []),
-        ]
 
     def _tokens(self, text: str) -> list[int]:
         """Ids without special tokens; the same few instructions come again and again, so they are
@@ -331,21 +272,21 @@ class SpeechVerseProcessor:
 
     def lengths(
         self,
-        instruction: str,
+        instruction: Prompt,
         target: str = "",
         *,
         num_samples: int = 0,
         transcript: str | None = None,
     ) -> Lengths:
         """LLM positions an example costs; without a target, its answer is the end token alone."""
-        before, after = self._around(instruction)
+        before, after = self._writer.around(instruction)
         if transcript is not None:
             middle = len(self._tokens(transcript))
         else:
             middle = self.config.num_audio_positions(self.front_end.num_frames(num_samples))
         return Lengths(len(before) + middle + len(after), len(self.encode_target(target)))
 
-    def num_positions(self, instruction: str, target: str = "", **heard: Any) -> int:
+    def num_positions(self, instruction: Prompt, target: str = "", **heard: Any) -> int:
         return sum(self.lengths(instruction, target, **heard))
 
     def room(self, prompt: int) -> int | None:
@@ -424,16 +365,3 @@ def _stacked(features: Sequence[Tensor]) -> EncoderOutput:
     for row, feature in enumerate(features):
         hidden_LBTD[:, row, : feature.shape[1]] = feature
     return EncoderOutput(hidden_LBTD, lengths)
-
-
-def _special_tokens(
-    tokenizer: PreTrainedTokenizerBase, argument: str
-) -> tuple[list[int], list[int]]:
-    """What a tokenizer puts before and after any text."""
-    probe = "a"
-    bare = tokenizer(**{argument: probe}, add_special_tokens=False)["input_ids"]
-    full = tokenizer(**{argument: probe})["input_ids"]
-    for start in range(len(full) - len(bare) + 1):
-        if full[start : start + len(bare)] == bare:
-            return full[:start], full[start + len(bare) :]
-    return [], []

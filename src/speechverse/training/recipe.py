@@ -209,6 +209,14 @@ class DataSection(Config):
             " names."
         ),
     )
+    turns: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0,
+        description=(
+            "Share of the examples that follow one or two earlier turns: other tasks of the"
+            " mixture, asked of the same clip and answered rightly. Only the last answer is"
+            " learned."
+        ),
+    )
     max_bad_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.01,
         description=(
