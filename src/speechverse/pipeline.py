@@ -7,13 +7,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
 import torch
 
 from speechverse.audio import AudioSource, Waveform, is_silent, load
+from speechverse.clips import Clips, Heard
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.decoding.patterns import pattern_of_schema
 from speechverse.errors import AudioTooLongError, UserError
@@ -21,9 +21,12 @@ from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Lengths, Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
 from speechverse.tasks.hints import with_hints
-from speechverse.types import Answer, AudioRef
+from speechverse.types import Answer, AudioRef, Turn
 
 logger = logging.getLogger(__name__)
+
+Sound = AudioSource | Clips
+"""One clip, or several that one instruction is about."""
 
 OnError = Literal["raise", "skip"]
 """What a list gives in which one sound or instruction cannot be asked about: nothing, or the
@@ -65,7 +68,7 @@ class SpeechVerse:
     @overload
     def ask(
         self,
-        audio: AudioSource,
+        audio: Sound,
         instruction: str,
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
@@ -80,7 +83,7 @@ class SpeechVerse:
     @overload
     def ask(
         self,
-        audio: list[AudioSource],
+        audio: list[Sound],
         instruction: str | list[str],
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
@@ -95,7 +98,7 @@ class SpeechVerse:
     @overload
     def ask(
         self,
-        audio: AudioSource,
+        audio: Sound,
         instruction: list[str],
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
@@ -109,7 +112,7 @@ class SpeechVerse:
 
     def ask(
         self,
-        audio: AudioSource | list[AudioSource],
+        audio: Sound | list[Sound],
         instruction: str | list[str],
         choices: Sequence[str] | None = None,
         options: DecodingOptions | None = None,
@@ -127,8 +130,9 @@ class SpeechVerse:
         `Answer.cut` says whether an answer ended before its own end.
 
         Args:
-            audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate), or
-                a list of such.
+            audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate),
+                `Clips` of such, which stand at the `<|audio|>` signs of one instruction, or a list
+                of any of these.
             instruction: What to do with it, in words.
             choices: The answers allowed; None leaves the answer free.
             options: How answers are made.
@@ -149,38 +153,55 @@ class SpeechVerse:
         Raises:
             AudioError: If a sound cannot be read.
             AudioTooLongError: If it is longer than the model hears; nothing is ever cut.
-            UserError: If lists differ in length, or an instruction or the choices are empty.
+            UserError: If lists differ in length, an instruction or the choices are empty, or an
+                instruction has not as many `<|audio|>` signs as clips.
         """
         if on_error not in get_args(OnError):
             raise UserError(f"on_error is '{on_error}'; allowed are {', '.join(get_args(OnError))}")
-        options = options or DecodingOptions()
-        if max_new_tokens is not None:
-            options = replace(options, max_new_tokens=max_new_tokens)
+        options = _options(options, max_new_tokens)
         sounds, instructions = _paired(audio, instruction)
         instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
-        constraint = constraint_of(choices, regex, json_schema)
-        if isinstance(constraint, OneOf):
-            self._check_spellable(constraint.choices)
+        constraint = self._constraint(choices, regex, json_schema)
         questions, failed = self._questions(sounds, instructions, constraint, on_error)
         made = answer_questions(self.model, self.processor, list(questions.values()), options)
         by_place = failed | dict(zip(questions, made, strict=True))
         answers = [by_place[place] for place in range(len(sounds))]
         return answers if isinstance(audio, list) or isinstance(instruction, list) else answers[0]
 
+    def chat(self, audio: Sound) -> Chat:
+        """Begins a conversation: `chat.ask(...)` reads each question behind the earlier ones.
+
+        Raises:
+            AudioError: If the sound cannot be read.
+            AudioTooLongError: If it is longer than the model hears.
+        """
+        return Chat(self, audio)
+
+    def _constraint(
+        self,
+        choices: Sequence[str] | None,
+        regex: str | None,
+        json_schema: str | Mapping[str, Any] | None,
+    ) -> ConstraintSpec | None:
+        constraint = constraint_of(choices, regex, json_schema)
+        if isinstance(constraint, OneOf):
+            self._check_spellable(constraint.choices)
+        return constraint
+
     def _questions(
         self,
-        sounds: Sequence[AudioSource],
+        sounds: Sequence[Sound],
         instructions: Sequence[str],
         constraint: ConstraintSpec | None,
         on_error: OnError,
     ) -> tuple[dict[int, Question], dict[int, Answer]]:
         """By place in the list, what is asked, and what cannot be."""
-        heard: dict[int, Waveform] = {}
+        heard: dict[int, Heard] = {}
         questions, failed = dict[int, Question](), dict[int, Answer]()
         for place, (sound, text) in enumerate(zip(sounds, instructions, strict=True)):
             try:
                 if id(sound) not in heard:
-                    heard[id(sound)] = self._heard(sound)
+                    heard[id(sound)] = self._all_heard(sound)
                 questions[place] = self._question(heard[id(sound)], text, constraint)
             except UserError as error:
                 if on_error == "raise":
@@ -204,6 +225,11 @@ class SpeechVerse:
                     " the LLM knows"
                 )
 
+    def _all_heard(self, sound: Sound) -> Heard:
+        if isinstance(sound, Clips):
+            return Heard([self._heard(clip) for clip in sound], several=True)
+        return Heard([self._heard(sound)], several=False)
+
     def _heard(self, sound: AudioSource) -> Waveform:
         waveform, limit = load(sound), self.processor.max_audio_seconds
         if limit is not None and waveform.duration > limit:
@@ -217,7 +243,11 @@ class SpeechVerse:
         return waveform
 
     def _question(
-        self, waveform: Waveform, instruction: str, constraint: ConstraintSpec | None
+        self,
+        heard: Heard,
+        instruction: str,
+        constraint: ConstraintSpec | None,
+        earlier: Sequence[Turn] = (),
     ) -> Question:
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
@@ -227,7 +257,8 @@ class SpeechVerse:
                 " see it",
                 unspelt,
             )
-        prompt, end = self.processor.lengths(instruction, num_samples=len(waveform.samples))
+        asked = heard.prompt(instruction, earlier)
+        prompt, end = self.processor.lengths(asked, num_samples=heard.num_samples)
         longest = max(
             (
                 len(self.processor.encode_target(choice))
@@ -237,12 +268,67 @@ class SpeechVerse:
         )
         self.processor.check_room(Lengths(prompt, longest))
         return Question(
-            instruction,
+            asked,
             prompt + end,
-            samples=partial(getattr, waveform, "samples"),
+            samples=heard.samples,
             constraint=constraint,
-            seconds=waveform.duration,
+            seconds=heard.seconds,
         )
+
+
+class Chat:
+    """A conversation about a sound: each question is read behind the earlier ones and the model's
+    own answers to them. The sound is encoded once.
+
+    Attributes:
+        turns: What was asked, with its hints, and answered so far.
+    """
+
+    def __init__(self, asked: SpeechVerse, sound: Sound) -> None:
+        self.turns: list[Turn] = []
+        self._asked = asked
+        self._heard = asked._all_heard(sound)
+        self._features = self._heard.encoded(asked.model, asked.processor)
+
+    def ask(
+        self,
+        instruction: str,
+        choices: Sequence[str] | None = None,
+        options: DecodingOptions | None = None,
+        *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
+        max_new_tokens: int | None = None,
+    ) -> Answer:
+        """Asks the next thing, with the arguments of `SpeechVerse.ask`; what fails is no turn.
+
+        Raises:
+            AudioTooLongError: If the conversation no longer fits into what the LLM reads.
+            UserError: If the instruction or the choices are empty.
+        """
+        asked = self._asked
+        options = _options(options, max_new_tokens)
+        constraint = asked._constraint(choices, regex, json_schema)
+        text = with_hints(instruction, hints) if instruction.strip() else instruction
+        try:
+            question = asked._question(self._heard, text, constraint, self.turns)
+        except AudioTooLongError as error:
+            if not self.turns:
+                raise
+            raise AudioTooLongError(
+                f"the conversation no longer fits into what the LLM reads: {len(self.turns)}"
+                f" earlier turns stand before this one ({error}); begin a new one with chat(...)"
+            ) from error
+        question = replace(question, features=lambda: self._features)
+        [answer] = answer_questions(asked.model, asked.processor, [question], options)
+        self.turns.append(Turn(text, answer.text))
+        return answer
+
+
+def _options(options: DecodingOptions | None, max_new_tokens: int | None) -> DecodingOptions:
+    options = options or DecodingOptions()
+    return options if max_new_tokens is None else replace(options, max_new_tokens=max_new_tokens)
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -299,8 +385,8 @@ def checked_choices(choices: Sequence[str]) -> tuple[str, ...]:
 
 
 def _paired(
-    audio: AudioSource | list[AudioSource], instruction: str | list[str]
-) -> tuple[list[AudioSource], list[str]]:
+    audio: Sound | list[Sound], instruction: str | list[str]
+) -> tuple[list[Sound], list[str]]:
     sounds = audio if isinstance(audio, list) else [audio]
     instructions = instruction if isinstance(instruction, list) else [instruction]
     if not isinstance(audio, list):
@@ -315,7 +401,9 @@ def _paired(
     return sounds, instructions
 
 
-def _named(sound: AudioSource) -> str:
+def _named(sound: Sound) -> str:
+    if isinstance(sound, Clips):
+        return " and ".join(map(_named, sound))
     if isinstance(sound, AudioRef):
         return str(sound.path)
     return str(sound) if isinstance(sound, str | Path) else "the audio"

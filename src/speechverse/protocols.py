@@ -72,14 +72,14 @@ class Processor(Protocol):
         self,
         instructions: Sequence[Prompt],
         *,
-        audio: Sequence[np.ndarray] | None = None,
-        features: Sequence[Tensor] | None = None,
-        transcripts: Sequence[str] | None = None,
+        audio: Sequence[np.ndarray | list[np.ndarray]] | None = None,
+        features: Sequence[Tensor | list[Tensor]] | None = None,
+        transcripts: Sequence[str | list[str]] | None = None,
         targets: Sequence[str] | None = None,
         generation: bool = False,
     ) -> ModelBatch:
         """A batch from instructions and one of three things to ask about: samples, kept features
-        (L, T, D), texts.
+        (L, T, D), texts; of a row with several clips a list.
         """
 
     def check_length(self, num_samples: int) -> None:
@@ -90,8 +90,8 @@ class Processor(Protocol):
         instruction: Prompt,
         target: str = "",
         *,
-        num_samples: int = 0,
-        transcript: str | None = None,
+        num_samples: int | list[int] = 0,
+        transcript: str | list[str] | None = None,
     ) -> Lengths:
         """LLM positions an example costs."""
 

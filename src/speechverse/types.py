@@ -13,6 +13,9 @@ Seconds = float
 SAMPLING_RATE = 16_000
 """Hz; every encoder of the framework hears 16 kHz mono."""
 
+AUDIO_SIGN = "<|audio|>"
+"""Where a clip stands in an instruction about several."""
+
 IGNORED = -100
 """The label that no loss counts."""
 
@@ -90,15 +93,18 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """An instruction that follows earlier turns about the same sound.
+    """An instruction that follows earlier turns about the same sound, or is about several.
 
     Attributes:
         instruction: What is asked now.
         earlier: What was asked and answered before; the sound stands in the first of them alone.
+        num_clips: How many clips stand at the `<|audio|>` signs of the first instruction; None is
+            one clip where the prompt template has it, and such a sign is plain text.
     """
 
     instruction: str
     earlier: tuple[Turn, ...] = ()
+    num_clips: int | None = None
 
 
 Prompt = str | Dialogue

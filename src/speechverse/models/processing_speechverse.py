@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,11 @@ from speechverse.protocols import Lengths
 from speechverse.types import IGNORED, SAMPLING_RATE, Prompt
 
 _MAX_REMEMBERED = 50_000
+
+
+Value = TypeVar("Value")
+Each: TypeAlias = Value | list[Value]
+"""Of a row's one clip, or of each of its clips."""
 
 
 class Row(NamedTuple):
@@ -73,7 +78,7 @@ class SpeechVerseProcessor:
         self._remembered: dict[str, list[int]] = {}
         self._writer = PromptWriter(config, self.text, self._tokens)
         self._target_prefix, self._target_suffix = special_tokens(tokenizer, "text_target")
-        used = {*self._prompt("", []), *self.encode_target(""), *self._target_prefix}
+        used = {*self._prompt("", [[]]), *self.encode_target(""), *self._target_prefix}
         check_vocabulary(tokenizer, config.audio_token_id, str(config.llm), used)
 
     @classmethod
@@ -121,16 +126,17 @@ class SpeechVerseProcessor:
         self,
         instructions: Sequence[Prompt],
         *,
-        audio: Sequence[np.ndarray] | None = None,
-        features: Sequence[Tensor] | None = None,
-        transcripts: Sequence[str] | None = None,
+        audio: Sequence[Each[np.ndarray]] | None = None,
+        features: Sequence[Each[Tensor]] | None = None,
+        transcripts: Sequence[Each[str]] | None = None,
         targets: Sequence[str] | None = None,
         generation: bool = False,
     ) -> SpeechVerseBatch:
         """Makes a batch from instructions and one of three things to ask about.
 
         Args:
-            instructions: Plain text, or a `Dialogue`, whose sound stands in its first turn.
+            instructions: Plain text, or a `Dialogue`, whose sound stands in its first turn; a row
+                with several clips (`Dialogue.num_clips`) has a list of sounds.
             audio: Mono 16 kHz samples, one array a row.
             features: Encoder outputs that were kept, shape (L, T, D), one a row.
             transcripts: Text to put where the audio would be.
@@ -169,7 +175,7 @@ class SpeechVerseProcessor:
             else [self.encode_target(text) for text in targets]
         )
         prompts = [
-            self._prompt(text, middle) for text, middle in zip(instructions, middles, strict=True)
+            self._prompt(text, clips) for text, clips in zip(instructions, middles, strict=True)
         ]
         rows = [Row(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
         for row in rows:
@@ -179,25 +185,31 @@ class SpeechVerseProcessor:
 
     def _audio_part(
         self,
-        audio: Sequence[np.ndarray] | None,
-        features: Sequence[Tensor] | None,
-        transcripts: Sequence[str] | None,
-    ) -> tuple[SpeechVerseBatch, list[list[int]]]:
-        """What the encoder or its output gives to the model, and the ids that stand for it in each
-        prompt.
+        audio: Sequence[Each[np.ndarray]] | None,
+        features: Sequence[Each[Tensor]] | None,
+        transcripts: Sequence[Each[str]] | None,
+    ) -> tuple[SpeechVerseBatch, list[list[list[int]]]]:
+        """What the encoder or its output gives to the model, all clips in the order of the rows,
+        and the ids that stand for each clip in each prompt.
         """
         if transcripts is not None:
-            return SpeechVerseBatch(), [self._tokens(text) for text in transcripts]
+            return SpeechVerseBatch(), [
+                [self._tokens(text) for text in _each(row)] for row in transcripts
+            ]
         if audio is not None:
-            for waveform in audio:
+            waveforms = [waveform for row in audio for waveform in _each(row)]
+            for waveform in waveforms:
                 self.check_length(len(waveform))
-            inputs = self.front_end.prepare(audio)
+            inputs = self.front_end.prepare(waveforms)
             batch, lengths = SpeechVerseBatch(audio_inputs=inputs), inputs["frame_lengths"].tolist()
         else:
-            output = _stacked(features or ())
+            output = _stacked([feature for row in features or () for feature in _each(row)])
             batch, lengths = SpeechVerseBatch(encoder_output=output), output.lengths.tolist()
-        positions = [self.config.num_audio_positions(length) for length in lengths]
-        return batch, [[self.config.audio_token_id] * n for n in positions]
+        positions = iter([self.config.num_audio_positions(length) for length in lengths])
+        rows: Sequence[Any] = audio or features or ()
+        return batch, [
+            [[self.config.audio_token_id] * next(positions) for _ in _each(row)] for row in rows
+        ]
 
     def check_length(self, num_samples: int) -> None:
         """Whether the model can hear audio of so many samples.
@@ -218,9 +230,13 @@ class SpeechVerseProcessor:
                 " frame"
             )
 
-    def _prompt(self, instruction: Prompt, middle: list[int]) -> list[int]:
-        before, after = self._writer.around(instruction)
-        return [*before, *middle, *after]
+    def _prompt(self, instruction: Prompt, clips: Sequence[list[int]]) -> list[int]:
+        first, *behind = self._writer.around(instruction)
+        _check_number(len(behind), len(clips))
+        rest = [
+            token for pair in zip(clips, behind, strict=True) for part in pair for token in part
+        ]
+        return [*first, *rest]
 
     def _tokens(self, text: str) -> list[int]:
         """Ids without special tokens; the same few instructions come again and again, so they are
@@ -275,16 +291,18 @@ class SpeechVerseProcessor:
         instruction: Prompt,
         target: str = "",
         *,
-        num_samples: int = 0,
-        transcript: str | None = None,
+        num_samples: Each[int] = 0,
+        transcript: Each[str] | None = None,
     ) -> Lengths:
         """LLM positions an example costs; without a target, its answer is the end token alone."""
-        before, after = self._writer.around(instruction)
+        parts = self._writer.around(instruction)
         if transcript is not None:
-            middle = len(self._tokens(transcript))
+            clips = [len(self._tokens(text)) for text in _each(transcript)]
         else:
-            middle = self.config.num_audio_positions(self.front_end.num_frames(num_samples))
-        return Lengths(len(before) + middle + len(after), len(self.encode_target(target)))
+            frames = [self.front_end.num_frames(number) for number in _each(num_samples)]
+            clips = [self.config.num_audio_positions(number) for number in frames]
+        _check_number(len(parts) - 1, len(clips))
+        return Lengths(sum(map(len, parts)) + sum(clips), len(self.encode_target(target)))
 
     def num_positions(self, instruction: Prompt, target: str = "", **heard: Any) -> int:
         return sum(self.lengths(instruction, target, **heard))
@@ -355,6 +373,18 @@ def _stream(rows: Sequence[Sequence[int]], fill: int, left: bool = False) -> dic
         ids_BP[i, true] = torch.tensor(row)
         mask_BP[i, true] = 1
     return {"input_ids": ids_BP, "attention_mask": mask_BP}
+
+
+def _each(row: Each[Value]) -> list[Value]:
+    return row if isinstance(row, list) else [row]
+
+
+def _check_number(places: int, clips: int) -> None:
+    if places != clips:
+        raise UserError(
+            f"a prompt has places for {places} clips but {clips} were given; say their number in"
+            " `Dialogue.num_clips`"
+        )
 
 
 def _stacked(features: Sequence[Tensor]) -> EncoderOutput:

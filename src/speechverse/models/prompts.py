@@ -8,10 +8,10 @@ from itertools import pairwise
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, UserError
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.plain_text import PlainText
-from speechverse.types import Dialogue, Prompt, Turn
+from speechverse.types import AUDIO_SIGN, Dialogue, Prompt, Turn
 
 
 class PromptWriter:
@@ -31,43 +31,58 @@ class PromptWriter:
         self._ids = ids
         self._chats = bool(self.tokenizer.chat_template) and not config.is_encoder_decoder
         self._audio = text.mark("audio")
-        self._layouts: dict[int, str] = {}
+        self._layouts: dict[tuple[int, bool], str] = {}
         self._prefix, self._suffix = special_tokens(self.tokenizer, "text")
-        self._layout(0)
+        self._layout(0, False)
 
-    def around(self, prompt: Prompt) -> tuple[list[int], list[int]]:
-        """The ids before and after the audio, special tokens included."""
+    def around(self, prompt: Prompt) -> list[list[int]]:
+        """The ids before, between and after the clips, special tokens included.
+
+        Raises:
+            UserError: If several clips have not as many `<|audio|>` signs.
+        """
         dialogue = Dialogue(prompt) if isinstance(prompt, str) else prompt
-        written = self._layout(len(dialogue.earlier))
-        for number, turn in enumerate((*dialogue.earlier, Turn(dialogue.instruction, ""))):
+        turns = [*dialogue.earlier, Turn(dialogue.instruction, "")]
+        if dialogue.num_clips is not None:
+            turns[0] = Turn(self._with_places(turns[0], dialogue.num_clips), turns[0].answer)
+        written = self._layout(len(dialogue.earlier), dialogue.num_clips is not None)
+        for number, turn in enumerate(turns):
             written = written.replace(self._mark("instruction", number), turn.instruction)
             written = written.replace(self._mark("answer", number), turn.answer)
-        before, after = (self._ids(part) for part in written.split(self._audio))
-        if self._chats:
-            return before, after
-        return [*self._prefix, *before], [
-            *after,
-            *(self._suffix if self.config.is_encoder_decoder else []),
-        ]
+        parts = [self._ids(part) for part in written.split(self._audio)]
+        if not self._chats:
+            parts[0] = [*self._prefix, *parts[0]]
+            parts[-1] = [*parts[-1], *(self._suffix if self.config.is_encoder_decoder else [])]
+        return parts
+
+    def _with_places(self, first: Turn, num_clips: int) -> str:
+        num_signs = first.instruction.count(AUDIO_SIGN)
+        if num_signs != num_clips:
+            raise UserError(
+                f"{num_clips} clips, but {num_signs} {AUDIO_SIGN} signs in the instruction"
+                f" {first.instruction!r}; write one where each clip belongs"
+            )
+        return first.instruction.replace(AUDIO_SIGN, self._audio)
 
     def _mark(self, name: str, number: int) -> str:
         return self.text.mark(f"{name}{number}of")
 
-    def _layout(self, num_earlier: int) -> str:
+    def _layout(self, num_earlier: int, has_signs: bool) -> str:
         """A prompt behind so many turns, as `PlainText.ids` reads it, with marks for all that
-        differs.
+        differs; with no place for audio where the first instruction has signs for it.
         """
-        if num_earlier not in self._layouts:
-            self._layouts[num_earlier] = self.text.template(self._made_layout(num_earlier))
-        return self._layouts[num_earlier]
+        key = (num_earlier, has_signs)
+        if key not in self._layouts:
+            self._layouts[key] = self.text.template(self._made_layout(*key))
+        return self._layouts[key]
 
-    def _made_layout(self, num_earlier: int) -> str:
+    def _made_layout(self, num_earlier: int, has_signs: bool) -> str:
         instructions = [self._mark("instruction", number) for number in range(num_earlier + 1)]
         answers = [self._mark("answer", number) for number in range(num_earlier)]
         template = self.config.prompt_template
         later = template.replace("{audio}", "").strip()
         users = [
-            (later if number else template.replace("{audio}", self._audio)).replace(
+            (later if number or has_signs else template.replace("{audio}", self._audio)).replace(
                 "{instruction}", mark
             )
             for number, mark in enumerate(instructions)
@@ -81,7 +96,9 @@ class PromptWriter:
             )
         else:
             text = "\n".join(_alternating(users, answers))
-        if text.count(self._audio) != 1 or not _in_order(text, _alternating(instructions, answers)):
+        if text.count(self._audio) != int(not has_signs) or not _in_order(
+            text, _alternating(instructions, answers)
+        ):
             turns = "a user's turn" if num_earlier == 0 else "each turn of a conversation"
             raise CheckpointError(
                 f"the chat template of the LLM '{self.config.llm}' does not write {turns}"

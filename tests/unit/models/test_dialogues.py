@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, UserError
 from speechverse.models import SpeechVerseProcessor
 from speechverse.types import IGNORED, Dialogue, Turn
 
 TURNS = (Turn("transcribe the audio", "turn on the light"), Turn("which emotion", "happy"))
 
 
-def written(processor, prompt, heard: str = "sad") -> str:
+def written(processor, prompt, heard: str | list[str] = "sad") -> str:
     return processor.tokenizer.decode(
         processor([prompt], transcripts=[heard])["input_ids"][0], clean_up_tokenization_spaces=False
     )
@@ -87,3 +89,58 @@ def test_a_batch_of_dialogues_is_answered_as_each_alone(make_model, waveforms) -
             **processor([prompt], audio=[sound], generation=True), max_new_tokens=4
         )
         assert torch.equal(alone[0], together[row, : alone.shape[1]])
+
+
+def test_clips_stand_at_the_signs_of_the_first_instruction(make_model) -> None:
+    processor = make_model("qwen2").processor()
+    two = Dialogue("is <|audio|> or <|audio|> louder?", num_clips=2)
+    assert written(processor, two, ["happy", "sad"]) == (
+        "<|user|>is happy or sad louder?<|end|>\n<|assistant|>"
+    )
+    later = Dialogue("what is <|audio|>", (Turn(two.instruction, "sad"),), 2)
+    assert written(processor, later, ["happy", "sad"]) == (
+        "<|user|>is happy or sad louder?<|end|>\n<|assistant|>sad<|end|>\n"
+        "<|user|>what is <|audio|><|end|>\n<|assistant|>"
+    )
+    assert "what is <|audio|>" in written(processor, "what is <|audio|>"), "plain text of one clip"
+    for signs, heard, message in (
+        (1, ["a", "b"], "2 clips, but 1 <|audio|> signs in the instruction"),
+        (2, ["a"], "places for 2 clips but 1 were given"),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            processor([Dialogue("<|audio|> " * signs, num_clips=2)], transcripts=[heard])
+
+
+@pytest.mark.parametrize("llm", ["qwen2", "t5", "bart"])
+def test_several_clips_are_heard_each_at_its_place_beside_rows_with_one(
+    make_model, waveforms, llm
+) -> None:
+    model = make_model(llm)
+    processor = model.processor()
+    two = Dialogue("which <|audio|> or <|audio|>", num_clips=2)
+    batch = processor(
+        ["what is said", two, two],
+        audio=[waveforms[0], waveforms[1:], waveforms[:0:-1]],
+        generation=True,
+    )
+    with torch.no_grad():
+        embedded = model.embed_prompt(batch["input_ids"], batch["audio_inputs"])
+        for row, clips in enumerate([waveforms[:1], waveforms[1:], waveforms[:0:-1]]):
+            places = batch["input_ids"][row] == processor.config.audio_token_id
+            alone = [
+                model.embed_audio(model.encode(processor.front_end.prepare([clip])))[0][0]
+                for clip in clips
+            ]
+            torch.testing.assert_close(
+                embedded[row, places], torch.cat(alone), rtol=1e-4, atol=1e-4
+            )
+    lengths = processor.lengths(two, num_samples=[len(clip) for clip in waveforms[1:]])
+    assert lengths.prompt == batch["attention_mask"][1].sum()
+
+
+def test_prompts_of_another_model_are_refused_with_several_clips_too(make_model, waveforms):
+    model, other = make_model("t5"), make_model("t5", downsampler={"strides": [2, 2]})
+    two = Dialogue("which <|audio|> or <|audio|>", num_clips=2)
+    batch = other.processor()([two], audio=[waveforms[1:]], generation=True)
+    with pytest.raises(ValueError, match=r"prompts keep .* audio takes"):
+        model.embed_prompt(batch["input_ids"], batch["audio_inputs"])
