@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ _SYSTEMS = ("speechverse", "cascade-whisper")
 
 if TYPE_CHECKING:
     from speechverse.audio import Waveform
+    from speechverse.types import Answer
 
 _WHY_CUT = {
     "length": (
@@ -35,6 +37,12 @@ def command(
         typer.Argument(help="An audio file: WAV, FLAC, MP3, OGG, M4A, ...; - is standard input."),
     ],
     instruction: Annotated[str, typer.Argument(help="What to do with it, in words.")],
+    then: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to ask next about the same clip, behind the answer; may be repeated."
+        ),
+    ] = None,
     choices: Annotated[
         str | None, typer.Option(help="The answers allowed, with commas between.")
     ] = None,
@@ -92,6 +100,8 @@ def command(
       speechverse ask clip.wav "Which emotion does the voice convey?" --choices
       happy,sad,angry,neutral
 
+      speechverse ask clip.wav "What is said?" --then "How does the speaker feel?"
+
       speechverse ask order.wav "Write the order as JSON." --json-schema order.json
 
       arecord -f S16_LE -r 16000 -d 5 | speechverse ask - "What is being said?"
@@ -100,6 +110,10 @@ def command(
         raise UserError(unknown_name("system to ask", system, _SYSTEMS))
     if scores and choices is None:
         raise UserError("--scores scores choices; name them with --choices a,b,c")
+    if then and system != "speechverse":
+        raise UserError(
+            f"--then continues a conversation, which '{system}' does not hold; leave it out"
+        )
     sound = _heard(clip)  # a bad clip is told before the heavy libraries and a model are loaded
 
     from speechverse.decoding import DecodingOptions
@@ -115,27 +129,45 @@ def command(
         max_new_tokens=max_new_tokens, choice_mode="score" if scores else "constrain"
     )
     words = () if hints is None else hints.split(",")
-    answer = asked.ask(
-        sound, instruction, allowed, options, regex=regex, json_schema=schema, hints=words
-    )
-    if answer.cut:
-        typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
-    by_choice = dict(answer.choice_scores or {})
-    heard = {} if answer.transcript is None else {"system": system, "transcript": answer.transcript}
+    how: dict[str, Any] = {
+        "choices": allowed,
+        "options": options,
+        "regex": regex,
+        "json_schema": schema,
+        "hints": words,
+    }
+    ask = asked.chat(sound).ask if then else partial(asked.ask, sound)
+    told = []
+    for text in (instruction, *(then or ())):
+        answer = ask(text, **how)
+        if answer.cut:
+            typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
+        if json:
+            told.append(_told(answer, text, clip, model, system))
+        else:
+            _print(answer)
     if json:
-        scored = {"choice_scores": by_choice} if by_choice else {}
-        told = {
-            "answer": answer.text,
-            "ended": answer.ended,
-            **heard,
-            **scored,
-            "clip": str(clip),
-            "instruction": instruction,
-            "model": model,
-        }
-        typer.echo(json_format.dumps(told, ensure_ascii=False))
-        return
-    if heard:
+        typer.echo(json_format.dumps(told if then else told[0], ensure_ascii=False))
+
+
+def _told(answer: Answer, instruction: str, clip: Path, model: str, system: str) -> dict[str, Any]:
+    """An answer as JSON tells it."""
+    heard = {} if answer.transcript is None else {"system": system, "transcript": answer.transcript}
+    scored = {"choice_scores": dict(answer.choice_scores)} if answer.choice_scores else {}
+    return {
+        "answer": answer.text,
+        "ended": answer.ended,
+        **heard,
+        **scored,
+        "clip": str(clip),
+        "instruction": instruction,
+        "model": model,
+    }
+
+
+def _print(answer: Answer) -> None:
+    by_choice = answer.choice_scores or {}
+    if answer.transcript is not None:
         typer.echo(f"Whisper's transcript: {answer.transcript}", err=True)
     typer.echo(answer.text)
     for choice, score in sorted(by_choice.items(), key=lambda item: -item[1]):
