@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from speechverse.lazy import loader_of
 
 __version__ = "0.1.0"
-__all__ = ["SpeechVerse", "__version__"]
+__all__ = ["Clips", "SpeechVerse", "__version__"]
 
 if TYPE_CHECKING:
+    from speechverse.clips import Clips
     from speechverse.pipeline import SpeechVerse
 
-__getattr__ = loader_of(__name__, {"SpeechVerse": "pipeline"})
+__getattr__ = loader_of(__name__, {"SpeechVerse": "pipeline", "Clips": "clips"})

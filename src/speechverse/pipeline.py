@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
 import torch
 
 from speechverse.audio import AudioSource, Waveform, is_silent, load
+from speechverse.chat import Chat
+from speechverse.clips import Clips, Heard
 from speechverse.decoding import (
     AnswerStream,
     DecodingOptions,
@@ -25,12 +26,14 @@ from speechverse.decoding.patterns import pattern_of_schema
 from speechverse.errors import AudioTooLongError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Lengths, Model, Processor
-from speechverse.seeding import fingerprint
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
 from speechverse.tasks.hints import with_hints
-from speechverse.types import Answer, AudioRef
+from speechverse.types import Answer, AudioRef, Turn
 
 logger = logging.getLogger(__name__)
+
+Sound = AudioSource | Clips
+"""One clip, or several that one instruction is about."""
 
 OnError = Literal["raise", "skip"]
 """What a list gives in which one sound or instruction cannot be asked about: nothing, or the
@@ -76,7 +79,7 @@ class SpeechVerse:
     @overload
     def ask(
         self,
-        audio: AudioSource,
+        audio: Sound,
         instruction: str,
         choices: Choices = None,
         options: DecodingOptions | None = None,
@@ -92,7 +95,7 @@ class SpeechVerse:
     @overload
     def ask(
         self,
-        audio: list[AudioSource],
+        audio: list[Sound],
         instruction: str | list[str],
         choices: Choices = None,
         options: DecodingOptions | None = None,
@@ -108,7 +111,7 @@ class SpeechVerse:
     @overload
     def ask(
         self,
-        audio: AudioSource,
+        audio: Sound,
         instruction: list[str],
         choices: Choices = None,
         options: DecodingOptions | None = None,
@@ -123,7 +126,7 @@ class SpeechVerse:
 
     def ask(
         self,
-        audio: AudioSource | list[AudioSource],
+        audio: Sound | list[Sound],
         instruction: str | list[str],
         choices: Choices = None,
         options: DecodingOptions | None = None,
@@ -142,8 +145,9 @@ class SpeechVerse:
         `Answer.cut` says whether an answer ended before its own end.
 
         Args:
-            audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate), or
-                a list of such.
+            audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate),
+                `Clips` of such, which stand at the `<|audio|>` signs of one instruction, or a list
+                of any of these.
             instruction: What to do with it, in words.
             choices: The answers allowed, or a task's constraint; None leaves the answer free.
             options: How answers are made.
@@ -167,15 +171,14 @@ class SpeechVerse:
         Raises:
             AudioError: If a sound cannot be read.
             AudioTooLongError: If it is longer than the model hears; nothing is ever cut.
-            UserError: If lists differ in length, an instruction or the choices are empty, or
-                options exclude each other.
+            UserError: If lists differ in length, an instruction or the choices are empty, options
+                exclude each other, or an instruction has not as many `<|audio|>` signs as clips.
         """
         if on_error not in get_args(OnError):
             raise UserError(f"on_error is '{on_error}'; allowed are {', '.join(get_args(OnError))}")
         sounds, instructions = _paired(audio, instruction)
         instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
-        constraint = self._constraint(choices, regex, json_schema)
-        options = options_for(constraint, options, decoding)
+        constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
         questions, failed = self._questions(sounds, instructions, constraint, on_error)
         made = answer_questions(
             self.model, self.processor, list(questions.values()), options, logprobs=logprobs
@@ -186,7 +189,7 @@ class SpeechVerse:
 
     def stream(
         self,
-        audio: AudioSource,
+        audio: Sound,
         instruction: str,
         choices: Choices = None,
         options: DecodingOptions | None = None,
@@ -208,10 +211,9 @@ class SpeechVerse:
         Raises:
             UserError: Also for beams and for scored choices, which do not come piece by piece.
         """
-        constraint = self._constraint(choices, regex, json_schema)
-        options = options_for(constraint, options, decoding)
+        constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
         text = with_hints(instruction, hints) if instruction.strip() else instruction
-        question = self._question(self._heard(audio), text, constraint)
+        question = self.question(self._all_heard(audio), text, constraint)
         check_streamable(options, [question])
 
         def answer(on_piece: Callable[[str], None]) -> Answer:
@@ -220,32 +222,44 @@ class SpeechVerse:
 
         return AnswerStream(answer)
 
-    def _constraint(
+    def chat(self, audio: Sound) -> Chat:
+        """Begins a conversation: `chat.ask(...)` reads each question behind the earlier ones.
+
+        Raises:
+            AudioError: If the sound cannot be read.
+            AudioTooLongError: If it is longer than the model hears.
+        """
+        return Chat(self, self._all_heard(audio))
+
+    def how_to_answer(
         self,
         choices: Choices,
         regex: str | None,
         json_schema: str | Mapping[str, Any] | None,
-    ) -> ConstraintSpec | None:
+        options: DecodingOptions | None,
+        changes: Mapping[str, Any],
+    ) -> tuple[ConstraintSpec | None, DecodingOptions]:
+        """The constraint and the options of one call, tried against each other and the LLM."""
         constraint = constraint_of(choices, regex, json_schema)
         if isinstance(constraint, OneOf):
             self._check_spellable(constraint.choices)
-        return constraint
+        return constraint, options_for(constraint, options, changes)
 
     def _questions(
         self,
-        sounds: Sequence[AudioSource],
+        sounds: Sequence[Sound],
         instructions: Sequence[str],
         constraint: ConstraintSpec | None,
         on_error: OnError,
     ) -> tuple[dict[int, Question], dict[int, Answer]]:
         """By place in the list, what is asked, and what cannot be."""
-        heard: dict[int, Waveform] = {}
+        heard: dict[int, Heard] = {}
         questions, failed = dict[int, Question](), dict[int, Answer]()
         for place, (sound, text) in enumerate(zip(sounds, instructions, strict=True)):
             try:
                 if id(sound) not in heard:
-                    heard[id(sound)] = self._heard(sound)
-                questions[place] = self._question(heard[id(sound)], text, constraint)
+                    heard[id(sound)] = self._all_heard(sound)
+                questions[place] = self.question(heard[id(sound)], text, constraint)
             except UserError as error:
                 if on_error == "raise":
                     if len(sounds) > 1:
@@ -268,6 +282,11 @@ class SpeechVerse:
                     " the LLM knows"
                 )
 
+    def _all_heard(self, sound: Sound) -> Heard:
+        if isinstance(sound, Clips):
+            return Heard([self._heard(clip) for clip in sound], several=True)
+        return Heard([self._heard(sound)], several=False)
+
     def _heard(self, sound: AudioSource) -> Waveform:
         waveform, limit = load(sound), self.processor.max_audio_seconds
         if limit is not None and waveform.duration > limit:
@@ -280,9 +299,19 @@ class SpeechVerse:
             logger.warning("%s is silent: the answer says nothing of any speech", _named(sound))
         return waveform
 
-    def _question(
-        self, waveform: Waveform, instruction: str, constraint: ConstraintSpec | None
+    def question(
+        self,
+        heard: Heard,
+        instruction: str,
+        constraint: ConstraintSpec | None,
+        earlier: Sequence[Turn] = (),
     ) -> Question:
+        """What a model is to answer about sounds that were heard, behind earlier turns.
+
+        Raises:
+            AudioTooLongError: If it does not fit into what the LLM reads.
+            UserError: If the instruction is empty.
+        """
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
         if unspelt := self.processor.text.unspelt(instruction):
@@ -291,7 +320,8 @@ class SpeechVerse:
                 " see it",
                 unspelt,
             )
-        prompt, end = self.processor.lengths(instruction, num_samples=len(waveform.samples))
+        asked = heard.prompt(instruction, earlier)
+        prompt, end = self.processor.lengths(asked, num_samples=heard.num_samples)
         longest = max(
             (
                 len(self.processor.encode_target(choice))
@@ -301,12 +331,12 @@ class SpeechVerse:
         )
         self.processor.check_room(Lengths(prompt, longest))
         return Question(
-            instruction,
+            asked,
             prompt + end,
-            samples=partial(getattr, waveform, "samples"),
+            samples=heard.samples,
             constraint=constraint,
-            seconds=waveform.duration,
-            name=fingerprint(waveform.samples.tobytes()),
+            seconds=heard.seconds,
+            name=heard.fingerprint,
         )
 
 
@@ -388,8 +418,8 @@ def checked_choices(choices: Sequence[str]) -> tuple[str, ...]:
 
 
 def _paired(
-    audio: AudioSource | list[AudioSource], instruction: str | list[str]
-) -> tuple[list[AudioSource], list[str]]:
+    audio: Sound | list[Sound], instruction: str | list[str]
+) -> tuple[list[Sound], list[str]]:
     sounds = audio if isinstance(audio, list) else [audio]
     instructions = instruction if isinstance(instruction, list) else [instruction]
     if not isinstance(audio, list):
@@ -404,7 +434,9 @@ def _paired(
     return sounds, instructions
 
 
-def _named(sound: AudioSource) -> str:
+def _named(sound: Sound) -> str:
+    if isinstance(sound, Clips):
+        return " and ".join(map(_named, sound))
     if isinstance(sound, AudioRef):
         return str(sound.path)
     return str(sound) if isinstance(sound, str | Path) else "the audio"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from speechverse.types import Prompt
+
 
 class Lengths(NamedTuple):
     """LLM positions of an example: its prompt with the audio (or transcript), and its answer with
@@ -71,16 +73,16 @@ class Processor(Protocol):
 
     def __call__(
         self,
-        instructions: Sequence[str],
+        instructions: Sequence[Prompt],
         *,
-        audio: Sequence[np.ndarray] | None = None,
-        features: Sequence[Tensor] | None = None,
-        transcripts: Sequence[str] | None = None,
+        audio: Sequence[np.ndarray | list[np.ndarray]] | None = None,
+        features: Sequence[Tensor | list[Tensor]] | None = None,
+        transcripts: Sequence[str | list[str]] | None = None,
         targets: Sequence[str] | None = None,
         generation: bool = False,
     ) -> ModelBatch:
         """A batch from instructions and one of three things to ask about: samples, kept features
-        (L, T, D), texts.
+        (L, T, D), texts; of a row with several clips a list.
         """
 
     def check_length(self, num_samples: int) -> None:
@@ -88,15 +90,15 @@ class Processor(Protocol):
 
     def lengths(
         self,
-        instruction: str,
+        instruction: Prompt,
         target: str = "",
         *,
-        num_samples: int = 0,
-        transcript: str | None = None,
+        num_samples: int | list[int] = 0,
+        transcript: str | list[str] | None = None,
     ) -> Lengths:
         """LLM positions an example costs."""
 
-    def num_positions(self, instruction: str, target: str = "", **heard: Any) -> int:
+    def num_positions(self, instruction: Prompt, target: str = "", **heard: Any) -> int:
         """`lengths`, prompt and answer together."""
 
     def room(self, prompt: int) -> int | None:

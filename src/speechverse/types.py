@@ -14,6 +14,9 @@ Seconds = float
 SAMPLING_RATE = 16_000
 """Hz; every encoder of the framework hears 16 kHz mono."""
 
+AUDIO_SIGN = "<|audio|>"
+"""Where a clip stands in an instruction about several."""
+
 IGNORED = -100
 """The label that no loss counts."""
 
@@ -82,6 +85,33 @@ class Utterance:
         return str(self.origin) if self.origin else f"clip '{self.id}'"
 
 
+class Turn(NamedTuple):
+    """An instruction and what it was answered with."""
+
+    instruction: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """An instruction that follows earlier turns about the same sound, or is about several.
+
+    Attributes:
+        instruction: What is asked now.
+        earlier: What was asked and answered before; the sound stands in the first of them alone.
+        num_clips: How many clips stand at the `<|audio|>` signs of the first instruction; None is
+            one clip where the prompt template has it, and such a sign is plain text.
+    """
+
+    instruction: str
+    earlier: tuple[Turn, ...] = ()
+    num_clips: int | None = None
+
+
+Prompt = str | Dialogue
+"""What a model is to answer beside the sound: an instruction alone, or behind earlier turns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """An utterance joined with a task: what the model is asked, and what should come.
@@ -98,6 +128,8 @@ class Example:
             its tasks.
         group: A part of the task that is scored apart (the target language of a translation), or
             "".
+        earlier: Turns about the same utterance that came before; their answers are read, not
+            learned.
     """
 
     id: str
@@ -108,6 +140,12 @@ class Example:
     reference: Any
     choices: tuple[Any, ...] | None = None
     group: str = ""
+    earlier: tuple[Turn, ...] = ()
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the model reads beside the sound."""
+        return Dialogue(self.instruction, self.earlier) if self.earlier else self.instruction
 
 
 Ended = Literal["end", "stop", "constraint", "length", "positions", "loop"]

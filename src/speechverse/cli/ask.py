@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +45,12 @@ def command(
     ],
     instruction: Annotated[
         str | None, typer.Argument(help="What to do with it, in words; or give --task.")
+    ] = None,
+    then: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to ask next about the same clip, behind the answer; may be repeated."
+        ),
     ] = None,
     choices: Annotated[
         str | None, typer.Option(help="The answers allowed, with commas between.")
@@ -165,6 +172,8 @@ def command(
       speechverse ask clip.wav "Which emotion does the voice convey?" --choices
       happy,sad,angry,neutral
 
+      speechverse ask clip.wav "What is said?" --then "How does the speaker feel?"
+
       speechverse ask order.wav "Write the order as JSON." --json-schema order.json
 
       speechverse ask clip.wav --task asr+kwe
@@ -188,6 +197,11 @@ def command(
         raise UserError(
             "--output keeps the model's own answers about files: leave out --system, and name a"
             " file or folder instead of -"
+        )
+    if then and (task or stream or output or system != SYSTEMS[0]):
+        raise UserError(
+            "--then goes on with a conversation in words: leave out --task, --stream, --output and"
+            " --system"
         )
     # A bad clip is told before the heavy libraries and a model are loaded.
     sound = clip if clip.is_dir() else _heard(clip)
@@ -234,6 +248,8 @@ def command(
         ask_folder(asked, clip, output, load, quiet=json)
     elif stream:
         _stream(asked, sound, load())
+    elif then:
+        _converse(asked, then, load().chat(sound), clip, json)
     else:
         _show(asked, asked.of(load(), sound), clip, json)
 
@@ -262,6 +278,24 @@ def _stream(asked: Asked, sound: Any, answering: Any) -> None:
     _show_tokens(pieces.answer)
 
 
+def _converse(asked: Asked, then: list[str], chat: Any, clip: Path, json: bool) -> None:
+    """Each answer as it comes; as JSON all of them at the end."""
+    told = []
+    for instruction in (asked.instruction, *then):
+        turn = replace(asked, instruction=instruction)
+        answer = turn.next_in(chat)
+        if json:
+            told.append(_as_json(turn, answer, clip))
+        else:
+            _show(turn, answer, clip, json=False)
+    if json:
+        typer.echo(json_format.dumps(told, ensure_ascii=False))
+
+
+def _as_json(asked: Asked, answer: Answer, clip: Path) -> dict[str, Any]:
+    return {**asked.record(answer), "clip": str(clip), **asked.identity()}
+
+
 def _note(answer: Answer) -> None:
     if answer.cut:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
@@ -270,8 +304,7 @@ def _note(answer: Answer) -> None:
 def _show(asked: Asked, answer: Answer, clip: Path, json: bool) -> None:
     _note(answer)
     if json:
-        told = {**asked.record(answer), "clip": str(clip), **asked.identity()}
-        typer.echo(json_format.dumps(told, ensure_ascii=False))
+        typer.echo(json_format.dumps(_as_json(asked, answer, clip), ensure_ascii=False))
         return
     if answer.transcript is not None:
         typer.echo(f"Whisper's transcript: {answer.transcript}", err=True)

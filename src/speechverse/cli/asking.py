@@ -10,6 +10,7 @@ from speechverse.errors import UserError
 
 if TYPE_CHECKING:
     from speechverse.audio import AudioSource
+    from speechverse.chat import Chat
     from speechverse.decoding import AnswerStream, DecodingOptions
     from speechverse.tasks import TaskQuestion
     from speechverse.types import Answer
@@ -70,6 +71,10 @@ class Asked:
         """The answer about one clip."""
         made: Answer = answering.ask(sound, self.instruction, **self._how, logprobs=self.logprobs)
         return made
+
+    def next_in(self, chat: Chat) -> Answer:
+        """The answer behind the earlier turns of a conversation."""
+        return chat.ask(self.instruction, **self._how, logprobs=self.logprobs)
 
     def of_all(self, answering: Any, sounds: list[AudioSource]) -> list[Answer]:
         """Answers about clips; those that cannot be heard have an error."""

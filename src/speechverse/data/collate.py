@@ -121,7 +121,7 @@ class Collator:
             self._given: heard,
             "targets": [example.target for example in examples],
         }
-        inputs = self.processor([example.instruction for example in examples], **asked)
+        inputs = self.processor([example.prompt for example in examples], **asked)
         return batch_of(
             inputs, examples, loss_weights, tuple(map(self._choices, examples)), skipped
         )
@@ -174,14 +174,12 @@ def measured_by(processor: SpeechVerseProcessor, reads: Reads = "audio") -> Leng
     def length(example: Example) -> int:
         if reads == "transcript":
             lengths = processor.lengths(
-                example.instruction, example.target, transcript=_transcript(example)
+                example.prompt, example.target, transcript=_transcript(example)
             )
         else:
             num_samples = round(example.utterance.duration * SAMPLING_RATE)
             processor.check_length(num_samples)
-            lengths = processor.lengths(
-                example.instruction, example.target, num_samples=num_samples
-            )
+            lengths = processor.lengths(example.prompt, example.target, num_samples=num_samples)
         processor.check_room(lengths)
         return sum(lengths)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -19,10 +19,11 @@ import numpy as np
 
 from speechverse.data.asking import Askable, LeftOut, Words, applicable
 from speechverse.data.corpus import Corpus
+from speechverse.data.turns import draw_turns
 from speechverse.errors import RecipeError
 from speechverse.seeding import fingerprint, hash_seed, rng_for
 from speechverse.tasks import Ask, LabelSet, OneOf, Task, get_task
-from speechverse.types import Example, Utterance
+from speechverse.types import AudioRef, Example, Turn, Utterance
 
 Rule = Literal["size", "sqrt"]
 _RULES: dict[str, Callable[[int], float]] = {"size": float, "sqrt": math.sqrt}
@@ -127,6 +128,10 @@ class Mixture:
         renamed: Probability that the labels of a closed task are listed, and answered, under other
             names.
         hinted: Probability that an instruction of a task that takes hints has some.
+        turns: Probability that an example follows one or two earlier turns: other tasks of the
+            mixture, asked of the same clip and answered rightly. Only its own answer is learned:
+            the earlier ones are learned at other draws, with the weights that the mixture gives
+            them.
         pass_size: Draws in a pass; by default as many as the items have utterances, at most
             100,000.
     """
@@ -136,6 +141,7 @@ class Mixture:
     temperature: float = 1.0
     renamed: float = 0.0
     hinted: float = 0.0
+    turns: float = 0.0
     pass_size: int | None = None
     sources: list[_Source] = field(init=False, repr=False)
     shares: list[float] = field(init=False)
@@ -184,7 +190,12 @@ class Mixture:
         """
         source = self.sources[draw.item]
         utterance = source.utterances[draw.utterance]
-        rng = rng_for(self.seed, "example", draw.cycle, source.name, utterance.id)
+        example = self._rendered(source, utterance, draw.cycle, "example")
+        earlier = self._earlier(source, utterance, draw.cycle) if self.turns else ()
+        return replace(example, earlier=earlier) if earlier else example
+
+    def _rendered(self, source: _Source, utterance: Utterance, cycle: int, use: str) -> Example:
+        rng = rng_for(self.seed, use, cycle, source.name, utterance.id)
         ask = Ask(
             rng,
             labels=source.labels,
@@ -194,7 +205,27 @@ class Mixture:
         )
         variants = source.askable.variants(source.task, utterance)
         first = hash_seed(self.seed, "variant", source.name, utterance.id)
-        return source.task.render(utterance, ask, variants[(first + draw.cycle) % len(variants)])
+        return source.task.render(utterance, ask, variants[(first + cycle) % len(variants)])
+
+    def _earlier(self, source: _Source, utterance: Utterance, cycle: int) -> tuple[Turn, ...]:
+        rng = rng_for(self.seed, "turns", cycle, source.name, utterance.id)
+        if rng.random() >= self.turns:
+            return ()
+        others = [(other.task, (other, of)) for other, of in self._asked_of[utterance.audio]]
+        turns = [
+            self._rendered(other, of, cycle, f"before {source.name}")
+            for other, of in draw_turns(rng, source.task, others)
+        ]
+        return tuple(Turn(turn.instruction, turn.target) for turn in turns)
+
+    @cached_property
+    def _asked_of(self) -> dict[AudioRef, list[tuple[_Source, Utterance]]]:
+        """By clip, all that the mixture asks of it: corpora of the same audio know other things."""
+        found: dict[AudioRef, list[tuple[_Source, Utterance]]] = {}
+        for source in self.sources:
+            for utterance in source.utterances:
+                found.setdefault(utterance.audio, []).append((source, utterance))
+        return found
 
     def loss_weight(self, draw: Draw) -> float:
         return self.items[draw.item].loss_weight
@@ -209,6 +240,7 @@ class Mixture:
         """Changes whenever other examples would be drawn, or in another order."""
         parts = [repr((_DRAWING, self.seed, self.draws_per_pass, self.shares))]
         parts += [f"hinted {self.hinted}"] if self.hinted else []
+        parts += [f"turns {self.turns}"] if self.turns else []
         parts += [f"renamed {self.renamed}"] if self.renamed else []
         for item, source in zip(self.items, self.sources, strict=True):
             parts.append(repr((source.name, source.task.version, item.loss_weight)))
@@ -225,7 +257,7 @@ def examples_digest(weighted: Iterable[tuple[Example, float]]) -> str:
     return fingerprint(
         *(
             _identity(example.utterance)
-            + repr((example.id, example.instruction, example.target, example.choices, weight))
+            + repr((example.id, example.prompt, example.target, example.choices, weight))
             for example, weight in weighted
         )
     )

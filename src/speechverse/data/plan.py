@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lhotse.dataset import DynamicBucketingSampler
@@ -124,10 +124,17 @@ class _Positions(SamplingConstraint):
 
 @dataclass
 class PlanReport:
-    """How many examples a pass has drawn, and what of them was left out, with the reason by id."""
+    """What one pass has drawn so far, with what is held ready, and what of it was left out.
+
+    Attributes:
+        draws_left_out: Draws that do not fit the budget or the model.
+        left_out: The reason, by the example's id.
+        turns_left_out: Earlier turns without which an example was drawn, for it fits only so.
+    """
 
     drawn: int = 0
     draws_left_out: int = 0
+    turns_left_out: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -136,7 +143,8 @@ class BatchPlan:
     """Global steps from a mixture.
 
     Attributes:
-        max_positions: Budget of a micro-batch, padding counted; an example over it is left out.
+        max_positions: Budget of a micro-batch, padding counted; an example over it loses its
+            earlier turns, the first of them first, or is left out where it has none.
         micro_batches: In a global step, over all processes: accumulation times processes.
         num_buckets: Buckets of like length.
         report: What the present pass left out.
@@ -233,16 +241,27 @@ class BatchPlan:
     def _candidates(self, pass_index: int, report: PlanReport) -> Iterator[_Candidate]:
         for draw in self.mixture.draws(pass_index):
             report.drawn += 1
-            example = self.mixture.example(draw)
+            drawn = self.mixture.example(draw)
             try:
-                positions = self._fitting(example)
+                example, positions = self._fitting(drawn)
             except AudioError as error:
                 report.draws_left_out += 1
-                report.left_out[example.id] = str(error)
+                report.left_out[drawn.id] = str(error)
                 continue
+            report.turns_left_out += len(drawn.earlier) - len(example.earlier)
             yield _Candidate(example.id, example, self.mixture.loss_weight(draw), positions)
 
-    def _fitting(self, example: Example) -> int:
+    def _fitting(self, example: Example) -> tuple[Example, int]:
+        """The example with as many of its latest turns as fit, and its positions."""
+        while True:
+            try:
+                return example, self._positions(example)
+            except AudioError:
+                if not example.earlier:
+                    raise
+                example = replace(example, earlier=example.earlier[1:])
+
+    def _positions(self, example: Example) -> int:
         positions = self.length(example)
         if positions > self.max_positions:
             raise AudioTooLongError(
@@ -275,6 +294,12 @@ def _warn_of_left_out(report: PlanReport) -> None:
         first, reason = next(iter(report.left_out.items()))
         told = f"{report.draws_left_out} of {report.drawn} examples do not fit and are left out"
         log.warning("%s (first: '%s': %s)", told, first, reason)
+    if report.turns_left_out:
+        log.warning(
+            "%d earlier turns do not fit and are left out of %d examples drawn",
+            report.turns_left_out,
+            report.drawn,
+        )
 
 
 def _within(candidates: Sequence[_Candidate], max_positions: int) -> Iterator[MicroBatch]:

@@ -57,8 +57,8 @@ def _question(
     transcript = None if transcripts is None else transcripts[utterance.id]
     length = {"num_samples": num_samples} if transcript is None else {"transcript": transcript}
     return Question(
-        instruction=example.instruction,
-        num_positions=processor.num_positions(example.instruction, **length),
+        instruction=example.prompt,
+        num_positions=processor.num_positions(example.prompt, **length),
         seconds=utterance.duration,
         samples=partial(_load, utterance),
         features=None if cache is None else partial(cache.__getitem__, utterance),

@@ -23,6 +23,7 @@ from transformers import (
 from speechverse.decoding.options import DecodingOptions
 from speechverse.decoding.questions import Question
 from speechverse.seeding import hash_seed
+from speechverse.types import Prompt
 
 
 class Draw(LogitsProcessor):
@@ -74,7 +75,7 @@ def seeded(questions: Sequence[Question], seed: int | None) -> list[Question]:
         seed: Of all; None takes one that nobody knows.
     """
     common = secrets.randbits(63) if seed is None else seed
-    asked: Counter[tuple[str, str]] = Counter()
+    asked: Counter[tuple[str, Prompt]] = Counter()
     made = []
     for question in questions:
         key = question.name, question.instruction

@@ -14,6 +14,7 @@ from speechverse.batching import padded_batches
 from speechverse.decoding.options import DecodingOptions
 from speechverse.protocols import ModelBatch, Processor
 from speechverse.tasks import ConstraintSpec, OneOf
+from speechverse.types import Prompt
 
 TOKENS_A_SECOND = 8
 TOKENS_BESIDE = 32
@@ -34,8 +35,8 @@ class Question:
     Attributes:
         instruction: As the model reads it.
         num_positions: LLM positions it costs, roughly; batches are packed by it.
-        samples: Loads the sound, float32 (T,) at 16 kHz.
-        features: Loads cached encoder output, (L, T, D).
+        samples: Loads the sound, float32 (T,) at 16 kHz; of several clips a list.
+        features: Loads cached encoder output, (L, T, D); of several clips a list.
         transcript: Text that stands where the sound would.
         constraint: What answers are allowed; None leaves them free.
         seconds: Length of the sound, by which the limit of its answer grows; None takes the longest
@@ -44,10 +45,10 @@ class Question:
         seed: Of those draws; see `drawing.seeded`.
     """
 
-    instruction: str
+    instruction: Prompt
     num_positions: int
-    samples: Callable[[], np.ndarray] | None = None
-    features: Callable[[], Tensor] | None = None
+    samples: Callable[[], np.ndarray | list[np.ndarray]] | None = None
+    features: Callable[[], Tensor | list[Tensor]] | None = None
     transcript: str | None = None
     constraint: ConstraintSpec | None = None
     seconds: float | None = None

@@ -80,7 +80,9 @@ def _unheard(question: Question) -> Question:
     if question.transcript is not None:
         return replace(question, transcript="")
     silence = np.zeros(round(EMPTY_SECONDS * SAMPLING_RATE), dtype=np.float32)
-    return replace(question, samples=lambda: silence, features=None)
+    num_clips = getattr(question.instruction, "num_clips", None)
+    heard = silence if num_clips is None else [silence] * num_clips
+    return replace(question, samples=lambda: heard, features=None)
 
 
 def log_probs(

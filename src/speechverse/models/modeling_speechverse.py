@@ -42,6 +42,7 @@ from speechverse.models.llm import (
     load_llm_and_tokenizer,
 )
 from speechverse.models.mixer import LayerMixer
+from speechverse.models.placing import place_audio
 from speechverse.models.processing_speechverse import SpeechVerseProcessor
 from speechverse.models.token_logits import token_logits
 from speechverse.types import IGNORED, PartCount
@@ -404,8 +405,8 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         audio_inputs: dict[str, Tensor] | None = None,
         encoder_output: EncoderOutput | None = None,
     ) -> Tensor:
-        """[audio ; prompt] as the LLM takes it, shape (B, P, E): audio over the placeholders; no
-        device is waited for.
+        """[audio ; prompt] as the LLM takes it, shape (B, P, E): audio over the placeholders, the
+        clips of a prompt one after the other; no device is waited for.
 
         Raises:
             ValueError: If the prompts keep other numbers of positions than the audio takes: they
@@ -421,24 +422,4 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
                 return embeddings_BPE
             encoder_output = self.encode(audio_inputs)
         audio_BTE, lengths = self.embed_audio(encoder_output)
-        _check_positions(is_audio_BP.sum(dim=1), lengths)
-        # A boolean index, and masked_scatter's gradient, would wait for the device to count;
-        # positions need not.
-        place_BP = (is_audio_BP.cumsum(dim=1) - 1).clamp(0, audio_BTE.shape[1] - 1)
-        placed_BPE = audio_BTE.gather(1, place_BP[..., None].expand(-1, -1, audio_BTE.shape[2]))
-        return torch.where(
-            is_audio_BP[..., None], placed_BPE.to(embeddings_BPE.dtype), embeddings_BPE
-        )
-
-
-def _check_positions(kept: Tensor, taken: Tensor) -> None:
-    """Whether each prompt keeps as many positions (B,) as its audio takes (B,)."""
-    if kept.is_cuda:
-        torch._assert_async(
-            (kept == taken).all(), "prompts keep other numbers of positions than their audio takes"
-        )
-    elif not kept.is_meta and not torch.equal(kept, taken):
-        raise ValueError(
-            f"prompts keep {kept.tolist()} positions, audio takes {taken.tolist()}; make batches"
-            " with the processor of this very model (model.processor())"
-        )
+        return place_audio(embeddings_BPE, is_audio_BP, audio_BTE, lengths)

@@ -10,25 +10,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import torch
-from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from speechverse.encoders import EncoderOutput, FrontEnd, load_front_end
-from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
+from speechverse.errors import AudioError, AudioTooLongError, UserError
 from speechverse.hub import local_folder, resolve
 from speechverse.models.assembly import read_config
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import check_vocabulary, load_tokenizer
 from speechverse.models.plain_text import PlainText
+from speechverse.models.prompts import PromptWriter, special_tokens
 from speechverse.protocols import Lengths
-from speechverse.types import IGNORED, SAMPLING_RATE
+from speechverse.types import IGNORED, SAMPLING_RATE, Prompt
 
 _MAX_REMEMBERED = 50_000
+
+
+Value = TypeVar("Value")
+Each: TypeAlias = Value | list[Value]
+"""Of a row's one clip, or of each of its clips."""
 
 
 class Row(NamedTuple):
@@ -70,12 +75,10 @@ class SpeechVerseProcessor:
         self.tokenizer = tokenizer
         self.front_end = front_end
         self.text = PlainText(tokenizer)
-        self._audio, self._instruction = self.text.mark("audio"), self.text.mark("instruction")
-        self._before, self._after = self._layout()
-        self._prefix, self._suffix = _special_tokens(tokenizer, "text")
-        self._target_prefix, self._target_suffix = _special_tokens(tokenizer, "text_target")
         self._remembered: dict[str, list[int]] = {}
-        used = {*self._prompt("", []), *self.encode_target(""), *self._target_prefix}
+        self._writer = PromptWriter(config, self.text, self._tokens)
+        self._target_prefix, self._target_suffix = special_tokens(tokenizer, "text_target")
+        used = {*self._prompt("", [[]]), *self.encode_target(""), *self._target_prefix}
         check_vocabulary(tokenizer, config.audio_token_id, str(config.llm), used)
 
     @classmethod
@@ -121,17 +124,19 @@ class SpeechVerseProcessor:
 
     def __call__(
         self,
-        instructions: Sequence[str],
+        instructions: Sequence[Prompt],
         *,
-        audio: Sequence[np.ndarray] | None = None,
-        features: Sequence[Tensor] | None = None,
-        transcripts: Sequence[str] | None = None,
+        audio: Sequence[Each[np.ndarray]] | None = None,
+        features: Sequence[Each[Tensor]] | None = None,
+        transcripts: Sequence[Each[str]] | None = None,
         targets: Sequence[str] | None = None,
         generation: bool = False,
     ) -> SpeechVerseBatch:
         """Makes a batch from instructions and one of three things to ask about.
 
         Args:
+            instructions: Plain text, or a `Dialogue`, whose sound stands in its first turn; a row
+                with several clips (`Dialogue.num_clips`) has a list of sounds.
             audio: Mono 16 kHz samples, one array a row.
             features: Encoder outputs that were kept, shape (L, T, D), one a row.
             transcripts: Text to put where the audio would be.
@@ -170,7 +175,7 @@ class SpeechVerseProcessor:
             else [self.encode_target(text) for text in targets]
         )
         prompts = [
-            self._prompt(text, middle) for text, middle in zip(instructions, middles, strict=True)
+            self._prompt(text, clips) for text, clips in zip(instructions, middles, strict=True)
         ]
         rows = [Row(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
         for row in rows:
@@ -180,25 +185,31 @@ class SpeechVerseProcessor:
 
     def _audio_part(
         self,
-        audio: Sequence[np.ndarray] | None,
-        features: Sequence[Tensor] | None,
-        transcripts: Sequence[str] | None,
-    ) -> tuple[SpeechVerseBatch, list[list[int]]]:
-        """What the encoder or its output gives to the model, and the ids that stand for it in each
-        prompt.
+        audio: Sequence[Each[np.ndarray]] | None,
+        features: Sequence[Each[Tensor]] | None,
+        transcripts: Sequence[Each[str]] | None,
+    ) -> tuple[SpeechVerseBatch, list[list[list[int]]]]:
+        """What the encoder or its output gives to the model, all clips in the order of the rows,
+        and the ids that stand for each clip in each prompt.
         """
         if transcripts is not None:
-            return SpeechVerseBatch(), [self._tokens(text) for text in transcripts]
+            return SpeechVerseBatch(), [
+                [self._tokens(text) for text in _each(row)] for row in transcripts
+            ]
         if audio is not None:
-            for waveform in audio:
+            waveforms = [waveform for row in audio for waveform in _each(row)]
+            for waveform in waveforms:
                 self.check_length(len(waveform))
-            inputs = self.front_end.prepare(audio)
+            inputs = self.front_end.prepare(waveforms)
             batch, lengths = SpeechVerseBatch(audio_inputs=inputs), inputs["frame_lengths"].tolist()
         else:
-            output = _stacked(features or ())
+            output = _stacked([feature for row in features or () for feature in _each(row)])
             batch, lengths = SpeechVerseBatch(encoder_output=output), output.lengths.tolist()
-        positions = [self.config.num_audio_positions(length) for length in lengths]
-        return batch, [[self.config.audio_token_id] * n for n in positions]
+        positions = iter([self.config.num_audio_positions(length) for length in lengths])
+        rows: Sequence[Any] = audio or features or ()
+        return batch, [
+            [[self.config.audio_token_id] * next(positions) for _ in _each(row)] for row in rows
+        ]
 
     def check_length(self, num_samples: int) -> None:
         """Whether the model can hear audio of so many samples.
@@ -219,67 +230,13 @@ class SpeechVerseProcessor:
                 " frame"
             )
 
-    def _prompt(self, instruction: str, middle: list[int]) -> list[int]:
-        before, after = self._around(instruction)
-        return [*before, *middle, *after]
-
-    def _layout(self) -> tuple[str, str]:
-        """The prompt before and after the audio, as `PlainText.ids` reads it, a mark for the
-        instruction in it.
-        """
-        template = self.config.prompt_template
-        text = template.replace("{audio}", self._audio).replace("{instruction}", self._instruction)
-        if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
-            text = self._chat(text)
-        elif self.config.system_prompt:
-            raise CheckpointError(
-                f"the LLM '{self.config.llm}' has no chat template that could write a"
-                " system_prompt; put its words into prompt_template instead"
-            )
-        if text.count(self._audio) != 1 or text.count(self._instruction) != 1:
-            raise CheckpointError(
-                f"the chat template of the LLM '{self.config.llm}' does not write a user's turn"
-                " exactly once, so the audio has no place in it; use another LLM, or mend its"
-                " template"
-            )
-        before, _, after = self.text.template(text).partition(self._audio)
-        return before, after
-
-    def _chat(self, text: str) -> str:
-        """A user's turn, behind the system's if one is set, as the chat template writes them."""
-        system = self.config.system_prompt
-        turns = [{"role": "system", "content": system}] if system is not None else []
-        turns.append({"role": "user", "content": text})
-        try:
-            written = str(
-                self.tokenizer.apply_chat_template(
-                    turns, tokenize=False, add_generation_prompt=True
-                )
-            )
-        except TemplateError as error:
-            raise self._no_system_turn(str(error)) from error
-        if system and system.strip() not in written:
-            raise self._no_system_turn("it leaves it out")
-        return written
-
-    def _no_system_turn(self, reason: str) -> CheckpointError:
-        return CheckpointError(
-            f"the chat template of the LLM '{self.config.llm}' does not take a prompt with this"
-            f" system_prompt ({reason}); set none, and put its words into prompt_template"
-        )
-
-    def _around(self, instruction: str) -> tuple[list[int], list[int]]:
-        """The ids before and after the audio, special tokens included."""
-        before, after = (
-            self._tokens(part.replace(self._instruction, instruction))
-            for part in (self._before, self._after)
-        )
-        if self.tokenizer.chat_template and not self.config.is_encoder_decoder:
-            return before, after
-        return [*self._prefix, *before], [
-            *after,
-            *(self._suffix if self.config.is_encoder_decoder else []),
+    def _prompt(self, instruction: Prompt, clips: Sequence[list[int]]) -> list[int]:
+        first, *behind = self._writer.around(instruction)
+        _check_number(len(behind), len(clips))
+        rest = [
+            token for pair in zip(clips, behind, strict=True) for part in pair for token in part
         ]
+        return [*first, *rest]
 
     def _tokens(self, text: str) -> list[int]:
         """Ids without special tokens; the same few instructions come again and again, so they are
@@ -331,21 +288,23 @@ class SpeechVerseProcessor:
 
     def lengths(
         self,
-        instruction: str,
+        instruction: Prompt,
         target: str = "",
         *,
-        num_samples: int = 0,
-        transcript: str | None = None,
+        num_samples: Each[int] = 0,
+        transcript: Each[str] | None = None,
     ) -> Lengths:
         """LLM positions an example costs; without a target, its answer is the end token alone."""
-        before, after = self._around(instruction)
+        parts = self._writer.around(instruction)
         if transcript is not None:
-            middle = len(self._tokens(transcript))
+            clips = [len(self._tokens(text)) for text in _each(transcript)]
         else:
-            middle = self.config.num_audio_positions(self.front_end.num_frames(num_samples))
-        return Lengths(len(before) + middle + len(after), len(self.encode_target(target)))
+            frames = [self.front_end.num_frames(number) for number in _each(num_samples)]
+            clips = [self.config.num_audio_positions(number) for number in frames]
+        _check_number(len(parts) - 1, len(clips))
+        return Lengths(sum(map(len, parts)) + sum(clips), len(self.encode_target(target)))
 
-    def num_positions(self, instruction: str, target: str = "", **heard: Any) -> int:
+    def num_positions(self, instruction: Prompt, target: str = "", **heard: Any) -> int:
         return sum(self.lengths(instruction, target, **heard))
 
     def room(self, prompt: int) -> int | None:
@@ -416,6 +375,18 @@ def _stream(rows: Sequence[Sequence[int]], fill: int, left: bool = False) -> dic
     return {"input_ids": ids_BP, "attention_mask": mask_BP}
 
 
+def _each(row: Each[Value]) -> list[Value]:
+    return row if isinstance(row, list) else [row]
+
+
+def _check_number(places: int, clips: int) -> None:
+    if places != clips:
+        raise UserError(
+            f"a prompt has places for {places} clips but {clips} were given; say their number in"
+            " `Dialogue.num_clips`"
+        )
+
+
 def _stacked(features: Sequence[Tensor]) -> EncoderOutput:
     """Pads (L, T, D) features to (L, B, T, D), in the precision they were kept in."""
     lengths = torch.tensor([feature.shape[1] for feature in features])
@@ -424,16 +395,3 @@ def _stacked(features: Sequence[Tensor]) -> EncoderOutput:
     for row, feature in enumerate(features):
         hidden_LBTD[:, row, : feature.shape[1]] = feature
     return EncoderOutput(hidden_LBTD, lengths)
-
-
-def _special_tokens(
-    tokenizer: PreTrainedTokenizerBase, argument: str
-) -> tuple[list[int], list[int]]:
-    """What a tokenizer puts before and after any text."""
-    probe = "a"
-    bare = tokenizer(**{argument: probe}, add_special_tokens=False)["input_ids"]
-    full = tokenizer(**{argument: probe})["input_ids"]
-    for start in range(len(full) - len(bare) + 1):
-        if full[start : start + len(bare)] == bare:
-            return full[:start], full[start + len(bare) :]
-    return [], []

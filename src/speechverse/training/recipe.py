@@ -150,6 +150,10 @@ class DataSection(Config):
     """Share of a closed task's examples whose labels are listed, and answered, under other
     names.
     """
+    turns: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the examples that follow one or two earlier turns: other tasks of the mixture,
+    asked of the same clip and answered rightly. Only the last answer is learned.
+    """
     max_bad_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """Share of a JSONL file's clips that may be unreadable; they are skipped and counted."""
     validation: ValidationSection = ValidationSection()

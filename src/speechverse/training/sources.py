@@ -170,6 +170,8 @@ class Sources:
             temperature=data.temperature,
             renamed=data.renamed,
             hinted=data.hinted,
+            # other objectives read no prompt, so turns would only fill their batches
+            turns=data.turns if stage.objective == "answer" else 0.0,
         )
 
     def validation_examples(

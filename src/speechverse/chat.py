@@ -1,0 +1,68 @@
+"""A conversation about a sound that is encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from speechverse.clips import Heard
+from speechverse.decoding import DecodingOptions, answer_questions
+from speechverse.errors import AudioTooLongError
+from speechverse.tasks.hints import with_hints
+from speechverse.types import Answer, Turn
+
+if TYPE_CHECKING:
+    from speechverse.pipeline import Choices, SpeechVerse
+
+
+class Chat:
+    """A conversation about a sound, as `SpeechVerse.chat` begins it: each question is read behind
+    the earlier ones and the model's own answers to them.
+
+    Attributes:
+        turns: What was asked, with its hints, and answered so far.
+    """
+
+    def __init__(self, model: SpeechVerse, heard: Heard) -> None:
+        self.turns: list[Turn] = []
+        self._model = model
+        self._heard = heard
+        self._features = heard.encoded(model.model, model.processor)
+
+    def ask(
+        self,
+        instruction: str,
+        choices: Choices = None,
+        options: DecodingOptions | None = None,
+        *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
+        logprobs: bool = False,
+        **decoding: Any,
+    ) -> Answer:
+        """Asks the next thing, with the arguments of `SpeechVerse.ask`; what fails is no turn.
+
+        Raises:
+            AudioTooLongError: If the conversation no longer fits into what the LLM reads.
+            UserError: If the instruction or the choices are empty, or options exclude each other.
+        """
+        model = self._model
+        constraint, options = model.how_to_answer(choices, regex, json_schema, options, decoding)
+        text = with_hints(instruction, hints) if instruction.strip() else instruction
+        try:
+            question = model.question(self._heard, text, constraint, self.turns)
+        except AudioTooLongError as error:
+            if not self.turns:
+                raise
+            raise AudioTooLongError(
+                f"the conversation no longer fits into what the LLM reads: {len(self.turns)}"
+                f" earlier turns stand before this one ({error}); begin a new one with chat(...)"
+            ) from error
+        question = replace(question, features=lambda: self._features)
+        [answer] = answer_questions(
+            model.model, model.processor, [question], options, logprobs=logprobs
+        )
+        self.turns.append(Turn(text, answer.text))
+        return answer
