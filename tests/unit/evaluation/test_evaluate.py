@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -424,7 +425,6 @@ def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(
     checkpoint, corpus, tmp_path, monkeypatch
 ):
     from speechverse.cli.evaluate import run
-    from speechverse.data import cache
 
     settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
     (tmp_path / "file").write_text("in the way")
@@ -439,7 +439,7 @@ def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(
                 quiet=True,
                 cache=mode,
             )
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
     with pytest.raises(CacheError, match="0.0 GB are free .* --cache none"):
         run(str(checkpoint), corpus, settings, tmp_path / "full", "cpu", quiet=True, cache="keep")
 
@@ -448,10 +448,9 @@ def test_a_cache_that_nobody_asked_for_is_done_without_where_it_does_not_fit(
     checkpoint, corpus, tmp_path, monkeypatch, capsys
 ):
     from speechverse.cli.evaluate import run
-    from speechverse.data import cache
 
     settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
     results = run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)
     assert results.hearing_seconds is None and results.score("er", "speechverse") is not None
     assert capsys.readouterr().err.count("as with --cache none: the feature cache would take") == 1

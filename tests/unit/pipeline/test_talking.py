@@ -133,5 +133,5 @@ def test_the_command_line_prints_the_answers_of_a_conversation_in_order(
     told = json.loads(run(*asked, "--json"))
     assert [one["answer"] for one in told] == answers
     assert [one["instruction"] for one in told] == ["what", "is it", "how"]
-    with pytest.raises(UserError, match="--then continues a conversation"):
+    with pytest.raises(UserError, match="--then goes on with a conversation"):
         run(*asked, "--system", "cascade-whisper")
