@@ -57,7 +57,7 @@ def test_the_page_shows_what_no_program_judges_side_by_side(loaded, talk, tmp_pa
     )
     evaluate(*loaded, talk, settings, output=tmp_path)
     page = write_report(tmp_path).read_text()
-    shown = page[page.index("<h2>Side by side") :]
+    shown = page[page.index("<h2>Side by side") :].partition("</section>")[0]
     assert shown.count("what is said</dt>") == 4 and shown.count("<dt>oracle</dt>") == 4
     assert "<h2>Worst answers" not in page
 
