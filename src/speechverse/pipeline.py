@@ -154,8 +154,8 @@ class SpeechVerse:
             regex: Instead of choices, what the whole answer matches.
             json_schema: Instead of choices, a schema that the answer is JSON of, on one line.
             hints: Words that may be heard, such as names; they go with each instruction. Only a
-                model that was taught with them (`data.hinted` of its recipe) knows what they are
-                for; `small` was not yet.
+                model that was taught with them (`data.hinted` of its recipe, as `small` was) knows
+                what they are for.
             on_error: Of a list, whether one that cannot be asked ends all ("raise"; the error says
                 which it is), or has an empty answer whose `error` says why, beside the answers to
                 the others ("skip").

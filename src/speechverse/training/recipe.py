@@ -184,7 +184,7 @@ class StageSection(Config):
     """
     reads: Literal["audio", "transcript"] = "audio"
     """'transcript': true texts stand where the audio would. Trains 'lora' to read, for the
-    cascades that `speechverse evaluate --cascade-lora` measures.
+    cascades that `speechverse evaluate --cascade-lora` measures, or before it hears.
     """
     steps: PositiveInt
     """At most; with `patience` often fewer."""
