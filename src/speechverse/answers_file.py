@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.errors import UserError
-from speechverse.files import full_disk_told, locked, write_text
+from speechverse.files import disk_full_as_error, locked, write_text
 
 Line = dict[str, Any]
 
@@ -97,7 +97,7 @@ class AnswersFile:
         """
         records = list(records)
         lines = [_written({**one, **self.question}) for one in records]
-        with full_disk_told(self.path), self.path.open("a", encoding="utf-8") as file:
+        with disk_full_as_error(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
         self.answered |= {_key(one["clip"]) for one in records if "error" not in one}
 

@@ -12,7 +12,7 @@ from speechverse.errors import DiskFullError, UserError, no_room
 
 
 @contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a path beside `path` to write to; what is there takes its name when the block ends
     without an error.
     """
@@ -65,12 +65,12 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         DiskFullError: If there is no room; what was there before is left as it was.
     """
-    with full_disk_told(path), written_aside(path) as aside:
+    with disk_full_as_error(path), atomic_write(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends
     without an error.
 
@@ -80,7 +80,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     scratch = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        with full_disk_told(folder):
+        with disk_full_as_error(folder):
             scratch.mkdir(parents=True)
             yield scratch
             _sync(scratch)
@@ -123,7 +123,7 @@ def recover(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def full_disk_told(path: Path) -> Iterator[None]:
+def disk_full_as_error(path: Path) -> Iterator[None]:
     """Raises `DiskFullError` for a full disk met while the block writes `path`; other errors stay
     as they are.
     """
@@ -160,7 +160,7 @@ def locked(lock: Path, busy: UserError, patience: float = 0.0) -> Iterator[None]
 
 
 @contextlib.contextmanager
-def only_run_in(
+def folder_lock(
     folder: Path, doing: str = "writing to", error: type[UserError] = UserError
 ) -> Iterator[None]:
     """Holds the lock on a folder, which is made if it is not there.

@@ -375,7 +375,7 @@ def constraint_of(
     if isinstance(choices, ConstraintSpec):
         return choices
     if choices is not None:
-        return OneOf(checked_choices(choices))
+        return OneOf(check_choices(choices))
     if json_schema is not None:
         return Matches(pattern_of_schema(json_schema))
     return None if regex is None else Matches(regex)
@@ -403,7 +403,7 @@ def options_for(
     return options
 
 
-def checked_choices(choices: Sequence[str]) -> tuple[str, ...]:
+def check_choices(choices: Sequence[str]) -> tuple[str, ...]:
     """The choices, none of them empty or twice there.
 
     Raises:

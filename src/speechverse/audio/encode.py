@@ -10,7 +10,7 @@ import soundfile
 
 from speechverse.audio.waveform import Waveform
 from speechverse.errors import AudioError, no_room
-from speechverse.files import written_aside
+from speechverse.files import atomic_write
 
 _FORMATS = {".flac": "FLAC", ".wav": "WAV"}
 
@@ -36,7 +36,7 @@ def save(path: str | Path, waveform: Waveform) -> Path:
     soundfile.write(memory, waveform.samples, waveform.sampling_rate, format=kind, subtype="PCM_16")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             aside.write_bytes(memory.getvalue())
     except OSError as error:
         full = no_room(error)

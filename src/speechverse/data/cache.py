@@ -35,7 +35,7 @@ from speechverse.data.cache_folder import (
     writing,
 )
 from speechverse.errors import AudioError, CacheError
-from speechverse.files import only_run_in, written_aside
+from speechverse.files import atomic_write, folder_lock
 from speechverse.hub import VOLATILE_KEYS
 from speechverse.seeding import fingerprint
 from speechverse.tally import refuse_too_many
@@ -170,7 +170,7 @@ class FeatureCache:
             )  # it may have been built with less asked of it
             tell(len(utterances))
             return cache
-        with writing(folder), only_run_in(folder, "building the feature cache", CacheError):
+        with writing(folder), folder_lock(folder, "building the feature cache", CacheError):
             about = _own(folder, blank)
             cache = cls(folder, about)
             pending = cache._pending(wanted)
@@ -273,7 +273,7 @@ class FeatureCache:
     def _write_shard(self, shard: dict[str, Tensor]) -> None:
         number = len(list(self.folder.glob("shard-*.safetensors")))
         path = self.folder / f"shard-{number:05d}.safetensors"
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             save_file(shard, aside)
         self._shard_of |= dict.fromkeys(shard, path)
 
@@ -284,7 +284,7 @@ class FeatureCache:
 
     def _write(self, about: Mapping[str, Any], *, whole: bool) -> None:
         told = {**about, "failed": self.failed, "whole": whole}
-        with written_aside(self.folder / DESCRIPTION) as aside:
+        with atomic_write(self.folder / DESCRIPTION) as aside:
             aside.write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ from speechverse.audio import extent_of
 from speechverse.data.labels import normalise_labels
 from speechverse.data.lines import parse_object
 from speechverse.errors import CorpusError
-from speechverse.files import read_text, written_aside
+from speechverse.files import atomic_write, read_text
 from speechverse.types import AudioRef, Origin, Utterance
 
 
@@ -122,7 +122,7 @@ def write_manifest(
     """
     digest, count, seconds = hashlib.sha256(), 0, 0.0
     with (
-        written_aside(path) as aside,
+        atomic_write(path) as aside,
         aside.open("wb") as raw,
         gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as out,
     ):

@@ -21,7 +21,7 @@ from speechverse.data.cache import entry_key, weights_to_hash
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError
 from speechverse.evaluation.systems import System, WithoutWords
-from speechverse.files import full_disk_told, only_run_in
+from speechverse.files import disk_full_as_error, folder_lock
 from speechverse.progress import Advance
 from speechverse.protocols import Model
 from speechverse.seeding import fingerprint
@@ -85,7 +85,7 @@ class Journal:
         each = seconds / len(keys)
         new = {key: Kept(made, each) for key, made in zip(keys, answers, strict=True)}
         if self.path is not None:
-            with full_disk_told(self.path):
+            with disk_full_as_error(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with self.path.open("a", encoding="utf-8") as file:
                     # The empty line ends half a line that a killed run, or a full disk, may have
@@ -115,7 +115,7 @@ def keep_answers(folder: Path | None, tell: Tell = lambda line: None) -> Iterato
     Raises:
         UserError: If another run evaluates into that folder now: two would mix their answers.
     """
-    with only_run_in(folder, "evaluating into") if folder else nullcontext():
+    with folder_lock(folder, "evaluating into") if folder else nullcontext():
         journal = Journal(folder / JOURNAL if folder else None)
         if journal.found:
             tell(

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from speechverse.errors import UserError
-from speechverse.files import full_disk_told, write_text
+from speechverse.files import disk_full_as_error, write_text
 from speechverse.metrics import get_metric
 from speechverse.types import AudioRef, Ended, Example
 
@@ -248,7 +248,7 @@ def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]
     """Writes both files; `results.json` comes last, so where it is, all is."""
     placed = (_with_clip(answer, lambda path: os.path.relpath(path, folder)) for answer in answers)
     lines = [_ANSWER.dump_json(answer, exclude_none=True).decode() + "\n" for answer in placed]
-    with full_disk_told(folder):
+    with disk_full_as_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULTS).unlink(missing_ok=True)
     write_text(folder / ANSWERS, "".join(lines))

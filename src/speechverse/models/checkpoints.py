@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from speechverse.errors import CheckpointError
-from speechverse.files import whole_folder, write_text, written_aside
+from speechverse.files import atomic_folder, atomic_write, write_text
 from speechverse.hub import fingerprint, local_folder, read_weights, resolve, weight_files
 from speechverse.models import lora
 from speechverse.models.assembly import with_own_code
@@ -58,7 +58,7 @@ def _write_trained(
     weights = {
         name: tensor.to("cpu", dtype).contiguous() for name, tensor in trained_state(model).items()
     }
-    with written_aside(file) as aside:
+    with atomic_write(file) as aside:
         save_file(weights, aside, metadata={"format": "pt"})
 
 
@@ -118,7 +118,7 @@ def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> No
     if folder.exists():
         raise CheckpointError(f"'{folder}' exists already; export into a new folder")
     config = copy.deepcopy(model.config)
-    with whole_folder(folder) as scratch:
+    with atomic_folder(folder) as scratch:
         _export_encoder(model, scratch / "encoder")
         _export_llm(model, scratch / "llm")
         for part in ("encoder", "llm"):

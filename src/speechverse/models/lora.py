@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from speechverse.config import Config, PositiveInt
 from speechverse.errors import CheckpointError, RecipeError
-from speechverse.files import written_aside
+from speechverse.files import atomic_write
 from speechverse.hub import quiet_transformers, read_weights
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -84,7 +84,7 @@ def save(
         _PEFT_PREFIX + name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in state.items()
     }
-    with written_aside(folder / _WEIGHTS) as aside:
+    with atomic_write(folder / _WEIGHTS) as aside:
         save_file(weights, aside, metadata={"format": "pt"})
     config = copy.copy(llm.peft_config["default"])
     config.base_model_name_or_path = llm_name

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speechverse.errors import CheckpointError, no_room
-from speechverse.files import locked, whole_folder
+from speechverse.files import atomic_folder, locked
 from speechverse.pretrained import ctranslate2, gguf
 from speechverse.pretrained.places import cache_folder
 from speechverse.pretrained.record import file_hash, is_whole, write_record
@@ -47,7 +47,7 @@ def convert(layout: Layout, source: Path, folder: Path, *, name: str | None, sha
         CheckpointError: If the files are broken or of an unknown kind.
         DiskFullError: If there is no room.
     """
-    with whole_folder(folder) as scratch:
+    with atomic_folder(folder) as scratch:
         if layout == "ctranslate2":
             ctranslate2.write_whisper_folder(source, scratch)
         elif layout == "gguf":

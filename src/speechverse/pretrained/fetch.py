@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from speechverse.errors import DiskFullError, first_line, unknown_name
-from speechverse.files import full_disk_told
+from speechverse.files import disk_full_as_error
 from speechverse.pretrained import packages
 from speechverse.pretrained.convert import convert, one_at_a_time
 from speechverse.pretrained.packages import PartError, check
@@ -60,7 +60,7 @@ def get_part(part: Part, from_folder: Path | None = None, tell: Tell | None = No
             " SPEECHVERSE_OFFLINE or HF_HUB_OFFLINE): with the network, give `speechverse"
             f" pretrained get {part.name}` once; {_by_hand(part)}"
         )
-    with full_disk_told(folder), one_at_a_time(folder):
+    with disk_full_as_error(folder), one_at_a_time(folder):
         if not is_here(part):  # another run may have fetched it while this one waited
             _make(part, folder, from_folder, tell)
     return folder

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from speechverse.errors import CheckpointError, UserError
-from speechverse.files import recover, whole_folder, write_text
+from speechverse.files import atomic_folder, recover, write_text
 from speechverse.training.build import Trained
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import (
@@ -42,7 +42,7 @@ class Position:
     Attributes:
         step: Steps done in the present stage, `total` in all.
         best_loss: Lowest validation loss of the stage, at `best_total`.
-        stale: Validations since then.
+        num_bad_validations: Validations since then.
     """
 
     stage: int = 0
@@ -50,7 +50,7 @@ class Position:
     total: int = 0
     best_loss: float | None = None
     best_total: int | None = None
-    stale: int = 0
+    num_bad_validations: int = 0
 
     def next_stage(self) -> Position:
         """The beginning of the stage after this one."""
@@ -138,12 +138,12 @@ class RunFolder:
     def save_last(self, model: Trained, info: dict[str, Any], optimizer: Any) -> None:
         """Replaces the newest checkpoint; `optimizer` is None between stages."""
         objects = {"optimizer": optimizer} if optimizer is not None else {}
-        with whole_folder(self.path / "last") as scratch:
+        with atomic_folder(self.path / "last") as scratch:
             self._write_model(model, scratch)
             write_state(scratch, info={"format": _STATE_FORMAT, **info}, objects=objects)
 
     def save_best(self, model: Trained) -> None:
-        with whole_folder(self.path / "best") as scratch:
+        with atomic_folder(self.path / "best") as scratch:
             self._write_model(model, scratch)
 
     def load_weights(self, model: Trained, which: Literal["last", "best"]) -> None:
@@ -158,7 +158,7 @@ class RunFolder:
 
     def finish(self, model: Trained, summary: dict[str, Any]) -> None:
         """Puts the finished model into the run's folder, and the summary last."""
-        with whole_folder(self.path / ".model") as scratch:
+        with atomic_folder(self.path / ".model") as scratch:
             model.save_pretrained(scratch)
         parts = sorted(
             (self.path / ".model").iterdir(), key=lambda part: part.name == "config.json"

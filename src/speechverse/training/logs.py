@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as LiveBars
 
-from speechverse.files import full_disk_told, write_text
+from speechverse.files import disk_full_as_error, write_text
 from speechverse.progress import Advance
 from speechverse.types import Seconds
 
@@ -50,14 +50,14 @@ class RunLog:
             DiskFullError: If there is no room.
         """
         record = {"step": step, "time": round(time.time(), 3), **context, **values}
-        with full_disk_told(self.path):
+        with disk_full_as_error(self.path):
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        with full_disk_told(self.path), contextlib.closing(self._board):
+        with disk_full_as_error(self.path), contextlib.closing(self._board):
             self._file.close()
 
     def __enter__(self) -> RunLog:

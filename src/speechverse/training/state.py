@@ -31,7 +31,7 @@ class State:
 def write_state(
     folder: Path, *, info: Mapping[str, Any], objects: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes a state into a folder that exists (for use inside `whole_folder`)."""
+    """Writes a state into a folder that exists (for use inside `atomic_folder`)."""
     for name, value in (objects or {}).items():
         # Given a path, torch would not say why a write failed.
         with (folder / f"{name}.pt").open("wb") as file:

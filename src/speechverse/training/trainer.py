@@ -13,7 +13,7 @@ from typing import Any
 
 from speechverse.data import PlanLoader
 from speechverse.errors import DiskFullError
-from speechverse.files import full_disk_told, only_run_in
+from speechverse.files import disk_full_as_error, folder_lock
 from speechverse.training.build import (
     Trained,
     build_encoder,
@@ -55,7 +55,7 @@ def train(
     engine, folder = Engine.make(recipe), RunFolder(Path(output_dir), recipe)
     with (
         _disk_full_with_way_on(folder.path, resume),
-        only_run_in(folder.path) if engine.main else contextlib.nullcontext(),
+        folder_lock(folder.path) if engine.main else contextlib.nullcontext(),
     ):
         if engine.main:
             folder.prepare(resume, overwrite)
@@ -70,7 +70,7 @@ def train(
 def _disk_full_with_way_on(folder: Path, resume: bool) -> Iterator[None]:
     """Tells of a full disk, with the command that goes on."""
     try:
-        with full_disk_told(folder):
+        with disk_full_as_error(folder):
             yield
     except DiskFullError as error:
         again = f"give the same command again{'' if resume else ', with --resume'}"
@@ -151,9 +151,9 @@ class Trainer:
                 if validator and every and (last or at.step % every == 0):
                     with run.window.paused():
                         numbers |= self._validate(stage, validator, run_log, progress)
-                    if stage.patience and at.stale >= stage.patience:
+                    if stage.patience and at.num_bad_validations >= stage.patience:
                         progress.say(
-                            f"no better validation loss in {at.stale} validations: the stage ends"
+                            f"no better validation loss in {at.num_bad_validations} validations: the stage ends"
                         )
                         break
                 if not last:
@@ -217,11 +217,11 @@ class Trainer:
         loss = numbers["validation/loss"]
         best = math.inf if at.best_loss is None or math.isnan(at.best_loss) else at.best_loss
         if at.best_loss is None or loss < best:
-            at.best_loss, at.best_total, at.stale = loss, at.total, 0
+            at.best_loss, at.best_total, at.num_bad_validations = loss, at.total, 0
             if self.engine.main:
                 self.folder.save_best(self.model)
         else:
-            at.stale += 1
+            at.num_bad_validations += 1
         return numbers
 
     def _save_if_due(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.errors import CorpusError
-from speechverse.files import only_run_in, write_text
+from speechverse.files import folder_lock, write_text
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds, Utterance
 from speechverse.world.accents import ACCENTS
 from speechverse.world.clip import Clip
@@ -185,7 +185,7 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CorpusError(f"cannot make a corpus in '{folder}': {error.strerror}") from error
-    with only_run_in(folder, "making", CorpusError):
+    with folder_lock(folder, "making", CorpusError):
         write_text(folder / _SPEC, json.dumps(wanted, indent=1))
         yield
 

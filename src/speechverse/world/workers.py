@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.errors import DiskFullError, SpeechverseError, UserError, no_room
-from speechverse.files import whole_folder
+from speechverse.files import atomic_folder
 from speechverse.seeding import fingerprint, hash_seed
 from speechverse.types import Seconds
 from speechverse.world.clip import Clip
@@ -145,7 +145,7 @@ class _Stopped(Exception):
 def speak_shard(shard: Shard) -> None:
     """Makes the clips of a shard, and reports each one; nothing of it stays if it is stopped."""
     try:
-        with whole_folder(shard.folder) as folder:
+        with atomic_folder(shard.folder) as folder:
             _speak_into(folder, shard)
     except _Stopped:
         pass

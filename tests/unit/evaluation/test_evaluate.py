@@ -411,11 +411,11 @@ def test_what_a_killed_run_left_is_gone_on_with_and_removed(
 
 def test_a_second_run_into_one_folder_is_refused(checkpoint, corpus, tmp_path):
     from speechverse.cli.evaluate import run
-    from speechverse.files import only_run_in
+    from speechverse.files import folder_lock
 
     settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
     with (
-        only_run_in(tmp_path),
+        folder_lock(tmp_path),
         pytest.raises(UserError, match="another run is evaluating into .* choose another folder"),
     ):
         run(str(checkpoint), corpus, settings, tmp_path, "cpu", quiet=True)

@@ -15,14 +15,14 @@ import pytest
 import torch
 
 from speechverse.errors import CheckpointError, DiskFullError, UserError
-from speechverse.files import only_run_in, whole_folder, write_text
+from speechverse.files import atomic_folder, folder_lock, write_text
 from speechverse.training.logs import Progress, RunLog
 from speechverse.training.optim import make_optimizer, make_schedule
 from speechverse.training.state import interruptible, load_state, write_state
 
 
 def save_state(folder: Path, **what: Any) -> None:
-    with whole_folder(folder) as scratch:
+    with atomic_folder(folder) as scratch:
         write_state(scratch, **what)
 
 
@@ -36,7 +36,7 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path):
 
 def test_what_is_half_written_is_never_taken_for_whole(tmp_path: Path):
     save_state(tmp_path / "s", info={"step": 1})
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "s") as scratch:
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "s") as scratch:
         (scratch / "state.json").write_text('{"step": 2')
         raise ZeroDivisionError
     assert load_state(tmp_path / "s").info == {"step": 1}
@@ -120,18 +120,18 @@ def test_a_full_disk_or_quota_is_told_in_the_system_s_words(
     tmp_path: Path, number: int, kind: Callable
 ):
     """Stands in for what a limit on a file's size cannot bring about."""
-    with pytest.raises(DiskFullError, match=os.strerror(number)), whole_folder(tmp_path / "s"):
+    with pytest.raises(DiskFullError, match=os.strerror(number)), atomic_folder(tmp_path / "s"):
         raise kind(number, os.strerror(number))
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path):
     with (
-        only_run_in(tmp_path),
+        folder_lock(tmp_path),
         pytest.raises(UserError, match="another run"),
-        only_run_in(tmp_path),
+        folder_lock(tmp_path),
     ):
         pass
-    with only_run_in(tmp_path):
+    with folder_lock(tmp_path):
         pass
 
 

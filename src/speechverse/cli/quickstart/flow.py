@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from speechverse.cli.quickstart import lesson, page, questions
 from speechverse.cli.quickstart.robot import COMMANDS, QUESTION
 from speechverse.errors import UserError
-from speechverse.files import only_run_in, write_text
+from speechverse.files import folder_lock, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +83,7 @@ class Quickstart:
                 fetched.
             KeyboardInterrupt: If it was asked to stop; it says how to go on.
         """
-        with only_run_in(self.output, "making the quickstart in"):
+        with folder_lock(self.output, "making the quickstart in"):
             self._check_folder()
             try:
                 for title, doing, part in self._parts():
