@@ -25,7 +25,7 @@ class _Stage:
 
     def __init__(self, folder: Path, cache: str) -> None:
         from benchmarks import material
-        from speechverse.data import Collator, measured_by
+        from speechverse.data import Collator, length_function
         from speechverse.training.build import build_model, make_trainable
         from speechverse.training.engine import Engine, plain_attention_where_faster
         from speechverse.training.memory import keep_freed_memory
@@ -51,7 +51,7 @@ class _Stage:
                 sum(file.stat().st_size for file in (folder / "features").iterdir()) / 1e6
             )
         processor = self.model.processor()
-        self.length, self.collator = measured_by(processor), Collator(processor, outputs)
+        self.length, self.collator = length_function(processor), Collator(processor, outputs)
         self.loader = sources.loader(self.settings, self.length, self.collator, engine)
         self.run = StageRun(self.settings, recipe, engine, self.model, trained)
 

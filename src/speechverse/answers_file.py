@@ -66,22 +66,22 @@ class AnswersFile:
         lines += [half] if _record(half) else []
         kept = []
         for number, line in enumerate(lines, start=1):
-            record = self._checked(line, number, keys)
+            record = self._check(line, number, keys)
             if "error" not in record:
                 kept.append(f"{line}\n")
                 self.answered.add(_key(record["clip"]))
         if (mended := "".join(kept)) != text:
             write_text(self.path, mended)
 
-    def _checked(self, line: str, number: int, keys: set[str]) -> Line:
+    def _check(self, line: str, number: int, keys: set[str]) -> Line:
         place, record = f"'{self.path}' line {number}", _record(line)
         if record is None:
             raise UserError(f"{place} is no answer of `speechverse ask`: name another --output")
         for key in sorted(keys):
             if record.get(key) != (now := self.question.get(key)):
                 raise UserError(
-                    f"{place} answers another question: its {key} is {_shown(record.get(key))}, now"
-                    f" it is {_shown(now)}. Ask the same to go on, or name another --output"
+                    f"{place} answers another question: its {key} is"
+                    f" {_display(record.get(key))}, now it is {_display(now)}. Ask the same to go on, or name another --output"
                 )
         return record
 
@@ -96,7 +96,7 @@ class AnswersFile:
             DiskFullError: If there is no room; those written before are whole.
         """
         records = list(records)
-        lines = [_written({**one, **self.question}) for one in records]
+        lines = [_dump({**one, **self.question}) for one in records]
         with disk_full_as_error(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
         self.answered |= {_key(one["clip"]) for one in records if "error" not in one}
@@ -110,7 +110,7 @@ def _record(line: str) -> Line | None:
     return record if isinstance(record, dict) and isinstance(record.get("clip"), str) else None
 
 
-def _written(record: Line) -> str:
+def _dump(record: Line) -> str:
     """One line, readable in any script; a path that is no UTF-8 is written in escapes."""
     line = json.dumps(record, ensure_ascii=False)
     return line if line.isprintable() else json.dumps(record)
@@ -120,5 +120,5 @@ def _key(clip: str | Path) -> Path:
     return Path(clip).absolute()
 
 
-def _shown(value: Any) -> str:
+def _display(value: Any) -> str:
     return "not given" if value is None else json.dumps(value, ensure_ascii=False)

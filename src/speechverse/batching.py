@@ -8,7 +8,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def padded_batches(
+def cut_into_batches(
     items: Iterable[Item], length: Callable[[Item], float], budget: float, most: int | None = None
 ) -> Iterator[list[Item]]:
     """Cuts items, in their order, into batches: the longest item's length times their number is

@@ -176,7 +176,7 @@ class SpeechVerse:
         """
         if on_error not in get_args(OnError):
             raise UserError(f"on_error is '{on_error}'; allowed are {', '.join(get_args(OnError))}")
-        sounds, instructions = _paired(audio, instruction)
+        sounds, instructions = _pair(audio, instruction)
         instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
         questions, failed = self._questions(sounds, instructions, constraint, on_error)
@@ -213,7 +213,7 @@ class SpeechVerse:
         """
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
         text = with_hints(instruction, hints) if instruction.strip() else instruction
-        question = self.question(self._all_heard(audio), text, constraint)
+        question = self.question(self._load_sounds(audio), text, constraint)
         check_streamable(options, [question])
 
         def answer(on_piece: Callable[[str], None]) -> Answer:
@@ -229,7 +229,7 @@ class SpeechVerse:
             AudioError: If the sound cannot be read.
             AudioTooLongError: If it is longer than the model hears.
         """
-        return Chat(self, self._all_heard(audio))
+        return Chat(self, self._load_sounds(audio))
 
     def how_to_answer(
         self,
@@ -258,7 +258,7 @@ class SpeechVerse:
         for place, (sound, text) in enumerate(zip(sounds, instructions, strict=True)):
             try:
                 if id(sound) not in heard:
-                    heard[id(sound)] = self._all_heard(sound)
+                    heard[id(sound)] = self._load_sounds(sound)
                 questions[place] = self.question(heard[id(sound)], text, constraint)
             except UserError as error:
                 if on_error == "raise":
@@ -266,7 +266,7 @@ class SpeechVerse:
                         error.args = (
                             (
                                 f"number {place + 1} of {len(sounds)} (index {place}),"
-                                f" {_named(sound)}: {error}"
+                                f" {_describe(sound)}: {error}"
                             ),
                         )
                     raise
@@ -282,21 +282,21 @@ class SpeechVerse:
                     " the LLM knows"
                 )
 
-    def _all_heard(self, sound: Sound) -> Heard:
+    def _load_sounds(self, sound: Sound) -> Heard:
         if isinstance(sound, Clips):
-            return Heard([self._heard(clip) for clip in sound], several=True)
-        return Heard([self._heard(sound)], several=False)
+            return Heard([self._load_sound(clip) for clip in sound], several=True)
+        return Heard([self._load_sound(sound)], several=False)
 
-    def _heard(self, sound: AudioSource) -> Waveform:
+    def _load_sound(self, sound: AudioSource) -> Waveform:
         waveform, limit = load(sound), self.processor.max_audio_seconds
         if limit is not None and waveform.duration > limit:
             raise AudioTooLongError(
-                f"{_named(sound)} is {waveform.duration:.1f} s long; this model hears at most"
+                f"{_describe(sound)} is {waveform.duration:.1f} s long; this model hears at most"
                 f" {limit:g} s and cuts nothing off: divide it into shorter clips"
             )
         self.processor.check_length(len(waveform.samples))
         if is_silent(waveform):
-            logger.warning("%s is silent: the answer says nothing of any speech", _named(sound))
+            logger.warning("%s is silent: the answer says nothing of any speech", _describe(sound))
         return waveform
 
     def question(
@@ -417,7 +417,7 @@ def check_choices(choices: Sequence[str]) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _paired(
+def _pair(
     audio: Sound | list[Sound], instruction: str | list[str]
 ) -> tuple[list[Sound], list[str]]:
     sounds = audio if isinstance(audio, list) else [audio]
@@ -434,9 +434,9 @@ def _paired(
     return sounds, instructions
 
 
-def _named(sound: Sound) -> str:
+def _describe(sound: Sound) -> str:
     if isinstance(sound, Clips):
-        return " and ".join(map(_named, sound))
+        return " and ".join(map(_describe, sound))
     if isinstance(sound, AudioRef):
         return str(sound.path)
     return str(sound) if isinstance(sound, str | Path) else "the audio"

@@ -57,14 +57,14 @@ class Registry(Mapping[str, Value]):
     def __getitem__(self, name: str) -> Value:
         if self._is_yaml(name):
             path = Path(name).expanduser().resolve()
-            return self.add(_loaded(self._from_yaml)(path), str(path))
+            return self.add(_load(self._from_yaml)(path), str(path))
         if ":" in name:
             return self._from_file(name)
         self.check(name)
         if name in self.own:
             return self.own[name][1]
         found = self._built_in[name]
-        return _loaded(found) if isinstance(found, str) else found
+        return _load(found) if isinstance(found, str) else found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._built_in)
@@ -158,7 +158,7 @@ def _same_code(one: str, other: str) -> bool:
     return files[0].read_bytes() == files[1].read_bytes()
 
 
-def _loaded(place: str) -> Any:
+def _load(place: str) -> Any:
     module, _, attribute = place.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

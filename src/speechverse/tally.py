@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 _NAMED = 3
 
 
-def allowed_bad(share: float, total: int) -> int:
+def max_bad_clips(share: float, total: int) -> int:
     """How many bad clips a share of a corpus lets pass: at least one, unless the share is 0."""
     return max(1, int(share * total)) if share > 0 else 0
 
@@ -45,7 +45,7 @@ def leave_out(bad: Mapping[str, str], total: int, where: str) -> None:
 
 def refuse_too_many(bad: Mapping[str, str], total: int, share: float, where: str = "") -> None:
     """Raises a CorpusError of the bad clips if they are more than a share of all."""
-    if len(bad) > allowed_bad(share, total):
+    if len(bad) > max_bad_clips(share, total):
         raise CorpusError(
             f"{describe_bad_clips(bad, total, where)}; more than {share:.1%} are refused"
             " (data.max_bad_share): mend them or take them out"

@@ -20,7 +20,7 @@ from speechverse.audio.reading import (
     as_float,
     head_of,
     measure,
-    mixed_down,
+    mix_down,
     read_part,
     refuse_odd_rate,
 )
@@ -49,11 +49,11 @@ def load(source: AudioSource) -> Waveform:
         AudioError: Missing, empty, cut off, not audio, no numbers, or the part lies beyond it.
     """
     if isinstance(source, Waveform):
-        return _finished(source.samples, source.sampling_rate, "the clip")
+        return _finish(source.samples, source.sampling_rate, "the clip")
     if isinstance(source, np.ndarray):
-        return _finished(source, SAMPLING_RATE, "the array")
+        return _finish(source, SAMPLING_RATE, "the array")
     if isinstance(source, tuple):
-        return _finished(source[0], int(source[1]), "the array")
+        return _finish(source[0], int(source[1]), "the array")
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), f"the {len(source)} bytes given")
     if isinstance(source, AudioRef):
@@ -70,7 +70,7 @@ def load(source: AudioSource) -> Waveform:
 
 def load_stream(stream: BinaryIO, what: str) -> Waveform:
     """As `load`, of what comes out of a pipe, named `what` in errors; at most 1 GiB."""
-    return _decode(io.BytesIO(_piped(stream, what)), what)
+    return _decode(io.BytesIO(_read_pipe(stream, what)), what)
 
 
 def duration_of(path: str | Path) -> Seconds:
@@ -91,7 +91,7 @@ def extent_of(path: Path) -> Extent:
             f"'{path}' is a pipe, which can be read only once: save what comes out of it as a file"
         )
     with _faults_of(f"'{path}'"):
-        found = _measured(str(path.absolute()), status.st_size, status.st_mtime_ns)
+        found = _measure(str(path.absolute()), status.st_size, status.st_mtime_ns)
     if found is None:
         raise _no_audio(str(path), f"'{path}'")
     if found.frames == 0:
@@ -100,7 +100,7 @@ def extent_of(path: Path) -> Extent:
 
 
 @functools.lru_cache(maxsize=2**17)
-def _measured(path: str, size: int, changed: int) -> Extent | None:
+def _measure(path: str, size: int, changed: int) -> Extent | None:
     return measure(path, f"'{path}'")
 
 
@@ -127,11 +127,11 @@ def _load_path(path: Path, start: Seconds = 0.0, duration: Seconds | None = None
     if stat.S_ISREG(_status(path).st_mode):
         return _decode(str(path), what, start, duration)
     with _faults_of(what), path.open("rb") as file:
-        content = io.BytesIO(_piped(file, what))
+        content = io.BytesIO(_read_pipe(file, what))
     return _decode(content, what, start, duration)
 
 
-def _piped(stream: BinaryIO, what: str) -> bytes:
+def _read_pipe(stream: BinaryIO, what: str) -> bytes:
     content = stream.read(_MOST_PIPED + 1)
     if len(content) > _MOST_PIPED:
         raise AudioError(
@@ -162,7 +162,7 @@ def _decode(
         raise AudioError(
             f"{what} ends at {start + heard:.2f} s: no part from {start:g} s lasts {duration:g} s"
         )
-    return _finished(piece.samples, piece.rate, what)
+    return _finish(piece.samples, piece.rate, what)
 
 
 @contextlib.contextmanager
@@ -186,7 +186,7 @@ def _no_audio(source: Source, what: str) -> AudioError:
     return AudioError(f"{what} is not audio that can be read ({kind}); readable are {_READABLE}")
 
 
-def _finished(samples: np.ndarray, rate: int, what: str) -> Waveform:
+def _finish(samples: np.ndarray, rate: int, what: str) -> Waveform:
     """Scales integers, mixes down, checks and resamples."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2):
@@ -203,7 +203,7 @@ def _finished(samples: np.ndarray, rate: int, what: str) -> Waveform:
     with _faults_of(what):
         refuse_odd_rate(rate)
         mono = as_float(samples)
-    mono = mono if mono.ndim == 1 else mixed_down(mono)
+    mono = mono if mono.ndim == 1 else mix_down(mono)
     if not np.all(np.isfinite(mono)):
         raise AudioError(
             f"{what} has samples that are not numbers (NaN or infinite): export it again"

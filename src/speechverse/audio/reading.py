@@ -64,7 +64,7 @@ def read_part(source: Source, start: float, length: float | None, what: str) -> 
     Raises:
         Fault: If it is cut off or broken.
     """
-    with _opened(source, what) as sound:
+    with _open(source, what) as sound:
         if sound is not None:
             return _read_soundfile(sound, start, length)
     kept: list[np.ndarray] = []
@@ -88,7 +88,7 @@ def measure(source: Source, what: str) -> Extent | None:
     Raises:
         Fault: If it is cut off or broken.
     """
-    with _opened(source, what) as sound:
+    with _open(source, what) as sound:
         if sound is not None:
             return Extent(sound.frames, sound.samplerate)
     frames, rate = 0, 0
@@ -105,7 +105,7 @@ def refuse_odd_rate(rate: int) -> None:
 
 
 @contextlib.contextmanager
-def _opened(source: Source, what: str) -> Iterator[Any]:
+def _open(source: Source, what: str) -> Iterator[Any]:
     """The sound as libsndfile opens it; None if it does not, or would hear only a part of it."""
     try:
         # By name where it can be: reading through Python is slower.
@@ -140,10 +140,10 @@ def _refuse_cut_off(report: str) -> None:
     for promise in _PROMISE.finditer(report):
         promised, there = map(int, promise.groups())
         if there < promised < _OPEN_LENGTH:
-            raise _cut_off(promised - there)
+            raise _cut_off_fault(promised - there)
 
 
-def _cut_off(missing: int) -> Fault:
+def _cut_off_fault(missing: int) -> Fault:
     return Fault(
         f"is cut off: {missing} bytes of the sound its header tells of are missing; copy it again"
     )
@@ -196,7 +196,7 @@ def _is_chain(source: Source) -> bool:
     page = content[content.rfind(b"OggS") :]
     length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 26 else 27
     if len(page) < length:
-        raise _cut_off(length - len(page))
+        raise _cut_off_fault(length - len(page))
     return content.count(b"OggS\0\2") > 1  # pages that begin a stream
 
 
@@ -215,7 +215,7 @@ def _read_soundfile(sound: Any, start: float, length: float | None) -> Piece:
     first = min(round(start * rate), sound.frames)
     end = sound.frames if length is None else min(sound.frames, first + round(length * rate))
     try:
-        blocks = [_mixed(block) for block in _blocks(sound, first, end)]
+        blocks = [_mix(block) for block in _blocks(sound, first, end)]
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise _broken(error) from error
     samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
@@ -279,7 +279,7 @@ def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
                         " sampling rate"
                     )
                 ends = (frame.time or 0.0) + frame.samples / rate
-                yield _mixed(_samples_of(frame)), rate
+                yield _mix(_samples_of(frame)), rate
             _refuse_early_end(container, track, ends)
     except (av.error.FFmpegError, ValueError, OSError) as error:
         if begun:
@@ -318,11 +318,11 @@ def _samples_of(frame: Any) -> np.ndarray:
     return array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
 
 
-def _mixed(samples: np.ndarray) -> np.ndarray:
-    return mixed_down(as_float(samples))
+def _mix(samples: np.ndarray) -> np.ndarray:
+    return mix_down(as_float(samples))
 
 
-def mixed_down(samples: np.ndarray) -> np.ndarray:
+def mix_down(samples: np.ndarray) -> np.ndarray:
     """Mean of the channels of float32 (T, channels), as (T,)."""
     if samples.shape[1] == 1:
         return samples[:, 0]

@@ -204,7 +204,7 @@ def command(
             " --system"
         )
     # A bad clip is told before the heavy libraries and a model are loaded.
-    sound = clip if clip.is_dir() else _heard(clip)
+    sound = clip if clip.is_dir() else _try_clip(clip)
 
     from speechverse.decoding import DecodingOptions
 
@@ -330,11 +330,11 @@ def _read(asked: Asked, answer: Answer) -> str:
         )
         return answer.text
     if isinstance(parsed, dict):
-        return "\n".join(f"{name}: {_listed(one)}" for name, one in parsed.items())
-    return _listed(parsed)
+        return "\n".join(f"{name}: {_format(one)}" for name, one in parsed.items())
+    return _format(parsed)
 
 
-def _listed(parsed: Any) -> str:
+def _format(parsed: Any) -> str:
     if parsed is None:
         return "(cannot be read)"
     if isinstance(parsed, list):
@@ -350,7 +350,7 @@ def _text_of(path: Path) -> str:
         raise UserError(f"the JSON schema '{path}' cannot be read: {error}") from error
 
 
-def _heard(clip: Path) -> Path | Waveform:
+def _try_clip(clip: Path) -> Path | Waveform:
     """The clip, tried; what comes out of a pipe (at most 1 GiB) can be read only once."""
     from speechverse.audio import load, load_stream
 

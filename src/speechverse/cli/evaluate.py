@@ -105,10 +105,10 @@ def command(
     from speechverse.decoding import DecodingOptions
     from speechverse.evaluation import EvaluationSettings
 
-    decoding = _given(
+    decoding = _given_options(
         max_new_tokens=max_new_tokens, num_beams=beams, choice_mode=choices, choice_scoring=scoring
     )
-    asked = _given(
+    asked = _given_options(
         split=split,
         tasks=tasks if tasks in (None, "all") else listed(tasks),
         systems=None if systems is None else listed(systems),
@@ -152,7 +152,7 @@ def open_corpus(path: Path, split: str) -> Corpus:
     )
 
 
-def _given(**options: Any) -> dict[str, Any]:
+def _given_options(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from speechverse.data.cache import FeatureCache, encoder_fingerprint
-from speechverse.data.collate import Batch, Choices, Collator, measured_by
+from speechverse.data.collate import Batch, Choices, Collator, length_function
 from speechverse.data.corpus import Corpus, write_corpus
 from speechverse.data.frames import FrameCollator, frames_of
 from speechverse.data.labels import collect_labels
@@ -34,7 +34,7 @@ __all__ = [
     "encoder_fingerprint",
     "frames_of",
     "limited",
-    "measured_by",
+    "length_function",
     "render_for_evaluation",
     "render_split",
     "write_corpus",

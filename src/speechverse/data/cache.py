@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from speechverse.audio import load
-from speechverse.batching import padded_batches
+from speechverse.batching import cut_into_batches
 from speechverse.data.cache_folder import (
     DESCRIPTION,
     FORMAT,
@@ -231,8 +231,8 @@ class FeatureCache:
     ) -> None:
         shard: dict[str, Tensor] = {}
         held = 0
-        batches = padded_batches(pending.items(), lambda entry: entry[1].duration, _BATCH_SECONDS)
-        for num_tried, waveforms in self._loaded(encoder, [dict(batch) for batch in batches]):
+        batches = cut_into_batches(pending.items(), lambda entry: entry[1].duration, _BATCH_SECONDS)
+        for num_tried, waveforms in self._load_batches(encoder, [dict(batch) for batch in batches]):
             entries = _encode(encoder, waveforms, dtype) if waveforms else {}
             shard |= entries
             held += sum(entry.nbytes for entry in entries.values())
@@ -243,7 +243,7 @@ class FeatureCache:
         if shard:
             self._write_shard(shard)
 
-    def _loaded(
+    def _load_batches(
         self, encoder: SpeechEncoder, batches: Sequence[Mapping[str, Utterance]]
     ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """Clips tried and samples by key; the next batch is decoded while this one is encoded."""
@@ -263,7 +263,7 @@ class FeatureCache:
         for key, utterance in batch.items():
             try:
                 samples = load(utterance.audio).samples
-                encoder.front_end.checked_frames(samples)
+                encoder.front_end.count_frames(samples)
                 waveforms[key] = samples
             except AudioError as error:
                 log.warning("'%s' cannot be used: %s", utterance.id, error)

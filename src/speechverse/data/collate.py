@@ -164,7 +164,7 @@ class Collator:
         )
 
 
-def measured_by(processor: SpeechVerseProcessor, reads: Reads = "audio") -> Length:
+def length_function(processor: SpeechVerseProcessor, reads: Reads = "audio") -> Length:
     """The length function of a batch plan: LLM positions by the processor's arithmetic.
 
     The function raises AudioError for a clip the model, its encoder or its LLM cannot take, and,

@@ -50,7 +50,7 @@ class FrameCollator:
     def _load(self, row: int, example: Example, skipped: dict[int, str]) -> np.ndarray:
         try:
             samples = load(example.utterance.audio).samples
-            self.front_end.checked_frames(samples)
+            self.front_end.count_frames(samples)
             return samples
         except AudioError as error:
             skipped[row] = str(error)

@@ -34,7 +34,7 @@ def read_jsonl(
     read: dict[str, Utterance | AudioError] = {}
 
     def use(number: int, entry: dict[str, Any]) -> None:
-        audio = _typed(entry, "audio", str)
+        audio = _check_type(entry, "audio", str)
         if not audio or not Path(audio).name:
             raise ValueError("has no 'audio', the path of the sound file")
         name = ids.of(entry, audio)
@@ -64,7 +64,7 @@ def _utterance(
     found = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
     check_names(found, labels)
     start, duration = (_seconds(entry, key) for key in ("start", "duration"))
-    said = {key: _typed(entry, key, str) for key in ("text", "speaker", "language")}
+    said = {key: _check_type(entry, key, str) for key in ("text", "speaker", "language")}
     _check_there(path)
     ref, duration = _part(start or 0.0, duration, path, duration_of(path))
     return Utterance(name, ref, duration, labels=found, origin=origin, **said)
@@ -81,7 +81,7 @@ def _check_there(path: Path) -> None:
         )
 
 
-def _typed(entry: dict, key: str, kind: type) -> Any:
+def _check_type(entry: dict, key: str, kind: type) -> Any:
     value = entry.get(key)
     if value is not None and not isinstance(value, kind):
         raise ValueError(f"'{key}' should be a {kind.__name__}, not {value!r}")

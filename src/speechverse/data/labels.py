@@ -33,7 +33,7 @@ def _as_pairs(value: Any) -> Any:
     return [list(pair) for pair in value.items()] if isinstance(value, Mapping) else value
 
 
-def _named(value: str) -> str:
+def _check_name(value: str) -> str:
     if not label_key(value):
         raise ValueError("nameless")
     return value
@@ -45,13 +45,13 @@ def _not_blank(value: str) -> str:
     return value
 
 
-def _named_pair(pair: list[str]) -> list[str]:
-    _named(pair[0])
+def _check_pair(pair: list[str]) -> list[str]:
+    _check_name(pair[0])
     return pair
 
 
-_NAME = TypeAdapter(Annotated[StrictStr, AfterValidator(_named)])
-_PAIR = Annotated[list[StrictStr], Field(min_length=2, max_length=2), AfterValidator(_named_pair)]
+_NAME = TypeAdapter(Annotated[StrictStr, AfterValidator(_check_name)])
+_PAIR = Annotated[list[StrictStr], Field(min_length=2, max_length=2), AfterValidator(_check_pair)]
 
 
 class _Instruction(TypedDict):
@@ -97,11 +97,11 @@ def normalise_labels(raw: Mapping[str, Any]) -> dict[str, Any]:
     labels = {}
     for name, value in raw.items():
         if value is not None:
-            labels[name] = _checked(name, value) if name in _KINDS else value
+            labels[name] = _check(name, value) if name in _KINDS else value
     return labels
 
 
-def _checked(name: str, value: Any) -> Any:
+def _check(name: str, value: Any) -> Any:
     kind, in_words = _KINDS[name]
     try:
         return kind.validate_python(value)

@@ -88,9 +88,9 @@ class MoreLabels:
 
     def to(self, utterances: Iterable[Utterance]) -> list[Utterance]:
         """The utterances with their further labels; CorpusError if one says another value."""
-        return [self._joined(utterance) for utterance in utterances]
+        return [self._join(utterance) for utterance in utterances]
 
-    def _joined(self, utterance: Utterance) -> Utterance:
+    def _join(self, utterance: Utterance) -> Utterance:
         found = {**self.by_text.get(utterance.text or "", {}), **self.by_id.get(utterance.id, {})}
         for name, value in found.items():
             if utterance.labels.get(name, value) != value:

@@ -101,7 +101,7 @@ def answer_questions(
     with _answering(model):
         for batch in pack(questions, options):
             asked = [questions[index] for index in batch]
-            made = _answered(generator, asked)
+            made = _answer_batch(generator, asked)
             if logprobs:
                 made = _with_log_probs(generator, asked, made)
             answers.update(zip(batch, (one.answer for one in made), strict=True))
@@ -110,7 +110,7 @@ def answer_questions(
     return [answers[index] for index in range(len(questions))]
 
 
-def _answered(generator: Generator, asked: Sequence[Question]) -> list[Generated]:
+def _answer_batch(generator: Generator, asked: Sequence[Question]) -> list[Generated]:
     if generator.options.choice_mode != "score" or not asked[0].is_scored:
         return generator(asked)
     for question in asked:

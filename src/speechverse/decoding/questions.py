@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 from torch import Tensor
 
-from speechverse.batching import padded_batches
+from speechverse.batching import cut_into_batches
 from speechverse.decoding.options import DecodingOptions
 from speechverse.protocols import ModelBatch, Processor
 from speechverse.tasks import ConstraintSpec, OneOf
@@ -90,5 +90,5 @@ def pack(questions: Sequence[Question], options: DecodingOptions) -> list[list[i
     return [
         batch
         for _, alike in groupby(order, kind)
-        for batch in padded_batches(alike, length, budget, most)
+        for batch in cut_into_batches(alike, length, budget, most)
     ]

@@ -68,7 +68,8 @@ def _priors(
 ) -> list[dict[str, float]]:
     """The choices' log-probabilities where nothing is heard, once for each way of asking."""
     asked = {
-        (question.instruction, question.constraint): _unheard(question) for question in questions
+        (question.instruction, question.constraint): _without_sound(question)
+        for question in questions
     }
     scores = dict(
         zip(asked, log_probs(model, processor, list(asked.values()), options), strict=True)
@@ -76,7 +77,7 @@ def _priors(
     return [scores[question.instruction, question.constraint] for question in questions]
 
 
-def _unheard(question: Question) -> Question:
+def _without_sound(question: Question) -> Question:
     if question.transcript is not None:
         return replace(question, transcript="")
     silence = np.zeros(round(EMPTY_SECONDS * SAMPLING_RATE), dtype=np.float32)
@@ -176,7 +177,7 @@ def _by_tree(model: Model, batch: ModelBatch, trees: Sequence[Tree]) -> list[dic
     llm, mask_BP = model.llm, batch["attention_mask"]
     positions_BP = (mask_BP.cumsum(dim=1) - 1).clamp(min=0)
     read = llm(
-        inputs_embeds=_embedded(model, batch),
+        inputs_embeds=_embed(model, batch),
         attention_mask=mask_BP,
         position_ids=positions_BP,
         use_cache=True,
@@ -184,9 +185,9 @@ def _by_tree(model: Model, batch: ModelBatch, trees: Sequence[Tree]) -> list[dic
     logits_BNV = read.logits[:, -1:]
     if num_nodes := max(len(tree.tokens) for tree in trees):
         tokens_BN = torch.tensor(
-            [_filled(tree.tokens, num_nodes, model.config.pad_id) for tree in trees]
+            [_fill(tree.tokens, num_nodes, model.config.pad_id) for tree in trees]
         )
-        depths_BN = torch.tensor([_filled(tree.depths, num_nodes, 0) for tree in trees])
+        depths_BN = torch.tensor([_fill(tree.depths, num_nodes, 0) for tree in trees])
         told = llm(
             input_ids=tokens_BN.to(model.device),
             attention_mask=_tree_mask(trees, mask_BP, num_nodes, logits_BNV.dtype),
@@ -198,7 +199,7 @@ def _by_tree(model: Model, batch: ModelBatch, trees: Sequence[Tree]) -> list[dic
     return [_step_sums(tree, logits_NV) for tree, logits_NV in zip(trees, logits_BNV, strict=True)]
 
 
-def _filled(values: list[int], size: int, fill: int) -> list[int]:
+def _fill(values: list[int], size: int, fill: int) -> list[int]:
     return values + [fill] * (size - len(values))
 
 
@@ -287,12 +288,12 @@ def _read_by_encoder(model: Model, batch: ModelBatch) -> Scorer:
     for every choice.
     """
     llm, mask_BP = model.llm, batch["attention_mask"]
-    memory_BPE = llm.get_encoder()(inputs_embeds=_embedded(model, batch), attention_mask=mask_BP)[0]
+    memory_BPE = llm.get_encoder()(inputs_embeds=_embed(model, batch), attention_mask=mask_BP)[0]
 
     def score(candidates: Sequence[Candidate]) -> Tensor:
         rows, tokens_CN = (
             _rows(candidates, model.device),
-            _padded(candidates, model.config.pad_id, model.device),
+            _pad(candidates, model.config.pad_id, model.device),
         )
         start_C1 = torch.full_like(tokens_CN[:, :1], model.config.start_id)
         logits_CNV = llm(
@@ -314,7 +315,7 @@ def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
     positions_BP = (mask_BP.cumsum(dim=1) - 1).clamp(min=0)
     last = (model.config.llm_max_positions or sys.maxsize) - 1
     prompt = llm(
-        inputs_embeds=_embedded(model, batch),
+        inputs_embeds=_embed(model, batch),
         attention_mask=mask_BP,
         position_ids=positions_BP,
         use_cache=True,
@@ -323,7 +324,7 @@ def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
     def score(candidates: Sequence[Candidate]) -> Tensor:
         rows, tokens_CN = (
             _rows(candidates, model.device),
-            _padded(candidates, model.config.pad_id, model.device),
+            _pad(candidates, model.config.pad_id, model.device),
         )
         if tokens_CN.shape[1] == 1:
             return _by_token(prompt.logits[rows, -1:], tokens_CN)
@@ -344,7 +345,7 @@ def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
     return score
 
 
-def _embedded(model: Model, batch: ModelBatch) -> Tensor:
+def _embed(model: Model, batch: ModelBatch) -> Tensor:
     """[audio ; prompt] as the LLM takes it, shape (B, P, E)."""
     return model.embed_prompt(
         batch["input_ids"], batch.get("audio_inputs"), batch.get("encoder_output")
@@ -355,7 +356,7 @@ def _rows(candidates: Sequence[Candidate], device: torch.device) -> Tensor:
     return torch.tensor([candidate.row for candidate in candidates], device=device)
 
 
-def _padded(candidates: Sequence[Candidate], fill: int, device: torch.device) -> Tensor:
+def _pad(candidates: Sequence[Candidate], fill: int, device: torch.device) -> Tensor:
     size = max(len(candidate.tokens) for candidate in candidates)
     return torch.tensor(
         [[*c.tokens, *[fill] * (size - len(c.tokens))] for c in candidates], device=device

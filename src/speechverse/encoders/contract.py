@@ -77,10 +77,10 @@ class FrontEnd(ABC):
         """
         if not waveforms:
             raise AudioError("no audio was given; give at least one waveform")
-        lengths = torch.tensor([self.checked_frames(waveform) for waveform in waveforms])
+        lengths = torch.tensor([self.count_frames(waveform) for waveform in waveforms])
         return self._features([np.asarray(w, dtype=np.float32) for w in waveforms], lengths)
 
-    def checked_frames(self, waveform: np.ndarray) -> int:
+    def count_frames(self, waveform: np.ndarray) -> int:
         """The encoder frames that a waveform gives; raises `AudioError` as `prepare` does."""
         if waveform.ndim != 1:
             raise AudioError(

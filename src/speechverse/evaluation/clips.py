@@ -17,7 +17,7 @@ from speechverse.evaluation.results import TaskReport
 from speechverse.metrics import get_metric
 from speechverse.progress import Watch
 from speechverse.protocols import Lengths, Model, Processor, Text
-from speechverse.tally import allowed_bad, describe_bad_clips
+from speechverse.tally import describe_bad_clips, max_bad_clips
 from speechverse.tasks import OneOf, Task, get_task
 from speechverse.types import SAMPLING_RATE, Example, Utterance
 
@@ -108,7 +108,7 @@ def why_too_bad(num_examples: int, skipped: Counter[str], bad: Mapping[str, str]
         skipped: Examples that cannot be asked, by reason.
         bad: Of these, the clips that cannot be read.
     """
-    if len(bad) > allowed_bad(MAX_BAD_SHARE, num_examples):
+    if len(bad) > max_bad_clips(MAX_BAD_SHARE, num_examples):
         return f"{describe_bad_clips(bad, num_examples)}; more than {MAX_BAD_SHARE:.0%} are refused"
     if skipped.total() < num_examples:
         return None

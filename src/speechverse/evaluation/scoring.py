@@ -119,7 +119,7 @@ def _records(
     metric = get_metric(task.metrics[0])
     references = [example.reference for example in examples]
     languages = [task.language_of(example) for example in examples]
-    alone = metric.finish(metric.checked_statistics(parsed, references, languages))
+    alone = metric.finish(metric.compute_statistics(parsed, references, languages))
     rows = zip(examples, answers, parsed, alone, languages, strict=True)
     for example, made, prediction, score, language in rows:
         yield AnswerRecord(

@@ -121,7 +121,7 @@ def draw_instructions(
     text = line["text"]
     rng = rng_for(seed, "instructions", text)
     remaining = {
-        who: _shuffled(rng, kinds()[who])
+        who: _shuffle(rng, kinds()[who])
         for who in ("read", "known")
         if who == "known" or is_readable(line)
     }
@@ -139,5 +139,5 @@ def draw_instructions(
     return drawn
 
 
-def _shuffled(rng: random.Random, names: Mapping[str, Any]) -> list[str]:
+def _shuffle(rng: random.Random, names: Mapping[str, Any]) -> list[str]:
     return rng.sample(sorted(names), len(names))

@@ -19,7 +19,7 @@ def _number(count: int) -> str | None:
     return _NUMBERS[count] if count < len(_NUMBERS) else None
 
 
-def _spelled(word: str) -> str | None:
+def _spell(word: str) -> str | None:
     return "-".join(word.lower()) if word.isalpha() and len(word) > 1 else None
 
 
@@ -29,7 +29,7 @@ def _only(words: Sequence[str], longest: bool) -> str | None:
     return first if len(first) != len(second) else None
 
 
-def _rearranged(words: Sequence[str], between: str) -> str | None:
+def _rearrange(words: Sequence[str], between: str) -> str | None:
     return between.join(words).lower() if len(words) <= _LONGEST_TO_REARRANGE else None
 
 
@@ -44,18 +44,18 @@ _OF_TEXT_AND_WORDS: Mapping[str, _Known] = {
     "letters_last": lambda text, words: _number(len(words[-1])) if words[-1].isalpha() else None,
     "capitals": lambda text, words: text.upper(),
     "lower_case": lambda text, words: " ".join(words).lower(),
-    "spelled_first": lambda text, words: _spelled(words[0]),
-    "spelled_last": lambda text, words: _spelled(words[-1]),
+    "spelled_first": lambda text, words: _spell(words[0]),
+    "spelled_last": lambda text, words: _spell(words[-1]),
     "is_question": lambda text, words: (
         "Question" if text.rstrip("\"'”’ ").endswith("?") else "Statement"
     ),
     "longest_word": lambda text, words: _only(words, longest=True),
     "shortest_word": lambda text, words: _only(words, longest=False),
-    "snake_case": lambda text, words: _rearranged(words, "_"),
+    "snake_case": lambda text, words: _rearrange(words, "_"),
     "quoted": lambda text, words: None if '"' in text else f'"{text}"',
-    "comma_list": lambda text, words: _rearranged(words, ", "),
+    "comma_list": lambda text, words: _rearrange(words, ", "),
     "twice": lambda text, words: f"{text} {text}" if len(words) <= _LONGEST_TO_REARRANGE else None,
-    "backwards": lambda text, words: _rearranged(words[::-1], " "),
+    "backwards": lambda text, words: _rearrange(words[::-1], " "),
 }
 
 KNOWN = frozenset(_OF_TEXT_AND_WORDS)

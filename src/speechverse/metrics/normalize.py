@@ -95,7 +95,7 @@ def normalize(text: str, language: str | None = None) -> str:
     return normalizer_for(text, language)(text)
 
 
-def named_normalizers(references: Sequence[str], languages: Sequence[str | None]) -> str:
+def name_normalizers(references: Sequence[str], languages: Sequence[str | None]) -> str:
     """Ids of the normalisers of some references, the commonest first; with counts if several."""
     pairs = zip(references, languages, strict=True)
     ids = Counter(normalizer_for(*pair).id for pair in pairs).most_common()

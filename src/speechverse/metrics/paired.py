@@ -30,7 +30,7 @@ def bootstrap_difference(
     import numpy as np
 
     used = get_metric(metric)
-    first, second = (used.checked_statistics(made, references, languages) for made in predictions)
+    first, second = (used.compute_statistics(made, references, languages) for made in predictions)
     value = float(used.finish(second.sum(axis=0)) - used.finish(first.sum(axis=0)))
     if num_samples == 0:
         return Interval(value, value, value)

@@ -100,7 +100,7 @@ def bootstrap(
         languages: Of each reference, which error rates go by; None where none is known.
     """
     metric = get_metric(metric) if isinstance(metric, str) else metric
-    statistics = metric.checked_statistics(predictions, references, languages)
+    statistics = metric.compute_statistics(predictions, references, languages)
     value = float(metric.finish(statistics.sum(axis=0)))
     if num_samples == 0:
         return Interval(value, value, value)

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from speechverse.errors import MissingExtraError, UserError
-from speechverse.metrics.normalize import named_normalizers
+from speechverse.metrics.normalize import name_normalizers
 
 
 class Unparsed(enum.Enum):
@@ -104,7 +104,7 @@ class Metric:
         """The value as tables print it: in percent or points."""
         return value * 100 if self.percent else value
 
-    def checked_statistics(
+    def compute_statistics(
         self,
         predictions: Sequence[Any],
         references: Sequence[Any],
@@ -138,14 +138,14 @@ class Metric:
     ) -> float:
         """The value over all examples together (not the mean of values per example)."""
         return float(
-            self.finish(self.checked_statistics(predictions, references, languages).sum(axis=0))
+            self.finish(self.compute_statistics(predictions, references, languages).sum(axis=0))
         )
 
     def normalizers(self, references: Sequence[Any], languages: Languages | None = None) -> str:
         """Ids of the normalisers that these texts are compared under; empty without any."""
         if not self.by_language:
             return ""
-        return named_normalizers(self._of_part(references), _languages_of(references, languages))
+        return name_normalizers(self._of_part(references), _languages_of(references, languages))
 
     def _of_part(self, values: Sequence[Any]) -> Sequence[Any]:
         if self.part is None:

@@ -45,7 +45,7 @@ class PlainText:
         self._by_name = {name: self.signs[sign] for sign, name in self._names.items()}
         spec = _spec(tokenizer)  # of a large vocabulary it takes a second
         self._unknown = unknown_ids(tokenizer, spec)
-        self._backend = None if spec is None else _renamed(tokenizer, spec, self._names)
+        self._backend = None if spec is None else _rename(tokenizer, spec, self._names)
         self._hidden = set(tokenizer.all_special_ids) | {
             token for token, added in tokenizer.added_tokens_decoder.items() if added.special
         }
@@ -152,7 +152,7 @@ def _spec(tokenizer: Any) -> dict[str, Any] | None:
     )
 
 
-def _renamed(tokenizer: Any, spec: dict[str, Any], names: Mapping[str, str]) -> Tokenizer:
+def _rename(tokenizer: Any, spec: dict[str, Any], names: Mapping[str, str]) -> Tokenizer:
     """The tokenizer with its control signs under other names, in what it was given (added) and what
     it learned.
     """

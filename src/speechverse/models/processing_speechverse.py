@@ -45,15 +45,15 @@ class SpeechVerseBatch(dict[str, Any]):
     """A batch as keyword arguments of `forward` and `generate`."""
 
     def to(self, device: torch.device | str) -> SpeechVerseBatch:
-        return SpeechVerseBatch({key: _moved(value, device) for key, value in self.items()})
+        return SpeechVerseBatch({key: _move(value, device) for key, value in self.items()})
 
 
-def _moved(value: Any, device: torch.device | str) -> Any:
+def _move(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, EncoderOutput):
-        return EncoderOutput(*(_moved(item, device) for item in value))
-    return {key: _moved(item, device) for key, item in value.items()}
+        return EncoderOutput(*(_move(item, device) for item in value))
+    return {key: _move(item, device) for key, item in value.items()}
 
 
 class SpeechVerseProcessor:
@@ -180,7 +180,7 @@ class SpeechVerseProcessor:
         rows = [Row(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
         for row in rows:
             self.check_room(Lengths(len(row.prompt), max(1, len(row.target))))
-        inputs.update(self._padded(rows, generation=generation, labelled=targets is not None))
+        inputs.update(self._pad(rows, generation=generation, labelled=targets is not None))
         return inputs
 
     def _audio_part(
@@ -203,7 +203,7 @@ class SpeechVerseProcessor:
             inputs = self.front_end.prepare(waveforms)
             batch, lengths = SpeechVerseBatch(audio_inputs=inputs), inputs["frame_lengths"].tolist()
         else:
-            output = _stacked([feature for row in features or () for feature in _each(row)])
+            output = _stack([feature for row in features or () for feature in _each(row)])
             batch, lengths = SpeechVerseBatch(encoder_output=output), output.lengths.tolist()
         positions = iter([self.config.num_audio_positions(length) for length in lengths])
         rows: Sequence[Any] = audio or features or ()
@@ -333,13 +333,11 @@ class SpeechVerseProcessor:
                 " or answer, or larger downsampler strides"
             )
 
-    def _padded(
-        self, rows: Sequence[Row], *, generation: bool, labelled: bool
-    ) -> dict[str, Tensor]:
+    def _pad(self, rows: Sequence[Row], *, generation: bool, labelled: bool) -> dict[str, Tensor]:
         pad = self.config.pad_id
         if self.config.is_encoder_decoder:
             return (
-                self._padded_pairs(rows, pad)
+                self._pad_pairs(rows, pad)
                 if labelled
                 else _stream([row.prompt for row in rows], pad)
             )
@@ -351,7 +349,7 @@ class SpeechVerseProcessor:
         labels = [[*[IGNORED] * (len(row.prompt) - 1), *row.target] for row in rows]
         return {**batch, "labels": _stream(labels, IGNORED)["input_ids"]}
 
-    def _padded_pairs(self, rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
+    def _pad_pairs(self, rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
         start = self.config.start_id
         assert start is not None
         return {
@@ -387,7 +385,7 @@ def _check_number(places: int, clips: int) -> None:
         )
 
 
-def _stacked(features: Sequence[Tensor]) -> EncoderOutput:
+def _stack(features: Sequence[Tensor]) -> EncoderOutput:
     """Pads (L, T, D) features to (L, B, T, D), in the precision they were kept in."""
     lengths = torch.tensor([feature.shape[1] for feature in features])
     layers, _, width = features[0].shape

@@ -73,10 +73,10 @@ class PromptWriter:
         """
         key = (num_earlier, has_signs)
         if key not in self._layouts:
-            self._layouts[key] = self.text.template(self._made_layout(*key))
+            self._layouts[key] = self.text.template(self._make_layout(*key))
         return self._layouts[key]
 
-    def _made_layout(self, num_earlier: int, has_signs: bool) -> str:
+    def _make_layout(self, num_earlier: int, has_signs: bool) -> str:
         instructions = [self._mark("instruction", number) for number in range(num_earlier + 1)]
         answers = [self._mark("answer", number) for number in range(num_earlier)]
         template = self.config.prompt_template

@@ -32,16 +32,16 @@ class InstructionFollowing(Task):
 
     def variants(self, utterance: Utterance) -> tuple[str, ...]:
         """Names of the utterance's instructions."""
-        return tuple(_named(utterance.labels[LABEL]))
+        return tuple(_by_name(utterance.labels[LABEL]))
 
     def fields(self, utterance: Utterance, ask: Ask, variant: str) -> Mapping[str, str]:
-        return {"instruction": _named(utterance.labels[LABEL])[variant]["instruction"]}
+        return {"instruction": _by_name(utterance.labels[LABEL])[variant]["instruction"]}
 
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
-        return str(_named(utterance.labels[LABEL])[variant]["answer"])
+        return str(_by_name(utterance.labels[LABEL])[variant]["answer"])
 
 
-def _named(instructions: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _by_name(instructions: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     kinds = Counter(one.get("kind") for one in instructions)
     return {
         kind if (kind := one.get("kind")) and kinds[kind] == 1 else str(number): one

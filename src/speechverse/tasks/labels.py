@@ -54,7 +54,7 @@ class LabelSet:
         """All names, in order."""
         return tuple(self.descriptions)
 
-    def described_by(self, other: LabelSet | None) -> LabelSet:
+    def with_descriptions_of(self, other: LabelSet | None) -> LabelSet:
         """These labels, descriptions that are missing taken from another set."""
         if other is None:
             return self

@@ -79,7 +79,7 @@ def _labels(task: Task, given: Sequence[str] | None) -> LabelSet | None:
     if given is None:
         return task.label_set(_NO_LABELS)
     names = {name.strip(): "" for name in given}
-    return LabelSet(task.label_field or "choices", names).described_by(task.labels)
+    return LabelSet(task.label_field or "choices", names).with_descriptions_of(task.labels)
 
 
 def _first_instruction(task: Task, labels: LabelSet | None) -> str:

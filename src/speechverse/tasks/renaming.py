@@ -52,7 +52,7 @@ def renamed(labels: LabelSet, rng: random.Random) -> tuple[LabelSet, Mapping[str
     taken = {label_key(name): name for name in labels.names}
     new: dict[str, str] = {}
     for name in labels.names:
-        written = _written(name, manner, swap, rng)
+        written = _write_name(name, manner, swap, rng)
         if taken.get(label_key(written), name) != name:  # another's name
             written = name
         taken[label_key(written)] = name
@@ -62,7 +62,9 @@ def renamed(labels: LabelSet, rng: random.Random) -> tuple[LabelSet, Mapping[str
     ), new
 
 
-def _written(name: str, manner: Callable[[list[str]], str], swap: bool, rng: random.Random) -> str:
+def _write_name(
+    name: str, manner: Callable[[list[str]], str], swap: bool, rng: random.Random
+) -> str:
     if rng.random() < _PART_RENAMED and (whole := label_synonyms().get(name.lower())):
         return manner(rng.choice(whole).split())
     parts = [part for part in _PARTS.split(name) if part]

@@ -288,7 +288,7 @@ class Task:
         where it has none.
         """
         found = inventory.get(self.label_field) if self.label_field else None
-        return found.described_by(self.labels) if found and found.names else self.labels
+        return found.with_descriptions_of(self.labels) if found and found.names else self.labels
 
     def _right_answer(
         self,
@@ -351,9 +351,9 @@ class Task:
             num = ask.max_listed if ask.training else len(labels.names)
             names = labels.draw(ask.rng, num, _names_in(reference))
             values["labels"] = labels.listing(names, describe=ask.rng.random() < ask.describe)
-        return self._filled(template, values)
+        return self._fill(template, values)
 
-    def _filled(self, template: str, values: Mapping[str, str]) -> str:
+    def _fill(self, template: str, values: Mapping[str, str]) -> str:
         for name in placeholders(template):
             if name not in values:
                 known = {*values, "labels"}

@@ -132,7 +132,7 @@ def read_task(path: Path) -> Task:
 def _answer_of(utterance: Utterance, field: str, kind: AnswerKind) -> str:
     value: Any = utterance.text if field == "text" else utterance.labels[field]
     if kind == "list":
-        return _joined(value, field)
+        return _join(value, field)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int | float):
@@ -140,7 +140,7 @@ def _answer_of(utterance: Utterance, field: str, kind: AnswerKind) -> str:
     raise TaskError(f"'{field}' is {value!r}, not a {kind}")
 
 
-def _joined(value: Any, field: str) -> str:
+def _join(value: Any, field: str) -> str:
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     if not is_list or not all(isinstance(item, str) for item in value):
         raise TaskError(f"'{field}' is {value!r}, not a list of words")

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from speechverse.data import Collator, FeatureCache, FrameCollator, frames_of, measured_by
+from speechverse.data import Collator, FeatureCache, FrameCollator, frames_of, length_function
 from speechverse.data.collate import Collate
 from speechverse.data.plan import Length
 from speechverse.decoding import answer
@@ -47,7 +47,7 @@ class AskedInputs:
     cache: FeatureCache | None = None
 
     def length(self, stage: StageSection) -> Length:
-        return measured_by(self.processor, stage.reads)
+        return length_function(self.processor, stage.reads)
 
     def collator(self, stage: StageSection) -> Collator:
         return Collator(self.processor, self.cache, stage.reads)

@@ -40,7 +40,7 @@ class RunLog:
 
     def _forget_after(self, step: int) -> None:
         lines = self.path.read_text().splitlines() if self.path.exists() else []
-        kept = [line for line in lines if (record := _parsed(line)) and record["step"] <= step]
+        kept = [line for line in lines if (record := _parse(line)) and record["step"] <= step]
         write_text(self.path, "".join(f"{line}\n" for line in kept))
 
     def scalars(self, step: int, values: Mapping[str, float], **context: Any) -> None:
@@ -67,7 +67,7 @@ class RunLog:
         self.close()
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
+def _parse(line: str) -> dict[str, Any] | None:
     """The record of a line; None for the half line that a killed run may leave last."""
     try:
         return json.loads(line)

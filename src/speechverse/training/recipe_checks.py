@@ -43,7 +43,9 @@ def _check_data(recipe: Recipe) -> None:
     data = recipe.data
     for name, items in data.mixtures.items():
         for number, item in enumerate(items):
-            _known(f"data.mixtures.{name}.{number}.corpus", "corpus", item.corpus, data.corpora)
+            _check_known(
+                f"data.mixtures.{name}.{number}.corpus", "corpus", item.corpus, data.corpora
+            )
     if data.validation.share is not None and data.validation.every is None:
         raise RecipeError(
             "data.validation.share: takes clips out of training that nothing would be validated"
@@ -53,7 +55,7 @@ def _check_data(recipe: Recipe) -> None:
 
 def _check_stage(recipe: Recipe, stage: StageSection) -> None:
     where, mixtures = f"curriculum.{stage.name}", recipe.data.mixtures
-    _known(f"{where}.mixture", "mixture", stage.mixture, mixtures)
+    _check_known(f"{where}.mixture", "mixture", stage.mixture, mixtures)
     if not mixtures[stage.mixture]:
         raise RecipeError(
             f"data.mixtures.{stage.mixture}: is empty; list at least one corpus and task"
@@ -118,7 +120,7 @@ def _check_trained_parts(recipe: Recipe, stage: StageSection) -> None:
 def _check_evaluation(recipe: Recipe) -> None:
     if recipe.evaluation is None:
         return
-    _known("evaluation.corpus", "corpus", recipe.evaluation.corpus, recipe.data.corpora)
+    _check_known("evaluation.corpus", "corpus", recipe.evaluation.corpus, recipe.data.corpora)
     for number, system in enumerate(recipe.evaluation.systems):
         try:
             SYSTEMS.check(system)
@@ -126,6 +128,6 @@ def _check_evaluation(recipe: Recipe) -> None:
             raise RecipeError(f"evaluation.systems.{number}: {error}") from None
 
 
-def _known(where: str, kind: str, name: str, known: Collection[Any]) -> None:
+def _check_known(where: str, kind: str, name: str, known: Collection[Any]) -> None:
     if name not in known:
         raise RecipeError(f"{where}: {unknown_name(kind, name, known)}")

@@ -153,10 +153,10 @@ class Sources:
     def mixture(self, stage: StageSection) -> Mixture:
         """A stage's mixture, made once: every label of every clip is tried for it."""
         if stage.name not in self._mixtures:
-            self._mixtures[stage.name] = self._made_mixture(stage)
+            self._mixtures[stage.name] = self._make_mixture(stage)
         return self._mixtures[stage.name]
 
-    def _made_mixture(self, stage: StageSection) -> Mixture:
+    def _make_mixture(self, stage: StageSection) -> Mixture:
         items = [
             MixtureItem(self.corpus(item.corpus), item.task or LISTEN, **_how_drawn(item))
             for item in self.recipe.data.mixtures[stage.mixture]

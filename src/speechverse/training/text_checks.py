@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from speechverse.data import measured_by
+from speechverse.data import length_function
 from speechverse.data.mixture import Draw
 from speechverse.data.plan import Length
 from speechverse.errors import RecipeError
@@ -33,7 +33,7 @@ def check_texts(recipe: Recipe, sources: Sources, processor: SpeechVerseProcesso
     """
     seen = set[str]()
     for stage in recipe.curriculum:
-        length = measured_by(processor, stage.reads)
+        length = length_function(processor, stage.reads)
         mixture = sources.mixture(stage)
         for number, source in enumerate(mixture.sources if stage.mixture not in seen else ()):
             drawn = [mixture.example(Draw(number, place, 0)) for place in _some(source.utterances)]
@@ -54,14 +54,14 @@ def _check_spelling(
     if len(words) > MAX_UNSPELT_SHARE * len(examples):
         raise RecipeError(
             f"{name}: the LLM's tokenizer cannot spell letters or digits of {len(words):,} of"
-            f" {len(examples):,} targets, such as {_shown(*words[0])}; at most"
+            f" {len(examples):,} targets, such as {_show(*words[0])}; at most"
             f" {MAX_UNSPELT_SHARE:.0%} may be such. Take an LLM that knows the language and its"
             " script, or leave these clips out"
         )
     if targets:
         say(
             f"  {name}: {len(targets):,} of {len(examples):,} targets hold what the LLM's tokenizer"
-            f" cannot spell, such as {_shown(*targets[0])}; it is learnt as unknown"
+            f" cannot spell, such as {_show(*targets[0])}; it is learnt as unknown"
         )
     if asked:
         signs, example = asked[0]
@@ -75,7 +75,7 @@ def _has_letters(signs: str) -> bool:
     return any(unicodedata.category(sign)[0] in "LMN" for sign in signs)
 
 
-def _shown(signs: str, example: Example) -> str:
+def _show(signs: str, example: Example) -> str:
     return f"{signs!r} in {example.target!r} ({example.utterance.id})"
 
 

@@ -153,7 +153,8 @@ class Trainer:
                         numbers |= self._validate(stage, validator, run_log, progress)
                     if stage.patience and at.num_bad_validations >= stage.patience:
                         progress.say(
-                            f"no better validation loss in {at.num_bad_validations} validations: the stage ends"
+                            f"no better validation loss in {at.num_bad_validations} validations:"
+                            " the stage ends"
                         )
                         break
                 if not last:

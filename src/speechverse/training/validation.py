@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from speechverse.batching import padded_batches
+from speechverse.batching import cut_into_batches
 from speechverse.data.mixture import examples_digest
 from speechverse.errors import CheckpointError
 from speechverse.tasks import get_task
@@ -70,7 +70,7 @@ class Validator:
         length, collate = self.inputs.length(self.stage), self.inputs.collator(self.stage)
         lengths = {place: length(example) for place, (example, _) in enumerate(self.examples)}
         by_length = sorted(lengths, key=lengths.__getitem__)
-        batches = padded_batches(
+        batches = cut_into_batches(
             by_length, lengths.__getitem__, budget.max_positions, budget.max_examples
         )
         sums, skipped = TaskSums(), list[int]()

@@ -67,7 +67,7 @@ class FrontEnd:
     def num_frames(self, num_samples: int) -> int:
         return num_samples // 160
 
-    def checked_frames(self, waveform: np.ndarray) -> int:
+    def count_frames(self, waveform: np.ndarray) -> int:
         if (frames := self.num_frames(len(waveform))) < 1:
             raise AudioError("too short for the encoder to give a frame")
         return frames

@@ -20,7 +20,7 @@ from speechverse.data import (
     PlanLoader,
     cache,
     encoder_fingerprint,
-    measured_by,
+    length_function,
 )
 from speechverse.errors import AudioError, CacheError, CorpusError
 
@@ -192,7 +192,7 @@ def test_a_disk_that_cannot_be_written_to_is_named(corpus, tmp_path, monkeypatch
 def test_the_loader_takes_features_from_the_cache(corpus, tmp_path):
     corpus.utterances("train")[3].audio.path.write_text("no sound")
     made = FeatureCache.build(Encoder(), corpus.utterances("train"), tmp_path / "cache")
-    plan = BatchPlan(Mixture([MixtureItem(corpus, "asr")]), measured_by(Processor()), 200)
+    plan = BatchPlan(Mixture([MixtureItem(corpus, "asr")]), length_function(Processor()), 200)
     loader = PlanLoader(plan, Collator(Processor(), made), num_workers=1)
     batches = [batch for step in itertools.islice(loader, 10) for batch in step.batches]
     for batch in batches:

@@ -7,10 +7,10 @@ import json
 import pytest
 from noise_corpus import Processor, in_memory, utterances
 
-from speechverse.data import BatchPlan, Collator, Mixture, MixtureItem, PlanLoader, measured_by
+from speechverse.data import BatchPlan, Collator, Mixture, MixtureItem, PlanLoader, length_function
 from speechverse.errors import CheckpointError, CorpusError, RecipeError
 
-LENGTH = measured_by(Processor())
+LENGTH = length_function(Processor())
 
 
 def plan(corpus, *tasks, seed=0, max_positions=400, **settings) -> BatchPlan:

@@ -18,7 +18,7 @@ from speechverse.data import (
     Mixture,
     MixtureItem,
     PlanLoader,
-    measured_by,
+    length_function,
 )
 from speechverse.models import SpeechVerseForConditionalGeneration
 
@@ -56,7 +56,7 @@ def test_features_from_the_cache_give_what_audio_gives(corpus, model, tmp_path):
     assert len(cache) == 39 and (cache.num_layers, cache.width) == (2, 16)
 
     def steps(used):
-        plan = BatchPlan(Mixture([MixtureItem(corpus, "ic")]), measured_by(processor), 300)
+        plan = BatchPlan(Mixture([MixtureItem(corpus, "ic")]), length_function(processor), 300)
         return itertools.islice(PlanLoader(plan, Collator(processor, used), num_workers=1), 6)
 
     for live, kept in zip(steps(None), steps(cache), strict=True):
@@ -71,7 +71,7 @@ def test_features_from_the_cache_give_what_audio_gives(corpus, model, tmp_path):
 
 def test_a_batch_takes_as_many_positions_as_were_planned(corpus, model):
     processor = model.processor()
-    plan = BatchPlan(Mixture([MixtureItem(corpus, "asr")]), measured_by(processor), 300)
+    plan = BatchPlan(Mixture([MixtureItem(corpus, "asr")]), length_function(processor), 300)
     for step in itertools.islice(plan.steps(), 5):
         [batch] = step.micro_batches
         inputs = Collator(processor)(batch.examples).inputs

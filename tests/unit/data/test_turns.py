@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from noise_corpus import Processor, in_memory, utterances
 
-from speechverse.data import BatchPlan, Mixture, MixtureItem, measured_by
+from speechverse.data import BatchPlan, Mixture, MixtureItem, length_function
 from speechverse.errors import AudioTooLongError
 from speechverse.tasks import get_task
 
@@ -139,6 +139,6 @@ def test_the_length_of_an_example_is_that_of_its_whole_conversation():
             return 1 if isinstance(prompt, str) else 1 + 10 * len(prompt.earlier), 1
 
     corpus = in_memory(utterances(Path("nowhere"), 20))
-    measure = measured_by(Counting())
+    measure = length_function(Counting())
     for example in examples(mixture(corpus, turns=1.0)):
         assert measure(example) == 2 + 10 * len(example.earlier)

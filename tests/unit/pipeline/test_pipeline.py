@@ -75,7 +75,7 @@ def test_hints_are_read_behind_the_instruction(model, clip):
 
 
 def test_every_way_to_give_a_sound_gives_the_same_answer(model, clip):
-    samples = model._heard(clip).samples
+    samples = model._load_sound(clip).samples
     sounds = [
         clip,
         str(clip),

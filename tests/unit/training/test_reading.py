@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from speechverse.data import Collator, Corpus, measured_by
+from speechverse.data import Collator, Corpus, length_function
 from speechverse.encoders import SpeechEncoder
 from speechverse.errors import AudioError, RecipeError
 from speechverse.evaluation import EvaluationSettings, evaluate
@@ -64,7 +64,7 @@ def test_clips_without_a_transcript_are_counted_and_not_read(recipe, tmp_path, w
     example = get_task("er").render(replace(utterance, text=None), Ask(rng_for(0)))
     model = build_model(reading(recipe))
     with pytest.raises(AudioError, match="has no transcript to read"):
-        measured_by(model.processor(), "transcript")(example)
+        length_function(model.processor(), "transcript")(example)
     batch = Collator(model.processor(), reads="transcript")([example])
     assert "no transcript" in batch.skipped[0] and (batch.inputs["labels"] == IGNORED).all()
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from speechverse.audio import load
-from speechverse.batching import padded_batches
+from speechverse.batching import cut_into_batches
 from speechverse.encoders import SpeechEncoder, mean_and_deviation
 from speechverse.evaluation.log_mels import log_mels
 from speechverse.progress import Advance, ignore
@@ -37,7 +37,7 @@ def pool_layers(
     device = next(encoder.parameters()).device
     pooled: dict[int, list[Tensor]] = {}
     order = sorted(range(len(utterances)), key=lambda row: utterances[row].duration)
-    for rows in padded_batches(order, lambda row: utterances[row].duration, batch_seconds):
+    for rows in cut_into_batches(order, lambda row: utterances[row].duration, batch_seconds):
         waveforms = [load(utterances[row].audio).samples for row in rows]
         output = encoder(**{name: x.to(device) for name, x in encoder.prepare(waveforms).items()})
         layers = mean_and_deviation(output.hidden_states.float(), output.lengths).cpu()
