@@ -81,7 +81,8 @@ class AnswersFile:
             if record.get(key) != (now := self.question.get(key)):
                 raise UserError(
                     f"{place} answers another question: its {key} is"
-                    f" {_display(record.get(key))}, now it is {_display(now)}. Ask the same to go on, or name another --output"
+                    f" {_display(record.get(key))}, now it is {_display(now)}."
+                    " Ask the same to go on, or name another --output"
                 )
         return record
 
