@@ -4,16 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from speechverse.clips import Heard
-from speechverse.decoding import DecodingOptions, answer_questions
+from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import AudioTooLongError
+from speechverse.protocols import Model, Processor
+from speechverse.tasks import ConstraintSpec
 from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer, Turn
 
-if TYPE_CHECKING:
-    from speechverse.pipeline import Choices, SpeechVerse
+Choices = Sequence[str] | ConstraintSpec | None
+"""The answers allowed, or what else an answer must be; None leaves it free."""
+
+
+class Asks(Protocol):
+    """What a conversation needs of a loaded model: `SpeechVerse` has it."""
+
+    model: Model
+    processor: Processor
+
+    def how_to_answer(
+        self,
+        choices: Choices,
+        regex: str | None,
+        json_schema: str | Mapping[str, Any] | None,
+        options: DecodingOptions | None,
+        changes: Mapping[str, Any],
+    ) -> tuple[ConstraintSpec | None, DecodingOptions]: ...
+
+    def question(
+        self,
+        heard: Heard,
+        instruction: str,
+        constraint: ConstraintSpec | None,
+        earlier: Sequence[Turn] = (),
+    ) -> Question: ...
 
 
 class Chat:
@@ -24,7 +50,7 @@ class Chat:
         turns: What was asked, with its hints, and answered so far.
     """
 
-    def __init__(self, model: SpeechVerse, heard: Heard) -> None:
+    def __init__(self, model: Asks, heard: Heard) -> None:
         self.turns: list[Turn] = []
         self._model = model
         self._heard = heard

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, overload
 import torch
 
 from speechverse.audio import AudioSource, Waveform, is_silent, load
-from speechverse.chat import Chat
+from speechverse.chat import Chat, Choices
 from speechverse.clips import Clips, Heard
 from speechverse.decoding import (
     AnswerStream,
@@ -39,10 +39,6 @@ OnError = Literal["raise", "skip"]
 """What a list gives in which one sound or instruction cannot be asked about: nothing, or the
 answers to the others.
 """
-
-
-Choices = Sequence[str] | ConstraintSpec | None
-"""The answers allowed, or what else an answer must be; None leaves it free."""
 
 
 class SpeechVerse:

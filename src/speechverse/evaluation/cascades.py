@@ -13,13 +13,14 @@ import numpy as np
 
 from speechverse import audio
 from speechverse.audio import AudioSource
+from speechverse.chat import Choices
 from speechverse.decoding import DecodingOptions, Question, answer, answer_questions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import UserError
 from speechverse.evaluation.parts import Parts, Recogniser
 from speechverse.models import lora
-from speechverse.pipeline import Choices, constraint_of
+from speechverse.pipeline import constraint_of
 from speechverse.progress import Advance, ignore
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import get_task
