@@ -9,14 +9,10 @@ from typing import Any
 import typer
 
 from speechverse.answers_file import AnswersFile
+from speechverse.audio.names import SUFFIXES, is_audio_name
 from speechverse.cli.asking import OPTIONAL, Asked
 from speechverse.errors import UserError
 
-AUDIO = frozenset(
-    ".wav .flac .mp3 .ogg .oga .opus .m4a .aac .mp4 .webm .wma .aif .aiff .aifc .au .amr .caf .3gp"
-    " .mka .mkv .mov".split()
-)
-"""Endings of the files that are taken for clips."""
 AT_ONCE_ON_CPU = 8
 """Clips whose answers are lost when a run is killed; a processor gains little from more at once."""
 
@@ -30,11 +26,15 @@ def clips_in(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
     files = [path for path in place.rglob("*") if path.is_file() and path.name[:1] != "."]
-    clips = sorted(path for path in files if path.suffix.lower() in AUDIO)
+    clips = sorted(path for path in files if is_audio_name(path))
     if not clips:
         raise UserError(
             f"no audio file among the {len(files)} files of '{place}' (its name would end in"
-            f" {', '.join(sorted(AUDIO))})"
+            f" .{', .'.join(sorted(SUFFIXES))})"
+        )
+    if others := len(files) - len(clips):
+        typer.echo(
+            f"left out, not named as audio is: {others:,} of the files in '{place}'", err=True
         )
     return clips
 

@@ -10,15 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from speechverse.audio import duration_of
+from speechverse.audio.names import is_audio_name
 from speechverse.data.corpus import Corpus
 from speechverse.errors import AudioError, CorpusError
 from speechverse.tally import leave_out, refuse_too_many
 from speechverse.types import AudioRef, Seconds, Utterance
 
-SUFFIXES = frozenset(
-    "wav wave flac ogg oga opus mp3 aiff aif aifc au snd caf w64 m4a m4b aac webm mp4 mka mkv mov"
-    " wma amr 3gp".split()
-)
 SHORTEST: Seconds = 0.3
 """Of a recording that is used; there is nothing to hide and to guess in a shorter one."""
 
@@ -39,7 +36,7 @@ def corpus_of_recordings(
             f"corpus '{name}': '{folder}' {what}; 'audio' names a folder that holds audio files"
         )
     files = sorted(_files(folder))
-    audio = [file for file in files if Path(file).suffix.lower().lstrip(".") in SUFFIXES]
+    audio = [file for file in files if is_audio_name(file)]
     if not audio:
         kinds = Counter(Path(file).suffix or "no suffix" for file in files)
         there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))

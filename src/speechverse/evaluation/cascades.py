@@ -20,7 +20,7 @@ from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import UserError
 from speechverse.evaluation.parts import Parts, Recogniser
 from speechverse.models import lora
-from speechverse.pipeline import constraint_of
+from speechverse.pipeline import constraint_of, options_for
 from speechverse.progress import Advance, ignore
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import get_task
@@ -286,18 +286,20 @@ class WhisperReader:
         Raises:
             AudioError: If the sound cannot be read.
             AudioTooLongError: If it is longer than Whisper hears.
-            UserError: If the instruction or the choices are empty.
+            UserError: If the instruction or the choices are empty, or options exclude each other.
             CheckpointError: If LoRA is merged into the model's LLM.
         """
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
+        constraint = constraint_of(choices, regex, json_schema)
+        options = options_for(constraint, options, {})
         instruction, waveform = with_hints(instruction, hints), audio.load(sound)
         transcript = self._transcript(waveform.samples)
         question = Question(
             instruction,
             self.processor.num_positions(instruction, transcript=transcript),
             transcript=transcript,
-            constraint=constraint_of(choices, regex, json_schema),
+            constraint=constraint,
             seconds=waveform.duration,
         )
         with self.model.without_lora():
@@ -305,7 +307,7 @@ class WhisperReader:
                 self.model,
                 self.processor,
                 [question],
-                options or DecodingOptions(),
+                options,
                 logprobs=logprobs,
             )
         return replace(made, transcript=transcript)

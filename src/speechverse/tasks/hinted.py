@@ -61,10 +61,9 @@ class HintedRecognition(Task):
         template: str | None = None,
     ) -> Example:
         """Asks in the same words whatever the hints, for they are drawn last."""
-        variant = ask.rng.choice(self.variants(utterance)) if variant is None else variant
         example = Task.render(self, utterance, ask, variant, template)
         right = words_to_hint_at(utterance, ask.texts)
-        hints = {NO_HINTS: [], RIGHT: right}.get(variant)
+        hints = {NO_HINTS: [], RIGHT: right}.get(example.group)
         if hints is None:
             hints = self._other_words(utterance, ask)[: len(right)]
         return replace(

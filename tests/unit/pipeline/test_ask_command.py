@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from speechverse import SpeechVerse
 from speechverse.audio import Waveform, save
 from speechverse.cli import ask
+from speechverse.decoding import DecodingOptions
 from speechverse.errors import TaskError, UserError
+from speechverse.evaluation.cascades import WhisperReader
 
 CHOICES = ["yes", "no", "not at all"]
 SHORT = ("--max-new-tokens", 6)
@@ -185,6 +187,7 @@ def test_every_clip_of_a_folder_is_answered_and_bad_ones_are_counted(run, folder
     output = tmp_path / "out" / "answers.jsonl"
     result = run(folder, "what is said", *SHORT, "--output", output)
     assert result.exit_code == 1 and "1 of 4 clips could not be answered" in result.stderr
+    assert "left out, not named as audio is: 1 of the files" in result.stderr
     records = lines(output)
     names = ["a.flac", "b.wav", "broken.wav", "old/c.wav"]
     assert [record["clip"] for record in records] == [str(folder / name) for name in names]
@@ -252,3 +255,9 @@ def test_a_folder_without_clips_is_refused(run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no audio file among the 0 files"):
         run(tmp_path / "empty", "what is said", "--output", tmp_path / "answers.jsonl")
+
+
+def test_a_cascade_refuses_options_that_its_choices_leave_no_room_for(model, clip):
+    reader = WhisperReader(model, whisper=None)  # refused before anything is heard
+    with pytest.raises(UserError, match="stop shape free answers"):
+        reader.ask(clip, "what is said", CHOICES, DecodingOptions(stop=("yes",)))
