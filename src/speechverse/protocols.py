@@ -107,6 +107,13 @@ class Processor(Protocol):
     def check_room(self, lengths: Lengths) -> None:
         """Raises `AudioTooLongError` where prompt and answer do not fit the LLM."""
 
+    def check_question(
+        self, prompt: Prompt, choices: Sequence[str] = (), *, num_samples: int | list[int]
+    ) -> Lengths:
+        """What a prompt and the end of its answer cost; raises `AudioTooLongError` where the LLM
+        has no room for them or the longest of the choices.
+        """
+
     def encode_target(self, text: str) -> list[int]:
         """The ids the model is taught to generate for an answer, end token included."""
 
