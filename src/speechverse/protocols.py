@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
 
     from speechverse.types import Prompt
 
@@ -58,7 +59,7 @@ class Processor(Protocol):
     """
 
     config: Any
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     front_end: Any
 
     @property
@@ -141,9 +142,9 @@ class Model(Protocol):
     training: bool
 
     @property
-    def device(self) -> Any: ...
+    def device(self) -> torch.device: ...
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> torch.dtype: ...
     @property
     def num_start_tokens(self) -> int:
         """Ids before the first new token while generating."""

@@ -536,6 +536,14 @@ def test_a_run_is_not_overwritten_or_mixed_with_another(
     assert (tmp_path / "thesis.tex").exists()
 
 
+def test_what_was_refused_before_its_first_checkpoint_is_not_in_the_way_of_the_mended_run(
+    recipe: MakeRecipe, tmp_path: Path
+):
+    for seed in (4, 5):
+        RunFolder(tmp_path / "run", recipe(seed=seed)).prepare(resume=False, overwrite=False)
+    assert load_recipe(tmp_path / "run" / "recipe.yaml").seed == 5
+
+
 def test_a_processor_without_bf16_units_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     with pytest.raises(RecipeError, match="no bf16 units"):
