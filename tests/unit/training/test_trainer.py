@@ -30,6 +30,7 @@ from speechverse.tasks import Ask, get_task
 from speechverse.training import recipe_files, validation
 from speechverse.training import trainer as trainer_module
 from speechverse.training.build import build_model, make_trainable
+from speechverse.training.checkpoints import RunFolder
 from speechverse.training.engine import Engine, resolve_precision
 from speechverse.training.loss import ExampleLosses
 from speechverse.training.recipe import Recipe
