@@ -541,8 +541,8 @@ def test_what_was_refused_before_its_first_checkpoint_is_not_in_the_way_of_the_m
     recipe: MakeRecipe, tmp_path: Path
 ):
     for seed in (4, 5):
-        RunFolder(tmp_path / "run", recipe(seed=seed)).prepare(resume=False, overwrite=False)
-    assert load_recipe(tmp_path / "run" / "recipe.yaml").seed == 5
+        RunFolder(tmp_path, recipe(seed=seed)).prepare(resume=False, overwrite=False)
+    assert load_recipe(tmp_path / "recipe.yaml").seed == 5
 
 
 def test_a_processor_without_bf16_units_is_told(monkeypatch: pytest.MonkeyPatch):
