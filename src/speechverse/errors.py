@@ -22,7 +22,15 @@ class UserError(SpeechverseError):
 
 
 class AudioError(UserError):
-    """Audio that cannot be used: unreadable, empty, silent, too short or too long."""
+    """Audio that cannot be used: unreadable, empty, silent, too short or too long.
+
+    Attributes:
+        kind: What is wrong with it in a few words, under which such clips are counted.
+    """
+
+    def __init__(self, message: str, kind: str = "unreadable") -> None:
+        self.kind = kind
+        super().__init__(message)
 
 
 class AudioTooLongError(AudioError):

@@ -23,9 +23,9 @@ from speechverse.decoding import (
 )
 from speechverse.decoding.options import FREE_ONLY
 from speechverse.decoding.patterns import pattern_of_schema
-from speechverse.errors import AudioTooLongError, UserError
+from speechverse.errors import AudioError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
-from speechverse.protocols import Lengths, Model, Processor
+from speechverse.protocols import Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
 from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer, AudioRef, Turn
@@ -259,12 +259,8 @@ class SpeechVerse:
             except UserError as error:
                 if on_error == "raise":
                     if len(sounds) > 1:
-                        error.args = (
-                            (
-                                f"number {place + 1} of {len(sounds)} (index {place}),"
-                                f" {_describe(sound)}: {error}"
-                            ),
-                        )
+                        number = f"number {place + 1} of {len(sounds)} (index {place})"
+                        error.args = (f"{number}, {_describe(sound)}: {error}",)
                     raise
                 failed[place] = Answer("", error=str(error))
         return questions, failed
@@ -284,13 +280,12 @@ class SpeechVerse:
         return Heard([self._load_sound(sound)], several=False)
 
     def _load_sound(self, sound: AudioSource) -> Waveform:
-        waveform, limit = load(sound), self.processor.max_audio_seconds
-        if limit is not None and waveform.duration > limit:
-            raise AudioTooLongError(
-                f"{_describe(sound)} is {waveform.duration:.1f} s long; this model hears at most"
-                f" {limit:g} s and cuts nothing off: divide it into shorter clips"
-            )
-        self.processor.check_length(len(waveform.samples))
+        waveform = load(sound)
+        try:
+            self.processor.check_length(len(waveform.samples))
+        except AudioError as error:
+            error.args = (f"{_describe(sound)}: {error}",)
+            raise
         if is_silent(waveform):
             logger.warning("%s is silent: the answer says nothing of any speech", _describe(sound))
         return waveform
@@ -317,18 +312,11 @@ class SpeechVerse:
                 unspelt,
             )
         asked = heard.prompt(instruction, earlier)
-        prompt, end = self.processor.lengths(asked, num_samples=heard.num_samples)
-        longest = max(
-            (
-                len(self.processor.encode_target(choice))
-                for choice in getattr(constraint, "choices", ())
-            ),
-            default=end,
-        )
-        self.processor.check_room(Lengths(prompt, longest))
+        choices = constraint.choices if isinstance(constraint, OneOf) else ()
+        lengths = self.processor.check_question(asked, choices, num_samples=heard.num_samples)
         return Question(
             asked,
-            prompt + end,
+            sum(lengths),
             samples=heard.samples,
             constraint=constraint,
             seconds=heard.seconds,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
 
     from speechverse.types import Prompt
 
@@ -58,7 +59,7 @@ class Processor(Protocol):
     """
 
     config: Any
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     front_end: Any
 
     @property
@@ -107,6 +108,13 @@ class Processor(Protocol):
     def check_room(self, lengths: Lengths) -> None:
         """Raises `AudioTooLongError` where prompt and answer do not fit the LLM."""
 
+    def check_question(
+        self, prompt: Prompt, choices: Sequence[str] = (), *, num_samples: int | list[int]
+    ) -> Lengths:
+        """What a prompt and the end of its answer cost; raises `AudioTooLongError` where the LLM
+        has no room for them or the longest of the choices.
+        """
+
     def encode_target(self, text: str) -> list[int]:
         """The ids the model is taught to generate for an answer, end token included."""
 
@@ -134,9 +142,9 @@ class Model(Protocol):
     training: bool
 
     @property
-    def device(self) -> Any: ...
+    def device(self) -> torch.device: ...
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> torch.dtype: ...
     @property
     def num_start_tokens(self) -> int:
         """Ids before the first new token while generating."""

@@ -26,7 +26,5 @@ def fingerprint(*parts: str | bytes | memoryview) -> str:
 
 
 def rng_for(seed: int, *keys: object) -> random.Random:
-    """A random generator of its own for one draw, such as `rng_for(seed,
-    pass_index, example_id)`.
-    """
+    """A generator of its own for one draw, such as `rng_for(seed, pass_index, example_id)`."""
     return random.Random(hash_seed(seed, *keys))

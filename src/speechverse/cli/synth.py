@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_format
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -243,15 +242,9 @@ def _synthesize(
     from speechverse.training.logs import Progress
     from speechverse.world import SynthSpec, synthesize_corpus
 
-    started = time.monotonic()
     total = sum(spec.sizes.values()) if isinstance(spec, SynthSpec) else spec.num_clips
     with Progress("speaking", total, quiet=quiet) as progress:
-
-        def show(done: int, total: int, seconds: float) -> None:
-            speed = seconds / max(time.monotonic() - started, 1e-6)
-            progress.advance(done - progress.done, **{"audio-s/s": f"{speed:.0f}"})
-
-        return synthesize_corpus(out, spec, workers, show)
+        return synthesize_corpus(out, spec, workers, progress.advance)
 
 
 def _as_dict(report: SynthReport) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from speechverse.audio import load
 from speechverse.data.collate import Batch, batch_of
 from speechverse.data.plan import Length
 from speechverse.encoders import FrontEnd
-from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.errors import AudioError
 from speechverse.types import IGNORED, SAMPLING_RATE, Example, Seconds
 
 if TYPE_CHECKING:
@@ -76,14 +76,8 @@ def frames_of(
     """
 
     def length(example: Example) -> int:
-        seconds = example.utterance.duration
-        if seconds > longest:
-            raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than {longest:g} s (encoder.max_seconds)"
-            )
-        frames = front_end.num_frames(round(seconds * SAMPLING_RATE))
-        if frames < 1:
-            raise AudioError(f"audio of {seconds:.3f} s is too short to give a frame")
+        num_samples = round(example.utterance.duration * SAMPLING_RATE)
+        frames = front_end.check_length(num_samples, longest, "that encoder.max_seconds allows")
         if (
             pieces is not None
             and (needed := _frames_needed(pieces(example.target)["input_ids"])) > frames

@@ -5,6 +5,7 @@ Shape letters: L layers, B batch, S samples, T frames at `frame_rate`, D width o
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from speechverse.errors import AudioError, AudioTooLongError
-from speechverse.types import SAMPLING_RATE
+from speechverse.types import SAMPLING_RATE, Seconds
 
 Window = Literal["fit", "full"]
 """Of an encoder with a fixed window: one that fits the clip, or the whole of its training."""
@@ -87,24 +88,39 @@ class FrontEnd(ABC):
                 f"audio has shape {tuple(waveform.shape)}; the encoder takes mono samples of shape"
                 " (S,)"
             )
-        self.check_length(len(waveform))
-        frames = self.num_frames(len(waveform))
+        return self.check_length(len(waveform))
+
+    def check_length(
+        self, num_samples: int, limit: Seconds = math.inf, whose: str = "this model accepts"
+    ) -> int:
+        """The encoder frames that so many samples give; the one place that says a clip's length is
+        unfit.
+
+        Args:
+            limit: Stricter than the encoder's, if there is such a one.
+            whose: Who sets it, in the error.
+
+        Raises:
+            AudioTooLongError: If they are more than the encoder can take, or than the limit.
+            AudioError: If they are too few for a single frame.
+        """
+        if self.max_seconds is not None and self.max_seconds < limit:
+            limit, whose = self.max_seconds, f"the {self.config.model_type} encoder can take"
+        seconds = num_samples / SAMPLING_RATE
+        if seconds > limit:
+            raise AudioTooLongError(
+                f"audio of {seconds:.1f} s is longer than the {limit:g} s {whose}; nothing is cut"
+                " off it: divide it into shorter clips",
+                f"longer than {limit:g} s",
+            )
+        frames = self.num_frames(num_samples)
         if frames < 1:
             raise AudioError(
-                f"audio of {len(waveform)} samples is too short for the encoder to give a single"
-                " frame"
+                f"audio of {num_samples} samples is too short for the encoder to give a single"
+                " frame",
+                "too short for the encoder",
             )
         return frames
-
-    def check_length(self, num_samples: int) -> None:
-        """Raises `AudioTooLongError` if the encoder cannot take so many samples."""
-        seconds = num_samples / SAMPLING_RATE
-        if self.max_seconds is not None and seconds > self.max_seconds:
-            limit, kind = self.max_seconds, self.config.model_type
-            raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than the {limit:g} s the {kind} encoder can"
-                " take; cut it into shorter pieces"
-            )
 
 
 class SpeechEncoder(nn.Module, ABC):

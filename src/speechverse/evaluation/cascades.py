@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -20,9 +19,9 @@ from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import UserError
 from speechverse.evaluation.parts import Parts, Recogniser
 from speechverse.models import lora
-from speechverse.pipeline import constraint_of, options_for
 from speechverse.progress import Advance, ignore
 from speechverse.protocols import Model, Processor
+from speechverse.seeding import fingerprint
 from speechverse.tasks import get_task
 from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer, Example, Utterance
@@ -262,10 +261,11 @@ class WhisperReader:
     """
 
     def __init__(self, loaded: SpeechVerse, whisper: WhisperRecogniser) -> None:
+        self._loaded = loaded
         self.model: Model = loaded.model
         self.processor: Processor = loaded.processor
         self.whisper = whisper
-        self._last: tuple[bytes, str] | None = None
+        self._last: tuple[str, str] | None = None
 
     def ask(
         self,
@@ -291,8 +291,7 @@ class WhisperReader:
         """
         if not instruction.strip():
             raise UserError("the instruction is empty; say in words what to do with the audio")
-        constraint = constraint_of(choices, regex, json_schema)
-        options = options_for(constraint, options, {})
+        constraint, options = self._loaded.how_to_answer(choices, regex, json_schema, options, {})
         instruction, waveform = with_hints(instruction, hints), audio.load(sound)
         transcript = self._transcript(waveform.samples)
         question = Question(
@@ -314,7 +313,7 @@ class WhisperReader:
 
     def _transcript(self, samples: np.ndarray) -> str:
         """What is said, written once for all that is asked of a sound in a row."""
-        key = hashlib.sha256(samples.tobytes()).digest()
+        key = fingerprint(samples.tobytes())
         if self._last is None or self._last[0] != key:
             [text] = self.whisper.transcribe([samples])
             self._last = key, text

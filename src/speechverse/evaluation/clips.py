@@ -16,7 +16,7 @@ from speechverse.errors import AudioError, AudioTooLongError
 from speechverse.evaluation.results import TaskReport
 from speechverse.metrics import get_metric
 from speechverse.progress import Watch
-from speechverse.protocols import Lengths, Model, Processor, Text
+from speechverse.protocols import Model, Processor, Text
 from speechverse.tally import describe_bad_clips, max_bad_clips
 from speechverse.tasks import OneOf, Task, get_task
 from speechverse.types import SAMPLING_RATE, Example, Utterance
@@ -65,11 +65,10 @@ class ExampleCheck:
         return self._clips[utterance.id] or self._prompt(example)
 
     def _clip(self, utterance: Utterance) -> str | None:
-        limit = self.processor.max_audio_seconds
-        if utterance.duration > limit:
-            return f"longer than {limit:g} s"
-        if self.processor.front_end.num_frames(round(utterance.duration * SAMPLING_RATE)) < 1:
-            return "too short for the encoder"
+        try:
+            self.processor.check_length(round(utterance.duration * SAMPLING_RATE))
+        except AudioError as error:
+            return error.kind
         try:
             self._try(utterance)
         except AudioError as error:
@@ -86,18 +85,14 @@ class ExampleCheck:
         audio.load(utterance.audio)  # what was answered before is not encoded again
 
     def _prompt(self, example: Example) -> str | None:
-        """Whether prompt and answer fit; a free answer needs room to begin, a choice for the
-        longest there is.
-        """
-        processor, num_samples = self.processor, round(example.utterance.duration * SAMPLING_RATE)
-        prompt, end = processor.lengths(example.instruction, num_samples=num_samples)
+        """Whether prompt and answer fit."""
+        num_samples = round(example.utterance.duration * SAMPLING_RATE)
         closed = isinstance(get_task(example.task).constraint_for(example.choices), OneOf)
         choices = example.choices or () if closed else ()
-        longest = max((len(processor.encode_target(choice)) for choice in choices), default=end)
         try:
-            processor.check_room(Lengths(prompt, longest))
-        except AudioTooLongError:
-            return f"longer than the LLM's {processor.config.llm_max_positions} positions"
+            self.processor.check_question(example.instruction, choices, num_samples=num_samples)
+        except AudioTooLongError as error:
+            return error.kind
         return None
 
 

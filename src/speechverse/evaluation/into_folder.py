@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from speechverse.data import Corpus
 from speechverse.data.cache import CacheDiskError, CacheTooLargeError, encoder_fingerprint
@@ -23,6 +23,7 @@ from speechverse.evaluation.runner import EvaluationSettings, evaluate
 from speechverse.progress import Watch, watch_nothing
 
 if TYPE_CHECKING:
+    from speechverse.encoders import SpeechEncoder
     from speechverse.pipeline import SpeechVerse
 
 CacheMode = Literal["temporary", "keep", "none"]
@@ -82,7 +83,11 @@ def _check_writable(output: Path) -> None:
 
 
 def _measure_with_cache(
-    measure: Callable[..., Results], output: Path, cache: CacheMode, encoder: Any, tell: Tell
+    measure: Callable[..., Results],
+    output: Path,
+    cache: CacheMode,
+    encoder: SpeechEncoder,
+    tell: Tell,
 ) -> Results:
     """With none in the end if nobody asked for one and it would not fit the disk."""
     try:
@@ -96,7 +101,9 @@ def _measure_with_cache(
 
 
 @contextmanager
-def _features_folder(output: Path, cache: CacheMode, encoder: Any) -> Iterator[Path | None]:
+def _features_folder(
+    output: Path, cache: CacheMode, encoder: SpeechEncoder
+) -> Iterator[Path | None]:
     """Where encoder outputs are kept: beside the results, as a system's own temporary folder is
     often memory.
 

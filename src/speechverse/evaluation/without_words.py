@@ -23,7 +23,7 @@ from speechverse.progress import Advance, ignore
 from speechverse.seeding import hash_seed
 from speechverse.tasks import OneOf, get_task
 from speechverse.tasks.prompts import placeholders
-from speechverse.types import Answer, Example, Utterance
+from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
 
 logger = logging.getLogger(__name__)
 
@@ -140,8 +140,7 @@ class SpecialistSystem(WithoutWords):
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
         task, parts = examples[0].task, self.parts
-        limit = parts.processor.max_audio_seconds
-        training = [ex for ex in parts.training_examples(task) if ex.utterance.duration <= limit]
+        training = parts.training_examples(task)
         if parts.encode is not None:
             parts.cache = parts.encode(training)
         frames = FrameSource(self._encode, parts.model.encoder.frame_rate)
@@ -156,6 +155,7 @@ class SpecialistSystem(WithoutWords):
     def _encode(self, utterance: Utterance) -> Tensor:
         """(L, T, D), kept or heard now."""
         model, cache = self.parts.model, self.parts.cache
+        self.parts.processor.check_length(round(utterance.duration * SAMPLING_RATE))
         if cache is not None:
             return cache[utterance]
         inputs = model.encoder.prepare([audio.load(utterance.audio).samples])

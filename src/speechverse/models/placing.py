@@ -48,7 +48,7 @@ def _of_each_prompt(
 
 def _check_positions(kept: Tensor, taken: Tensor) -> None:
     """Whether each prompt keeps as many positions (B,) as its audio takes (B,)."""
-    if kept.is_cuda:
+    if kept.is_cuda:  # asserted there, for reading the answer here would wait for the device
         torch._assert_async(
             (kept == taken).all(), "prompts keep other numbers of positions than their audio takes"
         )

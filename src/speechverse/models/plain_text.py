@@ -82,6 +82,7 @@ class PlainText:
             )
         if self._backend is not None:
             return self._backend.encode(text, add_special_tokens=False).ids
+        # without a backend whose signs were renamed, those of `template` are cut out here
         parts = re.split(f"({re.escape('<|' + self._secret)}[0-9]+[|]>)", text)
         return [token for part in parts if part for token in self._part(part)]
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from speechverse.encoders import EncoderOutput, FrontEnd, load_front_end
-from speechverse.errors import AudioError, AudioTooLongError, UserError
+from speechverse.errors import AudioTooLongError, UserError
 from speechverse.hub import local_folder, resolve
 from speechverse.models.assembly import read_config
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
@@ -26,7 +26,7 @@ from speechverse.models.llm import check_vocabulary, load_tokenizer
 from speechverse.models.plain_text import PlainText
 from speechverse.models.prompts import PromptWriter, special_tokens
 from speechverse.protocols import Lengths
-from speechverse.types import IGNORED, SAMPLING_RATE, Prompt
+from speechverse.types import IGNORED, Prompt
 
 _MAX_REMEMBERED = 50_000
 
@@ -218,17 +218,7 @@ class SpeechVerseProcessor:
             AudioTooLongError: If it is longer than the model accepts; the limit is named.
             AudioError: If it is too short for the encoder.
         """
-        seconds = num_samples / SAMPLING_RATE
-        if seconds > self.max_audio_seconds:
-            raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than the {self.max_audio_seconds:g} s this"
-                " model accepts; cut it into shorter pieces"
-            )
-        if self.front_end.num_frames(num_samples) < 1:
-            raise AudioError(
-                f"audio of {num_samples} samples is too short for the encoder to give a single"
-                " frame"
-            )
+        self.front_end.check_length(num_samples, self.config.max_audio_seconds)
 
     def _prompt(self, instruction: Prompt, clips: Sequence[list[int]]) -> list[int]:
         first, *behind = self._writer.around(instruction)
@@ -330,8 +320,23 @@ class SpeechVerseProcessor:
             raise AudioTooLongError(
                 f"audio and text take {lengths.prompt} positions and the answer {lengths.answer},"
                 f" more than the {over} this LLM can read; use shorter audio, a shorter instruction"
-                " or answer, or larger downsampler strides"
+                " or answer, or larger downsampler strides",
+                f"longer than the LLM's {self.config.llm_max_positions} positions",
             )
+
+    def check_question(
+        self, prompt: Prompt, choices: Sequence[str] = (), *, num_samples: Each[int]
+    ) -> Lengths:
+        """LLM positions of a question and of the end of its answer, if the LLM has room for the
+        longest of the choices; a free answer needs room to begin.
+
+        Raises:
+            AudioTooLongError: If it has not.
+        """
+        lengths = self.lengths(prompt, num_samples=num_samples)
+        longest = max((len(self.encode_target(choice)) for choice in choices), default=0)
+        self.check_room(Lengths(lengths.prompt, longest or lengths.answer))
+        return lengths
 
     def _pad(self, rows: Sequence[Row], *, generation: bool, labelled: bool) -> dict[str, Tensor]:
         pad = self.config.pad_id

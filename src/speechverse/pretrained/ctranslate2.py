@@ -271,7 +271,7 @@ def _write_generation_config(
         "begin_suppress_tokens": own.get("suppress_ids_begin"),
         "suppress_tokens": own.get("suppress_ids"),
         "max_length": config.max_target_positions,
-        "max_initial_timestamp_index": 50,
+        "max_initial_timestamp_index": 50,  # 1 s, as in all of Whisper's own sizes
         "no_timestamps_token_id": _token(tokens, "<|notimestamps|>"),
         "prev_sot_token_id": tokens.get("<|startofprev|>"),
         "return_timestamps": False,

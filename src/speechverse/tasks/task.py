@@ -307,6 +307,7 @@ class Task:
                 f" '{utterance.id}'{allowed}"
             )
         if self.constraint is OneOf and isinstance(reference, str):
+            # as the list spells it, whatever case the corpus has: nothing else can be generated
             target = reference
         return target, reference
 

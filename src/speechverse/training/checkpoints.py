@@ -70,13 +70,14 @@ class RunFolder:
         return json.loads((self.path / SUMMARY).read_text())
 
     def prepare(self, resume: bool, overwrite: bool) -> None:
-        """Makes the folder ready for a run that begins or goes on.
+        """Makes the folder ready for a run that begins or goes on; what was refused or stopped
+        before its first checkpoint is begun anew.
 
         Raises:
             UserError: If it holds another run, finished or not, that nobody said should go.
         """
         recover(self.path / "last")
-        if overwrite and self._is_a_run():
+        if self._is_a_run() and (overwrite or not (resume or self.finished or self._is_saved())):
             self._clear()
         if self._is_a_run():
             if not resume:
@@ -96,10 +97,12 @@ class RunFolder:
         write_recipe(self.recipe, self.path)
 
     def _saved_steps(self) -> int:
-        last = self.path / "last"
-        if not (last / STATE_FILE).exists():
+        if not self._is_saved():
             return 0
-        return load_info(last).get("position", {}).get("total", 0)
+        return load_info(self.path / "last").get("position", {}).get("total", 0)
+
+    def _is_saved(self) -> bool:
+        return (self.path / "last" / STATE_FILE).exists()
 
     def _state_in_words(self) -> str:
         if self.finished:
@@ -126,7 +129,7 @@ class RunFolder:
 
     def load_last(self) -> State | None:
         """The newest whole checkpoint's state; None if the run was stopped before its first."""
-        if not (self.path / "last" / STATE_FILE).exists():
+        if not self._is_saved():
             return None
         state = load_state(self.path / "last")
         if state.info.get("format") != _STATE_FORMAT:

@@ -81,7 +81,7 @@ class Engine:
         self.accelerator.wait_for_everyone()
 
 
-def resolve_precision(wanted: str, device: torch.device, key: str = "training.precision") -> str:
+def resolve_precision(wanted: str, device: torch.device) -> str:
     """Either "bf16" or "fp32"; "auto" is bf16 where the device has units for it.
 
     Raises:
@@ -91,7 +91,9 @@ def resolve_precision(wanted: str, device: torch.device, key: str = "training.pr
     if wanted == "auto":
         return "bf16" if has_bf16 else "fp32"
     if wanted == "bf16" and not has_bf16:
-        raise RecipeError(f"{key}: this {device.type} has no bf16 units; use fp32 or auto")
+        raise RecipeError(
+            f"training.precision: this {device.type} has no bf16 units; use fp32 or auto"
+        )
     return wanted
 
 

@@ -95,7 +95,8 @@ class Progress:
         """Shows inside a `with` block, unless it is quiet or another process speaks."""
         self.title, self.total, self.done, self.every = title, total, done, every
         self.quiet = quiet or not is_main_process()
-        self._first, self._numbers = done, ""
+        self._first = done  # by an earlier run, so not part of this one's pace
+        self._numbers = ""
         self._start = self._last = time.monotonic()
         console = Console(stderr=True)
         self._bars = LiveBars(

@@ -71,6 +71,13 @@ class CorpusSection(Config):
     it.
     """
 
+    @field_validator("jsonl", mode="before")
+    @classmethod
+    def _by_split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("name a file for each split, as {train: FILE, test: FILE}")
+        return value
+
     @model_validator(mode="after")
     def _one_source(self) -> CorpusSection:
         if sum(source is not None for source in (self.path, self.jsonl, self.audio)) != 1:

@@ -14,6 +14,7 @@ from typing import Any
 
 from speechverse.errors import CorpusError
 from speechverse.files import folder_lock, write_text
+from speechverse.progress import Advance, ignore
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds, Utterance
 from speechverse.world.accents import ACCENTS
 from speechverse.world.clip import Clip
@@ -29,9 +30,6 @@ SHARD_SIZE = 150
 _BYTES_PER_CLIP = 80_000  # FLAC, measured, with room to spare
 _BYTES_PER_CHARACTER = 1_500  # of long texts, spoken slowly
 _SPEC = "synth.json"
-
-Progress = Callable[[int, int, Seconds], None]
-"""Called with clips done, clips in all, seconds of audio made by this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def synthesize_corpus(
     folder: str | Path,
     spec: SynthSpec | Source,
     num_workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Advance = ignore,
 ) -> SynthReport:
     """Makes a corpus, or the rest of one that was interrupted.
 
@@ -78,7 +76,7 @@ def synthesize_corpus(
         spec: The spoken world's, or lines of text (`read_lines`); it decides the bytes, whoever
             makes them.
         num_workers: Processes; all cores by default.
-        progress: Called after every clip.
+        progress: Told of the clips that an earlier run made, then of each one made.
 
     Raises:
         CorpusError: The folder holds something else, is in use by another run, or is too small a
@@ -98,7 +96,8 @@ def synthesize_corpus(
         missing = [shard for shard in every if shard.lengths() is None]
         _check_room(missing, folder)
         num_reused = source.num_clips - sum(len(shard.clips) for shard in missing)
-        made_seconds = _make(missing, num_workers, num_reused, source.num_clips, progress)
+        progress(num_reused)
+        made_seconds = _make(missing, num_workers, progress)
         audio_seconds = _write_manifests(folder, source, shards)
     wall_seconds = time.monotonic() - started
     return SynthReport(
@@ -133,21 +132,14 @@ def _check_room(shards: Sequence[Shard], folder: Path) -> None:
         )
 
 
-def _make(
-    shards: Sequence[Shard],
-    num_workers: int | None,
-    done: int,
-    total: int,
-    progress: Progress | None,
-) -> Seconds:
+def _make(shards: Sequence[Shard], num_workers: int | None, progress: Advance) -> Seconds:
     """Makes the shards, and gives the seconds of audio made."""
     made = 0.0
 
     def count(_clip_id: str, seconds: Seconds) -> None:
-        nonlocal done, made
-        done, made = done + 1, made + seconds
-        if progress is not None:
-            progress(done, total, made)
+        nonlocal made
+        made += seconds
+        progress(1)
 
     run_shards(shards, num_workers or os.cpu_count() or 1, count)
     return made

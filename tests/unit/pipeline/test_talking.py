@@ -115,7 +115,7 @@ def test_signs_and_clips_must_agree_and_each_clip_is_limited_as_one_is(model, no
     with pytest.raises(UserError, match="holds no clip"):
         Clips()
     long = np.tile(noises[0], 3)
-    with pytest.raises(AudioTooLongError, match="hears at most 2 s"):
+    with pytest.raises(AudioTooLongError, match="longer than the 2 s this model"):
         model.ask(Clips(noises[0], long), "<|audio|> and <|audio|>")
     together = model.ask(Clips(noises[0], noises[0], noises[0]), "<|audio|> " * 3, options=SHORT)
     assert together.error is None, "2.25 s in all, but no clip over 2 s"

@@ -30,6 +30,7 @@ from speechverse.tasks import Ask, get_task
 from speechverse.training import recipe_files, validation
 from speechverse.training import trainer as trainer_module
 from speechverse.training.build import build_model, make_trainable
+from speechverse.training.checkpoints import RunFolder
 from speechverse.training.engine import Engine, resolve_precision
 from speechverse.training.loss import ExampleLosses
 from speechverse.training.recipe import Recipe
@@ -534,6 +535,14 @@ def test_a_run_is_not_overwritten_or_mixed_with_another(
     with pytest.raises(UserError, match="not empty"):
         train(made, tmp_path, overwrite=True)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_what_was_refused_before_its_first_checkpoint_is_not_in_the_way_of_the_mended_run(
+    recipe: MakeRecipe, tmp_path: Path
+):
+    for seed in (4, 5):
+        RunFolder(tmp_path, recipe(seed=seed)).prepare(resume=False, overwrite=False)
+    assert load_recipe(tmp_path / "recipe.yaml").seed == 5
 
 
 def test_a_processor_without_bf16_units_is_told(monkeypatch: pytest.MonkeyPatch):

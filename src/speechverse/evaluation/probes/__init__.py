@@ -15,7 +15,7 @@ from speechverse.evaluation.probes.table import ProbeColumn, ProbeTable
 from speechverse.metrics import Interval, bootstrap, get_metric
 from speechverse.progress import Advance, ignore
 from speechverse.seeding import rng_for
-from speechverse.types import Seconds, Utterance
+from speechverse.types import Utterance
 
 __all__ = ["ProbeColumn", "ProbeTable", "pool_layers", "probe_encoder"]
 
@@ -29,7 +29,6 @@ def probe_encoder(
     test: Sequence[Utterance],
     *,
     name: str = "encoder",
-    batch_seconds: Seconds = 60.0,
     progress: Advance = ignore,
 ) -> ProbeTable:
     """Fits a linear probe a layer and question on some voices and tests it on others.
@@ -41,7 +40,6 @@ def probe_encoder(
         encoder: On the device to compute on.
         fit: Clips whose voices are fitted on.
         test: Clips of other voices and other sentences.
-        batch_seconds: Padded seconds of a batch; changes the speed only.
 
     Raises:
         CorpusError: If there are no clips to fit on or to test on, or no question can be asked of
@@ -58,7 +56,7 @@ def probe_encoder(
     if not questions:
         told = "; ".join(f"{key}: {reason}" for key, reason in skipped.items())
         raise CorpusError(f"nothing can be probed with these clips ({told})")
-    pooled = pool_layers(encoder, [*fit, *test], batch_seconds, progress)
+    pooled = pool_layers(encoder, [*fit, *test], progress=progress)
     layers = [layer.numpy() for layer in pooled]
     return ProbeTable(name, tuple(_column(question, layers) for question in questions), skipped)
 
