@@ -78,10 +78,10 @@ def _priors(
 
 
 def _without_sound(question: Question) -> Question:
-    if question.transcript is not None:
-        return replace(question, transcript="")
-    silence = np.zeros(round(EMPTY_SECONDS * SAMPLING_RATE), dtype=np.float32)
     num_clips = getattr(question.instruction, "num_clips", None)
+    if question.transcript is not None:
+        return replace(question, transcript="" if num_clips is None else [""] * num_clips)
+    silence = np.zeros(round(EMPTY_SECONDS * SAMPLING_RATE), dtype=np.float32)
     heard = silence if num_clips is None else [silence] * num_clips
     return replace(question, samples=lambda: heard, features=None)
 

@@ -334,7 +334,8 @@ class _Run:
         for _, examples, system in cells:
             for example in examples:
                 kept = self.journal.get(self.keys(system, example))
-                if kept and kept.answer.transcript is not None:
+                alone = not example.utterance.beside  # several texts cannot be told apart again
+                if kept and kept.answer.transcript is not None and alone:
                     kind = getattr(system, "kind", system.name)
                     known = self.parts.transcripts.setdefault(kind, {})
                     known[example.utterance.id] = kept.answer.transcript

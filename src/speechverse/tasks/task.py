@@ -108,6 +108,7 @@ class Task:
             one.
         constraint: What kind of constraint the label set puts on decoding.
         takes_hints: Whether words that may be heard help (see `hints`).
+        takes_several: Whether an instruction may be about several clips, each at its `<|audio|>`.
         speech_only: Whether the task makes no sense for clips without speech.
         baseline: The variant that evaluation compares the others with, clip by clip; None compares
             none.
@@ -127,6 +128,7 @@ class Task:
     constraint: type[OneOf] | type[SlotList] | None = None
     speech_only: bool = True
     takes_hints: bool = False
+    takes_several: bool = False
     baseline: str | None = None
 
     def __post_init__(self) -> None:
@@ -159,6 +161,8 @@ class Task:
 
     def missing(self, utterance: Utterance) -> str | None:
         """What the utterance lacks for this task, in words, or None if it has everything."""
+        if utterance.beside and not self.takes_several:
+            return "it has several clips, and the task asks about one"
         if self.speech_only and not has_speech(utterance):
             return (
                 "it has no speech" if utterance.labels.get("is_speech") is not None else EMPTY_TEXT
