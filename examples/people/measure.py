@@ -55,8 +55,9 @@ from speechverse.tasks import Task, get_task
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 OWN_TASKS = Path(__file__).with_name("tasks.py")
-DIGIT, DIGIT_LISTED, WAKE_PHRASE = (
-    f"{OWN_TASKS}:{name}" for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE")
+DIGIT, DIGIT_LISTED, WAKE_PHRASE, ORDER_JSON, ORDER_FREE = (
+    f"{OWN_TASKS}:{name}"
+    for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE", "ORDER_JSON", "ORDER_FREE")
 )
 NUM_FOLDS = 4
 SELECTED, REPORTED = ("1688", "1998"), ("2033", "367")
@@ -173,13 +174,15 @@ class Run:
                     if rows := [
                         row for place in places for row in read_answers(place, system, task.name)
                     ]:
-                        metric, interval = _scored(part, task, rows)
-                        yield Measured(
-                            part, model, task.name, system, way, metric, *interval, len(rows)
-                        )
+                        for metric, interval in _scored(part, task, rows):
+                            yield Measured(
+                                part, model, task.name, system, way, metric, *interval, len(rows)
+                            )
 
 
-def _scored(part: str, task: Task, rows: Sequence[Mapping[str, Any]]) -> tuple[str, Interval]:
+def _scored(
+    part: str, task: Task, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, Interval]]:
     """A task's metric over rows of answers; of single words that are transcribed, the share that is
     wrong.
     """
@@ -190,9 +193,11 @@ def _scored(part: str, task: Task, rows: Sequence[Mapping[str, Any]]) -> tuple[s
             for side in ("answer", "reference")
         )
         right = bootstrap("accuracy", said, true)
-        return "wrong", Interval(1 - right.value, 1 - right.high, 1 - right.low)
+        yield "wrong", Interval(1 - right.value, 1 - right.high, 1 - right.low)
+        return
     said, true = ([task.parse(row[side]) for row in rows] for side in ("answer", "reference"))
-    return task.metrics[0], bootstrap(task.metrics[0], said, true, languages=languages)
+    for metric in (task.metrics[0], *(["unparsed_rate"] if part == "orders-json" else [])):
+        yield metric, bootstrap(metric, said, true, languages=languages)
 
 
 def main() -> None:
@@ -280,6 +285,16 @@ def orders(run: Run) -> Iterator[Measured]:
     yield from both(
         run, "orders", lines, ("sf",), write_folds(lines, run.output / "orders"), "orders"
     )
+
+
+def orders_json(run: Run) -> Iterator[Measured]:
+    """The same orders as JSON, of the menu's schema (order.json) and freely written by the same
+    model; the share that is no such JSON is told, too.
+    """
+    lines = order_lines(read_clips(run.speech, "picovoice_s2i"))
+    folds = write_folds(lines, run.output / "orders-json")
+    asked_so = (f"data.mixtures.slots.0.task={ORDER_JSON}", f"evaluation.tasks=[{ORDER_JSON}]")
+    yield from both(run, "orders-json", lines, (ORDER_JSON, ORDER_FREE), folds, "orders", asked_so)
 
 
 def accents(run: Run) -> Iterator[Measured]:
@@ -372,6 +387,7 @@ PARTS = {
     "reading": reading,
     "digits": digits,
     "orders": orders,
+    "orders-json": orders_json,
     "wake": wake,
     "speech": speech,
     "accents": accents,

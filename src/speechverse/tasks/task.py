@@ -22,6 +22,9 @@ from speechverse.types import Example, Utterance
 MAX_LISTED = 16
 """The most labels an instruction lists."""
 
+DESCRIBED = 0.25
+"""The share of label lists that carry descriptions, where nothing else is said."""
+
 EMPTY_TEXT = "its text is empty, so nobody speaks"
 
 
@@ -80,7 +83,7 @@ class Ask:
     labels: Mapping[str, LabelSet] = field(default_factory=dict)
     training: bool = True
     max_listed: int = MAX_LISTED
-    describe: float = 0.25
+    describe: float = DESCRIBED
     vocabulary: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     renamed: float = 0.0
@@ -303,7 +306,7 @@ class Task:
     ) -> tuple[str, Prediction]:
         target = self._answer_told(utterance, fields, variant)
         reference = self.parse(target, choices)
-        outside = choices and self.constraint and not _names_in(reference) <= set(choices)
+        outside = choices and self.constraint and not names_in(reference) <= set(choices)
         if reference is UNPARSED or outside:
             allowed = f"; allowed: {', '.join(choices)}" if choices else ""
             raise TaskError(
@@ -353,7 +356,7 @@ class Task:
                     " label inventory"
                 )
             num = ask.max_listed if ask.training else len(labels.names)
-            names = labels.draw(ask.rng, num, _names_in(reference))
+            names = labels.draw(ask.rng, num, names_in(reference))
             values["labels"] = labels.listing(names, describe=ask.rng.random() < ask.describe)
         return self._fill(template, values)
 
@@ -428,7 +431,7 @@ def has_speech(utterance: Utterance) -> bool:
     )
 
 
-def _names_in(reference: Prediction) -> set[str]:
+def names_in(reference: Prediction) -> set[str]:
     """The label names a right answer holds: itself, or the names of its slots."""
     if isinstance(reference, tuple):
         return {slot[0] for slot in reference}
