@@ -18,7 +18,7 @@ from speechverse.decoding.patterns import PatternAutomaton
 
 KINDS = ("t5", "bart", "llama")
 FAST = settings(
-    max_examples=20,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     database=None,
@@ -116,7 +116,7 @@ def test_a_pattern_admits_what_matches_and_nothing_else(text_sides, kind, data, 
     "how", [{}, {"num_beams": 3}, {"do_sample": True}], ids=["greedy", "beams", "sampling"]
 )
 @pytest.mark.parametrize("kind", KINDS)
-@settings(FAST, max_examples=5)
+@settings(FAST, max_examples=15)
 @given(rows=st.lists(constraints, min_size=2, max_size=4), seed=st.integers(0, 9999))
 def test_every_row_keeps_to_its_own_constraint(text_sides, generate, kind, how, rows, seed):
     side = text_sides[kind]
