@@ -117,7 +117,9 @@ def _answer_batch(generator: Generator, asked: Sequence[Question]) -> list[Gener
         return generator(asked)
     for question in asked:
         generator.automaton_of(question.constraint)  # it refuses choices that are spelt alike
-    ranked = rank_choices(generator.model, generator.processor, asked, generator.options)
+    ranked = rank_choices(
+        generator.model, generator.processor, asked, generator.options, generator.priors
+    )
     return [Generated(made, generator.processor.encode_target(made.text)) for made in ranked]
 
 

@@ -126,8 +126,8 @@ def _vocabulary(tokenizer: Any, end: int) -> tuple[Any, bool]:
     first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[
         0
     ]
-    written = fallback | pieces | {_END.encode(): [end]}
-    return Vocabulary(len(tokenizer) + 1, written), written_by(first).startswith(b" ")
+    closed = fallback | pieces | {_END.encode(): [end]}
+    return Vocabulary(len(tokenizer) + 1, closed), written_by(first).startswith(b" ")
 
 
 def _without_anchors(pattern: str) -> str:
