@@ -16,7 +16,7 @@ from microscopic import save_letters_checkpoint
 from running import speechverse
 from speechverse.audio import Waveform, save
 
-CLIPS = 120
+CLIPS = 80
 
 
 def stop_underway(command: list[str], output: Path, sign: signal.Signals) -> tuple[int, str]:
