@@ -3,10 +3,10 @@ intervals.
 
     python examples/people/measure.py path/to/speech --model small --output runs/people
 
-`path/to/speech` holds a `manifest.jsonl` with one object a clip. Four parts are measured twice: as
+`path/to/speech` holds a `manifest.jsonl` with one object a clip. Five parts are measured twice: as
 the model is, and after it was adapted to other speakers, each tested in turn: digits
-(`recipes/digits.yaml`; to three speakers, tested on the fourth), orders (`recipes/orders.yaml`;
-three quarters of the clips, tested on the others' voices), accents and the number of speakers in
+(`recipes/digits.yaml`; to three speakers, tested on the fourth), orders, also as JSON
+(`recipes/orders.yaml`; to three quarters of the clips, tested on other voices), accents and the number of speakers in
 meetings (`recipes/classes.yaml`). `--parts wake,speech` measures only these, `--unadapted` trains
 nothing, `--limit 0` asks all clips. `select` reads the sentences of the speakers that choices may
 look at, `reading` those of the reported ones. All that is measured stays in the output folder:
@@ -288,9 +288,7 @@ def orders(run: Run) -> Iterator[Measured]:
 
 
 def orders_json(run: Run) -> Iterator[Measured]:
-    """The same orders as JSON, of the menu's schema (order.json) and freely written by the same
-    model; the share that is no such JSON is told, too.
-    """
+    """The same as JSON, by the menu's schema and freely; the share that is none is told too."""
     lines = order_lines(read_clips(run.speech, "picovoice_s2i"))
     folds = write_folds(lines, run.output / "orders-json")
     asked_so = (f"data.mixtures.slots.0.task={ORDER_JSON}", f"evaluation.tasks=[{ORDER_JSON}]")
