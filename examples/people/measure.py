@@ -6,13 +6,13 @@ intervals.
 `path/to/speech` holds a `manifest.jsonl` with one object a clip. Five parts are measured twice: as
 the model is, and after it was adapted to other speakers, each tested in turn: digits
 (`recipes/digits.yaml`; to three speakers, tested on the fourth), orders, also as JSON
-(`recipes/orders.yaml`; to three quarters of the clips, tested on other voices), accents and the number of speakers in
-meetings (`recipes/classes.yaml`). `--parts wake,speech` measures only these, `--unadapted` trains
-nothing, `--limit 0` asks all clips. `select` reads the sentences of the speakers that choices may
-look at, `reading` those of the reported ones. All that is measured stays in the output folder:
-plain JSONL corpora, each model's results and answers, and `people.json` with the printed numbers.
-Stopped, the same command goes on: no answer is made twice, and no model is trained twice from the
-same weights, clips and recipe.
+(`recipes/orders.yaml`; to three quarters of the clips, tested on other voices), accents and
+speakers in meetings (`recipes/classes.yaml`). `--parts wake,speech` measures only these,
+`--unadapted` trains nothing, `--limit 0` asks all clips. `select` reads the sentences of the
+speakers that choices may look at, `reading` those of the reported ones. All that is measured stays
+in the output folder: plain JSONL corpora, each model's results and answers, and `people.json` with
+the printed numbers. Stopped, the same command goes on: no answer is made twice, and no model is
+trained twice from the same weights, clips and recipe.
 """
 
 from __future__ import annotations
