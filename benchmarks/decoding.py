@@ -32,14 +32,54 @@ def _answering(folder: Path, task: str, limit: int, **options: Any) -> Repeat:
     return repeat
 
 
-def _labels(task: str) -> Claim:
-    ours, theirs = (
-        partial(_answering, task=task, limit=48, choice_mode=mode)
-        for mode in ("score", "constrain")
+def _choosing(folder: Path, num_labels: int, mode: str, singly: bool = False) -> Repeat:
+    """Chooses for 16 clips among so many labels, all in the same words, hearing included.
+
+    Args:
+        mode: As `DecodingOptions.choice_mode`.
+        singly: Whether scoring goes as for an LLM that takes no trees.
+    """
+    from benchmarks import material
+    from speechverse.decoding import DecodingOptions, answer_questions, scoring
+    from speechverse.types import Answer
+
+    if singly:
+        scoring._takes_trees = lambda *_: False
+    model, processor = material.model()
+    questions = material.questions(folder, processor, _CLIPS, num_labels)
+    spelt = [processor.encode_target(label) for label in material.labels(num_labels)]
+    prompts = sum(question.num_positions for question in questions)
+
+    def positions(answers: list[Answer]) -> int:
+        """Of the LLM, padding aside: what is computed, and so how fast it can be at all."""
+        if mode == "constrain":
+            behind = max(len(processor.encode_target(one.text)) for one in answers) - 1
+        elif singly:
+            behind = sum(len(tokens) - 1 for tokens in spelt)
+        else:
+            behind = len({tuple(tokens[:n]) for tokens in spelt for n in range(1, len(tokens))})
+        return prompts + _CLIPS * behind
+
+    def repeat() -> Took:
+        began = time.perf_counter()
+        answers = answer_questions(model, processor, questions, DecodingOptions(choice_mode=mode))
+        seconds = time.perf_counter() - began
+        facts = {"positions": positions(answers)}
+        return Took(seconds, _CLIPS, facts, tuple(answer.text for answer in answers))
+
+    return repeat
+
+
+_CLIPS = 16
+
+
+def _labels(num: int, must: float) -> Claim:
+    scored, constrained = (
+        Side(label, partial(_choosing, num_labels=num, mode=mode))
+        for label, mode in (("scoring", "score"), ("constrained generation", "constrain"))
     )
-    title = f"task {task}: scoring every label against constrained generation, in the same batches"
-    sides = Side("label scoring", ours), Side("constrained generation", theirs)
-    return Claim(title, *sides, "answers/s", lacks=lacks_parts)
+    title = f"{_CLIPS} clips, {num} labels: scoring all against writing one (must: {must:g})"
+    return Claim(title, scored, constrained, "answers/s", 7, lacks_parts)
 
 
 _BATCHES = Side("batches of up to 64", partial(_answering, task="asr", limit=32))
@@ -53,6 +93,15 @@ CLAIMS = (
         repetitions=3,
         lacks=lacks_parts,
     ),
-    _labels("er"),
-    _labels("ic"),
+    _labels(4, 0.9),
+    _labels(20, 0.8),
+    _labels(60, 0.6),
+    Claim(
+        f"{_CLIPS} clips, 4 labels: all labels in one pass against one after the other (must: 1.1)",
+        Side("in one pass", partial(_choosing, num_labels=4, mode="score")),
+        Side("one after the other", partial(_choosing, num_labels=4, mode="score", singly=True)),
+        "answers/s",
+        7,
+        lacks_parts,
+    ),
 )

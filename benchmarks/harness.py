@@ -201,6 +201,9 @@ def shown(result: dict[str, Any]) -> str:
         agreement += (
             f"; beyond it {beyond['median']:.3f} s ({beyond['min']:.3f} to {beyond['max']:.3f})"
         )
+    computed = [side["facts"].get("positions") for side in result["sides"]]
+    if all(computed):
+        agreement += f"; the roof by positions computed {computed[1] / computed[0]:.2f}"
     lines.append(
         f"  ratio {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}, {rounds}"
         f" rounds){agreement}"

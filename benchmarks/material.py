@@ -9,11 +9,14 @@ import numpy as np
 
 from speechverse.audio import Waveform, load, save
 from speechverse.data import Corpus
+from speechverse.decoding import Question
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.tasks import OneOf
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import load_recipe
 from speechverse.types import SAMPLING_RATE
 from speechverse.world import SynthSpec, synthesize_corpus
+from speechverse.world.language import inventory
 
 
 def world(folder: Path) -> Corpus:
@@ -46,6 +49,32 @@ def model() -> tuple[Any, Any]:
     """The model with its processor."""
     made = SpeechVerseForConditionalGeneration.from_pretrained(MODEL)
     return made.eval(), made.processor()
+
+
+INSTRUCTION = "What is the intent of the speaker?"
+
+
+def questions(folder: Path, processor: Any, num: int, num_labels: int = 0) -> list[Question]:
+    """One instruction about each of the first clips, to be answered by one of so many labels; 0
+    leaves them free.
+    """
+    constraint = OneOf(labels(num_labels)) if num_labels else None
+    spoken = [one for one in world(folder).utterances("train") if one.text][:num]
+    return [
+        Question(
+            INSTRUCTION,
+            processor.num_positions(INSTRUCTION, num_samples=round(one.duration * SAMPLING_RATE)),
+            samples=lambda clip=one.audio: load(clip).samples,  # type: ignore[misc]
+            constraint=constraint,
+            seconds=one.duration,
+        )
+        for one in spoken
+    ]
+
+
+def labels(num: int) -> tuple[str, ...]:
+    """The first intents of the spoken world, by name."""
+    return tuple(sorted(inventory(held_out=True)["intent"])[:num])
 
 
 def clip(folder: Path, seconds: float) -> Path:

@@ -9,12 +9,22 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from benchmarks.harness import duel, machine, num_cores, shown
 
-NAMES = ("startup", "training", "speech", "decoding", "answering", "pretraining", "encoding")
+NAMES = (
+    "startup",
+    "training",
+    "speech",
+    "decoding",
+    "constraints",
+    "answering",
+    "pretraining",
+    "encoding",
+)
 
 
 def main() -> None:
@@ -26,6 +36,9 @@ def main() -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="where to write every single measurement"
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of each, to see that it runs"
+    )
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in NAMES]:
         parser.error(f"there is no benchmark '{unknown[0]}'; there are {', '.join(NAMES)}")
@@ -35,7 +48,7 @@ def main() -> None:
         line + ("\nthe machine is busy with other work: the ratios are rough" if busy else ""),
         flush=True,
     )
-    measured = {name: _measured(name) for name in arguments.names or NAMES}
+    measured = {name: _measured(name, arguments.quick) for name in arguments.names or NAMES}
     if arguments.json:
         from speechverse.training.recipe_files import environment
 
@@ -45,7 +58,7 @@ def main() -> None:
         os.replace(aside, arguments.json)
 
 
-def _measured(name: str) -> list[dict]:
+def _measured(name: str, quick: bool) -> list[dict]:
     began, results = time.perf_counter(), []
     print(f"\n== {name}", flush=True)
     with tempfile.TemporaryDirectory(prefix="speechverse-bench-") as folder:
@@ -53,7 +66,8 @@ def _measured(name: str) -> list[dict]:
             if reason := claim.lacks():
                 print(f"{claim.title}\n  left out: {reason}", flush=True)
                 continue
-            results.append(duel(claim, Path(folder)))
+            rounds = 1 if quick else claim.repetitions
+            results.append(duel(replace(claim, repetitions=rounds), Path(folder)))
             print(shown(results[-1]), flush=True)
     print(f"({time.perf_counter() - began:.0f} s)", flush=True)
     return results

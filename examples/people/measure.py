@@ -3,16 +3,16 @@ intervals.
 
     python examples/people/measure.py path/to/speech --model small --output runs/people
 
-`path/to/speech` holds a `manifest.jsonl` with one object a clip. Four parts are measured twice: as
+`path/to/speech` holds a `manifest.jsonl` with one object a clip. Five parts are measured twice: as
 the model is, and after it was adapted to other speakers, each tested in turn: digits
-(`recipes/digits.yaml`; to three speakers, tested on the fourth), orders (`recipes/orders.yaml`;
-three quarters of the clips, tested on the others' voices), accents and the number of speakers in
-meetings (`recipes/classes.yaml`). `--parts wake,speech` measures only these, `--unadapted` trains
-nothing, `--limit 0` asks all clips. `select` reads the sentences of the speakers that choices may
-look at, `reading` those of the reported ones. All that is measured stays in the output folder:
-plain JSONL corpora, each model's results and answers, and `people.json` with the printed numbers.
-Stopped, the same command goes on: no answer is made twice, and no model is trained twice from the
-same weights, clips and recipe.
+(`recipes/digits.yaml`; to three speakers, tested on the fourth), orders, also as JSON
+(`recipes/orders.yaml`; to three quarters of the clips, tested on other voices), accents and
+speakers in meetings (`recipes/classes.yaml`). `--parts wake,speech` measures only these,
+`--unadapted` trains nothing, `--limit 0` asks all clips. `select` reads the sentences of the
+speakers that choices may look at, `reading` those of the reported ones. All that is measured stays
+in the output folder: plain JSONL corpora, each model's results and answers, and `people.json` with
+the printed numbers. Stopped, the same command goes on: no answer is made twice, and no model is
+trained twice from the same weights, clips and recipe.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ from speechverse.tasks import Task, get_task
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 OWN_TASKS = Path(__file__).with_name("tasks.py")
-DIGIT, DIGIT_LISTED, WAKE_PHRASE = (
-    f"{OWN_TASKS}:{name}" for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE")
+DIGIT, DIGIT_LISTED, WAKE_PHRASE, ORDER_JSON, ORDER_FREE = (
+    f"{OWN_TASKS}:{name}"
+    for name in ("DIGIT", "DIGIT_LISTED", "WAKE_PHRASE", "ORDER_JSON", "ORDER_FREE")
 )
 NUM_FOLDS = 4
 SELECTED, REPORTED = ("1688", "1998"), ("2033", "367")
@@ -173,13 +174,15 @@ class Run:
                     if rows := [
                         row for place in places for row in read_answers(place, system, task.name)
                     ]:
-                        metric, interval = _scored(part, task, rows)
-                        yield Measured(
-                            part, model, task.name, system, way, metric, *interval, len(rows)
-                        )
+                        for metric, interval in _scored(part, task, rows):
+                            yield Measured(
+                                part, model, task.name, system, way, metric, *interval, len(rows)
+                            )
 
 
-def _scored(part: str, task: Task, rows: Sequence[Mapping[str, Any]]) -> tuple[str, Interval]:
+def _scored(
+    part: str, task: Task, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, Interval]]:
     """A task's metric over rows of answers; of single words that are transcribed, the share that is
     wrong.
     """
@@ -190,9 +193,11 @@ def _scored(part: str, task: Task, rows: Sequence[Mapping[str, Any]]) -> tuple[s
             for side in ("answer", "reference")
         )
         right = bootstrap("accuracy", said, true)
-        return "wrong", Interval(1 - right.value, 1 - right.high, 1 - right.low)
+        yield "wrong", Interval(1 - right.value, 1 - right.high, 1 - right.low)
+        return
     said, true = ([task.parse(row[side]) for row in rows] for side in ("answer", "reference"))
-    return task.metrics[0], bootstrap(task.metrics[0], said, true, languages=languages)
+    for metric in (task.metrics[0], *(["unparsed_rate"] if part == "orders-json" else [])):
+        yield metric, bootstrap(metric, said, true, languages=languages)
 
 
 def main() -> None:
@@ -280,6 +285,14 @@ def orders(run: Run) -> Iterator[Measured]:
     yield from both(
         run, "orders", lines, ("sf",), write_folds(lines, run.output / "orders"), "orders"
     )
+
+
+def orders_json(run: Run) -> Iterator[Measured]:
+    """The same as JSON, by the menu's schema and freely; the share that is none is told too."""
+    lines = order_lines(read_clips(run.speech, "picovoice_s2i"))
+    folds = write_folds(lines, run.output / "orders-json")
+    asked_so = (f"data.mixtures.slots.0.task={ORDER_JSON}", f"evaluation.tasks=[{ORDER_JSON}]")
+    yield from both(run, "orders-json", lines, (ORDER_JSON, ORDER_FREE), folds, "orders", asked_so)
 
 
 def accents(run: Run) -> Iterator[Measured]:
@@ -372,6 +385,7 @@ PARTS = {
     "reading": reading,
     "digits": digits,
     "orders": orders,
+    "orders-json": orders_json,
     "wake": wake,
     "speech": speech,
     "accents": accents,

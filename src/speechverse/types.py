@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
+
+Value = TypeVar("Value")
 
 Seconds = float
 """A duration or a point in time, in seconds."""
@@ -67,6 +69,8 @@ class Utterance:
         language: BCP-47 code of the speech, if known.
         labels: Everything else known of it, by label field (`intent`, `slots`, `emotion`, ...; see
             docs/data.md).
+        beside: Further clips that one instruction is about, behind this one; each is an utterance
+            of its own.
         origin: Where it was read, for people; it is no part of what the utterance is.
     """
 
@@ -77,12 +81,22 @@ class Utterance:
     speaker: str | None = None
     language: str | None = None
     labels: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[Utterance, ...] = ()
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def place(self) -> str:
         """Where to look for it: file and line, or its id."""
         return str(self.origin) if self.origin else f"clip '{self.id}'"
+
+    @property
+    def clips(self) -> tuple[Utterance, ...]:
+        """The clips, in the order in which they stand in an instruction; mostly this one alone."""
+        return (self, *self.beside)
+
+    def of_clips(self, value: Callable[[Utterance], Value]) -> Value | list[Value]:
+        """What a model takes of a sound: of several clips a list."""
+        return [value(clip) for clip in self.clips] if self.beside else value(self)
 
 
 class Turn(NamedTuple):
@@ -145,7 +159,10 @@ class Example:
     @property
     def prompt(self) -> Prompt:
         """What the model reads beside the sound."""
-        return Dialogue(self.instruction, self.earlier) if self.earlier else self.instruction
+        clips = len(self.utterance.clips) if self.utterance.beside else None
+        if clips is None and not self.earlier:
+            return self.instruction
+        return Dialogue(self.instruction, self.earlier, clips)
 
 
 Ended = Literal["end", "stop", "constraint", "length", "positions", "loop"]

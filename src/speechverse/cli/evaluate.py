@@ -67,6 +67,10 @@ def command(
         int | None,
         typer.Option(min=2, help="List so many labels, the right one and others at random."),
     ] = None,
+    descriptions: Annotated[
+        bool | None,
+        typer.Option(help="Labels are listed with what they mean, or not; by default some are."),
+    ] = None,
     max_new_tokens: Annotated[
         int | None,
         typer.Option(min=1, help="Most tokens of a free answer. By default 32 + 8 a second."),
@@ -115,6 +119,7 @@ def command(
         wording={None: None, True: "held_out", False: "seen"}[held_out],
         limit=limit,
         choices_per_prompt=choices_per_prompt,
+        descriptions=descriptions,
     )
     if corpus is None:
         opened, by_recipe, decoding_by_recipe = _of_recipe(model)

@@ -16,7 +16,7 @@ from speechverse.audio import load
 from speechverse.data.cache import FeatureCache
 from speechverse.data.plan import Length
 from speechverse.errors import AudioError
-from speechverse.types import IGNORED, SAMPLING_RATE, Example
+from speechverse.types import IGNORED, SAMPLING_RATE, Example, Utterance
 
 if TYPE_CHECKING:
     from speechverse.models import SpeechVerseProcessor
@@ -143,19 +143,23 @@ class Collator:
     def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> Any:
         try:
             if self.reads == "transcript":
-                return _transcript(example)
+                return example.utterance.of_clips(_transcript)
             if self.cache is not None:
-                return self.cache[example.utterance]
-            samples = load(example.utterance.audio).samples
-            self.processor.check_length(len(samples))
-            return samples
+                return example.utterance.of_clips(self.cache.__getitem__)
+            return example.utterance.of_clips(self._load)
         except AudioError as error:
             skipped[row] = str(error)
             if self.reads == "transcript":
-                return ""
-            return self._silence(round(example.utterance.duration * SAMPLING_RATE))
+                return example.utterance.of_clips(lambda _: "")
+            return example.utterance.of_clips(self._silence)
 
-    def _silence(self, num_samples: int) -> Any:
+    def _load(self, clip: Utterance) -> np.ndarray:
+        samples = load(clip.audio).samples
+        self.processor.check_length(len(samples))
+        return samples
+
+    def _silence(self, clip: Utterance) -> Any:
+        num_samples = round(clip.duration * SAMPLING_RATE)
         if self.cache is None:
             return np.zeros(num_samples, dtype=np.float32)
         num_frames = self.processor.front_end.num_frames(num_samples)
@@ -174,11 +178,14 @@ def length_function(processor: SpeechVerseProcessor, reads: Reads = "audio") -> 
     def length(example: Example) -> int:
         if reads == "transcript":
             lengths = processor.lengths(
-                example.prompt, example.target, transcript=_transcript(example)
+                example.prompt, example.target, transcript=example.utterance.of_clips(_transcript)
             )
         else:
-            num_samples = round(example.utterance.duration * SAMPLING_RATE)
-            processor.check_length(num_samples)
+            num_samples = example.utterance.of_clips(
+                lambda clip: round(clip.duration * SAMPLING_RATE)
+            )
+            for number in num_samples if isinstance(num_samples, list) else [num_samples]:
+                processor.check_length(number)
             lengths = processor.lengths(example.prompt, example.target, num_samples=num_samples)
         processor.check_room(lengths)
         return sum(lengths)
@@ -186,7 +193,7 @@ def length_function(processor: SpeechVerseProcessor, reads: Reads = "audio") -> 
     return length
 
 
-def _transcript(example: Example) -> str:
-    if example.utterance.text is None:
-        raise AudioError(f"'{example.utterance.id}' has no transcript to read")
-    return example.utterance.text
+def _transcript(clip: Utterance) -> str:
+    if clip.text is None:
+        raise AudioError(f"'{clip.id}' has no transcript to read")
+    return clip.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,17 @@ def read_jsonl(
     read: dict[str, Utterance | AudioError] = {}
 
     def use(number: int, entry: dict[str, Any]) -> None:
-        audio = _check_type(entry, "audio", str)
+        rows = _clips(entry)
+        audio = _check_type(rows[0], "audio", str)
         if not audio or not Path(audio).name:
             raise ValueError("has no 'audio', the path of the sound file")
-        name = ids.of(entry, audio)
+        name, origin = ids.of(rows[0], audio), Origin(path, number)
         try:
-            read[name] = _utterance(name, entry, path.parent / audio, labels, Origin(path, number))
+            first, *others = (
+                _utterance(f"{name}+{place}" if place else name, row, path.parent, labels, origin)
+                for place, row in enumerate(rows)
+            )
+            read[name] = replace(first, beside=tuple(others))
         except AudioError as error:
             read[name] = error
 
@@ -57,10 +62,32 @@ def read_jsonl(
     return utterances, skipped
 
 
+def _clips(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """A line for each of a line's clips, for `audio` may be a list; the first has the labels, and
+    `text` is a list, too.
+
+    Raises:
+        ValueError: If its texts are not as many, or it says which part of a file is meant.
+    """
+    files = entry.get("audio")
+    if not isinstance(files, list):
+        return [entry]
+    if len(files) < 2 or not all(isinstance(one, str) and Path(one).name for one in files):
+        raise ValueError(f"'audio' should be a path, or a list of two or more, not {files!r}")
+    if given := [key for key in ("start", "duration") if entry.get(key) is not None]:
+        raise ValueError(f"has several clips, which are whole files: leave out {given[0]!r}")
+    texts = entry.get("text") or [None] * len(files)
+    if not isinstance(texts, list) or len(texts) != len(files):
+        raise ValueError(f"'text' should be a list with a text for each of the {len(files)} clips")
+    rows = [{"audio": file, "text": text} for file, text in zip(files, texts, strict=True)]
+    return [entry | rows[0], *rows[1:]]
+
+
 def _utterance(
-    name: str, entry: dict[str, Any], path: Path, labels: Mapping[str, LabelSet], origin: Origin
+    name: str, entry: dict[str, Any], folder: Path, labels: Mapping[str, LabelSet], origin: Origin
 ) -> Utterance:
     """Raises ValueError where the line is wrong, and AudioError where the clip cannot be used."""
+    path = folder / entry["audio"]
     found = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
     check_names(found, labels)
     start, duration = (_seconds(entry, key) for key in ("start", "duration"))

@@ -24,7 +24,16 @@ from speechverse.types import AudioRef, Origin, Utterance
 
 
 def to_cut(utterance: Utterance, folder: Path) -> MonoCut:
-    """A lhotse cut with one supervision; audio inside `folder` is named relative to it."""
+    """A lhotse cut with one supervision; audio inside `folder` is named relative to it.
+
+    Raises:
+        CorpusError: If it has several clips.
+    """
+    if utterance.beside:
+        raise CorpusError(
+            f"{utterance.place}: a corpus folder holds one clip a line; leave lines with several"
+            " clips in a JSONL file, which recipes take as well"
+        )
     path = Path(utterance.audio.path).absolute()
     source = path.relative_to(folder) if path.is_relative_to(folder) else path
     num_samples, rate = extent_of(path)

@@ -208,8 +208,9 @@ class Mixture:
         return source.task.render(utterance, ask, variants[(first + cycle) % len(variants)])
 
     def _earlier(self, source: _Source, utterance: Utterance, cycle: int) -> tuple[Turn, ...]:
+        """None where an instruction is about several clips: they stand in the first turn alone."""
         rng = rng_for(self.seed, "turns", cycle, source.name, utterance.id)
-        if rng.random() >= self.turns:
+        if rng.random() >= self.turns or utterance.beside:
             return ()
         others = [(other.task, (other, of)) for other, of in self._asked_of[utterance.audio]]
         turns = [
@@ -223,7 +224,7 @@ class Mixture:
         """By clip, all that the mixture asks of it: corpora of the same audio know other things."""
         found: dict[AudioRef, list[tuple[_Source, Utterance]]] = {}
         for source in self.sources:
-            for utterance in source.utterances:
+            for utterance in (one for one in source.utterances if not one.beside):
                 found.setdefault(utterance.audio, []).append((source, utterance))
         return found
 
@@ -276,7 +277,7 @@ def _identity(utterance: Utterance) -> str:
         utterance.text,
         labels,
     )
-    return repr(told)
+    return "".join([repr(told), *map(_identity, utterance.beside)])
 
 
 def _make_ready(items: Sequence[MixtureItem]) -> list[_Source]:

@@ -13,6 +13,7 @@ from speechverse.data.asking import LeftOut, Words, applicable
 from speechverse.data.corpus import Corpus
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.tasks import Ask, Task, get_task
+from speechverse.tasks.task import DESCRIBED
 from speechverse.types import Example, Utterance
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def render_split(
     wording: Literal["seen", "held_out"] = "held_out",
     limit: int | None = None,
     seed: int = 0,
+    describe: float = DESCRIBED,
 ) -> Rendered:
     """Renders a split for a task; each example depends on seed, task and utterance alone.
 
@@ -46,6 +48,7 @@ def render_split(
         limit: At most this many utterances, chosen by hash; a smaller limit's are among a larger
             one's.
         seed: Seed of the choice and of every draw.
+        describe: Probability that listed labels carry their descriptions; all else is drawn alike.
 
     Returns:
         The examples; a task that asks several things of one clip gives one example each.
@@ -64,6 +67,7 @@ def render_split(
                 wording,
                 corpus.labels,
                 training=False,
+                describe=describe,
                 **words._asdict(),
             ),
             variant,

@@ -39,7 +39,7 @@ def answer(
 
     Args:
         cache: Encoder outputs (L, T, D) by utterance, where they were computed before.
-        transcripts: Texts by utterance id, to be read instead of the audio.
+        transcripts: Texts by a clip's id, to be read instead of the audio.
         progress: Is told, batch by batch, how many examples were just answered.
 
     Raises:
@@ -53,15 +53,17 @@ def _question(
     processor: Processor, example: Example, cache: Any, transcripts: Mapping[str, str] | None
 ) -> Question:
     utterance = example.utterance
-    num_samples = round(utterance.duration * SAMPLING_RATE)
-    transcript = None if transcripts is None else transcripts[utterance.id]
+    num_samples = utterance.of_clips(lambda clip: round(clip.duration * SAMPLING_RATE))
+    transcript = (
+        None if transcripts is None else utterance.of_clips(lambda clip: transcripts[clip.id])
+    )
     length = {"num_samples": num_samples} if transcript is None else {"transcript": transcript}
     return Question(
         instruction=example.prompt,
         num_positions=processor.num_positions(example.prompt, **length),
-        seconds=utterance.duration,
-        samples=partial(_load, utterance),
-        features=None if cache is None else partial(cache.__getitem__, utterance),
+        seconds=sum(clip.duration for clip in utterance.clips),
+        samples=partial(utterance.of_clips, _load),
+        features=None if cache is None else partial(utterance.of_clips, cache.__getitem__),
         transcript=transcript,
         constraint=get_task(example.task).constraint_for(example.choices),
         name=utterance.id,
@@ -115,7 +117,9 @@ def _answer_batch(generator: Generator, asked: Sequence[Question]) -> list[Gener
         return generator(asked)
     for question in asked:
         generator.automaton_of(question.constraint)  # it refuses choices that are spelt alike
-    ranked = rank_choices(generator.model, generator.processor, asked, generator.options)
+    ranked = rank_choices(
+        generator.model, generator.processor, asked, generator.options, generator.priors
+    )
     return [Generated(made, generator.processor.encode_target(made.text)) for made in ranked]
 
 

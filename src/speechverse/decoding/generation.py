@@ -16,6 +16,7 @@ from speechverse.decoding.lengths import Ending, LengthLimit, Limit, end_tokens,
 from speechverse.decoding.options import FREE_ONLY, DecodingOptions
 from speechverse.decoding.patterns import PatternAutomaton
 from speechverse.decoding.questions import Question, default_limit, inputs_of
+from speechverse.decoding.scoring import Priors
 from speechverse.decoding.wording import Pieces, PieceStreamer, StopStrings, Wording
 from speechverse.protocols import Lengths, Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
@@ -46,6 +47,7 @@ class Generator:
     on_piece: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
+        self.priors: Priors = {}
         self.automaton_of = lru_cache(maxsize=256)(self._automaton)
         self.ends = end_tokens(self.model, self.processor)
 

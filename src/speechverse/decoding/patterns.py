@@ -26,6 +26,10 @@ MAX_INDEX = 200_000_000
 """Bytes of an index."""
 
 _ENDED = -1
+_END = "\0"
+"""Closes a text, as the end token's. Without it `outlines_core` would lose texts: where one may
+end, it lets none go on with a token of a single byte.
+"""
 _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 
 
@@ -53,15 +57,20 @@ class PatternAutomaton:
         if state == _ENDED:
             return torch.empty(0, dtype=torch.long)
         if state not in self._allowed:
-            self._allowed[state] = torch.tensor(
-                sorted(self.index.get_allowed_tokens(state)), dtype=torch.long
-            )
+            tokens = set(self.index.get_allowed_tokens(state))
+            if not self._may_end(state):  # "." takes the end's sign for any other
+                tokens.discard(self.end)
+            self._allowed[state] = torch.tensor(sorted(tokens), dtype=torch.long)
         return self._allowed[state]
 
     def advance(self, state: int, token: int) -> int | None:
         if token == self.end:
-            return _ENDED if self.index.is_final_state(state) else None
+            return _ENDED if self._may_end(state) else None
         return self.index.get_next_state(state, token)
+
+    def _may_end(self, state: int) -> bool:
+        behind = self.index.get_next_state(state, self.end)
+        return behind is not None and self.index.is_final_state(behind)
 
 
 def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
@@ -85,7 +94,8 @@ def _index(pattern: str, tokenizer: Any, end: int) -> Any:
 
     vocabulary, begins_with_space = _vocabulary(tokenizer, end)
     try:
-        index = Index(f" {pattern}" if begins_with_space else pattern, vocabulary)
+        space, inner = " " if begins_with_space else "", _without_anchors(pattern)
+        index = Index(f"{space}({inner})\\x00", vocabulary)
     except Exception as error:  # whatever Rust says: a bad pattern is the user's
         raise UserError(
             f"{pattern!r} cannot be followed as a regular expression: {error}"
@@ -116,7 +126,14 @@ def _vocabulary(tokenizer: Any, end: int) -> tuple[Any, bool]:
     first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[
         0
     ]
-    return Vocabulary(end, fallback | pieces), written_by(first).startswith(b" ")
+    closed = fallback | pieces | {_END.encode(): [end]}
+    return Vocabulary(len(tokenizer) + 1, closed), written_by(first).startswith(b" ")
+
+
+def _without_anchors(pattern: str) -> str:
+    """A pattern without `^` and `$` at its ends: the whole text is meant anyway."""
+    is_anchored = pattern.endswith("$") and not re.search(r"(?<!\\)(\\\\)*\\\$$", pattern)
+    return pattern.removeprefix("^").removesuffix("$" if is_anchored else "")
 
 
 def _writer(tokenizer: Any) -> Callable[[str], bytes]:

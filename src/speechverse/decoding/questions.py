@@ -37,7 +37,7 @@ class Question:
         num_positions: LLM positions it costs, roughly; batches are packed by it.
         samples: Loads the sound, float32 (T,) at 16 kHz; of several clips a list.
         features: Loads cached encoder output, (L, T, D); of several clips a list.
-        transcript: Text that stands where the sound would.
+        transcript: Text that stands where the sound would; of several clips a list.
         constraint: What answers are allowed; None leaves them free.
         seconds: Length of the sound, by which the limit of its answer grows; None takes the longest
             the model hears.
@@ -49,7 +49,7 @@ class Question:
     num_positions: int
     samples: Callable[[], np.ndarray | list[np.ndarray]] | None = None
     features: Callable[[], Tensor | list[Tensor]] | None = None
-    transcript: str | None = None
+    transcript: str | list[str] | None = None
     constraint: ConstraintSpec | None = None
     seconds: float | None = None
     name: str = ""

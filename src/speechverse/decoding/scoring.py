@@ -21,7 +21,8 @@ from torch import Tensor
 from speechverse.decoding.options import DecodingOptions
 from speechverse.decoding.questions import Question, inputs_of
 from speechverse.protocols import Lengths, Model, ModelBatch, Processor
-from speechverse.types import SAMPLING_RATE, Answer
+from speechverse.tasks import ConstraintSpec
+from speechverse.types import SAMPLING_RATE, Answer, Prompt
 
 EMPTY_SECONDS = 1.0
 """Length of the silence that stands for an empty utterance."""
@@ -35,11 +36,22 @@ class Candidate(NamedTuple):
     tokens: list[int]
 
 
+Priors = dict[tuple[Prompt, ConstraintSpec | None], dict[str, float]]
+"""By instruction and choices, the choices' log-probabilities where nothing is heard."""
+
+
 def rank_choices(
-    model: Model, processor: Processor, questions: Sequence[Question], options: DecodingOptions
+    model: Model,
+    processor: Processor,
+    questions: Sequence[Question],
+    options: DecodingOptions,
+    priors: Priors,
 ) -> list[Answer]:
     """Answers each question with its best choice; `choice_scores` are what was compared (see
     `DecodingOptions`).
+
+    Args:
+        priors: Those known; others that are needed are added.
     """
     scores = log_probs(model, processor, questions, options)
     if options.choice_scoring == "length":
@@ -48,10 +60,10 @@ def rank_choices(
             for row in scores
         ]
     if options.choice_scoring == "prior":
-        priors = _priors(model, processor, questions, options)
+        _add_priors(priors, model, processor, questions, options)
         scores = [
-            {choice: score - prior[choice] for choice, score in row.items()}
-            for row, prior in zip(scores, priors, strict=True)
+            {choice: score - priors[_key(question)][choice] for choice, score in row.items()}
+            for row, question in zip(scores, questions, strict=True)
         ]
     return [
         Answer(text=max(row, key=row.__getitem__), choice_scores=row, ended="constraint")
@@ -63,25 +75,33 @@ def _length(processor: Processor, choice: str) -> int:
     return len(processor.encode_target(choice))
 
 
-def _priors(
-    model: Model, processor: Processor, questions: Sequence[Question], options: DecodingOptions
-) -> list[dict[str, float]]:
-    """The choices' log-probabilities where nothing is heard, once for each way of asking."""
-    asked = {
-        (question.instruction, question.constraint): _without_sound(question)
+def _key(question: Question) -> tuple[Prompt, ConstraintSpec | None]:
+    return question.instruction, question.constraint
+
+
+def _add_priors(
+    priors: Priors,
+    model: Model,
+    processor: Processor,
+    questions: Sequence[Question],
+    options: DecodingOptions,
+) -> None:
+    """Adds what is not known yet, once for each way of asking."""
+    new = {
+        _key(question): _without_sound(question)
         for question in questions
+        if _key(question) not in priors
     }
-    scores = dict(
-        zip(asked, log_probs(model, processor, list(asked.values()), options), strict=True)
-    )
-    return [scores[question.instruction, question.constraint] for question in questions]
+    if new:
+        made = log_probs(model, processor, list(new.values()), options)
+        priors.update(zip(new, made, strict=True))
 
 
 def _without_sound(question: Question) -> Question:
-    if question.transcript is not None:
-        return replace(question, transcript="")
-    silence = np.zeros(round(EMPTY_SECONDS * SAMPLING_RATE), dtype=np.float32)
     num_clips = getattr(question.instruction, "num_clips", None)
+    if question.transcript is not None:
+        return replace(question, transcript="" if num_clips is None else [""] * num_clips)
+    silence = np.zeros(round(EMPTY_SECONDS * SAMPLING_RATE), dtype=np.float32)
     heard = silence if num_clips is None else [silence] * num_clips
     return replace(question, samples=lambda: heard, features=None)
 

@@ -105,7 +105,7 @@ class Cascade:
             self._forget_unended(examples)
         clips = [example.utterance for example in examples]
         transcripts = parts.transcribe(self.kind, clips, self.transcribe)
-        texts = [transcripts[clip.id] for clip in clips]
+        texts = ["\n".join(transcripts[one.id] for one in clip.clips) for clip in clips]
         if self._is_transcript(examples):
             progress(len(examples))
             ended = parts.endings if generated else {}
@@ -185,7 +185,9 @@ class WhisperCascade(RecognisedCascade):
         if self.recogniser is None:
             return "there is no Whisper with a decoder"
         limit = self.recogniser.max_seconds
-        too_long = sum(example.utterance.duration > limit for example in examples)
+        too_long = sum(
+            any(clip.duration > limit for clip in example.utterance.clips) for example in examples
+        )
         told = f"{too_long} of {len(examples)} clips are longer than Whisper's {limit:g} s"
         return told if too_long else None
 
@@ -206,7 +208,9 @@ class Oracle(Cascade):
     answers_with_transcript: ClassVar[bool] = False
 
     def lacking(self, examples: Sequence[Example]) -> str | None:
-        lacking = sum(example.utterance.text is None for example in examples)
+        lacking = sum(
+            any(clip.text is None for clip in example.utterance.clips) for example in examples
+        )
         return f"{lacking} of {len(examples)} clips have no true transcript" if lacking else None
 
     def transcribe(self, utterances: Sequence[Utterance]) -> Sequence[str]:

@@ -33,7 +33,7 @@ def encode_clips(
     """Encoder outputs of every clip that can be encoded as far as is known beforehand, in the
     encoder's own precision; how many may be unreadable is judged afterwards.
     """
-    found = {example.utterance.id: example.utterance for example in examples}
+    found = {clip.id: clip for example in examples for clip in example.utterance.clips}
     limit = processor.max_audio_seconds
     clips = [c for c in found.values() if c.duration <= limit and c.audio.path.exists()]
     encoder, dtype = model.encoder, model.encoder.model.dtype
@@ -61,7 +61,8 @@ class ExampleCheck:
         """The kind of reason, as it is counted; None where the example can be asked."""
         utterance = example.utterance
         if utterance.id not in self._clips:
-            self._clips[utterance.id] = self._clip(utterance)
+            reasons = map(self._clip, utterance.clips)
+            self._clips[utterance.id] = next(filter(None, reasons), None)
         return self._clips[utterance.id] or self._prompt(example)
 
     def _clip(self, utterance: Utterance) -> str | None:

@@ -51,6 +51,7 @@ def pairs_of(clips: Sequence[Utterance]) -> Iterator[Pair]:
     ring = sorted(clips, key=lambda clip: hash_seed(0, "other clip", clip.id))
     for place, clip in enumerate(ring):
         behind = (ring[(place + step) % len(ring)] for step in range(1, len(ring)))
-        other = next((one for one in behind if clip.text is None or one.text != clip.text), None)
+        fitting = (one for one in behind if len(one.beside) == len(clip.beside))
+        other = next((one for one in fitting if clip.text is None or one.text != clip.text), None)
         if other is not None:
             yield clip, other

@@ -163,10 +163,11 @@ class AnswerKeys:
             AudioError: If the clip's file is missing.
         """
         utterance, task = example.utterance, get_task(example.task)
-        read = None if system.hears else utterance.text
+        read = None if system.hears else utterance.of_clips(lambda clip: clip.text)
+        sounds = map(entry_key, utterance.clips)
         stands_on = getattr(system, "stands_on", "")  # a recogniser, an adapter of its own
         asked = (task.name, task.version, example.instruction, example.choices)
-        return _hash(self.common, system.name, stands_on, *asked, entry_key(utterance), read)
+        return _hash(self.common, system.name, stands_on, *asked, *sounds, read)
 
     def are_kept(self, journal: Journal, system: System, example: Example) -> bool:
         """Whether a system's answer is there already."""

@@ -114,9 +114,10 @@ class Parts:
         utterances: Sequence[Utterance],
         make: Callable[[Sequence[Utterance]], Sequence[str]],
     ) -> Mapping[str, str]:
-        """Transcripts of one kind by utterance id; each clip is transcribed once."""
+        """Transcripts of one kind by a clip's id; each clip is transcribed once."""
         known = self.transcripts.setdefault(kind, {})
-        new = list({u.id: u for u in utterances if u.id not in known}.values())
+        clips = [clip for utterance in utterances for clip in utterance.clips]
+        new = list({clip.id: clip for clip in clips if clip.id not in known}.values())
         if new:
             known.update(zip((u.id for u in new), make(new), strict=True))
         return known

@@ -54,6 +54,7 @@ from speechverse.progress import Watch, watch_nothing
 from speechverse.protocols import Model, Processor
 from speechverse.tally import describe_bad_clips
 from speechverse.tasks import Task, get_task, task_names
+from speechverse.tasks.task import DESCRIBED
 from speechverse.types import Example
 
 TRAINING_EXAMPLES = 2000
@@ -77,6 +78,8 @@ class EvaluationSettings:
         decoding: How all systems decode.
         choices_per_prompt: Labels that a closed task with more of them lists, the right one and
             others drawn anew for each clip; None lists all, where they are at most 16.
+        descriptions: Whether listed labels carry their descriptions, all else being equal; None
+            draws it.
         thresholds: Of answers chosen by scoring, `task/system` → the probability under which none
             is given (see `calibration.thresholds_of`).
     """
@@ -97,6 +100,7 @@ class EvaluationSettings:
     num_resamples: int = 1000
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
     choices_per_prompt: int | None = None
+    descriptions: bool | None = None
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -235,7 +239,9 @@ class _Run:
     def _ask(self) -> Asked:
         """The examples of each task that can be asked."""
         settings, corpus, asked = self.settings, self.corpus, Asked()
+        described = DESCRIBED if settings.descriptions is None else float(settings.descriptions)
         how: dict[str, Any] = {"wording": settings.wording, "seed": settings.seed}
+        how["describe"] = described
         names = (
             task_names(corpus.utterances(settings.split))
             if settings.tasks == "all"
@@ -334,7 +340,8 @@ class _Run:
         for _, examples, system in cells:
             for example in examples:
                 kept = self.journal.get(self.keys(system, example))
-                if kept and kept.answer.transcript is not None:
+                alone = not example.utterance.beside  # several texts cannot be told apart again
+                if kept and kept.answer.transcript is not None and alone:
                     kind = getattr(system, "kind", system.name)
                     known = self.parts.transcripts.setdefault(kind, {})
                     known[example.utterance.id] = kept.answer.transcript

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from speechverse.errors import TaskError
 from speechverse.tasks.prompts import PromptSet
 from speechverse.tasks.task import Ask, Task
-from speechverse.types import Utterance
+from speechverse.types import AUDIO_SIGN, Utterance
 
 LABEL = "instructions"
 
@@ -38,6 +39,12 @@ class InstructionFollowing(Task):
         return {"instruction": _by_name(utterance.labels[LABEL])[variant]["instruction"]}
 
     def answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
+        num_signs = fields["instruction"].count(AUDIO_SIGN)
+        if utterance.beside and num_signs != len(utterance.clips):
+            raise TaskError(
+                f"'{utterance.id}' has {len(utterance.clips)} clips, but {num_signs} {AUDIO_SIGN}"
+                f" signs in {fields['instruction']!r}; write one where each clip belongs"
+            )
         return str(_by_name(utterance.labels[LABEL])[variant]["answer"])
 
 
@@ -61,5 +68,6 @@ FOLLOW = InstructionFollowing(
         ),
     ),
     requires=(LABEL,),
+    takes_several=True,
     metrics=("chrf", "accuracy"),
 )

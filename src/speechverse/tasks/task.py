@@ -22,6 +22,9 @@ from speechverse.types import Example, Utterance
 MAX_LISTED = 16
 """The most labels an instruction lists."""
 
+DESCRIBED = 0.25
+"""The share of label lists that carry descriptions, where nothing else is said."""
+
 EMPTY_TEXT = "its text is empty, so nobody speaks"
 
 
@@ -80,7 +83,7 @@ class Ask:
     labels: Mapping[str, LabelSet] = field(default_factory=dict)
     training: bool = True
     max_listed: int = MAX_LISTED
-    describe: float = 0.25
+    describe: float = DESCRIBED
     vocabulary: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     renamed: float = 0.0
@@ -108,6 +111,7 @@ class Task:
             one.
         constraint: What kind of constraint the label set puts on decoding.
         takes_hints: Whether words that may be heard help (see `hints`).
+        takes_several: Whether an instruction may be about several clips, each at its `<|audio|>`.
         speech_only: Whether the task makes no sense for clips without speech.
         baseline: The variant that evaluation compares the others with, clip by clip; None compares
             none.
@@ -127,6 +131,7 @@ class Task:
     constraint: type[OneOf] | type[SlotList] | None = None
     speech_only: bool = True
     takes_hints: bool = False
+    takes_several: bool = False
     baseline: str | None = None
 
     def __post_init__(self) -> None:
@@ -159,6 +164,8 @@ class Task:
 
     def missing(self, utterance: Utterance) -> str | None:
         """What the utterance lacks for this task, in words, or None if it has everything."""
+        if utterance.beside and not self.takes_several:
+            return "it has several clips, and the task asks about one"
         if self.speech_only and not has_speech(utterance):
             return (
                 "it has no speech" if utterance.labels.get("is_speech") is not None else EMPTY_TEXT
@@ -299,7 +306,7 @@ class Task:
     ) -> tuple[str, Prediction]:
         target = self._answer_told(utterance, fields, variant)
         reference = self.parse(target, choices)
-        outside = choices and self.constraint and not _names_in(reference) <= set(choices)
+        outside = choices and self.constraint and not names_in(reference) <= set(choices)
         if reference is UNPARSED or outside:
             allowed = f"; allowed: {', '.join(choices)}" if choices else ""
             raise TaskError(
@@ -350,7 +357,7 @@ class Task:
                     " label inventory"
                 )
             num = ask.max_listed if ask.training else len(labels.names)
-            names = labels.draw(ask.rng, num, _names_in(reference))
+            names = labels.draw(ask.rng, num, names_in(reference))
             values["labels"] = labels.listing(names, describe=ask.rng.random() < ask.describe)
         return self._fill(template, values)
 
@@ -425,7 +432,7 @@ def has_speech(utterance: Utterance) -> bool:
     )
 
 
-def _names_in(reference: Prediction) -> set[str]:
+def names_in(reference: Prediction) -> set[str]:
     """The label names a right answer holds: itself, or the names of its slots."""
     if isinstance(reference, tuple):
         return {slot[0] for slot in reference}

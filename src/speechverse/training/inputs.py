@@ -55,7 +55,8 @@ class AskedInputs:
     def answers(self, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
         texts = None
         if stage.reads == "transcript":
-            texts = {example.utterance.id: example.utterance.text or "" for example in examples}
+            clips = [clip for example in examples for clip in example.utterance.clips]
+            texts = {clip.id: clip.text or "" for clip in clips}
         return answer(
             self.model,
             self.processor,

@@ -229,7 +229,8 @@ class Sources:
         asked = [(item.corpus, split) for item in items for split in (item.split, *validated)]
         for corpus, split in dict.fromkeys(asked):
             for utterance in self.corpus(corpus).utterances(split):
-                found.setdefault(utterance.audio, utterance)
+                for clip in utterance.clips:
+                    found.setdefault(clip.audio, clip)
         return list(found.values())
 
 

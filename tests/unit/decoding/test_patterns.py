@@ -72,6 +72,26 @@ def test_every_text_that_matches_can_come(text_sides, kind):
     assert automaton.advance(automaton.start, side.end_token_id) is None
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        ("play|stop", ("play", "stop")),
+        ("one( one)*", ("one", "one one", "one one one")),
+        ("^[a-z]+$", ("a", "abc")),
+        (".{2,3}", ("ab", "abc")),
+    ],
+)
+def test_texts_that_go_on_where_another_ends_come_too(text_sides, kind, pattern, texts):
+    automaton = PatternAutomaton(pattern, text_sides[kind])
+    for text in texts:
+        state = automaton.start
+        for token in text_sides[kind].encode_target(text):
+            assert token in automaton.allowed(state).tolist(), (text, token)
+            state = automaton.advance(state, token)
+    assert text_sides[kind].end_token_id not in automaton.allowed(automaton.start).tolist()
+
+
 def test_a_schema_lets_only_its_json_come(text_sides, generate):
     side = text_sides["bart"]
     automaton = PatternAutomaton(pattern_of_schema(ORDER), side)

@@ -64,6 +64,47 @@ def test_where_too_few_occur_the_rest_of_the_set_fills_up(corpus_of_new: Corpus)
         assert set(NEW) < set(example.choices) and len(set(example.choices)) == 14
 
 
+def test_descriptions_on_or_off_leave_all_else_as_it_was(corpus_of_new: Corpus) -> None:
+    how = {"wording": "seen", "limit": 9}
+    bare, described = (
+        with_few_choices(
+            get_task("ic"),
+            render_for_evaluation(corpus_of_new, "test", "ic", **how),
+            corpus_of_new,
+            "test",
+            8,
+            "seen",
+            0,
+            share,
+        )
+        for share in (0.0, 1.0)
+    )
+    for one, other in zip(bare, described, strict=True):
+        assert one.choices == other.choices and one.instruction != other.instruction
+        plain = other.instruction.replace(";", ",")
+        for name in other.choices:
+            plain = plain.replace(f"{name}: to {name}", name)
+        assert plain == one.instruction
+
+
+def test_slots_are_listed_with_all_of_a_clips_own(tmp_path: Path) -> None:
+    noise = save(tmp_path / "noise.wav", Waveform(np.full(1600, 0.1, dtype=np.float32)))
+    names = [f"slot{number}" for number in range(30)]
+    clips = [
+        Utterance(
+            name, AudioRef(noise), 0.1, "a b", labels={"slots": [[name, "a"], ["slot0", "b"]]}
+        )
+        for name in names[1:9]
+    ]
+    corpus = write_corpus(tmp_path, "slots", {"test": clips}, labels={"slots": names})
+    task = get_task("sf")
+    examples = render_for_evaluation(corpus, "test", task, wording="seen")
+    for example in with_few_choices(task, examples, corpus, "test", 4, "seen", 0):
+        assert len(set(example.choices)) == 4
+        assert {name for name, _ in example.reference} <= set(example.choices)
+        assert all(name in example.instruction for name in example.choices)
+
+
 def test_the_place_in_the_list_does_not_tell(corpus_of_new: Corpus) -> None:
     places = Counter(example.choices.index(example.target) for example in few(corpus_of_new))
     assert set(places) == set(range(8)) and max(places.values()) < 2 * 120 / 8

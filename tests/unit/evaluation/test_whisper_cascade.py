@@ -212,5 +212,12 @@ def test_one_flag_asks_the_cascade_and_shows_the_transcript_it_read(
     )
     told = json.loads(result.stdout)
     assert told["transcript"] == expected and told["answer"] in ("yes", "no")
+    hinted = CliRunner().invoke(
+        app,
+        [*asked, "--system", "cascade-whisper", "--hints", "York", "--json"],
+        catch_exceptions=False,
+    )
+    told = json.loads(hinted.stdout)
+    assert told["hints"] == ["York"] and told["answer"] in ("yes", "no")
     with pytest.raises(UserError, match="did you mean 'cascade-whisper'"):
         CliRunner().invoke(app, [*asked, "--system", "cascade-wisper"], catch_exceptions=False)

@@ -173,3 +173,24 @@ def test_as_much_speech_as_other_sounds_from_each_data_set_in_turn(tmp_path: Pat
     assert Counter(line["source"] for line in lines[len(sounds) :]) == {"read": 2, "told": 2}
     assert all(line["id"] != "long" for line in lines)
     assert len(render_for_evaluation(written(tmp_path, lines), "test", "sns", wording="seen")) == 10
+
+
+def test_every_order_as_json_is_of_the_menus_schema_and_read_back(tmp_path: Path):
+    slots = [
+        {"coffeeDrink": "mocha", "milkAmount": "a bit of soy milk", "numberOfShots": "single shot"},
+        {"size": "sixteen ounce", "coffeeDrink": "house coffee"},
+        {"coffeeDrink": "latte"},
+    ]
+    clips = [
+        clip(f"o{n}", voice_cluster="c1", slots=said, text="an order")
+        for n, said in enumerate(slots)
+    ]
+    corpus = written(tmp_path, CORPORA["order_lines"](clips))
+    task = get_task(f"{TASKS}:ORDER_JSON")
+    pattern = task.constraint_for(None).regex
+    examples = render_for_evaluation(corpus, "test", task, wording="seen")
+    for example, said in zip(examples, slots, strict=True):
+        assert re.fullmatch(pattern, example.target)
+        assert len(task.parse(example.target)) == len(said)
+    assert not re.fullmatch(pattern, "{}") and not re.fullmatch(pattern, '{"coffee_drink": "tea"}')
+    assert get_task(f"{TASKS}:ORDER_FREE").constraint_for(None) is None
