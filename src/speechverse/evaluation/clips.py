@@ -87,11 +87,11 @@ class ExampleCheck:
 
     def _prompt(self, example: Example) -> str | None:
         """Whether prompt and answer fit."""
-        num_samples = round(example.utterance.duration * SAMPLING_RATE)
+        num_samples = example.utterance.of_clips(lambda clip: round(clip.duration * SAMPLING_RATE))
         closed = isinstance(get_task(example.task).constraint_for(example.choices), OneOf)
         choices = example.choices or () if closed else ()
         try:
-            self.processor.check_question(example.instruction, choices, num_samples=num_samples)
+            self.processor.check_question(example.prompt, choices, num_samples=num_samples)
         except AudioTooLongError as error:
             return error.kind
         return None
