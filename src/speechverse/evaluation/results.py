@@ -19,9 +19,8 @@ from speechverse.types import AudioRef, Ended, Example
 SCHEMA = 2
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
 OWN = "speechverse"
-CASCADES = ("cascade-whisper", "cascade-whisper-tuned", "cascade-ctc", "cascade")
-READERS = (*CASCADES, "oracle", "oracle-tuned")
-"""Systems that read a transcript and hear nothing else."""
+_CASCADES = ("cascade-whisper", "cascade-whisper-tuned", "cascade-ctc", "cascade", "cascade-tuned")
+_READERS = (*_CASCADES, "oracle", "oracle-tuned")
 WHOLE = "all"
 """The slice that is the whole test set."""
 
@@ -188,6 +187,11 @@ class Results:
         better = max if scores and get_metric(scores[0].metric).higher_is_better else min
         return better(scores, key=lambda score: score.value, default=None)
 
+    @property
+    def cascades(self) -> tuple[str, ...]:
+        """Systems that read a transcript which another wrote."""
+        return tuple(name for name in self.systems if name.partition(":")[0] in _CASCADES)
+
     def parts_of(self, task: str) -> list[str]:
         """The parts of a task's examples that are scored apart."""
         found = dict.fromkeys(score.slice for score in self.scores if score.task == task)
@@ -205,7 +209,7 @@ class Results:
     @property
     def guessing(self) -> str:
         """Which systems can only guess at which tasks, in a sentence; may be empty."""
-        readers = [name for name in READERS if name in self.systems]
+        readers = [name for name in self.systems if name.partition(":")[0] in _READERS]
         tasks = [report.title for report in self.tasks if report.about_the_voice]
         if not readers or not tasks:
             return ""

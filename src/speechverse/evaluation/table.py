@@ -6,7 +6,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from speechverse.evaluation.results import CASCADES, OWN, WHOLE, Results, Score, in_words
+from speechverse.evaluation.results import OWN, WHOLE, Results, Score, in_words
 from speechverse.metrics import get_metric
 
 _NUM_RIVALS = 2
@@ -44,7 +44,7 @@ def results_table(results: Results) -> Table:
 def _rivals(results: Results, own: str) -> dict[str, tuple[str, ...]]:
     """Heads of columns → the systems whose best score stands in it."""
     others = [name for name in results.systems if name != own]
-    cascades = tuple(name for name in CASCADES if name in others)
+    cascades = tuple(name for name in results.cascades if name in others)
     rivals = {"cascade" if len(cascades) > 1 else cascades[0]: cascades} if cascades else {}
     rivals |= {"oracle": ("oracle",)} if "oracle" in others else {}
     for name in others:
