@@ -191,6 +191,7 @@ SYSTEMS: Registry[Any] = Registry(
         "oracle-tuned": "speechverse.evaluation.cascades:TunedOracle",
         "other-clip": "speechverse.evaluation.control:OtherClip",
         "specialist": "speechverse.evaluation.without_words:SpecialistSystem",
+        "tf-idf": "speechverse.evaluation.text_floor:TextFloor",
         "log-mel": "speechverse.evaluation.without_words:LogMel",
         "majority": "speechverse.evaluation.without_words:Majority",
     },
@@ -198,6 +199,8 @@ SYSTEMS: Registry[Any] = Registry(
     families={
         "cascade": "speechverse.evaluation.any_asr:AsrCascade",
         "cascade-tuned": "speechverse.evaluation.any_asr:TunedAsrCascade",
+        "other-clip": "speechverse.evaluation.control:OtherClip",
+        "endpoint": "speechverse.evaluation.endpoint:Endpoint",
     },
 )
 """What can be measured (`evaluation.System`); here, because recipes name systems and cannot import

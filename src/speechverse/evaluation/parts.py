@@ -28,7 +28,7 @@ class System(Protocol):
     Attributes:
         name: The name in tables and on the command line.
         title: What it is, in one line of the report.
-        hears: Whether it needs the clips' sound.
+        hears: Whether it needs what the encoder hears.
     """
 
     name: ClassVar[str]
