@@ -375,7 +375,8 @@ class _Run:
                 self.journal, self.keys, system, examples, progress, size
             )
         seconds = round(time.perf_counter() - started + before, 3)
-        self.timings.append(Timing(task.name, system.name, seconds, len(examples)))
+        tokens = sum(len(self.parts.processor.encode_target(made.text)) for made in answers)
+        self.timings.append(Timing(task.name, system.name, seconds, len(examples), tokens))
         score_answers(self.scored, task, system.name, examples, answers, self.settings)
 
     def results(self, about_model: Mapping[str, Any]) -> Results:

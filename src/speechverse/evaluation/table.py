@@ -80,6 +80,25 @@ def _cells(scores: list[Score | None]) -> list[Text]:
     return [cells[0], Text(interval, "dim"), *cells[1:]]
 
 
+def cost_table(results: Results) -> Table:
+    """What each system's answers took: seconds, with its transcripts, and tokens."""
+    told = (
+        "without encoding the clips, which is done once for all" if results.hearing_seconds else ""
+    )
+    table = Table(title="cost of an answer", title_justify="left", box=SIMPLE, caption=told or None)
+    table.add_column("system", no_wrap=True)
+    for head in ("answers", "seconds", "tokens"):
+        table.add_column(head, justify="right")
+    for system in results.systems:
+        timings = [timing for timing in results.timings if timing.system == system]
+        num = sum(timing.num_answers for timing in timings)
+        if num:
+            seconds = sum(timing.seconds for timing in timings) / num
+            tokens = sum(timing.num_tokens for timing in timings) / num
+            table.add_row(system, f"{num:,}", f"{seconds:.2f}", f"{tokens:.1f}")
+    return table
+
+
 def not_measured_table(results: Results) -> Table | None:
     """The tasks that could not be measured, and why; None if all could."""
     if not results.not_measured:
