@@ -200,6 +200,7 @@ SYSTEMS: Registry[Any] = Registry(
         "cascade": "speechverse.evaluation.any_asr:AsrCascade",
         "cascade-tuned": "speechverse.evaluation.any_asr:TunedAsrCascade",
         "other-clip": "speechverse.evaluation.control:OtherClip",
+        "audio-llm": "speechverse.evaluation.audio_llm:AudioLlm",
         "endpoint": "speechverse.evaluation.endpoint:Endpoint",
     },
 )
