@@ -24,8 +24,10 @@ class Registry(Mapping[str, Value]):
 
     `registry["path/to/file.py:NAME"]` runs a user's file and makes what it holds known by its own
     name too; so does `registry["path/to/file.yaml"]` where such a value can be written as YAML.
+    `registry["family:WHICH"]` makes the one of a family that is meant.
 
     Attributes:
+        families: Name → "module:CLASS", whose `of(which)` gives a value.
         own: What users added, by name, with where it comes from.
     """
 
@@ -38,6 +40,7 @@ class Registry(Mapping[str, Value]):
         name_of: Callable[[Any], str] = attrgetter("name"),
         error: type[UserError] = UserError,
         from_yaml: str = "",
+        families: Mapping[str, str] | None = None,
     ) -> None:
         """Makes a registry.
 
@@ -49,15 +52,20 @@ class Registry(Mapping[str, Value]):
             error: Raised for all that is wrong with a name or a file.
             from_yaml: "module:NAME" of a function from a YAML file's path to such a value; empty
                 where none can be written so.
+            families: See above.
         """
         self.kind, self._built_in, self._is_one = kind, dict(built_in), is_one
         self._name_of, self._error, self._from_yaml = name_of, error, from_yaml
+        self.families = dict(families or {})
         self.own: dict[str, tuple[str, Value]] = {}
 
     def __getitem__(self, name: str) -> Value:
         if self._is_yaml(name):
             path = Path(name).expanduser().resolve()
             return self.add(_load(self._from_yaml)(path), str(path))
+        family, _, which = name.partition(":")
+        if which and family in self.families:
+            return _load(self.families[family]).of(which)
         if ":" in name:
             return self._from_file(name)
         self.check(name)
@@ -78,7 +86,8 @@ class Registry(Mapping[str, Value]):
     def check(self, name: str) -> None:
         """Refuses a name that stands for nothing; a file is only read when it is asked for."""
         if ":" not in name and not self._is_yaml(name) and name not in self:
-            known = unknown_name(self.kind, name, {*self._built_in, *self.own})
+            families = (f"{family}:WHICH" for family in self.families)
+            known = unknown_name(self.kind, name, {*self._built_in, *self.own, *families})
             file = " or path/to/file.yaml" if self._from_yaml else ""
             raise self._error(f"{known}; one of your own is given as path/to/file.py:NAME{file}")
 
@@ -182,10 +191,18 @@ SYSTEMS: Registry[Any] = Registry(
         "oracle-tuned": "speechverse.evaluation.cascades:TunedOracle",
         "other-clip": "speechverse.evaluation.control:OtherClip",
         "specialist": "speechverse.evaluation.without_words:SpecialistSystem",
+        "tf-idf": "speechverse.evaluation.text_floor:TextFloor",
         "log-mel": "speechverse.evaluation.without_words:LogMel",
         "majority": "speechverse.evaluation.without_words:Majority",
     },
     has("name", "title", "hears", "missing", "answer"),
+    families={
+        "cascade": "speechverse.evaluation.any_asr:AsrCascade",
+        "cascade-tuned": "speechverse.evaluation.any_asr:TunedAsrCascade",
+        "other-clip": "speechverse.evaluation.control:OtherClip",
+        "audio-llm": "speechverse.evaluation.audio_llm:AudioLlm",
+        "endpoint": "speechverse.evaluation.endpoint:Endpoint",
+    },
 )
 """What can be measured (`evaluation.System`); here, because recipes name systems and cannot import
 evaluation.

@@ -209,10 +209,11 @@ def _tell(line: str) -> None:
 def _show(results: Results, output: Path) -> None:
     from rich.console import Console
 
-    from speechverse.evaluation import not_measured_table, results_table
+    from speechverse.evaluation import cost_table, not_measured_table, results_table
 
     console = Console()
     console.print(results_table(results))
+    console.print(cost_table(results))
     if (left_out := not_measured_table(results)) is not None:
         console.print(left_out)
     for note in (*results.left_out, *results.notes):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from speechverse.evaluation.systems import Parts as Parts
     from speechverse.evaluation.systems import System as System
     from speechverse.evaluation.systems import make_systems as make_systems
+    from speechverse.evaluation.table import cost_table as cost_table
     from speechverse.evaluation.table import not_measured_table as not_measured_table
     from speechverse.evaluation.table import results_table as results_table
 
@@ -35,6 +36,7 @@ _HOMES = {
     "Results": "results",
     "Score": "results",
     "System": "systems",
+    "cost_table": "table",
     "evaluate": "runner",
     "load_answers": "results",
     "load_results": "results",

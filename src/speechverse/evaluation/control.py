@@ -1,4 +1,6 @@
-"""The control: whether an answer comes from the clip, or could have been given without it."""
+"""The control: whether an answer comes from the clip, or could have been given without it; of the
+model as `other-clip`, of any system as `other-clip:SYSTEM`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from speechverse.evaluation.cascades import SpeechVerseSystem
+from speechverse.evaluation.parts import Parts, System
 from speechverse.progress import Advance, ignore
+from speechverse.registry import SYSTEMS
 from speechverse.seeding import fingerprint, hash_seed
 from speechverse.types import Answer, Example, Utterance
 
@@ -15,33 +18,55 @@ Pair = tuple[Utterance, Utterance]
 
 
 @dataclass
-class OtherClip(SpeechVerseSystem):
-    """The model is asked the same, and hears another clip of the split, in which something else is
+class OtherClip:
+    """A system is asked the same, and hears another clip of the split, in which something else is
     said.
     """
 
+    parts: Parts
+    system: System = field(init=False)
+    asked: ClassVar[str] = "speechverse"
+    hears: ClassVar[bool] = True
     name: ClassVar[str] = "other-clip"
     title: ClassVar[str] = "control: the model hears another clip than the one it is asked about"
     others: dict[tuple[str, str], Utterance] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, which: str) -> type[OtherClip]:
+        """The control of that system."""
+        system = SYSTEMS[which]
+        name = f"other-clip:{system.name}"
+        title = f"control: another clip than the one it is asked about for {system.name}"
+        told = {"asked": which, "hears": system.hears, "name": name, "title": title}
+        return type(cls.__name__, (cls,), told)
+
+    def __post_init__(self) -> None:
+        self.system = SYSTEMS[self.asked](self.parts)
+
     @property
     def stands_on(self) -> str:
         """Which clips are heard instead: they depend on all that are asked."""
-        return fingerprint(*(f"{key} {clip.id}\n" for key, clip in sorted(self.others.items())))
+        own = getattr(self.system, "stands_on", "")
+        pairs = (f"{key} {clip.id}\n" for key, clip in sorted(self.others.items()))
+        return fingerprint(own, *pairs)
 
     def missing(self, examples: Sequence[Example]) -> str | None:
         """Pairs the clips of a task, for here they are all together."""
         clips = list({example.utterance.id: example.utterance for example in examples}.values())
         pairs = {(examples[0].task, clip.id): other for clip, other in pairs_of(clips) if examples}
         self.others |= pairs
-        return None if len(pairs) == len(clips) else "there is no other clip to hear"
+        if len(pairs) < len(clips):
+            return "there is no other clip to hear"
+        return self.system.missing(self._swapped(examples))
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
-        heard = [
+        return self.system.answer(self._swapped(examples), progress)
+
+    def _swapped(self, examples: Sequence[Example]) -> list[Example]:
+        return [
             replace(example, utterance=self.others[example.task, example.utterance.id])
             for example in examples
         ]
-        return super().answer(heard, progress)
 
 
 def pairs_of(clips: Sequence[Utterance]) -> Iterator[Pair]:

@@ -64,6 +64,7 @@ def evaluate_into(
             about_model=about_model,
             watch=watch,
             journal=journal,
+            tell=tell,
         )
         results = _measure_with_cache(measure, output, cache, loaded.model.encoder, tell)
         write_report(output, training_log(name))

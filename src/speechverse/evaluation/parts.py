@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch import Tensor
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
-from speechverse.evaluation.provenance import find_recogniser, find_whisper
+from speechverse.evaluation.provenance import find_recogniser, find_whisper, short_name
 from speechverse.progress import Advance, ignore
 from speechverse.protocols import Model, Processor
 from speechverse.types import Answer, AudioRef, Ended, Example, Utterance
@@ -28,7 +28,7 @@ class System(Protocol):
     Attributes:
         name: The name in tables and on the command line.
         title: What it is, in one line of the report.
-        hears: Whether it needs the clips' sound.
+        hears: Whether it needs what the encoder hears.
     """
 
     name: ClassVar[str]
@@ -40,6 +40,23 @@ class System(Protocol):
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
         """One answer for each example, in order."""
+
+
+class OfFamily:
+    """Mixed into a system of which there are many: its name is the family's and, behind a colon,
+    which of them it is, a folder by its last part.
+    """
+
+    family: ClassVar[str]
+    title: ClassVar[str]
+    which: ClassVar[str]
+
+    @classmethod
+    def of(cls, which: str) -> type[Self]:
+        """The class of that one."""
+        short = short_name(which)
+        told = {"which": which, "name": f"{cls.family}:{short}", "title": f"{cls.title}: {short}"}
+        return type(cls.__name__, (cls,), told)
 
 
 class Recogniser(Protocol):

@@ -28,12 +28,12 @@ def describe(model: Model, name: str | Path) -> dict[str, Any]:
     """Everything that results say of the model they belong to, loaded by that name or folder."""
     folder, config = local_folder(resolve(name)), model.config
     return {
-        "name": _short_name(name),
+        "name": short_name(name),
         "fingerprint": checkpoint_fingerprint(folder),
         "recipe_sha256": _sha256(folder / RECIPE),
-        "encoder": _short_name(config.encoder),
+        "encoder": short_name(config.encoder),
         "encoder_fingerprint": config.encoder_fingerprint,
-        "llm": _short_name(config.llm),
+        "llm": short_name(config.llm),
         "llm_fingerprint": config.llm_fingerprint,
         "lora": config.lora and config.lora.model_dump(),
         "layer_mixing": config.layer_mixing,
@@ -92,7 +92,7 @@ def checkpoint_fingerprint(name: str | Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _short_name(name: str | Path) -> str:
+def short_name(name: str | Path) -> str:
     """A folder by its last part: results say what was measured, not where it lay."""
     return Path(name).name or str(name)
 

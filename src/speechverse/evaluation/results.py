@@ -19,9 +19,16 @@ from speechverse.types import AudioRef, Ended, Example
 SCHEMA = 2
 RESULTS, ANSWERS = "results.json", "answers.jsonl"
 OWN = "speechverse"
-CASCADES = ("cascade-whisper", "cascade-whisper-tuned", "cascade-ctc", "cascade")
-READERS = (*CASCADES, "oracle", "oracle-tuned")
-"""Systems that read a transcript and hear nothing else."""
+_CASCADES = ("cascade-whisper", "cascade-whisper-tuned", "cascade-ctc", "cascade", "cascade-tuned")
+_READERS = (*_CASCADES, "oracle", "oracle-tuned")
+_LENGTHS = (
+    (2.0, "under 2 s"),
+    (5.0, "2 to 5 s"),
+    (10.0, "5 to 10 s"),
+    (float("inf"), "10 s and more"),
+)
+_A_SPEAKER = 10
+"""Clips under which a speaker's own score says nothing."""
 WHOLE = "all"
 """The slice that is the whole test set."""
 
@@ -76,12 +83,15 @@ class NotMeasured:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Wall time of one system on one task, with the transcripts that a cascade made for it."""
+    """Wall time of one system on one task, with the transcripts that a cascade made for it; and the
+    tokens of its answers, as the model's own tokenizer counts everybody's.
+    """
 
     task: str
     system: str
     seconds: float
     num_answers: int
+    num_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +198,11 @@ class Results:
         better = max if scores and get_metric(scores[0].metric).higher_is_better else min
         return better(scores, key=lambda score: score.value, default=None)
 
+    @property
+    def cascades(self) -> tuple[str, ...]:
+        """Systems that read a transcript which another wrote."""
+        return tuple(name for name in self.systems if name.partition(":")[0] in _CASCADES)
+
     def parts_of(self, task: str) -> list[str]:
         """The parts of a task's examples that are scored apart."""
         found = dict.fromkeys(score.slice for score in self.scores if score.task == task)
@@ -205,7 +220,7 @@ class Results:
     @property
     def guessing(self) -> str:
         """Which systems can only guess at which tasks, in a sentence; may be empty."""
-        readers = [name for name in READERS if name in self.systems]
+        readers = [name for name in self.systems if name.partition(":")[0] in _READERS]
         tasks = [report.title for report in self.tasks if report.about_the_voice]
         if not readers or not tasks:
             return ""
@@ -223,9 +238,16 @@ def in_words(names: Sequence[str]) -> str:
 
 def slices_of(example: Example) -> tuple[str, ...]:
     """The parts of a test set, scored apart, that an example belongs to."""
-    stratum = example.utterance.labels.get("stratum")
-    named = (("group", example.group), ("stratum", stratum))
-    return tuple(f"{kind}: {value}" for kind, value in named if value)
+    clip, labels = example.utterance, example.utterance.labels
+    named = {
+        "group": example.group,
+        "stratum": labels.get("stratum"),
+        "accent": labels.get("accent"),
+        "length": next(name for limit, name in _LENGTHS if clip.duration < limit),
+        "noise": {None: None, False: "none"}.get(labels.get("noise"), "added"),
+        "speaker": clip.speaker,
+    }
+    return tuple(f"{kind}: {value}" for kind, value in named.items() if value)
 
 
 def slices(examples: Sequence[Example]) -> dict[str, list[int]]:
@@ -237,8 +259,13 @@ def slices(examples: Sequence[Example]) -> dict[str, list[int]]:
     return {
         part: places
         for part, places in rows.items()
-        if part == WHOLE or len(places) < len(examples)
+        if part == WHOLE
+        or (len(places) < len(examples) and (len(places) >= _A_SPEAKER or not _is_speaker(part)))
     }
+
+
+def _is_speaker(part: str) -> bool:
+    return part.startswith("speaker: ")
 
 
 _RESULTS, _ANSWER = TypeAdapter(Results), TypeAdapter(AnswerRecord)

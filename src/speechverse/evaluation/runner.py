@@ -34,6 +34,7 @@ from speechverse.evaluation.few_choices import with_few_choices
 from speechverse.evaluation.journal import (
     AnswerKeys,
     Journal,
+    Tell,
     answer_or_recall,
     at_once,
     keep_answers,
@@ -132,6 +133,7 @@ def evaluate(
     about_model: Mapping[str, Any] | None = None,
     watch: Watch = watch_nothing,
     journal: Journal | None = None,
+    tell: Tell = lambda line: None,
 ) -> Results:
     """Evaluates a model and the systems beside it.
 
@@ -148,6 +150,7 @@ def evaluate(
         about_model: What the results say of the model (see `provenance.describe`).
         journal: Where answers are kept as they come; by default in `output`, until the results are
             written.
+        tell: Told what a system that costs something will cost, before it is asked.
 
     Raises:
         UserError: For an unknown task, system or split, a split that no task can be measured on, or
@@ -168,7 +171,7 @@ def evaluate(
             parts.encode = partial(encode_clips, model, processor, folder=features, watch=watch)
         keys = AnswerKeys.of(model, about_model or {}, settings.decoding) if kept.path else None
         run = _Run(corpus, settings, parts, watch, kept, keys)
-        run.measure_all()
+        run.measure_all(tell)
         results = run.results(dict(about_model or {}))
         if output is not None:
             save_results(output, results, run.scored.records)
@@ -214,7 +217,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.systems = make_systems(self.settings.systems, self.parts)
 
-    def measure_all(self) -> None:
+    def measure_all(self, tell: Tell) -> None:
         """Asks, hears, answers and scores.
 
         Raises:
@@ -226,6 +229,7 @@ class _Run:
         cells = [(task, some, system) for task, some in usable for system in self.systems]
         self._recall(cells)
         able = self._answerable(cells)
+        self._tell_costs(able, tell)
         for number, cell in enumerate(able, start=1):
             self._measure(*cell, f"(part {number} of {len(able)})")
         if "train" not in self.corpus.splits:
@@ -355,6 +359,17 @@ class _Run:
                 self.notes.append(f"{task.name} by {system.name}: not measured: {lack}")
         return [cell for cell, lack in zip(cells, lacks, strict=True) if lack is None]
 
+    def _tell_costs(self, cells: Sequence[Cell], tell: Tell) -> None:
+        for system in self.systems:
+            asked = [
+                example
+                for _, examples, one in cells
+                for example in examples
+                if one is system and not self._is_answered(system, example)
+            ]
+            if asked and (cost := getattr(system, "cost", None)) is not None:
+                tell(f"{system.name}: {cost(asked)}")
+
     def _measure(self, task: Task, examples: Sequence[Example], system: System, part: str) -> None:
         """Lets one system answer one task, and scores it."""
         progress = self.watch(f"{task.name} · {system.name} {part}", len(examples))
@@ -367,7 +382,8 @@ class _Run:
                 self.journal, self.keys, system, examples, progress, size
             )
         seconds = round(time.perf_counter() - started + before, 3)
-        self.timings.append(Timing(task.name, system.name, seconds, len(examples)))
+        tokens = sum(len(self.parts.processor.encode_target(made.text)) for made in answers)
+        self.timings.append(Timing(task.name, system.name, seconds, len(examples), tokens))
         score_answers(self.scored, task, system.name, examples, answers, self.settings)
 
     def results(self, about_model: Mapping[str, Any]) -> Results:

@@ -36,9 +36,19 @@ __all__ = [
 
 
 def make_systems(names: Sequence[str], parts: Parts) -> list[System]:
-    """Systems by name or `path/to/file.py:NAME`, in the order asked for."""
+    """Systems by name, `family:WHICH` or `path/to/file.py:NAME`, in the order asked for.
+
+    Raises:
+        UserError: If two different ones have the same name, or one cannot be made.
+    """
     check_systems(names)
-    return [SYSTEMS[name](parts) for name in dict.fromkeys(names)]
+    systems: dict[str, System] = {}
+    for asked in dict.fromkeys(names):
+        system = SYSTEMS[asked](parts)
+        if system.name in systems:
+            raise UserError(f"two systems are called '{system.name}'; rename a folder or file")
+        systems[system.name] = system
+    return list(systems.values())
 
 
 def check_systems(names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from speechverse.evaluation.results import CASCADES, OWN, WHOLE, Results, Score, in_words
+from speechverse.evaluation.results import OWN, WHOLE, Results, Score, in_words
 from speechverse.metrics import get_metric
 
 _NUM_RIVALS = 2
@@ -44,7 +44,7 @@ def results_table(results: Results) -> Table:
 def _rivals(results: Results, own: str) -> dict[str, tuple[str, ...]]:
     """Heads of columns → the systems whose best score stands in it."""
     others = [name for name in results.systems if name != own]
-    cascades = tuple(name for name in CASCADES if name in others)
+    cascades = tuple(name for name in results.cascades if name in others)
     rivals = {"cascade" if len(cascades) > 1 else cascades[0]: cascades} if cascades else {}
     rivals |= {"oracle": ("oracle",)} if "oracle" in others else {}
     for name in others:
@@ -78,6 +78,25 @@ def _cells(scores: list[Score | None]) -> list[Text]:
     own = scores[0]
     interval = f"{metric.shown(own.low):.0f}–{metric.shown(own.high):.0f}" if own else ""
     return [cells[0], Text(interval, "dim"), *cells[1:]]
+
+
+def cost_table(results: Results) -> Table:
+    """What each system's answers took: seconds, with its transcripts, and tokens."""
+    told = (
+        "without encoding the clips, which is done once for all" if results.hearing_seconds else ""
+    )
+    table = Table(title="cost of an answer", title_justify="left", box=SIMPLE, caption=told or None)
+    table.add_column("system", no_wrap=True)
+    for head in ("answers", "seconds", "tokens"):
+        table.add_column(head, justify="right")
+    for system in results.systems:
+        timings = [timing for timing in results.timings if timing.system == system]
+        num = sum(timing.num_answers for timing in timings)
+        if num:
+            seconds = sum(timing.seconds for timing in timings) / num
+            tokens = sum(timing.num_tokens for timing in timings) / num
+            table.add_row(system, f"{num:,}", f"{seconds:.2f}", f"{tokens:.1f}")
+    return table
 
 
 def not_measured_table(results: Results) -> Table | None:

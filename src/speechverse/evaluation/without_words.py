@@ -116,16 +116,10 @@ class LogMel(WithoutWords):
 
 
 @dataclass
-class SpecialistSystem(WithoutWords):
-    """The paper's specialist: for each task a small network on the frozen encoder's outputs."""
+class Fitted(WithoutWords):
+    """One that is fitted on the training split, to one question that stands for all its clips."""
 
     parts: Parts
-    name: ClassVar[str] = "specialist"
-    title: ClassVar[str] = (
-        "a small network for each closed task on the frozen encoder's outputs, fitted on its"
-        " training split"
-    )
-    hears: ClassVar[bool] = True
     without_training: ClassVar[str] = ""
 
     def missing(self, examples: Sequence[Example]) -> str | None:
@@ -133,10 +127,22 @@ class SpecialistSystem(WithoutWords):
         if lack := WithoutWords.missing(self, examples):
             return lack
         if any(set(placeholders(wording)) - {"labels"} for wording in task.prompts.seen):
-            return "its question differs from clip to clip, and a specialist hears only the clip"
+            return "its question differs from clip to clip, and it reads none"
         if len({example.target for example in self.parts.training_examples(task.name)}) < 2:
             return "no training split shows it two different answers"
         return None
+
+
+@dataclass
+class SpecialistSystem(Fitted):
+    """The paper's specialist: for each task a small network on the frozen encoder's outputs."""
+
+    name: ClassVar[str] = "specialist"
+    title: ClassVar[str] = (
+        "a small network for each closed task on the frozen encoder's outputs, fitted on its"
+        " training split"
+    )
+    hears: ClassVar[bool] = True
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
         task, parts = examples[0].task, self.parts

@@ -60,6 +60,24 @@ def mean_recall(sums: np.ndarray) -> np.ndarray:
     return recalls.sum(axis=-1) / present.sum(axis=-1)
 
 
+def confusion_per_class(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """Right answers, then examples, then answers of each class among the references, (N, 3C)."""
+    classes = {name: index for index, name in enumerate(sorted(set(references)))}
+    answers = np.zeros((len(references), len(classes)))
+    for row, prediction in enumerate(predictions):
+        if prediction in classes:
+            answers[row, classes[prediction]] = 1
+    return np.hstack([hits_per_class(predictions, references), answers])
+
+
+def mean_f1(sums: np.ndarray) -> np.ndarray:
+    """Macro F1 over the classes that occur, shape (..., 3C) to (...)."""
+    right, counts, answers = np.split(sums, 3, axis=-1)
+    present = counts > 0
+    f1 = np.where(present, 2 * right / np.where(present, counts + answers, 1), 0)
+    return f1.sum(axis=-1) / present.sum(axis=-1)
+
+
 def _f1_of_sets(prediction: Any, reference: Any) -> float:
     if prediction is UNPARSED:
         return 0.0

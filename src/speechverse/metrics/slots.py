@@ -23,13 +23,19 @@ Distance = Callable[[str, str], float]
 """(true value, predicted value) to a distance; 0 is equal."""
 
 
+def word_confusion(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """True positives, false positives and false negatives by word distance, (N, 3)."""
+    return _confusions(_distances()[0], predictions, references)
+
+
+def character_confusion(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
+    """The same by character distance, (N, 3)."""
+    return _confusions(_distances()[1], predictions, references)
+
+
 def slu_confusion(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
-    """True positives, false positives and false negatives by word distance plus those by character
-    distance, (N, 3).
-    """
-    distances, pairs = _distances(), zip(predictions, references, strict=True)
-    rows = [[_soft_confusion(_slots(p), r, distance) for distance in distances] for p, r in pairs]
-    return np.asarray(rows, dtype=np.float64).sum(axis=1)
+    """Both together, (N, 3)."""
+    return word_confusion(predictions, references) + character_confusion(predictions, references)
 
 
 def label_confusion(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
@@ -52,6 +58,13 @@ def f1(sums: np.ndarray) -> np.ndarray:
 
 def _slots(prediction: Any) -> Sequence[Slot]:
     return () if prediction is UNPARSED else prediction
+
+
+def _confusions(
+    distance: Distance, predictions: Sequence[Any], references: Sequence[Any]
+) -> np.ndarray:
+    pairs = zip(predictions, references, strict=True)
+    return np.asarray([_soft_confusion(_slots(p), r, distance) for p, r in pairs], np.float64)
 
 
 def _soft_confusion(

@@ -42,5 +42,5 @@ AC = Task(
     ),
     label_field="accent",
     constraint=OneOf,
-    metrics=("uar", "accuracy"),
+    metrics=("uar", "macro_f1", "accuracy"),
 )

@@ -32,5 +32,5 @@ ASC = Task(
     ),
     label_field="sentiment",
     constraint=OneOf,
-    metrics=("uar", "accuracy"),
+    metrics=("uar", "macro_f1", "accuracy"),
 )

@@ -34,5 +34,5 @@ ER = Task(
     ),
     label_field="emotion",
     constraint=OneOf,
-    metrics=("uar", "accuracy"),
+    metrics=("uar", "macro_f1", "accuracy"),
 )

@@ -18,6 +18,6 @@ CLASS = Task(
     parser=parse_label,
     label_field="class",
     constraint=OneOf,
-    metrics=("uar", "accuracy"),
+    metrics=("uar", "macro_f1", "accuracy"),
     speech_only=False,  # the classes may be sounds
 )

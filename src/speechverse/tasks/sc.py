@@ -23,5 +23,5 @@ SC = Task(
     parser=label_parser(SYNONYMS),
     labels=LabelSet("num_speakers", {"one": "a single voice", "two": "two different voices"}),
     constraint=OneOf,
-    metrics=("uar", "accuracy"),
+    metrics=("uar", "macro_f1", "accuracy"),
 )

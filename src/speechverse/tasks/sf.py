@@ -40,5 +40,5 @@ SF = Task(
     parser=parse_slots,
     label_field="slots",
     constraint=SlotList,
-    metrics=("slu_f1", "sd_f1"),
+    metrics=("slu_f1", "slu_f1_word", "slu_f1_char", "sd_f1"),
 )

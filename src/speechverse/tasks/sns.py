@@ -26,5 +26,5 @@ SNS = Task(
     ),
     constraint=OneOf,
     speech_only=False,
-    metrics=("uar", "accuracy"),
+    metrics=("uar", "macro_f1", "accuracy"),
 )

@@ -15,13 +15,14 @@ from speechverse.registry import SYSTEMS
 
 Objective = Literal["answer", "ctc", "best_rq"]
 Part = Literal["mixer", "downsampler", "lora", "encoder"]
+_SYSTEM_PATTERN = rf"\.py:\w+$|^({'|'.join(SYSTEMS.families)}):."
 System = Annotated[
     str,
     WithJsonSchema(
-        {"anyOf": [{"enum": list(SYSTEMS)}, {"type": "string", "pattern": r"\.py:\w+$"}]}
+        {"anyOf": [{"enum": list(SYSTEMS)}, {"type": "string", "pattern": _SYSTEM_PATTERN}]}
     ),
 ]
-"""A built-in system's name, or `path/to/file.py:NAME`."""
+"""A built-in system's name, `family:WHICH`, or `path/to/file.py:NAME`."""
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 

@@ -20,6 +20,7 @@ from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import CacheError, CheckpointError, CorpusError, UserError
 from speechverse.evaluation import (
     EvaluationSettings,
+    cost_table,
     evaluate,
     load_answers,
     load_results,
@@ -28,8 +29,9 @@ from speechverse.evaluation import (
     write_report,
 )
 from speechverse.evaluation.provenance import describe, find_recogniser, training_log
+from speechverse.evaluation.results import slices
 from speechverse.metrics import METRICS
-from speechverse.types import AudioRef, Utterance
+from speechverse.types import AudioRef, Example, Utterance
 from watching import Watched
 
 SETTINGS = EvaluationSettings(num_resamples=50, decoding=DecodingOptions(max_new_tokens=8))
@@ -90,8 +92,37 @@ def test_constrained_answers_are_always_labels(evaluated):
 def test_parts_of_a_task_are_scored_apart(evaluated):
     results, _, _ = evaluated
     slices = {score.slice for score in results.scores if score.task == "st"}
-    assert slices == {"all", "group: de", "group: fr", "stratum: grammar", "stratum: names"}
+    parts = {"group: de", "group: fr", "stratum: grammar", "stratum: names"}
+    assert slices == {"all", *parts, "accent: american", "accent: british"}
     assert results.score("st", "oracle", slice="group: de").num_examples == 4
+
+
+def test_clips_are_told_apart_by_length_noise_accent_and_speakers_of_many_clips():
+    def example(number, **labels):
+        clip = Utterance(
+            *(f"u{number}", AudioRef(Path("a.wav")), (1.0, 7.0)[number % 2]),
+            speaker="ann" if number < 12 else f"s{number}",
+            labels=labels,
+        )
+        return Example(clip.id, clip, "asr", "write", "a", "a")
+
+    examples = [example(n, noise=n < 5, accent=("scottish", "irish")[n > 2]) for n in range(15)]
+    assert {part: len(rows) for part, rows in slices(examples).items()} == {
+        "all": 15,
+        "accent: scottish": 3,
+        "accent: irish": 12,
+        "length: under 2 s": 8,
+        "length: 5 to 10 s": 7,
+        "noise: added": 5,
+        "noise: none": 10,
+        "speaker: ann": 12,
+    }
+
+
+def test_what_an_answer_costs_stands_beside_its_score(evaluated):
+    results, _, _ = evaluated
+    assert all(timing.num_tokens >= timing.num_answers for timing in results.timings)
+    assert [row for row in cost_table(results).columns[0].cells] == list(results.systems)
 
 
 def test_cascades_answer_the_asr_task_with_their_transcript_and_share_it(evaluated, corpus):

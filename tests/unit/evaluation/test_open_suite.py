@@ -10,7 +10,7 @@ from speechverse.data import render_for_evaluation, write_corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, write_report
 from speechverse.evaluation.control import OtherClip, pairs_of
-from speechverse.evaluation.systems import Parts, SpeechVerseSystem
+from speechverse.evaluation.systems import Parts, SpeechVerseSystem, make_systems
 
 SAID = (
     "please play some jazz in the kitchen",
@@ -80,3 +80,15 @@ def test_there_is_no_control_where_all_clips_say_the_same(loaded, talk):
     examples = render_for_evaluation(talk, "test", "asr", wording="seen")[:1]
     control = OtherClip(Parts(*loaded, DecodingOptions()))
     assert control.missing(examples) == "there is no other clip to hear"
+
+
+@pytest.mark.parametrize("name", ["oracle", "log-mel"])
+def test_any_system_has_its_control(loaded, talk, name):
+    examples = render_for_evaluation(
+        talk, "test", "er" if name == "log-mel" else "asr", wording="seen"
+    )
+    control, system = make_systems([f"other-clip:{name}", name], Parts(*loaded, DecodingOptions()))
+    assert control.name == f"other-clip:{name}" and control.missing(examples) is None
+    pairs = {clip.id: other for clip, other in pairs_of(talk.utterances("test"))}
+    swapped = [replace(one, utterance=pairs[one.utterance.id]) for one in examples]
+    assert control.answer(examples) == system.answer(swapped)

@@ -25,7 +25,7 @@ def sample(name: str, num: int) -> tuple[list, list]:
         return [" ".join(words) for words in heard], [" ".join(words) for words in sentences]
     if name == "keyword_f1":
         return [tuple(words) for words in heard], [tuple(words) for words in sentences]
-    if name in ("slu_f1", "sd_f1"):
+    if name.startswith(("slu_f1", "sd_f1")):
         as_slots = [
             [tuple(zip(words[::2], words[1::2], strict=True)) for words in side]
             for side in (heard, sentences)

@@ -7,12 +7,13 @@ import pytest
 from speechverse.errors import UserError
 from speechverse.metrics import METRICS, UNPARSED, get_metric, score
 
+SLOTS = [(("room", "kitchen"), ("time", "now")), ()]
 PERFECT = {
     "wer": ["turn on the radio", "stop"],
     "bleu": ["spiele musik", "mach das licht in der küche an"],
     "chrf": ["The bird has left its cage.", "PLAY MORE JAZZ"],
     "keyword_f1": [("radio", "kitchen"), ()],
-    "slu_f1": [(("room", "kitchen"), ("time", "now")), ()],
+    **dict.fromkeys(("slu_f1", "slu_f1_word", "slu_f1_char"), SLOTS),
     "sd_f1": [(("room", "kitchen"), ("room", "hall")), ()],
 }
 
@@ -119,6 +120,20 @@ def test_keyword_f1_is_averaged_over_utterances() -> None:
 )
 def test_slu_f1_by_hand(predicted: tuple, true: tuple, expected: float) -> None:
     assert value("slu_f1", [predicted], [true]) == pytest.approx(expected)
+
+
+def test_slu_f1_by_words_and_by_characters_stand_apart() -> None:
+    # One of two words wrong, which is 1 of 12 letters; a slot too many.
+    predicted = (("artist", "miles davies"), ("time", "now"))
+    true = (("artist", "miles davis"),)
+    assert value("slu_f1_word", [predicted], [true]) == pytest.approx(2 / (2 + 1.5 + 0.5))
+    assert value("slu_f1_char", [predicted], [true]) == pytest.approx(2 / (2 + 13 / 12 + 1 / 12))
+
+
+def test_macro_f1_is_the_mean_over_true_classes_and_counts_false_alarms() -> None:
+    predictions, references = ["a", "a", "a", UNPARSED, "c"], ["a", "a", "b", "b", "a"]
+    # a: 2 right of 3 clips and 3 answers; b: none; c is nobody's class.
+    assert value("macro_f1", predictions, references) == pytest.approx((4 / 6 + 0) / 2)
 
 
 def test_slu_f1_sums_confusions_over_utterances() -> None:

@@ -14,7 +14,7 @@ from speechverse.evaluation.report.reliability import calibration_cards
 from speechverse.evaluation.report.render import render_page
 from speechverse.evaluation.report.side_by_side import ranked, side_by_side
 from speechverse.evaluation.report.views import confusion_cards, results_view, worst_answers
-from speechverse.evaluation.results import CASCADES, OWN, Results, load_answers, load_results
+from speechverse.evaluation.results import OWN, Results, load_answers, load_results
 from speechverse.files import write_text
 from speechverse.metrics import get_metric
 
@@ -66,7 +66,7 @@ def summary(results: Results) -> str:
     """On how many tasks the model is ahead of the better cascade, and on how many beyond doubt."""
     ahead, clear, compared = 0, 0, 0
     for report in results.tasks:
-        own, rival = results.score(report.name, OWN), results.best_of(report.name, CASCADES)
+        own, rival = results.score(report.name, OWN), results.best_of(report.name, results.cascades)
         if own is None or rival is None:
             continue
         sign = 1 if get_metric(report.metrics[0]).higher_is_better else -1

@@ -37,7 +37,10 @@ def results_view(results: Results, own: str) -> View:
             (f"{left.title} ({left.name})", left.reason) for left in results.not_measured
         ],
         "notes": [*results.left_out, *results.notes],
-        "times": [(t.task, t.system, t.num_answers, f"{t.seconds:.1f}") for t in results.timings],
+        "times": [
+            (t.task, t.system, t.num_answers, f"{t.seconds:.1f}", t.num_tokens)
+            for t in results.timings
+        ],
         "provenance": _provenance(results),
     }
 

@@ -1,0 +1,77 @@
+"""Cascades on any recogniser that transformers' ASR pipeline takes, by hub name or folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+import transformers
+
+from speechverse import audio
+from speechverse.evaluation.cascades import Cascade, Tuned
+from speechverse.evaluation.parts import OfFamily, Parts
+from speechverse.hub import fingerprint, loading, local_folder, resolve
+from speechverse.quiet import quiet_transformers
+from speechverse.types import SAMPLING_RATE, Utterance
+
+
+class PipelineRecogniser:
+    """Transformers' ASR pipeline; one clip at a time, so that none is padded to another."""
+
+    def __init__(self, source: str, device: torch.device) -> None:
+        found = resolve(source)
+        self.fingerprint = fingerprint(local_folder(found))
+        where: dict[str, Any] = {"revision": found.revision, "device": device}
+        with loading("recogniser", found):
+            self._pipeline: Any = transformers.pipeline(
+                "automatic-speech-recognition", model=found.name, dtype=torch.float32, **where
+            )
+        window = getattr(self._pipeline.feature_extractor, "chunk_length", None)
+        # Whisper goes on past its window only with times; other kinds have none.
+        whisper = self._pipeline.type == "seq2seq_whisper"
+        self._window = window if whisper and window else float("inf")
+
+    def transcribe(self, samples: np.ndarray) -> str:
+        """The text of mono 16 kHz samples."""
+        longer = len(samples) > self._window * SAMPLING_RATE
+        how = {"return_timestamps": True} if longer else {}
+        with quiet_transformers():
+            heard = self._pipeline({"raw": samples, "sampling_rate": SAMPLING_RATE}, **how)
+        return heard["text"].strip()
+
+
+_load = lru_cache(maxsize=1)(PipelineRecogniser)  # one for the plain cascade and the tuned
+
+
+class AsrCascade(OfFamily, Cascade):
+    """The LLM reads what some recogniser writes."""
+
+    family: ClassVar[str] = "cascade"
+    title: ClassVar[str] = "a recogniser's transcript, read by the same frozen LLM without LoRA"
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self.recogniser = _load(self.which, parts.model.device)
+
+    @classmethod
+    def of(cls, which: str) -> type[Self]:
+        made = super().of(which)
+        made.kind = f"{AsrCascade.family}:{which}"  # both cascades on it share its transcripts
+        return made
+
+    @property
+    def stands_on(self) -> str:
+        return self.recogniser.fingerprint
+
+    def transcribe(self, utterances: Sequence[Utterance]) -> Sequence[str]:
+        return [self.recogniser.transcribe(audio.load(u.audio).samples) for u in utterances]
+
+
+class TunedAsrCascade(Tuned, AsrCascade):
+    """As `cascade:`, the LLM taught on the same examples as text."""
+
+    family: ClassVar[str] = "cascade-tuned"
+    title: ClassVar[str] = "a recogniser's transcript, read by the same LLM with LoRA tuned on text"

@@ -1,0 +1,91 @@
+"""Other audio LLMs of transformers (Qwen2-Audio and its like), through their own processors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+import transformers
+
+from speechverse import audio
+from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
+from speechverse.errors import UserError
+from speechverse.evaluation.parts import OfFamily, Parts
+from speechverse.hub import fingerprint, loading, local_folder, resolve
+from speechverse.progress import Advance, ignore
+from speechverse.quiet import quiet_transformers
+from speechverse.types import SAMPLING_RATE, Answer, Example
+
+
+class AudioLlm(OfFamily):
+    """An audio LLM of the hub: its own chat template puts the clip before the same instruction, it
+    answers freely, and its answers go through the same parsers.
+    """
+
+    family: ClassVar[str] = "audio-llm"
+    title: ClassVar[str] = "another audio LLM, which hears the audio and answers freely"
+    name: ClassVar[str]
+    hears: ClassVar[bool] = False  # it needs nothing of the model's encoder
+
+    def __init__(self, parts: Parts) -> None:
+        """Loads it, on the model's device.
+
+        Raises:
+            CheckpointError: If it cannot be loaded, or is none that transformers has.
+            UserError: If its processor knows no chat.
+        """
+        self.parts, found = parts, resolve(self.which)
+        where: Any = {"revision": found.revision}
+        with loading("audio LLM", found):
+            processor: Any = transformers.AutoProcessor.from_pretrained(found.name, **where)
+            config = transformers.AutoConfig.from_pretrained(found.name, **where)
+            # The auto class does not know every kind; a folder names its own.
+            kind: Any = getattr(transformers, (config.architectures or [""])[0], None)
+            kind = kind or transformers.AutoModelForMultimodalLM
+            model = kind.from_pretrained(found.name, dtype="auto", **where)
+        if not getattr(processor, "chat_template", None):
+            raise UserError(f"'{self.which}' has no chat template to ask it by; name another")
+        self._processor, self._model = processor, model.to(parts.model.device).eval()
+        self._fingerprint = fingerprint(local_folder(found))
+
+    @property
+    def stands_on(self) -> str:
+        return self._fingerprint
+
+    def missing(self, examples: Sequence[Example]) -> str | None:
+        rate = self._processor.feature_extractor.sampling_rate
+        return None if rate == SAMPLING_RATE else f"it hears {rate} Hz, not {SAMPLING_RATE}"
+
+    def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
+        """One at a time: these models' padding changes answers."""
+        made = []
+        for example in examples:
+            made.append(self._answer(example))
+            progress(1)
+        return made
+
+    @torch.no_grad()
+    def _answer(self, example: Example) -> Answer:
+        clip, options = audio.load(example.utterance.audio), self.parts.options
+        content = [
+            {"type": "audio", "audio": clip.samples},
+            {"type": "text", "text": example.instruction},
+        ]
+        with quiet_transformers():
+            inputs = self._processor.apply_chat_template(
+                [{"role": "user", "content": content}],
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+            ).to(self._model.device)
+            for name, value in inputs.items():
+                if torch.is_floating_point(value):
+                    inputs[name] = value.to(self._model.dtype)
+            limit = options.max_new_tokens or TOKENS_BESIDE + round(TOKENS_A_SECOND * clip.duration)
+            ids = self._model.generate(
+                **inputs, max_new_tokens=limit, do_sample=False, num_beams=options.num_beams
+            )[0, inputs["input_ids"].shape[1] :]
+        text = self._processor.decode(ids, skip_special_tokens=True).strip()
+        return Answer(text, ended="length" if len(ids) >= limit else "end")

@@ -1,0 +1,108 @@
+"""A model behind an endpoint is asked like any other, and told of before it costs anything."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import soundfile
+
+from speechverse.decoding import DecodingOptions
+from speechverse.errors import UserError
+from speechverse.evaluation import EvaluationSettings, endpoint, evaluate, load_answers
+
+SETTINGS = EvaluationSettings(
+    tasks=("er",),
+    systems=("endpoint:some/model",),
+    num_resamples=10,
+    decoding=DecodingOptions(max_new_tokens=8),
+)
+
+
+class Server(ThreadingHTTPServer):
+    """Says "happy"; the first request is put off, or all are refused with `status`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[dict[str, Any], str | None]] = []
+        self.status: int | None = None
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((body, self.headers["Authorization"]))
+        status = self.server.status or (429 if len(self.server.asked) == 1 else 200)
+        choice = {"message": {"content": "Happy."}, "finish_reason": "stop"}
+        said = json.dumps({"choices": [choice]} if status == 200 else {"error": "not now"}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    for name in ("SPEECHVERSE_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(endpoint.URL, f"http://127.0.0.1:{made.server_port}/v1/")
+    monkeypatch.setenv(endpoint.KEY, "secret")
+    monkeypatch.setattr(endpoint, "_BACKOFF_SECONDS", 0.01)
+    yield made
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+def test_it_hears_the_clip_and_reads_the_instruction_and_is_asked_again_when_put_off(
+    server, loaded, corpus, tmp_path
+) -> None:
+    told: list[str] = []
+    results = evaluate(*loaded, corpus, SETTINGS, output=tmp_path, tell=told.append)
+    records = load_answers(tmp_path)
+    assert [record.answer for record in records] == ["Happy."] * len(records)
+    assert results.score("er", "endpoint:some/model", "accuracy").value > 0
+    assert told == [
+        f"endpoint:some/model: {len(records)} requests with {0.6 * len(records):.0f} s of audio to"
+        f" http://127.0.0.1:{server.server_port}/v1"
+    ]
+    assert len(server.asked) == len(records) + 1
+    assert {key for _, key in server.asked} == {"Bearer secret"}
+    sound, text = server.asked[-1][0]["messages"][0]["content"]
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(sound["input_audio"]["data"])))
+    assert (len(samples), rate) == (9600, 16_000) and server.asked[0][0]["model"] == "some/model"
+    assert text["text"] in {record.instruction for record in records}
+    assert "secret" not in (tmp_path / "results.json").read_text()
+
+
+def test_what_it_refuses_for_good_is_told(server, loaded, corpus) -> None:
+    server.status = 401
+    with pytest.raises(UserError, match="status 401.*not now.*OPENAI_API_KEY"):
+        evaluate(*loaded, corpus, SETTINGS)
+
+
+def test_offline_and_without_an_address_nothing_is_asked(
+    server, loaded, corpus, monkeypatch
+) -> None:
+    monkeypatch.setenv("SPEECHVERSE_OFFLINE", "1")
+    with pytest.raises(UserError, match="--offline forbids"):
+        evaluate(*loaded, corpus, SETTINGS)
+    monkeypatch.delenv("SPEECHVERSE_OFFLINE")
+    monkeypatch.delenv(endpoint.URL)
+    with pytest.raises(UserError, match="set OPENAI_BASE_URL"):
+        evaluate(*loaded, corpus, SETTINGS)
+    assert not server.asked
