@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speechverse.audio import AudioSource, load_blocks
 from speechverse.longform.voice import WINDOW, VoiceMeter
 from speechverse.types import SAMPLING_RATE, Seconds
 
@@ -32,18 +31,19 @@ class Stretch(NamedTuple):
         return self.start + len(self.samples) / SAMPLING_RATE
 
 
-def cut_at_pauses(sound: AudioSource, longest: Seconds) -> Iterator[Stretch]:
+def cut_at_pauses(blocks: Iterable[np.ndarray], longest: Seconds) -> Iterator[Stretch]:
     """The stretches of speech in a sound, one after the other, none longer than `longest`.
 
     They do not overlap, and what lies between them is no speech, so no word is in two of them or in
-    none. Where nobody pauses for so long, the cut falls where a voice is least likely. The sound is
-    read as it is asked for and never held as a whole.
+    none. Where nobody pauses for so long, the cut falls where a voice is least likely.
 
-    Raises:
-        AudioError: If it cannot be read.
+    Args:
+        blocks: The sound, float32 (T,) each at 16 kHz; it is taken as it is needed, and only the
+            stretch that is not over yet is held.
+        longest: In seconds.
     """
     cutter, meter = _Cutter(longest), VoiceMeter()
-    for samples in _by_windows(load_blocks(sound)):
+    for samples in _by_windows(blocks):
         windows = np.pad(samples, (0, -len(samples) % WINDOW)).reshape(-1, WINDOW)
         for number, voiced in enumerate(meter(windows).tolist()):
             yield from cutter.take(samples[number * WINDOW : (number + 1) * WINDOW], voiced)
