@@ -24,6 +24,7 @@ from speechverse.decoding import (
 from speechverse.decoding.options import FREE_ONLY
 from speechverse.decoding.patterns import pattern_of_schema
 from speechverse.errors import AudioTooLongError, UserError
+from speechverse.longform.doors import Doors
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Lengths, Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
@@ -41,7 +42,7 @@ answers to the others.
 """
 
 
-class SpeechVerse:
+class SpeechVerse(Doors):
     """A loaded model that answers questions about sounds.
 
     Attributes:
@@ -288,7 +289,8 @@ class SpeechVerse:
         if limit is not None and waveform.duration > limit:
             raise AudioTooLongError(
                 f"{_describe(sound)} is {waveform.duration:.1f} s long; this model hears at most"
-                f" {limit:g} s and cuts nothing off: divide it into shorter clips"
+                f" {limit:g} s at once and cuts nothing off: ask_whole(...) asks about its parts,"
+                " transcribe(...) writes it down"
             )
         self.processor.check_length(len(waveform.samples))
         if is_silent(waveform):

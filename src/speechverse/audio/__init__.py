@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from speechverse.audio.decode import AudioSource, duration_of, extent_of, load, load_blocks, load_stream
+from speechverse.audio.decode import (
+    AudioSource,
+    duration_of,
+    extent_of,
+    load,
+    load_blocks,
+    load_stream,
+)
 from speechverse.audio.encode import save
 from speechverse.audio.reading import Extent
 from speechverse.audio.resampling import resample

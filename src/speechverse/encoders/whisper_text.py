@@ -80,7 +80,7 @@ class WhisperRecogniser(Recogniser):
             raise UserError(unknown_name("language of Whisper", language, known))
 
     def answers(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[Answer]:
-        """As `transcribe`, each text with why it ends: Whisper turns in circles where it is lost."""
+        """As `transcribe`, each text with why it ends: a lost Whisper turns in circles."""
         return by_length(waveforms, batch_size, self._answers)
 
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]:

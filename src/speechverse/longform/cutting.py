@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +42,18 @@ def cut_at_pauses(blocks: Iterable[np.ndarray], longest: Seconds) -> Iterator[St
             stretch that is not over yet is held.
         longest: In seconds.
     """
-    cutter, meter = _Cutter(longest), VoiceMeter()
+    return _cut(blocks, _Cutter(longest))
+
+
+def tile(blocks: Iterable[np.ndarray], longest: Seconds) -> Iterator[Stretch]:
+    """As `cut_at_pauses`, but all of the sound, as few parts as there can be: what is asked may be
+    about something else than speech.
+    """
+    return _cut(blocks, _Tiler(longest))
+
+
+def _cut(blocks: Iterable[np.ndarray], cutter: _Cutter) -> Iterator[Stretch]:
+    meter = VoiceMeter()
     for samples in _by_windows(blocks):
         windows = np.pad(samples, (0, -len(samples) % WINDOW)).reshape(-1, WINDOW)
         for number, voiced in enumerate(meter(windows).tolist()):
@@ -100,11 +111,13 @@ class _Cutter:
         return begin + int(np.argmin(smooth[begin:])) if begin else 1
 
     def _end(self, at: int) -> Iterator[Stretch]:
-        sure = sum(voiced >= _SURE for voiced in self._voiced[:at])
-        if sure >= _FEWEST_SURE:
+        if self._is_speech(self._voiced[:at]):
             start = self._first * WINDOW / SAMPLING_RATE
             yield Stretch(start, np.concatenate(self._held[:at]))
         self._drop(at)
+
+    def _is_speech(self, voiced: Sequence[float]) -> bool:
+        return sum(one >= _SURE for one in voiced) >= _FEWEST_SURE
 
     def _drop(self, count: int) -> None:
         count = min(max(0, count), len(self._held))
@@ -112,6 +125,23 @@ class _Cutter:
         self._first += count
         voiced = [number for number, one in enumerate(self._voiced) if one >= _VOICED]
         self._spoken = voiced[-1] + 1 if voiced else 0
+
+
+class _Tiler(_Cutter):
+    """Holds every window."""
+
+    def take(self, window: np.ndarray, voiced: float) -> Iterator[Stretch]:
+        self._held.append(window)
+        self._voiced.append(voiced)
+        if len(self._held) == self._most:
+            yield from self._end(self._best_cut())
+
+    def rest(self) -> Iterator[Stretch]:
+        if self._held:
+            yield from self._end(len(self._held))
+
+    def _is_speech(self, voiced: Sequence[float]) -> bool:
+        return True
 
 
 def _in_windows(seconds: Seconds) -> int:

@@ -34,8 +34,8 @@ class SileroVad(nn.Module):
         super().__init__()
         self.stft = nn.Conv1d(1, 258, 256, stride=128, bias=False)
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(*channels, 3, stride=stride, padding=1)
-            for *channels, stride in ((129, 128, 1), (128, 64, 2), (64, 64, 2), (64, 128, 1))
+            nn.Conv1d(width, out, 3, stride=stride, padding=1)
+            for width, out, stride in ((129, 128, 1), (128, 64, 2), (64, 64, 2), (64, 128, 1))
         )
         self.lstm = nn.LSTM(128, 128)
         self.head = nn.Conv1d(128, 1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -45,10 +46,11 @@ class Writer(Protocol):
 class OwnWriter:
     """The decoder that comes with a Whisper encoder."""
 
-    def __init__(self, whisper: WhisperRecogniser, language: str | None) -> None:
-        whisper.check_language(language)
-        self.title = f"the own decoder of {whisper.source}"
-        self.language = language
+    def __init__(self, whisper: WhisperRecogniser, language: str) -> None:
+        """Tells it the code of what is spoken; "auto" has it find that out for each stretch."""
+        self.language = None if language == "auto" else language
+        whisper.check_language(self.language)
+        self.title = f"the own decoder of {Path(whisper.source).name}"
         self.longest = whisper.max_seconds
         self._whisper = whisper
 
@@ -58,15 +60,15 @@ class OwnWriter:
 
 
 class LlmWriter:
-    """The LLM, asked as the task `asr` asks."""
+    """The LLM, asked about each stretch of speech."""
 
-    title = "the LLM"
-    language = None
-
-    def __init__(self, asked: Asks, hints: Sequence[str]) -> None:
+    def __init__(
+        self, asked: Asks, instruction: str, hints: Sequence[str], language: str | None = None
+    ) -> None:
+        """Asks in these words; `language` is the code of what it answers in, where they say so."""
+        self.title, self.language = "the LLM", language
         self.longest = asked.processor.max_audio_seconds
-        self._asked, self._hints = asked, hints
-        self._instruction = TaskQuestion.of("asr").instruction
+        self._asked, self._instruction, self._hints = asked, instruction, hints
 
     def __call__(self, clips: list[np.ndarray]) -> list[Answer]:
         made: list[Answer] = self._asked.ask(clips, self._instruction, hints=self._hints)
@@ -90,9 +92,7 @@ class Writers:
         self._asked = asked
         self._own: WhisperRecogniser | CheckpointError | None = None
 
-    def find(
-        self, decoder: Decoder | None, language: str | None, hints: Sequence[str]
-    ) -> Writer:
+    def find(self, decoder: Decoder | None, language: str | None, hints: Sequence[str]) -> Writer:
         """Who writes, as chosen; by default the encoder's own decoder where it brings one.
 
         Raises:
@@ -100,18 +100,20 @@ class Writers:
             UserError: If who writes takes no hints, or does not know the language.
         """
         own = None if decoder == "llm" else self._load_own()
-        if isinstance(own, CheckpointError):
-            if decoder == "own":
-                raise own
-            own = None
-        if own is None:
-            return LlmWriter(self._asked, hints)
-        if hints:
+        if isinstance(own, CheckpointError) and decoder == "own":
+            raise own
+        if isinstance(own, WhisperRecogniser):
+            if hints:
+                raise UserError(
+                    "hints are for the LLM, but the encoder's own decoder writes: choose the"
+                    " decoder 'llm', or leave them out"
+                )
+            return OwnWriter(own, language or "en")
+        if language:
             raise UserError(
-                "hints are for the LLM; the encoder's own decoder writes here: choose decoder"
-                " 'llm', or leave them out"
+                "a language is told to the encoder's own decoder, but the LLM writes: leave it out"
             )
-        return OwnWriter(own, language)
+        return LlmWriter(self._asked, TaskQuestion.of("asr").instruction, hints)
 
     def _load_own(self) -> WhisperRecogniser | CheckpointError:
         if self._own is None:
