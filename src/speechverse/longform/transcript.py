@@ -5,11 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from speechverse.types import CUT, Ended, Seconds
-
-Format = Literal["txt", "srt", "vtt", "json", "verbose_json"]
 
 _LINE, _LINES = 42, 2
 """Signs of a subtitle's line, and its lines, as broadcasters have them."""
