@@ -227,8 +227,8 @@ def _note(clip: Path, transcript: Transcript) -> None:
         typer.echo(f"note: nobody speaks in '{clip}'", err=True)
     for segment in transcript.cut:
         typer.echo(
-            f"note: '{clip}' from {segment.start:.1f} s to {segment.end:.1f} s: {transcript.decoder}"
-            " did not come to an end and was stopped; something may be missing or said twice",
+            f"note: '{clip}' from {segment.start:.1f} s to {segment.end:.1f} s:"
+            f" {transcript.decoder} found no end and was stopped; words may be missing or doubled",
             err=True,
         )
 
