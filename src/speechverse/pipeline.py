@@ -23,7 +23,8 @@ from speechverse.decoding import (
 )
 from speechverse.decoding.options import FREE_ONLY
 from speechverse.decoding.patterns import pattern_of_schema
-from speechverse.errors import AudioError, UserError
+from speechverse.errors import AudioError, AudioTooLongError, UserError
+from speechverse.longform.doors import Doors
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
@@ -41,7 +42,7 @@ answers to the others.
 """
 
 
-class SpeechVerse:
+class SpeechVerse(Doors):
     """A loaded model that answers questions about sounds.
 
     Attributes:
@@ -284,7 +285,12 @@ class SpeechVerse:
         try:
             self.processor.check_length(len(waveform.samples))
         except AudioError as error:
-            error.args = (f"{_describe(sound)}: {error}",)
+            more = (
+                "; ask_whole(...) asks about its parts, transcribe(...) writes it down"
+                if isinstance(error, AudioTooLongError)
+                else ""
+            )
+            error.args = (f"{_describe(sound)}: {error}{more}",)
             raise
         if is_silent(waveform):
             logger.warning("%s is silent: the answer says nothing of any speech", _describe(sound))

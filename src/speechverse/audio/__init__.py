@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from speechverse.audio.decode import AudioSource, duration_of, extent_of, load, load_stream
+from speechverse.audio.decode import (
+    AudioSource,
+    duration_of,
+    extent_of,
+    load,
+    load_blocks,
+    load_stream,
+)
 from speechverse.audio.encode import save
 from speechverse.audio.reading import Extent
 from speechverse.audio.resampling import resample
@@ -16,6 +23,7 @@ __all__ = [
     "extent_of",
     "is_silent",
     "load",
+    "load_blocks",
     "load_stream",
     "resample",
     "save",

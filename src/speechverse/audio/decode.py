@@ -21,10 +21,11 @@ from speechverse.audio.reading import (
     head_of,
     measure,
     mix_down,
+    read_blocks,
     read_part,
     refuse_odd_rate,
 )
-from speechverse.audio.resampling import resample
+from speechverse.audio.resampling import Resampler, resample
 from speechverse.audio.waveform import Waveform
 from speechverse.errors import AudioError
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds
@@ -71,6 +72,27 @@ def load(source: AudioSource) -> Waveform:
 def load_stream(stream: BinaryIO, what: str) -> Waveform:
     """As `load`, of what comes out of a pipe, named `what` in errors; at most 1 GiB."""
     return _decode(io.BytesIO(_read_pipe(stream, what)), what)
+
+
+def load_blocks(source: AudioSource) -> Iterator[np.ndarray]:
+    """As `load`, piece by piece, float32 (T,): a long file takes no more memory than a short one.
+
+    What is no path is in memory already, and what comes out of a pipe is read as a whole.
+    """
+    path = Path(source) if isinstance(source, str | Path) else None
+    if path is None or not stat.S_ISREG(_status(path).st_mode):
+        yield load(source).samples
+        return
+    what, heard, resampler = f"'{path}'", 0, None
+    with _faults_of(what):
+        for block, rate in read_blocks(str(path), what):
+            _refuse_odd(block, rate, what)
+            resampler, heard = resampler or Resampler(rate), heard + len(block)
+            yield resampler(block)
+        if resampler:
+            yield resampler.rest()
+    if not heard:
+        load(path)  # it says why there is nothing
 
 
 def duration_of(path: str | Path) -> Seconds:
@@ -201,11 +223,15 @@ def _finish(samples: np.ndarray, rate: int, what: str) -> Waveform:
             " channels)"
         )
     with _faults_of(what):
-        refuse_odd_rate(rate)
         mono = as_float(samples)
-    mono = mono if mono.ndim == 1 else mix_down(mono)
+        mono = mono if mono.ndim == 1 else mix_down(mono)
+        _refuse_odd(mono, rate, what)
+    return Waveform(resample(np.ascontiguousarray(mono), rate), SAMPLING_RATE)
+
+
+def _refuse_odd(mono: np.ndarray, rate: int, what: str) -> None:
+    refuse_odd_rate(rate)
     if not np.all(np.isfinite(mono)):
         raise AudioError(
             f"{what} has samples that are not numbers (NaN or infinite): export it again"
         )
-    return Waveform(resample(np.ascontiguousarray(mono), rate), SAMPLING_RATE)

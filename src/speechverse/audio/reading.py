@@ -82,6 +82,20 @@ def read_part(source: Source, start: float, length: float | None, what: str) -> 
     return Piece(np.concatenate(kept), rate, position)
 
 
+def read_blocks(source: Source, what: str) -> Iterator[tuple[np.ndarray, int]]:
+    """Decodes block by block: float32 (T,), mixed down, and the rate in Hz; none if it is no audio.
+
+    Raises:
+        Fault: If it is cut off or broken.
+    """
+    with _open(source, what) as sound:
+        if sound is not None:
+            for block in _mixed_blocks(sound, 0, sound.frames):
+                yield block, sound.samplerate
+            return
+    yield from _av_blocks(source)
+
+
 def measure(source: Source, what: str) -> Extent | None:
     """Length of a sound, by its header or by decoding it; None if it is no audio.
 
@@ -214,17 +228,24 @@ def _read_soundfile(sound: Any, start: float, length: float | None) -> Piece:
     rate = sound.samplerate
     first = min(round(start * rate), sound.frames)
     end = sound.frames if length is None else min(sound.frames, first + round(length * rate))
+    blocks = list(_mixed_blocks(sound, first, end))
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
+    return Piece(samples, rate, end)
+
+
+def _mixed_blocks(sound: Any, first: int, end: int) -> Iterator[np.ndarray]:
+    """Every sample from `first` to `end`, float32 (T,), mixed down, in blocks."""
+    there = first
     try:
-        blocks = [_mix(block) for block in _blocks(sound, first, end)]
+        for block in _blocks(sound, first, end):
+            there += len(block)
+            yield _mix(block)
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise _broken(error) from error
-    samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
-    if len(samples) < end - first:
+    if there < end:
         raise Fault(
-            f"is cut off: {sound.frames} samples were promised, {first + len(samples)} are there;"
-            " copy it again"
+            f"is cut off: {sound.frames} samples were promised, {there} are there; copy it again"
         )
-    return Piece(samples, rate, end)
 
 
 def _blocks(sound: Any, first: int, end: int) -> Iterator[np.ndarray]:

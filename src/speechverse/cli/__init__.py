@@ -16,7 +16,7 @@ from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
 VERBS = (
     *("quickstart", "synth", "texts", "instructions", "card", "pretrain"),
-    *("probe", "train", "evaluate", "ask", "info", "pretrained"),
+    *("probe", "train", "evaluate", "ask", "transcribe", "info", "pretrained"),
 )
 EXTRAS = {
     "quickstart": "train,eval,synth",

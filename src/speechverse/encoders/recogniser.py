@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from speechverse.encoders.contract import SpeechEncoder
 
 Item = TypeVar("Item", bound=Sized)
+Made = TypeVar("Made")
 
 
 class Recogniser(nn.Module, ABC):
@@ -34,12 +35,12 @@ class Recogniser(nn.Module, ABC):
         Raises:
             AudioError: If a clip is empty, too long, too short or not mono.
         """
-        return _by_length(waveforms, batch_size, self._transcribe)
+        return by_length(waveforms, batch_size, self._transcribe)
 
     @torch.no_grad()
     def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
         """Transcribes kept encoder outputs (L, T, D), of which only the last layer is read."""
-        return _by_length([layers[-1] for layers in features], batch_size, self._read)
+        return by_length([layers[-1] for layers in features], batch_size, self._read)
 
     @abstractmethod
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]: ...
@@ -49,13 +50,13 @@ class Recogniser(nn.Module, ABC):
         """Texts of last layers, (T, D) each."""
 
 
-def _by_length(
-    items: Sequence[Item], batch_size: int, transcribe: Callable[[list[Item]], list[str]]
-) -> list[str]:
+def by_length(
+    items: Sequence[Item], batch_size: int, transcribe: Callable[[list[Item]], list[Made]]
+) -> list[Made]:
+    """What is made of each item; those of like length go together, and the order stays."""
     order = sorted(range(len(items)), key=lambda row: len(items[row]))
-    texts = [""] * len(items)
+    made = dict[int, Made]()
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        for row, text in zip(rows, transcribe([items[row] for row in rows]), strict=True):
-            texts[row] = text
-    return texts
+        made.update(zip(rows, transcribe([items[row] for row in rows]), strict=True))
+    return [made[row] for row in range(len(items))]

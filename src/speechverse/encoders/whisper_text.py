@@ -24,11 +24,11 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, Window
 from speechverse.encoders.loading import load_front_end
-from speechverse.encoders.recogniser import Recogniser
+from speechverse.encoders.recogniser import Recogniser, by_length
 from speechverse.encoders.whisper import WhisperEncoder
-from speechverse.errors import CheckpointError
+from speechverse.errors import CheckpointError, UserError, unknown_name
 from speechverse.hub import Resolved, loading, quiet_transformers, resolve
-from speechverse.types import SAMPLING_RATE
+from speechverse.types import SAMPLING_RATE, Answer
 
 KNOWN_WHISPER = "whisper-base"
 """Who listens where a model's own encoder is no Whisper with a decoder."""
@@ -38,12 +38,16 @@ _TOKENS_A_SECOND, _TOKENS_BESIDE = 8, 32
 
 
 class WhisperRecogniser(Recogniser):
-    """Whisper's encoder and decoder; greedy, without timestamps, in one language.
+    """Whisper's encoder and decoder; greedy, without timestamps.
 
     The decoder was trained on windows of 30 s and knows by the silence behind a clip that it is
     over: where it sees none, it says everything again and again. So what the encoder heard in a
     window that fits the clip is followed by what it makes of silence, up to the 30 s; the encoder
     runs over the clip only (measured in docs/decisions.md).
+
+    Attributes:
+        source: Its name.
+        language: Code of what is spoken; None has Whisper find it out for each clip.
     """
 
     def __init__(
@@ -51,13 +55,12 @@ class WhisperRecogniser(Recogniser):
         encoder: SpeechEncoder,
         model: WhisperForConditionalGeneration,
         tokenizer: PreTrainedTokenizerBase,
-        language: str = "en",
         source: str = "",
     ) -> None:
         super().__init__(encoder, tokenizer)
         self.source = source
         self.model = model.requires_grad_(False).eval()
-        self.language = language
+        self.language: str | None = "en"
         self._silence_TD: Tensor | None = None
 
     @property
@@ -65,12 +68,32 @@ class WhisperRecogniser(Recogniser):
         """The longest clip it hears."""
         return self.encoder.max_seconds or float("inf")
 
+    def check_language(self, language: str | None) -> None:
+        """Whether this Whisper knows a language.
+
+        Raises:
+            UserError: If it does not, with those it knows.
+        """
+        signs = getattr(self.model.generation_config, "lang_to_id", None) or ("<|en|>",)
+        known = [sign.strip("<|>") for sign in signs]
+        if language is not None and language not in known:
+            raise UserError(unknown_name("language of Whisper", language, known))
+
+    def answers(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[Answer]:
+        """As `transcribe`, each text with why it ends: a lost Whisper turns in circles."""
+        return by_length(waveforms, batch_size, self._answers)
+
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]:
+        return [answer.text for answer in self._answers(waveforms)]
+
+    @torch.no_grad()
+    def _answers(self, waveforms: list[np.ndarray]) -> list[Answer]:
         seconds = [len(samples) / SAMPLING_RATE for samples in waveforms]
         return self._write(self._encode(waveforms), seconds)
 
     def _read(self, layers: list[Tensor]) -> list[str]:
-        return self._write(layers, [len(layer) / self.encoder.frame_rate for layer in layers])
+        seconds = [len(layer) / self.encoder.frame_rate for layer in layers]
+        return [answer.text for answer in self._write(layers, seconds)]
 
     def _encode(
         self, waveforms: Sequence[np.ndarray], front_end: FrontEnd | None = None
@@ -94,26 +117,32 @@ class WhisperRecogniser(Recogniser):
             )
         return self._silence_TD.to(self.model.device)
 
-    def _write(self, heard: Sequence[Tensor], seconds: Sequence[float]) -> list[str]:
+    def _write(self, heard: Sequence[Tensor], seconds: Sequence[float]) -> list[Answer]:
         """Texts of last layers (T, D); all rows get the full window, so none is masked."""
         silence_TD = self._silence()
         heard_BTD = torch.stack(
             [torch.cat([x.to(silence_TD), silence_TD[len(x) :]]) for x in heard]
         )
-        limits = [int(_TOKENS_A_SECOND * of_one) + _TOKENS_BESIDE for of_one in seconds]
+        limits = [
+            min(int(_TOKENS_A_SECOND * of_one) + _TOKENS_BESIDE, self._most_tokens)
+            for of_one in seconds
+        ]
         with quiet_transformers():  # it finds each of its own habits worth a warning
             ids_BN = self.model.generate(
                 encoder_outputs=BaseModelOutput(last_hidden_state=heard_BTD),
-                max_new_tokens=min(max(limits), self._most_tokens),
+                max_new_tokens=max(limits),
                 return_timestamps=False,
                 num_beams=1,
                 do_sample=False,
                 **self._spoken,
             )
-        kept = [ids[:limit] for ids, limit in zip(ids_BN.tolist(), limits, strict=True)]
-        return [
-            text.strip() for text in self.tokenizer.batch_decode(kept, skip_special_tokens=True)
-        ]
+        return [self._read_row(*row) for row in zip(ids_BN.tolist(), limits, strict=True)]
+
+    def _read_row(self, ids: list[int], limit: int) -> Answer:
+        end = self.model.config.eos_token_id
+        said = ids[: ids.index(end) if end in ids else len(ids)][:limit]
+        text = self.tokenizer.decode(said, skip_special_tokens=True).strip()
+        return Answer(text, ended="end" if len(said) < limit else "length", limit=limit)
 
     @property
     def _most_tokens(self) -> int:
@@ -121,7 +150,7 @@ class WhisperRecogniser(Recogniser):
         return self.model.config.max_target_positions - 4
 
     @property
-    def _spoken(self) -> dict[str, str]:
+    def _spoken(self) -> dict[str, str | None]:
         several = getattr(self.model.generation_config, "is_multilingual", False)
         return {"language": self.language, "task": "transcribe"} if several else {}
 

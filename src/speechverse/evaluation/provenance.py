@@ -10,6 +10,7 @@ from speechverse.encoders.ctc import CtcRecogniser, load_ctc
 from speechverse.encoders.whisper_text import KNOWN_WHISPER, WhisperRecogniser, load_whisper
 from speechverse.errors import CheckpointError, UserError
 from speechverse.hub import fingerprint, local_folder, resolve
+from speechverse.longform.writers import load_own_decoder
 from speechverse.protocols import Model
 
 if TYPE_CHECKING:  # a checkpoint is described without the extra that reads corpora
@@ -74,9 +75,8 @@ def find_whisper(model: Model) -> tuple[WhisperRecogniser | None, str]:
     """Loads the Whisper that a model's encoder is a part of, or else the known part, onto the
     model's device; or gives None with the reason why there is none.
     """
-    config = model.config
     try:
-        return load_whisper(config.encoder, revision=config.encoder_revision).to(model.device), ""
+        return load_own_decoder(model), ""
     except CheckpointError as error:
         reason = str(error)
     try:

@@ -1,0 +1,244 @@
+"""`speechverse transcribe`: what is said in recordings of any length, as text or subtitles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from speechverse.cli.offline import Offline
+from speechverse.errors import UserError, first_line
+
+if TYPE_CHECKING:
+    from speechverse.answers_file import AnswersFile
+    from speechverse.longform.transcript import Transcript
+
+_SUFFIXES = {"txt": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json", "verbose_json": ".json"}
+_JOURNAL = "transcripts.jsonl"
+
+Format = Literal["txt", "srt", "vtt", "json", "verbose_json"]
+
+
+def command(
+    files: Annotated[
+        list[Path], typer.Argument(help="Audio files of any length, or folders of them.")
+    ],
+    format: Annotated[
+        Format,
+        typer.Option(help="Text, subtitles, or JSON; verbose_json has the times of segments."),
+    ] = "txt",
+    decoder: Annotated[
+        Literal["own", "llm"] | None,
+        typer.Option(
+            help=(
+                "Who writes: the decoder that comes with the encoder (a Whisper has one), or the"
+                " LLM; by default its own where there is one."
+            )
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="What is spoken, for the own decoder: en (the default), de, ..., auto."),
+    ] = None,
+    hints: Annotated[
+        str | None,
+        typer.Option(help="Words that may be heard, with commas between, for --decoder llm."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help=(
+                "A file; for several recordings a folder, with a file for each. The same command"
+                " goes on where it was stopped."
+            ),
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")
+    ] = "small",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
+    ] = None,
+    offline: Offline = False,
+) -> None:
+    """Write down what is said in recordings of any length.
+
+    [bold]Examples[/bold]
+
+      speechverse transcribe meeting.mp3
+
+      speechverse transcribe lecture.m4a --format srt --output lecture.srt
+
+      speechverse transcribe calls/ --format vtt --output transcripts/
+    """
+    from speechverse.cli.ask_folder import clips_in
+
+    named = [(place, clip) for place in files for clip in clips_in(place)]
+    clips = [clip for _, clip in named]
+    several = len(clips) > 1 or any(place.is_dir() for place in files)
+    if several and output is None:
+        raise UserError(
+            f"{len(clips)} recordings: say into which folder their transcripts go, --output"
+            " transcripts/"
+        )
+    how = {
+        "decoder": decoder,
+        "language": language,
+        "hints": () if hints is None else tuple(hints.split(",")),
+    }
+    from speechverse.audio import extent_of
+
+    if not several:
+        extent_of(clips[0])  # a bad file is told before a model is loaded
+
+    def load() -> Any:
+        from speechverse.pipeline import SpeechVerse
+
+        return SpeechVerse.from_pretrained(model, device)
+
+    if several:
+        assert output is not None
+        _transcribe_all(_places(named, output, format), output, format, model, how, load)
+        return
+    [transcript] = _with_progress(load(), clips, how)
+    _note(clips[0], transcript)
+    text = _worded(transcript, format)
+    if output is None:
+        typer.echo(text, nl=not text.endswith("\n"))
+        return
+    from speechverse.files import write_text
+
+    write_text(output, text if text.endswith("\n") else f"{text}\n")
+    typer.echo(f"written to '{output}' by {transcript.decoder}", err=True)
+
+
+def _places(named: Sequence[tuple[Path, Path]], folder: Path, format: Format) -> dict[Path, Path]:
+    """Recording → the file of its transcript, by the folders that it lies in."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"'{folder}' is a file; several transcripts want a folder: --output NAME/")
+    places: dict[Path, Path] = {}
+    owners: dict[Path, Path] = {}
+    for given, clip in named:
+        inside = clip.relative_to(given) if given.is_dir() else Path(clip.name)
+        place = folder / inside.with_suffix(_SUFFIXES[format])
+        if owners.setdefault(place, clip) != clip:
+            raise UserError(
+                f"'{owners[place]}' and '{clip}' would both be written to '{place}': give them one"
+                " after the other, with an --output each"
+            )
+        places[clip] = place
+    return places
+
+
+def _transcribe_all(
+    places: dict[Path, Path], folder: Path, format: Format, model: str, how: Any, load: Any
+) -> None:
+    """Writes what is not written yet, each transcript as it is made; exit status 1 if some
+    recordings could not be read.
+    """
+    from speechverse.answers_file import AnswersFile
+    from speechverse.evaluation.provenance import checkpoint_fingerprint
+
+    question = {
+        "model": model,
+        "model_fingerprint": checkpoint_fingerprint(model)[:16],
+        "format": format,
+        **{name: value for name, value in how.items() if value},
+    }
+    with AnswersFile.opened(folder / _JOURNAL, question, ("decoder", "language", "hints")) as file:
+        pending = [
+            clip for clip, place in places.items() if not (file.holds(clip) and place.is_file())
+        ]
+        if found := len(places) - len(pending):
+            typer.echo(f"{found:,} of {len(places):,} are written in '{folder}'", err=True)
+        try:
+            failed = _write_all(pending, places, format, how, file, load) if pending else 0
+        except KeyboardInterrupt:
+            typer.echo("stopped; the same command goes on from here", err=True)
+            raise
+    if failed:
+        typer.echo(
+            f"{failed:,} of {len(places):,} recordings could not be read; the same command tries"
+            " them again",
+            err=True,
+        )
+        raise typer.Exit(1)
+    typer.echo(f"{len(places):,} transcripts in '{folder}'", err=True)
+
+
+def _write_all(
+    pending: Sequence[Path],
+    places: dict[Path, Path],
+    format: Format,
+    how: Any,
+    file: AnswersFile,
+    load: Any,
+) -> int:
+    from speechverse.files import write_text
+
+    failed = 0
+    made = _with_progress(load(), pending, how)
+    for clip, transcript in zip(pending, made, strict=True):
+        record: dict[str, Any] = {"clip": str(clip)}
+        if transcript.error is not None:
+            failed += 1
+            typer.echo(f"not written: {clip}: {first_line(Exception(transcript.error))}", err=True)
+            file.add([{**record, "error": transcript.error}])
+            continue
+        _note(clip, transcript)
+        places[clip].parent.mkdir(parents=True, exist_ok=True)
+        text = _worded(transcript, format)
+        write_text(places[clip], text if text.endswith("\n") else f"{text}\n")
+        # Behind the transcript: what is noted as written is there.
+        file.add([{**record, "transcript": transcript.as_dict()}])
+    return failed
+
+
+def _with_progress(loaded: Any, clips: Sequence[Path], how: Any) -> Iterator[Transcript]:
+    """Transcripts in order, with a bar over the seconds of all; a single one that cannot be read
+    ends all.
+    """
+    from speechverse.training.logs import Progress
+
+    on_error = "raise" if len(clips) == 1 else "skip"
+    with Progress("transcribing, seconds", _seconds(clips)) as shown:
+        yield from loaded.transcribe(iter(clips), **how, on_error=on_error, progress=shown.advance)
+
+
+def _seconds(clips: Sequence[Path]) -> int:
+    from speechverse.audio import duration_of
+
+    total = 0.0
+    for clip in clips:
+        try:
+            total += duration_of(clip)
+        except UserError:
+            continue  # it is told when it is read
+    return int(total)
+
+
+def _note(clip: Path, transcript: Transcript) -> None:
+    if not transcript.segments:
+        typer.echo(f"note: nobody speaks in '{clip}'", err=True)
+    for segment in transcript.cut:
+        typer.echo(
+            f"note: '{clip}' from {segment.start:.1f} s to {segment.end:.1f} s:"
+            f" {transcript.decoder} found no end and was stopped; words may be missing or doubled",
+            err=True,
+        )
+
+
+def _worded(transcript: Transcript, format: Format) -> str:
+    if format == "srt":
+        return transcript.srt()
+    if format == "vtt":
+        return transcript.vtt()
+    if format == "txt":
+        return transcript.text
+    told = {"text": transcript.text} if format == "json" else transcript.as_dict()
+    return json.dumps(told, ensure_ascii=False)

@@ -1,0 +1,65 @@
+"""One way to ask about one sound, a list of them, or as many as an iterator brings."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+
+from speechverse.audio import AudioSource
+from speechverse.clips import Clips
+
+Sound = AudioSource | Clips
+P = ParamSpec("P")
+Made = TypeVar("Made")
+Item = TypeVar("Item")
+
+
+class Bound(Generic[P, Made]):
+    """A method of one model: of one sound it gives one result, of a list a list, and of an iterator
+    an iterator, which takes sounds as its results are asked for.
+    """
+
+    def __init__(
+        self, make: Callable[Concatenate[Any, Iterable[Any], P], Iterator[Made]], model: Any
+    ) -> None:
+        functools.update_wrapper(self, make)
+        self._make, self._model = make, model
+
+    # An open file is an iterator, too; it is a sound.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, audio: Sound, /, *args: P.args, **how: P.kwargs
+    ) -> Made: ...
+    @overload
+    def __call__(self, audio: list[Sound], /, *args: P.args, **how: P.kwargs) -> list[Made]: ...
+    @overload
+    def __call__(
+        self, audio: Iterator[Sound], /, *args: P.args, **how: P.kwargs
+    ) -> Iterator[Made]: ...
+    def __call__(self, audio: Any, /, *args: P.args, **how: P.kwargs) -> Any:
+        if isinstance(audio, list):
+            return list(self._make(self._model, audio, *args, **how))
+        if isinstance(audio, Iterator) and not hasattr(audio, "read"):
+            return self._make(self._model, audio, *args, **how)
+        [made] = self._make(self._model, [audio], *args, **how)
+        return made
+
+
+class many(Generic[P, Made]):  # noqa: N801 - a decorator, as `property` is
+    """Makes a method that goes through sounds one that also takes a single one."""
+
+    def __init__(self, make: Callable[Concatenate[Any, Iterable[Any], P], Iterator[Made]]) -> None:
+        functools.update_wrapper(cast(Any, self), make)
+        self._make = make
+
+    def __get__(self, model: Any, owner: Any = None) -> Bound[P, Made]:
+        return Bound(self._make, model)
+
+
+def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of so many items, the last of the rest."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch

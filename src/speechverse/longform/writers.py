@@ -1,0 +1,124 @@
+"""Who writes down what is said in a stretch of speech: the encoder's own decoder, or the LLM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from speechverse.encoders.whisper_text import WhisperRecogniser, load_whisper
+from speechverse.errors import CheckpointError, UserError
+from speechverse.protocols import Model, Processor
+from speechverse.tasks import TaskQuestion
+from speechverse.types import Answer, Seconds
+
+Decoder = Literal["own", "llm"]
+
+
+class Asks(Protocol):
+    """What writing needs of a loaded model: `SpeechVerse` has it."""
+
+    model: Model
+    processor: Processor
+
+    def ask(self, audio: Any, instruction: Any, **how: Any) -> Any: ...
+
+
+class Writer(Protocol):
+    """Writes down what is said.
+
+    Attributes:
+        title: Who writes.
+        language: The code it was told; None where it was told none.
+        longest: Seconds that it hears at once.
+    """
+
+    title: str
+    language: str | None
+    longest: Seconds
+
+    def __call__(self, clips: list[np.ndarray]) -> list[Answer]:
+        """Texts of clips, float32 (T,) each at 16 kHz."""
+
+
+class OwnWriter:
+    """The decoder that comes with a Whisper encoder."""
+
+    def __init__(self, whisper: WhisperRecogniser, language: str) -> None:
+        """Tells it the code of what is spoken; "auto" has it find that out for each stretch."""
+        self.language = None if language == "auto" else language
+        whisper.check_language(self.language)
+        self.title = f"the own decoder of {Path(whisper.source).name}"
+        self.longest = whisper.max_seconds
+        self._whisper = whisper
+
+    def __call__(self, clips: list[np.ndarray]) -> list[Answer]:
+        self._whisper.language = self.language
+        return self._whisper.answers(clips)
+
+
+class LlmWriter:
+    """The LLM, asked about each stretch of speech."""
+
+    def __init__(
+        self, asked: Asks, instruction: str, hints: Sequence[str], language: str | None = None
+    ) -> None:
+        """Asks in these words; `language` is the code of what it answers in, where they say so."""
+        self.title, self.language = "the LLM", language
+        self.longest = asked.processor.max_audio_seconds
+        self._asked, self._instruction, self._hints = asked, instruction, hints
+
+    def __call__(self, clips: list[np.ndarray]) -> list[Answer]:
+        made: list[Answer] = self._asked.ask(clips, self._instruction, hints=self._hints)
+        return made
+
+
+def load_own_decoder(model: Model) -> WhisperRecogniser:
+    """The Whisper that a loaded model's encoder is a part of, on its device.
+
+    Raises:
+        CheckpointError: If the encoder is none, or has no decoder.
+    """
+    config = model.config
+    return load_whisper(config.encoder, revision=config.encoder_revision).to(model.device)
+
+
+class Writers:
+    """Finds who writes for a loaded model, and keeps what was loaded for it."""
+
+    def __init__(self, asked: Asks) -> None:
+        self._asked = asked
+        self._own: WhisperRecogniser | CheckpointError | None = None
+
+    def find(self, decoder: Decoder | None, language: str | None, hints: Sequence[str]) -> Writer:
+        """Who writes, as chosen; by default the encoder's own decoder where it brings one.
+
+        Raises:
+            CheckpointError: If the encoder's own is wanted and it brings none.
+            UserError: If who writes takes no hints, or does not know the language.
+        """
+        own = None if decoder == "llm" else self._load_own()
+        if isinstance(own, CheckpointError) and decoder == "own":
+            raise own
+        if isinstance(own, WhisperRecogniser):
+            if hints:
+                raise UserError(
+                    "hints are for the LLM, but the encoder's own decoder writes: choose the"
+                    " decoder 'llm', or leave them out"
+                )
+            return OwnWriter(own, language or "en")
+        if language:
+            raise UserError(
+                "a language is told to the encoder's own decoder, but the LLM writes: leave it out"
+            )
+        return LlmWriter(self._asked, TaskQuestion.of("asr").instruction, hints)
+
+    def _load_own(self) -> WhisperRecogniser | CheckpointError:
+        if self._own is None:
+            try:
+                self._own = load_own_decoder(self._asked.model)
+            except CheckpointError as error:
+                self._own = error
+        return self._own

@@ -1,0 +1,201 @@
+"""Sounds longer than a model hears: cut, written down, asked about as a whole."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from microscopic import save_letters_checkpoint
+from speechverse import SpeechVerse
+from speechverse.audio import Waveform, load, load_blocks, save
+from speechverse.cli import transcribe
+from speechverse.errors import AudioError, CheckpointError, UserError
+from speechverse.longform import cutting
+from speechverse.longform.cutting import cut_at_pauses, tile
+from speechverse.longform.transcript import Segment, Transcript
+from speechverse.longform.voice import VoiceMeter
+from speechverse.types import SAMPLING_RATE, Answer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = save_letters_checkpoint(tmp_path_factory.mktemp("parts"), max_audio_seconds=2.0)
+    return SpeechVerse.from_pretrained(folder, "cpu")
+
+
+@pytest.fixture
+def loud_is_voice(monkeypatch):
+    """Stands in for the voice detector, which hears no speech in noise."""
+
+    class Meter:
+        def __call__(self, windows):
+            return (np.abs(windows).max(axis=1) > 0.01).astype(np.float32)
+
+    monkeypatch.setattr(cutting, "VoiceMeter", Meter)
+
+
+def sound(*parts):
+    """Noise of so many seconds, or silence where they are negative."""
+    draw = np.random.default_rng(0)
+    return np.concatenate(
+        [
+            draw.standard_normal(int(abs(part) * SAMPLING_RATE)).astype(np.float32)
+            * (0.1 if part > 0 else 0)
+            for part in parts
+        ]
+    )
+
+
+def test_a_voice_is_heard_as_the_package_itself_hears_it():
+    draw = np.random.default_rng(0)
+    windows = (draw.standard_normal((40, 512)) * np.linspace(0, 0.3, 40)[:, None]).astype("float32")
+    meter, threads = VoiceMeter(), torch.get_num_threads()
+    mine = np.concatenate([meter(windows[:7]), meter(windows[7:])])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from silero_vad import load_silero_vad
+
+        theirs = load_silero_vad()
+        torch.set_num_threads(threads)  # importing it sets one for the whole process
+        told = [theirs(torch.from_numpy(window), SAMPLING_RATE).item() for window in windows]
+    np.testing.assert_allclose(mine, told, atol=1e-4)
+
+
+def test_stretches_hold_every_word_once_and_are_cut_in_pauses(loud_is_voice):
+    whole = sound(-1, 3, -0.3, 3, -4, 1, -0.1, 9, -1)
+    stretches = list(cut_at_pauses(np.array_split(whole, 7), longest=5))
+    assert all(stretch.end - stretch.start <= 5 for stretch in stretches)
+    covered = np.zeros(len(whole), int)
+    for stretch in stretches:
+        begin = round(stretch.start * SAMPLING_RATE)
+        assert np.array_equal(whole[begin : begin + len(stretch.samples)], stretch.samples)
+        covered[begin : begin + len(stretch.samples)] += 1
+    assert covered.max() == 1
+    assert (covered[whole != 0] == 1).all()
+    assert stretches[0].end == pytest.approx(4.15, abs=0.3)  # in the pause of 0.3 s
+
+
+def test_parts_of_a_whole_leave_nothing_out(loud_is_voice):
+    whole = sound(-1, 3, -4, 1)
+    assert np.array_equal(np.concatenate([part.samples for part in tile([whole], 2)]), whole)
+    assert list(cut_at_pauses([sound(-3)], 2)) == []
+
+
+def test_blocks_joined_are_the_sound_that_is_loaded(tmp_path):
+    samples = np.sin(np.arange(44_100) / 30).astype(np.float32) * 0.5
+    path = tmp_path / "tone.wav"
+    import soundfile
+
+    soundfile.write(path, samples, 44_100)
+    joined = np.concatenate(list(load_blocks(path)))
+    np.testing.assert_allclose(joined, load(path).samples, atol=1e-4)
+    cut_off = tmp_path / "cut.wav"
+    cut_off.write_bytes(path.read_bytes()[:50_000])
+    with pytest.raises(AudioError, match="cut off"):
+        list(load_blocks(cut_off))
+
+
+def test_subtitles_have_times_and_short_lines():
+    long = Segment(3599.5, 3609.5, "word " * 40)
+    made = Transcript((Segment(0.25, 1.5, "a < b"), long), 3610.0, "the LLM")
+    assert made.srt().startswith("1\n00:00:00,250 --> 00:00:01,500\na < b\n\n2\n00:59:59,500 --> ")
+    assert "01:00:09,500\n" in made.srt()
+    assert made.vtt().startswith("WEBVTT\n\n00:00:00.250 --> 00:00:01.500\na &lt; b\n\n")
+    assert max(map(len, made.srt().splitlines())) <= 42
+    assert " ".join(made.srt().split()).count("word") == 40
+
+
+def test_the_llm_writes_a_long_sound_stretch_by_stretch(model, loud_is_voice):
+    whole = sound(1, -3, 1, -3, 1)
+    seconds = []
+    made = model.transcribe(whole, decoder="llm", progress=seconds.append)
+    assert len(made.segments) == 3 and made.decoder == "the LLM"
+    assert made.duration == pytest.approx(9) and sum(seconds) == 9
+    assert list(model.segments(whole, decoder="llm")) == list(made.segments)
+    assert model.transcribe([whole, whole[:16_000]]) == list(
+        model.transcribe(iter([whole, whole[:16_000]]))
+    )
+    with pytest.raises(CheckpointError):
+        model.transcribe(whole, decoder="own")
+    with pytest.raises(UserError, match="leave it out"):
+        model.transcribe(whole, language="de")
+
+
+def test_sounds_are_opened_as_their_transcripts_are_asked_for(model, loud_is_voice):
+    opened = []
+
+    def sounds():
+        for number in range(100):
+            opened.append(number)
+            yield sound(0.5)
+
+    made = model.transcribe(sounds(), decoder="llm")
+    next(made)
+    made.close()
+    assert len(opened) < 20
+
+
+def test_an_answer_about_the_whole_is_made_of_its_parts(model, loud_is_voice):
+    made = model.ask_whole(sound(1, -1, 1, -1, 1), "is it loud", ["yes", "no"])
+    assert len(made.parts) > 2 and {part.text for part in made.parts} <= {"yes", "no"}
+    assert made.answer.text in ("yes", "no")
+    short = sound(1)
+    assert model.ask_whole(short, "is it loud", ["yes", "no"]).answer.text == (
+        model.ask(short, "is it loud", ["yes", "no"]).text
+    )
+
+
+def test_labels_have_shares_and_a_schema_has_values(model):
+    shares = model.classify(sound(1), ["yes", "no"])
+    assert sum(shares.values()) == pytest.approx(1) and set(shares) == {"yes", "no"}
+    for again in model.classify(iter([sound(1)] * 2), ["yes", "no"]):
+        assert again == pytest.approx(shares, abs=1e-4)
+    schema = {"type": "object", "properties": {"loud": {"type": "boolean"}}, "required": ["loud"]}
+    assert model.extract(sound(1), schema, max_new_tokens=40)["loud"] in (True, False)
+    with pytest.raises(UserError, match="name the labels"):
+        model.classify(sound(1))
+    with pytest.raises(UserError, match="language to translate into"):
+        model.translate(sound(1), "xx")
+
+
+def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_path, monkeypatch):
+    calls, out = tmp_path / "calls", tmp_path / "out"
+    for name in ("a.wav", "deep/b.wav"):
+        save(calls / name, Waveform(sound(1, -3, 1)))
+    (calls / "broken.wav").write_bytes(b"no sound")
+    monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *_: model)
+    monkeypatch.setattr(
+        "speechverse.evaluation.provenance.checkpoint_fingerprint", lambda _: "f" * 64
+    )
+    app = typer.Typer()
+    app.command()(transcribe.command)
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    first = run(calls, "--format", "srt", "--output", out)
+    assert first.exit_code == 1 and "broken.wav" in first.stderr
+    assert sorted(path.name for path in out.rglob("*.srt")) == ["a.srt", "b.srt"]
+    assert (out / "deep" / "b.srt").read_text().startswith("1\n00:00:00,000 -->")
+    (calls / "broken.wav").unlink()
+    again = run(calls, "--format", "srt", "--output", out)
+    assert again.exit_code == 0 and "2 of 2 are written" in again.stderr
+    other = run(calls, "--format", "vtt", "--output", out)
+    assert isinstance(other.exception, UserError) and "another question" in str(other.exception)
+    told = run(calls / "a.wav", "--format", "verbose_json")
+    assert len(json.loads(told.stdout)["segments"]) == 2
+    assert isinstance(run(calls).exception, UserError)
+
+
+def test_a_text_that_found_no_end_is_said_to_be_cut(model, loud_is_voice, monkeypatch):
+    monkeypatch.setattr(
+        model, "ask", lambda clips, *_, **__: [Answer("so so so", ended="loop") for _ in clips]
+    )
+    [segment] = model.transcribe(sound(1), decoder="llm").cut
+    assert segment.text == "so so so"
