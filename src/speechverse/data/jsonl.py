@@ -16,7 +16,7 @@ from speechverse.tally import leave_out, refuse_too_many
 from speechverse.tasks import LabelSet
 from speechverse.types import AudioRef, Origin, Seconds, Utterance
 
-_OWN_KEYS = ("audio", "id", "start", "duration", "text", "speaker", "language")
+OWN_KEYS = ("audio", "id", "start", "duration", "text", "speaker", "language")
 _SLACK: Seconds = 0.05
 """How far a part may reach over its file's end: annotations are rounded."""
 
@@ -39,7 +39,9 @@ def read_jsonl(
             raise ValueError("has no 'audio', the path of the sound file")
         name = ids.of(entry, audio)
         try:
-            read[name] = _utterance(name, entry, path.parent / audio, labels, Origin(path, number))
+            read[name] = to_utterance(
+                name, entry, path.parent / audio, labels, Origin(path, number)
+            )
         except AudioError as error:
             read[name] = error
 
@@ -57,11 +59,20 @@ def read_jsonl(
     return utterances, skipped
 
 
-def _utterance(
-    name: str, entry: dict[str, Any], path: Path, labels: Mapping[str, LabelSet], origin: Origin
+def to_utterance(
+    name: str,
+    entry: Mapping[str, Any],
+    path: Path,
+    labels: Mapping[str, LabelSet],
+    origin: Origin | None = None,
 ) -> Utterance:
-    """Raises ValueError where the line is wrong, and AudioError where the clip cannot be used."""
-    found = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
+    """What a line with the keys of docs/data.md tells of a file.
+
+    Raises:
+        ValueError: If the line is wrong, or the file is missing.
+        AudioError: If the clip cannot be used.
+    """
+    found = normalise_labels({key: value for key, value in entry.items() if key not in OWN_KEYS})
     check_names(found, labels)
     start, duration = (_seconds(entry, key) for key in ("start", "duration"))
     said = {key: _check_type(entry, key, str) for key in ("text", "speaker", "language")}
@@ -81,7 +92,7 @@ def _check_there(path: Path) -> None:
         )
 
 
-def _check_type(entry: dict, key: str, kind: type) -> Any:
+def _check_type(entry: Mapping[str, Any], key: str, kind: type) -> Any:
     value = entry.get(key)
     if value is not None and not isinstance(value, kind):
         raise ValueError(f"'{key}' should be a {kind.__name__}, not {value!r}")
@@ -126,7 +137,7 @@ def _part(
     return AudioRef(path, begin, min(duration, length - begin)), min(duration, length - begin)
 
 
-def _seconds(entry: dict, key: str) -> Seconds | None:
+def _seconds(entry: Mapping[str, Any], key: str) -> Seconds | None:
     value = entry.get(key)
     if value is None:
         return None
