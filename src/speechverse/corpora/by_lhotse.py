@@ -1,4 +1,4 @@
-"""Corpora that lhotse's own recipes read: what is left is which splits, texts and labels we take."""
+"""Corpora that lhotse's own recipes read; left to us are splits, texts and labels."""
 
 from __future__ import annotations
 

@@ -58,9 +58,15 @@ def test_librispeech_is_what_lhotse_reads_in_lower_case(tmp_path: Path):
     from lhotse.recipes.librispeech import prepare_librispeech
 
     source = tmp_path / "LibriSpeech"
-    for part, reader in (("train-clean-100", "19"), ("train-other-500", "20"), ("test-clean", "21")):
+    for part, reader in (
+        ("train-clean-100", "19"),
+        ("train-other-500", "20"),
+        ("test-clean", "21"),
+    ):
         folder = source / part / reader / "1"
-        text(folder / f"{reader}-1.trans.txt", f"{reader}-1-0000 HELLO THERE", f"{reader}-1-0001 YES")
+        text(
+            folder / f"{reader}-1.trans.txt", f"{reader}-1-0000 HELLO THERE", f"{reader}-1-0001 YES"
+        )
         for number in ("0000", "0001"):
             sound(folder / f"{reader}-1-{number}.flac")
     corpus = prepared("librispeech", source)
@@ -86,6 +92,7 @@ def test_voxpopuli_is_what_lhotse_reads_of_the_sessions(tmp_path: Path):
         f"a|{session}|0.5|1.5|Mr President.|mr president|7|male|train",
         f"b|{session}|1.5|2.0|Thanks.|thanks|8|female|test",
         f"c|{session}|2.0|2.5|||8|female|test",
+        f"d|{session}|2.5|2.9|Yes.|yes|9|female|dev",
     )
     with gzip.open(source / "asr_en.tsv.gz", "wt") as out:
         out.write("".join(row + "\n" for row in rows))
@@ -198,7 +205,10 @@ def slurp_line(number: int, words: str, intent: str, *entities: tuple[str, int])
             "intent": intent,
             "tokens": [{"surface": word, "id": place} for place, word in enumerate(words.split())],
             "entities": [{"span": [place], "type": name} for name, place in entities],
-            "recordings": [{"file": f"audio-{number}.flac"}, {"file": f"audio-{number}-headset.flac"}],
+            "recordings": [
+                {"file": f"audio-{number}.flac"},
+                {"file": f"audio-{number}-headset.flac"},
+            ],
         }
     )
 
@@ -217,7 +227,9 @@ def slurp(tmp_path: Path) -> Path:
     train += [slurp_line(next(numbers), "make coffee", "iot_coffee", ("coffee_type", 1))]
     test = [
         slurp_line(next(numbers), "at nine", "task_a", ("time", 1)),
-        slurp_line(next(numbers), "black coffee at nine", "iot_coffee", ("coffee_type", 0), ("time", 3)),
+        slurp_line(
+            next(numbers), "black coffee at nine", "iot_coffee", ("coffee_type", 0), ("time", 3)
+        ),
         slurp_line(next(numbers), "black coffee", "iot_coffee", ("coffee_type", 0)),
         slurp_line(next(numbers), "do it", "task_b"),
     ]
@@ -418,7 +430,15 @@ def test_fluent_speech_commands_has_one_intent_a_clip(tmp_path: Path):
     # its README: data/*_data.csv with path, speakerId, transcription, action, object, location
     columns = ("", "path", "speakerId", "transcription", "action", "object", "location")
     rows = {
-        "train": ("0", "wavs/speakers/a/1.wav", "a", '"Lights, on"', "activate", "lights", "kitchen"),
+        "train": (
+            "0",
+            "wavs/speakers/a/1.wav",
+            "a",
+            '"Lights, on"',
+            "activate",
+            "lights",
+            "kitchen",
+        ),
         "valid": ("0", "wavs/speakers/b/2.wav", "b", "Get my shoes", "bring", "shoes", "none"),
         "test": ("0", "wavs/speakers/c/3.wav", "c", "Music", "activate", "music", "none"),
     }
@@ -447,7 +467,9 @@ def test_fleurs_has_english_with_translations(tmp_path: Path):
             table(tmp_path / "fleurs" / "metadata" / language / f"{split}.tsv", row)
             sound(tmp_path / "fleurs" / language / split / row[1])
     corpus = prepared("fleurs", tmp_path / "fleurs")
-    english, german, swahili = sorted(corpus.utterances("test"), key=lambda clip: "eds".index(clip.language[0]))
+    english, german, swahili = sorted(
+        corpus.utterances("test"), key=lambda clip: "eds".index(clip.language[0])
+    )
     assert (english.text, german.language, swahili.language) == ("Good day.", "de", "sw")
     assert english.labels == {"translations": {"de": "Guten Tag."}}
     assert german.labels == {}
