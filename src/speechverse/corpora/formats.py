@@ -133,7 +133,7 @@ def _sound(cut: Any, name: str, reading: Reading) -> Clip:
 
     source = cut.recording.sources[0] if isinstance(cut, MonoCut) and cut.recording else None
     plain = source is not None and source.type == "file" and not cut.recording.transforms
-    if plain and cut.recording.num_channels == 1:
+    if source is not None and plain and cut.recording.num_channels == 1:
         path = Path(source.source)
         beside = reading.source if reading.source.is_dir() else reading.source.parent
         audio = str(path if path.exists() else beside / path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from speechverse.errors import CorpusError
 
@@ -37,7 +38,8 @@ def read_table(path: Path, columns: tuple[str, ...] = (), quoted: bool | None = 
 
 
 def _rows(lines: Iterator[str], delimiter: str, quoting: int) -> Iterator[Row]:
-    table = csv.DictReader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    how: dict[str, Any] = {"delimiter": delimiter, "quoting": quoting, "strict": True}
+    table = csv.DictReader(lines, **how)
     for row in table:
         if None in row or None in row.values():
             raise ValueError(f"line {table.line_num} has another number of cells than the first")
