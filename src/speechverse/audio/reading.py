@@ -201,10 +201,19 @@ def _length_told(source: Source, size: int, changed: int) -> float:
 
 
 def _is_chain(source: Source) -> bool:
-    """Whether several Ogg streams follow each other, of which libsndfile hears the first.
+    """Whether several Ogg streams follow each other, of which libsndfile hears the first; found
+    out once of a file, as hours of speech are read in short parts.
 
     No library tells of an Ogg that is cut off: a Fault is raised if its last page is not whole.
     """
+    if isinstance(source, io.BytesIO):
+        return _chained.__wrapped__(source, 0, 0)
+    status = os.stat(source)
+    return _chained(source, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2**17)
+def _chained(source: Source, size: int, changed: int) -> bool:
     with _stream(source) as file:
         content = file.read()
     page = content[content.rfind(b"OggS") :]

@@ -15,7 +15,7 @@ from speechverse import __version__
 from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
 VERBS = (
-    *("quickstart", "synth", "texts", "instructions", "card", "pretrain"),
+    *("quickstart", "synth", "texts", "instructions", "prepare", "check", "card", "pretrain"),
     *("probe", "train", "evaluate", "ask", "transcribe", "info", "pretrained"),
 )
 EXTRAS = {
@@ -23,6 +23,8 @@ EXTRAS = {
     "synth": "synth",
     "texts": "synth",
     "instructions": "eval,synth",
+    "prepare": "train",
+    "check": "eval",
     "card": "eval",
     "pretrain": "train",
     "probe": "eval",

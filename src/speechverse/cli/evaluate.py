@@ -143,15 +143,16 @@ def command(
         typer.echo(json_format.dumps({"output": str(output), **as_plain(results)}))
 
 
-def open_corpus(path: Path, split: str) -> Corpus:
+def open_corpus(path: Path, split: str, max_bad_share: float | None = None) -> Corpus:
     """A corpus folder, or a plain JSONL file as the one split asked for."""
     from speechverse.data import Corpus
     from speechverse.evaluation.clips import MAX_BAD_SHARE
 
+    share = MAX_BAD_SHARE if max_bad_share is None else max_bad_share
     if path.is_dir():
         return Corpus.open(path)
     if path.is_file():
-        return Corpus.from_jsonl(path.stem, {split: path}, max_bad_share=MAX_BAD_SHARE)
+        return Corpus.from_jsonl(path.stem, {split: path}, max_bad_share=share)
     raise UserError(
         f"there is no corpus '{path}'; give a folder that `speechverse synth` made, or a JSONL file"
     )

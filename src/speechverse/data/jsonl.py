@@ -16,7 +16,7 @@ from speechverse.tally import leave_out, refuse_too_many
 from speechverse.tasks import LabelSet
 from speechverse.types import AudioRef, Origin, Seconds, Utterance
 
-_OWN_KEYS = ("audio", "id", "start", "duration", "text", "speaker", "language")
+OWN_KEYS = ("audio", "id", "start", "duration", "text", "speaker", "language")
 _SLACK: Seconds = 0.05
 """How far a part may reach over its file's end: annotations are rounded."""
 
@@ -41,7 +41,13 @@ def read_jsonl(
         name, origin = ids.of(rows[0], audio), Origin(path, number)
         try:
             first, *others = (
-                _utterance(f"{name}+{place}" if place else name, row, path.parent, labels, origin)
+                to_utterance(
+                    f"{name}+{place}" if place else name,
+                    row,
+                    path.parent / row["audio"],
+                    labels,
+                    origin,
+                )
                 for place, row in enumerate(rows)
             )
             read[name] = replace(first, beside=tuple(others))
@@ -83,12 +89,20 @@ def _clips(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return [entry | rows[0], *rows[1:]]
 
 
-def _utterance(
-    name: str, entry: dict[str, Any], folder: Path, labels: Mapping[str, LabelSet], origin: Origin
+def to_utterance(
+    name: str,
+    entry: Mapping[str, Any],
+    path: Path,
+    labels: Mapping[str, LabelSet],
+    origin: Origin | None = None,
 ) -> Utterance:
-    """Raises ValueError where the line is wrong, and AudioError where the clip cannot be used."""
-    path = folder / entry["audio"]
-    found = normalise_labels({key: value for key, value in entry.items() if key not in _OWN_KEYS})
+    """What a line with the keys of docs/data.md tells of a file.
+
+    Raises:
+        ValueError: If the line is wrong, or the file is missing.
+        AudioError: If the clip cannot be used.
+    """
+    found = normalise_labels({key: value for key, value in entry.items() if key not in OWN_KEYS})
     check_names(found, labels)
     start, duration = (_seconds(entry, key) for key in ("start", "duration"))
     said = {key: _check_type(entry, key, str) for key in ("text", "speaker", "language")}
@@ -108,7 +122,7 @@ def _check_there(path: Path) -> None:
         )
 
 
-def _check_type(entry: dict, key: str, kind: type) -> Any:
+def _check_type(entry: Mapping[str, Any], key: str, kind: type) -> Any:
     value = entry.get(key)
     if value is not None and not isinstance(value, kind):
         raise ValueError(f"'{key}' should be a {kind.__name__}, not {value!r}")
@@ -153,7 +167,7 @@ def _part(
     return AudioRef(path, begin, min(duration, length - begin)), min(duration, length - begin)
 
 
-def _seconds(entry: dict, key: str) -> Seconds | None:
+def _seconds(entry: Mapping[str, Any], key: str) -> Seconds | None:
     value = entry.get(key)
     if value is None:
         return None

@@ -44,7 +44,7 @@ def corpus_of_recordings(
             f"corpus '{name}': '{folder}' holds no audio file, nor does a folder in it"
             f" ({there or 'it is empty'})"
         )
-    windows, unreadable, short = list[Utterance](), dict[str, str](), dict[str, str]()
+    cut, unreadable, short = list[Utterance](), dict[str, str](), dict[str, str]()
     for file in audio:
         try:
             length = duration_of(folder / file)
@@ -54,11 +54,11 @@ def corpus_of_recordings(
         if length < SHORTEST:
             short[file] = f"it is shorter than {SHORTEST:g} s"
             continue
-        windows += _windows(file, folder / file, length, longest)
+        cut += windows(file, folder / file, length, longest)
     bad, where = unreadable | short, f"corpus '{name}', recordings in '{folder}'"
     refuse_too_many(unreadable, len(audio), max_bad_share, where)
     leave_out(bad, len(audio), where)
-    return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": bad}, {"train": windows})
+    return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": bad}, {"train": cut})
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -77,7 +77,8 @@ def _files(folder: Path) -> Iterator[str]:
                 yield Path(root, name).relative_to(folder).as_posix()
 
 
-def _windows(name: str, path: Path, length: Seconds, longest: Seconds) -> Iterator[Utterance]:
+def windows(name: str, path: Path, length: Seconds, longest: Seconds) -> Iterator[Utterance]:
+    """A recording in equal parts, none longer than `longest`; whole where it is short enough."""
     count = math.ceil(length / longest - 1e-6)
     if count <= 1:
         yield Utterance(name, AudioRef(path), length, speaker=name)

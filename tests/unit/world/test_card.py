@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from speechverse.audio import Waveform, save
 from speechverse.cli import build_app
+from speechverse.corpora.counts import count_field, find_fields
 from speechverse.data import Corpus, write_corpus
 from speechverse.types import AudioRef, Utterance
 from speechverse.world.card import Card, CardSettings, make_card
-from speechverse.world.card.counts import count_field, find_fields
 
 EMOTIONS = ("happy", "sad", "angry", "neutral")
 WORDS = ("jazz", "rain", "lamp", "door", "soup", "train", "clock")

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from speechverse import __version__
+from speechverse.corpora import counts
+from speechverse.corpora.samples import Samples, choose_samples
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError, UserError
 from speechverse.files import write_text
 from speechverse.progress import Watch, watch_nothing
 from speechverse.types import Seconds, Utterance
-from speechverse.world.card import counts, leakage
-from speechverse.world.card.samples import Samples, choose_samples
+from speechverse.world.card import leakage
 
 FORMAT = 2
 

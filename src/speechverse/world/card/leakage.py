@@ -10,6 +10,7 @@ import numpy as np
 
 from speechverse.audio import load
 from speechverse.audio.waveform import active_level_db
+from speechverse.corpora.counts import TRAIN, Splits, as_text, words_of
 from speechverse.errors import AudioError, MissingExtraError
 from speechverse.evaluation.folds import NUM_FOLDS, speaker_folds
 from speechverse.evaluation.linear import fit_linear
@@ -17,7 +18,6 @@ from speechverse.evaluation.log_mels import mean_log_mels
 from speechverse.metrics import bootstrap
 from speechverse.seeding import rng_for
 from speechverse.types import Utterance
-from speechverse.world.card.counts import TRAIN, Splits, as_text, words_of
 
 if TYPE_CHECKING:
     from speechverse.progress import Watch

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from speechverse.corpora.counts import FieldCounts, as_text
+from speechverse.corpora.samples import audio_source
 from speechverse.evaluation.report.plots import histogram_plot
 from speechverse.evaluation.report.render import render_page
 from speechverse.types import Utterance
 from speechverse.world.card.card import Card
-from speechverse.world.card.counts import FieldCounts, as_text
 from speechverse.world.card.leakage import NEAR_CHANCE
-from speechverse.world.card.samples import audio_source
 
 _NOT_SHOWN = ("keywords", "translations", "slots", "intent", "is_speech")  # under a clip
 

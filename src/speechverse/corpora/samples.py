@@ -13,10 +13,10 @@ from urllib.parse import quote
 import soundfile
 
 from speechverse.audio import load
+from speechverse.corpora.counts import Field
 from speechverse.evaluation.folds import speakers_of
 from speechverse.seeding import rng_for
 from speechverse.types import AudioRef, Utterance
-from speechverse.world.card.counts import Field
 
 Samples = dict[str, dict[str, list[Utterance]]]
 """Field → class → clips."""

@@ -1,0 +1,103 @@
+"""`speechverse check`: whether a corpus is fit to be used."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from speechverse.cli.options import Json, listed
+from speechverse.errors import UserError
+
+if TYPE_CHECKING:
+    from speechverse.corpora.check import Check
+
+_ALLOWED = ("speakers", "sentences", "sounds")
+
+
+def command(
+    manifests: Annotated[
+        list[Path], typer.Argument(help="A corpus folder, or JSONL files, one a split.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The page; by default beside the first manifest."),
+    ] = None,
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="Clips of each split to listen to; all by default.")
+    ] = None,
+    allow: Annotated[
+        str, typer.Option(help="What splits may share: speakers, sentences, sounds.")
+    ] = "",
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Put the sound into the page, to be passed on alone.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Look a corpus over: lengths, rates, silence, clipping, duplicates, labels, what splits share.
+
+    The exit status is 2 where clips cannot be read, or splits share what keeps them from being
+    measured on.
+
+    [bold]Examples[/bold]
+
+      speechverse check corpora/librispeech --clips 500
+
+      speechverse check train.jsonl test.jsonl --allow sentences
+    """
+    from speechverse.cli.evaluate import open_corpus, progress
+    from speechverse.corpora.check import check_corpus
+    from speechverse.corpora.page import write_page
+
+    allowed = listed(allow)
+    if unknown := [name for name in allowed if name not in _ALLOWED]:
+        raise UserError(f"--allow {unknown[0]}: splits may share {', '.join(_ALLOWED)}")
+    first = manifests[0]
+    beside = first / "check.html" if first.is_dir() else first.with_suffix(".check.html")
+    with progress(json) as watch:
+        opened = [open_corpus(path, path.stem, max_bad_share=1.0) for path in manifests]
+        check = check_corpus(opened, clips, allowed, watch)
+    page = write_page(check, opened, output or beside, embed)
+    if json:
+        typer.echo(json_format.dumps(check.as_dict() | {"page": str(page)}))
+    else:
+        _print(check)
+        typer.echo(f"page    {page}")
+    if check.faults:
+        raise typer.Exit(2)
+
+
+def _print(check: Check) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    heads = ("split", "clips", "hours", "speakers", "sentences", "shortest", "median", "longest")
+    table = Table(*heads, box=None)
+    for split, sizes in check.splits.items():
+        numbers = (sizes.clips, sizes.hours, sizes.speakers, sizes.sentences)
+        seconds = (sizes.shortest, sizes.median, sizes.longest)
+        table.add_row(
+            split,
+            *(f"{number:,}" for number in numbers),
+            *(f"{number:.1f} s" for number in seconds),
+        )
+    labels = Table("label", "values", "most frequent", "without", box=None)
+    for field in check.fields:
+        most = ", ".join(
+            f"{name} {sum(by.values()):,}" for name, by in list(field.counts.items())[:4]
+        )
+        labels.add_row(
+            field.name, f"{field.num_classes:,}", most, f"{sum(field.unlabelled.values()):,}"
+        )
+    console = Console()
+    console.print(table)
+    if check.fields:
+        console.print(labels)
+    for note in check.notes:
+        console.print(note, style="yellow", markup=False, highlight=False)
+    for fault in check.faults:
+        console.print(f"not fit: {fault}", style="red", markup=False, highlight=False)
+    if not check.faults:
+        console.print("no clip is unreadable, and splits share nothing", style="green")

@@ -1,0 +1,196 @@
+"""Data in others' formats: tables, Kaldi, lhotse's cuts and Shar, Hugging Face's datasets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from speechverse.corpora.reader import Clip, CorpusReader, Reading
+from speechverse.corpora.tables import Row, read_table
+from speechverse.data.jsonl import OWN_KEYS
+from speechverse.errors import CorpusError, MissingExtraError
+
+_TRAIN = "train"
+_NUMBERS = ("start", "duration", "num_speakers")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _read_csv(reading: Reading) -> Iterator[tuple[str, Clip]]:
+    source = reading.source
+    tables = [source] if source.is_file() else sorted(source.glob("*.[ct]sv"))
+    if not tables:
+        reading.find("*.csv", "*.tsv")
+    for table in tables:
+        stem = _TRAIN if source.is_file() else table.stem
+        for number, row in enumerate(read_table(table, ("audio",), quoted=True), start=2):
+            clip = _typed({name: cell for name, cell in row.items() if cell != ""}, table, number)
+            clip["audio"] = str(table.parent / clip["audio"])
+            yield clip.pop("split", stem), {"id": f"{table.stem}-{number}"} | clip
+
+
+def _typed(row: Row, table: Path, number: int) -> Clip:
+    """Cells as what their column holds: numbers, truth, and JSON where one begins like it."""
+    clip: Clip = dict(row)
+    try:
+        for name, cell in row.items():
+            if name in _NUMBERS:
+                clip[name] = int(cell) if name == "num_speakers" else float(cell)
+            elif name == "is_speech":
+                clip[name] = _TRUTH[cell.lower()]
+            elif name not in OWN_KEYS and cell[:1] in "[{":
+                clip[name] = json.loads(cell)
+    except (ValueError, KeyError) as error:
+        raise CorpusError(f"'{table}' line {number}: '{name}' is {cell!r}: {error}") from None
+    return clip
+
+
+CSV = CorpusReader(
+    "csv",
+    "a table (.csv, .tsv), or a folder of them, one a split, whose columns have the names of JSONL"
+    " keys: audio, text, speaker, ... (docs/data.md)",
+    "your own",
+    _read_csv,
+    ("a column `split` says where a line goes, else the file's name; of one file alone, train",),
+)
+
+
+def _read_kaldi(reading: Reading) -> Iterator[tuple[str, Clip]]:
+    from lhotse import CutSet
+    from lhotse.kaldi import load_kaldi_data_dir
+
+    folders = sorted(path.parent for path in reading.source.glob("*/wav.scp"))
+    if (reading.source / "wav.scp").exists():
+        folders = [reading.source]
+    if not folders:
+        reading.find("wav.scp", "*/wav.scp")
+    for folder in folders:
+        split = _TRAIN if folder == reading.source else folder.name
+        # The rate is not used: our own manifest is written from the files themselves.
+        recordings, supervisions, _ = load_kaldi_data_dir(folder, 16_000)
+        yield from _clips(CutSet.from_manifests(recordings, supervisions), split, reading)
+
+
+KALDI = CorpusReader(
+    "kaldi",
+    "wav.scp with files in it, text, utt2spk, segments; or one such folder for each split",
+    "your own",
+    _read_kaldi,
+)
+
+
+def _read_cuts(reading: Reading) -> Iterator[tuple[str, Clip]]:
+    from lhotse import CutSet
+
+    source = reading.source
+    files = [source] if source.is_file() else sorted(source.glob("*.jsonl*"))
+    if not files:
+        reading.find("*.jsonl.gz", "*.jsonl")
+    for file in files:
+        split = _TRAIN if source.is_file() else file.name.split(".")[0]
+        yield from _clips(CutSet.from_file(file), split, reading)
+
+
+CUTS = CorpusReader(
+    "cuts", "a CutSet of lhotse (.jsonl, .jsonl.gz), or a folder of them", "your own", _read_cuts
+)
+
+
+def _read_shar(reading: Reading) -> Iterator[tuple[str, Clip]]:
+    from lhotse import CutSet
+
+    folders = sorted({path.parent for path in reading.source.rglob("cuts.*.jsonl*")})
+    if not folders:
+        reading.find("cuts.000000.jsonl.gz")
+    for folder in folders:
+        split = _TRAIN if folder == reading.source else folder.name
+        yield from _clips(CutSet.from_shar(in_dir=folder), split, reading)
+
+
+SHAR = CorpusReader(
+    "shar", "cuts.*.jsonl.gz and recording.*.tar of lhotse's Shar", "your own", _read_shar
+)
+
+
+def _clips(cuts: Iterable[Any], split: str, reading: Reading) -> Iterator[tuple[str, Clip]]:
+    """One clip for each supervision; sound that is no stretch of a mono file is written anew."""
+    for cut in cuts:
+        if len(cut.supervisions) > 1:
+            yield from _clips(cut.trim_to_supervisions(keep_overlapping=False), split, reading)
+            continue
+        told = cut.supervisions[0] if cut.supervisions else None
+        of_clip: Clip = {"id": cut.id if told is None else told.id}
+        if told is not None:
+            own = {name: getattr(told, name) for name in ("text", "speaker", "language")}
+            of_clip |= own | (told.custom or {})
+        yield split, of_clip | _sound(cut, of_clip["id"], reading)
+
+
+def _sound(cut: Any, name: str, reading: Reading) -> Clip:
+    from lhotse import MonoCut
+
+    source = cut.recording.sources[0] if isinstance(cut, MonoCut) and cut.recording else None
+    plain = source is not None and source.type == "file" and not cut.recording.transforms
+    if source is not None and plain and cut.recording.num_channels == 1:
+        path = Path(source.source)
+        beside = reading.source if reading.source.is_dir() else reading.source.parent
+        audio = str(path if path.exists() else beside / path)
+        whole = cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-3
+        return {"audio": audio} | ({} if whole else {"start": cut.start, "duration": cut.duration})
+    path = _place(reading, name, ".flac")
+    if not path.exists():
+        mono = cut.to_mono(mono_downmix=True) if cut.num_channels > 1 else cut
+        mono.save_audio(path)
+    return {"audio": str(path)}
+
+
+def _place(reading: Reading, name: str, suffix: str) -> Path:
+    """A file for a clip's sound below the corpus folder."""
+    path = reading.output / "audio" / (re.sub(r"[^\w.@-]", "_", name) + suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _read_huggingface(reading: Reading) -> Iterator[tuple[str, Clip]]:
+    try:
+        from datasets import Audio, DatasetDict, load_dataset, load_from_disk
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("a folder of Hugging Face's datasets", "datasets") from error
+    saved = any((reading.source / name).exists() for name in ("dataset_dict.json", "state.json"))
+    found = load_from_disk(reading.source) if saved else load_dataset(str(reading.source))
+    parts = found if isinstance(found, DatasetDict) else {_TRAIN: found}
+    for split, part in parts.items():
+        if "audio" not in part.column_names:
+            raise CorpusError(
+                f"'{reading.source}' has no column 'audio', only {', '.join(part.column_names)}"
+            )
+        part = part.cast_column("audio", Audio(decode=False))
+        for number, row in enumerate(part):
+            yield str(split), _of_row(row, f"{split}-{number}", reading)
+
+
+def _of_row(row: Mapping[str, Any], name: str, reading: Reading) -> Clip:
+    held, path = row["audio"]["bytes"], Path(row["audio"]["path"] or "")
+    if held is not None:
+        path = _place(reading, name, path.suffix or ".wav")
+        path.write_bytes(held)
+    renamed = {"sentence": "text", "transcription": "text", "speaker_id": "speaker"}
+    clip = {renamed.get(key, key): value for key, value in row.items() if key != "audio"}
+    if "speaker" in clip and clip["speaker"] is not None:
+        clip["speaker"] = str(clip["speaker"])
+    return {"id": name} | clip | {"audio": str(path)}
+
+
+HUGGINGFACE = CorpusReader(
+    "huggingface",
+    "a folder of the library datasets: of save_to_disk, or one that load_dataset takes",
+    "your own",
+    _read_huggingface,
+    (
+        "the column `audio` is the sound, `sentence` or `transcription` the text, `speaker_id` the"
+        " speaker; the others are labels by their names",
+        "sound that lies in the tables themselves is written below the corpus folder",
+    ),
+)

@@ -1,0 +1,109 @@
+"""A public corpus, or data in another format, written as a corpus folder; no audio is copied."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speechverse.corpora.keywords import Keywords
+from speechverse.corpora.reader import Clip, CorpusReader, Reading
+from speechverse.data import Corpus, collect_labels, write_corpus
+from speechverse.data.jsonl import to_utterance
+from speechverse.errors import AudioError, CorpusError
+from speechverse.progress import Watch, watch_nothing
+from speechverse.tally import leave_out, refuse_too_many
+from speechverse.types import Utterance
+
+MAX_BAD_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was written.
+
+    Attributes:
+        corpus: The corpus, opened.
+        left_out: What the reader did not take, by reason.
+        bad: Clips whose sound is missing or cannot be read, id to reason.
+    """
+
+    corpus: Corpus
+    left_out: Mapping[str, int]
+    bad: Mapping[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        about = self.corpus.description
+        counts = {"left_out": dict(self.left_out), "bad": dict(self.bad)}
+        return {"corpus": self.corpus.name, "splits": about["splits"], **counts}
+
+
+def prepare(
+    reader: CorpusReader,
+    source: Path,
+    output: Path,
+    keywords: Keywords | None = None,
+    watch: Watch = watch_nothing,
+    max_bad_share: float = MAX_BAD_SHARE,
+) -> Prepared:
+    """Reads a corpus as it was downloaded, and writes it as a corpus folder.
+
+    Args:
+        keywords: Labels every text that has no keywords with some.
+        max_bad_share: The share of clips whose sound may be missing or unreadable.
+
+    Raises:
+        CorpusError: If it is laid out otherwise, a clip is wrong, or too many cannot be used.
+    """
+    if not source.exists():
+        raise CorpusError(f"'{source}' does not exist: {reader.name} wants {reader.source}")
+    reading = Reading(source.absolute(), output.absolute())
+    with contextlib.redirect_stdout(sys.stderr):  # libraries' readers talk
+        clips = list(reader.read(reading))
+    if not clips:
+        raise CorpusError(f"'{source}' holds no clip; {reader.name} wants {reader.source}")
+    splits, bad = _utterances(clips, reading, watch)
+    refuse_too_many(bad, len(clips), max_bad_share, f"'{source}'")
+    leave_out(bad, len(clips), f"'{source}'")
+    if keywords is not None:
+        splits = keywords.label(splits, output / "keywords.jsonl", watch)
+    found = collect_labels(clip for split in splits.values() for clip in split)
+    known = reader.descriptions()
+    labels = {
+        field: {name: known.get(field, {}).get(name, "") for name in label_set.descriptions}
+        for field, label_set in found.items()
+    }
+    about = {
+        "source": str(source),
+        "home": reader.home,
+        "choices": list(reader.choices),
+        "left_out": dict(reading.left_out),
+        **({"keywords": keywords.model} if keywords else {}),
+    }
+    corpus = write_corpus(output, reader.name, splits, labels, about)
+    return Prepared(corpus, dict(reading.left_out), bad)
+
+
+def _utterances(
+    clips: list[tuple[str, Clip]], reading: Reading, watch: Watch
+) -> tuple[dict[str, list[Utterance]], dict[str, str]]:
+    splits: dict[str, list[Utterance]] = {}
+    bad: dict[str, str] = {}
+    advance = watch("reading headers", len(clips))
+    for split, clip in clips:
+        name = str(clip["id"])
+        path = reading.source / clip["audio"]
+        try:
+            if not path.is_file():
+                raise AudioError(f"{path} is missing")
+            splits.setdefault(split, []).append(to_utterance(name, clip, path, {}))
+        except AudioError as error:
+            bad[name] = str(error)
+        except ValueError as error:
+            raise CorpusError(f"'{reading.source}', clip '{name}': {error}") from error
+        advance(1)
+    return splits, bad

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from sounds import sound, text
+from typer.testing import CliRunner
+
+from speechverse.cli import build_app
+
+
+def line(name: str, said: str, speaker: str) -> str:
+    return json.dumps({"audio": f"{name}.wav", "text": said, "speaker": speaker})
+
+
+def check(*options: str) -> tuple[int, dict]:
+    found = CliRunner().invoke(build_app(), ["check", *options, "--json"])
+    return found.exit_code, json.loads(found.stdout)
+
+
+def test_splits_that_share_a_speaker_or_a_sound_do_not_pass(tmp_path: Path):
+    sound(tmp_path / "a.wav")
+    sound(tmp_path / "b.wav")
+    shutil.copy(tmp_path / "a.wav", tmp_path / "c.wav")
+    train = text(tmp_path / "train.jsonl", line("a", "One.", "x"), line("b", "Two.", "y"))
+    test = text(tmp_path / "test.jsonl", line("c", "Three.", "x"))
+    status, found = check(str(train), str(test))
+    assert status == 2 and len(found["faults"]) == 2
+    assert found["leaked"] == [["train/a", "test/c"]]
+    assert "train" in Path(found["page"]).read_text()
+    status, found = check(str(train), str(test), "--allow", "speakers,sounds")
+    assert status == 0 and not found["faults"]
+
+
+def test_a_file_that_cannot_be_read_does_not_pass(tmp_path: Path):
+    sound(tmp_path / "a.wav")
+    text(tmp_path / "b.wav", "no sound")
+    mine = text(tmp_path / "mine.jsonl", line("a", "One.", "x"), line("b", "Two.", "y"))
+    status, found = check(str(mine))
+    assert status == 2 and list(found["unreadable"]) == ["b"]
