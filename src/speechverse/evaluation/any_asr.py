@@ -33,11 +33,19 @@ class PipelineRecogniser:
         # Whisper goes on past its window only with times; other kinds have none.
         whisper = self._pipeline.type == "seq2seq_whisper"
         self._window = window if whisper and window else float("inf")
+        # Greedy, as every other system: the pipeline's own is five beams.
+        writes = whisper or self._pipeline.type == "seq2seq"
+        self._how: dict[str, Any] = {"num_beams": 1} if writes else {}
+        generation = getattr(self._pipeline.model, "generation_config", None)
+        if whisper and getattr(generation, "is_multilingual", False):
+            self._how["task"] = "transcribe"  # a Whisper that is not told its task runs in circles
 
     def transcribe(self, samples: np.ndarray) -> str:
         """The text of mono 16 kHz samples."""
         longer = len(samples) > self._window * SAMPLING_RATE
-        how = {"return_timestamps": True} if longer else {}
+        how: dict[str, Any] = {"return_timestamps": True} if longer else {}
+        if self._how:
+            how["generate_kwargs"] = self._how
         with quiet_transformers():
             heard = self._pipeline({"raw": samples, "sampling_rate": SAMPLING_RATE}, **how)
         return heard["text"].strip()

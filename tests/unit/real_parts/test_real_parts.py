@@ -22,6 +22,7 @@ import transformers
 from safetensors.torch import load_file
 
 from speechverse.audio import load
+from speechverse.evaluation.any_asr import PipelineRecogniser
 from speechverse.metrics.text import error_rate, word_errors
 from speechverse.pretrained import KNOWN, cache_folder, is_here
 from speechverse.pretrained.packages import assemble
@@ -105,6 +106,14 @@ def test_the_weights_come_out_the_same_on_every_machine(name: str) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_whisper_understands_people(whisper: Any, clips: list) -> None:
     texts = [heard(whisper, samples)[2] for samples, _ in clips]
+    errors = word_errors(texts, [text for _, text in clips], ["en"] * len(clips))
+    assert error_rate(errors.sum(axis=0)) < 0.2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cascade_on_a_whisper_of_a_folder_writes_what_is_said(clips: list) -> None:
+    recogniser = PipelineRecogniser(str(folder_of("whisper-base")), torch.device("cpu"))
+    texts = [recogniser.transcribe(samples) for samples, _ in clips]
     errors = word_errors(texts, [text for _, text in clips], ["en"] * len(clips))
     assert error_rate(errors.sum(axis=0)) < 0.2
 
