@@ -148,9 +148,15 @@ def transcribed(clips: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     texts = load_whisper("whisper-base").transcribe(heard)
     kept = []
     for clip, text in zip(found, map(str.strip, texts), strict=True):
-        if re.search("[a-z]{2}", text) and len(text.split()) < 50:
+        if re.search("[a-z]{2}", text) and not in_circles(text):
             kept.append(clip | {"text": text, "language": "en"})
     return kept
+
+
+def in_circles(text: str) -> bool:
+    """Whether most words come again: Whisper's decoder repeats what is too short for it."""
+    words = re.findall(r"[\w']+", text.lower())
+    return len(words) > 3 and len(set(words)) <= len(words) / 2
 
 
 def write(folder: Path, clips: list[dict[str, Any]], rng: random.Random) -> None:

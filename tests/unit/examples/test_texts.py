@@ -1,0 +1,56 @@
+"""The examples that make text and questions for training."""
+
+from __future__ import annotations
+
+import random
+import runpy
+from pathlib import Path
+
+from speechverse.types import AudioRef, Utterance
+
+TEXTS = Path(__file__).parents[3] / "examples" / "texts"
+ENTRY = r"""Gruesome \Grue"some\, a. [Cf. {Grewsome}.]
+   1. Frightful; ugly.
+      [1913 Webster]
+
+   2. (Zool.) That which makes one's flesh creep; as, a {gruesome}
+      tale of the sea.
+      [1913 Webster]
+
+            Some gruesome tale of the old and weary sea. --Scott.
+      [1913 Webster]
+"""
+
+
+def test_of_a_dictionary_only_what_can_be_read_aloud_is_left() -> None:
+    paragraphs = runpy.run_path(str(TEXTS / "dictionary.py"))["paragraphs"]
+    assert list(paragraphs(ENTRY)) == [
+        "That which makes one's flesh creep; as, a gruesome tale of the sea.",
+        "Some gruesome tale of the old and weary sea.",
+    ]
+
+
+def test_what_is_listed_holds_the_answer_once_and_nothing_else_that_is_said() -> None:
+    ask = runpy.run_path(str(TEXTS / "listed.py"))["ask"]
+    line = {"text": "He held a minority position."}
+    question = ask(line, [], ["position", "held", "orchard", "navel", "sodium"])
+    assert question["answer"] in ("position", "held", "minority")
+    said = [word for word in ("position", "held", "minority") if word in question["instruction"]]
+    assert said == [question["answer"]]
+    assert ask({"text": "Seven."}, ["one", "seven", "two"], [])["answer"] == "seven"
+    assert ask({"text": "Go to it and be at it."}, [], ["orchard"]) is None
+
+
+def test_a_question_about_two_clips_has_a_place_for_each() -> None:
+    ask = runpy.run_path(str(TEXTS / "pairs.py"))["ask"]
+    pair = [
+        Utterance(id=text, audio=AudioRef(Path("a.wav")), duration=1.0, text=text)
+        for text in ("Holy sacrament.", "Send word.")
+    ]
+    asked = [ask(random.Random(seed), pair) for seed in range(40)]
+    assert {kind for _, _, kind in asked} == {"one", "both", "where"}
+    assert all(instruction.count("<|audio|>") == 2 for instruction, _, _ in asked)
+    for instruction, answer, kind in asked:
+        if kind == "where":
+            of_first = "holy" in instruction or "sacrament" in instruction
+            assert answer == ("the first" if of_first else "the second")
