@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,8 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from speechverse.errors import UserError
 from speechverse.protocols import Processor
+from speechverse.tasks.parsing import NOTHING
+from speechverse.tasks.spoken import written_words
 
 MAX_PATTERN = 20_000
 """Characters of a pattern; a schema's is written out, so it is longer than the schema."""
@@ -86,6 +88,27 @@ def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
         return str(build_regex_from_schema(text))
     except Exception as error:  # whatever Rust says: a bad schema is the user's
         raise UserError(f"the JSON schema cannot be followed: {error}") from error
+
+
+def pattern_of_slots(names: Sequence[str], transcript: str) -> str:
+    """The regular expression of slot lists (`room = kitchen; device = lamp;`, or `none`) whose
+    values are words of a transcript alone.
+
+    Args:
+        names: What a slot may be called.
+        transcript: What was said: the model's own answer, or a corrected one.
+
+    Raises:
+        UserError: If there are no names.
+    """
+    if not names:
+        raise UserError("slots need names: give at least one")
+    words = dict.fromkeys(written_words(transcript))
+    if not words:
+        return NOTHING
+    name, word = ("|".join(map(re.escape, some)) for some in (names, words))
+    slot = f"(?:{name}) = (?:{word})(?: (?:{word}))*;"
+    return f"{NOTHING}|{slot}(?: {slot})*"
 
 
 @lru_cache(maxsize=16)

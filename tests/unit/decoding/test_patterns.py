@@ -12,7 +12,7 @@ import torch
 from transformers import LogitsProcessorList
 
 from speechverse.decoding import ConstraintLogitsProcessor, LabelTrie
-from speechverse.decoding.patterns import PatternAutomaton, pattern_of_schema
+from speechverse.decoding.patterns import PatternAutomaton, pattern_of_schema, pattern_of_slots
 from speechverse.errors import UserError
 
 KINDS = ("t5", "bart", "llama")
@@ -105,6 +105,20 @@ def test_a_schema_lets_only_its_json_come(text_sides, generate):
     assert orders and all(
         order["drink"] in ("latte", "tea") and isinstance(order["shots"], int) for order in orders
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_slots_of_a_transcript_have_its_words_alone_for_values(text_sides, generate, kind):
+    side = text_sides[kind]
+    pattern = pattern_of_slots(["room", "size"], "Light in the hall.")
+    slot = r"(room|size) = ((Light|in|the|hall)( |(?=;)))+;"
+    texts = generated(generate, side, [PatternAutomaton(pattern, side)], kind)
+    assert all(re.fullmatch(f"none|{slot}( {slot})*", text) for text in texts), texts
+    assert re.fullmatch(pattern, "room = the hall; size = in;")
+    assert not re.fullmatch(pattern, "room = kitchen;")
+    assert pattern_of_slots(["room"], " ") == "none"
+    with pytest.raises(UserError, match="at least one"):
+        pattern_of_slots([], "light")
 
 
 def test_patterns_that_cannot_be_followed_are_refused_at_once(text_sides, monkeypatch):
