@@ -16,7 +16,7 @@ from typing import Any
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import CheckpointError
 from speechverse.evaluation.journal import Journal
-from speechverse.instructions.drawing import Asked
+from speechverse.instructions.assignment import Asked
 from speechverse.instructions.usable import usable
 from speechverse.models import SpeechVerseProcessor
 

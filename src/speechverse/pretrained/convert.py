@@ -12,9 +12,9 @@ from pathlib import Path
 from speechverse.errors import CheckpointError, no_room
 from speechverse.files import atomic_folder, locked
 from speechverse.pretrained import ctranslate2, gguf
+from speechverse.pretrained.known_parts import Layout, published_hash
 from speechverse.pretrained.places import cache_folder
 from speechverse.pretrained.record import file_hash, is_whole, write_record
-from speechverse.pretrained.table import Layout, published_hash
 
 _PATIENCE = 3600.0
 """Seconds to wait for another run that fetches or converts the same part."""

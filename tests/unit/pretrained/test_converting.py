@@ -33,7 +33,7 @@ from speechverse.hub import fingerprint, resolve
 from speechverse.models import SpeechVerseForConditionalGeneration as Model
 from speechverse.pretrained import get_part
 from speechverse.pretrained.ctranslate2 import write_whisper_folder
-from speechverse.pretrained.table import File, Part, Source
+from speechverse.pretrained.known_parts import File, Part, Source
 
 
 def loaded(folder: Path) -> transformers.WhisperForConditionalGeneration:
@@ -254,7 +254,7 @@ def test_a_converted_folder_that_was_altered_is_another_part(
 @pytest.fixture
 def small_parts_known(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Whisper and an LLM that are to be had by name."""
-    from speechverse.pretrained import table
+    from speechverse.pretrained import known_parts
 
     contents = whisper_files(whisper_variables(whisper()))
     llm = write_gguf(index.parent / "toy.gguf").read_bytes()
@@ -268,7 +268,7 @@ def small_parts_known(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             for file, content in files.items()
         )
         part = Part(name, "small", f"nobody/{name}", "MIT", layout, (Source((package,), members),))
-        monkeypatch.setitem(table.KNOWN, name, part)
+        monkeypatch.setitem(known_parts.KNOWN, name, part)
 
 
 def test_a_recipe_and_a_checkpoint_name_known_parts(

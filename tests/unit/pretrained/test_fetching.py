@@ -19,7 +19,7 @@ from small_parts import WEIGHTS, sha256, source_in_two_wheels
 from speechverse.errors import CheckpointError, DiskFullError, UserError
 from speechverse.hub import local_folder, resolve
 from speechverse.pretrained import PartError, get_part, is_here, packages, part_named
-from speechverse.pretrained.table import KNOWN, Part, Source
+from speechverse.pretrained.known_parts import KNOWN, Part, Source
 
 AddPart = Callable[..., Part]
 
@@ -262,7 +262,7 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path) -> None:
 def test_the_hash_of_any_source_means_the_part(add_part: AddPart, index: Path) -> None:
     other: Source = source_in_two_wheels(index, "other", WEIGHTS + b"a setting")
     part = add_part(source_in_two_wheels(index, "toy"), other)
-    from speechverse.pretrained.table import published_hash
+    from speechverse.pretrained.known_parts import published_hash
 
     assert published_hash(sha256(WEIGHTS + b"a setting")) == part.sha256
     assert published_hash("else") == "else"
