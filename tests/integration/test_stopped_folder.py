@@ -52,6 +52,6 @@ def test_a_folder_run_that_is_stopped_goes_on_and_nothing_is_doubled_or_lost(tmp
     assert output.read_text().startswith(interrupted)
 
     done = speechverse(*asked)
-    assert f"of {CLIPS} clips are answered" in done.stderr
+    assert f"of {CLIPS} answers" in done.stderr
     clips = [json.loads(line)["clip"] for line in output.read_text().splitlines()]
     assert sorted(clips) == sorted(map(str, folder.iterdir()))
