@@ -15,7 +15,7 @@ from torch import Tensor
 
 from speechverse.errors import CheckpointError
 from speechverse.files import atomic_folder, atomic_write, write_text
-from speechverse.hub import fingerprint, local_folder, read_weights, resolve, weight_files
+from speechverse.hub import folder_fingerprint, local_folder, read_weights, resolve, weight_files
 from speechverse.models import lora
 from speechverse.models.assembly import with_own_code
 from speechverse.models.llm import load_tokenizer
@@ -126,7 +126,7 @@ def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> No
                 {
                     part: part,
                     f"{part}_revision": None,
-                    f"{part}_fingerprint": fingerprint(scratch / part),
+                    f"{part}_fingerprint": folder_fingerprint(scratch / part),
                 }
             )
         config.choose(lora=None)

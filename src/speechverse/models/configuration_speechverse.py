@@ -59,7 +59,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     What was chosen can be asked of it directly (`config.downsampler`), and lies flat in
     `config.json`. Names of encoder and LLM are hub ids, known parts or folders, which may be
     relative to the checkpoint's; their fingerprints say what was there when the model was made
-    (`speechverse.hub.fingerprint`).
+    (`speechverse.hub.folder_fingerprint`).
     """
 
     model_type = "speechverse"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from speechverse.pretrained import ctranslate2, gguf
 from speechverse.pretrained.known_parts import Layout, published_hash
 from speechverse.pretrained.places import cache_folder
 from speechverse.pretrained.record import file_hash, is_whole, write_record
+from speechverse.seeding import fingerprint
 
 _PATIENCE = 3600.0
 """Seconds to wait for another run that fetches or converts the same part."""
@@ -95,4 +95,4 @@ def _name_of(path: Path, weights: str) -> str:
         return weights
     beside = sorted(file for pattern in ("*.json", "vocabulary.txt") for file in path.glob(pattern))
     told = "\n".join([weights, *(f"{file.name} {file_hash(file)}" for file in beside)])
-    return hashlib.sha256(told.encode()).hexdigest()
+    return fingerprint(told)
