@@ -29,13 +29,14 @@ LAYER_WEIGHTS = {
 def describe(model: Model, name: str | Path) -> dict[str, Any]:
     """Everything that results say of the model they belong to, loaded by that name or folder."""
     folder, config = local_folder(resolve(name)), model.config
+    encoder, llm = config.part_names
     return {
         "name": short_name(name),
         "fingerprint": checkpoint_fingerprint(folder),
         "recipe_sha256": _sha256(folder / RECIPE),
-        "encoder": short_name(config.encoder),
+        "encoder": short_name(encoder),
         "encoder_fingerprint": config.encoder_fingerprint,
-        "llm": short_name(config.llm),
+        "llm": short_name(llm),
         "llm_fingerprint": config.llm_fingerprint,
         "lora": config.lora and config.lora.model_dump(),
         "layer_mixing": config.layer_mixing,
@@ -65,9 +66,9 @@ def find_recogniser(model: Model) -> tuple[CtcRecogniser | None, str]:
     """Loads the CTC recogniser of a loaded model's encoder, at its revision and on its device; or
     gives None with the reason why there is none.
     """
-    config = model.config
     try:
-        return load_ctc(config.encoder, revision=config.encoder_revision).to(model.device), ""
+        encoder, _ = model.config.part_names
+        return load_ctc(encoder, revision=model.config.encoder_revision).to(model.device), ""
     except CheckpointError as error:
         return None, str(error)
 
