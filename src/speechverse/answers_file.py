@@ -76,7 +76,7 @@ class AnswersFile:
     def _check(self, line: str, number: int, keys: set[str]) -> Line:
         place, record = f"'{self.path}' line {number}", _record(line)
         if record is None:
-            raise UserError(f"{place} is no answer of `speechverse ask`: name another --output")
+            raise UserError(f"{place} is no answer about a clip: name another --output")
         for key in sorted(keys):
             if record.get(key) != (now := self.question.get(key)):
                 raise UserError(

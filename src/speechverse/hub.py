@@ -4,7 +4,6 @@ told apart.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from speechverse.pretrained import (
     source_fingerprint,
 )
 from speechverse.quiet import quiet_transformers
+from speechverse.seeding import fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -205,7 +205,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def fingerprint(folder: str | Path) -> str:
+def folder_fingerprint(folder: str | Path) -> str:
     """What a hub-format folder holds, as one SHA-256: configuration, preprocessing and weights,
     whatever its name.
 
@@ -222,13 +222,11 @@ def fingerprint(folder: str | Path) -> str:
         )
     if by_source := source_fingerprint(folder):
         return by_source
-    digest = hashlib.sha256()
-    for name in ("config.json", "preprocessor_config.json"):
-        if (folder / name).is_file():
-            digest.update(f"{name}\n{_canonical(folder / name)}\n".encode())
-    for file in weight_files(folder):
-        digest.update(f"{file.name}\n{file_hash(file)}\n".encode())
-    return digest.hexdigest()
+    settings = (folder / "config.json", folder / "preprocessor_config.json")
+    return fingerprint(
+        *(f"{file.name}\n{_canonical(file)}\n" for file in settings if file.is_file()),
+        *(f"{file.name}\n{file_hash(file)}\n" for file in weight_files(folder)),
+    )
 
 
 def _canonical(file: Path) -> str:

@@ -8,24 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from speechverse.types import Prompt
-
-
-class Lengths(NamedTuple):
-    """LLM positions of an example: its prompt with the audio (or transcript), and its answer with
-    the end token.
-    """
-
-    prompt: int
-    answer: int
+    from speechverse.encoders.contract import FrontEnd, SpeechEncoder
+    from speechverse.models.clip_statistics import ClipStatistics
+    from speechverse.models.configuration_speechverse import SpeechVerseConfig
+    from speechverse.models.mixer import LayerMixer
+    from speechverse.types import Lengths, Prompt
 
 
 class ModelBatch(Protocol):
@@ -58,9 +53,9 @@ class Processor(Protocol):
         text: How it spells.
     """
 
-    config: Any
+    config: SpeechVerseConfig
     tokenizer: PreTrainedTokenizerBase
-    front_end: Any
+    front_end: FrontEnd
 
     @property
     def text(self) -> Text: ...
@@ -134,11 +129,11 @@ class Model(Protocol):
         training: Whether it is in training mode.
     """
 
-    config: Any
-    encoder: Any
-    llm: Any
-    mixer: Any
-    clip_statistics: Any
+    config: SpeechVerseConfig
+    encoder: SpeechEncoder
+    llm: PreTrainedModel
+    mixer: LayerMixer
+    clip_statistics: ClipStatistics | None
     training: bool
 
     @property

@@ -126,6 +126,15 @@ Prompt = str | Dialogue
 """What a model is to answer beside the sound: an instruction alone, or behind earlier turns."""
 
 
+class Lengths(NamedTuple):
+    """LLM positions of an example: its prompt with the audio (or transcript), and its answer with
+    the end token.
+    """
+
+    prompt: int
+    answer: int
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """An utterance joined with a task: what the model is asked, and what should come.

@@ -6,9 +6,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import torch
 from rich.console import Console
 
 from microscopic import byte_level, save_whisper, t5
+from running import run_here
 from speechverse.audio import Waveform, save
 from speechverse.cli.quickstart.flow import (
     LOOKED_AT,
@@ -188,15 +186,8 @@ def test_a_folder_of_another_quickstart_is_refused(first: tuple[Path, str], mode
         Quickstart(Console(file=io.StringIO()), first[0], str(model), (), SIZES, 2, STEPS).run()
 
 
-def speechverse(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "speechverse", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env=os.environ | environment
-    )
-
-
 def test_offline_without_the_parts_one_command_is_named(tmp_path: Path) -> None:
-    shown = speechverse(
+    shown = run_here(
         "quickstart", "-o", tmp_path / "q", "--offline", SPEECHVERSE_CACHE=str(tmp_path / "cache")
     )
     assert shown.returncode == 2 and "Traceback" not in shown.stderr
@@ -205,7 +196,7 @@ def test_offline_without_the_parts_one_command_is_named(tmp_path: Path) -> None:
 
 def test_a_clip_that_cannot_be_heard_is_told_before_anything_is_made(tmp_path: Path) -> None:
     (tmp_path / "me.wav").write_text("no sound")
-    shown = speechverse("quickstart", "-o", tmp_path / "q", "--clip", tmp_path / "me.wav")
+    shown = run_here("quickstart", "-o", tmp_path / "q", "--clip", tmp_path / "me.wav")
     assert shown.returncode == 2 and "me.wav" in shown.stderr and not (tmp_path / "q").exists()
 
 

@@ -5,53 +5,65 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from microscopic import save_letters_checkpoint
-from running import speechverse
+from running import run_here, speechverse
+from speechverse.answers_file import AnswersFile
 from speechverse.audio import Waveform, save
+from speechverse.cli.ask_folder import AT_ONCE_ON_CPU
 
-CLIPS = 80
+CLIPS = 4 * AT_ONCE_ON_CPU
 
 
-def stop_underway(command: list[str], output: Path, sign: signal.Signals) -> tuple[int, str]:
-    """Starts it, sends the signal once it has written more answers; exit status and messages."""
-    before = output.stat().st_size if output.exists() else 0
-    started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while started.poll() is None and not (output.exists() and output.stat().st_size > before):
-        time.sleep(0.005)
-    started.send_signal(sign)
-    _, told = started.communicate(timeout=120)
-    return started.returncode, told
+def stopped_underway(arguments: list[object], sign: signal.Signals, told: Path) -> int:
+    """Runs a command in a process of its own, forked since a start takes seconds, which gets the
+    signal once it has written answers; its exit status.
+    """
+    if (child := os.fork()) == 0:
+        # Whoever runs the tests in the background has them ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        add = AnswersFile.add
+
+        def add_and_stop(file: AnswersFile, records: Iterable[dict[str, Any]]) -> None:
+            add(file, records)
+            os.kill(os.getpid(), sign)
+
+        AnswersFile.add = add_and_stop  # type: ignore[method-assign]
+        status = 1
+        try:
+            done = run_here(*arguments)
+            told.write_text(done.stderr)
+            status = done.returncode
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_a_folder_run_that_is_stopped_goes_on_and_nothing_is_doubled_or_lost(tmp_path):
     model = save_letters_checkpoint(tmp_path, max_audio_seconds=2.0)
-    folder, output = tmp_path / "clips", tmp_path / "answers.jsonl"
+    folder, output, told = tmp_path / "clips", tmp_path / "answers.jsonl", tmp_path / "told"
     folder.mkdir()
     sound = np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 0.1
     first = save(folder / "000.wav", Waveform(sound))
     for number in range(1, CLIPS):
         os.link(first, folder / f"{number:03}.wav")
     asked = ["ask", folder, "what is said", "--model", model, "--output", output]
-    command = [sys.executable, "-m", "speechverse", *map(str, asked)]
 
-    status, told = stop_underway(command, output, signal.SIGINT)
-    assert status == 130 and "the same command goes on from here" in told
-    assert "Traceback" not in told
+    assert stopped_underway(asked, signal.SIGINT, told) == 130
+    assert "the same command goes on from here" in told.read_text()
+    assert "Traceback" not in told.read_text()
     interrupted = output.read_text()
     assert 0 < len(interrupted.splitlines()) < CLIPS
 
-    status, _ = stop_underway(command, output, signal.SIGKILL)
-    assert status == -signal.SIGKILL
+    assert stopped_underway(asked, signal.SIGKILL, told) == -signal.SIGKILL
     assert output.read_text().startswith(interrupted)
 
     done = speechverse(*asked)
-    assert f"of {CLIPS} clips are answered" in done.stderr
+    assert f"of {CLIPS} answers" in done.stderr
     clips = [json.loads(line)["clip"] for line in output.read_text().splitlines()]
     assert sorted(clips) == sorted(map(str, folder.iterdir()))

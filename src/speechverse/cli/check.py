@@ -49,7 +49,7 @@ def command(
     """
     from speechverse.cli.evaluate import open_corpus, progress
     from speechverse.corpora.check import check_corpus
-    from speechverse.corpora.page import write_page
+    from speechverse.corpora.check_page import write_page
 
     allowed = listed(allow)
     if unknown := [name for name in allowed if name not in _ALLOWED]:

@@ -146,7 +146,7 @@ def command(
 def open_corpus(path: Path, split: str, max_bad_share: float | None = None) -> Corpus:
     """A corpus folder, or a plain JSONL file as the one split asked for."""
     from speechverse.data import Corpus
-    from speechverse.evaluation.clips import MAX_BAD_SHARE
+    from speechverse.evaluation.encoded_clips import MAX_BAD_SHARE
 
     share = MAX_BAD_SHARE if max_bad_share is None else max_bad_share
     if path.is_dir():

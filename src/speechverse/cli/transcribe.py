@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = {"txt": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json", "verbose_json": ".json"}
 _JOURNAL = "transcripts.jsonl"
+_OPTIONAL = ("decoder", "language", "hints")
 
 Format = Literal["txt", "srt", "vtt", "json", "verbose_json"]
 
@@ -76,7 +77,7 @@ def command(
 
       speechverse transcribe calls/ --format vtt --output transcripts/
     """
-    from speechverse.cli.ask_folder import clips_in
+    from speechverse.cli.many_clips import clips_in
 
     named = [(place, clip) for place in files for clip in clips_in(place)]
     clips = [clip for _, clip in named]
@@ -141,62 +142,34 @@ def _transcribe_all(
     """Writes what is not written yet, each transcript as it is made; exit status 1 if some
     recordings could not be read.
     """
-    from speechverse.answers_file import AnswersFile
-    from speechverse.evaluation.provenance import checkpoint_fingerprint
-
-    question = {
-        "model": model,
-        "model_fingerprint": checkpoint_fingerprint(model)[:16],
-        "format": format,
-        **{name: value for name, value in how.items() if value},
-    }
-    with AnswersFile.opened(folder / _JOURNAL, question, ("decoder", "language", "hints")) as file:
-        pending = [
-            clip for clip, place in places.items() if not (file.holds(clip) and place.is_file())
-        ]
-        if found := len(places) - len(pending):
-            typer.echo(f"{found:,} of {len(places):,} are written in '{folder}'", err=True)
-        try:
-            failed = _write_all(pending, places, format, how, file, load) if pending else 0
-        except KeyboardInterrupt:
-            typer.echo("stopped; the same command goes on from here", err=True)
-            raise
-    if failed:
-        typer.echo(
-            f"{failed:,} of {len(places):,} recordings could not be read; the same command tries"
-            " them again",
-            err=True,
-        )
-        raise typer.Exit(1)
-    typer.echo(f"{len(places):,} transcripts in '{folder}'", err=True)
-
-
-def _write_all(
-    pending: Sequence[Path],
-    places: dict[Path, Path],
-    format: Format,
-    how: Any,
-    file: AnswersFile,
-    load: Any,
-) -> int:
+    from speechverse.cli.many_clips import do_all
     from speechverse.files import write_text
 
-    failed = 0
-    made = _with_progress(load(), pending, how)
-    for clip, transcript in zip(pending, made, strict=True):
-        record: dict[str, Any] = {"clip": str(clip)}
-        if transcript.error is not None:
-            failed += 1
-            typer.echo(f"not written: {clip}: {first_line(Exception(transcript.error))}", err=True)
-            file.add([{**record, "error": transcript.error}])
-            continue
-        _note(clip, transcript)
-        places[clip].parent.mkdir(parents=True, exist_ok=True)
-        text = _worded(transcript, format)
-        write_text(places[clip], text if text.endswith("\n") else f"{text}\n")
-        # Behind the transcript: what is noted as written is there.
-        file.add([{**record, "transcript": transcript.as_dict()}])
-    return failed
+    def write_all(clips: list[Path], file: AnswersFile, _: int) -> dict[Path, str]:
+        failed = {}
+        made = _with_progress(load(), clips, how)
+        for clip, transcript in zip(clips, made, strict=True):
+            if transcript.error is not None:
+                failed[clip] = first_line(Exception(transcript.error))
+                file.add([{"clip": str(clip), "error": transcript.error}])
+                continue
+            _note(clip, transcript)
+            places[clip].parent.mkdir(parents=True, exist_ok=True)
+            text = _worded(transcript, format)
+            write_text(places[clip], text if text.endswith("\n") else f"{text}\n")
+            # Behind the transcript: what is noted as written is there.
+            file.add([{"clip": str(clip), "transcript": transcript.as_dict()}])
+        return failed
+
+    do_all(
+        list(places),
+        folder / _JOURNAL,
+        {"model": model, "format": format, **{key: value for key, value in how.items() if value}},
+        _OPTIONAL,
+        write_all,
+        results=f"transcripts in '{folder}'",
+        is_whole=lambda clip: places[clip].is_file(),
+    )
 
 
 def _with_progress(loaded: Any, clips: Sequence[Path], how: Any) -> Iterator[Transcript]:

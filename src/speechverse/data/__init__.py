@@ -11,7 +11,7 @@ from speechverse.data.loader import LoadedStep, PlanLoader
 from speechverse.data.mixture import Mixture, MixtureItem
 from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch
 from speechverse.data.recordings import corpus_of_recordings
-from speechverse.data.render import Rendered, limited, render_for_evaluation, render_split
+from speechverse.data.split_examples import Rendered, limited, render_for_evaluation, render_split
 
 __all__ = [
     "Batch",

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from speechverse.data.asking import Askable, LeftOut, Words, applicable
+from speechverse.data.applicable import Askable, LeftOut, Words, applicable
 from speechverse.data.corpus import Corpus
 from speechverse.data.turns import draw_turns
 from speechverse.errors import RecipeError

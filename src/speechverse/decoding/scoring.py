@@ -20,9 +20,9 @@ from torch import Tensor
 
 from speechverse.decoding.options import DecodingOptions
 from speechverse.decoding.questions import Question, inputs_of
-from speechverse.protocols import Lengths, Model, ModelBatch, Processor
+from speechverse.protocols import Model, ModelBatch, Processor
 from speechverse.tasks import ConstraintSpec
-from speechverse.types import SAMPLING_RATE, Answer, Prompt
+from speechverse.types import SAMPLING_RATE, Answer, Lengths, Prompt
 
 EMPTY_SECONDS = 1.0
 """Length of the silence that stands for an empty utterance."""
@@ -308,6 +308,8 @@ def _read_by_encoder(model: Model, batch: ModelBatch) -> Scorer:
     for every choice.
     """
     llm, mask_BP = model.llm, batch["attention_mask"]
+    start_id = model.config.start_id
+    assert start_id is not None, "the decoder of an encoder-decoder starts from a token"
     memory_BPE = llm.get_encoder()(inputs_embeds=_embed(model, batch), attention_mask=mask_BP)[0]
 
     def score(candidates: Sequence[Candidate]) -> Tensor:
@@ -315,7 +317,7 @@ def _read_by_encoder(model: Model, batch: ModelBatch) -> Scorer:
             _rows(candidates, model.device),
             _pad(candidates, model.config.pad_id, model.device),
         )
-        start_C1 = torch.full_like(tokens_CN[:, :1], model.config.start_id)
+        start_C1 = torch.full_like(tokens_CN[:, :1], start_id)
         logits_CNV = llm(
             encoder_outputs=(memory_BPE[rows],),
             attention_mask=mask_BP[rows],

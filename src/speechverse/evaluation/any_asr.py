@@ -13,7 +13,7 @@ import transformers
 from speechverse import audio
 from speechverse.evaluation.cascades import Cascade, Tuned
 from speechverse.evaluation.parts import OfFamily, Parts
-from speechverse.hub import fingerprint, loading, local_folder, resolve
+from speechverse.hub import folder_fingerprint, loading, local_folder, resolve
 from speechverse.quiet import quiet_transformers
 from speechverse.types import SAMPLING_RATE, Utterance
 
@@ -23,7 +23,7 @@ class PipelineRecogniser:
 
     def __init__(self, source: str, device: torch.device) -> None:
         found = resolve(source)
-        self.fingerprint = fingerprint(local_folder(found))
+        self.fingerprint = folder_fingerprint(local_folder(found))
         where: dict[str, Any] = {"revision": found.revision, "device": device}
         with loading("recogniser", found):
             self._pipeline: Any = transformers.pipeline(

@@ -12,7 +12,7 @@ from speechverse import audio
 from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
 from speechverse.errors import UserError
 from speechverse.evaluation.parts import OfFamily, Parts
-from speechverse.hub import fingerprint, loading, local_folder, resolve
+from speechverse.hub import folder_fingerprint, loading, local_folder, resolve
 from speechverse.progress import Advance, ignore
 from speechverse.quiet import quiet_transformers
 from speechverse.types import SAMPLING_RATE, Answer, Example
@@ -47,7 +47,7 @@ class AudioLlm(OfFamily):
         if not getattr(processor, "chat_template", None):
             raise UserError(f"'{self.which}' has no chat template to ask it by; name another")
         self._processor, self._model = processor, model.to(parts.model.device).eval()
-        self._fingerprint = fingerprint(local_folder(found))
+        self._fingerprint = folder_fingerprint(local_folder(found))
 
     @property
     def stands_on(self) -> str:

@@ -229,7 +229,7 @@ class Tuned(Cascade):
     @cached_property
     def _fingerprint(self) -> str | None:
         folder = self.parts.reader_lora
-        return lora.fingerprint(folder) if folder else None
+        return lora.lora_fingerprint(folder) if folder else None
 
     def lacking(self, examples: Sequence[Example]) -> str | None:
         if self.parts.reader_lora is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +17,8 @@ from speechverse.evaluation.provenance import find_recogniser, find_whisper, sho
 from speechverse.progress import Advance, ignore
 from speechverse.protocols import Model, Processor
 from speechverse.types import Answer, AudioRef, Ended, Example, Utterance
+
+Found = TypeVar("Found")
 
 OPEN_SET = "its answers are no closed set"
 """Why a system that knows no words cannot answer a task: nothing worth a note."""
@@ -102,26 +104,27 @@ class Parts:
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
     endings: dict[str, Ended] = field(default_factory=dict)
     mean_log_mels: dict[AudioRef, np.ndarray] = field(default_factory=dict)
-    _missing: set[str] = field(default_factory=set, init=False)
+    _absent: set[str] = field(default_factory=set, init=False)
 
     def find_recogniser(self) -> CtcRecogniser | None:
         """The CTC recogniser, loaded when first asked for."""
         if self.recogniser is None:
-            self.recogniser = self._found(find_recogniser)
+            self.recogniser = self._look("recogniser", find_recogniser)
         return self.recogniser
 
     def find_whisper(self) -> WhisperRecogniser | None:
         """Whisper with its decoder, loaded when first asked for."""
         if self.whisper is None:
-            self.whisper = self._found(find_whisper)
+            self.whisper = self._look("whisper", find_whisper)
         return self.whisper
 
-    def _found(self, find: Callable[[Model], tuple[Any, str]]) -> Any:
-        if find.__name__ in self._missing:  # looked for, and told of
+    def _look(self, what: str, find: Callable[[Model], tuple[Found | None, str]]) -> Found | None:
+        """What there is, or None: that is noted, and not looked for again."""
+        if what in self._absent:
             return None
         found, why_none = find(self.model)
         if found is None:
-            self._missing.add(find.__name__)
+            self._absent.add(what)
             self.notes.append(why_none)
         return found
 

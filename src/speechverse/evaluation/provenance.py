@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechverse.encoders.ctc import CtcRecogniser, load_ctc
 from speechverse.encoders.whisper_text import KNOWN_WHISPER, WhisperRecogniser, load_whisper
 from speechverse.errors import CheckpointError, UserError
-from speechverse.hub import fingerprint, local_folder, resolve
+from speechverse.hub import folder_fingerprint, local_folder, resolve
 from speechverse.longform.writers import load_own_decoder
+from speechverse.pretrained import file_hash
 from speechverse.protocols import Model
+from speechverse.seeding import fingerprint
 
 if TYPE_CHECKING:  # a checkpoint is described without the extra that reads corpora
     from speechverse.data import Corpus
@@ -28,13 +29,14 @@ LAYER_WEIGHTS = {
 def describe(model: Model, name: str | Path) -> dict[str, Any]:
     """Everything that results say of the model they belong to, loaded by that name or folder."""
     folder, config = local_folder(resolve(name)), model.config
+    encoder, llm = config.part_names
     return {
         "name": short_name(name),
         "fingerprint": checkpoint_fingerprint(folder),
         "recipe_sha256": _sha256(folder / RECIPE),
-        "encoder": short_name(config.encoder),
+        "encoder": short_name(encoder),
         "encoder_fingerprint": config.encoder_fingerprint,
-        "llm": short_name(config.llm),
+        "llm": short_name(llm),
         "llm_fingerprint": config.llm_fingerprint,
         "lora": config.lora and config.lora.model_dump(),
         "layer_mixing": config.layer_mixing,
@@ -64,9 +66,9 @@ def find_recogniser(model: Model) -> tuple[CtcRecogniser | None, str]:
     """Loads the CTC recogniser of a loaded model's encoder, at its revision and on its device; or
     gives None with the reason why there is none.
     """
-    config = model.config
     try:
-        return load_ctc(config.encoder, revision=config.encoder_revision).to(model.device), ""
+        encoder, _ = model.config.part_names
+        return load_ctc(encoder, revision=model.config.encoder_revision).to(model.device), ""
     except CheckpointError as error:
         return None, str(error)
 
@@ -88,8 +90,9 @@ def find_whisper(model: Model) -> tuple[WhisperRecogniser | None, str]:
 def checkpoint_fingerprint(name: str | Path) -> str:
     """One hash over a checkpoint's configuration and weights, those of LoRA among them."""
     folder = local_folder(resolve(name))
-    parts = [fingerprint(folder), *(_sha256(file) or "" for file in sorted(folder.glob("lora/*")))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    lora = sorted(folder.glob("lora/*"))
+    parts = [folder_fingerprint(folder), *(_sha256(file) or "" for file in lora)]
+    return fingerprint("\n".join(parts))
 
 
 def short_name(name: str | Path) -> str:
@@ -98,4 +101,4 @@ def short_name(name: str | Path) -> str:
 
 
 def _sha256(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return file_hash(path) if path.is_file() else None

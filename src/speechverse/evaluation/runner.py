@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 from speechverse import __version__
 from speechverse.data import Corpus, Rendered, render_for_evaluation, render_split
-from speechverse.data.asking import UNUSABLE
+from speechverse.data.applicable import UNUSABLE
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import CorpusError, TaskError, UserError
-from speechverse.evaluation.clips import (
+from speechverse.evaluation.encoded_clips import (
     UNREADABLE,
     ExampleCheck,
     encode_clips,

@@ -9,7 +9,7 @@ need not cost the LLM its instruction following.
 
 from __future__ import annotations
 
-from speechverse.instructions.drawing import Asked, draw_instructions, draw_lines, kinds
+from speechverse.instructions.assignment import Asked, draw_instructions, draw_lines, kinds
 from speechverse.instructions.made import Made, Outcome, answer_lines, labelled
 
 __all__ = [

@@ -5,7 +5,6 @@ them as labels.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import time
 from collections import Counter
@@ -16,9 +15,10 @@ from typing import Any
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import CheckpointError
 from speechverse.evaluation.journal import Journal
-from speechverse.instructions.drawing import Asked
+from speechverse.instructions.assignment import Asked
 from speechverse.instructions.usable import usable
 from speechverse.models import SpeechVerseProcessor
+from speechverse.seeding import fingerprint
 
 LABEL = "instructions"
 _AT_ONCE = 32
@@ -135,7 +135,7 @@ class _Reader:
         config, system = self.loaded.model.config, self.system_for(asked)
         told = (config.llm_fingerprint, config.prompt_template, self.max_new_tokens, asked.text)
         asked_in = (config.system_prompt, asked.instruction) if system is None else (system, "")
-        return hashlib.sha256(json.dumps([*told, *asked_in]).encode()).hexdigest()[:32]
+        return fingerprint(json.dumps([*told, *asked_in]))[:32]
 
     def questions(
         self, some: Sequence[Asked], system: str | None

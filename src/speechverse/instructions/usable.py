@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from speechverse.instructions.drawing import Asked
+from speechverse.instructions.assignment import Asked
 from speechverse.stop_words import STOP_WORDS
 from speechverse.tasks.spoken import written_words
 from speechverse.types import Answer

@@ -15,9 +15,8 @@ from speechverse.longform.listening import AT_ONCE
 from speechverse.longform.transcript import Segment
 from speechverse.longform.writers import Asks
 from speechverse.progress import Advance, ignore
-from speechverse.protocols import Lengths
 from speechverse.tasks import ConstraintSpec
-from speechverse.types import Answer
+from speechverse.types import Answer, Lengths
 
 _COMBINE = (
     "These are answers about the consecutive parts of one recording. From them, answer about the"

@@ -81,8 +81,8 @@ def load_own_decoder(model: Model) -> WhisperRecogniser:
     Raises:
         CheckpointError: If the encoder is none, or has no decoder.
     """
-    config = model.config
-    return load_whisper(config.encoder, revision=config.encoder_revision).to(model.device)
+    encoder, _ = model.config.part_names
+    return load_whisper(encoder, revision=model.config.encoder_revision).to(model.device)
 
 
 class Writers:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from speechverse.encoders import SpeechEncoder, load_encoder
 from speechverse.errors import CheckpointError
-from speechverse.hub import Resolved, fingerprint, local_folder, resolve
+from speechverse.hub import Resolved, folder_fingerprint, local_folder, resolve
 from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
 from speechverse.models.llm import embedding_scale
 
@@ -50,7 +50,8 @@ def find_foundation(
         raise CheckpointError(
             f"the checkpoint's {kind} is not where it was: {error}; say where with {kind}=..."
         ) from error
-    found, expected = fingerprint(local_folder(resolved)), getattr(config, f"{kind}_fingerprint")
+    found = folder_fingerprint(local_folder(resolved))
+    expected = getattr(config, f"{kind}_fingerprint")
     if expected is not None and found != expected:
         what = {"encoder": "speech encoder", "llm": "LLM"}[kind]
         wrong = (
@@ -72,7 +73,7 @@ def identity_of(kind: str, found: Resolved) -> dict[str, str | None]:
     return {
         kind: found.known_as,
         f"{kind}_revision": found.revision,
-        f"{kind}_fingerprint": fingerprint(local_folder(found)),
+        f"{kind}_fingerprint": folder_fingerprint(local_folder(found)),
     }
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from speechverse.errors import CheckpointError
 from speechverse.files import atomic_folder, atomic_write, write_text
-from speechverse.hub import fingerprint, local_folder, read_weights, resolve, weight_files
+from speechverse.hub import folder_fingerprint, local_folder, read_weights, resolve, weight_files
 from speechverse.models import lora
 from speechverse.models.assembly import with_own_code
 from speechverse.models.llm import load_tokenizer
@@ -74,16 +74,12 @@ def save(
     Raises:
         CheckpointError: If the model stands on foundations that have no name.
     """
-    if model.config.encoder is None or model.config.llm is None:
-        raise CheckpointError(
-            "this model was built from bare configurations; a checkpoint needs foundations with a"
-            " name"
-        )
+    _, llm = model.config.part_names
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_trained(model, folder / WEIGHTS, dtype)
     if model.has_lora:
-        lora.save(model.llm, folder / LORA_FOLDER, str(model.config.llm), dtype)
+        lora.save(model.llm, folder / LORA_FOLDER, llm, dtype)
     write_text(folder / "config.json", with_own_code(model.config, folder).to_json_string())
 
 
@@ -126,7 +122,7 @@ def export(model: SpeechVerseForConditionalGeneration, folder: str | Path) -> No
                 {
                     part: part,
                     f"{part}_revision": None,
-                    f"{part}_fingerprint": fingerprint(scratch / part),
+                    f"{part}_fingerprint": folder_fingerprint(scratch / part),
                 }
             )
         config.choose(lora=None)
@@ -154,6 +150,4 @@ def _export_llm(model: SpeechVerseForConditionalGeneration, folder: Path) -> Non
     llm = lora.merged(model.llm) if model.has_lora else model.llm
     with quiet_transformers():
         llm.save_pretrained(folder)
-    load_tokenizer(resolve(str(model.config.llm), model.config.llm_revision)).save_pretrained(
-        folder
-    )
+    load_tokenizer(resolve(llm, model.config.llm_revision)).save_pretrained(folder)

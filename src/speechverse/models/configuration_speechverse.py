@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from transformers import PreTrainedConfig
 
+from speechverse.errors import CheckpointError
 from speechverse.models.downsampler import DownsamplerConfig, downsampled_length
 from speechverse.models.lora import LoraConfig
 from speechverse.models.mixer import MixerConfig
@@ -59,7 +60,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     What was chosen can be asked of it directly (`config.downsampler`), and lies flat in
     `config.json`. Names of encoder and LLM are hub ids, known parts or folders, which may be
     relative to the checkpoint's; their fingerprints say what was there when the model was made
-    (`speechverse.hub.fingerprint`).
+    (`speechverse.hub.folder_fingerprint`).
     """
 
     model_type = "speechverse"
@@ -111,6 +112,20 @@ class SpeechVerseConfig(PreTrainedConfig):
         values = super().to_dict()
         chosen: ModelConfig = values.pop("settings")
         return values | chosen.model_dump()
+
+    @property
+    def part_names(self) -> tuple[str, str]:
+        """Names of encoder and LLM.
+
+        Raises:
+            CheckpointError: If they have none, as of a model built from bare configurations.
+        """
+        if self.encoder is None or self.llm is None:
+            raise CheckpointError(
+                "this model was built from bare configurations; its encoder and LLM have no name to"
+                " be found by"
+            )
+        return self.encoder, self.llm
 
     @property
     def max_answer_positions(self) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from speechverse.config import Config, PositiveInt
 from speechverse.errors import CheckpointError, RecipeError
 from speechverse.files import atomic_write
 from speechverse.hub import quiet_transformers, read_weights
+from speechverse.seeding import fingerprint
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _PEFT_PREFIX = "base_model.model."
@@ -164,15 +164,14 @@ def _load_beside(llm: PreTrainedModel, folder: Path) -> None:
         )
 
 
-def fingerprint(folder: Path) -> str:
+def lora_fingerprint(folder: Path) -> str:
     """A hash of the adapters in a folder.
 
     Raises:
         CheckpointError: If there are none.
     """
     _weights_in(folder)
-    content = (folder / _CONFIG).read_bytes() + (folder / _WEIGHTS).read_bytes()
-    return hashlib.sha256(content).hexdigest()
+    return fingerprint(*((folder / name).read_bytes() for name in (_CONFIG, _WEIGHTS)))
 
 
 def _weights_in(folder: Path) -> dict[str, Tensor]:

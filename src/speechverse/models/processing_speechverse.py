@@ -25,8 +25,7 @@ from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import check_vocabulary, load_tokenizer
 from speechverse.models.plain_text import PlainText
 from speechverse.models.prompts import PromptWriter, special_tokens
-from speechverse.protocols import Lengths
-from speechverse.types import IGNORED, Prompt
+from speechverse.types import IGNORED, Lengths, Prompt
 
 _MAX_REMEMBERED = 50_000
 
@@ -85,14 +84,14 @@ class SpeechVerseProcessor:
     def from_config(
         cls, config: SpeechVerseConfig, relative_to: Path | None = None
     ) -> SpeechVerseProcessor:
-        """Loads the tokenizer and the front end that a configuration names."""
-        if config.encoder is None or config.llm is None:
-            raise UserError(
-                "this model was built from bare configurations and has no tokenizer; give one to"
-                " the processor"
-            )
-        encoder = resolve(config.encoder, config.encoder_revision, relative_to)
-        llm = resolve(config.llm, config.llm_revision, relative_to)
+        """Loads the tokenizer and the front end that a configuration names.
+
+        Raises:
+            CheckpointError: If it names none, or they cannot be loaded.
+        """
+        encoder_name, llm_name = config.part_names
+        encoder = resolve(encoder_name, config.encoder_revision, relative_to)
+        llm = resolve(llm_name, config.llm_revision, relative_to)
         window, family = config.settings.encoder_window, config.settings.encoder_family
         return cls(
             config,

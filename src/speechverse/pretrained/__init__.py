@@ -2,10 +2,10 @@
 
 from speechverse.pretrained.convert import converted, convertible
 from speechverse.pretrained.fetch import get_part, is_here, part_named
+from speechverse.pretrained.known_parts import KNOWN, Part
 from speechverse.pretrained.packages import PartError
 from speechverse.pretrained.places import cache_folder, go_offline, offline
 from speechverse.pretrained.record import file_hash, source_fingerprint
-from speechverse.pretrained.table import KNOWN, Part
 
 __all__ = [
     "KNOWN",

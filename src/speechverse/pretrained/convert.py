@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,9 +11,10 @@ from pathlib import Path
 from speechverse.errors import CheckpointError, no_room
 from speechverse.files import atomic_folder, locked
 from speechverse.pretrained import ctranslate2, gguf
+from speechverse.pretrained.known_parts import Layout, published_hash
 from speechverse.pretrained.places import cache_folder
 from speechverse.pretrained.record import file_hash, is_whole, write_record
-from speechverse.pretrained.table import Layout, published_hash
+from speechverse.seeding import fingerprint
 
 _PATIENCE = 3600.0
 """Seconds to wait for another run that fetches or converts the same part."""
@@ -95,4 +95,4 @@ def _name_of(path: Path, weights: str) -> str:
         return weights
     beside = sorted(file for pattern in ("*.json", "vocabulary.txt") for file in path.glob(pattern))
     told = "\n".join([weights, *(f"{file.name} {file_hash(file)}" for file in beside)])
-    return hashlib.sha256(told.encode()).hexdigest()
+    return fingerprint(told)

@@ -11,10 +11,10 @@ from speechverse.errors import DiskFullError, first_line, unknown_name
 from speechverse.files import disk_full_as_error
 from speechverse.pretrained import packages
 from speechverse.pretrained.convert import convert, one_at_a_time
+from speechverse.pretrained.known_parts import KNOWN, Part, Source
 from speechverse.pretrained.packages import PartError, check
 from speechverse.pretrained.places import cache_folder, offline
 from speechverse.pretrained.record import file_hash, is_whole
-from speechverse.pretrained.table import KNOWN, Part, Source
 
 Tell = Callable[[str], None]
 

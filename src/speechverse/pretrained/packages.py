@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO
 
 from speechverse.errors import DiskFullError, UserError, no_room
+from speechverse.pretrained.known_parts import File, Package, Source
 from speechverse.pretrained.record import file_hash
-from speechverse.pretrained.table import File, Package, Source
 
 Progress = Callable[[int], None]
 """Is told now and then how many bytes have come."""

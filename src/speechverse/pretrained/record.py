@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.files import write_text
+from speechverse.seeding import fingerprint
 
 RECORD = "speechverse_part.json"
 CONVERSION = 1
@@ -54,7 +55,7 @@ def source_fingerprint(folder: Path) -> str | None:
     for name in _decisive_files(folder):  # one that has joined them since is an alteration too
         if name not in record["files"] or not _is_as_written(folder / name, record["files"][name]):
             return None
-    return hashlib.sha256(f"part\n{record['sha256']}\n{record['conversion']}".encode()).hexdigest()
+    return fingerprint(f"part\n{record['sha256']}\n{record['conversion']}")
 
 
 def file_hash(file: Path) -> str:

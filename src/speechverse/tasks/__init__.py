@@ -16,9 +16,9 @@ from speechverse.tasks.parsing import (
     parse_text,
 )
 from speechverse.tasks.prompts import PromptSet, Wording
-from speechverse.tasks.questions import TaskQuestion
 from speechverse.tasks.registry import TASKS, get_task, task_names
 from speechverse.tasks.task import Ask, ConstraintSpec, Matches, OneOf, SlotList, Task
+from speechverse.tasks.task_question import TaskQuestion
 
 __all__ = [
     "TASKS",

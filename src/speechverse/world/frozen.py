@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from importlib import resources
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.errors import CorpusError, UserError, unknown_name
+from speechverse.seeding import fingerprint
 from speechverse.types import Utterance
 from speechverse.world.spec import SynthSpec
 
@@ -57,17 +57,17 @@ def test_set_spec(name: str = "clean") -> SynthSpec:
 
 def manifest_hash(utterances: Iterable[Utterance]) -> str:
     """sha256 over id, text, speaker, labels and duration (to 10 ms); neither paths nor samples."""
-    digest = hashlib.sha256()
-    for utterance in utterances:
-        record = {
+    records = (
+        {
             "id": utterance.id,
             "text": utterance.text,
             "speaker": utterance.speaker,
             "duration": round(utterance.duration, 2),
             "labels": utterance.labels,
         }
-        digest.update(json.dumps(record, sort_keys=True, ensure_ascii=True).encode() + b"\n")
-    return digest.hexdigest()
+        for utterance in utterances
+    )
+    return fingerprint(*(f"{json.dumps(record, sort_keys=True)}\n" for record in records))
 
 
 def _committed_hash(name: str) -> str:

@@ -159,7 +159,7 @@ def _speak_into(folder: Path, shard: Shard) -> None:
     from speechverse.audio.encode import save
     from speechverse.audio.waveform import Waveform
     from speechverse.world.engines import Engines
-    from speechverse.world.render import render
+    from speechverse.world.synthesis import render
 
     engines, lengths = Engines(shard.seed), {}
     for clip in shard.clips:

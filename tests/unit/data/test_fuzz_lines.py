@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 
 from speechverse.data import Corpus, Mixture, MixtureItem, render_split, write_corpus
-from speechverse.data.asking import askable
+from speechverse.data.applicable import askable
 from speechverse.data.manifest import read_manifest
 from speechverse.errors import SpeechverseError, UserError
 from speechverse.tasks import get_task, task_names

@@ -20,7 +20,7 @@ from speechverse.data import write_corpus
 from speechverse.encoders import SpeechEncoder, encoder_from_config
 from speechverse.evaluation.linear import fit_linear
 from speechverse.evaluation.probes import ProbeColumn, ProbeTable, pool_layers, probe_encoder
-from speechverse.evaluation.probes.questions import ask_everything
+from speechverse.evaluation.probes.targets import find_targets
 from speechverse.metrics import Interval
 from speechverse.types import AudioRef, Utterance
 
@@ -136,7 +136,7 @@ def test_a_sentence_is_not_on_both_sides_of_the_speaker_probe(make_clips: MakeCl
         )
         for n in range(42)
     ]
-    questions, _ = ask_everything({}, dict(enumerate(clips)))
+    questions, _ = find_targets({}, dict(enumerate(clips)))
     speaker = next(question for question in questions if question.name == "speaker")
     fit, test = speaker.fit, speaker.test
     assert {clips[row].text for row in fit}.isdisjoint(clips[row].text for row in test)

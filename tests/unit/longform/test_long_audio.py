@@ -185,7 +185,7 @@ def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_pat
     assert (out / "deep" / "b.srt").read_text().startswith("1\n00:00:00,000 -->")
     (calls / "broken.wav").unlink()
     again = run(calls, "--format", "srt", "--output", out)
-    assert again.exit_code == 0 and "2 of 2 are written" in again.stderr
+    assert again.exit_code == 0 and "found 2 of 2 transcripts" in again.stderr
     other = run(calls, "--format", "vtt", "--output", out)
     assert isinstance(other.exception, UserError) and "another question" in str(other.exception)
     told = run(calls / "a.wav", "--format", "verbose_json")

@@ -171,10 +171,9 @@ def test_british_and_american_spelling_are_one(british: str, us: str) -> None:
     assert american(british) == american(us)
 
 
-@pytest.mark.parametrize("scored", ["import speechverse.metrics", 'normalize("हाँ, हो", "hi")'])
-def test_only_who_scores_english_loads_transformers(scored: str) -> None:
+def test_only_who_scores_english_loads_transformers() -> None:
     code = (
-        f"from speechverse.metrics import normalize; {scored}; import sys; sys.exit('transformers'"
-        " in sys.modules)"
+        "from speechverse.metrics import normalize; normalize('हाँ, हो', 'hi'); import sys;"
+        " sys.exit('transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from speechverse.encoders import encoder_from_config
 from speechverse.errors import CheckpointError, UserError
-from speechverse.hub import fingerprint, resolve
+from speechverse.hub import folder_fingerprint, resolve
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor, assembly
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.downsampler import DownsamplerConfig
@@ -215,10 +215,10 @@ def test_a_model_of_bare_configurations_cannot_be_saved(
 
 def test_fingerprints_follow_content_not_place(encoder_folder, tmp_path) -> None:
     copy = shutil.copytree(encoder_folder, tmp_path / "copy")
-    assert fingerprint(copy) == fingerprint(encoder_folder)
+    assert folder_fingerprint(copy) == folder_fingerprint(encoder_folder)
     config = transformers.SeamlessM4TFeatureExtractor(stride=2)
     config.save_pretrained(copy)
-    assert fingerprint(copy) != fingerprint(encoder_folder)
+    assert folder_fingerprint(copy) != folder_fingerprint(encoder_folder)
 
 
 def test_names_are_found_beside_the_checkpoint_and_on_the_hub(tmp_path) -> None:

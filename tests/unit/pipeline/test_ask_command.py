@@ -186,7 +186,7 @@ def test_a_task_of_the_users_own_file_is_asked(run, clip, tmp_path):
 def test_every_clip_of_a_folder_is_answered_and_bad_ones_are_counted(run, folder, tmp_path):
     output = tmp_path / "out" / "answers.jsonl"
     result = run(folder, "what is said", *SHORT, "--output", output)
-    assert result.exit_code == 1 and "1 of 4 clips could not be answered" in result.stderr
+    assert result.exit_code == 1 and "1 of 4 clips failed" in result.stderr
     assert "left out, not named as audio is: 1 of the files" in result.stderr
     records = lines(output)
     names = ["a.flac", "b.wav", "broken.wav", "old/c.wav"]
@@ -205,7 +205,7 @@ def test_a_folder_is_gone_on_with_and_what_failed_is_tried_again(run, folder, mo
     output.write_text(killed + json.dumps(first[1])[:30])  # as kill -9 may leave it
     save(folder / "broken.wav", Waveform(np.full(8000, 0.1, dtype=np.float32)))
     result = run(folder, "what is said", *SHORT, "--output", output)
-    assert result.exit_code == 0 and "1 of 4 clips are answered" in result.stderr
+    assert result.exit_code == 0 and "found 1 of 4 answers" in result.stderr
     again = lines(output)
     assert again[0] == first[0] and len(again) == 4
     assert {one["clip"] for one in again} == {one["clip"] for one in first}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from small_parts import source_in_two_wheels, whisper, whisper_files, whisper_variables, write_gguf
 
-from speechverse.pretrained import table
-from speechverse.pretrained.table import Part, Source
+from speechverse.pretrained import known_parts
+from speechverse.pretrained.known_parts import Part, Source
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +36,9 @@ def index(tmp_path: Path) -> Path:
 def add_part(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Part]:
     """Makes a part known for the time of a test."""
 
-    def add(*sources: Source, layout: table.Layout = "as it is") -> Part:
+    def add(*sources: Source, layout: known_parts.Layout = "as it is") -> Part:
         part = Part("toy", "nothing at all", "nobody/toy", "MIT", layout, sources)
-        monkeypatch.setitem(table.KNOWN, "toy", part)
+        monkeypatch.setitem(known_parts.KNOWN, "toy", part)
         return part
 
     return add

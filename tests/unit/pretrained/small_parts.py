@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import transformers
 
-from speechverse.pretrained.table import File, Package, Source
+from speechverse.pretrained.known_parts import File, Package, Source
 
 SPECIAL = [
     "<|endoftext|>",

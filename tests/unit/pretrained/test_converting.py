@@ -29,11 +29,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from speechverse.encoders import load_encoder
 from speechverse.errors import CheckpointError, DiskFullError
-from speechverse.hub import fingerprint, resolve
+from speechverse.hub import folder_fingerprint, resolve
 from speechverse.models import SpeechVerseForConditionalGeneration as Model
 from speechverse.pretrained import get_part
 from speechverse.pretrained.ctranslate2 import write_whisper_folder
-from speechverse.pretrained.table import File, Part, Source
+from speechverse.pretrained.known_parts import File, Part, Source
 
 
 def loaded(folder: Path) -> transformers.WhisperForConditionalGeneration:
@@ -211,7 +211,9 @@ def test_files_are_converted_once_and_anew_when_they_change(gguf_file: Path, cac
     assert os.stat(Path(first.name, "model.safetensors")).st_mtime_ns == written
     write_gguf(gguf_file, seed=1)
     second = resolve(gguf_file)
-    assert second.name != first.name and fingerprint(second.name) != fingerprint(first.name)
+    assert second.name != first.name and folder_fingerprint(second.name) != folder_fingerprint(
+        first.name
+    )
     assert second.known_as == str(gguf_file)
 
 
@@ -227,12 +229,12 @@ def test_a_converted_folder_is_known_by_its_source_on_any_machine(
     whisper_folder: Path, tmp_path: Path
 ) -> None:
     here = Path(resolve(whisper_folder).name)
-    known = fingerprint(here)
+    known = folder_fingerprint(here)
     there = shutil.copytree(here, tmp_path / "there", copy_function=shutil.copyfile)  # other times
-    assert fingerprint(there) == known
+    assert folder_fingerprint(there) == known
     config = there / "tokenizer_config.json"
     config.write_text(config.read_text() + "\n")
-    assert fingerprint(there) == known
+    assert folder_fingerprint(there) == known
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "preprocessor_config.json"])
@@ -240,7 +242,7 @@ def test_a_converted_folder_that_was_altered_is_another_part(
     whisper_folder: Path, tmp_path: Path, file: str
 ) -> None:
     folder = shutil.copytree(resolve(whisper_folder).name, tmp_path / "altered")
-    known = fingerprint(folder)
+    known = folder_fingerprint(folder)
     content = (folder / file).read_bytes()
     changed = (
         content[:-1] + bytes([content[-1] ^ 1])
@@ -248,13 +250,13 @@ def test_a_converted_folder_that_was_altered_is_another_part(
         else b'{"d_model": 17}'
     )
     (folder / file).write_bytes(changed)
-    assert fingerprint(folder) != known
+    assert folder_fingerprint(folder) != known
 
 
 @pytest.fixture
 def small_parts_known(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Whisper and an LLM that are to be had by name."""
-    from speechverse.pretrained import table
+    from speechverse.pretrained import known_parts
 
     contents = whisper_files(whisper_variables(whisper()))
     llm = write_gguf(index.parent / "toy.gguf").read_bytes()
@@ -268,7 +270,7 @@ def small_parts_known(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             for file, content in files.items()
         )
         part = Part(name, "small", f"nobody/{name}", "MIT", layout, (Source((package,), members),))
-        monkeypatch.setitem(table.KNOWN, name, part)
+        monkeypatch.setitem(known_parts.KNOWN, name, part)
 
 
 def test_a_recipe_and_a_checkpoint_name_known_parts(
@@ -287,7 +289,9 @@ def test_a_recipe_and_a_checkpoint_name_known_parts(
 def test_the_same_file_of_ones_own_is_the_known_part(
     small_parts_known: None, whisper_folder: Path
 ) -> None:
-    assert fingerprint(resolve(whisper_folder).name) == fingerprint(get_part_named("toy-whisper"))
+    assert folder_fingerprint(resolve(whisper_folder).name) == folder_fingerprint(
+        get_part_named("toy-whisper")
+    )
 
 
 def get_part_named(name: str) -> Path:
@@ -336,4 +340,4 @@ def test_a_tokenizer_put_beside_the_weights_later_is_taken(
     (tmp_path / "kept.json").rename(tokenizer)
     assert (Path(resolve(whisper_folder).name) / "tokenizer.json").is_file()
     assert not (without / "tokenizer.json").exists()
-    assert fingerprint(without) == fingerprint(resolve(whisper_folder).name)
+    assert folder_fingerprint(without) == folder_fingerprint(resolve(whisper_folder).name)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -16,10 +14,11 @@ from zipfile import ZipFile
 import pytest
 from small_parts import WEIGHTS, sha256, source_in_two_wheels
 
+from running import run_here
 from speechverse.errors import CheckpointError, DiskFullError, UserError
 from speechverse.hub import local_folder, resolve
 from speechverse.pretrained import PartError, get_part, is_here, packages, part_named
-from speechverse.pretrained.table import KNOWN, Part, Source
+from speechverse.pretrained.known_parts import KNOWN, Part, Source
 
 AddPart = Callable[..., Part]
 
@@ -223,20 +222,12 @@ def test_every_known_part_has_a_licence_and_whole_hashes() -> None:
             )
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = (
-        f"import sys; sys.argv = {['speechverse', *arguments]}; from speechverse.cli import main;"
-        " main()"
-    )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-
-
 def test_the_command_lists_what_can_be_had() -> None:
-    shown = run("pretrained")
+    shown = run_here("pretrained")
     assert shown.returncode == 0, shown.stderr
     line = next(line for line in shown.stdout.splitlines() if line.startswith("whisper-base"))
     assert "not here" in line and "133 MB" in line and "MIT" in line
-    listed = json.loads(run("pretrained", "--json").stdout)
+    listed = json.loads(run_here("pretrained", "--json").stdout)
     assert {entry["name"] for entry in listed} == set(KNOWN)
     assert not any(entry["here"] for entry in listed)
 
@@ -254,7 +245,7 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path) -> None:
             str(tmp_path),
         ): "does not hold the whole of 'whisper-base'",
     }.items():
-        shown = run("pretrained", *arguments)
+        shown = run_here("pretrained", *arguments)
         assert shown.returncode == 2 and told in shown.stderr, shown.stderr
         assert "Traceback" not in shown.stderr
 
@@ -262,7 +253,7 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path) -> None:
 def test_the_hash_of_any_source_means_the_part(add_part: AddPart, index: Path) -> None:
     other: Source = source_in_two_wheels(index, "other", WEIGHTS + b"a setting")
     part = add_part(source_in_two_wheels(index, "toy"), other)
-    from speechverse.pretrained.table import published_hash
+    from speechverse.pretrained.known_parts import published_hash
 
     assert published_hash(sha256(WEIGHTS + b"a setting")) == part.sha256
     assert published_hash("else") == "else"

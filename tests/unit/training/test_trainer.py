@@ -137,29 +137,31 @@ def test_losses_by_task_padding_throughput_and_validation_scores_are_logged(
     assert list((whole[1] / "tensorboard").iterdir())
 
 
-@pytest.mark.parametrize("steps", [1, 4, 7, 11])
-def test_a_stopped_run_goes_on_bit_for_bit(
+def test_a_run_stopped_again_and_again_goes_on_bit_for_bit(
     whole: tuple[Recipe, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    steps: int,
 ):
     recipe, reference = whole
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_after(patch, steps)
-        train(recipe, tmp_path / "run")
-    said = capsys.readouterr().err
-    assert f"speechverse train {tmp_path}/run/recipe.yaml --output {tmp_path}/run --resume" in said
+    run, kept = tmp_path / "run", tmp_path / "run" / "recipe.yaml"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_after(patch, 1)
-        train(load_recipe(tmp_path / "run" / "recipe.yaml"), tmp_path / "run", resume=True)
-    assert "the same command goes on from there" in capsys.readouterr().err
-    train(load_recipe(tmp_path / "run" / "recipe.yaml"), tmp_path / "run", resume=True)
-    assert_same_run(reference, tmp_path / "run")
+        train(recipe, run)
+    said = capsys.readouterr().err
+    assert f"speechverse train {kept} --output {run} --resume" in said
+    for total in (2, 4, 7, 11):  # of 14: in a stage, at its end, off the steps that are saved
+        done = load_state(run / "last").info["position"]["total"]
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            stop_after(patch, total - done)
+            train(load_recipe(kept), run, resume=True)
+        assert "the same command goes on from there" in capsys.readouterr().err
+    train(load_recipe(kept), run, resume=True)
+    assert_same_run(reference, run)
 
 
 def _train_until_killed(recipe: Recipe, folder: Path, steps: int) -> None:
+    """Goes on with a run, and is killed after so many more steps."""
     real, done = StageRun.step, []
 
     def step(*args: Any) -> None:
@@ -169,23 +171,24 @@ def _train_until_killed(recipe: Recipe, folder: Path, steps: int) -> None:
         real(*args)
 
     StageRun.step = step  # type: ignore[method-assign]
-    train(recipe, folder)
+    train(recipe, folder, resume=True)
 
 
 def test_a_run_killed_in_each_stage_goes_on_from_its_last_whole_checkpoint(
     whole: tuple[Recipe, Path], tmp_path: Path
 ):
     recipe, reference = whole
-    for steps in (3, 7, 13):
-        folder = tmp_path / f"run{steps}"
+    folder = tmp_path / "run"
+    for steps, kept in ((3, 2), (5, 6), (7, 12)):  # each from the step kept before
         child = multiprocessing.get_context("fork").Process(
             target=_train_until_killed, args=(recipe, folder, steps)
         )
         child.start()
         child.join()
         assert child.exitcode == -signal.SIGKILL
-        train(recipe, folder, resume=True)
-        assert_same_run(reference, folder)
+        assert load_state(folder / "last").info["position"]["total"] == kept
+    train(recipe, folder, resume=True)
+    assert_same_run(reference, folder)
 
 
 def _train_by_command(recipe: Recipe, folder: Path, files_up_to: FilesUpTo, size: int) -> None:

@@ -28,10 +28,10 @@ from speechverse.world.effects import CODECS
 from speechverse.world.espeak import Espeak
 from speechverse.world.frozen import TEST_SETS, manifest_hash
 from speechverse.world.plan import plan_reading, plan_split
-from speechverse.world.render import join
 from speechverse.world.roles import speaker_role
 from speechverse.world.sounds import BABBLE, HELD_OUT_BACKGROUND, HELD_OUT_SOUND, SOUNDS, make_sound
 from speechverse.world.styles import EMOTIONS, draw_turn
+from speechverse.world.synthesis import join
 from speechverse.world.voices import CROWD, get_speaker, speakers
 from speechverse.world.workers import Shard, cut_into_shards, run_shards
 

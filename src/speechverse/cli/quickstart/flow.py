@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from speechverse.cli.quickstart import lesson, page, questions
+from speechverse.cli.quickstart import clip_questions, lesson, quickstart_page
 from speechverse.cli.quickstart.robot import COMMANDS, QUESTION
 from speechverse.errors import UserError
 from speechverse.files import folder_lock, write_text
@@ -36,7 +36,7 @@ LOOKED_AT = ("asr", "ic", "sf", "kws", "er", "sc")
 FETCHING = "frozen parts"
 """Timed apart: it goes by the network, not by the machine."""
 
-_ASKED = TypeAdapter(dict[str, questions.Asked])
+_ASKED = TypeAdapter(dict[str, clip_questions.Asked])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Quickstart:
         self.page = self.output / "quickstart.html"
         lesson_folder.mkdir(parents=True, exist_ok=True)
         self._models: dict[str, SpeechVerse] = {}
-        self._answers: list[questions.Asked] = []
+        self._answers: list[clip_questions.Asked] = []
         self._seconds: dict[str, float] = {}
 
     def run(self) -> None:
@@ -151,15 +151,15 @@ class Quickstart:
         self._make_speech(self.speech, self._speech_spec())
         file = self.output / "questions.json"
         kept = _ASKED.validate_json(file.read_bytes()) if file.exists() else {}
-        made = questions.clips_of(Corpus.open(self.speech), self.sizes.asked)
-        clips = [*map(questions.own_clip, self.clips), *made]
+        made = clip_questions.clips_of(Corpus.open(self.speech), self.sizes.asked)
+        clips = [*map(clip_questions.own_clip, self.clips), *made]
         systems = {} if all(clip.key in kept for clip in clips) else self._systems()
         for clip in clips:
             if clip.key not in kept:
-                kept[clip.key] = questions.ask(clip, systems)
+                kept[clip.key] = clip_questions.ask(clip, systems)
                 write_text(file, _ASKED.dump_json(kept, indent=1).decode())
             self._answers.append(kept[clip.key])
-            self.console.print(page.answers_table(self._answers[-1]))
+            self.console.print(quickstart_page.answers_table(self._answers[-1]))
 
     def _take_a_look(self) -> None:
         from speechverse.evaluation import results_table
@@ -179,13 +179,13 @@ class Quickstart:
         self._free()
         train(self._recipe, self.taught, resume=True)
         after = self._evaluate(self.after, self.lesson_speech, str(self.taught), how)
-        for line in page.lesson_lines(before, after):
+        for line in quickstart_page.lesson_lines(before, after):
             self._print(line)
 
     def _write_page(self) -> None:
         from speechverse.evaluation import load_answers, load_results
 
-        made = page.quickstart_page(
+        made = quickstart_page.quickstart_page(
             model=self.model,
             answers=self._answers,
             look=(load_results(self.look), load_answers(self.look)),

@@ -162,7 +162,7 @@ def write_card(card: Card, page: Path, command: str) -> Path:
         UserError: The page has the name that its numbers take.
         DiskFullError: There is no room.
     """
-    from speechverse.world.card.page import card_page
+    from speechverse.world.card.card_page import card_page
 
     page = page.absolute()
     numbers = numbers_beside(page)

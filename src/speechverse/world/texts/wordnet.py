@@ -16,9 +16,10 @@ _CLEAN = re.compile(r"[A-Za-z][A-Za-z' ,-]*[A-Za-z][.!?]?")
 _NO_WORD = re.compile(r"(?<!\w)[-']|[-'](?!\w)|\b(?:etc|e\.g|i\.e)\b|\b[A-Z]{2,}\b|,,|''|\s,|`")
 _SHORT_FORM = re.compile(r"(?<=\w)'(?:s|t|ll|re|ve|d|m)\b|s'")
 _RUDE = re.compile(
-    r"\b(?:offensive|obscene|vulgar|disparag\w+|slur|derogatory|insulting|ethnic|racial\w*|negro\w*|nigg\w+|whore\w*|"
-    r"slut\w*|rap(?:e|ed|ist|ing)|sexual\w*|genital\w*|penis|vagina\w*|intercourse|copulat\w+|prostitut\w+|fuck\w*|"
-    r"shit\w*|bitch\w*|faggot\w*|jews?|masturbat\w+|incest\w*|pornograph\w+)\b",
+    r"\b(?:offensive|obscene|vulgar|disparag\w+|slur|derogatory|insulting|ethnic|racial\w*|negro\w*"
+    r"|nigg\w+|whore\w*|slut\w*|rap(?:e|ed|ist|ing)|sexual\w*|genital\w*|penis|vagina\w*"
+    r"|intercourse|copulat\w+|prostitut\w+|fuck\w*|shit\w*|bitch\w*|faggot\w*|jews?|masturbat\w+"
+    r"|incest\w*|pornograph\w+)\b",
     re.IGNORECASE,
 )
 _LENGTHS = range(3, 17)

@@ -21,7 +21,8 @@ _ALWAYS = {
     ).split()
 }
 _ASKING = re.compile(
-    r"(?:who|whose|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would|shall|should|has|have)"
+    r"(?:who|whose|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would"
+    r"|shall|should|has|have)"
     r"(?:'s|'re|(?<!do)n't)?(?!\w|')",
     re.IGNORECASE,
 )

@@ -1,4 +1,4 @@
-"""What is asked of an encoder's layers: labels and speakers, and who may fit on what."""
+"""What probes predict from an encoder's layers: labels and speakers, and who may fit on what."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Clips = Mapping[int, Utterance]
 
 
 @dataclass(frozen=True)
-class Question:
-    """One thing to ask of a clip's vector.
+class Target:
+    """One thing to predict from a clip's vector.
 
     Attributes:
         fit: Rows fitted on.
@@ -46,24 +46,24 @@ class Question:
 
     @property
     def hindrance(self) -> str:
-        """Why it cannot be asked; empty if it can."""
+        """Why it cannot be probed; empty if it can."""
         if min(len(set(self.answers_of(rows))) for rows in (self.fit, self.test)) < 2:
             return f"fewer than two kinds of '{self.name}' among the clips to fit or to test"
         return ""
 
 
-def ask_everything(fit: Clips, test: Clips) -> tuple[list[Question], dict[str, str]]:
-    """Every question that the clips have the labels for, and why the others cannot be asked: name →
+def find_targets(fit: Clips, test: Clips) -> tuple[list[Target], dict[str, str]]:
+    """Every target that the clips have the labels for, and why the others cannot be probed: name →
     reason.
     """
-    asked = [*(_ask_label(name, fit, test) for name in LABELS), _ask_speaker(test)]
-    good = [question for question in asked if not question.hindrance]
-    return good, {question.name: question.hindrance for question in asked if question.hindrance}
+    targets = [*(_label_target(name, fit, test) for name in LABELS), _speaker_target(test)]
+    good = [target for target in targets if not target.hindrance]
+    return good, {target.name: target.hindrance for target in targets if target.hindrance}
 
 
-def _ask_label(name: str, fit: Clips, test: Clips) -> Question:
+def _label_target(name: str, fit: Clips, test: Clips) -> Target:
     known = {r: c for r, c in {**fit, **test}.items() if c.labels.get(name) is not None}
-    return Question(
+    return Target(
         name,
         tuple(row for row in fit if row in known),
         tuple(row for row in test if row in known),
@@ -72,7 +72,7 @@ def _ask_label(name: str, fit: Clips, test: Clips) -> Question:
     )
 
 
-def _ask_speaker(clips: Clips) -> Question:
+def _speaker_target(clips: Clips) -> Target:
     """Half of each speaker's clips recognise the other half; a sentence is on one side only."""
     sentences = {row: clip.text or clip.id for row, clip in clips.items()}
     by_speaker: dict[str, list[int]] = defaultdict(list)
@@ -90,4 +90,4 @@ def _ask_speaker(clips: Clips) -> Question:
             fit += own[0]
             test += own[1]
     answers = {row: clips[row].speaker or "" for row in (*fit, *test)}
-    return Question("speaker", tuple(fit), tuple(test), answers, sentences)
+    return Target("speaker", tuple(fit), tuple(test), answers, sentences)

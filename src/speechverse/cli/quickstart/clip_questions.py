@@ -20,7 +20,7 @@ _TRANSCRIPT = "transcript"
 
 
 @dataclass(frozen=True)
-class Question:
+class ClipQuestion:
     """What is asked about a clip under a short title, and what is right where that is known."""
 
     title: str
@@ -35,7 +35,7 @@ class Asked:
 
     path: str
     speaker: str
-    questions: tuple[Question, ...]
+    questions: tuple[ClipQuestion, ...]
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -84,15 +84,17 @@ def _made_clip(utterance: Utterance, wanting: Sequence[Utterance]) -> Asked:
     return Asked(str(utterance.audio.path), utterance.speaker or "", tuple(questions))
 
 
-def _transcript(said: str | None) -> Question:
-    return Question(_TRANSCRIPT, "Transcribe the preceding audio.", right=said)
+def _transcript(said: str | None) -> ClipQuestion:
+    return ClipQuestion(_TRANSCRIPT, "Transcribe the preceding audio.", right=said)
 
 
-def _one_of(title: str, asked: str, choices: tuple[str, ...], right: str | None = None) -> Question:
-    return Question(title, f"{asked} Answer with one of: {', '.join(choices)}", choices, right)
+def _one_of(
+    title: str, asked: str, choices: tuple[str, ...], right: str | None = None
+) -> ClipQuestion:
+    return ClipQuestion(title, f"{asked} Answer with one of: {', '.join(choices)}", choices, right)
 
 
-def _about_the_voice(labels: Mapping[str, Any]) -> tuple[Question, ...]:
+def _about_the_voice(labels: Mapping[str, Any]) -> tuple[ClipQuestion, ...]:
     emotion, number = labels.get("emotion"), labels.get("num_speakers")
     feeling = _one_of("emotion", "How does the speaker feel?", EMOTIONS, emotion)
     right = {1: "one", 2: "two"}.get(number or 0)
@@ -116,7 +118,7 @@ def ask(clip: Asked, systems: Mapping[str, Any]) -> Asked:
     return replace(clip, answers=answers)
 
 
-def _answer(system: Any, sound: Any, question: Question) -> str:
+def _answer(system: Any, sound: Any, question: ClipQuestion) -> str:
     """A cascade's transcript is its own, as in the evaluation: its LLM would only chat about it."""
     made = system.ask(sound, question.instruction, question.choices or None)
     own = made.transcript if question.title == _TRANSCRIPT else None

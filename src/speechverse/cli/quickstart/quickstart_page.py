@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechverse.cli.quickstart.questions import Asked
+from speechverse.cli.quickstart.clip_questions import Asked
 from speechverse.cli.quickstart.robot import COMMANDS
 from speechverse.evaluation.results import OWN, AnswerRecord, Results, Score
 from speechverse.types import AudioRef

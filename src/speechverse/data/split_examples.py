@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from speechverse.data.asking import LeftOut, Words, applicable
+from speechverse.data.applicable import LeftOut, Words, applicable
 from speechverse.data.corpus import Corpus
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.tasks import Ask, Task, get_task
