@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from speechverse.evaluation.comparison import Comparison
 from speechverse.evaluation.results import OWN, WHOLE, Results, Score, in_words
 from speechverse.metrics import get_metric
 
@@ -115,4 +116,25 @@ def not_measured_table(results: Results) -> Table | None:
     table.add_column("why", overflow="fold")
     for left in results.not_measured:
         table.add_row(left.name, Text(left.reason))
+    return table
+
+
+def comparison_table(rows: Sequence[tuple[str, str, Comparison]], first: str, second: str) -> Table:
+    """Tasks and metrics of two systems, paired: both values, and the second less the first."""
+    table = Table(title=f"{second} (2) less {first} (1)", title_justify="left", box=SIMPLE)
+    table.caption = "p: how often swapping the answers by lot gives as large a difference"
+    for head in ("task", "metric"):
+        table.add_column(head, no_wrap=True)
+    for head in ("1", "2", "2 − 1", "95 %", "p", "n"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for task, name, pair in rows:
+        metric = get_metric(name)
+        one, other, gap, low, high = (
+            metric.shown(value)
+            for value in (pair.first.value, pair.second.value, *pair.difference[:3])
+        )
+        numbers = (f"{one:.1f}", f"{other:.1f}", f"{gap:+.1f}", f"{low:+.1f} to {high:+.1f}")
+        table.add_row(
+            task, metric.label, *numbers, f"{pair.difference.p_value:.3f}", str(pair.num_examples)
+        )
     return table
