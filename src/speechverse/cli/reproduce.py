@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,7 +77,14 @@ def command(
     """
     from speechverse.cli.evaluate import progress
     from speechverse.findings.deciding import Decided
-    from speechverse.findings.report import FINDINGS, PAGE, TABLE, Findings, write_findings
+    from speechverse.findings.report import (
+        FINDINGS,
+        PAGE,
+        TABLE,
+        Findings,
+        write_numbers,
+        write_page,
+    )
     from speechverse.findings.runner import Runner
 
     chosen = _chosen(quick, only, training_corpus is not None, cascade_lora is not None)
@@ -114,12 +120,20 @@ def command(
             tell=lambda line: typer.echo(line, err=True),
             watch=watch,
         )
-        for found in runner.run(chosen):
-            done.append(found)
-            made = Findings(Path(about).name, recipe, limit, shlex.join(again), tuple(done))
-            write_findings(output, made)
-            if not json:
-                typer.echo(f"{found.id:<4} {found.verdict:<18} {found.claim}")
+        all_made: Findings | None = None
+        try:
+            for found in runner.run(chosen):
+                done.append(found)
+                made = Findings(Path(about).name, recipe, tuple(done))
+                all_made = write_numbers(output, made)
+                if not json:
+                    typer.echo(f"{found.id:<4} {found.verdict:<18} {found.claim}")
+        except KeyboardInterrupt:
+            typer.echo("stopped; the same command goes on", err=True)
+            raise
+        finally:
+            if all_made is not None:
+                write_page(output, all_made)
     if json:
         typer.echo((output / FINDINGS).read_text(encoding="utf-8"))
     else:

@@ -225,13 +225,12 @@ def _joint() -> Finding:
 
 
 def _end_to_end(clean: Asked) -> Finding:
-    tasks = (*SPOKEN, "kwe", *VOICE)
-    noisy, people = (
-        Asked(name, name, tasks, (OWN, "cascade-whisper", "cascade"))
-        for name in ("noisy", "people")
-    )
+    spoken = (*SPOKEN, "kwe")
+    rivals = (OWN, "cascade-whisper", "cascade")
+    noisy = Asked("noisy", "noisy", (*spoken, "er"), rivals)
+    people = Asked("people", "people", (*spoken, *VOICE), rivals)
     claims = []
-    for asked in (clean, noisy, people):
+    for asked, tasks in ((clean, people.tasks), (noisy, noisy.tasks), (people, people.tasks)):
         for task in tasks:
             sides = Answers(asked, task), Answers(asked, task, CASCADES)
             if task == "kwe":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,6 @@ class Findings:
 
     model: str
     recipe: str
-    limit: int
-    command: str
     findings: tuple[Decided, ...]
     created: str = ""
     version: str = __version__
@@ -52,16 +51,27 @@ class Findings:
         return ", ".join(f"{came.count(one)} {one}" for one in VERDICTS if came.count(one))
 
 
-def write_findings(folder: Path, made: Findings) -> None:
-    """Writes all three files; worked out from the folder's own evaluations."""
+def write_numbers(folder: Path, made: Findings) -> Findings:
+    """Writes `findings.json` and the table; findings that are there and were not decided anew
+    stay.
+
+    Returns:
+        All that is there now.
+    """
+    place, kind = folder / FINDINGS, TypeAdapter(Findings)
+    before = kind.validate_json(place.read_bytes()).findings if place.is_file() else ()
+    by_id = {one.id: one for one in (*before, *made.findings)}
+    ordered = sorted(by_id.values(), key=lambda one: (int(re.sub(r"\D", "", one.id)), one.id))
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    dated = Findings(
-        *(made.model, made.recipe, made.limit, made.command, made.findings), created=now
-    )
-    as_json = TypeAdapter(Findings).dump_json(dated, indent=1).decode()
-    write_text(folder / FINDINGS, as_json + "\n")
-    write_text(folder / TABLE, markdown(dated))
-    write_text(folder / PAGE, _page(folder, dated))
+    merged = replace(made, findings=tuple(ordered), created=now)
+    write_text(place, kind.dump_json(merged, indent=1).decode() + "\n")
+    write_text(folder / TABLE, markdown(merged))
+    return merged
+
+
+def write_page(folder: Path, made: Findings) -> None:
+    """Writes the page, from the folder's own evaluations."""
+    write_text(folder / PAGE, _page(folder, made))
 
 
 def markdown(made: Findings) -> str:
@@ -69,8 +79,7 @@ def markdown(made: Findings) -> str:
     lines = [
         f"# Findings of {made.model}, {made.created[:10]}",
         "",
-        f"Recipe `{made.recipe}`, at most {made.limit} clips a task, speechverse {made.version}:"
-        f" {made.counts}.",
+        f"Recipe `{made.recipe}`, speechverse {made.version}: {made.counts}.",
         "",
         *_table(
             ("", "claim", "in the paper", "verdict", "rests on"),
@@ -142,7 +151,6 @@ def _page(folder: Path, made: Findings) -> str:
         lead=f"The paper's claims on this model and data: {made.counts}.",
         facts={
             "recipe": made.recipe,
-            "clips a task": f"at most {made.limit}",
             "version": made.version,
             "made": made.created[:16].replace("T", " ") + " UTC",
         },

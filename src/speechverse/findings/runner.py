@@ -242,10 +242,8 @@ class Runner:
 
     def _train(self, training: Training) -> None:
         initial = None if training.initial is None else Path(self._model(training.initial))
-        given = list(self.overrides)
-        if not any(text.startswith("data.cache_folder=") for text in given):
-            given.append(f"data.cache_folder={self.output.absolute() / MODELS / 'features'}")
-        recipe = training.recipe(self.recipe, given, initial)
+        features = self.output.absolute() / MODELS / "features"
+        recipe = training.recipe(self.recipe, self.overrides, initial, features)
         place = self._place(training.name)
         if not self._is_trained(training.name):
             self.tell(f"training {training.name}: about {training.hours:.1f} h")

@@ -7,7 +7,7 @@ costs a twentieth a clip, so `align` hears twenty times as many clips in the sam
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,41 +47,43 @@ class Training:
             begins anew.
         clip_steps: Of the stages together, as if each ran the LLM: what it costs.
         overrides: From the recipe and the budget to dotted overrides.
+        last_layer: Whether it hears the last layer alone, which other outputs are kept of.
     """
 
     name: str
     initial: str | None
     clip_steps: int
     overrides: Callable[[Recipe, int], list[str]]
+    last_layer: bool = False
 
     @property
     def hours(self) -> float:
         """About what it takes, without encoding the clips."""
         return self.clip_steps * SECONDS_A_CLIP_STEP / 3600
 
-    def recipe(self, source: str, given: Iterable[str], initial: Path | None) -> Recipe:
+    def recipe(
+        self, source: str, given: Sequence[str], initial: Path | None, features: Path
+    ) -> Recipe:
         """The recipe it is trained by.
 
         Args:
             source: The recipe it derives from, a name or a file.
             given: The user's own overrides of that.
             initial: Folder of the model it goes on from.
+            features: Where the encoder's outputs are kept, unless recipe or user say where.
 
         Raises:
             RecipeError: If the recipe has no stages to derive from.
         """
-        return load_recipe(source, self.commands(source, given, initial))
-
-    def commands(self, source: str, given: Iterable[str], initial: Path | None) -> list[str]:
-        """The overrides that make it of that recipe."""
-        given = list(given)
         base = load_recipe(source, given)
-        made = [*given, f"name={self.name}", *self.overrides(base, self.clip_steps)]
+        kept = f"{base.data.cache_folder or features}{'-last' if self.last_layer else ''}"
+        made = [*given, f"name={self.name}", f"data.cache_folder={kept}"]
+        made += self.overrides(base, self.clip_steps)
         if initial is not None:
             lora = base.model.lora if base.model else base.lora
             own = lora.model_dump() if lora and self.initial else None
             made += ["model=null", f"initial={initial}", f"lora={json.dumps(own)}"]
-        return made
+        return load_recipe(source, made)
 
 
 def trainings(clip_steps: int = CLIP_STEPS) -> dict[str, Training]:
@@ -92,10 +94,13 @@ def trainings(clip_steps: int = CLIP_STEPS) -> dict[str, Training]:
     made = [
         Training(ALIGNED, None, align, _only(_hearing)),
         Training(ALIGNED_ALL, None, align, _only(_hearing, "model.layer_mixing=softmax", plain)),
-        Training(ALIGNED_LAST, None, align, _only(_hearing, "model.layer_mixing=last", plain)),
+        Training(
+            *(ALIGNED_LAST, None, align, _only(_hearing, "model.layer_mixing=last", plain)),
+            last_layer=True,
+        ),
         Training(CURRICULUM, ALIGNED, clip_steps, _only(_answering)),
         Training(ALL_LAYERS, ALIGNED_ALL, clip_steps, _only(_answering)),
-        Training(LAST_LAYER, ALIGNED_LAST, clip_steps, _only(_answering)),
+        Training(LAST_LAYER, ALIGNED_LAST, clip_steps, _only(_answering), last_layer=True),
         Training(AT_ONCE, None, align + clip_steps, _only(_answering)),
         Training(WARM, ALIGNED, max(1, clip_steps // 4), _of_tasks(("asr",))),
         *(Training(name, WARM, group, _of_tasks(tasks)) for name, tasks in GROUPS.items()),

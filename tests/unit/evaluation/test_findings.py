@@ -23,7 +23,7 @@ from speechverse.findings.finding import (
     verdict_of,
     verdict_of_all,
 )
-from speechverse.findings.report import Findings, markdown, write_findings
+from speechverse.findings.report import Findings, markdown, write_numbers, write_page
 from speechverse.findings.runner import Runner
 from speechverse.findings.trainings import GROUPS, trainings
 from speechverse.training.recipe_files import load_recipe
@@ -121,8 +121,10 @@ def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
 
 def test_findings_are_written_as_numbers_a_table_and_a_page(made):
     found, folder, _, _ = made
-    write_findings(folder, Findings("micro", "small", 3, "speechverse", (found,)))
+    write_numbers(folder, Findings("micro", "small", (replace(found, id="F10"),)))
+    write_page(folder, write_numbers(folder, Findings("micro", "small", (found,))))
     told = json.loads((folder / "findings.json").read_text())
+    assert [one["id"] for one in told["findings"]] == ["F0", "F10"]  # what was there stays
     assert told["findings"][0]["verdict"] == found.verdict
     table = (folder / "findings.md").read_text()
     assert "asr \\| kept" in table and "speechverse reproduce --only F0" in table
@@ -133,11 +135,9 @@ def test_findings_are_written_as_numbers_a_table_and_a_page(made):
 
 def test_a_claim_that_did_not_hold_is_told_with_a_likely_reason(made):
     found, _, _, _ = made
-    told = markdown(Findings("m", "r", 3, "c", (replace(found, verdict=NOT_HELD),)))
+    told = markdown(Findings("m", "r", (replace(found, verdict=NOT_HELD),)))
     assert "A likely reason: it is random." in told
-    assert "A likely reason" not in markdown(
-        Findings("m", "r", 3, "c", (replace(found, verdict=HELD),))
-    )
+    assert "A likely reason" not in markdown(Findings("m", "r", (replace(found, verdict=HELD),)))
 
 
 def test_the_stronger_of_several_systems_is_compared_with(made, corpus):
@@ -161,14 +161,66 @@ def test_every_finding_of_the_paper_is_there_and_quick_ones_train_nothing():
 
 def test_trainings_are_the_recipe_with_other_stages_and_budgets_in_clip_steps():
     known = trainings(3000)
-    aligned = known["aligned"].recipe("small", (), None)
+    here = "features"
+    aligned = known["aligned"].recipe("small", (), None, here)
     assert [stage.name for stage in aligned.curriculum] == ["align"]
     assert aligned.curriculum[0].steps == 2000  # of 24 clips each, a twentieth of the cost
-    group = known["task-ft-ic-sf"].recipe("small", ("seed=3",), "runs/warm")
+    group = known["task-ft-ic-sf"].recipe("small", ("seed=3",), "runs/warm", here)
     [stage] = group.curriculum
     assert {item.task for item in group.data.mixtures[stage.mixture]} == {"ic", "sf"}
     assert (stage.steps * stage.max_examples, group.seed) == (1504, 3)
     assert group.initial == "runs/warm" and group.lora == load_recipe("small").model.lora
     assert known["last-layer"].initial == "aligned-last"
-    assert known["aligned-last"].recipe("small", (), None).model.layer_mixing == "last"
-    assert "encoder" in known["tuned-encoder"].recipe("small", (), "small").curriculum[0].train
+    assert known["aligned-last"].recipe("small", (), None, here).model.layer_mixing == "last"
+    assert (
+        "encoder" in known["tuned-encoder"].recipe("small", (), "small", here).curriculum[0].train
+    )
+
+
+RECIPE = """
+name: micro
+model: {{encoder: {parts}/encoder, llm: {parts}/llm, layer_mixing: softmax, lora: {{rank: 2}}, max_audio_seconds: 4.0}}
+data:
+  corpora: {{noises: {{path: {corpus}}}}}
+  mixtures:
+    heard: [{{corpus: noises, task: asr}}]
+    all: [{{corpus: noises, task: asr}}, {{corpus: noises, task: er}}]
+  batch: {{max_positions: 2000, max_examples: 4}}
+  validation: {{split: test, every: null}}
+  cache: all
+  workers: 0
+curriculum:
+  - {{name: align, mixture: heard, train: [mixer, downsampler], steps: 50, learning_rate: 1.0e-3}}
+  - {{name: instruct, mixture: all, train: [mixer, downsampler, lora], steps: 50, learning_rate: 1.0e-3}}
+training: {{precision: fp32}}
+"""
+
+
+def test_models_are_trained_for_a_finding_once_by_the_recipe_given(
+    tmp_path, checkpoint, made, monkeypatch
+):
+    _, _, noises, _ = made
+    recipe = tmp_path / "micro.yaml"
+    recipe.write_text(RECIPE.format(parts=checkpoint.parent, corpus=noises))
+    sides = [
+        Asked(name, "noises", ("er",), model=name, decoding=SHORT)
+        for name in ("all-layers", "last-layer")
+    ]
+    layers = Claimed("er", *(Answers(side, "er") for side in sides))
+    finding = replace(FINDING, claims=(layers,), full=True)
+    lines = []
+    how = {"clip_steps": 8, "tell": lines.append}
+
+    def asked():
+        runner = runner_of(tmp_path / "out", checkpoint, noises, **how)
+        return list(replace(runner, recipe=str(recipe)).run([finding]))
+
+    [found] = asked()
+    assert found.trainings == (
+        "aligned-all-layers", "all-layers", "aligned-last", "last-layer"
+    )  # fmt: skip
+    assert found.rows[0].num_examples == 3 and "4 models to train" in lines[0]
+    made_by = load_recipe(tmp_path / "out" / "models" / "last-layer" / "recipe.yaml")
+    assert made_by.initial.endswith("models/aligned-last")
+    monkeypatch.setattr("speechverse.training.trainer.Trainer.run", None)  # nothing is left to do
+    assert asked() == [found]
