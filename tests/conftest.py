@@ -5,6 +5,7 @@ where they exist.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # Some tests fork in the middle of a run to kill it: a child of a process with OpenMP threads waits
 # for ever.
 os.environ["OMP_NUM_THREADS"] = "1"
+# The ledger of what was measured on is the user's.
+_state = tempfile.TemporaryDirectory(prefix="speechverse-state-")
+os.environ["XDG_STATE_HOME"] = _state.name
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REAL_SPEECH = Path(__file__).resolve().parents[2] / "shared" / "speech"

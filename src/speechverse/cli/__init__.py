@@ -16,7 +16,8 @@ from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
 VERBS = (
     *("quickstart", "synth", "texts", "instructions", "prepare", "check", "card", "pretrain"),
-    *("probe", "train", "evaluate", "ask", "transcribe", "info", "pretrained"),
+    *("probe", "train", "evaluate", "reproduce", "ask", "transcribe", "info"),
+    "pretrained",
 )
 EXTRAS = {
     "quickstart": "train,eval,synth",
@@ -30,6 +31,7 @@ EXTRAS = {
     "probe": "eval",
     "train": "train",
     "evaluate": "eval",
+    "reproduce": "train,eval,synth",
 }
 """What each verb needs beside the base install, as pip takes it."""
 

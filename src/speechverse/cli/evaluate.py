@@ -82,6 +82,16 @@ def command(
             help="LoRA that reads transcripts, for tuned cascades: a run's folder 'lora'."
         ),
     ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="A B",
+            help=(
+                "Two folders of results, paired question by question; --systems names whose"
+                " answers (one, or one of each)."
+            ),
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Of the choice of utterances and instructions, and the bootstrap.")
     ] = 0,
@@ -105,7 +115,12 @@ def command(
 
       speechverse evaluate small --corpus digits.jsonl --tasks asr --systems
       speechverse,cascade-whisper --json
+
+      speechverse evaluate --compare runs/before/evaluation runs/after/evaluation
     """
+    if compare is not None:
+        _compare(*compare, listed(systems) if systems else (), as_json=json)
+        return
     from speechverse.decoding import DecodingOptions
     from speechverse.evaluation import EvaluationSettings
 
@@ -141,6 +156,30 @@ def command(
         from speechverse.evaluation.results import as_plain
 
         typer.echo(json_format.dumps({"output": str(output), **as_plain(results)}))
+
+
+def _compare(one: Path, other: Path, systems: tuple[str, ...], as_json: bool) -> None:
+    """Pairs what two folders hold."""
+    from speechverse.evaluation.comparison import compare_folders
+    from speechverse.evaluation.table import comparison_table
+
+    if len(systems) > 2:
+        raise UserError("--compare pairs one system of either folder; name one or two")
+    named = (systems[0], systems[-1]) if systems else ("speechverse", "speechverse")
+    rows = compare_folders(one, other, named)
+    if as_json:
+        told = [
+            {"task": task, "metric": metric, "first": pair.first._asdict(),
+             "second": pair.second._asdict(), "difference": pair.difference._asdict(),
+             "num_examples": pair.num_examples}
+            for task, metric, pair in rows
+        ]  # fmt: skip
+        typer.echo(json_format.dumps(told))
+        return
+    from rich.console import Console
+
+    sides = [f"{name}, {place}" for name, place in zip(named, (one, other), strict=True)]
+    Console().print(comparison_table(rows, *sides))
 
 
 def open_corpus(path: Path, split: str, max_bad_share: float | None = None) -> Corpus:

@@ -122,6 +122,12 @@ class Corpus:
             self.name, {**joined.names, **self.labels}, self.description, self.skipped, sources
         )
 
+    def only(self, split: str, keep: Callable[[Utterance], bool]) -> Corpus:
+        """This corpus with some utterances of one split."""
+        kept = [utterance for utterance in self.utterances(split) if keep(utterance)]
+        sources = self._sources | {split: kept}
+        return Corpus(self.name, self.labels, self.description, self.skipped, sources)
+
     def trained_on(self, other: Corpus) -> Corpus:
         """This corpus with another's split `train`, to fit specialists and classifiers on.
 

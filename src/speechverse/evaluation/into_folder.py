@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from speechverse.data import Corpus
 from speechverse.data.cache import CacheDiskError, CacheTooLargeError, encoder_fingerprint
 from speechverse.errors import UserError
+from speechverse.evaluation import ledger
 from speechverse.evaluation.journal import Tell, keep_answers
 from speechverse.evaluation.provenance import describe, training_log
 from speechverse.evaluation.report import write_report
@@ -68,6 +69,8 @@ def evaluate_into(
         )
         results = _measure_with_cache(measure, output, cache, loaded.model.encoder, tell)
         write_report(output, training_log(name))
+    if told := ledger.record(results):
+        tell(told)
     return results
 
 

@@ -122,8 +122,32 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class Paired:
+    """A system's headline score of a task less another's over the same examples, with the 95 %
+    interval and the test of the pairs.
+    """
+
+    task: str
+    system: str
+    other: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    p_value: float
+    num_examples: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRecord:
-    """One answer of one system; `score` is the headline metric on this example alone.
+    """One answer of one system; `score` is the headline metric on this example alone, `statistics`
+    what each of the task's metrics sums over examples (see `metrics.Metric`), for paired
+    comparisons.
 
     `cut` says that it did not come to its own end, `ended` why (see `types.Ended`); `language` is
     the right answer's, where it is known; `choices` are there where they were drawn for the
@@ -147,6 +171,7 @@ class AnswerRecord:
     language: str | None = None
     choices: tuple[Any, ...] | None = None
     clip: AudioRef | None = None
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +187,7 @@ class Results:
         notes: What was left out, and why.
         normalizer: Ids of all text normalisers under the scores; each score names its own.
         signatures: Metric to the tools and settings it was computed with.
+        paired: The model's score of each task less every other system's, in pairs.
     """
 
     model: Mapping[str, Any]
@@ -181,6 +207,7 @@ class Results:
     schema: int = SCHEMA
     not_measured: Sequence[NotMeasured] = ()
     calibrations: Sequence[Calibration] = ()
+    paired: Sequence[Paired] = ()
 
     def score(
         self, task: str, system: str, metric: str | None = None, slice: str = WHOLE

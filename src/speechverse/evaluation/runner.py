@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from speechverse.evaluation.encoded_clips import (
     unspelt_note,
     why_too_bad,
 )
+from speechverse.evaluation.comparison import paired_with
 from speechverse.evaluation.few_choices import with_few_choices
 from speechverse.evaluation.journal import (
     AnswerKeys,
@@ -40,7 +41,14 @@ from speechverse.evaluation.journal import (
     keep_answers,
 )
 from speechverse.evaluation.provenance import describe_split
-from speechverse.evaluation.results import NotMeasured, Results, TaskReport, Timing, save_results
+from speechverse.evaluation.results import (
+    OWN,
+    NotMeasured,
+    Results,
+    TaskReport,
+    Timing,
+    save_results,
+)
 from speechverse.evaluation.scoring import Scored, score_answers
 from speechverse.evaluation.systems import (
     OPEN_SET,
@@ -391,7 +399,7 @@ class _Run:
         metrics = {name for report in self.reports for name in report.metrics}
         parts = (part for s in self.scored.scores for part in s.normalizer.split(", ") if part)
         normalizers = {part.split()[0] for part in parts}  # without their counts
-        return Results(
+        found = Results(
             model=about_model,
             corpus=describe_split(self.corpus, self.settings.split),
             settings={**asdict(self.settings), "decoding": self.settings.decoding.model_dump()},
@@ -411,3 +419,6 @@ class _Run:
             not_measured=self.not_measured,
             calibrations=self.scored.calibrations,
         )
+        own = OWN if OWN in found.systems else next(iter(found.systems))
+        how = self.settings.num_resamples, self.settings.seed
+        return replace(found, paired=[*paired_with(own, found, self.scored.records, *how)])

@@ -116,12 +116,16 @@ def _records(
     parsed: Sequence[Any],
     settings: EvaluationSettings,
 ) -> Iterator[AnswerRecord]:
-    metric = get_metric(task.metrics[0])
     references = [example.reference for example in examples]
     languages = [task.language_of(example) for example in examples]
-    alone = metric.finish(metric.compute_statistics(parsed, references, languages))
+    statistics = {
+        name: get_metric(name).compute_statistics(parsed, references, languages)
+        for name in task.metrics
+    }
+    headline = task.metrics[0]
+    alone = get_metric(headline).finish(statistics[headline])
     rows = zip(examples, answers, parsed, alone, languages, strict=True)
-    for example, made, prediction, score, language in rows:
+    for row, (example, made, prediction, score, language) in enumerate(rows):
         yield AnswerRecord(
             example=example.id,
             task=task.name,
@@ -139,4 +143,5 @@ def _records(
             language=language,
             choices=example.choices if settings.choices_per_prompt else None,
             clip=example.utterance.audio,
+            statistics={name: tuple(of_all[row].tolist()) for name, of_all in statistics.items()},
         )

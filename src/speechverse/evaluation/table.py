@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from speechverse.evaluation.comparison import Comparison
 from speechverse.evaluation.results import OWN, WHOLE, Results, Score, in_words
 from speechverse.metrics import get_metric
 
@@ -37,7 +40,9 @@ def results_table(results: Results) -> Table:
             scores = [results.best_of(report.name, names, part) for names in columns]
             of_part = (s for s in results.scores if (s.task, s.slice) == (report.name, part))
             num = max(score.num_examples for score in of_part)
-            table.add_row(name, label, str(num), *_cells(scores))
+            pairs = results.paired if part == WHOLE else ()
+            clear = {p.other for p in pairs if p.task == report.name and p.is_clear}
+            table.add_row(name, label, str(num), *_cells(scores, clear))
     return table
 
 
@@ -58,13 +63,15 @@ def _caption(results: Results, own: str, rivals: dict[str, tuple[str, ...]]) -> 
     told = [
         f"cascade: the better of {in_words(names)}." for names in rivals.values() if len(names) > 1
     ]
+    if any(pair.is_clear and pair.other in shown for pair in results.paired):
+        told.append("* differs from the first beyond doubt: the pairs' 95 % interval leaves 0 out.")
     if rest := [name for name in results.systems if name not in shown]:
         told.append(f"On the page too: {in_words(rest)}.")
     return " ".join(filter(None, [*told, results.guessing])) or None
 
 
-def _cells(scores: list[Score | None]) -> list[Text]:
-    """The own score, its interval, and the rivals' scores."""
+def _cells(scores: list[Score | None], clear: Collection[str] = ()) -> list[Text]:
+    """The own score, its interval, and the rivals' scores; starred are those that `clear` names."""
     known = [score for score in scores if score]
     if not known:
         return [Text("–", style="dim")] * (len(scores) + 1)
@@ -74,7 +81,8 @@ def _cells(scores: list[Score | None]) -> list[Text]:
     for place, score in enumerate(scores):
         if score:
             bold = "bold" if score.value == best else ""
-            cells[place] = Text(f"{metric.shown(score.value):.1f}", bold)
+            star = "*" if score.system in clear else ""
+            cells[place] = Text(f"{metric.shown(score.value):.1f}{star}", bold)
     own = scores[0]
     interval = f"{metric.shown(own.low):.0f}–{metric.shown(own.high):.0f}" if own else ""
     return [cells[0], Text(interval, "dim"), *cells[1:]]
@@ -108,4 +116,25 @@ def not_measured_table(results: Results) -> Table | None:
     table.add_column("why", overflow="fold")
     for left in results.not_measured:
         table.add_row(left.name, Text(left.reason))
+    return table
+
+
+def comparison_table(rows: Sequence[tuple[str, str, Comparison]], first: str, second: str) -> Table:
+    """Tasks and metrics of two systems, paired: both values, and the second less the first."""
+    table = Table(title=f"{second} (2) less {first} (1)", title_justify="left", box=SIMPLE)
+    table.caption = "p: how often swapping the answers by lot gives as large a difference"
+    for head in ("task", "metric"):
+        table.add_column(head, no_wrap=True)
+    for head in ("1", "2", "2 − 1", "95 %", "p", "n"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for task, name, pair in rows:
+        metric = get_metric(name)
+        one, other, gap, low, high = (
+            metric.shown(value)
+            for value in (pair.first.value, pair.second.value, *pair.difference[:3])
+        )
+        numbers = (f"{one:.1f}", f"{other:.1f}", f"{gap:+.1f}", f"{low:+.1f} to {high:+.1f}")
+        table.add_row(
+            task, metric.label, *numbers, f"{pair.difference.p_value:.3f}", str(pair.num_examples)
+        )
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from speechverse.metrics.normalize import Normalizer, normalize, normalize_english, normalizer_for
-from speechverse.metrics.paired import bootstrap_difference
+from speechverse.metrics.paired import Difference, bootstrap_difference, paired_difference
 from speechverse.metrics.registry import FAULTS_OF_FORM, METRICS, bootstrap, get_metric, score
 from speechverse.metrics.types import UNPARSED, Interval, Metric, Unparsed
 
@@ -11,6 +11,7 @@ __all__ = [
     "FAULTS_OF_FORM",
     "METRICS",
     "UNPARSED",
+    "Difference",
     "Interval",
     "Metric",
     "Normalizer",
@@ -21,5 +22,6 @@ __all__ = [
     "normalize",
     "normalize_english",
     "normalizer_for",
+    "paired_difference",
     "score",
 ]

@@ -104,6 +104,13 @@ def bootstrap(
     """
     metric = get_metric(metric) if isinstance(metric, str) else metric
     statistics = metric.compute_statistics(predictions, references, languages)
+    return interval_of(metric, statistics, num_samples, seed)
+
+
+def interval_of(
+    metric: Metric, statistics: np.ndarray, num_samples: int = 1000, seed: int = 0
+) -> Interval:
+    """The value of statistics (N, K) with its 95 % interval; see `bootstrap`."""
     value = float(metric.finish(statistics.sum(axis=0)))
     if num_samples == 0:
         return Interval(value, value, value)

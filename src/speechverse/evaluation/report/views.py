@@ -11,6 +11,7 @@ from speechverse.evaluation.report.render import playable
 from speechverse.evaluation.results import (
     AnswerRecord,
     Confusion,
+    Paired,
     Results,
     Score,
     TaskReport,
@@ -32,6 +33,7 @@ def results_view(results: Results, own: str) -> View:
         "cards": [_card(results, report, own) for report in results.tasks],
         "rows": [row for report in results.tasks for row in _all_numbers(results, report)],
         "parts": [part for report in results.tasks if (part := _parts(results, report))["rows"]],
+        "paired": [_paired_row(pair) for pair in results.paired],
         "guessing": results.guessing,
         "not_measured": [
             (f"{left.title} ({left.name})", left.reason) for left in results.not_measured
@@ -74,6 +76,14 @@ def _all_numbers(results: Results, report: TaskReport) -> list[View]:
         if any(scores):
             rows.append(_row(f"{report.name} {get_metric(name).label}", scores, name))
     return rows
+
+
+def _paired_row(pair: Paired) -> tuple[str, ...]:
+    metric = get_metric(pair.metric)
+    value, low, high = (metric.shown(part) for part in (pair.value, pair.low, pair.high))
+    found = f"{value:+.1f}", f"{low:+.1f} to {high:+.1f}", f"{pair.p_value:.3f}"
+    name = f"{pair.task} {metric.label}: {pair.system} − {pair.other}"
+    return name, *found, str(pair.num_examples)
 
 
 def _parts(results: Results, report: TaskReport) -> View:

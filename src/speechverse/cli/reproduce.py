@@ -1,0 +1,188 @@
+"""`speechverse reproduce`: the paper's claims on a model and data of the user's."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from speechverse.cli.offline import Offline
+from speechverse.cli.options import Device, Json, listed
+from speechverse.errors import UserError
+
+if TYPE_CHECKING:
+    from speechverse.findings.finding import Finding
+
+MADE = ("clean", "noisy", "words", "unseen")
+"""Test sets that are made where they are not there."""
+
+OTHERS = ("slurp", "people")
+
+
+def command(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe file or a built-in recipe's name, to train by.")
+    ] = "small",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as `train` takes them."),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick/--full", help="Only answers, or models trained for findings too."),
+    ] = True,
+    only: Annotated[
+        str | None, typer.Option(help="Findings, comma-separated: F1,F4. By default all.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Whom they are about: a run's folder or a built-in name."),
+    ] = None,
+    test_sets: Annotated[
+        Path, typer.Option(help="Folder of clean, noisy, words, unseen: corpora; made if missing.")
+    ] = Path("test-sets"),
+    people: Annotated[
+        Path | None, typer.Option(help="Recordings of people: a corpus folder or a JSONL file.")
+    ] = None,
+    training_corpus: Annotated[
+        Path | None, typer.Option(help="Corpus folder whose training part fits the specialists.")
+    ] = None,
+    cascade_lora: Annotated[
+        Path | None, typer.Option(help="LoRA that reads transcripts, for the tuned cascades.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=2, help="Clips a task.")] = 50,
+    clip_steps: Annotated[
+        int, typer.Option(min=1, help="Of a training with --full; the others in proportion.")
+    ] = 3000,
+    device: Device = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for all that is made, and the page.")
+    ] = Path("findings"),
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Re-run the paper's experiments: a table and a page of plots, each claim held, not held, not
+    shown (its interval holds 0) or not testable here.
+
+    Stopped, the same command goes on; what is finished is read.
+
+    [bold]Examples[/bold]
+
+      speechverse reproduce small --quick
+
+      speechverse reproduce small --full data.corpora.world.path=world --test-sets test-sets
+    """
+    from speechverse.cli.evaluate import progress
+    from speechverse.findings.deciding import Decided
+    from speechverse.findings.report import (
+        FINDINGS,
+        PAGE,
+        TABLE,
+        Findings,
+        write_numbers,
+        write_page,
+    )
+    from speechverse.findings.runner import Runner
+
+    chosen = _chosen(quick, only, training_corpus is not None, cascade_lora is not None)
+    about = model or _trained_by(recipe)
+    places = _test_sets(chosen, test_sets) | ({"people": people} if people else {})
+    options: dict[str, Any] = {"--model": about, "--test-sets": test_sets, "--people": people}
+    options |= {"--training-corpus": training_corpus, "--cascade-lora": cascade_lora}
+    options |= {"--limit": limit, "--clip-steps": None if quick else clip_steps}
+    again = [
+        "speechverse",
+        "reproduce",
+        recipe,
+        *(overrides or ()),
+        *(() if quick else ("--full",)),
+    ]
+    given = ((name, value) for name, value in options.items() if value is not None)
+    again += [str(word) for pair in given for word in pair] + ["--output", str(output)]
+    done: list[Decided] = []
+    output.mkdir(parents=True, exist_ok=True)
+    with progress(json) as watch:
+        runner = Runner(
+            about,
+            recipe,
+            output,
+            places,
+            overrides=overrides or (),
+            limit=limit,
+            training_corpus=training_corpus,
+            reader_lora=cascade_lora,
+            device=device,
+            clip_steps=clip_steps,
+            command=again,
+            tell=lambda line: typer.echo(line, err=True),
+            watch=watch,
+        )
+        all_made: Findings | None = None
+        try:
+            for found in runner.run(chosen):
+                done.append(found)
+                made = Findings(Path(about).name, recipe, tuple(done))
+                all_made = write_numbers(output, made)
+                if not json:
+                    typer.echo(f"{found.id:<4} {found.verdict:<18} {found.claim}")
+        except KeyboardInterrupt:
+            typer.echo("stopped; the same command goes on", err=True)
+            raise
+        finally:
+            if all_made is not None:
+                write_page(output, all_made)
+    if json:
+        typer.echo((output / FINDINGS).read_text(encoding="utf-8"))
+    else:
+        typer.echo(f"table {output / TABLE}\npage  {output / PAGE}")
+
+
+def _chosen(quick: bool, only: str | None, fitted: bool, tuned: bool) -> list[Finding]:
+    """The findings asked for."""
+    from speechverse.findings.catalogue import FITTED, TUNED, findings_of
+
+    known = findings_of([*(FITTED if fitted else ()), *(TUNED if tuned else ())])
+    if only is None:
+        return [finding for finding in known if not (quick and finding.full)]
+    names = listed(only)
+    if unknown := set(names) - {finding.id for finding in known}:
+        there = ", ".join(finding.id for finding in known)
+        raise UserError(f"there is no finding {', '.join(sorted(unknown))}; there are {there}")
+    chosen = [finding for finding in known if finding.id in names]
+    if trained := [finding.id for finding in chosen if quick and finding.full]:
+        raise UserError(f"models are trained for {', '.join(trained)}: give --full")
+    return chosen
+
+
+def _trained_by(recipe: str) -> str:
+    """The model that a recipe's name stands for: what comes along, or the run that `train` made."""
+    from speechverse.training.recipe_files import load_recipe
+
+    if not recipe.endswith((".yaml", ".yml")):
+        return recipe
+    run = Path("runs") / load_recipe(recipe).name
+    if not (run / "config.json").is_file():
+        raise UserError(f"there is no model in '{run}': train the recipe, or name one with --model")
+    return str(run)
+
+
+def _test_sets(chosen: list[Finding], folder: Path) -> dict[str, Path]:
+    """The corpora that the findings ask; frozen test sets that are missing are made."""
+    from speechverse.cli.synth import make_corpus
+
+    wanted = {asked.test_set for finding in chosen for asked in finding.evaluations}
+    places = {}
+    for name in (*MADE, *OTHERS):
+        files = folder / name, folder / f"{name}.jsonl"
+        found = next((file for file in files if file.exists()), files[0])
+        missing = found.suffix != ".jsonl" and not (found / "corpus.json").exists()
+        if missing and name in wanted and name in MADE:
+            from speechverse.world import test_set_spec
+
+            with contextlib.redirect_stdout(sys.stderr):  # which may be for JSON
+                make_corpus(found, test_set_spec(name), test_set=True)
+        places[name] = found
+    return places

@@ -1,0 +1,177 @@
+"""From kept answers to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from speechverse.errors import UserError
+from speechverse.evaluation.comparison import Questions, compare, questions_of
+from speechverse.evaluation.results import load_answers, load_results
+from speechverse.findings.finding import (
+    NOT_TESTABLE,
+    Answers,
+    Claimed,
+    Finding,
+    Verdict,
+    verdict_of,
+    verdict_of_all,
+)
+from speechverse.metrics import Interval, get_metric
+from speechverse.tasks import get_task
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison, decided; values in the points that tables show.
+
+    Attributes:
+        better, than: What is compared: a system and, where it has one, the evaluation.
+        gain: Of the better over the other with its 95 % interval: positive is as claimed, whatever
+            the metric's direction.
+        p_value: Of the permutation test.
+        why: Why it could not be made; empty if it could.
+    """
+
+    what: str
+    verdict: Verdict
+    counts: bool
+    metric: str = ""
+    better: str = ""
+    better_value: Interval | None = None
+    than: str = ""
+    than_value: Interval | None = None
+    gain: Interval | None = None
+    margin: float = 0.0
+    p_value: float | None = None
+    num_examples: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A finding as it came out.
+
+    Attributes:
+        evaluations: Names of the folders that it rests on.
+        command: Gives its numbers again.
+    """
+
+    id: str
+    claim: str
+    source: str
+    rule: str
+    verdict: Verdict
+    rows: tuple[Row, ...]
+    evaluations: tuple[str, ...]
+    command: str
+    reason: str = ""
+    trainings: tuple[str, ...] = field(default=())
+
+
+def decide(
+    finding: Finding,
+    folders: Mapping[str, Path | str],
+    command: str,
+    trainings: tuple[str, ...] = (),
+) -> Decided:
+    """Compares what was answered.
+
+    Args:
+        folders: Of the evaluations, by name; or why there is none.
+    """
+    rows = tuple(_row(claimed, folders) for claimed in finding.claims)
+    verdicts = [row.verdict for row in rows if row.counts]
+    made = tuple(name for name, place in folders.items() if isinstance(place, Path))
+    return Decided(
+        id=finding.id,
+        claim=finding.claim,
+        source=finding.source,
+        rule=finding.rule,
+        verdict=verdict_of_all(verdicts, finding.needed),
+        rows=rows,
+        evaluations=made,
+        command=command,
+        reason=finding.reason,
+        trainings=trainings,
+    )
+
+
+def _row(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
+    try:
+        return _compared(claimed, folders)
+    except _NotMeasuredError as lack:
+        return Row(claimed.what, NOT_TESTABLE, claimed.counts, why=str(lack))
+
+
+class _NotMeasuredError(Exception):
+    """What a comparison lacks."""
+
+
+def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
+    sides = claimed.than, claimed.better
+    found = [_answers(side, folders[side.asked.name]) for side in sides]
+    metrics = found[0].metric, found[1].metric
+    try:
+        compared = compare(found[0].questions, found[1].questions, metrics)
+    except UserError as error:
+        raise _NotMeasuredError(str(error)) from error
+    metric = get_metric(metrics[1])
+    sign = 1.0 if metric.higher_is_better else -1.0
+    value, *ends = (sign * metric.shown(part) for part in compared.difference[:3])
+    gain = Interval(value, min(ends), max(ends))
+    shown = [Interval(*map(metric.shown, part)) for part in (compared.first, compared.second)]
+    pairs = zip(found, sides, strict=True)
+    names = [f"{answers.system} ({side.asked.name}, {side.task})" for answers, side in pairs]
+    return Row(
+        what=claimed.what,
+        verdict=verdict_of(gain.low, gain.high, claimed.margin),
+        counts=claimed.counts,
+        metric=metric.label,
+        better=names[1],
+        better_value=shown[1],
+        than=names[0],
+        than_value=shown[0],
+        gain=gain,
+        margin=claimed.margin,
+        p_value=compared.difference.p_value,
+        num_examples=compared.num_examples,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    system: str
+    metric: str
+    questions: Questions
+
+
+def _answers(side: Answers, folder: Path | str) -> _Found:
+    """The answers of the best of the systems, by the task's headline."""
+    if isinstance(folder, str):
+        raise _NotMeasuredError(folder)
+    for task in side.asked.tasks:  # which makes known what its metrics are called
+        get_task(task)
+    results, records = _kept(folder)
+    report = next((one for one in results.tasks if one.name == side.task), None)
+    if report is None:
+        lacks = (left.reason for left in results.not_measured if left.name == side.task)
+        raise _NotMeasuredError(f"{side.task} was not measured: {next(lacks, 'it was not asked')}")
+    best = results.best_of(side.task, side.systems)
+    if best is None:
+        raise _NotMeasuredError(f"none of {', '.join(side.systems)} answered {side.task}")
+    asked = questions_of(records, side.task, best.system, side.variant)
+    if not asked:
+        raise _NotMeasuredError(f"{side.task} has no questions '{side.variant}'")
+    return _Found(best.system, side.metric or report.metrics[0], asked)
+
+
+@lru_cache(maxsize=64)
+def _read(folder: Path, changed: int) -> tuple:
+    return load_results(folder), load_answers(folder)
+
+
+def _kept(folder: Path) -> tuple:
+    return _read(folder, (folder / "results.json").stat().st_mtime_ns)

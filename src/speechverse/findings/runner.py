@@ -1,0 +1,299 @@
+"""The runner: trains and asks what findings need, each once, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechverse import __version__
+from speechverse.data import Corpus
+from speechverse.decoding import DecodingOptions
+from speechverse.errors import CorpusError, RecipeError, UserError
+from speechverse.evaluation import EvaluationSettings, evaluate
+from speechverse.evaluation.into_folder import evaluate_into
+from speechverse.evaluation.provenance import checkpoint_fingerprint, describe_split
+from speechverse.evaluation.results import OWN, RESULTS
+from speechverse.files import write_text
+from speechverse.findings.deciding import Decided, decide
+from speechverse.findings.finding import GIVEN, Asked, Finding
+from speechverse.findings.trainings import CLIP_STEPS, Training, trainings
+from speechverse.models import lora
+from speechverse.pipeline import SpeechVerse
+from speechverse.progress import Watch, watch_nothing
+from speechverse.seeding import fingerprint
+from speechverse.tasks import get_task
+from speechverse.training.checkpoints import SUMMARY
+from speechverse.training.trainer import train
+
+SPLIT = "test"
+EVALUATIONS, MODELS = "evaluations", "models"
+"""Folders of what was asked and of what was trained."""
+
+ASKED = "asked.json"
+"""What an evaluation's answers depend on, beside them."""
+
+_QUESTIONS_A_CLIP = {"st": 2, "hints": 3, "open": 4}
+_PROBED = {"limit": 2, "tasks": ("asr", "ic"), "systems": (OWN,), "num_resamples": 0}
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Runner:
+    """What findings are made from.
+
+    Attributes:
+        model: What they are about: a run's folder, a checkpoint, or a built-in name.
+        recipe: What further models are trained by, a name or a file.
+        overrides: The user's own changes to it.
+        test_sets: Corpora by the names that findings ask them under.
+        output: Where everything is kept.
+        limit: Clips a task, chosen by hash.
+        training_corpus: Whose training part fits the specialists.
+        reader_lora: Folder of a LoRA that reads transcripts, for the tuned cascades.
+        clip_steps: The budget of a training, see `trainings`.
+        command: How the user asked, but for which findings.
+    """
+
+    model: str
+    recipe: str
+    output: Path
+    test_sets: Mapping[str, Path]
+    overrides: Sequence[str] = ()
+    limit: int = 50
+    training_corpus: Path | None = None
+    reader_lora: Path | None = None
+    device: str | None = None
+    clip_steps: int = CLIP_STEPS
+    command: Sequence[str] = ("speechverse", "reproduce")
+    tell: Tell = lambda line: None
+    watch: Watch = watch_nothing
+    _loaded: tuple[str, SpeechVerse] | None = field(default=None, init=False)
+    _corpora: dict[tuple[str, tuple[str, ...]], Corpus | str] = field(
+        default_factory=dict, init=False
+    )
+    _trained: set[str] = field(default_factory=set, init=False)
+
+    def run(self, findings: Sequence[Finding]) -> Iterator[Decided]:
+        """Every finding as it is decided; what is there already is read.
+
+        Raises:
+            UserError: If what is there was made of another model, data, prompts or decoding.
+        """
+        self._check_all(findings)
+        self.tell(self.forecast(findings))
+        for finding in findings:
+            folders = {asked.name: self._answered(asked) for asked in finding.evaluations}
+            trained = tuple(name for name in self._trainings_for(finding))
+            command = shlex.join([*self.command, "--only", finding.id])
+            yield decide(finding, folders, command, trained)
+
+    def forecast(self, findings: Sequence[Finding]) -> str:
+        """What is still to be done and about how long it takes, measured on a few answers."""
+        everything = (one for finding in findings for one in finding.evaluations)
+        asked = {one.name: one for one in everything if isinstance(self._corpus(one), Corpus)}
+        open_ = [one for one in asked.values() if not (self._folder(one) / RESULTS).is_file()]
+        needed = dict.fromkeys(name for f in findings for name in self._trainings_for(f))
+        untrained = [name for name in needed if not self._is_trained(name)]
+        done = f"{len(asked) - len(open_)} of {len(asked)} evaluations are there already"
+        if not open_:
+            return done
+        answers = sum(self._num_answers(one) for one in open_)
+        seconds = self._seconds_an_answer()
+        told = f"{done}; about {answers:,} answers to give, {answers * seconds / 60:.0f} minutes"
+        told += f" at the {seconds:.2f} s that the first took"
+        if untrained:
+            hours = sum(trainings(self.clip_steps)[name].hours for name in untrained)
+            told += (
+                f"; {len(untrained)} models to train, {hours:.1f} hours at .6 s a clip-step, with"
+                " the clips' encoding beside"
+            )
+        return told
+
+    # What findings stand on
+
+    def _check_all(self, findings: Sequence[Finding]) -> None:
+        """Refuses what was made otherwise before anything is asked."""
+        for finding in findings:
+            for asked in finding.evaluations:
+                if isinstance(self._corpus(asked), Corpus) and self._has_model(asked):
+                    self._check(asked)
+
+    def _has_model(self, asked: Asked) -> bool:
+        return asked.model == GIVEN or self._is_trained(asked.model)
+
+    def _folder(self, asked: Asked) -> Path:
+        return self.output / EVALUATIONS / asked.name
+
+    def _answered(self, asked: Asked) -> Path | str:
+        """The folder of an evaluation, made where it is not there; or why it cannot be had."""
+        corpus = self._corpus(asked)
+        if isinstance(corpus, str):
+            return corpus
+        folder = self._folder(asked)
+        try:
+            model = self._model(asked.model)
+            about = self._check(asked)
+            if (folder / RESULTS).is_file():
+                return folder
+            write_text(_made(folder) / ASKED, json.dumps(about, indent=1) + "\n")
+            self.tell(f"{asked.name}: {', '.join(asked.systems)} on {corpus.name}")
+            how: dict[str, Any] = {"reader_lora": self.reader_lora, "watch": self.watch}
+            settings = self._settings(asked)
+            loaded = self._load(model)
+            evaluate_into(folder, loaded, model, corpus, settings, **how, tell=self.tell)
+        except (CorpusError, RecipeError) as error:
+            return str(error).splitlines()[0]
+        return folder
+
+    def _settings(self, asked: Asked) -> EvaluationSettings:
+        return EvaluationSettings(
+            split=SPLIT,
+            tasks=asked.tasks,
+            systems=asked.systems,
+            limit=max(1, round(self.limit * asked.share)),
+            decoding=DecodingOptions(**asked.decoding),
+            **asked.settings,
+        )
+
+    def _check(self, asked: Asked) -> dict[str, Any]:
+        """What an evaluation's answers depend on.
+
+        Raises:
+            UserError: If those that are there depend on something else, naming it.
+        """
+        corpus = self._corpus(asked)
+        assert isinstance(corpus, Corpus)
+        settings = self._settings(asked)
+        trained_on = self.training_corpus
+        about: dict[str, Any] = {
+            "model": checkpoint_fingerprint(self._model(asked.model)),
+            "data": [
+                describe_split(corpus, SPLIT),
+                _hash_of(self.test_sets[asked.test_set]),
+                asked.strata,
+                settings.limit,
+                trained_on and _hash_of(trained_on),
+            ],
+            "prompts": [_prompts(task) for task in asked.tasks] + [dict(asked.settings)],
+            "decoding": settings.decoding.model_dump(),
+            "systems": [asked.systems, self.reader_lora and lora.fingerprint(self.reader_lora)],
+            "version": __version__,
+        }
+        about = json.loads(json.dumps(about))
+        file = self._folder(asked) / ASKED
+        kept = json.loads(file.read_text()) if file.is_file() else about
+        if unlike := [name for name in about if kept.get(name) != about[name]]:
+            raise UserError(
+                f"'{file.parent}' holds answers of another {', '.join(unlike)}; name another folder"
+                f" with --output, or delete '{file.parent}' to ask anew"
+            )
+        return about
+
+    def _corpus(self, asked: Asked) -> Corpus | str:
+        """The clips that are asked; or why there are none."""
+        key = asked.test_set, asked.strata
+        if key not in self._corpora:
+            self._corpora[key] = self._open(asked)
+        return self._corpora[key]
+
+    def _open(self, asked: Asked) -> Corpus | str:
+        path = self.test_sets.get(asked.test_set)
+        if path is None or not path.exists():
+            return f"there is no test set '{asked.test_set}'"
+        corpus = Corpus.open(path) if path.is_dir() else Corpus.from_jsonl(path.stem, {SPLIT: path})
+        if SPLIT not in corpus.splits:
+            return f"test set '{asked.test_set}' has no split '{SPLIT}'"
+        if asked.strata:
+            corpus = corpus.only(SPLIT, lambda clip: clip.labels.get("stratum") in asked.strata)
+            if not corpus.utterances(SPLIT):
+                return f"test set '{asked.test_set}' has no clips {', '.join(asked.strata)}"
+        if self.training_corpus is not None:
+            corpus = corpus.trained_on(Corpus.open(self.training_corpus))
+        return corpus
+
+    # Models
+
+    def _load(self, model: str) -> SpeechVerse:
+        if self._loaded is None or self._loaded[0] != model:
+            self._loaded = None  # its memory goes before the next is there
+            self._loaded = model, SpeechVerse.from_pretrained(model, self.device)
+        return self._loaded[1]
+
+    def _model(self, name: str) -> str:
+        """The model given, or one trained for a finding: it is trained where it is not there."""
+        if name == GIVEN:
+            return self.model
+        if name not in self._trained:  # one that is finished is taken, if it is of this recipe
+            self._train(trainings(self.clip_steps)[name])
+            self._trained.add(name)
+        return str(self._place(name))
+
+    def _place(self, name: str) -> Path:
+        return self.output / MODELS / name
+
+    def _is_trained(self, name: str) -> bool:
+        return (self._place(name) / SUMMARY).is_file()
+
+    def _train(self, training: Training) -> None:
+        initial = None if training.initial is None else Path(self._model(training.initial))
+        features = self.output.absolute() / MODELS / "features"
+        recipe = training.recipe(self.recipe, self.overrides, initial, features)
+        place = self._place(training.name)
+        if not self._is_trained(training.name):
+            self.tell(f"training {training.name}: about {training.hours:.1f} h")
+            self._loaded = None
+        train(recipe, place, resume=(place / "recipe.yaml").is_file())
+
+    def _trainings_for(self, finding: Finding) -> list[str]:
+        """Names of all that must be trained for a finding, in their order."""
+        known, wanted = trainings(self.clip_steps), list[str]()
+        for asked in finding.evaluations:
+            chain, name = list[str](), asked.model or None
+            while name:
+                chain, name = [name, *chain], known[name].initial
+            wanted += chain
+        return list(dict.fromkeys(wanted))
+
+    # What it will take
+
+    def _num_answers(self, asked: Asked) -> int:
+        clips = max(1, round(self.limit * asked.share))
+        asks = sum(_QUESTIONS_A_CLIP.get(task, 1) for task in asked.tasks)
+        return clips * asks * len([name for name in asked.systems if name != "majority"])
+
+    def _seconds_an_answer(self) -> float:
+        """By a few answers of the model to the first test set that has them."""
+        for path in self.test_sets.values():
+            if path.is_dir():
+                loaded, corpus = self._load(self.model), Corpus.open(path)
+                began = time.perf_counter()
+                try:
+                    settings = EvaluationSettings(split=SPLIT, **_PROBED)
+                    results = evaluate(loaded.model, loaded.processor, corpus, settings)
+                except CorpusError:
+                    continue
+                num = sum(timing.num_answers for timing in results.timings)
+                return (time.perf_counter() - began) / max(1, num)
+        return 1.0
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _hash_of(path: Path) -> str:
+    """Of a JSONL file, or of what describes a corpus folder."""
+    file = path / "corpus.json" if path.is_dir() else path
+    return fingerprint(file.read_bytes())
+
+
+def _prompts(name: str) -> str:
+    task = get_task(name)
+    return f"{task.name} {task.version} {fingerprint(repr(task.prompts))[:16]}"

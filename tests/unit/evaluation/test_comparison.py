@@ -1,0 +1,111 @@
+"""Answers paired: the difference and its test, two folders of results, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from running import speechverse
+from speechverse.errors import UserError
+from speechverse.evaluation import EvaluationSettings, ledger
+from speechverse.evaluation.comparison import compare_folders
+from speechverse.evaluation.results import (
+    AnswerRecord,
+    Results,
+    TaskReport,
+    load_results,
+    save_results,
+)
+from speechverse.metrics import paired_difference
+
+SETTINGS = {"wording": "seen", "seed": 0, "decoding": {"num_beams": 1, "max_batch": 8}}
+
+
+def folder_of(place, right, corpus="abc", instruction="which?", version=1, **settings):
+    """Results of a system that was right on these of a dozen questions."""
+    report = TaskReport("ic", "Intent", version, ("accuracy",), 12, {})
+    about = {"name": "noises", "split": "test", "manifest_sha256": corpus}
+    results = Results(
+        {"name": "m", "fingerprint": place.name}, about, SETTINGS | settings,
+        {"speechverse": "the model"}, [report], [], [], created="2026-11-29",
+    )  # fmt: skip
+    records = [
+        AnswerRecord(
+            f"u{number}/ic", "ic", "speechverse", (), instruction, "yes", "", False,
+            float(number < right), statistics={"accuracy": (float(number < right), 1.0)},
+        )
+        for number in range(12)
+    ]  # fmt: skip
+    save_results(place, results, records)
+    return place
+
+
+def test_pairs_tell_more_than_two_intervals_and_swapping_them_tests_the_difference():
+    base = np.column_stack([np.arange(40) % 2, np.ones(40)]).astype(float)
+    better = base.copy()
+    better[:8, 0] = 1  # four that were wrong are right now, nothing else changes
+    found = paired_difference("accuracy", base, better, 500)
+    assert found.value == pytest.approx(0.1)
+    assert 0 < found.low <= found.value <= found.high
+    assert 0.05 < found.p_value < 0.25  # all four on one side: 2 of 16 swaps
+    assert paired_difference("accuracy", base, base, 500) == (0, 0, 0, 1)
+    back = paired_difference("accuracy", better, base, 500)
+    assert (back.value, back.p_value) == (-found.value, found.p_value)
+
+
+def test_two_folders_are_paired_question_by_question(tmp_path):
+    one, other = folder_of(tmp_path / "a", 3), folder_of(tmp_path / "b", 12)
+    [(task, metric, pair)] = compare_folders(one, other)
+    assert (task, metric, pair.num_examples) == ("ic", "accuracy", 12)
+    assert pair.difference.value == pytest.approx(0.75) and pair.difference.p_value < 0.01
+    told = speechverse("evaluate", "--compare", one, other).stdout
+    assert "+75.0" in told and "12" in told
+    [row] = json.loads(speechverse("evaluate", "--compare", one, other, "--json").stdout)
+    assert row["second"]["value"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"corpus": "xyz"}, "data: manifest is abc in the one, xyz in the other"),
+        ({"wording": "held_out"}, "prompts: wording"),
+        ({"version": 2}, "prompts: version of task ic"),
+        ({"instruction": "what?"}, "prompts: the instruction of u0/ic differs"),
+        ({"decoding": {"num_beams": 4}}, "decoding: num_beams is 1 in the one, 4 in the other"),
+    ],
+)
+def test_results_that_were_not_asked_alike_are_refused_and_told_why(tmp_path, changes, told):
+    one, other = folder_of(tmp_path / "a", 3), folder_of(tmp_path / "b", 4, **changes)
+    with pytest.raises(UserError, match=told):
+        compare_folders(one, other)
+
+
+def test_how_answers_were_batched_does_not_matter(tmp_path):
+    one = folder_of(tmp_path / "a", 3)
+    other = folder_of(tmp_path / "b", 4, decoding={"num_beams": 1, "max_batch": 64})
+    assert compare_folders(one, other)
+
+
+def test_every_look_at_a_test_split_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    results = load_results(folder_of(tmp_path / "a", 3))
+    assert "was measured on 1 time, with 1 model " in ledger.record(results)
+    other = replace(results, model={"name": "n", "fingerprint": "other"})
+    assert "was measured on 2 times, with 2 models" in ledger.record(other)
+    dev = replace(results, corpus={**results.corpus, "split": "dev"})
+    assert ledger.record(dev) == ""
+    assert len(ledger.ledger_file().read_text().splitlines()) == 3
+
+
+def test_an_evaluation_pairs_the_model_with_every_other_system(tmp_path, loaded, corpus):
+    from speechverse.evaluation import evaluate
+
+    settings = EvaluationSettings(tasks=("er",), systems=("speechverse", "oracle"), limit=4)
+    results = evaluate(*loaded, corpus, settings)
+    [pair] = results.paired
+    assert (pair.system, pair.other, pair.num_examples) == ("speechverse", "oracle", 4)
+    scores = [results.score("er", name).value for name in (pair.system, pair.other)]
+    assert pair.value == pytest.approx(scores[0] - scores[1])

@@ -1,0 +1,226 @@
+"""Findings: the verdict's rule, evaluations that are made once, and the page that shows them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from speechverse.errors import UserError
+from speechverse.evaluation.results import OWN
+from speechverse.findings.catalogue import TASKS, findings_of
+from speechverse.findings.deciding import decide
+from speechverse.findings.finding import (
+    HELD,
+    NOT_HELD,
+    NOT_SHOWN,
+    NOT_TESTABLE,
+    Answers,
+    Asked,
+    Claimed,
+    Finding,
+    verdict_of,
+    verdict_of_all,
+)
+from speechverse.findings.report import Findings, markdown, write_numbers, write_page
+from speechverse.findings.runner import Runner
+from speechverse.findings.trainings import GROUPS, trainings
+from speechverse.training.recipe_files import load_recipe
+
+SHORT = {"max_new_tokens": 6}
+ASKED = Asked("few", "noises", ("er", "asr"), (OWN, "oracle"), decoding=SHORT)
+ELSEWHERE = replace(ASKED, name="elsewhere", test_set="people")
+FINDING = Finding(
+    "F0",
+    "hearing is better than reading",
+    "nowhere",
+    (
+        Claimed("er", Answers(ASKED, "er"), Answers(ASKED, "er", ("oracle",))),
+        Claimed("asr | kept", Answers(ASKED, "asr"), Answers(ASKED, "asr", ("oracle",))),
+        Claimed("people", Answers(ELSEWHERE, "er"), Answers(ELSEWHERE, "er", ("oracle",))),
+    ),
+    reason="it is random",
+)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "verdict"),
+    [
+        (0.1, 3, 0, HELD),
+        (-3, -0.1, 0, NOT_HELD),
+        (-1, 2, 0, NOT_SHOWN),
+        (0, 0, 0, NOT_SHOWN),
+        (-1, 2, 2, HELD),
+        (-5, -1, 2, NOT_SHOWN),
+        (-5, -3, 2, NOT_HELD),
+    ],
+)
+def test_a_comparison_holds_where_its_interval_lies(low, high, margin, verdict):
+    assert verdict_of(low, high, margin) == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "needed", "verdict"),
+    [
+        ([HELD, HELD], None, HELD),
+        ([HELD, NOT_TESTABLE], None, HELD),
+        ([HELD, NOT_SHOWN], None, NOT_SHOWN),
+        ([HELD, NOT_SHOWN, NOT_HELD], None, NOT_HELD),
+        ([HELD, NOT_SHOWN, NOT_HELD], 2, NOT_SHOWN),
+        ([HELD, NOT_HELD, NOT_HELD], 1, HELD),
+        ([HELD, NOT_TESTABLE], 2, NOT_TESTABLE),
+        ([NOT_TESTABLE], None, NOT_TESTABLE),
+        ([], None, NOT_TESTABLE),
+    ],
+)
+def test_a_claim_holds_when_enough_comparisons_do(verdicts, needed, verdict):
+    assert verdict_of_all(verdicts, needed) == verdict
+
+
+def runner_of(folder, checkpoint, corpus_folder, **changes):
+    how = {"limit": 3, **changes}
+    return Runner(str(checkpoint), "small", folder, {"noises": corpus_folder}, **how)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, checkpoint, corpus):
+    """A finding, decided, with the folder it stands in and that of the corpus."""
+    folder = tmp_path_factory.mktemp("findings")
+    noises = corpus.utterances("test")[0].audio.path.parents[2]
+    lines = []
+    [found] = runner_of(folder, checkpoint, noises, tell=lines.append).run([FINDING])
+    return found, folder, noises, lines
+
+
+def test_a_finding_is_decided_by_the_pairs_and_says_what_could_not_be_compared(made):
+    found, _, _, lines = made
+    er, asr, people = found.rows
+    assert er.num_examples == asr.num_examples == 3
+    assert er.gain.low <= er.gain.value <= er.gain.high
+    assert asr.gain.value == pytest.approx(asr.than_value.value - asr.better_value.value)
+    assert people.verdict == NOT_TESTABLE and "'people'" in people.why
+    assert found.command == "speechverse reproduce --only F0"
+    assert "answers to give" in lines[0]
+
+
+def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
+    made, checkpoint, monkeypatch
+):
+    found, folder, noises, _ = made
+    monkeypatch.setattr("speechverse.findings.runner.SpeechVerse", None)  # nobody may be asked
+    [again] = runner_of(folder, checkpoint, noises).run([FINDING])
+    assert again == found
+    with pytest.raises(UserError, match="answers of another data"):
+        list(runner_of(folder, checkpoint, noises, limit=2).run([FINDING]))
+    other = replace(ASKED, decoding={"max_new_tokens": 7})
+    claims = (Claimed("er", Answers(other, "er"), Answers(other, "er", ("oracle",))),)
+    with pytest.raises(UserError, match="another decoding"):
+        list(runner_of(folder, checkpoint, noises).run([replace(FINDING, claims=claims)]))
+
+
+def test_findings_are_written_as_numbers_a_table_and_a_page(made):
+    found, folder, _, _ = made
+    write_numbers(folder, Findings("micro", "small", (replace(found, id="F10"),)))
+    write_page(folder, write_numbers(folder, Findings("micro", "small", (found,))))
+    told = json.loads((folder / "findings.json").read_text())
+    assert [one["id"] for one in told["findings"]] == ["F0", "F10"]  # what was there stays
+    assert told["findings"][0]["verdict"] == found.verdict
+    table = (folder / "findings.md").read_text()
+    assert "asr \\| kept" in table and "speechverse reproduce --only F0" in table
+    page = (folder / "findings.html").read_text()
+    assert "<audio controls" in page and "gain in points, 95 % interval" in page
+    assert 'href="evaluations/few/report.html"' in page
+
+
+def test_a_claim_that_did_not_hold_is_told_with_a_likely_reason(made):
+    found, _, _, _ = made
+    told = markdown(Findings("m", "r", (replace(found, verdict=NOT_HELD),)))
+    assert "A likely reason: it is random." in told
+    assert "A likely reason" not in markdown(Findings("m", "r", (replace(found, verdict=HELD),)))
+
+
+def test_the_stronger_of_several_systems_is_compared_with(made, corpus):
+    _, folder, _, _ = made
+    several = Answers(ASKED, "asr", ("speechverse", "oracle"))
+    finding = replace(FINDING, claims=(Claimed("", Answers(ASKED, "asr"), several),))
+    [row] = decide(finding, {"few": folder / "evaluations" / "few"}, "").rows
+    assert row.than_value.value <= row.better_value.value
+
+
+def test_every_finding_of_the_paper_is_there_and_quick_ones_train_nothing():
+    found = {finding.id: finding for finding in findings_of()}
+    assert list(found) == ["F1", "F1b", *(f"F{number}" for number in range(2, 11))]
+    assert {task for group in GROUPS.values() for task in group} == set(TASKS)
+    for finding in found.values():
+        assert finding.full == any(asked.model for asked in finding.evaluations)
+    names = [asked.name for finding in found.values() for asked in finding.evaluations]
+    alike = {asked.name: asked for f in found.values() for asked in f.evaluations}
+    assert all(alike[asked.name] == asked for f in found.values() for asked in f.evaluations), names
+
+
+def test_trainings_are_the_recipe_with_other_stages_and_budgets_in_clip_steps():
+    known = trainings(3000)
+    here = "features"
+    aligned = known["aligned"].recipe("small", (), None, here)
+    assert [stage.name for stage in aligned.curriculum] == ["align"]
+    assert aligned.curriculum[0].steps == 2000  # of 24 clips each, a twentieth of the cost
+    group = known["task-ft-ic-sf"].recipe("small", ("seed=3",), "runs/warm", here)
+    [stage] = group.curriculum
+    assert {item.task for item in group.data.mixtures[stage.mixture]} == {"ic", "sf"}
+    assert (stage.steps * stage.max_examples, group.seed) == (1504, 3)
+    assert group.initial == "runs/warm" and group.lora == load_recipe("small").model.lora
+    assert known["last-layer"].initial == "aligned-last"
+    assert known["aligned-last"].recipe("small", (), None, here).model.layer_mixing == "last"
+    assert (
+        "encoder" in known["tuned-encoder"].recipe("small", (), "small", here).curriculum[0].train
+    )
+
+
+RECIPE = """
+name: micro
+model: {{encoder: {parts}/encoder, llm: {parts}/llm, layer_mixing: softmax, lora: {{rank: 2}}, max_audio_seconds: 4.0}}
+data:
+  corpora: {{noises: {{path: {corpus}}}}}
+  mixtures:
+    heard: [{{corpus: noises, task: asr}}]
+    all: [{{corpus: noises, task: asr}}, {{corpus: noises, task: er}}]
+  batch: {{max_positions: 2000, max_examples: 4}}
+  validation: {{split: test, every: null}}
+  cache: all
+  workers: 0
+curriculum:
+  - {{name: align, mixture: heard, train: [mixer, downsampler], steps: 50, learning_rate: 1.0e-3}}
+  - {{name: instruct, mixture: all, train: [mixer, downsampler, lora], steps: 50, learning_rate: 1.0e-3}}
+training: {{precision: fp32}}
+"""
+
+
+def test_models_are_trained_for_a_finding_once_by_the_recipe_given(
+    tmp_path, checkpoint, made, monkeypatch
+):
+    _, _, noises, _ = made
+    recipe = tmp_path / "micro.yaml"
+    recipe.write_text(RECIPE.format(parts=checkpoint.parent, corpus=noises))
+    sides = [
+        Asked(name, "noises", ("er",), model=name, decoding=SHORT)
+        for name in ("all-layers", "last-layer")
+    ]
+    layers = Claimed("er", *(Answers(side, "er") for side in sides))
+    finding = replace(FINDING, claims=(layers,), full=True)
+    lines = []
+    how = {"clip_steps": 8, "tell": lines.append}
+
+    def asked():
+        runner = runner_of(tmp_path / "out", checkpoint, noises, **how)
+        return list(replace(runner, recipe=str(recipe)).run([finding]))
+
+    [found] = asked()
+    assert found.trainings == (
+        "aligned-all-layers", "all-layers", "aligned-last", "last-layer"
+    )  # fmt: skip
+    assert found.rows[0].num_examples == 3 and "4 models to train" in lines[0]
+    made_by = load_recipe(tmp_path / "out" / "models" / "last-layer" / "recipe.yaml")
+    assert made_by.initial.endswith("models/aligned-last")
+    monkeypatch.setattr("speechverse.training.trainer.Trainer.run", None)  # nothing is left to do
+    assert asked() == [found]
