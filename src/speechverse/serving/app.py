@@ -157,16 +157,12 @@ _ERROR = {
     },
 }
 _REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"description": why, "content": {"application/json": {"schema": _ERROR}}}
-    for status, why in {
-        400: "It cannot be answered as it is asked.",
-        401: "It has no key.",
-        404: "There is no such model.",
-        413: "It is too large.",
-        422: "Never; 400 is.",
-        429: "Too many at once.",
-        500: "The server failed.",
-        503: "No turn came in time, or the server is stopping.",
-        504: "The answer took too long.",
-    }.items()
+    "default": {
+        "description": (
+            "400: it cannot be answered as it is asked. 401: it has no key. 404: there is no such"
+            " model. 413: it is too large. 429: too many at once. 500: the server failed. 503: no"
+            " turn came in time, or the server is stopping. 504: the answer took too long."
+        ),
+        "content": {"application/json": {"schema": _ERROR}},
+    }
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from speechverse.serving.measures import Measures
@@ -34,7 +34,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         path = scope["path"] if scope["path"] in self._paths else "other"
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), None
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -46,6 +46,10 @@ class Door:
                 await refusal.response()(scope, receive, noting)
             else:
                 await self._app(scope, self._counted(receive), noting)
+        except Exception as error:  # here, as whoever is outside would log what it says
+            refusal = Refusal.of(error)
+            if status is None:
+                await refusal.response()(scope, receive, noting)
         finally:
             self._measures.requests.labels(path, str(status)).inc()
             self._measures.seconds.labels(path).observe(time.perf_counter() - began)

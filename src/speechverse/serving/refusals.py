@@ -68,7 +68,7 @@ class Refusal(Exception):
 
 
 def handle_refusals(app: FastAPI) -> None:
-    """Has every error of an app answered in OpenAI's shape."""
+    """Has the errors of a request answered in OpenAI's shape."""
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
         if isinstance(error, RequestValidationError):
@@ -77,13 +77,15 @@ def handle_refusals(app: FastAPI) -> None:
             return Refusal(error.status_code, str(error.detail)).response()
         return Refusal.of(error).response()
 
-    for kind in (Refusal, UserError, RequestValidationError, HTTPException, Exception):
+    for kind in (Refusal, UserError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, refused)
 
 
 def _unfit(errors: Sequence[Mapping[str, Any]]) -> Refusal:
-    """Of all that is wrong with a body the first; its values are not repeated."""
-    first = errors[0]
+    """Of all that is wrong with a body what lies deepest: of what a field may be, what it was meant
+    to be.
+    """
+    first = max(errors, key=lambda error: len(error["loc"]))
     place = ".".join(str(part) for part in first["loc"] if part != "body") or None
     if first["type"] == "extra_forbidden":
         message = f"'{place}' cannot be honoured by this server: leave it out"
