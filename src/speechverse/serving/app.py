@@ -62,7 +62,7 @@ def _add_chat(app: FastAPI, service: Service) -> None:
         """Answer about one sound or several."""
         with service.call(body.model) as call:
             asked = await service.read(request, call, body)
-            wording = chat.Wording(asked, service.settings.name)
+            wording = chat.Completion(asked, service.settings.name)
             if not body.stream:
                 return JSONResponse(wording.whole(await service.answer(request, call, asked)))
             cost = body.stream_options is not None and body.stream_options.include_usage

@@ -17,6 +17,7 @@ from speechverse.decoding.answering import check_streamable
 from speechverse.decoding.drawing import seeded
 from speechverse.decoding.generation import Generator
 from speechverse.pipeline import SpeechVerse
+from speechverse.serving.costly import check_pattern, check_schema
 from speechverse.serving.refusals import Refusal
 from speechverse.serving.schema import (
     AudioPart,
@@ -29,6 +30,7 @@ from speechverse.serving.schema import (
 )
 from speechverse.serving.uploads import Decoders
 from speechverse.serving.works import Answering
+from speechverse.tasks import Matches
 from speechverse.types import AUDIO_SIGN, Answer, TokenLogProb, Turn
 
 
@@ -72,6 +74,8 @@ def read(loaded: SpeechVerse, decoders: Decoders, request: ChatRequest) -> Asked
         options = options.changed(seed=None)
     if request.stream:
         check_streamable(options, [question])
+    if isinstance(constraint, Matches):
+        check_pattern(constraint.regex)
     if constraint is not None:
         Generator(loaded.model, loaded.processor, options).automaton_of(constraint)
     work = Answering(loaded, options, request.logprobs, type(constraint))
@@ -145,6 +149,7 @@ def _constraint(format: Format | None) -> dict[str, Any]:
     elif isinstance(format, RegexFormat):
         given["regex"] = format.pattern
     elif isinstance(format, SchemaFormat):
+        check_schema(format.json_schema.schema_)
         given["json_schema"] = format.json_schema.schema_
     return given
 
@@ -170,7 +175,7 @@ def _decoding(request: ChatRequest) -> dict[str, Any]:
     return changes
 
 
-class Wording:
+class Completion:
     """Answers to one request in OpenAI's shape, whole or in pieces."""
 
     def __init__(self, asked: Asked, name: str) -> None:

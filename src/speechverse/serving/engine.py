@@ -126,7 +126,7 @@ class Engine:
     def _work_on(self, batch: list[Ticket]) -> None:
         try:
             results = batch[0].work([ticket.item for ticket in batch])
-        except Exception as error:
+        except BaseException as error:  # a library in Rust may panic; the thread goes on
             for ticket in batch:  # the fault of one is not that of its neighbours
                 if ticket.once or len(batch) == 1:
                     ticket.future.set_exception(error)

@@ -57,7 +57,8 @@ class Refusal(Exception):
     def body(self) -> dict[str, Any]:
         kind = _OF_STATUS.get(self.status)
         kind = kind or ("server_error" if self.status >= 500 else "invalid_request_error")
-        told = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
+        message = str(self).encode(errors="replace").decode()  # it may quote half a character
+        told = {"message": message, "type": kind, "param": self.param, "code": self.code}
         return {"error": told}
 
     def response(self) -> JSONResponse:

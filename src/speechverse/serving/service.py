@@ -77,7 +77,7 @@ class Service:
         return made
 
     async def pieces(
-        self, call: Call, asked: chat.Asked, wording: chat.Wording, with_cost: bool
+        self, call: Call, asked: chat.Asked, wording: chat.Completion, with_cost: bool
     ) -> AsyncIterator[Json]:
         """An answer as OpenAI streams it."""
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
