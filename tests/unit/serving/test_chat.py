@@ -144,7 +144,7 @@ def test_control_signs_of_a_user_are_text(served):
     ("change", "told", "param"),
     [
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "cannot be honoured", "tools"),
-        ({"n": 2}, "Input should be 1", "n"),
+        ({"n": 2}, "less than or equal to 1", "n"),
         ({"logprobs": True, "top_logprobs": 3}, "cannot be honoured", "top_logprobs"),
         ({"response_format": {"type": "json_object"}}, "json_object", "response_format"),
         ({"max_tokens": 3, "max_completion_tokens": 4}, "give one of them", "max_tokens"),
