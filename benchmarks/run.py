@@ -24,6 +24,7 @@ NAMES = (
     "answering",
     "pretraining",
     "encoding",
+    "serving",
 )
 
 

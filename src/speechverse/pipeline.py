@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
@@ -210,12 +211,12 @@ class SpeechVerse(Doors):
         """
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
         text = with_hints(instruction, hints) if instruction.strip() else instruction
-        question = self.question(self._load_sounds(audio), text, constraint)
+        question = self.question(self.hear(audio), text, constraint)
         check_streamable(options, [question])
 
         def answer(on_piece: Callable[[str], None]) -> Answer:
-            how: dict[str, Any] = {"logprobs": logprobs, "on_piece": on_piece}
-            return answer_questions(self.model, self.processor, [question], options, **how)[0]
+            told = [replace(question, on_piece=on_piece)]
+            return answer_questions(self.model, self.processor, told, options, logprobs=logprobs)[0]
 
         return AnswerStream(answer)
 
@@ -226,7 +227,7 @@ class SpeechVerse(Doors):
             AudioError: If the sound cannot be read.
             AudioTooLongError: If it is longer than the model hears.
         """
-        return Chat(self, self._load_sounds(audio))
+        return Chat(self, self.hear(audio))
 
     def how_to_answer(
         self,
@@ -255,7 +256,7 @@ class SpeechVerse(Doors):
         for place, (sound, text) in enumerate(zip(sounds, instructions, strict=True)):
             try:
                 if id(sound) not in heard:
-                    heard[id(sound)] = self._load_sounds(sound)
+                    heard[id(sound)] = self.hear(sound)
                 questions[place] = self.question(heard[id(sound)], text, constraint)
             except UserError as error:
                 if on_error == "raise":
@@ -275,7 +276,13 @@ class SpeechVerse(Doors):
                     " the LLM knows"
                 )
 
-    def _load_sounds(self, sound: Sound) -> Heard:
+    def hear(self, sound: Sound) -> Heard:
+        """A sound as questions are asked about it.
+
+        Raises:
+            AudioError: If it cannot be read.
+            AudioTooLongError: If it is longer than the model hears.
+        """
         if isinstance(sound, Clips):
             return Heard([self._load_sound(clip) for clip in sound], several=True)
         return Heard([self._load_sound(sound)], several=False)

@@ -205,6 +205,7 @@ class Answer:
         transcript: The transcript a cascade stood on, if there was one.
         logprobs: Its tokens, the end included, where they were asked for; their texts joined are
             the answer's.
+        num_tokens: How many they are, where it was generated.
     """
 
     text: str
@@ -214,6 +215,7 @@ class Answer:
     limit: int | None = None
     error: str | None = None
     logprobs: tuple[TokenLogProb, ...] | None = None
+    num_tokens: int | None = field(default=None, compare=False)
 
     @property
     def choice_probs(self) -> dict[str, float]:

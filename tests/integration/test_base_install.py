@@ -17,13 +17,16 @@ from taught import INTENTS, Taught
 # accelerate is not among them: PEFT brings it.
 OF_EXTRAS = (
     "espeakng_loader",
+    "fastapi",
     "jiwer",
     "lhotse",
     "matplotlib",
+    "prometheus_client",
     "rapidfuzz",
     "sacrebleu",
     "sklearn",
     "tensorboard",
+    "uvicorn",
 )
 RUN_ALL = """
 import contextlib, io, json, sys
@@ -58,6 +61,7 @@ def without_extras(taught: Taught) -> dict[str, Ran]:
         "info": [model],
         "evaluate": [model],
         "train": ["small"],
+        "serve": [model],
     }
     commands["ask"] += ["--model", model]
     code = RUN_ALL.format(
@@ -80,7 +84,9 @@ def test_a_checkpoint_is_described(without_extras: dict[str, Ran], taught: Taugh
     assert "downsampler" in shown.stdout
 
 
-@pytest.mark.parametrize(("verb", "extra"), [("evaluate", "eval"), ("train", "train")])
+@pytest.mark.parametrize(
+    ("verb", "extra"), [("evaluate", "eval"), ("train", "train"), ("serve", "serve")]
+)
 def test_a_verb_that_needs_more_says_what_to_install(
     without_extras: dict[str, Ran], verb: str, extra: str
 ) -> None:

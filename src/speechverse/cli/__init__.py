@@ -16,7 +16,7 @@ from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
 VERBS = (
     *("quickstart", "synth", "texts", "instructions", "prepare", "check", "card", "pretrain"),
-    *("probe", "train", "evaluate", "reproduce", "ask", "transcribe", "info"),
+    *("probe", "train", "evaluate", "reproduce", "ask", "transcribe", "serve", "info"),
     "pretrained",
 )
 EXTRAS = {
@@ -32,6 +32,7 @@ EXTRAS = {
     "train": "train",
     "evaluate": "eval",
     "reproduce": "train,eval,synth",
+    "serve": "serve",
 }
 """What each verb needs beside the base install, as pip takes it."""
 

@@ -82,24 +82,21 @@ def answer_questions(
     progress: Callable[[int], None] | None = None,
     *,
     logprobs: bool = False,
-    on_piece: Callable[[str], None] | None = None,
 ) -> list[Answer]:
     """Answers questions that need no task and no corpus; see `answer`.
 
     Args:
         logprobs: Whether answers carry the log-probabilities of their tokens; it costs one more
             pass of each through the model.
-        on_piece: Is told the answer to one question piece by piece, as it comes.
 
     Raises:
         UserError: If pieces are wanted of what does not come in pieces.
     """
-    if on_piece is not None:
-        check_streamable(options, questions)
+    check_streamable(options, [question for question in questions if question.on_piece])
     if options.draws:
         questions = seeded(questions, options.seed)
     answers: dict[int, Answer] = {}
-    generator = Generator(model, processor, options, on_piece)
+    generator = Generator(model, processor, options)
     with _answering(model):
         for batch in pack(questions, options):
             asked = [questions[index] for index in batch]
@@ -141,20 +138,18 @@ def _with_log_probs(
 
 
 def check_streamable(options: DecodingOptions, questions: Sequence[Question]) -> None:
-    """Whether an answer can come in pieces.
+    """Whether answers can come in pieces.
 
     Raises:
         UserError: If not, with what to leave out.
     """
-    if options.num_beams > 1:
+    if questions and options.num_beams > 1:
         raise UserError(
             "beams are told apart only at the end, so an answer found with num_beams cannot be"
             " streamed: leave out one of them"
         )
     if options.choice_mode == "score" and any(question.is_scored for question in questions):
         raise UserError("scored choices are not generated, so there is nothing to stream")
-    if len(questions) != 1:
-        raise UserError(f"{len(questions)} answers cannot be streamed at once: ask one at a time")
 
 
 @contextmanager

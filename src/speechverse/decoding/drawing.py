@@ -69,7 +69,7 @@ def drawing(
 
 def seeded(questions: Sequence[Question], seed: int | None) -> list[Question]:
     """Questions with seeds of their own: the same again for the same question, but other ones for
-    each time that it is asked in one call.
+    each time that it is asked in one call. Those that have one keep it.
 
     Args:
         seed: Of all; None takes one that nobody knows.
@@ -78,6 +78,9 @@ def seeded(questions: Sequence[Question], seed: int | None) -> list[Question]:
     asked: Counter[tuple[str, Prompt]] = Counter()
     made = []
     for question in questions:
+        if question.seed is not None:
+            made.append(question)
+            continue
         key = question.name, question.instruction
         made.append(replace(question, seed=hash_seed(common, *key, asked[key])))
         asked[key] += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
 from speechverse.decoding.drawing import drawing
-from speechverse.decoding.lengths import Ending, LengthLimit, Limit, end_tokens, ending
+from speechverse.decoding.lengths import Ending, LengthLimit, Limit, Unwanted, end_tokens, ending
 from speechverse.decoding.options import FREE_ONLY, DecodingOptions
 from speechverse.decoding.patterns import PatternAutomaton
 from speechverse.decoding.questions import Question, default_limit, inputs_of
 from speechverse.decoding.scoring import Priors
-from speechverse.decoding.wording import Pieces, PieceStreamer, StopStrings, Wording
+from speechverse.decoding.wording import PieceStreamer, StopStrings, Told, Wording
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
 from speechverse.types import Answer, Ended, Lengths
@@ -32,19 +32,11 @@ class Generated(NamedTuple):
 
 @dataclass
 class Generator:
-    """Answers batches of questions, all constrained or all free.
-
-    Attributes:
-        model: The model.
-        processor: Its processor.
-        options: How answers are made.
-        on_piece: Is told the pieces of an answer as they come; batches are then of one question.
-    """
+    """Answers batches of questions, all constrained or all free."""
 
     model: Model
     processor: Processor
     options: DecodingOptions
-    on_piece: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
         self.priors: Priors = {}
@@ -84,18 +76,22 @@ class Generator:
         most = max(limit.tokens for limit in limits)
         shaping = (
             ConstraintLogitsProcessor(automata, options.num_beams) if automata else guard,
-            *drawing(options, [question.seed for question in questions], most),
+            *drawing(options, [question.seed or 0 for question in questions], most),
         )
-        pieces = Pieces(wording)
+        told = {
+            n: Told(wording, question.on_piece, limits[n].tokens)
+            for n, question in enumerate(questions)
+            if question.on_piece is not None
+        }
         tokens = self.model.generate(
             **inputs.to(self.model.device),
             logits_processor=LogitsProcessorList(shaping),
-            stopping_criteria=self._stopping(limits, wording),
+            stopping_criteria=self._stopping(questions, limits, wording),
             max_new_tokens=most,
             num_beams=options.num_beams,
             do_sample=False,  # `drawing` draws, each row for itself
             **({} if automata else self._repetition_control()),
-            **self._streaming(pieces, automata),
+            **_streaming(told, automata),
         )
         made = [
             self._worded(
@@ -105,26 +101,24 @@ class Generator:
             )
             for n, (row, limit) in enumerate(zip(tokens.tolist(), limits, strict=True))
         ]
-        if self.on_piece and (rest := pieces.rest(made[0].answer.text)):
-            self.on_piece(rest)
+        for n, one in told.items():
+            one.end(made[n].answer.text)
         return made
 
-    def _stopping(self, limits: Sequence[Limit], wording: Wording) -> StoppingCriteriaList:
+    def _stopping(
+        self, questions: Sequence[Question], limits: Sequence[Limit], wording: Wording
+    ) -> StoppingCriteriaList:
         start = self.model.num_start_tokens
         criteria: list[Any] = [LengthLimit([limit.tokens for limit in limits], start)]
         if wording.stop:
             criteria.append(StopStrings(wording, start))
+        if any(question.unwanted for question in questions):
+            criteria.append(Unwanted([question.unwanted for question in questions]))
         return StoppingCriteriaList(criteria)
 
     def _repetition_control(self) -> dict[str, Any]:
         chosen = self.options.model_dump(include=set(FREE_ONLY) - {"stop"})
         return {name: value for name, value in chosen.items() if value is not None}
-
-    def _streaming(self, pieces: Pieces, automata: Sequence[TokenAutomaton]) -> dict[str, Any]:
-        """A label is told whole: its name is known only when it has ended."""
-        if self.on_piece is None or any(isinstance(one, LabelTrie) for one in automata):
-            return {}
-        return {"streamer": PieceStreamer(pieces, self.on_piece)}
 
     def _limits(
         self,
@@ -166,7 +160,18 @@ class Generator:
         reason: Ended = "stop" if stopped else end.reason
         if automaton is not None and reason == "end" and _was_bound_to_end(automaton, end.tokens):
             reason = "constraint"
-        return Generated(Answer(text, ended=reason, limit=end.limit), end.tokens)
+        tokens = end.tokens
+        while stopped and tokens and tokens[-1] == self.processor.config.pad_id:
+            tokens = tokens[:-1]  # it waited for longer rows of its batch
+        made = Answer(text, ended=reason, limit=end.limit, num_tokens=len(tokens))
+        return Generated(made, tokens)
+
+
+def _streaming(told: Mapping[int, Told], automata: Sequence[TokenAutomaton]) -> dict[str, Any]:
+    """A label is told whole: its name is known only when it has ended."""
+    if not told or any(isinstance(one, LabelTrie) for one in automata):
+        return {}
+    return {"streamer": PieceStreamer(told)}
 
 
 def _was_bound_to_end(automaton: TokenAutomaton, tokens: Sequence[int]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -47,6 +47,22 @@ class LengthLimit(StoppingCriteria):
         """
         reached = self.limits <= input_ids.shape[1] - self.num_start_tokens
         return reached.repeat_interleave(len(input_ids) // len(reached)).to(input_ids.device)
+
+
+class Unwanted(StoppingCriteria):
+    """Ends the rows for which nobody waits any longer; the others go on.
+
+    Args:
+        asked: Of each example, whether that is so.
+    """
+
+    def __init__(self, asked: Sequence[Callable[[], bool] | None]) -> None:
+        self.asked = asked
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        """Which rows of `input_ids` (B times beams, T) end, shape (B times beams,)."""
+        ended = torch.tensor([one is not None and one() for one in self.asked])
+        return ended.repeat_interleave(len(input_ids) // len(ended)).to(input_ids.device)
 
 
 def end_tokens(model: Model, processor: Processor) -> set[int]:

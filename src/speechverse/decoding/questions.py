@@ -42,7 +42,9 @@ class Question:
         seconds: Length of the sound, by which the limit of its answer grows; None takes the longest
             the model hears.
         name: Of the sound, by which draws of its answer are the same again.
-        seed: Of those draws; see `drawing.seeded`.
+        seed: Of those draws; None has one made, see `drawing.seeded`.
+        on_piece: Is told its answer piece by piece, as it comes.
+        unwanted: Whether nobody waits for its answer any longer, which then ends where it is.
     """
 
     instruction: Prompt
@@ -53,7 +55,9 @@ class Question:
     constraint: ConstraintSpec | None = None
     seconds: float | None = None
     name: str = ""
-    seed: int = 0
+    seed: int | None = None
+    on_piece: Callable[[str], None] | None = None
+    unwanted: Callable[[], bool] | None = None
 
     @property
     def is_scored(self) -> bool:

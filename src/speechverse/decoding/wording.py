@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -102,19 +102,41 @@ class Pieces:
         return text[len(self.told) :] if text.startswith(self.told) else ""
 
 
-class PieceStreamer(BaseStreamer):
-    """Tells somebody the pieces of the one answer that transformers generates."""
+class Told(Pieces):
+    """The same, told to somebody.
 
-    def __init__(self, pieces: Pieces, on_piece: Callable[[str], None]) -> None:
-        self.pieces, self.on_piece = pieces, on_piece
+    Args:
+        on_piece: Is told them.
+        most: Tokens that the answer may have; padding follows.
+    """
+
+    def __init__(self, wording: Wording, on_piece: Callable[[str], None], most: int) -> None:
+        super().__init__(wording)
+        self._on_piece, self._most = on_piece, most
+
+    def take(self, token: int) -> None:
+        if len(self.tokens) < self._most and (piece := self.add(token)):
+            self._on_piece(piece)
+
+    def end(self, text: str) -> None:
+        """Tells what was held back until the answer was whole."""
+        if rest := self.rest(text):
+            self._on_piece(rest)
+
+
+class PieceStreamer(BaseStreamer):
+    """Hands on what transformers generates, token by token, to those rows that are told."""
+
+    def __init__(self, rows: Mapping[int, Told]) -> None:
+        self._rows = rows
         self._begun = False
 
     def put(self, value: Tensor) -> None:
         if self._begun:
-            for token in value.flatten().tolist():
-                if piece := self.pieces.add(token):
-                    self.on_piece(piece)
-        self._begun = True  # first comes what stands before the answer
+            tokens = value.flatten().tolist()
+            for row, told in self._rows.items():
+                told.take(tokens[row])
+        self._begun = True  # first comes what stands before the answers
 
     def end(self) -> None:
         """What was held back comes with the whole answer."""

@@ -14,7 +14,7 @@ from speechverse.longform.listening import AT_ONCE
 from speechverse.longform.many import Sound, in_batches, many
 from speechverse.longform.transcript import Segment, Transcript
 from speechverse.longform.whole import WholeAnswer, answer_parts, combine
-from speechverse.longform.writers import Decoder, LlmWriter, Writers
+from speechverse.longform.writers import Decoder, LlmWriter, Writer, Writers
 from speechverse.progress import Advance, ignore
 from speechverse.tasks import TaskQuestion
 from speechverse.tasks.prompts import fill
@@ -66,7 +66,7 @@ class Doors:
             CheckpointError: If its own decoder is wanted and there is none.
             UserError: If the language is not known, or who writes has no use for it or for hints.
         """
-        writer = self._writers.find(decoder, language, hints)
+        writer = self.writer(decoder, language, hints)
         return listening.transcripts(sounds, writer, on_error, progress)
 
     def segments(
@@ -78,7 +78,16 @@ class Doors:
         hints: Sequence[str] = (),
     ) -> Iterator[Segment]:
         """As `transcribe`, of one sound, segment by segment as they are written."""
-        return listening.segments(sound, self._writers.find(decoder, language, hints))
+        return listening.segments(sound, self.writer(decoder, language, hints))
+
+    def writer(
+        self,
+        decoder: Decoder | None = None,
+        language: str | None = None,
+        hints: Sequence[str] = (),
+    ) -> Writer:
+        """Who writes for `transcribe`, with its arguments and errors."""
+        return self._writers.find(decoder, language, hints)
 
     @many
     def translate(
@@ -101,11 +110,14 @@ class Doors:
             AudioError: If a sound cannot be read.
             UserError: If the task `st` does not know the language.
         """
+        return listening.transcripts(sounds, self.translator(to), on_error, progress)
+
+    def translator(self, to: str) -> Writer:
+        """Who writes for `translate`, with its errors."""
         if to not in LANGUAGES:
             raise UserError(unknown_name("language to translate into", to, LANGUAGES))
         instruction = fill(ST.prompts.seen[0], {"language": LANGUAGES[to]})
-        writer = LlmWriter(self, instruction, (), to)
-        return listening.transcripts(sounds, writer, on_error, progress)
+        return LlmWriter(self, instruction, (), to)
 
     @many
     def classify(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -191,9 +192,28 @@ def test_pieces_joined_are_the_answer(speech_models, sounds, kind, options):
     for constraint in constraints:
         for question in asked(processor, sounds, [constraint] * 5):
             pieces = []
-            [made] = answer_questions(model, processor, [question], options, on_piece=pieces.append)
+            told = replace(question, on_piece=pieces.append)
+            [made] = answer_questions(model, processor, [told], options)
             assert "".join(pieces) == made.text
             assert made == answer_questions(model, processor, [question], options)[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_told_side_by_side_and_one_that_nobody_waits_for_ends_alone(
+    speech_models, sounds, kind
+):
+    model, processor = speech_models[kind]
+    options, questions = SHORT.changed(max_new_tokens=20), asked(processor, sounds[:3], [None] * 3)
+    alone = texts(model, processor, questions, options)
+    pieces, told = [[], [], []], []
+    for question, mine in zip(questions, pieces, strict=True):
+        told.append(replace(question, on_piece=mine.append))
+    steps = iter(range(20))
+    told[1] = replace(told[1], unwanted=lambda: next(steps) == 4)
+    made = answer_questions(model, processor, told, options)
+    assert ["".join(some) for some in pieces] == [answer.text for answer in made]
+    assert [made[0].text, made[2].text] == [alone[0], alone[2]]
+    assert alone[1].startswith(made[1].text) and made[1].text != alone[1]
 
 
 @pytest.mark.parametrize("kind", ["bart", "llama"])
@@ -223,7 +243,7 @@ def test_what_comes_in_no_pieces_is_not_streamed(speech_models, sounds):
     for questions, options, told in (
         ([free], SHORT.changed(num_beams=2), "num_beams cannot be streamed"),
         ([closed], SHORT.changed(choice_mode="score"), "nothing to stream"),
-        ([free, free], SHORT, "one at a time"),
     ):
         with pytest.raises(UserError, match=told):
-            answer_questions(model, processor, questions, options, on_piece=print)
+            told = [replace(question, on_piece=print) for question in questions]
+            answer_questions(model, processor, told, options)

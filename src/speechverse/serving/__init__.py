@@ -1,0 +1,1 @@
+"""A loaded model behind OpenAI's HTTP conventions (extra `serve`)."""

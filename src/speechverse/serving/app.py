@@ -1,0 +1,168 @@
+"""The endpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Form, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import generate_latest
+
+from speechverse import __version__
+from speechverse.pipeline import SpeechVerse
+from speechverse.serving import chat, transcribing
+from speechverse.serving.calls import Events
+from speechverse.serving.door import Door
+from speechverse.serving.refusals import Refusal, handle_refusals
+from speechverse.serving.schema import ChatRequest, TranscriptionForm, TranslationForm
+from speechverse.serving.service import Service
+from speechverse.serving.settings import ServerSettings
+
+_DESCRIPTION = (
+    "Answers about sounds, by OpenAI's conventions. What cannot be honoured is an error. Sounds are"
+    " sent with the request; no addresses are fetched."
+)
+_UPLOADED = {"media_type": "multipart/form-data"}
+
+
+def create_app(loaded: SpeechVerse, settings: ServerSettings | None = None) -> FastAPI:
+    """An ASGI app that answers with a loaded model; see docs/serving.md."""
+    service = Service(loaded, settings or ServerSettings())
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        service.engine.start()
+        yield
+        service.close()
+
+    # Its pages of documentation would load scripts from elsewhere; /openapi.json is there.
+    app = FastAPI(
+        title="speechverse",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+    )
+    handle_refusals(app)
+    _add_chat(app, service)
+    _add_audio(app, service)
+    _add_about(app, service)
+    paths = app.openapi()["paths"]
+    app.add_middleware(Door, settings=service.settings, measures=service.measures, paths=paths)
+    return app
+
+
+def _add_chat(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/chat/completions", responses=_REFUSED)
+    async def chat_completions(request: Request, body: ChatRequest) -> Response:
+        """Answer about one sound or several."""
+        with service.call(body.model) as call:
+            asked = await service.read(request, call, body)
+            wording = chat.Completion(asked, service.settings.name)
+            if not body.stream:
+                return JSONResponse(wording.whole(await service.answer(request, call, asked)))
+            cost = body.stream_options is not None and body.stream_options.include_usage
+            pieces = service.pieces(call, asked, wording, cost)
+            return Events(_sent(pieces, done=True), call.keep())
+
+
+def _add_audio(app: FastAPI, service: Service) -> None:
+    async def written(request: Request, form: transcribing.Form) -> Response:
+        with service.call(form.model) as call:
+            if form.stream:
+                events = await call.answer(request, service.transcript_events(call, form))
+                return Events(_sent(events), call.keep())
+            made = await service.transcript(request, call, form)
+            told = transcribing.worded(made, form.response_format)
+            return PlainTextResponse(told) if isinstance(told, str) else JSONResponse(told)
+
+    @app.post("/v1/audio/transcriptions", responses=_REFUSED)
+    async def transcriptions(
+        request: Request, form: Annotated[TranscriptionForm, Form(**_UPLOADED)]
+    ) -> Response:
+        """Write down what is said in a recording of any length."""
+        return await written(request, form)
+
+    @app.post("/v1/audio/translations", responses=_REFUSED)
+    async def translations(
+        request: Request, form: Annotated[TranslationForm, Form(**_UPLOADED)]
+    ) -> Response:
+        """Write what is said in another language."""
+        return await written(request, form)
+
+
+def _add_about(app: FastAPI, service: Service) -> None:
+    model = {
+        "id": service.settings.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "speechverse",
+    }
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [model]}
+
+    @app.get("/v1/models/{name:path}", responses=_REFUSED)
+    async def one_model(name: str) -> dict[str, Any]:
+        if name != service.settings.name:
+            raise Refusal(404, f"there is no model '{name}' here", code="model_not_found")
+        return model
+
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/health", responses=_REFUSED)
+    @app.get("/health/ready", responses=_REFUSED)
+    async def ready() -> dict[str, str]:
+        if not service.ready:
+            raise Refusal(503, "the server is stopping, or its engine has failed", code="not_ready")
+        return {"status": "ok"}
+
+    @app.get("/metrics")
+    async def metrics() -> PlainTextResponse:
+        return PlainTextResponse(generate_latest(service.measures.registry))
+
+
+async def _sent(events: AsyncIterator[dict[str, Any]], done: bool = False) -> AsyncIterator[str]:
+    """As server-sent events; what fails in their midst is one of them, the last."""
+    try:
+        async for event in events:
+            yield f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+        if done:
+            yield "data: [DONE]\n\n"
+    except Exception as error:
+        yield f"data: {json.dumps(Refusal.of(error).body)}\n\n"
+
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": (
+            "400: it cannot be answered as it is asked. 401: it has no key. 404: there is no such"
+            " model. 413: it is too large. 429: too many at once. 500: the server failed. 503: no"
+            " turn came in time, or the server is stopping. 504: the answer took too long."
+        ),
+        "content": {"application/json": {"schema": _ERROR}},
+    }
+}

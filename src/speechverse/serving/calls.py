@@ -1,0 +1,135 @@
+"""One request from its admission to its end: its place, its deadline, and what it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from speechverse.serving.engine import Engine, Ticket
+from speechverse.serving.refusals import Refusal
+from speechverse.types import Seconds
+
+Made = TypeVar("Made")
+
+
+class Places:
+    """How many requests are taken at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.taken = 0
+        self.closed = False
+
+    def take(self) -> None:
+        """Raises a Refusal where there is no place, or the server is about to stop."""
+        if self.closed:
+            raise Refusal(503, "the server is stopping", code="stopping")
+        if self.taken >= self._most:
+            message = f"{self._most} requests are being answered: come again a little later"
+            raise Refusal(429, message, code="queue_full")
+        self.taken += 1
+
+    def free(self) -> None:
+        self.taken -= 1
+
+
+class Call:
+    """A request that has a place until it is closed, whether answered, late or given up: at the
+    end of its block, unless it is kept for longer.
+    """
+
+    def __init__(self, engine: Engine, places: Places, timeout: Seconds) -> None:
+        places.take()
+        self._engine, self._places, self._timeout = engine, places, timeout
+        self._deadline = time.monotonic() + timeout
+        self._tickets: list[Ticket] = []
+        self._closed = self._kept = False
+
+    def __enter__(self) -> Call:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if not self._kept:
+            self.close()
+
+    def keep(self) -> Callable[[], None]:
+        """What closes it, which the block then does not."""
+        self._kept = True
+        return self.close
+
+    @property
+    def left(self) -> Seconds:
+        """Until its deadline."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether nobody waits any longer."""
+        return self._closed
+
+    def submit(self, ticket: Ticket) -> Ticket:
+        """Has something of it wait for its turn.
+
+        Raises:
+            Refusal: If nobody waits for it any longer.
+        """
+        if self._closed:
+            raise self.late()
+        self._tickets = [*(one for one in self._tickets if not one.future.done()), ticket]
+        return self._engine.submit(ticket)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._places.free()
+            for ticket in self._tickets:
+                ticket.give_up()
+
+    def late(self) -> Refusal:
+        """What is told at the deadline: whether to come again, or to ask for less."""
+        if self._tickets and not any(ticket.begun for ticket in self._tickets):
+            message = f"no turn came in {self._timeout:g} s: come again a little later"
+            return Refusal(503, message, code="overloaded")
+        return Refusal(504, f"the answer took more than {self._timeout:g} s", code="timeout")
+
+    async def answer(self, request: Request, making: Awaitable[Made]) -> Made:
+        """What is being made, unless the deadline comes or the client goes before.
+
+        Raises:
+            Refusal: If so.
+        """
+        task, gone = asyncio.ensure_future(making), asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait({task, gone}, timeout=self.left, return_when="FIRST_COMPLETED")
+            if task.done():
+                return task.result()
+            raise Refusal(499, "the client went away") if gone.done() else self.late()
+        finally:
+            gone.cancel()
+            task.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class Events(StreamingResponse):
+    """Server-sent events; whether they are read to the end or not, something is done after them."""
+
+    def __init__(self, events: Any, at_end: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self.headers["Cache-Control"] = "no-store"
+        self._at_end = at_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._at_end()

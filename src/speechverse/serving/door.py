@@ -1,0 +1,84 @@
+"""What a request passes before anything of it is read: keys, sizes, and a count of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from speechverse.serving.measures import Measures
+from speechverse.serving.refusals import Refusal
+from speechverse.serving.settings import ServerSettings
+
+_BESIDE = 2**20  # bytes of a body beside its sounds
+OPEN = ("/health", "/health/live", "/health/ready")
+"""Paths that want no key: whoever watches a server has none."""
+
+
+class Door:
+    """An ASGI middleware."""
+
+    def __init__(
+        self, app: ASGIApp, settings: ServerSettings, measures: Measures, paths: Collection[str]
+    ) -> None:
+        """Counts requests to these paths by their names, others together."""
+        self._app, self._settings, self._measures = app, settings, measures
+        self._paths = frozenset(paths)
+        self._most = settings.max_upload * 4 // 3 + _BESIDE  # base64 makes four bytes of three
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"] if scope["path"] in self._paths else "other"
+        began, status = time.perf_counter(), None
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            if refusal := self._refusal(scope):
+                await refusal.response()(scope, receive, noting)
+            else:
+                await self._app(scope, self._counted(receive), noting)
+        except Exception as error:  # here, as whoever is outside would log what it says
+            refusal = Refusal.of(error)
+            if status is None:
+                await refusal.response()(scope, receive, noting)
+        finally:
+            self._measures.requests.labels(path, str(status)).inc()
+            self._measures.seconds.labels(path).observe(time.perf_counter() - began)
+
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        headers = Headers(scope=scope)
+        open_ = scope["path"] in OPEN
+        if not open_ and not self._settings.admits(headers.get("authorization", "")):
+            message = "this server wants an API key: Authorization: Bearer ..."
+            return Refusal(401, message, code="invalid_api_key")
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._most:
+            return Refusal(413, self._too_large, code="too_large")
+        return None
+
+    @property
+    def _too_large(self) -> str:
+        return f"a request's sounds may have {self._settings.max_upload:,} bytes"
+
+    def _counted(self, receive: Receive) -> Receive:
+        """Of a body whose length nobody told."""
+        seen = 0
+
+        async def counting() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._most:
+                raise HTTPException(413, self._too_large)
+            return message
+
+        return counting

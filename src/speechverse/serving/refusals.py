@@ -1,0 +1,94 @@
+"""What is answered instead of an answer, in the shape of OpenAI's errors."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from speechverse.errors import AudioError, AudioTooLongError, UserError
+
+logger = logging.getLogger(__name__)
+
+BUSY_SECONDS = 2
+"""After which a refused client may try again."""
+
+_OF_STATUS = {401: "authentication_error", 429: "rate_limit_error"}
+
+
+class Refusal(Exception):
+    """A request that gets no answer.
+
+    Attributes:
+        status: HTTP's.
+        param: The field at fault.
+        code: What is wrong, for programs.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.param, self.code = status, param, code
+
+    @classmethod
+    def of(cls, error: BaseException) -> Refusal:
+        """What a client is told of an error; of one of our own no more than that it is one."""
+        if isinstance(error, Refusal):
+            return error
+        if isinstance(error, AudioTooLongError):
+            return cls(400, str(error), code="audio_too_long")
+        if isinstance(error, AudioError):
+            return cls(400, str(error), code="invalid_audio")
+        if isinstance(error, UserError):
+            return cls(400, str(error))
+        # An error's own words may hold what was asked or said, so its place alone is logged.
+        place = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("%s while answering a request, at\n%s", type(error).__name__, place)
+        return cls(500, "the server failed at this request; its log says where")
+
+    @property
+    def body(self) -> dict[str, Any]:
+        kind = _OF_STATUS.get(self.status)
+        kind = kind or ("server_error" if self.status >= 500 else "invalid_request_error")
+        message = str(self).encode(errors="replace").decode()  # it may quote half a character
+        told = {"message": message, "type": kind, "param": self.param, "code": self.code}
+        return {"error": told}
+
+    def response(self) -> JSONResponse:
+        headers = {"Retry-After": str(BUSY_SECONDS)} if self.status in (429, 503) else {}
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse(self.body, self.status, headers)
+
+
+def handle_refusals(app: FastAPI) -> None:
+    """Has the errors of a request answered in OpenAI's shape."""
+
+    async def refused(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, RequestValidationError):
+            return _unfit(error.errors()).response()
+        if isinstance(error, HTTPException):
+            return Refusal(error.status_code, str(error.detail)).response()
+        return Refusal.of(error).response()
+
+    for kind in (Refusal, UserError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, refused)
+
+
+def _unfit(errors: Sequence[Mapping[str, Any]]) -> Refusal:
+    """Of all that is wrong with a body what lies deepest: of what a field may be, what it was meant
+    to be.
+    """
+    first = max(errors, key=lambda error: len(error["loc"]))
+    place = ".".join(str(part) for part in first["loc"] if part != "body") or None
+    if first["type"] == "extra_forbidden":
+        message = f"'{place}' cannot be honoured by this server: leave it out"
+        return Refusal(400, message, param=place, code="unsupported_parameter")
+    return Refusal(400, f"'{place or 'the body'}': {first['msg']}", param=place)

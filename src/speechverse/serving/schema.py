@@ -1,0 +1,149 @@
+"""What requests may say, in OpenAI's words; a field that is not here cannot be honoured and is an
+error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_MESSAGES = 64
+MAX_PARTS = 32
+
+
+class _Body(BaseModel):
+    """Of JSON: values are taken as they stand."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class InputAudio(_Body):
+    data: str = Field(description="The file's bytes in base64.", min_length=1)
+    format: Literal["wav", "mp3", "flac", "ogg", "opus", "webm", "m4a", "aac", "mp4"] = Field(
+        description="What the file is; how it is read is told from its content."
+    )
+
+
+class AudioPart(_Body):
+    type: Literal["input_audio"]
+    input_audio: InputAudio
+
+
+class TextPart(_Body):
+    type: Literal["text"]
+    text: str
+
+
+Part = Annotated[AudioPart | TextPart, Field(discriminator="type")]
+
+
+class UserMessage(_Body):
+    role: Literal["user"]
+    content: str | Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS)]
+
+
+class AssistantMessage(_Body):
+    role: Literal["assistant"]
+    content: str
+
+
+Message = Annotated[UserMessage | AssistantMessage, Field(discriminator="role")]
+
+
+class TextFormat(_Body):
+    type: Literal["text"]
+
+
+class NamedSchema(_Body):
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = Field(None, description="It always is.")
+
+
+class SchemaFormat(_Body):
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+class ChoiceFormat(_Body):
+    """An extension: the answer is one of a list."""
+
+    type: Literal["choice"]
+    choices: list[str] = Field(min_length=1, max_length=1000)
+
+
+class RegexFormat(_Body):
+    """An extension: the whole answer matches a regular expression."""
+
+    type: Literal["regex"]
+    pattern: str = Field(min_length=1, max_length=2000)
+
+
+Format = Annotated[
+    TextFormat | SchemaFormat | ChoiceFormat | RegexFormat, Field(discriminator="type")
+]
+
+
+class StreamOptions(_Body):
+    include_usage: bool = False
+
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class ChatRequest(_Body):
+    """A question about sounds, behind earlier turns. What is not said is as for `ask`: greedy."""
+
+    model: str
+    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
+    max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
+    logprobs: bool = False
+    response_format: Format | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Field(ge=1, le=1)] = 1
+    modalities: list[Literal["text"]] | None = None
+    frequency_penalty: Annotated[float, Field(ge=0, le=0)] = 0
+    presence_penalty: Annotated[float, Field(ge=0, le=0)] = 0
+    store: Literal[False] = False
+
+
+class _Form(BaseModel):
+    """Of multipart forms, in which everything is text."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    file: UploadFile
+    model: str
+    response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
+    temperature: Literal["0", "0.0"] = Field("0", description="It is written greedily.")
+    stream: bool = False
+
+
+class TranscriptionForm(_Form):
+    """What is said in a recording of any length."""
+
+    language: str | None = Field(None, description="What is spoken, for the encoder's own decoder.")
+    prompt: str | None = Field(
+        None, description="Words that may be heard, with commas between, for the LLM."
+    )
+    decoder: Literal["own", "llm"] | None = Field(
+        None, description="An extension: who writes, the encoder's own decoder or the LLM."
+    )
+    timestamp_granularities: list[Literal["segment"]] | None = Field(
+        None, alias="timestamp_granularities[]"
+    )
+
+
+class TranslationForm(_Form):
+    """What is said in a recording, in another language."""
+
+    to_language: str = Field("en", description="An extension: the code of that language.")

@@ -1,0 +1,154 @@
+"""What the endpoints share: the model, its engine, and who else works for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from speechverse.pipeline import SpeechVerse
+from speechverse.serving import chat, transcribing
+from speechverse.serving.calls import Call, Places
+from speechverse.serving.engine import Engine, Ticket
+from speechverse.serving.measures import Measures
+from speechverse.serving.refusals import Refusal
+from speechverse.serving.schema import ChatRequest
+from speechverse.serving.settings import ServerSettings
+from speechverse.serving.uploads import Decoders, Samples
+from speechverse.types import Answer
+
+Made = TypeVar("Made")
+Json = dict[str, Any]
+
+
+class Service:
+    """Answers requests about sounds with one loaded model."""
+
+    def __init__(self, loaded: SpeechVerse, settings: ServerSettings) -> None:
+        self.loaded, self.settings = loaded, settings
+        self.measures = Measures()
+        self.engine = Engine(settings.max_batch, self.measures.batches.observe)
+        self.places = Places(settings.max_requests)
+        self.decoders = Decoders(settings)
+        # A thread for each request: one that waits keeps no other waiting.
+        self._threads = ThreadPoolExecutor(settings.max_requests, "request")
+        self._finding = Lock()  # who writes is loaded once
+        self.measures.in_progress.set_function(lambda: self.places.taken)
+        self.measures.waiting.set_function(lambda: self.engine.num_waiting)
+
+    @property
+    def ready(self) -> bool:
+        return self.engine.alive and not self.places.closed
+
+    def close(self) -> None:
+        """Finishes what was taken."""
+        self.places.closed = True
+        self.engine.close()
+        self._threads.shutdown()
+        self.decoders.close()
+
+    def call(self, model: str) -> Call:
+        """A place for a request to this model.
+
+        Raises:
+            Refusal: If it is for another, or there is no place.
+        """
+        if model != self.settings.name:
+            message = f"there is no model '{model}' here, but '{self.settings.name}'"
+            raise Refusal(404, message, param="model", code="model_not_found")
+        return Call(self.engine, self.places, self.settings.timeout)
+
+    async def read(self, request: Request, call: Call, body: ChatRequest) -> chat.Asked:
+        """What a chat request asks; see `chat.read`."""
+        reading = self._in_thread(chat.read, self.loaded, self.decoders, body)
+        asked = await call.answer(request, reading)
+        self.measures.audio.inc(asked.question.seconds or 0)
+        return asked
+
+    async def answer(self, request: Request, call: Call, asked: chat.Asked) -> Answer:
+        ticket = call.submit(Ticket(asked.work, asked.told(unwanted=lambda: call.unwanted)))
+        made = await call.answer(request, asyncio.wrap_future(ticket.future))
+        self._count(asked, made)
+        return made
+
+    async def pieces(
+        self, call: Call, asked: chat.Asked, wording: chat.Completion, with_cost: bool
+    ) -> AsyncIterator[Json]:
+        """An answer as OpenAI streams it."""
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+
+        def tell(piece: str | None) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, piece)
+
+        told = asked.told(on_piece=tell, unwanted=lambda: call.unwanted)
+        ticket = call.submit(Ticket(asked.work, told, once=True))
+        ticket.future.add_done_callback(lambda future: tell(None))
+        yield wording.begin()
+        try:
+            while (piece := await asyncio.wait_for(queue.get(), call.left)) is not None:
+                yield wording.piece(piece)
+        except TimeoutError:
+            raise call.late() from None
+        answer = ticket.future.result()
+        self._count(asked, answer)
+        yield wording.end(answer)
+        if with_cost:
+            yield wording.cost(answer)
+
+    async def transcript(
+        self, request: Request, call: Call, form: transcribing.Form
+    ) -> transcribing.Transcript:
+        content = await form.file.read()
+
+        def make() -> transcribing.Transcript:
+            work = self._work_of(form)
+            with self._decoded(content) as samples:
+                written = transcribing.segments(call, work, samples)
+                return transcribing.transcript_of(written, work.writer, samples)
+
+        return await call.answer(request, self._in_thread(make))
+
+    async def transcript_events(self, call: Call, form: transcribing.Form) -> AsyncIterator[Json]:
+        """The first event is awaited before anything is told, so that what is wrong with a
+        recording is an error of the request.
+        """
+        content = await form.file.read()
+        steps = self._events(call, form, content)
+        first = await self._in_thread(next, steps)
+
+        async def events() -> AsyncIterator[Json]:
+            event: Json | None = first
+            while event is not None:
+                yield event
+                event = await self._in_thread(next, steps, None)
+
+        return events()
+
+    def _events(self, call: Call, form: transcribing.Form, content: bytes) -> Iterator[Json]:
+        work = self._work_of(form)
+        with self._decoded(content) as samples:
+            written = transcribing.segments(call, work, samples)
+            yield from transcribing.events(written, samples.duration)
+
+    def _work_of(self, form: transcribing.Form) -> transcribing.Writing:
+        with self._finding:
+            return transcribing.work_of(self.loaded, form)
+
+    @contextmanager
+    def _decoded(self, content: bytes) -> Iterator[Samples]:
+        longest = self.settings.max_seconds
+        with self.decoders.decoded(content, longest, whole=False) as samples:
+            self.measures.audio.inc(samples.duration)
+            yield samples
+
+    def _count(self, asked: chat.Asked, answer: Answer) -> None:
+        self.measures.tokens.labels("prompt").inc(asked.prompt_tokens)
+        self.measures.tokens.labels("answer").inc(answer.num_tokens or 0)
+
+    async def _in_thread(self, make: Callable[..., Made], *given: Any) -> Made:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, make, *given)

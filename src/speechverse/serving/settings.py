@@ -1,0 +1,45 @@
+"""How a server is run."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from speechverse.types import Seconds
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How a server is run.
+
+    Attributes:
+        name: Of the model, as requests name it.
+        keys: API keys; without any, nobody is asked for one.
+        max_requests: Requests taken at once; one more is told to come again later.
+        max_batch: Questions answered together.
+        timeout: Seconds that a request may take.
+        max_upload: Bytes of a request's audio.
+        max_seconds: Of a recording to write down.
+        decode_seconds: Processor time that decoding one recording may take.
+        decode_memory: Bytes of memory that it may take.
+        decoders: Processes that decode.
+    """
+
+    name: str = "small"
+    keys: tuple[str, ...] = ()
+    max_requests: int = 64
+    max_batch: int = 16
+    timeout: Seconds = 600.0
+    max_upload: int = 25 * 2**20
+    max_seconds: Seconds = 2 * 3600.0
+    decode_seconds: int = 60
+    decode_memory: int = 2**30
+    decoders: int = 2
+
+    def admits(self, header: str) -> bool:
+        """Whether an `Authorization` header has one of the keys; all are compared, each in constant
+        time.
+        """
+        given = header.encode()
+        matches = [hmac.compare_digest(f"Bearer {key}".encode(), given) for key in self.keys]
+        return not self.keys or any(matches)

@@ -1,0 +1,139 @@
+"""Recordings of strangers as samples: by way of files that are gone afterwards, and of processes
+that may crash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+
+from speechverse.errors import AudioError, AudioTooLongError, SpeechverseError
+from speechverse.serving.decoder import READY
+from speechverse.serving.settings import ServerSettings
+from speechverse.types import SAMPLING_RATE, Seconds
+
+_BLOCK = 2**20
+
+
+class Samples:
+    """A decoded recording in a file: float32 at 16 kHz.
+
+    Attributes:
+        duration: In seconds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.duration: Seconds = path.stat().st_size / 4 / SAMPLING_RATE
+
+    def whole(self) -> np.ndarray:
+        """All of it, (T,)."""
+        return np.fromfile(self._path, np.float32)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Piece by piece, (T,)."""
+        with self._path.open("rb") as file:
+            while len(block := np.fromfile(file, np.float32, _BLOCK)):
+                yield block
+
+
+class Decoders:
+    """Processes that decode, each one recording at a time; one that crashed is replaced."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._free: Queue[subprocess.Popen[str] | None] = Queue()
+        for _ in range(settings.decoders):
+            self._free.put(None)
+
+    @contextmanager
+    def decoded(self, content: bytes, seconds: Seconds, whole: bool) -> Iterator[Samples]:
+        """A recording, as long as the block lasts; waits for a free process.
+
+        Args:
+            content: Of the file.
+            seconds: The longest allowed; a header that tells of more is enough to refuse it.
+            whole: Whether it is resampled in one piece, as for `ask`, or in blocks, as for
+                `transcribe`.
+
+        Raises:
+            AudioError: If it cannot be read, is longer, or decoding takes too much.
+        """
+        with tempfile.TemporaryDirectory(prefix="speechverse-") as folder:
+            source, target = Path(folder, "recording"), Path(folder, "samples")
+            source.write_bytes(content)
+            asked = {"source": str(source), "target": str(target), "seconds": seconds}
+            answer = self._ask(json.dumps({**asked, "whole": whole}))
+            if error := answer.get("error"):
+                raise (AudioTooLongError if answer.get("too_long") else AudioError)(error)
+            source.unlink()
+            yield Samples(target)
+
+    def close(self) -> None:
+        """Ends the processes; none may be at work."""
+        while not self._free.empty():
+            if process := self._free.get():
+                _end(process)
+
+    def _ask(self, line: str) -> dict[str, str]:
+        process = self._free.get()
+        try:
+            if process is None or process.poll() is not None:
+                process = self._start()
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            if told := process.stdout.readline():
+                answer: dict[str, str] = json.loads(told)
+                return answer
+            _end(process)
+            process = None
+            return {"error": "the recording cannot be decoded in the time and memory allowed"}
+        except OSError:
+            process = None
+            return {"error": "the recording could not be decoded; send it again"}
+        finally:
+            self._free.put(process)
+
+    def _start(self) -> subprocess.Popen[str]:
+        limits = (self._settings.decode_memory, self._settings.decode_seconds)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "speechverse.serving.decoder", *map(str, limits)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=_environment(),
+        )
+        if process.stdout is None or process.stdout.readline() != READY:
+            _end(process)
+            raise SpeechverseError("the process that decodes recordings does not start")
+        return process
+
+
+def _environment() -> dict[str, str]:
+    """What a decoder needs of this process's; keys are none of it."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            stream.close()

@@ -1,0 +1,78 @@
+"""The one thread that owns the model: who is worked on with whom, and when."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import pytest
+
+from speechverse.serving.engine import Engine, Ticket
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Doubles numbers, notes what it is given together, and waits until it is let go."""
+
+    name: str
+    seen: list = field(compare=False, default_factory=list)
+    go: threading.Event = field(compare=False, default_factory=threading.Event)
+
+    def __call__(self, items):
+        self.seen.append(list(items))
+        assert self.go.wait(10)
+        return [2 * item for item in items]
+
+
+@pytest.fixture
+def engine():
+    made = Engine(max_batch=3)
+    made.start()
+    yield made
+    made.close()
+
+
+def begun(engine, work, item):
+    """A ticket that the engine is busy with."""
+    ticket = engine.submit(Ticket(work, item))
+    while not ticket.begun:
+        pass
+    return ticket
+
+
+def test_what_waits_joins_the_next_batch_of_equal_work_and_who_came_first_is_first(engine):
+    work, other = Counting("a"), Counting("b")
+    first = begun(engine, work, 0)
+    tickets = [engine.submit(Ticket(work, n)) for n in range(1, 3)]
+    tickets += [engine.submit(Ticket(other, 10))]
+    tickets += [engine.submit(Ticket(work, n)) for n in range(3, 6)]
+    other.go.set()
+    work.go.set()
+    assert [one.future.result(10) for one in (first, *tickets)] == [0, 2, 4, 20, 6, 8, 10]
+    assert (work.seen, other.seen) == ([[0], [1, 2, 3], [4, 5]], [[10]])
+
+
+def test_what_is_given_up_frees_its_place_and_the_fault_of_one_is_its_own(engine):
+    work = Counting("a")
+    begun(engine, work, 0)
+    gone, bad, good = (engine.submit(Ticket(work, item)) for item in (1, None, 2))
+    told = engine.submit(Ticket(Counting("b", go=work.go), None, once=True))
+    gone.give_up()
+    work.go.set()
+    assert good.future.result(10) == 4
+    for faulty in (bad, told):
+        assert isinstance(faulty.future.exception(10), TypeError)
+    assert gone.future.cancelled() and [1] not in work.seen
+    assert engine.num_waiting == 0
+
+
+def test_a_closing_engine_finishes_what_it_took_and_takes_no_more(engine):
+    work = Counting("a")
+    tickets = [begun(engine, work, 0), *(engine.submit(Ticket(work, n)) for n in (1, 2))]
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    work.go.set()
+    closing.join(10)
+    assert [ticket.future.result(0) for ticket in tickets] == [0, 2, 4]
+    with pytest.raises(RuntimeError):
+        engine.submit(Ticket(work, 3))

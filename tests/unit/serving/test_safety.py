@@ -1,0 +1,214 @@
+"""What strangers may send, and what becomes of a server that they send it to."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2 as httpx
+import openai
+import pytest
+from fastapi.testclient import TestClient
+
+from served import KEY, asking, noise, serving, wav
+from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.serving.app import create_app
+from speechverse.serving.settings import ServerSettings
+from speechverse.serving.uploads import Decoders
+
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+SETTINGS = ServerSettings(name="tried", decoders=1, max_upload=2**20, max_seconds=20.0)
+
+
+@pytest.fixture(scope="module")
+def app(model):
+    with TestClient(create_app(model, SETTINGS), raise_server_exceptions=False) as client:
+        yield client
+
+
+def chat(client, content, text="what is said", **how):
+    body = {"model": "tried", "messages": asking(text, content), "max_tokens": 4, **how}
+    return client.post("/v1/chat/completions", json=body)
+
+
+def broken(rng):
+    """A recording with something done to it."""
+    content = bytearray(wav(noise(0.3), rng.choice(["WAV", "FLAC", "OGG"])))
+    for _ in range(rng.randrange(1, 40)):
+        content[rng.randrange(min(200, len(content)))] = rng.randrange(256)
+    return bytes(content[: rng.randrange(1, len(content))])
+
+
+def test_two_hundred_broken_uploads_leave_the_server_as_it_was(app):
+    rng = random.Random(0)
+    before = chat(app, wav(noise())).json()["choices"]
+    seen = set()
+    for number in range(200):
+        how = {"files": {"file": broken(rng)}, "data": {"model": "tried"}}
+        if number % 4:
+            answer = chat(app, broken(rng))
+        else:
+            answer = app.post("/v1/audio/transcriptions", **how)
+        assert answer.status_code in (200, 400), answer.text
+        seen.add(answer.status_code)
+    assert 400 in seen
+    assert chat(app, wav(noise())).json()["choices"] == before
+    assert app.get("/health/ready").status_code == 200
+
+
+def flac_that_says(seconds):
+    """A megabyte of FLAC whose header tells of so many seconds."""
+    content = bytearray(wav(noise(), "FLAC"))
+    frames = seconds * 16_000
+    content[21] = content[21] & 0xF0 | frames >> 32
+    content[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
+    return bytes(content) + bytes(2**20 - len(content) - 4096)
+
+
+def test_hours_are_refused_by_the_header(app):
+    began = time.process_time()
+    answer = chat(app, flac_that_says(10 * 3600))
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "audio_too_long"
+    assert "lasts 36,000.0 s by its header" in answer.json()["error"]["message"]
+    assert time.process_time() - began < 2
+
+
+def test_what_takes_too_much_ends_its_decoder_alone():
+    settings = ServerSettings(decoders=1, decode_memory=200 * 2**20)
+    decoders = Decoders(settings)
+    try:
+        with pytest.raises(AudioTooLongError), decoders.decoded(wav(noise(2)), 1.0, True):
+            pass
+        for _ in range(2):  # one whose decoder is killed, and the same of its successor
+            process = decoders._free.get()
+            process.kill()
+            process.wait()
+            decoders._free.put(process)
+            with decoders.decoded(wav(noise(2)), 3.0, True) as samples:
+                assert len(samples.whole()) == 32_000
+        with (
+            pytest.raises(AudioError, match="more memory than is allowed"),
+            decoders.decoded(wav(noise(900)), 1000.0, True),
+        ):
+            pass
+        with decoders.decoded(wav(noise(2)), 3.0, False) as samples:
+            assert sum(map(len, samples.blocks())) == 32_000
+    finally:
+        decoders.close()
+
+
+def test_a_body_that_is_too_large_is_not_read(app):
+    assert chat(app, bytes(3 * 2**20)).status_code == 413
+
+    def endless():
+        for _ in range(8):
+            yield bytes(2**19)
+
+    answer = app.post("/v1/chat/completions", content=endless())
+    assert answer.status_code == 413 and "1,048,576 bytes" in answer.json()["error"]["message"]
+
+
+def test_no_other_page_may_ask_and_nothing_is_told_without_a_key(model):
+    settings = ServerSettings(keys=("one-key-that-is-long", KEY))
+    client = TestClient(create_app(model, settings))
+    for header in ("", KEY, "Bearer", "Bearer ", "Bearer é", f"Bearer {KEY[:-1]}"):
+        told = client.get("/v1/models", headers={"Authorization": header.encode()})
+        assert told.status_code == 401
+    assert client.get("/v1/models", headers=HEADERS).status_code == 200
+    for path in ("/openapi.json", "/metrics", "/nowhere"):
+        assert client.get(path).json()["error"]["code"] == "invalid_api_key"
+    answer = client.options(
+        "/v1/models",
+        headers={"Origin": "http://evil", "Access-Control-Request-Method": "GET", **HEADERS},
+    )
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_what_is_asked_is_in_no_log(app, model, caplog, monkeypatch):
+    monkeypatch.setattr(model.processor, "check_question", lambda *given, **how: 1 / 0)
+    with caplog.at_level(logging.DEBUG):
+        answer = chat(app, wav(noise()), "my secret")
+    assert answer.status_code == 500 and "ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text + answer.text and "Zero" not in answer.text
+
+
+class Slow:
+    """Holds a model's answers back until it is let go."""
+
+    def __init__(self, model, monkeypatch):
+        self.begun, self.go = threading.Event(), threading.Event()
+        generate = model.model.generate
+
+        def held(**inputs):
+            self.begun.set()
+            assert self.go.wait(20)
+            return generate(**inputs)
+
+        monkeypatch.setattr(model.model, "generate", held)
+
+
+def ask(served, **how):
+    return served.client.chat.completions.create(
+        model="tried", messages=asking("what is said", wav(noise())), max_tokens=4, **how
+    )
+
+
+def wait_until(served, requests):
+    """Until so many have a place."""
+    told = ""
+    while f"speechverse_requests_in_progress {requests}.0" not in told:
+        told = httpx.get(f"{served.url}/metrics", headers=HEADERS).text
+
+
+def test_one_too_many_is_told_to_come_again_and_who_leaves_frees_a_place(model, monkeypatch):
+    slow = Slow(model, monkeypatch)
+    with serving(model, max_requests=2, decoders=1) as served, ThreadPoolExecutor(2) as clients:
+        first = clients.submit(ask, served)
+        assert slow.begun.wait(20)
+        with pytest.raises(openai.APITimeoutError):
+            ask(served, timeout=0.3)
+        wait_until(served, 1)
+        second = clients.submit(ask, served)
+        wait_until(served, 2)
+        with pytest.raises(openai.RateLimitError) as refused:
+            ask(served)
+        assert refused.value.response.headers["Retry-After"]
+        assert refused.value.code == "queue_full"
+        slow.go.set()
+        assert first.result(20).choices == second.result(20).choices
+
+
+def test_a_server_that_is_stopped_finishes_what_it_took(model, monkeypatch):
+    slow = Slow(model, monkeypatch)
+    with serving(model, decoders=1) as served, ThreadPoolExecutor(2) as clients:
+        first, pieces = (
+            clients.submit(ask, served),
+            clients.submit(lambda: list(ask(served, stream=True))),
+        )
+        assert slow.begun.wait(20)
+        wait_until(served, 2)
+        served.server.should_exit = True  # as SIGTERM does
+        with pytest.raises(openai.APIConnectionError):
+            while True:
+                served.client.models.list()
+        slow.go.set()
+        whole = first.result(20).choices[0].message.content
+        assert "".join(piece.choices[0].delta.content or "" for piece in pieces.result(20)) == whole
+
+
+def test_a_request_that_is_late_is_told_whether_to_come_again(model, monkeypatch):
+    slow = Slow(model, monkeypatch)
+    with serving(model, timeout=1.0, decoders=1) as served, ThreadPoolExecutor(3) as clients:
+        first = clients.submit(ask, served)
+        assert slow.begun.wait(20)
+        second = clients.submit(ask, served, temperature=1)
+        assert isinstance(first.exception(20), openai.InternalServerError)
+        assert first.exception().status_code == 504
+        assert second.exception(20).status_code == 503
+        assert second.exception().response.headers["Retry-After"]
+        slow.go.set()
+        assert ask(served).choices
