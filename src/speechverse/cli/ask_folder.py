@@ -21,30 +21,22 @@ def ask_folder(asked: Asked, place: Path, output: Path, load: Any, quiet: bool) 
     Args:
         load: Loads who answers.
     """
-
-    def answer(clips: list[Path], file: AnswersFile, found: int) -> dict[Path, str]:
-        return _answer(asked, clips, file, load(), found, quiet)
-
-    results = f"answers in '{output}'"
-    do_all(clips_in(place), output, asked.identity(), OPTIONAL, answer, results=results)
-
-
-def _answer(
-    asked: Asked, clips: list[Path], file: AnswersFile, answering: Any, found: int, quiet: bool
-) -> dict[Path, str]:
-    """Asks about clips, some at a time, and gives those that could not be asked about."""
     from speechverse.training.logs import Progress
 
-    on_cpu = answering.model.device.type == "cpu"
-    size = min(asked.options.max_batch, AT_ONCE_ON_CPU) if on_cpu else asked.options.max_batch
-    failed, begun = dict[Path, str](), time.monotonic()
-    with Progress("asking", found + len(clips), found, quiet=quiet) as shown:
-        for start in range(0, len(clips), size):
-            some = clips[start : start + size]
-            made = asked.of_all(answering, list(some))
-            pairs = list(zip(some, made, strict=True))
-            file.add({"clip": str(clip), **asked.record(answer)} for clip, answer in pairs)
-            failed |= {clip: answer.error for clip, answer in pairs if answer.error is not None}
-            pace = (start + len(some)) / (time.monotonic() - begun)
-            shown.advance(len(some), **{"clips/s": pace})
-    return failed
+    def answer(clips: list[Path], file: AnswersFile, found: int) -> dict[Path, str]:
+        answering, size = load(), asked.options.max_batch
+        if answering.model.device.type == "cpu":
+            size = min(size, AT_ONCE_ON_CPU)
+        failed, begun = dict[Path, str](), time.monotonic()
+        with Progress("asking", found + len(clips), found, quiet=quiet) as shown:
+            for start in range(0, len(clips), size):
+                some = clips[start : start + size]
+                made = dict(zip(some, asked.of_all(answering, list(some)), strict=True))
+                file.add({"clip": str(clip), **asked.record(one)} for clip, one in made.items())
+                failed |= {clip: one.error for clip, one in made.items() if one.error is not None}
+                pace = (start + len(some)) / (time.monotonic() - begun)
+                shown.advance(len(some), **{"clips/s": pace})
+        return failed
+
+    results = f"answers in '{output}'"
+    do_all(clips_in(place), output, asked.identity(), OPTIONAL, answer, results)

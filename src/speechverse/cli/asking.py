@@ -69,8 +69,7 @@ class Asked:
 
     def of(self, answering: Any, sound: AudioSource) -> Answer:
         """The answer about one clip."""
-        made: Answer = answering.ask(sound, self.instruction, **self._how, logprobs=self.logprobs)
-        return made
+        return answering.ask(sound, self.instruction, **self._how, logprobs=self.logprobs)
 
     def next_in(self, chat: Chat) -> Answer:
         """The answer behind the earlier turns of a conversation."""
@@ -79,15 +78,11 @@ class Asked:
     def of_all(self, answering: Any, sounds: list[AudioSource]) -> list[Answer]:
         """Answers about clips; those that cannot be heard have an error."""
         how: dict[str, Any] = {"logprobs": self.logprobs, "on_error": "skip"}
-        made: list[Answer] = answering.ask(sounds, self.instruction, **self._how, **how)
-        return made
+        return answering.ask(sounds, self.instruction, **self._how, **how)
 
     def streamed(self, answering: Any, sound: AudioSource) -> AnswerStream:
         """The answer about one clip, piece by piece."""
-        made: AnswerStream = answering.stream(
-            sound, self.instruction, **self._how, logprobs=self.logprobs
-        )
-        return made
+        return answering.stream(sound, self.instruction, **self._how, logprobs=self.logprobs)
 
     def parsed(self, answer: Answer) -> Any:
         """What the answer means to the task, as plain values; None if it cannot be read."""

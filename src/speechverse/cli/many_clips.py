@@ -12,9 +12,6 @@ from speechverse.answers_file import AnswersFile
 from speechverse.audio.names import SUFFIXES, is_audio_name
 from speechverse.errors import UserError
 
-_SHOWN = 10
-"""Failures named in the terminal; the file has all."""
-
 
 def clips_in(place: Path) -> list[Path]:
     """Every clip of a folder and the folders in it, by name; or the one file.
@@ -44,24 +41,16 @@ def do_all(
     question: Mapping[str, Any],
     optional: Iterable[str],
     do: Callable[[list[Path], AnswersFile, int], dict[Path, str]],
-    *,
     results: str,
     is_whole: Callable[[Path], bool] = lambda clip: True,
 ) -> None:
-    """Does what an earlier run of the same command has not done; exit status 1 if some clips could
-    not be.
+    """Does what an earlier run of the same command has not done; exit status 1 if clips failed.
 
     Args:
-        journal: The file with a line for each clip.
-        question: What each result depends on besides its clip; its `model` is a checkpoint's name.
-        optional: Keys of other questions that this one has not.
-        do: From the clips to do, the journal and the number done before to the clips that failed,
-            with why.
+        question: As of `AnswersFile.opened`, with a checkpoint's name as `model`.
+        do: From the clips to do, the journal and the number done before to why some failed.
         results: What is made and where, in words.
         is_whole: Whether what is made of a clip beside its line is still there.
-
-    Raises:
-        UserError: As of `AnswersFile.opened`.
     """
     from speechverse.evaluation.provenance import checkpoint_fingerprint
 
@@ -75,7 +64,7 @@ def do_all(
         except KeyboardInterrupt:
             typer.echo("stopped; the same command goes on from here", err=True)
             raise
-    for clip, error in list(failed.items())[:_SHOWN]:
+    for clip, error in list(failed.items())[:10]:
         typer.echo(f"failed: {clip}: {error}", err=True)
     if failed:
         typer.echo(

@@ -28,8 +28,6 @@ of them in a row.
 LONG: Seconds = 30.0
 """What whisper-base hears at once; longer clips are refused or left out there."""
 
-Splits = Mapping[str, Sequence[Utterance]]
-
 
 class Heard(NamedTuple):
     """What is measured of one clip."""
@@ -71,32 +69,22 @@ class Check:
     @property
     def faults(self) -> list[str]:
         """What makes the corpus unfit, a sentence each."""
-        told = []
-        if self.unreadable:
-            clip, reason = next(iter(self.unreadable.items()))
-            told.append(f"{len(self.unreadable)} clips cannot be read, such as '{clip}': {reason}")
+        told = counts.common_faults(self.unreadable, self.overlaps, self.allowed)
         if self.leaked and "sounds" not in self.allowed:
-            told.append(
-                f"{len(self.leaked)} sounds are in two splits, such as {' = '.join(self.leaked[0])}"
-            )
-        for overlap in self.overlaps:
-            if overlap.shared and overlap.what not in self.allowed:
-                told.append(
-                    f"{overlap.shared} {overlap.what} are in {' and in '.join(overlap.splits)},"
-                    f" such as '{overlap.examples[0]}'"
-                )
+            such = " = ".join(self.leaked[0])
+            told.append(f"sounds in two splits: {len(self.leaked)}, such as {such}")
         return told
 
     @property
     def notes(self) -> list[str]:
         """What is worth a look and makes nothing unfit."""
-        told = [f"{len(clips)} clips are {name}" for name, clips in self.findings.items() if clips]
+        told = [f"clips {name}: {len(clips)}" for name, clips in self.findings.items() if clips]
         if self.duplicates:
             many = sum(len(group) - 1 for group in self.duplicates)
-            told.append(f"{many} clips sound exactly like another")
+            told.append(f"clips exactly like another: {many}")
         if len(self.rates) > 1:
             rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in sorted(self.rates.items()))
-            told.append(f"clips have unlike sampling rates: {rates}")
+            told.append(f"unlike sampling rates: {rates}")
         return told
 
     def as_dict(self) -> dict[str, Any]:
@@ -179,7 +167,9 @@ def _splits(corpora: Sequence[Corpus]) -> dict[str, list[Utterance]]:
     return splits
 
 
-def _listen(splits: Splits, clips: int | None, watch: Watch) -> tuple[list[Heard], dict[str, str]]:
+def _listen(
+    splits: counts.Splits, clips: int | None, watch: Watch
+) -> tuple[list[Heard], dict[str, str]]:
     drawn = [
         (split, some[row])
         for split, some in splits.items()

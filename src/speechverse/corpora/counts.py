@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -82,6 +82,27 @@ class FieldCounts:
     counts: Mapping[str, Mapping[str, int]]  # class → split → clips, the most frequent first
     unlabelled: Mapping[str, int]  # split → clips without this label
     closed: bool  # few classes, each with clips enough: each can be listened to
+
+
+def common_faults(
+    unreadable: Mapping[str, str], overlaps: Iterable[Overlap], allowed: Container[str] = ()
+) -> list[str]:
+    """What is wrong with a corpus whoever looks at it, a sentence each.
+
+    Args:
+        unreadable: Clips that cannot be read: id → reason.
+        allowed: What splits may share.
+    """
+    told = [
+        f"clips that cannot be read: {len(unreadable)}, such as “{clip}”: {reason}"
+        for clip, reason in list(unreadable.items())[:1]
+    ]
+    return told + [
+        f"{one.what} in both {' and '.join(one.splits)}: {one.shared}, such as"
+        f" “{one.examples[0]}”; they should be apart"
+        for one in overlaps
+        if one.shared and one.what not in allowed
+    ]
 
 
 def words_of(text: str) -> list[str]:

@@ -59,5 +59,6 @@ def audio_source(ref: AudioRef, page: Path, embed: bool) -> str:
     link = quote(Path(os.path.relpath(ref.path, page.parent)).as_posix())
     if ref.start == 0 and ref.duration is None:
         return link
+    # A media fragment: the browser plays this stretch alone.
     end = "" if ref.duration is None else f",{ref.start + ref.duration:.3f}"
     return f"{link}#t={ref.start:.3f}{end}"

@@ -203,19 +203,22 @@ class Mixture:
             hinted=self.hinted,
             **source.words._asdict(),
         )
+        # A clip that a task can ask in several ways is asked the next one in each pass.
         variants = source.askable.variants(source.task, utterance)
         first = hash_seed(self.seed, "variant", source.name, utterance.id)
         return source.task.render(utterance, ask, variants[(first + cycle) % len(variants)])
 
     def _earlier(self, source: _Source, utterance: Utterance, cycle: int) -> tuple[Turn, ...]:
-        """None where an instruction is about several clips: they stand in the first turn alone."""
+        """Turns of a conversation before a question; there are none where an instruction is about
+        several clips, which stand in the first turn alone.
+        """
         rng = rng_for(self.seed, "turns", cycle, source.name, utterance.id)
         if rng.random() >= self.turns or utterance.beside:
             return ()
-        others = [(other.task, (other, of)) for other, of in self._asked_of[utterance.audio]]
+        others = [(other.task, (other, clip)) for other, clip in self._asked_of[utterance.audio]]
         turns = [
-            self._rendered(other, of, cycle, f"before {source.name}")
-            for other, of in draw_turns(rng, source.task, others)
+            self._rendered(other, clip, cycle, f"before {source.name}")
+            for other, clip in draw_turns(rng, source.task, others)
         ]
         return tuple(Turn(turn.instruction, turn.target) for turn in turns)
 

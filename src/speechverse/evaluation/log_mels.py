@@ -26,7 +26,7 @@ def log_mels(samples: np.ndarray) -> Tensor:
 
 
 def mean_log_mels(samples: np.ndarray) -> np.ndarray:
-    """(80,) their means over time; samples that are less than a frame are filled up to one."""
+    """Their means over time, (80,); samples that are less than a frame are filled up to one."""
     padded = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
     return log_mels(padded).mean(dim=0).numpy()
 

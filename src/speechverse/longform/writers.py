@@ -55,7 +55,7 @@ class OwnWriter:
         self._whisper = whisper
 
     def __call__(self, clips: list[np.ndarray]) -> list[Answer]:
-        self._whisper.language = self.language
+        self._whisper.language = self.language  # others may share it, for another language
         return self._whisper.answers(clips)
 
 

@@ -35,6 +35,7 @@ class RunLog:
         else:
             self._forget_after(resumed_at)
         self._file = self.path.open("a")
+        # TensorBoard forgets what stands from this step on.
         purge = None if resumed_at is None else resumed_at + 1
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
 

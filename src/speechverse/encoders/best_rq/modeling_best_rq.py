@@ -59,12 +59,12 @@ class BestRqForPreTraining(nn.Module):
         """
         lengths = attention_mask.sum(dim=1)
         hidden = span_mask(lengths, self.config.mask_ratio, self.config.mask_span, generator)
+        # The frames of a batch may be padded beyond its longest row, where nothing is hidden.
         hidden = functional.pad(hidden, (0, input_features.shape[1] - hidden.shape[1]))
         masked = mask_with_noise(input_features, hidden, generator=generator)
         states = self.body(masked, attention_mask=attention_mask).last_hidden_state
-        return self._score(
-            states[hidden], self.quantizer(input_features[hidden]), hidden.nonzero()[:, 0]
-        )
+        row_of_each = hidden.nonzero()[:, 0]
+        return self._score(states[hidden], self.quantizer(input_features[hidden]), row_of_each)
 
     def _score(self, states: Tensor, codes: Tensor, rows: Tensor) -> BestRqOutput:
         """Compares what the heads say of hidden frames (M, D) with their codes (M, N)."""

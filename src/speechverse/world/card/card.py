@@ -55,23 +55,13 @@ class Card:
     @property
     def faults(self) -> list[str]:
         """Everything that is not as it should be, each in a sentence."""
-        unread = [
-            f"clips that cannot be read: {len(self.unreadable)}, such as “{clip}”: {reason}"
-            for clip, reason in list(self.unreadable.items())[:1]
-        ]
-        shared = [
-            f"{overlap.shared} {overlap.what} are in both {' and '.join(overlap.splits)}, such as "
-            f"“{overlap.examples[0]}”; they should be apart"
-            for overlap in self.overlaps
-            if overlap.shared
-        ]
         leaks = [
             f"{check.label} can be guessed from {check.cue}: UAR {check.uar:.2f}, limit"
             f" {check.limit:.2f}"
             for check in self.checks
             if check.passed is False
         ]
-        return unread + shared + leaks
+        return counts.common_faults(self.unreadable, self.overlaps) + leaks
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON."""

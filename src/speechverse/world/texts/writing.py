@@ -56,6 +56,7 @@ def add_capitals_and_stop(
     text = text[0].upper() + text[1:]
     if text[-1] in ".!?":
         return text
+    # "how nice" begins as questions do, and is none.
     is_question = _ASKING.match(asked) and not _NOT_ASKING.match(asked) and len(asked.split()) > 2
     return text + ("?" if is_question else ".")
 

@@ -1,0 +1,26 @@
+"""What packages and the API page give out by name is there, also where it is loaded when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from pydoc import locate
+
+import speechverse
+
+SOURCE = Path(speechverse.__file__).parent
+API = Path(__file__).parents[2] / "docs" / "api.md"
+
+
+def test_every_name_that_a_package_gives_out_is_there() -> None:
+    for file in SOURCE.rglob("__init__.py"):
+        name = ".".join(file.parent.relative_to(SOURCE.parent).parts)
+        package = importlib.import_module(name)
+        gone = [one for one in getattr(package, "__all__", ()) if not hasattr(package, one)]
+        assert not gone, f"{name} has no {', '.join(gone)}"
+
+
+def test_every_name_of_the_api_page_is_there() -> None:
+    names = re.findall(r"^::: (\S+)", API.read_text(), re.MULTILINE)
+    assert names and [name for name in names if locate(name) is None] == []
