@@ -202,12 +202,9 @@ def test_models_are_trained_for_a_finding_once_by_the_recipe_given(
     _, _, noises, _ = made
     recipe = tmp_path / "micro.yaml"
     recipe.write_text(RECIPE.format(parts=checkpoint.parent, corpus=noises))
-    sides = [
-        Asked(name, "noises", ("er",), model=name, decoding=SHORT)
-        for name in ("all-layers", "last-layer")
-    ]
-    layers = Claimed("er", *(Answers(side, "er") for side in sides))
-    finding = replace(FINDING, claims=(layers,), full=True)
+    taught = Asked("taught", "noises", ("er",), model="warm-up", decoding=SHORT)
+    learned = Claimed("er", Answers(taught, "er"), Answers(ASKED, "er"))
+    finding = replace(FINDING, claims=(learned,), full=True)
     lines = []
     how = {"clip_steps": 8, "tell": lines.append}
 
@@ -216,11 +213,9 @@ def test_models_are_trained_for_a_finding_once_by_the_recipe_given(
         return list(replace(runner, recipe=str(recipe)).run([finding]))
 
     [found] = asked()
-    assert found.trainings == (
-        "aligned-all-layers", "all-layers", "aligned-last", "last-layer"
-    )  # fmt: skip
-    assert found.rows[0].num_examples == 3 and "4 models to train" in lines[0]
-    made_by = load_recipe(tmp_path / "out" / "models" / "last-layer" / "recipe.yaml")
-    assert made_by.initial.endswith("models/aligned-last")
+    assert found.trainings == ("aligned", "warm-up")
+    assert found.rows[0].num_examples == 3 and "2 models to train" in lines[0]
+    made_by = load_recipe(tmp_path / "out" / "models" / "warm-up" / "recipe.yaml")
+    assert made_by.initial.endswith("models/aligned")
     monkeypatch.setattr("speechverse.training.trainer.Trainer.run", None)  # nothing is left to do
     assert asked() == [found]
