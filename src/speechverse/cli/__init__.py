@@ -16,7 +16,7 @@ from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
 VERBS = (
     *("quickstart", "synth", "texts", "instructions", "prepare", "check", "card", "pretrain"),
-    *("probe", "train", "evaluate", "ask", "transcribe", "info", "pretrained"),
+    *("probe", "train", "evaluate", "ask", "transcribe", "demo", "info", "pretrained"),
 )
 EXTRAS = {
     "quickstart": "train,eval,synth",
@@ -30,6 +30,7 @@ EXTRAS = {
     "probe": "eval",
     "train": "train",
     "evaluate": "eval",
+    "demo": "demo",
 }
 """What each verb needs beside the base install, as pip takes it."""
 

@@ -240,7 +240,11 @@ def command(
         from speechverse.pipeline import SpeechVerse
 
         loaded = SpeechVerse.from_pretrained(model, device)
-        return loaded if system == SYSTEMS[0] else _reader(loaded)
+        if system == SYSTEMS[0]:
+            return loaded
+        from speechverse.evaluation.cascades import WhisperReader
+
+        return WhisperReader.of(loaded)
 
     if output is not None:
         from speechverse.cli.ask_folder import ask_folder
@@ -362,13 +366,3 @@ def _try_clip(clip: Path) -> Path | Waveform:
         return load_stream(sys.stdin.buffer, "standard input")
     waveform = load(clip)
     return clip if clip.is_file() else waveform
-
-
-def _reader(loaded: Any) -> Any:
-    from speechverse.evaluation.cascades import WhisperReader
-    from speechverse.evaluation.provenance import find_whisper
-
-    whisper, why_none = find_whisper(loaded.model)
-    if whisper is None:
-        raise UserError(f"cascade-whisper needs a Whisper with a decoder: {why_none}")
-    return WhisperReader(loaded, whisper)

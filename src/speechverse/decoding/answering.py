@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from threading import Event
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ import torch
 from speechverse import audio
 from speechverse.decoding.drawing import seeded
 from speechverse.decoding.generation import Generated, Generator
+from speechverse.decoding.lengths import check_cancelled
 from speechverse.decoding.options import DEFAULTS, DecodingOptions
 from speechverse.decoding.questions import Question, pack
 from speechverse.decoding.scoring import rank_choices, token_log_probs
@@ -83,6 +85,7 @@ def answer_questions(
     *,
     logprobs: bool = False,
     on_piece: Callable[[str], None] | None = None,
+    cancel: Event | None = None,
 ) -> list[Answer]:
     """Answers questions that need no task and no corpus; see `answer`.
 
@@ -90,8 +93,11 @@ def answer_questions(
         logprobs: Whether answers carry the log-probabilities of their tokens; it costs one more
             pass of each through the model.
         on_piece: Is told the answer to one question piece by piece, as it comes.
+        cancel: Set from another thread, it stops all of it: generation at its next token, the
+            scoring of choices at the next of its batches.
 
     Raises:
+        CancelledError: If it was stopped so.
         UserError: If pieces are wanted of what does not come in pieces.
     """
     if on_piece is not None:
@@ -99,9 +105,10 @@ def answer_questions(
     if options.draws:
         questions = seeded(questions, options.seed)
     answers: dict[int, Answer] = {}
-    generator = Generator(model, processor, options, on_piece)
+    generator = Generator(model, processor, options, on_piece, cancel)
     with _answering(model):
         for batch in pack(questions, options):
+            check_cancelled(cancel)
             asked = [questions[index] for index in batch]
             made = _answer_batch(generator, asked)
             if logprobs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Event
 from typing import Any, NamedTuple
 
 from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -12,7 +13,7 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
 from speechverse.decoding.drawing import drawing
-from speechverse.decoding.lengths import Ending, LengthLimit, Limit, end_tokens, ending
+from speechverse.decoding.lengths import Cancelled, Ending, LengthLimit, Limit, end_tokens, ending
 from speechverse.decoding.options import FREE_ONLY, DecodingOptions
 from speechverse.decoding.patterns import PatternAutomaton
 from speechverse.decoding.questions import Question, default_limit, inputs_of
@@ -39,12 +40,14 @@ class Generator:
         processor: Its processor.
         options: How answers are made.
         on_piece: Is told the pieces of an answer as they come; batches are then of one question.
+        cancel: Once it is set, an answer ends in `CancelledError` at its next token.
     """
 
     model: Model
     processor: Processor
     options: DecodingOptions
     on_piece: Callable[[str], None] | None = None
+    cancel: Event | None = None
 
     def __post_init__(self) -> None:
         self.priors: Priors = {}
@@ -114,6 +117,8 @@ class Generator:
         criteria: list[Any] = [LengthLimit([limit.tokens for limit in limits], start)]
         if wording.stop:
             criteria.append(StopStrings(wording, start))
+        if self.cancel:
+            criteria.append(Cancelled(self.cancel))
         return StoppingCriteriaList(criteria)
 
     def _repetition_control(self) -> dict[str, Any]:

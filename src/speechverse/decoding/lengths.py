@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from threading import Event
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers import StoppingCriteria
 
 from speechverse.decoding.constraint import is_loop
+from speechverse.errors import CancelledError
 from speechverse.protocols import Model, Processor
 from speechverse.types import Ended
 
@@ -47,6 +49,24 @@ class LengthLimit(StoppingCriteria):
         """
         reached = self.limits <= input_ids.shape[1] - self.num_start_tokens
         return reached.repeat_interleave(len(input_ids) // len(reached)).to(input_ids.device)
+
+
+def check_cancelled(cancel: Event | None) -> None:
+    """Raises a CancelledError once that is set."""
+    if cancel is not None and cancel.is_set():
+        raise CancelledError("the answer was cancelled before its end")
+
+
+class Cancelled(StoppingCriteria):
+    """Looks at an event of another thread at every token."""
+
+    def __init__(self, cancel: Event) -> None:
+        self.cancel = cancel
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        """No row ends here: either all go on, or an error ends them."""
+        check_cancelled(self.cancel)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
 def end_tokens(model: Model, processor: Processor) -> set[int]:
