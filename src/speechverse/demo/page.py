@@ -34,8 +34,19 @@ def look() -> dict[str, Any]:
     """
     fonts = ["ui-sans-serif", "system-ui", "sans-serif"]
     mono = ["ui-monospace", "monospace"]
+    theme = gr.themes.Base(primary_hue="cyan", font=fonts, font_mono=mono).set(
+        # The theme's own are too faint to read for some.
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        color_accent="*primary_700",
+    )
     return {
-        "theme": gr.themes.Base(primary_hue="cyan", font=fonts, font_mono=mono),
+        "theme": theme,
         "css": views.read("demo.css"),
         "head": f"<script>{views.read('demo.js')}</script>",
         "footer_links": ["settings"],
@@ -99,7 +110,7 @@ def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
         beside = gr.Checkbox(label="Ask the cascade, too: Whisper's text, read by the same LLM")
     with gr.Row():
         ask = gr.Button("Ask", variant="primary", min_width=80)
-        follow = gr.Button("Ask behind the last answer", min_width=80, interactive=False)
+        follow = gr.Button("Follow up", min_width=80, interactive=False)
         stop = gr.Button("Stop", min_width=80)
     answers = gr.HTML(elem_classes="sv-answers")
     talk = gr.State(None, time_to_live=3600)

@@ -30,16 +30,16 @@ class Wish:
     Attributes:
         clip: A file.
         instruction: In words.
-        choices: The answers allowed, with commas between; empty leaves the answer free.
+        choices: The answers allowed, with commas between; none leave the answer free.
         hints: Words that may be heard, with commas between.
         picking: How one of the choices is found.
         beside: Whether the cascade is asked, too.
     """
 
     clip: str | None
-    instruction: str
-    choices: str = ""
-    hints: str = ""
+    instruction: str | None
+    choices: str | None = None
+    hints: str | None = None
     picking: Picking = "score"
     beside: bool = False
 
@@ -101,33 +101,34 @@ class Talker:
         """
         if not wish.clip:
             raise UserError(NO_CLIP)
-        if not wish.instruction.strip():
+        if not (asked := (wish.instruction or "").strip()):
             raise UserError("the instruction is empty; say in words what to do with the audio")
         if talk is None or talk.clip != wish.clip:
             talk = Talk(wish.clip, None)
-        turn = Turn(wish.instruction, [Said("The model")])
+        turn = Turn(asked, [Said("The model")])
         shown = Talk(talk.clip, talk.chat, [*talk.turns, turn])
         yield shown
-        for _ in self._model_says(wish, shown, turn.said[0]):
+        for _ in self._model_says(wish, shown, turn):
             yield shown
         if wish.beside:
             yield from self._cascade_says(wish, shown, turn)
 
-    def _model_says(self, wish: Wish, talk: Talk, said: Said) -> Iterator[None]:
+    def _model_says(self, wish: Wish, talk: Talk, turn: Turn) -> Iterator[None]:
+        said = turn.said[0]
         if duration_of(talk.clip) > self.loaded.processor.max_audio_seconds:
             if len(talk.turns) > 1:
                 raise UserError(
                     "what is asked about a recording longer than the model hears stands alone: ask"
                     " it as a new question"
                 )
-            made = self.loaded.ask_whole(talk.clip, wish.instruction, **wish.how)
+            made = self.loaded.ask_whole(talk.clip, turn.instruction, **wish.how)
             said.answer, said.parts = made.answer, made.parts
         else:
             chat = talk.chat = talk.chat or self.loaded.chat(talk.clip)
             if wish.how["choices"] and wish.picking == "score":
-                said.answer = chat.ask(wish.instruction, **wish.how)
+                said.answer = chat.ask(turn.instruction, **wish.how)
             else:
-                with chat.stream(wish.instruction, **wish.how) as pieces:
+                with chat.stream(turn.instruction, **wish.how) as pieces:
                     for piece in pieces:
                         said.text += piece
                         yield
@@ -141,7 +142,7 @@ class Talker:
         turn.said.append(said)
         yield talk
         try:
-            said.answer = self.cascade.ask(talk.clip, wish.instruction, **wish.how)
+            said.answer = self.cascade.ask(talk.clip, turn.instruction, **wish.how)
             said.text = said.answer.text
         except UserError as error:  # the model's own answer stands all the same
             said.error = str(error)
@@ -154,5 +155,5 @@ class Talker:
         return self.loaded.segments(clip, decoder=decoder)
 
 
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _listed(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
