@@ -17,13 +17,14 @@ from speechverse.longform.writers import Decoder
 from speechverse.pipeline import SpeechVerse
 from speechverse.tasks import TaskQuestion, task_names
 
-FIRST_QUESTION = "What is being said?"
+FIRST_TASK = "asr"
 _PICKING: list[tuple[str, Picking]] = [
     ("Score every choice, and show its share", "score"),
     ("Write one of the choices and nothing else", "constrain"),
     ("Write freely", "free"),
 ]
 _WRITERS: list[tuple[str, Decoder]] = [("The encoder's own decoder", "own"), ("The LLM", "llm")]
+_AN_HOUR = 3600
 _MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 """Of whatever asks the model: one at a time, for the cascade takes its adapters away."""
 
@@ -63,7 +64,11 @@ def build_page(loaded: SpeechVerse, examples: Sequence[Path] = ()) -> gr.Blocks:
         loaded: Who answers.
         examples: Clips to try.
     """
-    with gr.Blocks(title="SpeechVerse", analytics_enabled=False) as page:
+    with gr.Blocks(
+        title="SpeechVerse",
+        analytics_enabled=False,
+        delete_cache=(_AN_HOUR, _AN_HOUR),
+    ) as page:
         gr.HTML(_heading(loaded))
         with gr.Row():
             with gr.Column(scale=5, min_width=300):
@@ -98,11 +103,11 @@ def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
     """Fields of a question and where it is answered."""
     task = gr.Dropdown(
         [("Your own words", ""), *((q.task.title, name) for name, q in _questions())],
-        value="",
+        value=FIRST_TASK,
         label="Task",
         info="fills in the fields below",
     )
-    instruction = gr.Textbox(FIRST_QUESTION, label="Instruction", lines=2)
+    instruction = gr.Textbox(_fields_of(FIRST_TASK)[0], label="Instruction", lines=2)
     choices = gr.Textbox(label="Choices", info="the answers allowed, with commas between")
     with gr.Accordion("More", open=False):
         picking = gr.Radio(_PICKING, value="score", label="How a choice is found")
@@ -113,7 +118,7 @@ def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
         follow = gr.Button("Follow up", min_width=80, interactive=False)
         stop = gr.Button("Stop", min_width=80)
     answers = gr.HTML(elem_classes="sv-answers")
-    talk = gr.State(None, time_to_live=3600)
+    talk = gr.State(None, time_to_live=_AN_HOUR)
     fields = [clip, instruction, choices, hints, picking, beside]
 
     def answer(earlier: Talk | None, *filled: Any) -> Iterator[tuple[Talk | None, str, Any]]:
@@ -178,7 +183,7 @@ def _questions() -> Iterator[tuple[str, TaskQuestion]]:
 
 def _fields_of(task: str) -> tuple[str, str]:
     if not task:
-        return FIRST_QUESTION, ""
+        return "", ""
     question = TaskQuestion.of(task)
     return question.instruction, ", ".join(question.choices or ())
 
