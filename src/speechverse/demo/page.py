@@ -64,12 +64,13 @@ def build_page(loaded: SpeechVerse, examples: Sequence[Path] = ()) -> gr.Blocks:
         loaded: Who answers.
         examples: Clips to try.
     """
+    talker = Talker(loaded)
     with gr.Blocks(
         title="SpeechVerse",
         analytics_enabled=False,
         delete_cache=(_AN_HOUR, _AN_HOUR),
     ) as page:
-        gr.HTML(_heading(loaded))
+        _html(_heading(loaded))
         with gr.Row():
             with gr.Column(scale=5, min_width=300):
                 clip = gr.Audio(
@@ -79,14 +80,14 @@ def build_page(loaded: SpeechVerse, examples: Sequence[Path] = ()) -> gr.Blocks:
                     buttons=[],
                     waveform_options=gr.WaveformOptions(sample_rate=16_000),
                 )
-                picture = gr.HTML()
+                picture = _html()
                 if examples:
                     gr.Examples([[str(path)] for path in examples], [clip], label="Clips to try")
             with gr.Column(scale=6, min_width=300), gr.Tabs():
                 with gr.Tab("Ask"):
-                    answers = _ask_tab(Talker(loaded), clip)
+                    answers = _ask_tab(talker, clip)
                 with gr.Tab("Transcript"):
-                    transcript = _transcript_tab(Talker(loaded), clip)
+                    transcript = _transcript_tab(talker, clip)
 
         def hear(path: str | None) -> tuple[str, str, str]:
             try:
@@ -117,7 +118,7 @@ def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
         ask = gr.Button("Ask", variant="primary", min_width=80)
         follow = gr.Button("Follow up", min_width=80, interactive=False)
         stop = gr.Button("Stop", min_width=80)
-    answers = gr.HTML(elem_classes="sv-answers")
+    answers = _html()
     talk = gr.State(None, time_to_live=_AN_HOUR)
     fields = [clip, instruction, choices, hints, picking, beside]
 
@@ -152,7 +153,7 @@ def _transcript_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
     with gr.Row():
         write = gr.Button("Write down", variant="primary", min_width=80)
         stop = gr.Button("Stop", min_width=80)
-    transcript = gr.HTML()
+    transcript = _html()
 
     def written(path: str | None, decoder: Decoder) -> Iterator[str]:
         segments = list[Segment]()
@@ -170,6 +171,10 @@ def _transcript_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
     writing = write.click(written, [clip, decoder], transcript, **how)
     stop.click(None, cancels=[writing])
     return transcript
+
+
+def _html(value: str = "") -> gr.HTML:
+    return gr.HTML(value, apply_default_css=False)
 
 
 def _questions() -> Iterator[tuple[str, TaskQuestion]]:
