@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from threading import Event
 from typing import Any, Protocol
 
 from speechverse.clips import Heard
-from speechverse.decoding import DecodingOptions, Question, answer_questions
+from speechverse.decoding import (
+    AnswerStream,
+    DecodingOptions,
+    Question,
+    answer_questions,
+    check_streamable,
+)
 from speechverse.errors import AudioTooLongError
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import ConstraintSpec
 from speechverse.tasks.hints import with_hints
-from speechverse.types import Answer, Turn
+from speechverse.types import Answer, Dialogue, Turn
 
 Choices = Sequence[str] | ConstraintSpec | None
 """The answers allowed, or what else an answer must be; None leaves it free."""
@@ -74,6 +81,51 @@ class Chat:
             AudioTooLongError: If the conversation no longer fits into what the LLM reads.
             UserError: If the instruction or the choices are empty, or options exclude each other.
         """
+        question, options = self._next(
+            instruction, choices, options, regex, json_schema, hints, decoding
+        )
+        return self._answered(question, options, logprobs=logprobs)
+
+    def stream(
+        self,
+        instruction: str,
+        choices: Choices = None,
+        options: DecodingOptions | None = None,
+        *,
+        regex: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
+        logprobs: bool = False,
+        **decoding: Any,
+    ) -> AnswerStream:
+        """Asks the next thing, whose answer comes piece by piece, as that of `SpeechVerse.stream`;
+        one that is not read to its end is no turn.
+
+        Raises:
+            AudioTooLongError: If the conversation no longer fits into what the LLM reads.
+            UserError: As for `ask`, and for what does not come piece by piece.
+        """
+        question, options = self._next(
+            instruction, choices, options, regex, json_schema, hints, decoding
+        )
+        check_streamable(options, [question])
+
+        def answer(on_piece: Callable[[str], None], cancel: Event) -> Answer:
+            told = replace(question, on_piece=on_piece)
+            return self._answered(told, options, logprobs=logprobs, cancel=cancel)
+
+        return AnswerStream(answer)
+
+    def _next(
+        self,
+        instruction: str,
+        choices: Choices,
+        options: DecodingOptions | None,
+        regex: str | None,
+        json_schema: str | Mapping[str, Any] | None,
+        hints: Sequence[str],
+        decoding: Mapping[str, Any],
+    ) -> tuple[Question, DecodingOptions]:
         model = self._model
         constraint, options = model.how_to_answer(choices, regex, json_schema, options, decoding)
         text = with_hints(instruction, hints) if instruction.strip() else instruction
@@ -86,9 +138,12 @@ class Chat:
                 f"the conversation no longer fits into what the LLM reads: {len(self.turns)}"
                 f" earlier turns stand before this one ({error}); begin a new one with chat(...)"
             ) from error
-        question = replace(question, features=lambda: self._features)
-        [answer] = answer_questions(
-            model.model, model.processor, [question], options, logprobs=logprobs
-        )
+        return replace(question, features=lambda: self._features), options
+
+    def _answered(self, question: Question, options: DecodingOptions, **how: Any) -> Answer:
+        model = self._model
+        [answer] = answer_questions(model.model, model.processor, [question], options, **how)
+        asked = question.instruction
+        text = asked.instruction if isinstance(asked, Dialogue) else asked
         self.turns.append(Turn(text, answer.text))
         return answer

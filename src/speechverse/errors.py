@@ -73,6 +73,10 @@ class DiskFullError(UserError):
         )
 
 
+class CancelledError(SpeechverseError):
+    """An answer that whoever asked wants no longer."""
+
+
 class MissingExtraError(UserError):
     """An optional part is not installed."""
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any, Literal, get_args, overload
 
 import torch
@@ -87,6 +88,7 @@ class SpeechVerse(Doors):
         hints: Sequence[str] = (),
         on_error: OnError = "raise",
         logprobs: bool = False,
+        cancel: Event | None = None,
         **decoding: Any,
     ) -> Answer: ...
 
@@ -103,6 +105,7 @@ class SpeechVerse(Doors):
         hints: Sequence[str] = (),
         on_error: OnError = "raise",
         logprobs: bool = False,
+        cancel: Event | None = None,
         **decoding: Any,
     ) -> list[Answer]: ...
 
@@ -119,6 +122,7 @@ class SpeechVerse(Doors):
         hints: Sequence[str] = (),
         on_error: OnError = "raise",
         logprobs: bool = False,
+        cancel: Event | None = None,
         **decoding: Any,
     ) -> list[Answer]: ...
 
@@ -134,6 +138,7 @@ class SpeechVerse(Doors):
         hints: Sequence[str] = (),
         on_error: OnError = "raise",
         logprobs: bool = False,
+        cancel: Event | None = None,
         **decoding: Any,
     ) -> Answer | list[Answer]:
         """Asks one thing, or many in batches; a single sound or instruction is shared by all of a
@@ -159,6 +164,7 @@ class SpeechVerse(Doors):
                 the others ("skip").
             logprobs: Whether answers carry the log-probabilities of their tokens; it takes one more
                 pass.
+            cancel: Set from another thread, it stops the model at its next token.
             decoding: Options by name, instead of those in `options`: `max_new_tokens=40`,
                 `num_beams=4`, `temperature=0.7`, `seed=1`, `stop=["."]`, ... (see
                 `DecodingOptions`).
@@ -169,6 +175,7 @@ class SpeechVerse(Doors):
         Raises:
             AudioError: If a sound cannot be read.
             AudioTooLongError: If it is longer than the model hears; nothing is ever cut.
+            CancelledError: If it was cancelled.
             UserError: If lists differ in length, an instruction or the choices are empty, options
                 exclude each other, or an instruction has not as many `<|audio|>` signs as clips.
         """
@@ -178,8 +185,9 @@ class SpeechVerse(Doors):
         instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
         questions, failed = self._questions(sounds, instructions, constraint, on_error)
+        how: dict[str, Any] = {"logprobs": logprobs, "cancel": cancel}
         made = answer_questions(
-            self.model, self.processor, list(questions.values()), options, logprobs=logprobs
+            self.model, self.processor, list(questions.values()), options, **how
         )
         by_place = failed | dict(zip(questions, made, strict=True))
         answers = [by_place[place] for place in range(len(sounds))]
@@ -214,9 +222,10 @@ class SpeechVerse(Doors):
         question = self.question(self.hear(audio), text, constraint)
         check_streamable(options, [question])
 
-        def answer(on_piece: Callable[[str], None]) -> Answer:
+        def answer(on_piece: Callable[[str], None], cancel: Event) -> Answer:
+            how: dict[str, Any] = {"logprobs": logprobs, "cancel": cancel}
             told = [replace(question, on_piece=on_piece)]
-            return answer_questions(self.model, self.processor, told, options, logprobs=logprobs)[0]
+            return answer_questions(self.model, self.processor, told, options, **how)[0]
 
         return AnswerStream(answer)
 

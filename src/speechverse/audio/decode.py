@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ AudioSource = (
 """What `load` takes; samples are of 16 kHz unless a rate is given."""
 
 _MOST_PIPED = 2**30
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # `Path` drops the second slash
 _MOST_CHANNELS = 64
 _READABLE = "wav, flac, ogg, opus, mp3, aiff, au, m4a, aac, webm, mp4, wma"
 
@@ -130,9 +132,7 @@ def _status(path: Path) -> os.stat_result:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise AudioError(
-            f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')"
-        ) from None
+        raise AudioError(_why_missing(path)) from None
     except OSError as error:
         raise AudioError(f"cannot read '{path}': {error.strerror}") from error
     except ValueError as error:
@@ -142,6 +142,15 @@ def _status(path: Path) -> os.stat_result:
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise AudioError(f"'{path}' is an empty file (0 bytes): record or copy it again")
     return status
+
+
+def _why_missing(path: Path) -> str:
+    if _ADDRESS.match(str(path)):
+        return (
+            f"'{path}' is an address, and nothing is fetched from the network: download it"
+            " yourself, and name the file"
+        )
+    return f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')"
 
 
 def _load_path(path: Path, start: Seconds = 0.0, duration: Seconds | None = None) -> Waveform:

@@ -16,7 +16,7 @@ from speechverse.errors import MissingExtraError, SpeechverseError, UserError
 
 VERBS = (
     *("quickstart", "synth", "texts", "instructions", "prepare", "check", "card", "pretrain"),
-    *("probe", "train", "evaluate", "reproduce", "ask", "transcribe", "serve", "info"),
+    *("probe", "train", "evaluate", "reproduce", "ask", "transcribe", "serve", "demo", "info"),
     "pretrained",
 )
 EXTRAS = {
@@ -33,6 +33,7 @@ EXTRAS = {
     "evaluate": "eval",
     "reproduce": "train,eval,synth",
     "serve": "serve",
+    "demo": "demo",
 }
 """What each verb needs beside the base install, as pip takes it."""
 

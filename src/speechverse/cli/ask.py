@@ -240,7 +240,11 @@ def command(
         from speechverse.pipeline import SpeechVerse
 
         loaded = SpeechVerse.from_pretrained(model, device)
-        return loaded if system == SYSTEMS[0] else _reader(loaded)
+        if system == SYSTEMS[0]:
+            return loaded
+        from speechverse.evaluation.cascades import WhisperReader
+
+        return WhisperReader.of(loaded)
 
     if output is not None:
         from speechverse.cli.ask_folder import ask_folder
@@ -251,7 +255,19 @@ def command(
     elif then:
         _converse(asked, then, load().chat(sound), clip, json)
     else:
-        _show(asked, asked.of(load(), sound), clip, json)
+        _answer(asked, load(), sound, clip, json)
+
+
+def _answer(asked: Asked, answering: Any, sound: Any, clip: Path, json: bool) -> None:
+    from speechverse.cli.ask_whole import ask_whole, seconds_of
+
+    hears = answering.processor.max_audio_seconds
+    if asked.system != SYSTEMS[0] or seconds_of(sound) <= hears:
+        _show(asked, asked.of(answering, sound), clip, json)
+        return
+    made = ask_whole(asked, answering, sound, clip, quiet=json)
+    parts = [{"start": part.start, "end": part.end, "answer": part.text} for part in made.parts]
+    _show(asked, made.answer, clip, json, parts=parts)
 
 
 def _of_task(
@@ -301,10 +317,12 @@ def _note(answer: Answer) -> None:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
 
 
-def _show(asked: Asked, answer: Answer, clip: Path, json: bool) -> None:
+def _show(asked: Asked, answer: Answer, clip: Path, json: bool, **more: Any) -> None:
+    """Prints an answer; `more` goes with it as JSON."""
     _note(answer)
     if json:
-        typer.echo(json_format.dumps(_as_json(asked, answer, clip), ensure_ascii=False))
+        told = {**_as_json(asked, answer, clip), **more}
+        typer.echo(json_format.dumps(told, ensure_ascii=False))
         return
     if answer.transcript is not None:
         typer.echo(f"Whisper's transcript: {answer.transcript}", err=True)
@@ -352,7 +370,7 @@ def _text_of(path: Path) -> str:
 
 def _try_clip(clip: Path) -> Path | Waveform:
     """The clip, tried; what comes out of a pipe (at most 1 GiB) can be read only once."""
-    from speechverse.audio import load, load_stream
+    from speechverse.audio import load, load_blocks, load_stream
 
     if str(clip) == "-":
         if sys.stdin.isatty():
@@ -360,15 +378,8 @@ def _try_clip(clip: Path) -> Path | Waveform:
                 "'-' is standard input, and nothing is piped into it; name a file, or pipe one in"
             )
         return load_stream(sys.stdin.buffer, "standard input")
-    waveform = load(clip)
-    return clip if clip.is_file() else waveform
-
-
-def _reader(loaded: Any) -> Any:
-    from speechverse.evaluation.cascades import WhisperReader
-    from speechverse.evaluation.provenance import find_whisper
-
-    whisper, why_none = find_whisper(loaded.model)
-    if whisper is None:
-        raise UserError(f"cascade-whisper needs a Whisper with a decoder: {why_none}")
-    return WhisperReader(loaded, whisper)
+    if not clip.is_file():
+        return load(clip)
+    for _ in load_blocks(clip):
+        pass  # all of it, in memory that does not grow with its length
+    return clip

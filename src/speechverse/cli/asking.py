@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from speechverse.audio import AudioSource
     from speechverse.chat import Chat
     from speechverse.decoding import AnswerStream, DecodingOptions
+    from speechverse.longform.whole import WholeAnswer
+    from speechverse.progress import Advance
     from speechverse.tasks import TaskQuestion
     from speechverse.types import Answer
 
@@ -70,6 +72,13 @@ class Asked:
     def of(self, answering: Any, sound: AudioSource) -> Answer:
         """The answer about one clip."""
         return answering.ask(sound, self.instruction, **self._how, logprobs=self.logprobs)
+
+    def of_whole(self, loaded: Any, sound: AudioSource, progress: Advance) -> WholeAnswer:
+        """The answer about a recording of any length, made of answers about its parts."""
+        made: WholeAnswer = loaded.ask_whole(
+            sound, self.instruction, **self._how, progress=progress
+        )
+        return made
 
     def next_in(self, chat: Chat) -> Answer:
         """The answer behind the earlier turns of a conversation."""

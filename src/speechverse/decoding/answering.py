@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from threading import Event
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from speechverse.decoding.options import DEFAULTS, DecodingOptions
 from speechverse.decoding.questions import Question, pack
 from speechverse.decoding.scoring import rank_choices, token_log_probs
 from speechverse.decoding.wording import Wording
-from speechverse.errors import UserError
+from speechverse.errors import CancelledError, UserError
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import get_task
 from speechverse.types import SAMPLING_RATE, Answer, Example, TokenLogProb, Utterance
@@ -82,31 +83,44 @@ def answer_questions(
     progress: Callable[[int], None] | None = None,
     *,
     logprobs: bool = False,
+    cancel: Event | None = None,
 ) -> list[Answer]:
     """Answers questions that need no task and no corpus; see `answer`.
 
     Args:
         logprobs: Whether answers carry the log-probabilities of their tokens; it costs one more
             pass of each through the model.
+        cancel: Set from another thread, it stops all of it: generation at its next token, the
+            scoring of choices at the next of its batches.
 
     Raises:
+        CancelledError: If it was stopped so.
         UserError: If pieces are wanted of what does not come in pieces.
     """
     check_streamable(options, [question for question in questions if question.on_piece])
     if options.draws:
         questions = seeded(questions, options.seed)
     answers: dict[int, Answer] = {}
+    if cancel is not None:
+        questions = [replace(question, unwanted=cancel.is_set) for question in questions]
     generator = Generator(model, processor, options)
     with _answering(model):
         for batch in pack(questions, options):
+            _check_cancelled(cancel)
             asked = [questions[index] for index in batch]
             made = _answer_batch(generator, asked)
+            _check_cancelled(cancel)
             if logprobs:
                 made = _with_log_probs(generator, asked, made)
             answers.update(zip(batch, (one.answer for one in made), strict=True))
             if progress:
                 progress(len(batch))
     return [answers[index] for index in range(len(questions))]
+
+
+def _check_cancelled(cancel: Event | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise CancelledError("the answer was cancelled before its end")
 
 
 def _answer_batch(generator: Generator, asked: Sequence[Question]) -> list[Generated]:

@@ -8,9 +8,7 @@ from threading import Event, Thread
 
 from speechverse.types import Answer
 
-
-class _Unwanted(Exception):
-    """Nobody reads on."""
+Make = Callable[[Callable[[str], None], Event], Answer]
 
 
 class AnswerStream(Iterator[str]):
@@ -21,11 +19,11 @@ class AnswerStream(Iterator[str]):
         answer: The whole answer, once all pieces have come.
     """
 
-    def __init__(self, make: Callable[[Callable[[str], None]], Answer]) -> None:
+    def __init__(self, make: Make) -> None:
         """Begins with the first piece that is asked for.
 
         Args:
-            make: Makes the answer, telling a function its pieces.
+            make: Makes the answer, telling a function its pieces, until it is cancelled.
         """
         self.answer: Answer | None = None
         self._pieces = self._run(make)
@@ -43,18 +41,13 @@ class AnswerStream(Iterator[str]):
         """Stops the model, if it is still answering."""
         self._pieces.close()
 
-    def _run(self, make: Callable[[Callable[[str], None]], Answer]) -> Generator[str, None, None]:
+    def _run(self, make: Make) -> Generator[str, None, None]:
         queue: SimpleQueue[str | BaseException | None] = SimpleQueue()
         unwanted = Event()
 
-        def tell(piece: str) -> None:
-            if unwanted.is_set():
-                raise _Unwanted
-            queue.put(piece)
-
         def work() -> None:
             try:
-                self.answer = make(tell)
+                self.answer = make(queue.put, unwanted)
                 queue.put(None)
             except BaseException as error:
                 queue.put(error)

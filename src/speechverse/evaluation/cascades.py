@@ -18,6 +18,7 @@ from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import UserError
 from speechverse.evaluation.parts import Parts, Recogniser
+from speechverse.evaluation.provenance import find_whisper
 from speechverse.models import lora
 from speechverse.progress import Advance, ignore
 from speechverse.protocols import Model, Processor
@@ -270,6 +271,18 @@ class WhisperReader:
         self.processor: Processor = loaded.processor
         self.whisper = whisper
         self._last: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, loaded: SpeechVerse) -> WhisperReader:
+        """Loads the Whisper that a model's encoder is a part of, or else the known one.
+
+        Raises:
+            UserError: If there is none.
+        """
+        whisper, why_none = find_whisper(loaded.model)
+        if whisper is None:
+            raise UserError(f"cascade-whisper needs a Whisper with a decoder: {why_none}")
+        return cls(loaded, whisper)
 
     def ask(
         self,

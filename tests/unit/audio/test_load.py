@@ -175,6 +175,9 @@ def test_a_header_with_open_length_is_whole() -> None:
 def test_bad_paths_and_arrays_say_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="does not exist"):
         load(tmp_path / "nowhere.wav")
+    for address in ("https://example.org/a.wav", Path("https://example.org/a.wav")):
+        with pytest.raises(AudioError, match="nothing is fetched.*download it"):
+            load(address)
     with pytest.raises(AudioError, match="is a folder"):
         load(tmp_path)
     with pytest.raises(AudioError, match="not numbers"):

@@ -261,3 +261,18 @@ def test_a_cascade_refuses_options_that_its_choices_leave_no_room_for(model, cli
     reader = WhisperReader(model, whisper=None)  # refused before anything is heard
     with pytest.raises(UserError, match="stop shape free answers"):
         reader.ask(clip, "what is said", CHOICES, DecodingOptions(stop=("yes",)))
+
+
+def test_a_recording_longer_than_the_model_hears_is_asked_about_in_parts(run, tmp_path):
+    noise = (np.random.default_rng(2).standard_normal(16_000 * 5) * 0.1).astype(np.float32)
+    long = save(tmp_path / "long.wav", Waveform(noise))
+    asked = (long, "Which?", "--choices", "yes,no")
+    done = run(*asked, "--json")
+    told = json.loads(done.stdout)
+    assert told["answer"] in ("yes", "no")
+    assert len(told["parts"]) >= 3
+    assert all(part["answer"] in ("yes", "no") for part in told["parts"])
+    assert told["parts"][0]["start"] == 0 and told["parts"][-1]["end"] == pytest.approx(5.0)
+    assert "lasts 5 s" in done.stderr and f"{len(told['parts'])} parts" in done.stderr
+    with pytest.raises(UserError, match="leave out --logprobs"):
+        run(*asked, "--logprobs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Event
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from speechverse import Clips, SpeechVerse
 from speechverse.audio import Waveform, save
 from speechverse.cli import ask as ask_verb
 from speechverse.decoding import DecodingOptions
-from speechverse.errors import AudioTooLongError, UserError
+from speechverse.errors import AudioTooLongError, CancelledError, UserError
 from speechverse.types import Dialogue, Turn
 
 SHORT = DecodingOptions(max_new_tokens=6)
@@ -135,3 +136,35 @@ def test_the_command_line_prints_the_answers_of_a_conversation_in_order(
     assert [one["instruction"] for one in told] == ["what", "is it", "how"]
     with pytest.raises(UserError, match="--then goes on with a conversation"):
         run(*asked, "--system", "cascade-whisper")
+
+
+def test_an_answer_is_cancelled_at_its_next_token(model, noises):
+    cancel, steps = Event(), []
+
+    def count(*_):
+        steps.append(1)
+        if len(steps) == 3:
+            cancel.set()  # as another thread would
+
+    hook = model.model.llm.decoder.register_forward_hook(count)
+    try:
+        with pytest.raises(CancelledError):
+            model.ask(noises[0], "Say much.", regex="[a-z]{90}", max_new_tokens=90, cancel=cancel)
+        assert len(steps) == 3
+        del steps[:]
+        with model.chat(noises[0]).stream("Say much.", regex="[a-z]{90}") as pieces:
+            next(pieces)
+        stopped = len(steps)
+        assert stopped < 60
+        assert model.ask(noises[0], "Which?", ["a", "b"]).text in ("a", "b")  # it is free again
+    finally:
+        hook.remove()
+
+
+def test_a_streamed_turn_is_a_turn_once_it_is_whole(model, noises):
+    chat, same = model.chat(noises[0]), model.chat(noises[0])
+    first = "".join(chat.stream("What?", options=SHORT))
+    assert first == same.ask("What?", options=SHORT).text
+    with chat.stream("And?", regex="[a-z]{90}") as pieces:
+        next(pieces)
+    assert [turn.instruction for turn in chat.turns] == ["What?"]

@@ -1,0 +1,64 @@
+"""`speechverse demo`: a web page to talk to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speechverse.cli.offline import Offline
+from speechverse.cli.options import Device
+from speechverse.errors import UserError
+
+
+def command(
+    model: Annotated[
+        str, typer.Argument(help="A built-in name, a checkpoint's folder, or a hub name.")
+    ] = "small",
+    examples: Annotated[
+        Path | None, typer.Option(help="A folder of clips that the page offers to try.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="By default the first free one from 7860 on.")
+    ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Open the page in this machine's browser.")
+    ] = False,
+    device: Device = None,
+    offline: Offline = False,
+) -> None:
+    """Open a page to talk to a model: record or upload a clip, ask, see.
+
+    No request leaves this machine, and only this machine can reach the page.
+
+    [bold]Examples[/bold]
+
+      speechverse demo
+
+      speechverse demo runs/my --examples clips/ --browser
+    """
+    from speechverse.cli.ask_folder import clips_in
+
+    clips = clips_in(examples) if examples else []
+    from speechverse.demo import build_page, look
+    from speechverse.pipeline import SpeechVerse
+
+    page = build_page(SpeechVerse.from_pretrained(model, device), clips)
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=browser,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            **look(),
+        )
+    except OSError as error:
+        raise UserError(f"the page cannot be served at {host}: {error}") from error
+    typer.echo(f"talk to '{model}' at {address} (Ctrl-C ends it)", err=True)
+    page.block_thread()

@@ -1,0 +1,204 @@
+"""The page: its parts, where they stand, and what happens when they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from speechverse.demo import views
+from speechverse.demo.talk import Picking, Talk, Talker, Wish
+from speechverse.errors import SpeechverseError, TaskError, UserError
+from speechverse.longform.transcript import Segment
+from speechverse.longform.writers import Decoder
+from speechverse.pipeline import SpeechVerse
+from speechverse.tasks import TaskQuestion, task_names
+
+FIRST_TASK = "asr"
+_PICKING: list[tuple[str, Picking]] = [
+    ("Score every choice, and show its share", "score"),
+    ("Write one of the choices and nothing else", "constrain"),
+    ("Write freely", "free"),
+]
+_WRITERS: list[tuple[str, Decoder]] = [("The encoder's own decoder", "own"), ("The LLM", "llm")]
+_AN_HOUR = 3600
+_MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+"""Of whatever asks the model: one at a time, for the cascade takes its adapters away."""
+
+
+def look() -> dict[str, Any]:
+    """What `launch` and `mount_gradio_app` want beside the page: its looks, and nothing that would
+    come from elsewhere or be told to anybody.
+    """
+    fonts = ["ui-sans-serif", "system-ui", "sans-serif"]
+    mono = ["ui-monospace", "monospace"]
+    theme = gr.themes.Base(primary_hue="cyan", font=fonts, font_mono=mono).set(
+        # The theme's own are too faint to read for some.
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        color_accent="*primary_700",
+    )
+    return {
+        "theme": theme,
+        "css": views.read("demo.css"),
+        "head": f"<script>{views.read('demo.js')}</script>",
+        "footer_links": ["settings"],
+        "run_history": False,
+        "max_file_size": "1gb",
+        "ssr_mode": False,
+    }
+
+
+def build_page(loaded: SpeechVerse, examples: Sequence[Path] = ()) -> gr.Blocks:
+    """A page to talk to a model, for `launch(**look())` or `mount_gradio_app(..., **look())`.
+
+    Args:
+        loaded: Who answers.
+        examples: Clips to try.
+    """
+    talker = Talker(loaded)
+    with gr.Blocks(
+        title="SpeechVerse",
+        analytics_enabled=False,
+        delete_cache=(_AN_HOUR, _AN_HOUR),
+    ) as page:
+        _html(_heading(loaded))
+        with gr.Row():
+            with gr.Column(scale=5, min_width=300):
+                clip = gr.Audio(
+                    sources=["microphone", "upload"],
+                    type="filepath",
+                    label="Clip",
+                    buttons=[],
+                    waveform_options=gr.WaveformOptions(sample_rate=16_000),
+                )
+                picture = _html()
+                if examples:
+                    gr.Examples([[str(path)] for path in examples], [clip], label="Clips to try")
+            with gr.Column(scale=6, min_width=300), gr.Tabs():
+                with gr.Tab("Ask"):
+                    answers = _ask_tab(talker, clip)
+                with gr.Tab("Transcript"):
+                    transcript = _transcript_tab(talker, clip)
+
+        def hear(path: str | None) -> tuple[str, str, str]:
+            try:
+                limit = loaded.processor.max_audio_seconds
+                return views.show_clip(path, limit) if path else "", "", ""
+            except SpeechverseError as error:
+                return views.show_error(_without_folder(error, path)), "", ""
+
+        clip.change(hear, clip, [picture, answers, transcript], show_progress="hidden")
+    return page
+
+
+def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
+    """Fields of a question and where it is answered."""
+    task = gr.Dropdown(
+        [("Your own words", ""), *((q.task.title, name) for name, q in _questions())],
+        value=FIRST_TASK,
+        label="Task",
+        info="fills in the fields below",
+    )
+    instruction = gr.Textbox(_fields_of(FIRST_TASK)[0], label="Instruction", lines=2)
+    choices = gr.Textbox(label="Choices", info="the answers allowed, with commas between")
+    with gr.Accordion("More", open=False):
+        picking = gr.Radio(_PICKING, value="score", label="How a choice is found")
+        hints = gr.Textbox(label="Hints", info="words that may be heard, with commas between")
+        beside = gr.Checkbox(label="Ask the cascade, too: Whisper's text, read by the same LLM")
+    with gr.Row():
+        ask = gr.Button("Ask", variant="primary", min_width=80)
+        follow = gr.Button("Follow up", min_width=80, interactive=False)
+        stop = gr.Button("Stop", min_width=80)
+    answers = _html()
+    talk = gr.State(None, time_to_live=_AN_HOUR)
+    fields = [clip, instruction, choices, hints, picking, beside]
+
+    def answer(earlier: Talk | None, *filled: Any) -> Iterator[tuple[Talk | None, str, Any]]:
+        shown = earlier
+        try:
+            for shown in talker.ask(Wish(*filled), earlier):
+                yield shown, views.show_turns(shown.turns), gr.skip()
+        except SpeechverseError as error:
+            told = views.show_error(_without_folder(error, filled[0]))
+            before = views.show_turns(earlier.turns) if earlier else ""
+            yield earlier, before + told, gr.skip()
+        else:
+            yield shown, views.show_turns(shown.turns) if shown else "", gr.update(interactive=True)
+
+    def anew(*filled: Any) -> Iterator[tuple[Talk | None, str, Any]]:
+        yield from answer(None, *filled)
+
+    how: dict[str, Any] = {"outputs": [talk, answers, follow], "show_progress": "hidden", **_MODEL}
+    asked = [
+        gr.on([ask.click, instruction.submit], anew, fields, api_name="ask", **how),
+        follow.click(answer, [talk, *fields], api_name="follow", **how),
+    ]
+    stop.click(None, cancels=asked)
+    task.input(_fields_of, task, [instruction, choices], show_progress="hidden")
+    return answers
+
+
+def _transcript_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
+    """A transcript of any length that plays where it is chosen."""
+    decoder = gr.Radio(_WRITERS, value="own", label="Who writes")
+    with gr.Row():
+        write = gr.Button("Write down", variant="primary", min_width=80)
+        stop = gr.Button("Stop", min_width=80)
+    transcript = _html()
+
+    def written(path: str | None, decoder: Decoder) -> Iterator[str]:
+        segments = list[Segment]()
+        source = f"gradio_api/file={quote(path or '')}"
+        try:
+            for segment in talker.write(path, decoder):
+                segments.append(segment)
+                yield views.show_transcript(source, segments, done=False)
+        except SpeechverseError as error:
+            yield views.show_error(_without_folder(error, path))
+        else:
+            yield views.show_transcript(source, segments, done=True)
+
+    how: dict[str, Any] = {"api_name": "transcribe", **_MODEL}
+    writing = write.click(written, [clip, decoder], transcript, **how)
+    stop.click(None, cancels=[writing])
+    return transcript
+
+
+def _html(value: str = "") -> gr.HTML:
+    return gr.HTML(value, apply_default_css=False)
+
+
+def _questions() -> Iterator[tuple[str, TaskQuestion]]:
+    """Tasks that can be asked of any clip, in their own words."""
+    for name in task_names():
+        try:
+            yield name, TaskQuestion.of(name)
+        except TaskError:
+            continue  # it asks about something that only a corpus names
+
+
+def _fields_of(task: str) -> tuple[str, str]:
+    if not task:
+        return "", ""
+    question = TaskQuestion.of(task)
+    return question.instruction, ", ".join(question.choices or ())
+
+
+def _heading(loaded: SpeechVerse) -> str:
+    config = loaded.model.config
+    return views.show_heading(Path(config.encoder).name, Path(config.llm).name)
+
+
+def _without_folder(error: SpeechverseError, path: str | None) -> UserError:
+    """The same words, without the folder in which the server keeps what was uploaded."""
+    folder = f"{Path(path).parent}/" if path else ""
+    return UserError(str(error).replace(folder, "") if folder else str(error))

@@ -1,0 +1,72 @@
+"""The page, served: through gradio's own client, and in Chromium where it is installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+gradio = pytest.importorskip("gradio", reason="the page needs the extra 'demo'")
+from speechverse.demo import build_page, look  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the web libraries' own
+
+
+@pytest.fixture(scope="module")
+def address(model, clip) -> Iterator[str]:
+    page = build_page(model, [clip])
+    how = {"quiet": True, "prevent_thread_lock": True, "share": False}
+    _, where, _ = page.launch(server_name="127.0.0.1", **how, **look())
+    yield where
+    page.close()
+
+
+def test_the_page_answers_and_words_its_errors(address: str, clip: Path, tmp_path: Path) -> None:
+    from gradio_client import Client, handle_file
+
+    client = Client(address, verbose=False, analytics_enabled=False)
+    how = {"choices": "yes, no", "hints": "", "picking": "score", "beside": False}
+
+    def ask(sound: object, instruction: str) -> str:
+        # By place: gradio names them by the page's labels.
+        told = client.predict(sound, instruction, *how.values(), api_name="/ask")
+        return told[0] if isinstance(told, tuple | list) else told
+
+    assert "sv-shares" in ask(handle_file(clip), "Which?")
+    assert "the instruction is empty" in ask(handle_file(clip), "")
+    (tmp_path / "notes.wav").write_text("no sound")
+    refused = ask(handle_file(tmp_path / "notes.wav"), "Which?")
+    assert "not audio that can be read" in refused and "Traceback" not in refused
+    assert "/tmp" not in refused
+
+
+def test_in_a_browser_a_clip_is_answered_and_nothing_leaves_the_machine(
+    address: str, clip: Path
+) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
+    faults: list[str] = []
+    with (
+        playwright.sync_playwright() as web,
+        web.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
+    ):
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        page.on(
+            "request",
+            lambda r: r.url.startswith((address, "data:", "blob:")) or faults.append(r.url),
+        )
+        page.goto(address)
+        page.get_by_label("Upload file").click()
+        page.set_input_files("input[type=file]", clip)
+        page.get_by_role("img", name="Spectrogram").wait_for()
+        page.get_by_label("Choices").fill("yes, no")
+        page.get_by_role("button", name="Ask", exact=True).click()
+        page.locator(".sv-shares").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert faults == []

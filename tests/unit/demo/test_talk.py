@@ -1,0 +1,91 @@
+"""What the page asks and shows, without a browser."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from speechverse.audio import Waveform, save
+from speechverse.errors import AudioError, UserError
+
+pytest.importorskip("gradio", reason="the page needs the extra 'demo'")
+from speechverse.demo import views
+from speechverse.demo.spectrogram import spectrogram
+from speechverse.demo.talk import Said, Talker, Turn, Wish
+
+
+def test_an_answer_grows_to_what_ask_gives(model, clip):
+    grown = [
+        talk.turns[-1].said[0].text for talk in Talker(model).ask(Wish(str(clip), "What is said?"))
+    ]
+    assert grown[-1] == model.ask(clip, "What is said?").text
+    assert all(longer.startswith(text) for text, longer in zip(grown, grown[1:-1], strict=False))
+
+
+def test_choices_come_with_their_shares_and_the_next_question_stands_behind(model, clip):
+    talker = Talker(model)
+    [*_, first] = talker.ask(Wish(str(clip), "Which?", "yes, no"))
+    shares = first.turns[0].said[0].answer.choice_probs
+    assert set(shares) == {"yes", "no"} and sum(shares.values()) == pytest.approx(1)
+    [*_, second] = talker.ask(Wish(str(clip), "Why?", "a, b", picking="constrain"), first)
+    assert [turn.instruction for turn in second.turns] == ["Which?", "Why?"]
+    assert [turn.instruction for turn in second.chat.turns] == ["Which?", "Why?"]
+    assert second.turns[1].said[0].text in ("a", "b")
+    [*_, anew] = talker.ask(Wish(str(clip), "And?", "a, b"))
+    assert len(anew.turns) == 1
+
+
+def test_a_recording_longer_than_the_model_hears_is_answered_in_parts(model, tmp_path):
+    noise = np.random.default_rng(1).standard_normal(3 * 16_000).astype(np.float32) * 0.1
+    save(tmp_path / "long.wav", Waveform(noise))
+    talker, wish = Talker(model), Wish(str(tmp_path / "long.wav"), "Which?", "yes, no")
+    [*_, talk] = talker.ask(wish)
+    assert len(talk.turns[0].said[0].parts) >= 2
+    with pytest.raises(UserError, match="as a new question"):
+        list(talker.ask(wish, talk))
+
+
+def test_a_cascade_that_cannot_be_had_spoils_no_answer(model, clip, monkeypatch):
+    from speechverse.evaluation import cascades
+
+    monkeypatch.setattr(cascades, "find_whisper", lambda model: (None, "there is none"))
+    [*_, talk] = Talker(model).ask(Wish(str(clip), "Which?", "yes, no", beside=True))
+    own, cascade = talk.turns[0].said
+    assert own.text in ("yes", "no") and "there is none" in cascade.error
+
+
+@pytest.mark.parametrize(
+    ("clip_named", "instruction", "told"),
+    [(False, "Which?", "there is no clip"), (True, " ", "empty"), (True, None, "empty")],
+)
+def test_what_is_missing_is_said(model, clip, clip_named, instruction, told):
+    with pytest.raises(UserError, match=told):
+        list(Talker(model).ask(Wish(str(clip) if clip_named else None, instruction)))
+
+
+def test_text_is_shown_as_text():
+    shown = views.show_turns([Turn("<b>", [Said("<i>", "<script>")])])
+    shown += views.show_error(UserError("<img>"))
+    assert not any(sign in shown for sign in ("<b>", "<i>", "<script>", "<img>"))
+
+
+@pytest.mark.parametrize("samples", [10, 700, 40_000, 16_000 * 40])
+def test_a_spectrogram_is_small_however_long_the_sound_is(tmp_path, samples):
+    from PIL import Image
+
+    tone = np.sin(2 * np.pi * 1000 * np.arange(samples) / 16_000).astype(np.float32)
+    save(tmp_path / "tone.wav", Waveform(tone))
+    png, seconds = spectrogram(tmp_path / "tone.wav")
+    picture = np.asarray(Image.open(io.BytesIO(png)))
+    assert seconds == pytest.approx(samples / 16_000)
+    assert picture.shape[0] == 96 and 1 <= picture.shape[1] <= 1000
+    if samples > 10_000:  # the tone is one line, at its height among mel rows
+        assert picture[..., 3].mean(axis=1).argmax() == pytest.approx(62, abs=3)
+
+
+def test_a_file_that_is_no_audio_has_no_picture(tmp_path):
+    (tmp_path / "notes.wav").write_text("no sound")
+    with pytest.raises(AudioError, match="not audio"):
+        views.show_clip(str(tmp_path / "notes.wav"), 30)
