@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from speechverse.errors import UserError
 from speechverse.evaluation.results import (
@@ -18,6 +18,9 @@ from speechverse.evaluation.results import (
 )
 from speechverse.metrics import Difference, Interval, get_metric, paired_difference
 from speechverse.metrics.registry import interval_of
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Questions = Mapping[str, AnswerRecord]
 """Records by what they were asked, each of another clip or variant."""
@@ -68,30 +71,32 @@ def compare(
         UserError: If none is shared, a right answer differs, or the answers were kept without
             what pairing needs.
     """
-    import numpy as np
-
     shared = [name for name in first if name in second]
     if not shared:
         raise UserError("the answers have no question in common, so nothing can be paired")
-    sides = []
-    for side, metric in zip((first, second), metrics, strict=True):
-        rows = [side[name].statistics.get(metric) for name in shared]
-        if not all(rows) or len({len(row or ()) for row in rows}) > 1:
-            raise UserError(
-                f"the answers hold no statistics of '{metric}' to pair; evaluate anew with this"
-                " version"
-            )
-        sides.append(np.asarray(rows, dtype=np.float64))
-    if sides[0].shape != sides[1].shape:
+    mine, theirs = _statistics(second, metrics[1], shared), _statistics(first, metrics[0], shared)
+    if mine.shape != theirs.shape:
         raise UserError(
             f"'{metrics[0]}' and '{metrics[1]}' were not measured over the same right answers"
         )
-    values = (
-        interval_of(get_metric(name), side, num_samples, seed)
-        for name, side in zip(metrics, sides, strict=True)
+    return Comparison(
+        interval_of(get_metric(metrics[0]), theirs, num_samples, seed),
+        interval_of(get_metric(metrics[1]), mine, num_samples, seed),
+        paired_difference(metrics[0], theirs, mine, num_samples, seed),
+        len(shared),
     )
-    difference = paired_difference(metrics[0], *sides, num_samples, seed)
-    return Comparison(*values, difference, len(shared))
+
+
+def _statistics(side: Questions, metric: str, names: Sequence[str]) -> np.ndarray:
+    """What a metric sums over these questions, (N, K)."""
+    import numpy as np
+
+    rows = [side[name].statistics.get(metric, ()) for name in names]
+    if not all(rows) or len({len(row) for row in rows}) > 1:
+        raise UserError(
+            f"the answers hold no statistics of '{metric}' to pair; evaluate anew with this version"
+        )
+    return np.asarray(rows, dtype=np.float64)
 
 
 def paired_with(
@@ -132,9 +137,9 @@ def compare_folders(
     metrics = [{report.name: report.metrics[0] for report in side.tasks} for side in results]
     rows = []
     for task, metric in metrics[0].items():
-        asked = [questions_of(a, task, s) for a, s in zip(answers, systems, strict=True)]
-        if metrics[1].get(task) == metric and all(asked):
-            rows.append((task, metric, compare(*asked, (metric, metric), num_samples)))
+        first, second = (questions_of(a, task, s) for a, s in zip(answers, systems, strict=True))
+        if metrics[1].get(task) == metric and first and second:
+            rows.append((task, metric, compare(first, second, (metric, metric), num_samples)))
     if not rows:
         raise UserError(
             f"there is no task that '{systems[0]}' answers in '{one}' and '{systems[1]}' in"

@@ -60,7 +60,7 @@ def _place(about: Mapping[str, Any]) -> Any:
 
 
 def _entries(file: Path) -> list[Mapping[str, Any]]:
-    found = []
+    found: list[Mapping[str, Any]] = []
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:

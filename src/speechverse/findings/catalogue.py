@@ -97,8 +97,8 @@ def _task_by_task(clean: Asked) -> Finding:
 
 
 def _two_models(better: str, than: str) -> tuple[Claimed, ...]:
-    pair = _trained(better), _trained(than)
-    return tuple(Claimed(task, *(Answers(side, task) for side in pair)) for task in TASKS)
+    one, other = _trained(better), _trained(than)
+    return tuple(Claimed(task, Answers(one, task), Answers(other, task)) for task in TASKS)
 
 
 def _curriculum() -> Finding:
@@ -173,12 +173,18 @@ def _unseen_labels() -> Finding:
         ("ic", "slurp", (), 16, ""),
     ):
         cells = _cells(task, test_set, strata, size)
-        for cell in ("both", "constraint", "descriptions"):
-            for systems in ((OWN,), ("oracle",)) if cell == "both" else ((OWN,),):
-                sides = (Answers(cells[c], task, systems, "", metric) for c in (cell, "neither"))
-                name = f"{task} of {test_set}, {systems[0]}: {cell} − neither"
-                counts = cell == "both" and systems == (OWN,)
-                claims.append(Claimed(name, *sides, counts=counts))
+        for cell, system in (
+            ("both", OWN),
+            ("both", "oracle"),
+            ("constraint", OWN),
+            ("descriptions", OWN),
+        ):
+            better, than = (
+                Answers(cells[one], task, (system,), metric=metric) for one in (cell, "neither")
+            )
+            name = f"{task} of {test_set}, {system}: {cell} − neither"
+            counts = (cell, system) == ("both", OWN)
+            claims.append(Claimed(name, better, than, counts=counts))
     return Finding(
         "F5",
         "descriptions and a constraint lift labels that training never held",

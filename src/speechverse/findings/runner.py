@@ -38,7 +38,12 @@ ASKED = "asked.json"
 """What an evaluation's answers depend on, beside them."""
 
 _QUESTIONS_A_CLIP = {"st": 2, "hints": 3, "open": 4}
-_PROBED = {"limit": 2, "tasks": ("asr", "ic"), "systems": (OWN,), "num_resamples": 0}
+_PROBED: dict[str, Any] = {
+    "limit": 2,
+    "tasks": ("asr", "ic"),
+    "systems": (OWN,),
+    "num_resamples": 0,
+}
 
 Tell = Callable[[str], None]
 
