@@ -55,6 +55,7 @@ def test_in_a_browser_a_clip_is_answered_and_nothing_leaves_the_machine(
         web.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
     ):
         page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.set_default_timeout(120_000)  # of a machine that has other work
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on(
