@@ -93,7 +93,7 @@ class Call:
 
     def late(self) -> Refusal:
         """What is told at the deadline: whether to come again, or to ask for less."""
-        if self._tickets and not any(ticket.begun for ticket in self._tickets):
+        if not any(ticket.begun for ticket in self._tickets):
             message = f"no turn came in {self._timeout:g} s: come again a little later"
             return Refusal(503, message, code="overloaded")
         return Refusal(504, f"the answer took more than {self._timeout:g} s", code="timeout")
