@@ -106,7 +106,8 @@ class Call:
         """
         task, gone = asyncio.ensure_future(making), asyncio.ensure_future(_left(request))
         try:
-            await asyncio.wait({task, gone}, timeout=self.left, return_when="FIRST_COMPLETED")
+            either: set[asyncio.Future[Any]] = {task, gone}
+            await asyncio.wait(either, timeout=self.left, return_when="FIRST_COMPLETED")
             if task.done():
                 return task.result()
             raise Refusal(499, "the client went away") if gone.done() else self.late()
