@@ -299,6 +299,8 @@ def _av_blocks(source: Source) -> Iterator[tuple[np.ndarray, int]]:
             if not container.streams.audio:
                 raise Fault("has no sound track")
             track, rate, ends = container.streams.audio[0], 0, 0.0
+            if track.codec_context is None:
+                raise Fault("is coded in a way that nothing here can read; convert it to FLAC")
             _refuse_two_headers(source, container, track)
             for frame in container.decode(track):
                 begun, rate = True, rate or frame.sample_rate

@@ -25,7 +25,7 @@ _DESCRIPTION = (
     "Answers about sounds, by OpenAI's conventions. What cannot be honoured is an error. Sounds are"
     " sent with the request; no addresses are fetched."
 )
-_UPLOADED = {"media_type": "multipart/form-data"}
+_UPLOADED = "multipart/form-data"
 
 
 def create_app(loaded: SpeechVerse, settings: ServerSettings | None = None) -> FastAPI:
@@ -82,14 +82,14 @@ def _add_audio(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/audio/transcriptions", responses=_REFUSED)
     async def transcriptions(
-        request: Request, form: Annotated[TranscriptionForm, Form(**_UPLOADED)]
+        request: Request, form: Annotated[TranscriptionForm, Form(media_type=_UPLOADED)]
     ) -> Response:
         """Write down what is said in a recording of any length."""
         return await written(request, form)
 
     @app.post("/v1/audio/translations", responses=_REFUSED)
     async def translations(
-        request: Request, form: Annotated[TranslationForm, Form(**_UPLOADED)]
+        request: Request, form: Annotated[TranslationForm, Form(media_type=_UPLOADED)]
     ) -> Response:
         """Write what is said in another language."""
         return await written(request, form)

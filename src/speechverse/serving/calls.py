@@ -93,7 +93,7 @@ class Call:
 
     def late(self) -> Refusal:
         """What is told at the deadline: whether to come again, or to ask for less."""
-        if self._tickets and not any(ticket.begun for ticket in self._tickets):
+        if not any(ticket.begun for ticket in self._tickets):
             message = f"no turn came in {self._timeout:g} s: come again a little later"
             return Refusal(503, message, code="overloaded")
         return Refusal(504, f"the answer took more than {self._timeout:g} s", code="timeout")
@@ -106,7 +106,8 @@ class Call:
         """
         task, gone = asyncio.ensure_future(making), asyncio.ensure_future(_left(request))
         try:
-            await asyncio.wait({task, gone}, timeout=self.left, return_when="FIRST_COMPLETED")
+            either: set[asyncio.Future[Any]] = {task, gone}
+            await asyncio.wait(either, timeout=self.left, return_when="FIRST_COMPLETED")
             if task.done():
                 return task.result()
             raise Refusal(499, "the client went away") if gone.done() else self.late()

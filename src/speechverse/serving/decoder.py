@@ -56,6 +56,8 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
         return {"error": told, "too_long": isinstance(error, AudioTooLongError)}
     except MemoryError:
         return {"error": "decoding the recording takes more memory than is allowed"}
+    except Exception as error:  # a decoder's own fault, at which the next file is not to blame
+        return {"error": f"the recording cannot be read ({type(error).__name__})"}
 
 
 def _decode(source: str, seconds: Seconds, whole: bool, file: BinaryIO) -> int:

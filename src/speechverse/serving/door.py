@@ -34,7 +34,8 @@ class Door:
             await self._app(scope, receive, send)
             return
         path = scope["path"] if scope["path"] in self._paths else "other"
-        began, status = time.perf_counter(), None
+        began = time.perf_counter()
+        status: int | None = None
 
         async def noting(message: Message) -> None:
             nonlocal status

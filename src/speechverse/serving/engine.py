@@ -12,7 +12,7 @@ from typing import Any, Protocol
 class Work(Protocol):
     """What is done with items; items of equal works are done together."""
 
-    def __call__(self, items: Sequence[Any]) -> Sequence[Any]:
+    def __call__(self, items: Sequence[Any], /) -> Sequence[Any]:
         """A result for each item."""
 
     def __hash__(self) -> int: ...

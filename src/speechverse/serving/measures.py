@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -13,7 +15,7 @@ class Measures:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        where = {"registry": self.registry, "namespace": "speechverse"}
+        where: dict[str, Any] = {"registry": self.registry, "namespace": "speechverse"}
         self.requests = Counter("requests", "Answered, by status.", ("path", "status"), **where)
         self.seconds = Histogram(
             "request_seconds", "Of a request.", ("path",), buckets=_SECONDS, **where

@@ -23,9 +23,9 @@ class Answering:
     logprobs: bool
     constraint: type
 
-    def __call__(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        loaded, how = self.loaded, {"logprobs": self.logprobs}
-        return answer_questions(loaded.model, loaded.processor, questions, self.options, **how)
+    def __call__(self, questions: Sequence[Question], /) -> Sequence[Answer]:
+        model, processor = self.loaded.model, self.loaded.processor
+        return answer_questions(model, processor, questions, self.options, logprobs=self.logprobs)
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,5 @@ class Writing:
     writer: Writer = field(compare=False)
     how: tuple[Any, ...]
 
-    def __call__(self, clips: Sequence[np.ndarray]) -> Sequence[Answer]:
+    def __call__(self, clips: Sequence[np.ndarray], /) -> Sequence[Answer]:
         return self.writer(list(clips))

@@ -202,7 +202,7 @@ def test_a_server_that_is_stopped_finishes_what_it_took(model, monkeypatch):
 
 def test_a_request_that_is_late_is_told_whether_to_come_again(model, monkeypatch):
     slow = Slow(model, monkeypatch)
-    with serving(model, timeout=1.0, decoders=1) as served, ThreadPoolExecutor(3) as clients:
+    with serving(model, timeout=3.0, decoders=1) as served, ThreadPoolExecutor(3) as clients:
         first = clients.submit(ask, served)
         assert slow.begun.wait(20)
         second = clients.submit(ask, served, temperature=1)
