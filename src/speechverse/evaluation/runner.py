@@ -21,6 +21,7 @@ from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import CorpusError, TaskError, UserError
+from speechverse.evaluation.comparison import paired_with
 from speechverse.evaluation.encoded_clips import (
     UNREADABLE,
     ExampleCheck,
@@ -30,7 +31,6 @@ from speechverse.evaluation.encoded_clips import (
     unspelt_note,
     why_too_bad,
 )
-from speechverse.evaluation.comparison import paired_with
 from speechverse.evaluation.few_choices import with_few_choices
 from speechverse.evaluation.journal import (
     AnswerKeys,
