@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 
@@ -87,8 +87,10 @@ class Decoders:
     def _ask(self, line: str) -> dict[str, str]:
         process = self._free.get()
         try:
-            if process is None or process.poll() is not None:
-                process = self._start()
+            if process is not None and process.poll() is not None:
+                _end(process)
+                process = None
+            process = process or self._start()
             assert process.stdin is not None and process.stdout is not None
             process.stdin.write(line + "\n")
             process.stdin.flush()
@@ -99,6 +101,8 @@ class Decoders:
             process = None
             return {"error": "the recording cannot be decoded in the time and memory allowed"}
         except OSError:
+            if process:
+                _end(process)
             process = None
             return {"error": "the recording could not be decoded; send it again"}
         finally:
@@ -135,5 +139,6 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.wait()
     for stream in (process.stdin, process.stdout):
-        if stream:
-            stream.close()
+        with suppress(OSError):  # what was not written yet is lost with who should read it
+            if stream:
+                stream.close()

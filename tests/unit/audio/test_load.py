@@ -215,3 +215,9 @@ def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     with pytest.raises(AudioError, match="no sound track"):
         load(path)
+
+
+def test_sound_in_a_coding_that_nothing_reads_is_told_as_such():
+    header = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 836, b"WAVE", b"fmt ", 16, 0x99AB, 1, 16_000, 32_000, 2, 16)  # fmt: skip
+    with pytest.raises(AudioError, match="coded in a way"):
+        load(header + struct.pack("<4sI", b"data", 800) + bytes(range(200)) * 4)

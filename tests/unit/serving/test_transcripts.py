@@ -62,6 +62,7 @@ def test_a_transcript_comes_as_it_is_written(served, recording):
     assert "".join(one.delta for one in deltas) == mine and len(deltas) > 2
 
 
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # `translations`
 def test_hints_and_a_language_go_to_who_has_a_use_for_them(served, recording):
     hinted = write(served, recording, prompt="York, Synthroid", extra_body={"decoder": "llm"})
     mine = served.model.transcribe(recording, decoder="llm", hints=["York", "Synthroid"])
