@@ -17,6 +17,7 @@ from taught import INTENTS, Taught
 # accelerate is not among them: PEFT brings it.
 OF_EXTRAS = (
     "espeakng_loader",
+    "gradio",
     "jiwer",
     "lhotse",
     "matplotlib",
