@@ -18,6 +18,7 @@ from taught import INTENTS, Taught
 OF_EXTRAS = (
     "espeakng_loader",
     "fastapi",
+    "gradio",
     "jiwer",
     "lhotse",
     "matplotlib",

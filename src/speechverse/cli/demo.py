@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Open a page to talk to a model: record or upload a clip, ask, see.
 
-    No request leaves this machine, and only this machine can reach the page.
+    No request leaves this machine, and without --host only this machine reaches the page.
 
     [bold]Examples[/bold]
 
