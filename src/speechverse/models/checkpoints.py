@@ -150,4 +150,5 @@ def _export_llm(model: SpeechVerseForConditionalGeneration, folder: Path) -> Non
     llm = lora.merged(model.llm) if model.has_lora else model.llm
     with quiet_transformers():
         llm.save_pretrained(folder)
-    load_tokenizer(resolve(llm, model.config.llm_revision)).save_pretrained(folder)
+    _, name = model.config.part_names
+    load_tokenizer(resolve(name, model.config.llm_revision)).save_pretrained(folder)
