@@ -41,7 +41,7 @@ def command(
 
       speechverse demo runs/my --examples clips/ --browser
     """
-    from speechverse.cli.ask_folder import clips_in
+    from speechverse.cli.many_clips import clips_in
 
     clips = clips_in(examples) if examples else []
     from speechverse.demo import build_page, look

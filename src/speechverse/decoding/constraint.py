@@ -15,8 +15,8 @@ from transformers import LogitsProcessor
 
 from speechverse.decoding.automaton import TokenAutomaton
 
-MAX_PERIOD = 8
-MIN_REPEATS = 4
+MAX_PERIOD = 16
+MIN_REPEATS = 3
 MIN_LOOP_TOKENS = 24
 DONE = object()
 """The state of a row whose answer is whole: padding follows, and its scores do not matter."""
@@ -73,7 +73,7 @@ def _allowed(automaton: TokenAutomaton, state: Any) -> Tensor:
 
 
 class LoopGuard(LogitsProcessor):
-    """Ends a free answer that repeats one block of at most 8 tokens, four times or more, over 24
+    """Ends a free answer that repeats one block of at most 16 tokens, three times or more, over 24
     tokens or more.
 
     Short true repeats ("nine nine nine") stay. `ended` holds the examples that were stopped.

@@ -187,7 +187,10 @@ class Runner:
             ],
             "prompts": [_prompts(task) for task in asked.tasks] + [dict(asked.settings)],
             "decoding": settings.decoding.model_dump(),
-            "systems": [asked.systems, self.reader_lora and lora.lora_fingerprint(self.reader_lora)],
+            "systems": [
+                asked.systems,
+                self.reader_lora and lora.lora_fingerprint(self.reader_lora),
+            ],
             "version": __version__,
         }
         about = json.loads(json.dumps(about))

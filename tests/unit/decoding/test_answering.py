@@ -201,6 +201,7 @@ def test_loops_are_ended_and_short_repeats_are_not():
     nine = [5, 5, 5, 5, 5]
     assert not is_loop(list(range(30)) + nine)
     assert is_loop([1, 2] + [7, 8, 9] * 8)
+    assert is_loop([1, 2] + list(range(16)) * 3) and not is_loop(list(range(16)) * 2)
     guard = LoopGuard(end_token_id=1, pad_token_id=0)
     rows = torch.tensor([[3] * 30, [*range(25), *nine], [3] * 10 + [1] + [0] * 19])
     scores = guard(rows, torch.zeros(3, 6))

@@ -53,6 +53,10 @@ def run(module, *arguments):
     return run_apart(module, *arguments).output
 
 
+def run_json(module, *arguments):
+    return json.loads(run_apart(module, *arguments).stdout)
+
+
 def test_an_answer_keeps_to_a_regular_expression(model, clip, tmp_path):
     regex = "(yes|no)( (yes|no)){1,2}"
     answer = model.ask(
@@ -177,7 +181,7 @@ def test_ask_on_the_command_line(checkpoint, clip):
 
 def test_info_on_the_command_line(checkpoint):
     assert "transformers" in run("info")
-    told = json.loads(run("info", checkpoint, "--json"))
+    told = run_json("info", checkpoint, "--json")
     assert told["model"]["max_audio_seconds"] == 2
     assert told["model"]["parameters"]["downsampler"]["trained"] > 0
     assert told["model"]["CTC head"].startswith("no (")
@@ -203,7 +207,7 @@ def test_evaluate_on_the_command_line(checkpoint, clip, tmp_path):
         "--systems",
         "speechverse,oracle",
     )
-    told = json.loads(run(*common, "--output", tmp_path / "out", "--json"))
+    told = run_json(*common, "--output", tmp_path / "out", "--json")
     assert {report["name"] for report in told["tasks"]} == {"asr", "er"}
     assert (tmp_path / "out" / "report.html").is_file()
     assert "report.html" in run(*common, "--output", tmp_path / "out")
@@ -333,7 +337,7 @@ def test_what_the_tokenizer_cannot_spell_is_told(letters_only, clip, caplog, tmp
         "--output",
         tmp_path / "out",
     )
-    told = json.loads(run("evaluate", letters_only, *common, "--json"))
+    told = run_json("evaluate", letters_only, *common, "--json")
     wanted = (
         "asr: 1 of 1 true answers hold what the LLM's tokenizer cannot spell, such as 'привет' in"
         " hi/asr"
