@@ -278,8 +278,8 @@ def test_evaluate_counts_cut_answers_by_task_and_takes_the_limit(checkpoint, cli
         "--output",
         tmp_path / "out",
     )
-    told = json.loads(
-        run(*common, "--systems", "speechverse,cascade,oracle", "--max-new-tokens", 1, "--json")
+    told = run_json(
+        *common, "--systems", "speechverse,cascade,oracle", "--max-new-tokens", 1, "--json"
     )
     assert told["settings"]["decoding"]["max_new_tokens"] == 1
     cut = {
