@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from speechverse.types import Lengths, Prompt
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from speechverse.models.clip_statistics import ClipStatistics
     from speechverse.models.configuration_speechverse import SpeechVerseConfig
     from speechverse.models.mixer import LayerMixer
-    from speechverse.types import Lengths, Prompt
 
 
 class ModelBatch(Protocol):

@@ -18,9 +18,9 @@ from speechverse.decoding.patterns import PatternAutomaton
 from speechverse.decoding.questions import Question, default_limit, inputs_of
 from speechverse.decoding.scoring import Priors
 from speechverse.decoding.wording import PieceStreamer, StopStrings, Told, Wording
-from speechverse.protocols import Model, Processor
+from speechverse.protocols import Lengths, Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf
-from speechverse.types import Answer, Ended, Lengths
+from speechverse.types import Answer, Ended
 
 
 class Generated(NamedTuple):
