@@ -84,7 +84,9 @@ class Chat:
         question, options = self._next(
             instruction, choices, options, regex, json_schema, hints, decoding
         )
-        return self._answered(question, options, logprobs=logprobs)
+        answer = self._answered(question, options, logprobs=logprobs)
+        self._note(question, answer)
+        return answer
 
     def stream(
         self,
@@ -114,7 +116,7 @@ class Chat:
             told = replace(question, on_piece=on_piece)
             return self._answered(told, options, logprobs=logprobs, cancel=cancel)
 
-        return AnswerStream(answer)
+        return AnswerStream(answer, lambda answer: self._note(question, answer))
 
     def _next(
         self,
@@ -143,7 +145,9 @@ class Chat:
     def _answered(self, question: Question, options: DecodingOptions, **how: Any) -> Answer:
         model = self._model
         [answer] = answer_questions(model.model, model.processor, [question], options, **how)
+        return answer
+
+    def _note(self, question: Question, answer: Answer) -> None:
         asked = question.instruction
         text = asked.instruction if isinstance(asked, Dialogue) else asked
         self.turns.append(Turn(text, answer.text))
-        return answer

@@ -19,14 +19,16 @@ class AnswerStream(Iterator[str]):
         answer: The whole answer, once all pieces have come.
     """
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make, at_end: Callable[[Answer], None] = lambda answer: None) -> None:
         """Begins with the first piece that is asked for.
 
         Args:
             make: Makes the answer, telling a function its pieces, until it is cancelled.
+            at_end: Is told the answer once all its pieces have been read, by whoever reads them:
+                the model may be done long before.
         """
         self.answer: Answer | None = None
-        self._pieces = self._run(make)
+        self._pieces = self._run(make, at_end)
 
     def __next__(self) -> str:
         return next(self._pieces)
@@ -41,24 +43,25 @@ class AnswerStream(Iterator[str]):
         """Stops the model, if it is still answering."""
         self._pieces.close()
 
-    def _run(self, make: Make) -> Generator[str, None, None]:
-        queue: SimpleQueue[str | BaseException | None] = SimpleQueue()
+    def _run(self, make: Make, at_end: Callable[[Answer], None]) -> Generator[str, None, None]:
+        queue: SimpleQueue[str | Answer | BaseException] = SimpleQueue()
         unwanted = Event()
 
         def work() -> None:
             try:
-                self.answer = make(queue.put, unwanted)
-                queue.put(None)
+                queue.put(make(queue.put, unwanted))
             except BaseException as error:
                 queue.put(error)
 
         worker = Thread(target=work, daemon=True, name="answering")
         worker.start()
         try:
-            while (piece := queue.get()) is not None:
+            while not isinstance(piece := queue.get(), Answer):
                 if isinstance(piece, BaseException):
                     raise piece
                 yield piece
+            self.answer = piece
+            at_end(piece)
         finally:
             unwanted.set()
             worker.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from threading import Event
+from threading import enumerate as enumerate_threads
 
 import numpy as np
 import pytest
@@ -161,10 +162,19 @@ def test_an_answer_is_cancelled_at_its_next_token(model, noises):
         hook.remove()
 
 
+def await_worker():
+    for thread in enumerate_threads():
+        if thread.name == "answering":
+            thread.join(30)
+
+
 def test_a_streamed_turn_is_a_turn_once_it_is_whole(model, noises):
     chat, same = model.chat(noises[0]), model.chat(noises[0])
     first = "".join(chat.stream("What?", options=SHORT))
     assert first == same.ask("What?", options=SHORT).text
     with chat.stream("And?", regex="[a-z]{90}") as pieces:
         next(pieces)
+    with chat.stream("And?", regex="[a-z]{9}") as pieces:
+        next(pieces)
+        await_worker()  # all of it is made by now, but it was not read
     assert [turn.instruction for turn in chat.turns] == ["What?"]
