@@ -26,7 +26,7 @@ _PICKING: list[tuple[str, Picking]] = [
 _WRITERS: list[tuple[str, Decoder]] = [("The encoder's own decoder", "own"), ("The LLM", "llm")]
 _AN_HOUR = 3600
 _MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
-"""Of whatever asks the model: one at a time, for the cascade takes its adapters away."""
+"""Of whatever asks the model: one at a time, others wait in gradio's own line."""
 
 
 def look() -> dict[str, Any]:

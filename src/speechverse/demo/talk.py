@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any, Literal
 
 from speechverse.audio import duration_of
@@ -83,9 +84,14 @@ class Talk:
 
 @dataclass
 class Talker:
-    """A model that is talked to, and the cascade beside it."""
+    """A model that is talked to, and the cascade beside it: one question at a time, whoever asks.
+
+    One that nobody reads any longer, but that cannot be stopped in its midst, may still be at work
+    when the next begins; the cascade takes the model's adapters away as long as it reads.
+    """
 
     loaded: SpeechVerse
+    _alone: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @cached_property
     def cascade(self) -> WhisperReader:
@@ -94,7 +100,8 @@ class Talker:
     def ask(self, wish: Wish, talk: Talk | None = None) -> Iterator[Talk]:
         """The talk as it grows by what is asked: anew, or behind its earlier turns.
 
-        Closing the iterator stops the model.
+        Closing the iterator stops what comes piece by piece; scored choices, an answer from parts
+        and the cascade's are made to their end first.
 
         Raises:
             UserError: As `ask` of `SpeechVerse`, and if there is no clip.
@@ -108,10 +115,11 @@ class Talker:
         turn = Turn(asked, [Said("The model")])
         shown = Talk(talk.clip, talk.chat, [*talk.turns, turn])
         yield shown
-        for _ in self._model_says(wish, shown, turn):
-            yield shown
-        if wish.beside:
-            yield from self._cascade_says(wish, shown, turn)
+        with self._alone:
+            for _ in self._model_says(wish, shown, turn):
+                yield shown
+            if wish.beside:
+                yield from self._cascade_says(wish, shown, turn)
 
     def _model_says(self, wish: Wish, talk: Talk, turn: Turn) -> Iterator[None]:
         said = turn.said[0]
@@ -152,7 +160,8 @@ class Talker:
         """What is said in a clip of any length, as it is written."""
         if not clip:
             raise UserError(NO_CLIP)
-        return self.loaded.segments(clip, decoder=decoder)
+        with self._alone:
+            yield from self.loaded.segments(clip, decoder=decoder)
 
 
 def _listed(text: str | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -54,6 +55,19 @@ def test_a_cascade_that_cannot_be_had_spoils_no_answer(model, clip, monkeypatch)
     [*_, talk] = Talker(model).ask(Wish(str(clip), "Which?", "yes, no", beside=True))
     own, cascade = talk.turns[0].said
     assert own.text in ("yes", "no") and "there is none" in cascade.error
+
+
+def test_a_question_waits_until_one_that_cannot_be_stopped_has_let_go_of_the_model(model, clip):
+    talker, wish = Talker(model), Wish(str(clip), "Which?", "yes, no")
+    left = talker.ask(wish)
+    next(left), next(left)  # answered, but not read to its end
+    waiting = Thread(target=list, args=[talker.ask(wish)])
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    left.close()
+    waiting.join(30)
+    assert not waiting.is_alive()
 
 
 @pytest.mark.parametrize(
