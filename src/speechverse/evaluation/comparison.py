@@ -68,8 +68,8 @@ def compare(
         metrics: What is compared, as the task of either calls it.
 
     Raises:
-        UserError: If none is shared, a right answer differs, or the answers were kept without
-            what pairing needs.
+        UserError: If none is shared, the metrics count over other classes, or the answers were
+            kept without what pairing needs.
     """
     shared = [name for name in first if name in second]
     if not shared:
@@ -77,7 +77,8 @@ def compare(
     mine, theirs = _statistics(second, metrics[1], shared), _statistics(first, metrics[0], shared)
     if mine.shape != theirs.shape:
         raise UserError(
-            f"'{metrics[0]}' and '{metrics[1]}' were not measured over the same right answers"
+            f"'{metrics[0]}' and '{metrics[1]}' count over other classes, as the right answers of"
+            " the two sides differ"
         )
     return Comparison(
         interval_of(get_metric(metrics[0]), theirs, num_samples, seed),
@@ -158,7 +159,11 @@ def _unlike_settings(one: Results, other: Results) -> Iterator[str]:
             other.corpus.get("manifest_sha256"),
         ),
         ("data", "split", one.corpus.get("split"), other.corpus.get("split")),
-        ("scoring", "signatures", one.signatures, other.signatures),
+    ]
+    places += [
+        ("scoring", f"the signature of {metric}", signature, other.signatures[metric])
+        for metric, signature in one.signatures.items()
+        if metric in other.signatures  # others belong to tasks that one side alone measured
     ]
     places += [
         ("prompts", name, one.settings.get(name), other.settings.get(name)) for name in _PROMPTS

@@ -89,6 +89,19 @@ def test_how_answers_were_batched_does_not_matter(tmp_path):
     assert compare_folders(one, other)
 
 
+def test_tasks_that_one_side_alone_measured_are_no_hindrance(tmp_path):
+    one, other = folder_of(tmp_path / "a", 3), folder_of(tmp_path / "b", 4)
+    results = json.loads((other / "results.json").read_text())
+    results["signatures"] = {"wer": "jiwer 4"}
+    (other / "results.json").write_text(json.dumps(results))
+    assert compare_folders(one, other)
+    results = json.loads((one / "results.json").read_text())
+    results["signatures"] = {"wer": "jiwer 5"}
+    (one / "results.json").write_text(json.dumps(results))
+    with pytest.raises(UserError, match="signature of wer is jiwer 5"):
+        compare_folders(one, other)
+
+
 def test_every_look_at_a_test_split_is_counted(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     results = load_results(folder_of(tmp_path / "a", 3))
