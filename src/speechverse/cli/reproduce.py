@@ -87,6 +87,8 @@ def command(
     )
     from speechverse.findings.runner import Runner
 
+    if people and not people.exists():
+        raise UserError(f"--people: there is no '{people}'; name a corpus folder or a JSONL file")
     chosen = _chosen(quick, only, training_corpus is not None, cascade_lora is not None)
     about = model or _trained_by(recipe)
     places = _test_sets(chosen, test_sets) | ({"people": people} if people else {})

@@ -19,7 +19,7 @@ from speechverse.evaluation.report.plots import ACCENT, INK, LINE, MARK, SOFT, d
 from speechverse.evaluation.report.render import render_page
 from speechverse.evaluation.report.side_by_side import ranked, side_by_side
 from speechverse.evaluation.report.views import results_view, worst_answers
-from speechverse.evaluation.results import OWN, Results, load_answers, load_results
+from speechverse.evaluation.results import OWN, RESULTS, Results, load_answers, load_results
 from speechverse.files import write_text
 from speechverse.findings.deciding import Decided, Row
 from speechverse.findings.finding import HELD, NOT_HELD, NOT_SHOWN, NOT_TESTABLE
@@ -162,7 +162,8 @@ def _page(folder: Path, made: Findings) -> str:
 
 def _view(folder: Path, found: Decided, shown: set[str]) -> Mapping[str, Any]:
     """A finding as the page shows it, with the answers of the evaluations nobody has shown yet."""
-    new = [name for name in found.evaluations if name not in shown]
+    there = [name for name in found.evaluations if (folder / EVALUATIONS / name / RESULTS).is_file()]
+    new = [name for name in there if name not in shown]
     shown.update(new)
     plotted = [row for row in found.rows if row.gain is not None]
     return {
@@ -171,7 +172,7 @@ def _view(folder: Path, found: Decided, shown: set[str]) -> Mapping[str, Any]:
         "likely": _likely(found),
         "plot": gain_plot(found.claim, plotted) if plotted else "",
         "rows": [_cells(row) for row in found.rows],
-        "evaluations": [(name, f"{EVALUATIONS}/{name}/report.html") for name in found.evaluations],
+        "evaluations": [(name, f"{EVALUATIONS}/{name}/report.html") for name in there],
         "asked": [_asked(folder / EVALUATIONS / name) for name in new],
         "curves": [
             (f"{name}: {what}", plot)

@@ -124,10 +124,18 @@ class Runner:
 
     def _check_all(self, findings: Sequence[Finding]) -> None:
         """Refuses what was made otherwise before anything is asked."""
+        self._check_others()
         for finding in findings:
             for asked in finding.evaluations:
                 if isinstance(self._corpus(asked), Corpus) and self._has_model(asked):
                     self._check(asked)
+
+    def _check_others(self) -> None:
+        """The page shows findings that are not asked for now, too: they must be of this model."""
+        own, trained = checkpoint_fingerprint(self.model), trainings(self.clip_steps)
+        for file in sorted((self.output / EVALUATIONS).glob(f"*/{ASKED}")):
+            if file.parent.name not in trained and json.loads(file.read_text())["model"] != own:
+                raise _made_otherwise(file.parent, "model")
 
     def _has_model(self, asked: Asked) -> bool:
         return asked.model == GIVEN or self._is_trained(asked.model)
@@ -197,10 +205,7 @@ class Runner:
         file = self._folder(asked) / ASKED
         kept = json.loads(file.read_text()) if file.is_file() else about
         if unlike := [name for name in about if kept.get(name) != about[name]]:
-            raise UserError(
-                f"'{file.parent}' holds answers of another {', '.join(unlike)}; name another folder"
-                f" with --output, or delete '{file.parent}' to ask anew"
-            )
+            raise _made_otherwise(file.parent, ", ".join(unlike))
         return about
 
     def _corpus(self, asked: Asked) -> Corpus | str:
@@ -289,6 +294,13 @@ class Runner:
                 num = sum(timing.num_answers for timing in results.timings)
                 return (time.perf_counter() - began) / max(1, num)
         return 1.0
+
+
+def _made_otherwise(folder: Path, what: str) -> UserError:
+    return UserError(
+        f"'{folder}' holds answers of another {what}; name another folder with --output, or delete"
+        f" '{folder}' to ask anew"
+    )
 
 
 def _made(folder: Path) -> Path:

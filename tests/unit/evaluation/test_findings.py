@@ -113,6 +113,9 @@ def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
     assert again == found
     with pytest.raises(UserError, match="answers of another data"):
         list(runner_of(folder, checkpoint, noises, limit=2).run([FINDING]))
+    unasked = replace(FINDING, claims=FINDING.claims[2:])  # which the folder has nothing of
+    with pytest.raises(UserError, match="answers of another model"):
+        list(runner_of(folder, "small", noises).run([unasked]))
     other = replace(ASKED, decoding={"max_new_tokens": 7})
     claims = (Claimed("er", Answers(other, "er"), Answers(other, "er", ("oracle",))),)
     with pytest.raises(UserError, match="another decoding"):
@@ -122,9 +125,10 @@ def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
 def test_findings_are_written_as_numbers_a_table_and_a_page(made):
     found, folder, _, _ = made
     write_numbers(folder, Findings("micro", "small", (replace(found, id="F10"),)))
-    write_page(folder, write_numbers(folder, Findings("micro", "small", (found,))))
+    gone = replace(found, id="F9", evaluations=("deleted to be asked anew",))
+    write_page(folder, write_numbers(folder, Findings("micro", "small", (found, gone))))
     told = json.loads((folder / "findings.json").read_text())
-    assert [one["id"] for one in told["findings"]] == ["F0", "F10"]  # what was there stays
+    assert [one["id"] for one in told["findings"]] == ["F0", "F9", "F10"]  # what was there stays
     assert told["findings"][0]["verdict"] == found.verdict
     table = (folder / "findings.md").read_text()
     assert "asr \\| kept" in table and "speechverse reproduce --only F0" in table
