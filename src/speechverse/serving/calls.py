@@ -49,7 +49,7 @@ class Call:
         self._engine, self._places, self._timeout = engine, places, timeout
         self._deadline = time.monotonic() + timeout
         self._tickets: list[Ticket] = []
-        self._closed = self._kept = False
+        self._closed = self._kept = self._begun = False
 
     def __enter__(self) -> Call:
         return self
@@ -81,6 +81,7 @@ class Call:
         """
         if self._closed:
             raise self.late()
+        self._begun = self._begun or any(one.begun for one in self._tickets)
         self._tickets = [*(one for one in self._tickets if not one.future.done()), ticket]
         return self._engine.submit(ticket)
 
@@ -93,7 +94,7 @@ class Call:
 
     def late(self) -> Refusal:
         """What is told at the deadline: whether to come again, or to ask for less."""
-        if not any(ticket.begun for ticket in self._tickets):
+        if not self._begun and not any(ticket.begun for ticket in self._tickets):
             message = f"no turn came in {self._timeout:g} s: come again a little later"
             return Refusal(503, message, code="overloaded")
         return Refusal(504, f"the answer took more than {self._timeout:g} s", code="timeout")

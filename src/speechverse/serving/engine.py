@@ -23,11 +23,11 @@ class Ticket:
 
     Attributes:
         future: Its result to come.
-        once: Whether it must not be begun anew, as something of it was told already.
+        told: Whether something of its result was told already, so that it must not be begun anew.
     """
 
-    def __init__(self, work: Work, item: Any, once: bool = False) -> None:
-        self.work, self.item, self.once = work, item, once
+    def __init__(self, work: Work, item: Any) -> None:
+        self.work, self.item, self.told = work, item, False
         self.future: Future[Any] = Future()
         self._given_up = Event()
 
@@ -128,8 +128,10 @@ class Engine:
             results = batch[0].work([ticket.item for ticket in batch])
         except BaseException as error:  # a library in Rust may panic; the thread goes on
             for ticket in batch:  # the fault of one is not that of its neighbours
-                if ticket.once or len(batch) == 1:
+                if len(batch) == 1:
                     ticket.future.set_exception(error)
+                elif ticket.told:  # the error may quote what a neighbour asked
+                    ticket.future.set_exception(RuntimeError("broken off in a batch that failed"))
                 else:
                     self._work_on([ticket])
             return

@@ -82,12 +82,17 @@ class Service:
         """An answer as OpenAI streams it."""
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
-        def tell(piece: str | None) -> None:
+        def put(piece: str | None) -> None:
             loop.call_soon_threadsafe(queue.put_nowait, piece)
 
+        def tell(piece: str) -> None:
+            ticket.told = True
+            put(piece)
+
         told = asked.told(on_piece=tell, unwanted=lambda: call.unwanted)
-        ticket = call.submit(Ticket(asked.work, told, once=True))
-        ticket.future.add_done_callback(lambda future: tell(None))
+        ticket = Ticket(asked.work, told)
+        ticket.future.add_done_callback(lambda future: put(None))
+        call.submit(ticket)
         yield wording.begin()
         try:
             while (piece := await asyncio.wait_for(queue.get(), call.left)) is not None:

@@ -56,12 +56,18 @@ def test_what_is_given_up_frees_its_place_and_the_fault_of_one_is_its_own(engine
     work = Counting("a")
     begun(engine, work, 0)
     gone, bad, good = (engine.submit(Ticket(work, item)) for item in (1, None, 2))
-    told = engine.submit(Ticket(Counting("b", go=work.go), None, once=True))
+    told, untold = (Ticket(Counting("b", go=work.go), item) for item in ("ab", "cd"))
+    failing = Ticket(told.work, None)
+    told.told = True
+    for ticket in (told, failing, untold):
+        engine.submit(ticket)
     gone.give_up()
     work.go.set()
     assert good.future.result(10) == 4
-    for faulty in (bad, told):
+    for faulty in (bad, failing):
         assert isinstance(faulty.future.exception(10), TypeError)
+    assert untold.future.result(10) == "cdcd"  # begun anew, as nobody had heard of it
+    assert isinstance(told.future.exception(10), RuntimeError)  # its neighbour's words are not told
     assert gone.future.cancelled() and [1] not in work.seen
     assert engine.num_waiting == 0
 
