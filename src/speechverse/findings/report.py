@@ -162,7 +162,8 @@ def _page(folder: Path, made: Findings) -> str:
 
 def _view(folder: Path, found: Decided, shown: set[str]) -> Mapping[str, Any]:
     """A finding as the page shows it, with the answers of the evaluations nobody has shown yet."""
-    there = [name for name in found.evaluations if (folder / EVALUATIONS / name / RESULTS).is_file()]
+    asked = folder / EVALUATIONS
+    there = [name for name in found.evaluations if (asked / name / RESULTS).is_file()]
     new = [name for name in there if name not in shown]
     shown.update(new)
     plotted = [row for row in found.rows if row.gain is not None]
@@ -173,7 +174,7 @@ def _view(folder: Path, found: Decided, shown: set[str]) -> Mapping[str, Any]:
         "plot": gain_plot(found.claim, plotted) if plotted else "",
         "rows": [_cells(row) for row in found.rows],
         "evaluations": [(name, f"{EVALUATIONS}/{name}/report.html") for name in there],
-        "asked": [_asked(folder / EVALUATIONS / name) for name in new],
+        "asked": [_asked(asked / name) for name in new],
         "curves": [
             (f"{name}: {what}", plot)
             for name in found.trainings
