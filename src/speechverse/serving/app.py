@@ -121,7 +121,7 @@ def _add_about(app: FastAPI, service: Service) -> None:
     @app.get("/health/ready", responses=_REFUSED)
     async def ready() -> dict[str, str]:
         if not service.ready:
-            raise Refusal(503, "the server is stopping, or its engine has failed", code="not_ready")
+            raise Refusal(503, "the engine has failed", code="not_ready")
         return {"status": "ok"}
 
     @app.get("/metrics")
@@ -161,7 +161,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
         "description": (
             "400: it cannot be answered as it is asked. 401: it has no key. 404: there is no such"
             " model. 413: it is too large. 429: too many at once. 500: the server failed. 503: no"
-            " turn came in time, or the server is stopping. 504: the answer took too long."
+            " turn came in time, or the engine has failed. 504: the answer took too long."
         ),
         "content": {"application/json": {"schema": _ERROR}},
     }

@@ -24,12 +24,9 @@ class Places:
     def __init__(self, most: int) -> None:
         self._most = most
         self.taken = 0
-        self.closed = False
 
     def take(self) -> None:
-        """Raises a Refusal where there is no place, or the server is about to stop."""
-        if self.closed:
-            raise Refusal(503, "the server is stopping", code="stopping")
+        """Raises a Refusal where there is none."""
         if self.taken >= self._most:
             message = f"{self._most} requests are being answered: come again a little later"
             raise Refusal(429, message, code="queue_full")

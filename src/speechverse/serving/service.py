@@ -43,11 +43,10 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        return self.engine.alive and not self.places.closed
+        return self.engine.alive
 
     def close(self) -> None:
         """Finishes what was taken."""
-        self.places.closed = True
         self.engine.close()
         self._threads.shutdown()
         self.decoders.close()
