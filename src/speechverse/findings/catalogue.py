@@ -279,7 +279,7 @@ def _tuned_encoder() -> Finding:
         "an encoder that learns along helps some tasks",
         "section 5.4",
         _two_models(TUNED_ENCODER, FROZEN),
-        needed=1,
+        needed=2,  # one of eleven comes out by chance in a quarter of all such trials
         full=True,
         reason="few clips move twenty million weights little, or spoil them",
     )
