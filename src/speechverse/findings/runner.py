@@ -131,10 +131,13 @@ class Runner:
                     self._check(asked)
 
     def _check_others(self) -> None:
-        """The page shows findings that are not asked for now, too: they must be of this model."""
-        own, trained = checkpoint_fingerprint(self.model), trainings(self.clip_steps)
+        """The page shows findings that are not asked for now, too: they must be of this
+        model, or of one trained here.
+        """
+        trained = [str(summary.parent) for summary in self._place("").glob(f"*/{SUMMARY}")]
+        known = {checkpoint_fingerprint(model) for model in (self.model, *trained)}
         for file in sorted((self.output / EVALUATIONS).glob(f"*/{ASKED}")):
-            if file.parent.name not in trained and json.loads(file.read_text())["model"] != own:
+            if json.loads(file.read_text())["model"] not in known:
                 raise _made_otherwise(file.parent, "model")
 
     def _has_model(self, asked: Asked) -> bool:
