@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+from types import FrameType
 
 import uvicorn
 
@@ -13,6 +15,16 @@ from speechverse.serving.settings import ServerSettings
 _FINISHING = 5  # seconds beyond a request's own
 
 
+class _Server(uvicorn.Server):
+    """Ends with status 0 when it was told to end: uvicorn's raises the signal anew, behind all that
+    it finished, and so looks killed by it.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit |= self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
 def server_of(
     loaded: SpeechVerse, settings: ServerSettings, host: str, port: int
 ) -> uvicorn.Server:
@@ -20,7 +32,7 @@ def server_of(
 
     Addresses and paths of requests are logged, what they hold is not.
     """
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             create_app(loaded, settings),
             host=host,

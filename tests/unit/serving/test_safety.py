@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from fastapi.testclient import TestClient
 from served import KEY, asking, noise, serving, wav
 from speechverse.errors import AudioError, AudioTooLongError
 from speechverse.serving.app import create_app
+from speechverse.serving.running import server_of
 from speechverse.serving.settings import ServerSettings
 from speechverse.serving.uploads import Decoders
 
@@ -198,6 +200,25 @@ def test_a_server_that_is_stopped_finishes_what_it_took(model, monkeypatch):
         slow.go.set()
         whole = first.result(20).choices[0].message.content
         assert "".join(piece.choices[0].delta.content or "" for piece in pieces.result(20)) == whole
+
+
+def test_a_server_that_is_told_to_end_ends_as_a_success(model):
+    """It does not hand the signal on, which would end the process by it."""
+    handed_on = []
+    before = signal.signal(signal.SIGTERM, lambda *given: handed_on.append(given))
+    server = server_of(model, SETTINGS, "127.0.0.1", 0)
+
+    def end_it():
+        while not server.started:
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
+
+    try:
+        threading.Thread(target=end_it, daemon=True).start()
+        server.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert server.started and not handed_on
 
 
 def test_a_request_that_is_late_is_told_whether_to_come_again(model, monkeypatch):
