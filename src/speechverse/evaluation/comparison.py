@@ -17,7 +17,7 @@ from speechverse.evaluation.results import (
     load_results,
 )
 from speechverse.metrics import Difference, Interval, get_metric, paired_difference
-from speechverse.metrics.registry import interval_of
+from speechverse.metrics.registry import by_clip, interval_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,12 +80,18 @@ def compare(
             f"'{metrics[0]}' and '{metrics[1]}' count over other classes, as the right answers of"
             " the two sides differ"
         )
+    clips = [_clip_of(second[name]) for name in shared]
+    mine, theirs = by_clip(mine, clips), by_clip(theirs, clips)
     return Comparison(
         interval_of(get_metric(metrics[0]), theirs, num_samples, seed),
         interval_of(get_metric(metrics[1]), mine, num_samples, seed),
         paired_difference(metrics[0], theirs, mine, num_samples, seed),
         len(shared),
     )
+
+
+def _clip_of(record: AnswerRecord) -> str:
+    return record.example.rpartition(f"/{record.task}")[0]
 
 
 def _statistics(side: Questions, metric: str, names: Sequence[str]) -> np.ndarray:

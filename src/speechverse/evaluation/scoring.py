@@ -59,7 +59,8 @@ def score_answers(
     parsed = [task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)]
     how: dict[str, Any] = {"num_samples": settings.num_resamples, "seed": settings.seed}
     endings = [made.ended for made in answers]
-    cut_rate = bootstrap("cut_rate", endings, endings, **how)
+    clips = [example.utterance.id for example in examples]
+    cut_rate = bootstrap("cut_rate", endings, endings, **how, clips=clips)
     scored.scores += [
         *_scores(task, system, examples, parsed, how),
         *differences(task, system, examples, parsed, **how),
@@ -89,8 +90,11 @@ def _scores(
         predictions = [parsed[row] for row in rows]
         references = [examples[row].reference for row in rows]
         languages = [task.language_of(examples[row]) for row in rows]
+        clips = [examples[row].utterance.id for row in rows]
         for name in task.all_metrics if part == WHOLE else task.part_metrics:
-            interval = bootstrap(name, predictions, references, **how, languages=languages)
+            interval = bootstrap(
+                name, predictions, references, **how, languages=languages, clips=clips
+            )
             normalizer = get_metric(name).normalizers(references, languages)
             yield Score(task.name, system, part, name, *interval, len(rows), normalizer)
 

@@ -53,7 +53,7 @@ def bootstrap_difference(
 def paired_difference(
     metric: str, first: np.ndarray, second: np.ndarray, num_samples: int = 1000, seed: int = 0
 ) -> Difference:
-    """The difference of a metric from its statistics of the same examples, (N, K) each.
+    """The difference of a metric from its statistics of the same clips, (N, K) each.
 
     Args:
         num_samples: Resamples, and swaps of the test; 0 gives the difference itself and no test.

@@ -94,17 +94,32 @@ def bootstrap(
     num_samples: int = 1000,
     seed: int = 0,
     languages: Languages | None = None,
+    clips: Sequence[str] | None = None,
 ) -> Interval:
-    """A value with its 95 % percentile bootstrap interval, examples resampled with replacement.
+    """A value with its 95 % percentile bootstrap interval, clips resampled with replacement.
 
     Args:
         num_samples: Number of resamples; 0 gives an interval that is the value itself.
         seed: The same seed resamples every metric of N examples alike.
         languages: Of each reference, which error rates go by; None where none is known.
+        clips: What each example is about: those of one clip are resampled together. None if each
+            is about a clip of its own.
     """
     metric = get_metric(metric) if isinstance(metric, str) else metric
     statistics = metric.compute_statistics(predictions, references, languages)
-    return interval_of(metric, statistics, num_samples, seed)
+    return interval_of(metric, by_clip(statistics, clips), num_samples, seed)
+
+
+def by_clip(statistics: np.ndarray, clips: Sequence[str] | None) -> np.ndarray:
+    """The statistics (N, K) of examples summed over those of one clip, in order of first
+    appearance: what is asked of one clip stands or falls together.
+    """
+    if clips is None:
+        return statistics
+    places = {clip: place for place, clip in enumerate(dict.fromkeys(clips))}
+    summed = np.zeros((len(places), statistics.shape[1]), statistics.dtype)
+    np.add.at(summed, [places[clip] for clip in clips], statistics)
+    return summed
 
 
 def interval_of(

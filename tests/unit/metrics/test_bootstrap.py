@@ -58,3 +58,14 @@ def test_interval_of_a_share_is_the_binomial_one() -> None:
 
 def test_no_resamples_gives_the_value_alone() -> None:
     assert bootstrap("accuracy", ["yes", "no"], ["yes", "yes"], num_samples=0) == (0.5, 0.5, 0.5)
+
+
+def test_what_is_asked_of_one_clip_is_resampled_together():
+    right, wrong = ["yes"] * 2, ["no"] * 2
+    predictions, clips = (right + wrong) * 20, [f"{n // 2}" for n in range(80)]
+    apart = bootstrap("accuracy", predictions, ["yes"] * 80)
+    together = bootstrap("accuracy", predictions, ["yes"] * 80, clips=clips)
+    assert together.value == apart.value == 0.5
+    assert together.high - together.low > 1.2 * (apart.high - apart.low)
+    alone = [str(n) for n in range(80)]
+    assert bootstrap("accuracy", predictions, ["yes"] * 80, clips=alone) == apart
