@@ -57,7 +57,7 @@ def create_app(loaded: SpeechVerse, settings: ServerSettings | None = None) -> F
 
 
 def _add_chat(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/chat/completions", responses=_REFUSED)
+    @app.post("/v1/chat/completions", responses=_answered("text/event-stream"))
     async def chat_completions(request: Request, body: ChatRequest) -> Response:
         """Answer about one sound or several."""
         with service.call(body.model) as call:
@@ -77,17 +77,19 @@ def _add_audio(app: FastAPI, service: Service) -> None:
                 events = await call.answer(request, service.transcript_events(call, form))
                 return Events(_sent(events), call.keep())
             made = await service.transcript(request, call, form)
-            told = transcribing.worded(made, form.response_format)
-            return PlainTextResponse(told) if isinstance(told, str) else JSONResponse(told)
+            words = transcribing.worded(made, form.response_format)
+            return PlainTextResponse(words) if isinstance(words, str) else JSONResponse(words)
 
-    @app.post("/v1/audio/transcriptions", responses=_REFUSED)
+    told = _answered("text/plain", "text/event-stream")
+
+    @app.post("/v1/audio/transcriptions", responses=told)
     async def transcriptions(
         request: Request, form: Annotated[TranscriptionForm, Form(media_type=_UPLOADED)]
     ) -> Response:
         """Write down what is said in a recording of any length."""
         return await written(request, form)
 
-    @app.post("/v1/audio/translations", responses=_REFUSED)
+    @app.post("/v1/audio/translations", responses=told)
     async def translations(
         request: Request, form: Annotated[TranslationForm, Form(media_type=_UPLOADED)]
     ) -> Response:
@@ -124,7 +126,7 @@ def _add_about(app: FastAPI, service: Service) -> None:
             raise Refusal(503, "the engine has failed", code="not_ready")
         return {"status": "ok"}
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         return PlainTextResponse(generate_latest(service.measures.registry))
 
@@ -166,3 +168,12 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"schema": _ERROR}},
     }
 }
+
+
+def _answered(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """What comes back of an endpoint that also answers with other kinds of content than JSON."""
+    # An event is JSON of several shapes, which no schema here tells apart.
+    content = {
+        kind: {"schema": {"type": "string"} if kind == "text/plain" else {}} for kind in kinds
+    }
+    return {200: {"content": content}, **_REFUSED}

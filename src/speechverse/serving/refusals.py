@@ -29,13 +29,20 @@ class Refusal(Exception):
         status: HTTP's.
         param: The field at fault.
         code: What is wrong, for programs.
+        headers: More of the answer's.
     """
 
     def __init__(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.param, self.code = status, param, code
+        self.status, self.param, self.code, self.headers = status, param, code, headers or {}
 
     @classmethod
     def of(cls, error: BaseException) -> Refusal:
@@ -48,6 +55,8 @@ class Refusal(Exception):
             return cls(400, str(error), code="invalid_audio")
         if isinstance(error, UserError):
             return cls(400, str(error))
+        if isinstance(error, HTTPException):  # of the framework: 404, 405 with Allow, 413
+            return cls(error.status_code, str(error.detail), headers=error.headers)
         # An error's own words may hold what was asked or said, so its place alone is logged.
         place = "".join(traceback.format_tb(error.__traceback__))
         logger.error("%s while answering a request, at\n%s", type(error).__name__, place)
@@ -65,7 +74,7 @@ class Refusal(Exception):
         headers = {"Retry-After": str(BUSY_SECONDS)} if self.status in (429, 503) else {}
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        return JSONResponse(self.body, self.status, headers)
+        return JSONResponse(self.body, self.status, {**headers, **self.headers})
 
 
 def handle_refusals(app: FastAPI) -> None:
@@ -74,8 +83,6 @@ def handle_refusals(app: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> JSONResponse:
         if isinstance(error, RequestValidationError):
             return _unfit(error.errors()).response()
-        if isinstance(error, HTTPException):
-            return Refusal(error.status_code, str(error.detail)).response()
         return Refusal.of(error).response()
 
     for kind in (Refusal, UserError, RequestValidationError, HTTPException):

@@ -13,6 +13,9 @@ MAX_MESSAGES = 64
 MAX_PARTS = 32
 
 
+Text = Annotated[str, Field(min_length=1)]
+
+
 class _Body(BaseModel):
     """Of JSON: values are taken as they stand."""
 
@@ -91,13 +94,10 @@ class StreamOptions(_Body):
     include_usage: bool = False
 
 
-Text = Annotated[str, Field(min_length=1)]
-
-
 class ChatRequest(_Body):
     """A question about sounds, behind earlier turns. What is not said is as for `ask`: greedy."""
 
-    model: str
+    model: Text
     messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
     max_tokens: Annotated[int, Field(gt=0)] | None = None
@@ -122,7 +122,7 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     file: UploadFile
-    model: str
+    model: Text
     response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
     temperature: Literal["0", "0.0"] = Field("0", description="It is written greedily.")
     stream: bool = False

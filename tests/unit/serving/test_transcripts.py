@@ -107,3 +107,17 @@ def test_health_and_metrics(served):
     told = httpx.get(f"{served.url}/metrics", headers=headers).text
     assert 'speechverse_requests_total{path="/health",status="200"}' in told
     assert "speechverse_requests_in_progress 0.0" in told
+
+
+def test_the_description_tells_each_kind_of_content_and_method(served):
+    headers = {"Authorization": f"Bearer {KEY}"}
+    paths = httpx.get(f"{served.url}/openapi.json", headers=headers).json()["paths"]
+    kinds = {"application/json", "text/event-stream", "text/plain"}
+    for path, method, told in (
+        ("/v1/audio/transcriptions", "post", kinds),
+        ("/v1/chat/completions", "post", kinds - {"text/plain"}),
+        ("/metrics", "get", {"text/plain"}),
+    ):
+        assert set(paths[path][method]["responses"]["200"]["content"]) == told
+        wrong = httpx.delete(served.url + path, headers=headers)
+        assert (wrong.status_code, wrong.headers["Allow"]) == (405, method.upper())
