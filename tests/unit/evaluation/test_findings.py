@@ -152,6 +152,12 @@ def test_the_stronger_of_several_systems_is_compared_with(made, corpus):
     assert row.than_value.value <= row.better_value.value
 
 
+def test_the_best_of_several_systems_cannot_stand_on_the_side_of_the_claim():
+    several = Answers(ASKED, "asr", ("cascade", "oracle"))
+    with pytest.raises(ValueError, match="name the one system"):
+        Claimed("asr", several, Answers(ASKED, "asr"))
+
+
 def test_every_finding_of_the_paper_is_there_and_quick_ones_train_nothing():
     found = {finding.id: finding for finding in findings_of()}
     assert list(found) == ["F1", "F1b", *(f"F{number}" for number in range(2, 11))]
