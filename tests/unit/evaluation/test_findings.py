@@ -141,6 +141,7 @@ def test_a_claim_that_did_not_hold_is_told_with_a_likely_reason(made):
     found, _, _, _ = made
     told = markdown(Findings("m", "r", (replace(found, verdict=NOT_HELD),)))
     assert "A likely reason: it is random." in told
+    assert "Not held (2 of 3 compared)" in told and "1 not held (F0 in part)" in told
     assert "A likely reason" not in markdown(Findings("m", "r", (replace(found, verdict=HELD),)))
 
 
