@@ -48,7 +48,9 @@ class Findings:
     def counts(self) -> str:
         """How many came out how, in words, with those that rest on a part of their comparisons."""
         came = {kind: [one for one in self.findings if one.verdict == kind] for kind in VERDICTS}
-        return ", ".join(f"{len(ones)} {kind}{_in_part(ones)}" for kind, ones in came.items() if ones)
+        return ", ".join(
+            f"{len(ones)} {kind}{_in_part(ones)}" for kind, ones in came.items() if ones
+        )
 
 
 def _in_part(findings: Sequence[Decided]) -> str:
