@@ -23,6 +23,7 @@ CacheMode = Literal["temporary", "keep", "none"]
 
 
 def command(
+    context: typer.Context,
     model: Annotated[
         str, typer.Argument(help="A run's folder, a checkpoint, or a built-in name.")
     ] = "small",
@@ -119,6 +120,7 @@ def command(
       speechverse evaluate --compare runs/before/evaluation runs/after/evaluation
     """
     if compare is not None:
+        _check_nothing_else(context)
         _compare(*compare, listed(systems) if systems else (), as_json=json)
         return
     from speechverse.decoding import DecodingOptions
@@ -156,6 +158,22 @@ def command(
         from speechverse.evaluation.results import as_plain
 
         typer.echo(json_format.dumps({"output": str(output), **as_plain(results)}))
+
+
+def _check_nothing_else(context: typer.Context) -> None:
+    """Refuses what would be asked of a model: two folders are compared as they are."""
+    given = [
+        parameter.opts[0] if parameter.param_type_name == "option" else "MODEL"
+        for parameter in context.command.params
+        if parameter.name not in ("compare", "systems", "json", "offline")
+        and (source := context.get_parameter_source(parameter.name or ""))
+        and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise UserError(
+            "--compare pairs two folders as they are, with --systems and --json alone; leave out"
+            f" {', '.join(given)}"
+        )
 
 
 def _compare(one: Path, other: Path, systems: tuple[str, ...], as_json: bool) -> None:

@@ -129,7 +129,7 @@ def command(
                 made = Findings(Path(about).name, recipe, tuple(done))
                 all_made = write_numbers(output, made)
                 if not json:
-                    typer.echo(f"{found.id:<4} {found.verdict:<18} {found.claim}")
+                    typer.echo(f"{found.id:<4} {found.told:<18} {found.claim}")
         except KeyboardInterrupt:
             typer.echo("stopped; the same command goes on", err=True)
             raise

@@ -14,6 +14,7 @@ from speechverse.types import SAMPLING_RATE, Seconds
 _WINDOW = 512  # 32 ms
 _WIDTH, _HEIGHT = 900, 96
 _RANGE_DB = 70.0
+_SILENCE = 1e-10  # power of a window without sound
 _INK = (31, 111, 139)
 
 
@@ -28,8 +29,9 @@ def spectrogram(clip: str | Path) -> tuple[bytes, Seconds]:
     hann, power = np.hanning(_WINDOW), list[np.ndarray]()
     for window in _windows(load_blocks(clip), hop):
         power.append(np.abs(np.fft.rfft(window * hann)) ** 2)
-    levels = 10 * np.log10(np.array(power) + 1e-10)[:, _mel_rows()].T
-    shade = np.clip((levels - levels.max()) / _RANGE_DB + 1, 0, 1)
+    levels = 10 * np.log10(np.array(power) + _SILENCE)[:, _mel_rows()].T
+    peak = max(levels.max(), 10 * np.log10(_SILENCE) + _RANGE_DB)  # silence is no peak
+    shade = np.clip((levels - peak) / _RANGE_DB + 1, 0, 1)
     return _png(shade), seconds
 
 

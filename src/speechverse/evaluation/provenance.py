@@ -49,9 +49,11 @@ def describe(model: Model, name: str | Path) -> dict[str, Any]:
 
 
 def describe_split(corpus: Corpus, split: str) -> dict[str, Any]:
-    """What results say of the clips they were measured on; without a manifest no hash."""
-    about_split = corpus.description.get("splits", {}).get(split, {})
-    manifest = about_split.get("manifest_sha256")
+    """What results say of the clips measured: the hash of the manifest, or of a JSONL file."""
+    if "splits" in corpus.description:  # a folder
+        manifest = corpus.description["splits"].get(split, {}).get("manifest_sha256")
+    else:
+        manifest = _sha256(Path(corpus.description.get("source", {}).get(split, "")))
     return {"name": corpus.name, "split": split, "manifest_sha256": manifest}
 
 

@@ -45,7 +45,7 @@ def findings_of(systems: Sequence[str] = ()) -> tuple[Finding, ...]:
     clean = Asked("clean", "clean", TASKS, (*BESIDE, *systems))
     return (
         _multitask(clean),
-        _task_by_task(clean),
+        _task_by_task(),
         _curriculum(),
         _layers(),
         _wordings(clean),
@@ -78,9 +78,11 @@ def _trained(training: str, tasks: tuple[str, ...] = TASKS) -> Asked:
     return Asked(training, "clean", tasks, model=training)
 
 
-def _task_by_task(clean: Asked) -> Finding:
+def _task_by_task() -> Finding:
+    """All of them are trained for it: the model given had far more training than any group."""
+    one = _trained(CURRICULUM)
     claims = [
-        Claimed(task, Answers(clean, task), Answers(_trained(name, group), task), CLOSE)
+        Claimed(task, Answers(one, task), Answers(_trained(name, group), task), CLOSE)
         for name, group in GROUPS.items()
         for task in group
     ]
@@ -91,8 +93,7 @@ def _task_by_task(clean: Asked) -> Finding:
         tuple(claims),
         needed=9,
         full=True,
-        reason="the one model and the many differ in their budgets where they were not trained"
-        " alike",
+        reason="a group's model hears each of its tasks more often in half the clip-steps",
     )
 
 
@@ -238,11 +239,12 @@ def _end_to_end(clean: Asked) -> Finding:
     claims = []
     for asked, tasks in ((clean, people.tasks), (noisy, noisy.tasks), (people, people.tasks)):
         for task in tasks:
-            sides = Answers(asked, task), Answers(asked, task, CASCADES)
+            own, name = Answers(asked, task), f"{asked.name}: {task}"
             if task == "kwe":
-                claims.append(Claimed(f"{asked.name}: kwe, the cascade − the model", *sides[::-1]))
+                cascade = Answers(asked, task, ("cascade-whisper",))
+                claims.append(Claimed(f"{name}, the cascade − the model", cascade, own))
             else:
-                claims.append(Claimed(f"{asked.name}: {task}", *sides))
+                claims.append(Claimed(name, own, Answers(asked, task, CASCADES)))
     return Finding(
         "F8",
         "hearing at once beats the stronger cascade on intents, slots, translation, keyword search"

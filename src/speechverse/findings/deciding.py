@@ -70,6 +70,14 @@ class Decided:
     reason: str = ""
     trainings: tuple[str, ...] = field(default=())
 
+    @property
+    def told(self) -> str:
+        """The verdict, and how many comparisons it is drawn from where some could not be made."""
+        counted = [row.verdict for row in self.rows if row.counts]
+        compared = len(counted) - counted.count(NOT_TESTABLE)
+        part = f" ({compared} of {len(counted)} compared)"
+        return self.verdict + (part if 0 < compared < len(counted) else "")
+
 
 def decide(
     finding: Finding,

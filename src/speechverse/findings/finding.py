@@ -65,6 +65,9 @@ class Claimed:
     """One comparison that a finding rests on: `better` answers better than `than`.
 
     Attributes:
+        better: Of one system: the best of several, chosen by the answers that are compared, would
+            favour the claim.
+        than: Of several systems, the best.
         margin: "Close" in the points that tables show: so much worse still counts.
         counts: Whether the verdict rests on it; others are shown beside.
     """
@@ -74,6 +77,10 @@ class Claimed:
     than: Answers
     margin: float = 0.0
     counts: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.better.systems) > 1:
+            raise ValueError(f"'{self.what}': name the one system that answers better")
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,16 @@ class Findings:
 
     @property
     def counts(self) -> str:
-        """How many came out how, in words."""
-        came = [one.verdict for one in self.findings]
-        return ", ".join(f"{came.count(one)} {one}" for one in VERDICTS if came.count(one))
+        """How many came out how, in words, with those that rest on a part of their comparisons."""
+        came = {kind: [one for one in self.findings if one.verdict == kind] for kind in VERDICTS}
+        return ", ".join(
+            f"{len(ones)} {kind}{_in_part(ones)}" for kind, ones in came.items() if ones
+        )
+
+
+def _in_part(findings: Sequence[Decided]) -> str:
+    part = [one.id for one in findings if one.told != one.verdict]
+    return f" ({' and '.join(part)} in part)" if part else ""
 
 
 def write_numbers(folder: Path, made: Findings) -> Findings:
@@ -83,13 +90,13 @@ def markdown(made: Findings) -> str:
         "",
         *_table(
             ("", "claim", "in the paper", "verdict", "rests on"),
-            [(f.id, f.claim, f.source, f"**{f.verdict}**", _rests_on(f)) for f in made.findings],
+            [(f.id, f.claim, f.source, f"**{f.told}**", _rests_on(f)) for f in made.findings],
         ),
     ]
     for found in made.findings:
         heads = ("", "verdict", "metric", "answers", "against", "gain in points", "p", "n")
         lines += ["", f"## {found.id}: {found.claim}", ""]
-        lines += [f"{found.verdict.capitalize()} ({_rests_on(found)}). {_likely(found)}".strip()]
+        lines += [f"{found.told.capitalize()} ({_rests_on(found)}). {_likely(found)}".strip()]
         lines += ["", *_table(heads, [_cells(row) for row in found.rows])]
         lines += ["", "```sh", found.command, "```"]
     return "\n".join(lines) + "\n"

@@ -80,7 +80,10 @@ class Call:
             raise self.late()
         self._begun = self._begun or any(one.begun for one in self._tickets)
         self._tickets = [*(one for one in self._tickets if not one.future.done()), ticket]
-        return self._engine.submit(ticket)
+        self._engine.submit(ticket)
+        if self._closed:  # meanwhile, by another thread, which may not have seen this one
+            ticket.give_up()
+        return ticket
 
     def close(self) -> None:
         if not self._closed:

@@ -98,6 +98,8 @@ class Service:
                 yield wording.piece(piece)
         except TimeoutError:
             raise call.late() from None
+        if call.unwanted:  # it was given up, perhaps while it waited, and has no result
+            return
         answer = ticket.future.result()
         self._count(asked, answer)
         yield wording.end(answer)

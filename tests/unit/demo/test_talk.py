@@ -85,6 +85,14 @@ def test_text_is_shown_as_text():
     assert not any(sign in shown for sign in ("<b>", "<i>", "<script>", "<img>"))
 
 
+def test_digital_silence_is_an_empty_picture(tmp_path):
+    from PIL import Image
+
+    save(tmp_path / "silence.wav", Waveform(np.zeros(8000, np.float32)))
+    png, _ = spectrogram(tmp_path / "silence.wav")
+    assert not np.asarray(Image.open(io.BytesIO(png)))[..., 3].any()
+
+
 @pytest.mark.parametrize("samples", [10, 700, 40_000, 16_000 * 40])
 def test_a_spectrogram_is_small_however_long_the_sound_is(tmp_path, samples):
     from PIL import Image

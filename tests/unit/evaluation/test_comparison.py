@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from running import speechverse
+from speechverse.data import Corpus
 from speechverse.errors import UserError
 from speechverse.evaluation import EvaluationSettings, ledger
 from speechverse.evaluation.comparison import compare_folders
+from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
     AnswerRecord,
     Results,
@@ -65,6 +67,8 @@ def test_two_folders_are_paired_question_by_question(tmp_path):
     assert "+75.0" in told and "12" in told
     [row] = json.loads(speechverse("evaluate", "--compare", one, other, "--json").stdout)
     assert row["second"]["value"] == 1
+    refused = speechverse("evaluate", "small", "--compare", one, other, "--tasks", "ic", status=2)
+    assert "leave out MODEL, --tasks" in " ".join(refused.stderr.split())
 
 
 @pytest.mark.parametrize(
@@ -111,6 +115,17 @@ def test_every_look_at_a_test_split_is_counted(tmp_path, monkeypatch):
     dev = replace(results, corpus={**results.corpus, "split": "dev"})
     assert ledger.record(dev) == ""
     assert len(ledger.ledger_file().read_text().splitlines()) == 3
+
+
+def test_two_jsonl_files_of_one_name_are_two_test_sets(tmp_path, corpus):
+    clip = corpus.utterances("test")[0].audio.path
+    told = []
+    for text in ("one", "two"):
+        file = tmp_path / text / "people.jsonl"
+        file.parent.mkdir()
+        file.write_text(json.dumps({"id": "a", "audio": str(clip), "text": text}) + "\n")
+        told.append(describe_split(Corpus.from_jsonl("people", {"test": file}), "test"))
+    assert told[0]["manifest_sha256"] != told[1]["manifest_sha256"]
 
 
 def test_an_evaluation_pairs_the_model_with_every_other_system(tmp_path, loaded, corpus):

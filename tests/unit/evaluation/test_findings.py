@@ -141,6 +141,7 @@ def test_a_claim_that_did_not_hold_is_told_with_a_likely_reason(made):
     found, _, _, _ = made
     told = markdown(Findings("m", "r", (replace(found, verdict=NOT_HELD),)))
     assert "A likely reason: it is random." in told
+    assert "Not held (2 of 3 compared)" in told and "1 not held (F0 in part)" in told
     assert "A likely reason" not in markdown(Findings("m", "r", (replace(found, verdict=HELD),)))
 
 
@@ -150,6 +151,12 @@ def test_the_stronger_of_several_systems_is_compared_with(made, corpus):
     finding = replace(FINDING, claims=(Claimed("", Answers(ASKED, "asr"), several),))
     [row] = decide(finding, {"few": folder / "evaluations" / "few"}, "").rows
     assert row.than_value.value <= row.better_value.value
+
+
+def test_the_best_of_several_systems_cannot_stand_on_the_side_of_the_claim():
+    several = Answers(ASKED, "asr", ("cascade", "oracle"))
+    with pytest.raises(ValueError, match="name the one system"):
+        Claimed("asr", several, Answers(ASKED, "asr"))
 
 
 def test_every_finding_of_the_paper_is_there_and_quick_ones_train_nothing():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from speechverse.serving.calls import Call, Places
 from speechverse.serving.engine import Engine, Ticket
 
 
@@ -70,6 +71,16 @@ def test_what_is_given_up_frees_its_place_and_the_fault_of_one_is_its_own(engine
     assert isinstance(told.future.exception(10), RuntimeError)  # its neighbour's words are not told
     assert gone.future.cancelled() and [1] not in work.seen
     assert engine.num_waiting == 0
+
+
+def test_what_is_asked_while_its_call_closes_is_given_up():
+    class Closing(Engine):
+        def submit(self, ticket):
+            call.close()  # as another thread may, between the look and the line
+            return super().submit(ticket)
+
+    call = Call(Closing(1), Places(1), timeout=10)
+    assert call.submit(Ticket(Counting("a"), 0)).future.cancelled()
 
 
 def test_a_closing_engine_finishes_what_it_took_and_takes_no_more(engine):
