@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 
 from speechverse.cli.asking import SYSTEMS, Asked
 from speechverse.cli.offline import Offline
+from speechverse.commas import listed
 from speechverse.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
@@ -220,7 +222,7 @@ def command(
         "seed": seed,
         "choice_mode": "score" if scores else None,
     }
-    allowed = None if choices is None else choices.split(",")
+    allowed = None if choices is None else listed(choices)
     question = _of_task(task, instruction, allowed)
     asked = Asked(
         question.instruction if question else instruction or "",
@@ -230,7 +232,7 @@ def command(
         allowed,
         regex,
         None if json_schema is None else _text_of(json_schema),
-        () if hints is None else tuple(hints.split(",")),
+        listed(hints),
         system,
         logprobs,
     )
@@ -271,7 +273,7 @@ def _answer(asked: Asked, answering: Any, sound: Any, clip: Path, json: bool) ->
 
 
 def _of_task(
-    name: str | None, instruction: str | None, choices: list[str] | None
+    name: str | None, instruction: str | None, choices: Sequence[str] | None
 ) -> TaskQuestion | None:
     if (name is None) == (instruction is None):
         raise UserError("give an instruction in words, or the --task whose own is asked")

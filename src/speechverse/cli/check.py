@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from speechverse.cli.options import Json, listed
+from speechverse.cli.options import Json
+from speechverse.commas import listed
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Options that several verbs have, and how lists are written."""
+"""Options that several verbs have."""
 
 from __future__ import annotations
 
@@ -17,8 +17,3 @@ RunFolder = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
 ]
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """What is named with commas between."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())

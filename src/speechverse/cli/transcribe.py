@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from speechverse.cli.offline import Offline
+from speechverse.commas import listed
 from speechverse.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def command(
     how = {
         "decoder": decoder,
         "language": language,
-        "hints": () if hints is None else tuple(hints.split(",")),
+        "hints": listed(hints),
     }
     from speechverse.audio import extent_of
 
