@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from speechverse.audio import AudioSource
+from speechverse.chat import Choices, Loaded
+from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError, unknown_name
 from speechverse.longform import listening
 from speechverse.longform.listening import AT_ONCE
@@ -24,18 +26,12 @@ from speechverse.types import Answer
 OnError = Literal["raise", "skip"]
 
 
-class Doors:
+class Doors(Loaded):
     """Ways to ask that `SpeechVerse` has beside `ask`.
 
     Each takes one sound, a list of them (and gives a list), or an iterator (and gives one, which
     takes sounds as its results are asked for: a thousand files need no more memory than one).
     """
-
-    if TYPE_CHECKING:  # what it needs of the class that it is mixed into
-        model: Any
-        processor: Any
-        ask: Any
-        how_to_answer: Any
 
     @many
     def transcribe(
@@ -184,8 +180,8 @@ class Doors:
         self,
         sound: AudioSource,
         instruction: str,
-        choices: Any = None,
-        options: Any = None,
+        choices: Choices = None,
+        options: DecodingOptions | None = None,
         *,
         progress: Advance = ignore,
         regex: str | None = None,
@@ -210,7 +206,9 @@ class Doors:
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
 
         def ask(clips: list[Any]) -> list[Answer]:
-            made: list[Answer] = self.ask(clips, instruction, constraint, options, hints=hints)
+            made: list[Answer] = self.ask(
+                clips, instruction, choices=constraint, options=options, hints=hints
+            )
             return made
 
         parts = answer_parts(sound, self.processor.max_audio_seconds, ask, progress)

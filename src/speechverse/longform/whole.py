@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from speechverse.audio import AudioSource, load_blocks
+from speechverse.chat import Loaded
 from speechverse.decoding import DecodingOptions, Question, answer_questions, default_limit
 from speechverse.errors import AudioTooLongError
 from speechverse.longform.cutting import Stretch, tile
 from speechverse.longform.listening import AT_ONCE
 from speechverse.longform.transcript import Segment
-from speechverse.longform.writers import Asks
 from speechverse.progress import Advance, ignore
 from speechverse.tasks import ConstraintSpec
 from speechverse.types import Answer, Lengths
@@ -71,7 +71,7 @@ def answer_parts(
 
 
 def combine(
-    asked: Asks,
+    asked: Loaded,
     instruction: str,
     notes: Sequence[str],
     constraint: ConstraintSpec | None,
