@@ -252,24 +252,22 @@ def command(
         from speechverse.cli.ask_folder import ask_folder
 
         ask_folder(asked, clip, output, load, quiet=json)
-    elif stream:
-        _stream(asked, sound, load())
     elif then:
         _converse(asked, then, load().chat(sound), clip, json)
     else:
-        _answer(asked, load(), sound, clip, json)
+        _answer(asked, load(), sound, clip, json, stream)
 
 
-def _answer(asked: Asked, answering: Any, sound: Any, clip: Path, json: bool) -> None:
-    from speechverse.cli.ask_whole import ask_whole, seconds_of
+def _answer(asked: Asked, answering: Any, sound: Any, clip: Path, json: bool, stream: bool) -> None:
+    from speechverse.cli.ask_whole import ask_whole, is_too_long, parts_of
 
-    hears = answering.processor.max_audio_seconds
-    if asked.system != SYSTEMS[0] or seconds_of(sound) <= hears:
+    if is_too_long(asked, answering, sound):  # its answer begins when all of it was heard
+        made = ask_whole(asked, answering, sound, clip, quiet=json)
+        _show(asked, made.answer, clip, json, parts=parts_of(made))
+    elif stream:
+        _stream(asked, sound, answering)
+    else:
         _show(asked, asked.of(answering, sound), clip, json)
-        return
-    made = ask_whole(asked, answering, sound, clip, quiet=json)
-    parts = [{"start": part.start, "end": part.end, "answer": part.text} for part in made.parts]
-    _show(asked, made.answer, clip, json, parts=parts)
 
 
 def _of_task(
