@@ -13,6 +13,7 @@ import typer
 
 from speechverse.cli.asking import SYSTEMS, Asked
 from speechverse.cli.offline import Offline
+from speechverse.cli.options import Device, Model
 from speechverse.commas import listed
 from speechverse.errors import UserError, unknown_name
 
@@ -76,9 +77,7 @@ def command(
             help="Ask a task's own question and read its answer: asr, asr+kwe, file.py:NAME, ..."
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")
-    ] = "small",
+    model: Model = "small",
     system: Annotated[
         str,
         typer.Option(
@@ -88,9 +87,7 @@ def command(
             )
         ),
     ] = "speechverse",
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
-    ] = None,
+    device: Device = None,
     scores: Annotated[
         bool,
         typer.Option(

@@ -19,6 +19,8 @@ from speechverse.encoders.contract import SpeechEncoder
 Item = TypeVar("Item", bound=Sized)
 Made = TypeVar("Made")
 
+_BATCH = 16
+
 
 class Recogniser(nn.Module, ABC):
     """Writes down what is said, by what an encoder's last layer gives."""
@@ -29,7 +31,7 @@ class Recogniser(nn.Module, ABC):
         self.encoder.last_layer_only = True
 
     @torch.no_grad()
-    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[str]:
+    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = _BATCH) -> list[str]:
         """Transcribes mono 16 kHz samples; clips of like length go together, and the order stays.
 
         Raises:
@@ -38,9 +40,9 @@ class Recogniser(nn.Module, ABC):
         return by_length(waveforms, batch_size, self._transcribe)
 
     @torch.no_grad()
-    def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
+    def transcribe_features(self, features: Sequence[Tensor]) -> list[str]:
         """Transcribes kept encoder outputs (L, T, D), of which only the last layer is read."""
-        return by_length([layers[-1] for layers in features], batch_size, self._read)
+        return by_length([layers[-1] for layers in features], _BATCH, self._read)
 
     @abstractmethod
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]: ...
