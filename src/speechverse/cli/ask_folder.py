@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.answers_file import AnswersFile
+from speechverse.batching import in_batches
 from speechverse.cli.ask_whole import ask_whole, is_too_long, parts_of
 from speechverse.cli.asking import OPTIONAL, Asked
 from speechverse.cli.many_clips import clips_in, do_all
@@ -31,12 +32,11 @@ def ask_folder(asked: Asked, place: Path, output: Path, load: Any, quiet: bool) 
             size = min(size, AT_ONCE_ON_CPU)
         failed, begun = dict[Path, str](), time.monotonic()
         with Progress("asking", found + len(clips), found, quiet=quiet) as shown:
-            for start in range(0, len(clips), size):
-                some = clips[start : start + size]
+            for number, some in enumerate(in_batches(clips, size)):
                 made = _records(asked, answering, some)
                 file.add({"clip": str(clip), **record} for clip, record in made.items())
                 failed |= {clip: one["error"] for clip, one in made.items() if "error" in one}
-                pace = (start + len(some)) / (time.monotonic() - begun)
+                pace = (number * size + len(some)) / (time.monotonic() - begun)
                 shown.advance(len(some), **{"clips/s": pace})
         return failed
 

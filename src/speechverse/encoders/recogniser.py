@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from speechverse.batching import in_batches
 from speechverse.encoders.contract import SpeechEncoder
 
 Item = TypeVar("Item", bound=Sized)
@@ -58,7 +59,6 @@ def by_length(
     """What is made of each item; those of like length go together, and the order stays."""
     order = sorted(range(len(items)), key=lambda row: len(items[row]))
     made = dict[int, Made]()
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    for rows in in_batches(order, batch_size):
         made.update(zip(rows, transcribe([items[row] for row in rows]), strict=True))
     return [made[row] for row in range(len(items))]

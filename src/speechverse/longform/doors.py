@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import Any, Literal
 
 from speechverse.audio import AudioSource
+from speechverse.batching import in_batches
 from speechverse.chat import Choices, Loaded
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError, unknown_name
 from speechverse.longform import listening
 from speechverse.longform.listening import AT_ONCE
-from speechverse.longform.many import Sound, in_batches, many
+from speechverse.longform.many import Sound, many
 from speechverse.longform.transcript import Segment, Transcript
 from speechverse.longform.whole import WholeAnswer, answer_parts, combine
 from speechverse.longform.writers import Decoder, LlmWriter, Writer, Writers
