@@ -1,11 +1,19 @@
-"""Batches whose padding stays within a budget."""
+"""Items in batches: of one size, or of so much padding at most."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+
+def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of so many items, in their order; the last has the rest."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
 
 
 def cut_into_batches(

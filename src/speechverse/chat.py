@@ -25,11 +25,13 @@ Choices = Sequence[str] | ConstraintSpec | None
 """The answers allowed, or what else an answer must be; None leaves it free."""
 
 
-class Asks(Protocol):
-    """What a conversation needs of a loaded model: `SpeechVerse` has it."""
+class Loaded(Protocol):
+    """A loaded model as conversations and long recordings ask it: `SpeechVerse` is one."""
 
     model: Model
     processor: Processor
+
+    def ask(self, audio: Any, instruction: Any, **how: Any) -> Any: ...
 
     def how_to_answer(
         self,
@@ -57,7 +59,7 @@ class Chat:
         turns: What was asked, with its hints, and answered so far.
     """
 
-    def __init__(self, model: Asks, heard: Heard) -> None:
+    def __init__(self, model: Loaded, heard: Heard) -> None:
         self.turns: list[Turn] = []
         self._model = model
         self._heard = heard

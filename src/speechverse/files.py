@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from speechverse.errors import DiskFullError, UserError, no_room
+
+File = TypeVar("File", bound=Any)
+Made = TypeVar("Made")
+
+
+def while_unchanged(find: Callable[[File], Made]) -> Callable[[File], Made]:
+    """Remembers what a function finds of a file, by its path, as long as the file stays as it is;
+    of a content (`BytesIO`) nothing is remembered.
+    """
+
+    @functools.lru_cache(maxsize=2**17)
+    def remembered(path: File, size: int, changed: int) -> Made:
+        return find(path)
+
+    @functools.wraps(find)
+    def found(file: File) -> Made:
+        if isinstance(file, io.BytesIO):
+            return find(file)
+        status = os.stat(file)
+        return remembered(file, status.st_size, status.st_mtime_ns)
+
+    return found
 
 
 @contextlib.contextmanager

@@ -192,6 +192,14 @@ class TokenLogProb(NamedTuple):
     log_prob: float
 
 
+def shares_of(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores, taken for log-probabilities, as shares of one (softmax)."""
+    best = max(scores.values(), default=0.0)
+    weights = {choice: math.exp(score - best) for choice, score in scores.items()}
+    total = sum(weights.values())
+    return {choice: weight / total for choice, weight in weights.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a system said to one example.
@@ -220,10 +228,7 @@ class Answer:
     @property
     def choice_probs(self) -> dict[str, float]:
         """The scores of the choices as shares of one; empty where nothing was scored."""
-        scores = self.choice_scores or {}
-        best = max(scores.values(), default=0.0)
-        shares = {choice: math.exp(score - best) for choice, score in scores.items()}
-        return {choice: share / sum(shares.values()) for choice, share in shares.items()}
+        return shares_of(self.choice_scores or {})
 
     @property
     def cut(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import os
 import re
@@ -29,6 +28,7 @@ from speechverse.audio.reading import (
 from speechverse.audio.resampling import Resampler, resample
 from speechverse.audio.waveform import Waveform
 from speechverse.errors import AudioError
+from speechverse.files import while_unchanged
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds
 
 AudioSource = (
@@ -115,7 +115,7 @@ def extent_of(path: Path) -> Extent:
             f"'{path}' is a pipe, which can be read only once: save what comes out of it as a file"
         )
     with _faults_of(f"'{path}'"):
-        found = _measure(str(path.absolute()), status.st_size, status.st_mtime_ns)
+        found = _measure(str(path.absolute()))
     if found is None:
         raise _no_audio(str(path), f"'{path}'")
     if found.frames == 0:
@@ -123,8 +123,8 @@ def extent_of(path: Path) -> Extent:
     return found
 
 
-@functools.lru_cache(maxsize=2**17)
-def _measure(path: str, size: int, changed: int) -> Extent | None:
+@while_unchanged
+def _measure(path: str) -> Extent | None:
     return measure(path, f"'{path}'")
 
 

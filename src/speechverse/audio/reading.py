@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import logging
 import os
@@ -14,6 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
+
+from speechverse.files import while_unchanged
 
 log = logging.getLogger(__name__)
 
@@ -181,16 +182,9 @@ def _tell_of_the_rest(source: Source, end: int, what: str) -> None:
         )
 
 
+@while_unchanged
 def _length_by_ffmpeg(source: Source) -> float:
-    """Seconds; remembered as long as a file stays as it is."""
-    if isinstance(source, io.BytesIO):
-        return _length_told.__wrapped__(source, 0, 0)
-    status = os.stat(source)
-    return _length_told(source, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=2**17)
-def _length_told(source: Source, size: int, changed: int) -> float:
+    """In seconds."""
     import av
 
     try:
@@ -200,20 +194,13 @@ def _length_told(source: Source, size: int, changed: int) -> float:
         return 0.0
 
 
+@while_unchanged
 def _is_chain(source: Source) -> bool:
     """Whether several Ogg streams follow each other, of which libsndfile hears the first; found
     out once of a file, as hours of speech are read in short parts.
 
     No library tells of an Ogg that is cut off: a Fault is raised if its last page is not whole.
     """
-    if isinstance(source, io.BytesIO):
-        return _chained.__wrapped__(source, 0, 0)
-    status = os.stat(source)
-    return _chained(source, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=2**17)
-def _chained(source: Source, size: int, changed: int) -> bool:
     with _stream(source) as file:
         content = file.read()
     page = content[content.rfind(b"OggS") :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,8 @@ import typer
 
 from speechverse.cli.asking import SYSTEMS, Asked
 from speechverse.cli.offline import Offline
+from speechverse.cli.options import Device, Model
+from speechverse.commas import listed
 from speechverse.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
@@ -74,9 +77,7 @@ def command(
             help="Ask a task's own question and read its answer: asr, asr+kwe, file.py:NAME, ..."
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")
-    ] = "small",
+    model: Model = "small",
     system: Annotated[
         str,
         typer.Option(
@@ -86,9 +87,7 @@ def command(
             )
         ),
     ] = "speechverse",
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
-    ] = None,
+    device: Device = None,
     scores: Annotated[
         bool,
         typer.Option(
@@ -220,7 +219,7 @@ def command(
         "seed": seed,
         "choice_mode": "score" if scores else None,
     }
-    allowed = None if choices is None else choices.split(",")
+    allowed = None if choices is None else listed(choices)
     question = _of_task(task, instruction, allowed)
     asked = Asked(
         question.instruction if question else instruction or "",
@@ -230,7 +229,7 @@ def command(
         allowed,
         regex,
         None if json_schema is None else _text_of(json_schema),
-        () if hints is None else tuple(hints.split(",")),
+        listed(hints),
         system,
         logprobs,
     )
@@ -250,28 +249,26 @@ def command(
         from speechverse.cli.ask_folder import ask_folder
 
         ask_folder(asked, clip, output, load, quiet=json)
-    elif stream:
-        _stream(asked, sound, load())
     elif then:
         _converse(asked, then, load().chat(sound), clip, json)
     else:
-        _answer(asked, load(), sound, clip, json)
+        _answer(asked, load(), sound, clip, json, stream)
 
 
-def _answer(asked: Asked, answering: Any, sound: Any, clip: Path, json: bool) -> None:
-    from speechverse.cli.ask_whole import ask_whole, seconds_of
+def _answer(asked: Asked, answering: Any, sound: Any, clip: Path, json: bool, stream: bool) -> None:
+    from speechverse.cli.ask_whole import ask_whole, is_too_long, parts_of
 
-    hears = answering.processor.max_audio_seconds
-    if asked.system != SYSTEMS[0] or seconds_of(sound) <= hears:
+    if is_too_long(asked, answering, sound):  # its answer begins when all of it was heard
+        made = ask_whole(asked, answering, sound, clip, quiet=json)
+        _show(asked, made.answer, clip, json, parts=parts_of(made))
+    elif stream:
+        _stream(asked, sound, answering)
+    else:
         _show(asked, asked.of(answering, sound), clip, json)
-        return
-    made = ask_whole(asked, answering, sound, clip, quiet=json)
-    parts = [{"start": part.start, "end": part.end, "answer": part.text} for part in made.parts]
-    _show(asked, made.answer, clip, json, parts=parts)
 
 
 def _of_task(
-    name: str | None, instruction: str | None, choices: list[str] | None
+    name: str | None, instruction: str | None, choices: Sequence[str] | None
 ) -> TaskQuestion | None:
     if (name is None) == (instruction is None):
         raise UserError("give an instruction in words, or the --task whose own is asked")

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.answers_file import AnswersFile
+from speechverse.batching import in_batches
+from speechverse.cli.ask_whole import ask_whole, is_too_long, parts_of
 from speechverse.cli.asking import OPTIONAL, Asked
 from speechverse.cli.many_clips import clips_in, do_all
+from speechverse.errors import UserError
 
 AT_ONCE_ON_CPU = 8
 """Clips whose answers are lost when a run is killed; a processor gains little from more at once."""
@@ -29,14 +32,33 @@ def ask_folder(asked: Asked, place: Path, output: Path, load: Any, quiet: bool) 
             size = min(size, AT_ONCE_ON_CPU)
         failed, begun = dict[Path, str](), time.monotonic()
         with Progress("asking", found + len(clips), found, quiet=quiet) as shown:
-            for start in range(0, len(clips), size):
-                some = clips[start : start + size]
-                made = dict(zip(some, asked.of_all(answering, list(some)), strict=True))
-                file.add({"clip": str(clip), **asked.record(one)} for clip, one in made.items())
-                failed |= {clip: one.error for clip, one in made.items() if one.error is not None}
-                pace = (start + len(some)) / (time.monotonic() - begun)
+            for number, some in enumerate(in_batches(clips, size)):
+                made = _records(asked, answering, some)
+                file.add({"clip": str(clip), **record} for clip, record in made.items())
+                failed |= {clip: one["error"] for clip, one in made.items() if "error" in one}
+                pace = (number * size + len(some)) / (time.monotonic() - begun)
                 shown.advance(len(some), **{"clips/s": pace})
         return failed
 
     results = f"answers in '{output}'"
     do_all(clips_in(place), output, asked.identity(), OPTIONAL, answer, results)
+
+
+def _records(asked: Asked, answering: Any, clips: list[Path]) -> dict[Path, dict[str, Any]]:
+    """What is written down of each clip."""
+    long = [clip for clip in clips if is_too_long(asked, answering, clip)]
+    short = [clip for clip in clips if clip not in long]
+    answers = asked.of_all(answering, list(short)) if short else []
+    records = {clip: asked.record(answer) for clip, answer in zip(short, answers, strict=True)}
+    return {
+        clip: _record_of_whole(asked, answering, clip) if clip in long else records[clip]
+        for clip in clips
+    }
+
+
+def _record_of_whole(asked: Asked, answering: Any, clip: Path) -> dict[str, Any]:
+    try:
+        made = ask_whole(asked, answering, clip, clip, quiet=True)
+    except UserError as error:
+        return {"error": str(error)}
+    return {**asked.record(made.answer), "parts": parts_of(made)}

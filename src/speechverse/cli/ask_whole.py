@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from speechverse.cli.asking import Asked
+from speechverse.cli.asking import SYSTEMS, Asked
 from speechverse.errors import UserError
-from speechverse.types import Seconds
 
 if TYPE_CHECKING:
     from speechverse.longform.whole import WholeAnswer
+    from speechverse.types import Seconds
 
 
-def seconds_of(sound: Any) -> Seconds:
-    """Length of a file, or of what came out of a pipe."""
-    from speechverse.audio import duration_of
-
-    return duration_of(sound) if isinstance(sound, Path) else sound.duration
+def is_too_long(asked: Asked, answering: Any, sound: Any) -> bool:
+    """Whether who answers has to hear it in parts; what cannot be read is told when it is asked."""
+    try:
+        return (
+            asked.system == SYSTEMS[0] and _seconds(sound) > answering.processor.max_audio_seconds
+        )
+    except UserError:
+        return False
 
 
 def ask_whole(asked: Asked, loaded: Any, sound: Any, clip: Path, quiet: bool) -> WholeAnswer:
@@ -35,7 +38,7 @@ def ask_whole(asked: Asked, loaded: Any, sound: Any, clip: Path, quiet: bool) ->
             f"'{clip}' is longer than the model hears at once, so its answer is made of several:"
             " leave out --logprobs"
         )
-    seconds = seconds_of(sound)
+    seconds = _seconds(sound)
     with Progress("hearing, seconds", int(seconds), quiet=quiet) as shown:
         made = asked.of_whole(loaded, sound, shown.advance)
     typer.echo(
@@ -45,3 +48,15 @@ def ask_whole(asked: Asked, loaded: Any, sound: Any, clip: Path, quiet: bool) ->
         err=True,
     )
     return made
+
+
+def parts_of(made: WholeAnswer) -> list[dict[str, Any]]:
+    """As JSON has them."""
+    return [{"start": part.start, "end": part.end, "answer": part.text} for part in made.parts]
+
+
+def _seconds(sound: Any) -> Seconds:
+    """Length of a file, or of what came out of a pipe."""
+    from speechverse.audio import duration_of
+
+    return duration_of(sound) if isinstance(sound, Path) else sound.duration

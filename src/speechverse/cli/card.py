@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from speechverse.cli.options import Json
+from speechverse.cli.options import Embed, Json
 
 if TYPE_CHECKING:
     from speechverse.world.card import Card
@@ -25,9 +25,7 @@ def command(
     ] = 2000,
     samples: Annotated[int, typer.Option(min=1, help="Playable clips for each class.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the choice of clips and of the intervals.")] = 0,
-    embed: Annotated[
-        bool, typer.Option("--embed", help="Put the sound into the page, to be passed on alone.")
-    ] = False,
+    embed: Embed = False,
     json: Json = False,
 ) -> None:
     """Show what a corpus holds, how its classes sound, and what can be guessed in it without

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from speechverse.cli.options import Json, listed
+from speechverse.cli.options import Embed, Json
+from speechverse.commas import listed
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def command(
     allow: Annotated[
         str, typer.Option(help="What splits may share: speakers, sentences, sounds.")
     ] = "",
-    embed: Annotated[
-        bool, typer.Option("--embed", help="Put the sound into the page, to be passed on alone.")
-    ] = False,
+    embed: Embed = False,
     json: Json = False,
 ) -> None:
     """Look a corpus over: lengths, rates, silence, clipping, duplicates, labels, what splits share.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device, Json, listed
+from speechverse.cli.options import Device, Json
+from speechverse.commas import listed
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def command(
     """
     if compare is not None:
         _check_nothing_else(context)
-        _compare(*compare, listed(systems) if systems else (), as_json=json)
+        _compare(*compare, listed(systems), as_json=json)
         return
     from speechverse.decoding import DecodingOptions
     from speechverse.evaluation import EvaluationSettings

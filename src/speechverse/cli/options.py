@@ -1,4 +1,4 @@
-"""Options that several verbs have, and how lists are written."""
+"""Options that several verbs have."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import typer
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")
 ]
+Model = Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")]
+Embed = Annotated[
+    bool, typer.Option("--embed", help="Put the sound into the page, to be passed on alone.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and no progress.")]
 RunFolder = Annotated[
     Path | None, typer.Option("--output", "-o", help="The run's folder; by default runs/<name>.")
@@ -17,8 +21,3 @@ RunFolder = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
 ]
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """What is named with commas between."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device, Json, listed
+from speechverse.cli.options import Device, Json
+from speechverse.commas import listed
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:

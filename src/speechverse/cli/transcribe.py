@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from speechverse.cli.offline import Offline
+from speechverse.cli.options import Device, Model
+from speechverse.commas import listed
 from speechverse.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -59,12 +61,8 @@ def command(
             ),
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")
-    ] = "small",
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
-    ] = None,
+    model: Model = "small",
+    device: Device = None,
     offline: Offline = False,
 ) -> None:
     """Write down what is said in recordings of any length.
@@ -90,7 +88,7 @@ def command(
     how = {
         "decoder": decoder,
         "language": language,
-        "hints": () if hints is None else tuple(hints.split(",")),
+        "hints": listed(hints),
     }
     from speechverse.audio import extent_of
 

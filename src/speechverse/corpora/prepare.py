@@ -48,13 +48,11 @@ def prepare(
     output: Path,
     keywords: Keywords | None = None,
     watch: Watch = watch_nothing,
-    max_bad_share: float = MAX_BAD_SHARE,
 ) -> Prepared:
     """Reads a corpus as it was downloaded, and writes it as a corpus folder.
 
     Args:
         keywords: Labels every text that has no keywords with some.
-        max_bad_share: The share of clips whose sound may be missing or unreadable.
 
     Raises:
         CorpusError: If it is laid out otherwise, a clip is wrong, or too many cannot be used.
@@ -67,7 +65,7 @@ def prepare(
     if not clips:
         raise CorpusError(f"'{source}' holds no clip; {reader.name} wants {reader.source}")
     splits, bad = _utterances(clips, reading, watch)
-    refuse_too_many(bad, len(clips), max_bad_share, f"'{source}'")
+    refuse_too_many(bad, len(clips), MAX_BAD_SHARE, f"'{source}'")
     leave_out(bad, len(clips), f"'{source}'")
     if keywords is not None:
         splits = keywords.label(splits, output / "keywords.jsonl", watch)

@@ -16,6 +16,7 @@ from lhotse.dataset import DynamicBucketingSampler
 from lhotse.dataset.sampling.base import SamplingConstraint
 from lhotse.dataset.sampling.dynamic_bucketing import estimate_duration_buckets
 
+from speechverse.batching import in_batches
 from speechverse.data.mixture import Mixture
 from speechverse.errors import (
     AudioError,
@@ -306,6 +307,6 @@ def _within(candidates: Sequence[_Candidate], max_positions: int) -> Iterator[Mi
     """Several where an example longer than any bucket's bound broke the budget."""
     longest = max(candidate.positions for candidate in candidates)
     fit = max(1, max_positions // longest)
-    for start in range(0, len(candidates), fit):
-        rows = [(c.example, c.loss_weight, c.positions) for c in candidates[start : start + fit]]
+    for some in in_batches(candidates, fit):
+        rows = [(c.example, c.loss_weight, c.positions) for c in some]
         yield MicroBatch(*zip(*rows, strict=True))

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speechverse.batching import in_batches
 from speechverse.decoding.options import DecodingOptions
 from speechverse.decoding.questions import Question, inputs_of
 from speechverse.protocols import Model, ModelBatch, Processor
@@ -292,8 +293,7 @@ def _steps(
     longest = batch["input_ids"].shape[1] + max(len(candidate.tokens) for candidate in candidates)
     room = max(1, options.batch_positions // longest)
     steps = []
-    for start in range(0, len(candidates), room):
-        chunk = candidates[start : start + room]
+    for chunk in in_batches(candidates, room):
         rows = log_probs_of(chunk).tolist()
         steps += [row[: len(one.tokens)] for row, one in zip(rows, chunk, strict=True)]
     return steps

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from speechverse.audio import duration_of
 from speechverse.chat import Chat
+from speechverse.commas import listed
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError
 from speechverse.evaluation.cascades import WhisperReader
@@ -48,8 +49,8 @@ class Wish:
     def how(self) -> dict[str, Any]:
         """As `ask` takes it."""
         return {
-            "choices": _listed(self.choices) or None,
-            "hints": _listed(self.hints),
+            "choices": listed(self.choices) or None,
+            "hints": listed(self.hints),
             "options": DecodingOptions(choice_mode=self.picking),
         }
 
@@ -162,7 +163,3 @@ class Talker:
             raise UserError(NO_CLIP)
         with self._alone:
             yield from self.loaded.segments(clip, decoder=decoder)
-
-
-def _listed(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]

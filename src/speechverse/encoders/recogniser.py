@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from speechverse.batching import in_batches
 from speechverse.encoders.contract import SpeechEncoder
 
 Item = TypeVar("Item", bound=Sized)
 Made = TypeVar("Made")
+
+_BATCH = 16
 
 
 class Recogniser(nn.Module, ABC):
@@ -29,7 +32,7 @@ class Recogniser(nn.Module, ABC):
         self.encoder.last_layer_only = True
 
     @torch.no_grad()
-    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[str]:
+    def transcribe(self, waveforms: Sequence[np.ndarray], batch_size: int = _BATCH) -> list[str]:
         """Transcribes mono 16 kHz samples; clips of like length go together, and the order stays.
 
         Raises:
@@ -38,9 +41,9 @@ class Recogniser(nn.Module, ABC):
         return by_length(waveforms, batch_size, self._transcribe)
 
     @torch.no_grad()
-    def transcribe_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[str]:
+    def transcribe_features(self, features: Sequence[Tensor]) -> list[str]:
         """Transcribes kept encoder outputs (L, T, D), of which only the last layer is read."""
-        return by_length([layers[-1] for layers in features], batch_size, self._read)
+        return by_length([layers[-1] for layers in features], _BATCH, self._read)
 
     @abstractmethod
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]: ...
@@ -56,7 +59,6 @@ def by_length(
     """What is made of each item; those of like length go together, and the order stays."""
     order = sorted(range(len(items)), key=lambda row: len(items[row]))
     made = dict[int, Made]()
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    for rows in in_batches(order, batch_size):
         made.update(zip(rows, transcribe([items[row] for row in rows]), strict=True))
     return [made[row] for row in range(len(items))]

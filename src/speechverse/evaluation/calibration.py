@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,7 +13,7 @@ from speechverse.evaluation.results import WHOLE, Calibration, Score, load_answe
 from speechverse.metrics import bootstrap
 from speechverse.metrics.calibration import NUM_BINS, Believed, bin_of
 from speechverse.tasks import Task
-from speechverse.types import Answer, Example
+from speechverse.types import Answer, Example, shares_of
 
 WANTED_ACCURACY = 0.9
 """Share of right answers among those given that a threshold is chosen for."""
@@ -28,13 +27,6 @@ class Judged(NamedTuple):
 
     probability: float
     is_right: bool
-
-
-def probability_of(choice: str, scores: Mapping[str, float]) -> float:
-    """The share of one choice among all, their scores taken for log-probabilities (softmax)."""
-    most = max(scores.values())
-    weights = {name: math.exp(score - most) for name, score in scores.items()}
-    return weights[choice] / sum(weights.values())
 
 
 def choose_threshold(judged: Sequence[Judged], wanted: float = WANTED_ACCURACY) -> float | None:
@@ -61,7 +53,7 @@ def thresholds_of(folder: Path) -> Thresholds:
     judged: dict[str, list[Judged]] = {}
     for record in load_answers(folder):
         if record.choice_scores:
-            probability = probability_of(record.answer, record.choice_scores)
+            probability = shares_of(record.choice_scores)[record.answer]
             right = record.answer == record.reference
             judged.setdefault(key_of(record.task, record.system), []).append(
                 Judged(probability, right)
@@ -102,10 +94,7 @@ class Scored:
 
     @property
     def believed(self) -> list[Believed]:
-        return [
-            Believed(made.text, probability_of(made.text, made.choice_scores or {}))
-            for made in self.answers
-        ]
+        return [Believed(made.text, made.choice_probs[made.text]) for made in self.answers]
 
     def calibration(self) -> Calibration:
         """The table of reliability, and what share of clips is answered how well."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from speechverse import audio
 from speechverse.audio import AudioSource
+from speechverse.batching import in_batches
 from speechverse.chat import Choices
 from speechverse.decoding import DecodingOptions, Question, answer, answer_questions
 from speechverse.encoders.ctc import CtcRecogniser
@@ -134,8 +135,7 @@ class RecognisedCascade(Cascade):
         recogniser, cache, texts = self.recogniser, self.parts.cache, list[str]()
         assert recogniser is not None  # else `lacking` tells
         # What a few batches need in memory, never a whole split.
-        for start in range(0, len(utterances), 64):
-            some = utterances[start : start + 64]
+        for some in in_batches(utterances, 64):
             if cache is not None and self._reads_what_the_model_hears():
                 texts += recogniser.transcribe_features([cache[clip] for clip in some])
             else:

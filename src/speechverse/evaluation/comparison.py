@@ -122,7 +122,7 @@ def paired_with(
 
 
 def compare_folders(
-    one: Path, other: Path, systems: tuple[str, str] = (OWN, OWN), num_samples: int = 1000
+    one: Path, other: Path, systems: tuple[str, str] = (OWN, OWN)
 ) -> list[tuple[str, str, Comparison]]:
     """Two folders of results, paired question by question: of every task that both measured, its
     name, its headline metric, and the other's score less the one's.
@@ -146,7 +146,7 @@ def compare_folders(
     for task, metric in metrics[0].items():
         first, second = (questions_of(a, task, s) for a, s in zip(answers, systems, strict=True))
         if metrics[1].get(task) == metric and first and second:
-            rows.append((task, metric, compare(first, second, (metric, metric), num_samples)))
+            rows.append((task, metric, compare(first, second, (metric, metric))))
     if not rows:
         raise UserError(
             f"there is no task that '{systems[0]}' answers in '{one}' and '{systems[1]}' in"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from speechverse import __version__
+from speechverse.batching import in_batches
 from speechverse.data.cache import entry_key, weights_to_hash
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError
@@ -203,8 +204,8 @@ def answer_or_recall(
     pending = [place for place, name in enumerate(names) if name not in journal.kept]
     # Like with like: batches waste less.
     pending.sort(key=lambda place: -examples[place].utterance.duration)
-    for start in range(0, len(pending), at_once):
-        places, began = pending[start : start + at_once], time.perf_counter()
+    for places in in_batches(pending, at_once):
+        began = time.perf_counter()
         made = system.answer([examples[place] for place in places], progress)
         journal.add([names[place] for place in places], made, time.perf_counter() - began)
     return [journal.kept[name].answer for name in names], sum(found)

@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from speechverse.audio import load
+from speechverse.batching import in_batches
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.metrics import Interval, bootstrap
 from speechverse.progress import Advance, ignore
@@ -44,8 +45,7 @@ def recognition(
     """
     kinds: dict[tuple[str, bool], list[tuple[str, str, str | None]]] = {}
     spoken = [utterance for utterance in utterances if utterance.text]
-    for start in range(0, len(spoken), _CLIPS_AT_ONCE):
-        some = spoken[start : start + _CLIPS_AT_ONCE]
+    for some in in_batches(spoken, _CLIPS_AT_ONCE):
         texts = recogniser.transcribe([load(clip.audio).samples for clip in some])
         for clip, text in zip(some, texts, strict=True):
             kind = str(clip.labels.get("stratum", "all")), bool(clip.labels.get("noise"))

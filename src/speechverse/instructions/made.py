@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from speechverse.batching import in_batches
 from speechverse.decoding import DecodingOptions, Question, answer_questions
 from speechverse.errors import CheckpointError
 from speechverse.evaluation.journal import Journal
@@ -106,13 +107,11 @@ def _alike(
     """Batches behind one system turn and of like length, for they waste less, taken from a stretch
     at a time.
     """
-    for first in range(0, len(drawn), _STRETCH):
-        stretch = sorted(drawn[first : first + _STRETCH], key=lambda asked: len(asked.text))
+    for some in in_batches(drawn, _STRETCH):
+        stretch = sorted(some, key=lambda asked: len(asked.text))
         for system in dict.fromkeys(map(system_for, stretch)):
-            some = [asked for asked in stretch if system_for(asked) == system]
-            yield from (
-                (system, some[start : start + _AT_ONCE]) for start in range(0, len(some), _AT_ONCE)
-            )
+            alike = [asked for asked in stretch if system_for(asked) == system]
+            yield from ((system, batch) for batch in in_batches(alike, _AT_ONCE))
 
 
 @dataclass(frozen=True)

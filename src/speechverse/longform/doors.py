@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from speechverse.audio import AudioSource
+from speechverse.batching import in_batches
+from speechverse.chat import Choices, Loaded
+from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError, unknown_name
 from speechverse.longform import listening
 from speechverse.longform.listening import AT_ONCE
-from speechverse.longform.many import Sound, in_batches, many
+from speechverse.longform.many import Sound, many
 from speechverse.longform.transcript import Segment, Transcript
 from speechverse.longform.whole import WholeAnswer, answer_parts, combine
 from speechverse.longform.writers import Decoder, LlmWriter, Writer, Writers
@@ -24,18 +27,12 @@ from speechverse.types import Answer
 OnError = Literal["raise", "skip"]
 
 
-class Doors:
+class Doors(Loaded):
     """Ways to ask that `SpeechVerse` has beside `ask`.
 
     Each takes one sound, a list of them (and gives a list), or an iterator (and gives one, which
     takes sounds as its results are asked for: a thousand files need no more memory than one).
     """
-
-    if TYPE_CHECKING:  # what it needs of the class that it is mixed into
-        model: Any
-        processor: Any
-        ask: Any
-        how_to_answer: Any
 
     @many
     def transcribe(
@@ -184,8 +181,8 @@ class Doors:
         self,
         sound: AudioSource,
         instruction: str,
-        choices: Any = None,
-        options: Any = None,
+        choices: Choices = None,
+        options: DecodingOptions | None = None,
         *,
         progress: Advance = ignore,
         regex: str | None = None,
@@ -210,7 +207,9 @@ class Doors:
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
 
         def ask(clips: list[Any]) -> list[Answer]:
-            made: list[Answer] = self.ask(clips, instruction, constraint, options, hints=hints)
+            made: list[Answer] = self.ask(
+                clips, instruction, choices=constraint, options=options, hints=hints
+            )
             return made
 
         parts = answer_parts(sound, self.processor.max_audio_seconds, ask, progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from speechverse.audio import AudioSource
@@ -13,7 +12,6 @@ from speechverse.clips import Clips
 Sound = AudioSource | Clips
 P = ParamSpec("P")
 Made = TypeVar("Made")
-Item = TypeVar("Item")
 
 
 class Bound(Generic[P, Made]):
@@ -56,10 +54,3 @@ class many(Generic[P, Made]):  # noqa: N801 - a decorator, as `property` is
 
     def __get__(self, model: Any, owner: Any = None) -> Bound[P, Made]:
         return Bound(self._make, model)
-
-
-def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of so many items, the last of the rest."""
-    left = iter(items)
-    while batch := list(islice(left, size)):
-        yield batch

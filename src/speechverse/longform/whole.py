@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from speechverse.audio import AudioSource, load_blocks
+from speechverse.batching import in_batches
+from speechverse.chat import Loaded
 from speechverse.decoding import DecodingOptions, Question, answer_questions, default_limit
 from speechverse.errors import AudioTooLongError
-from speechverse.longform.cutting import Stretch, tile
+from speechverse.longform.cutting import tile
 from speechverse.longform.listening import AT_ONCE
 from speechverse.longform.transcript import Segment
-from speechverse.longform.writers import Asks
 from speechverse.progress import Advance, ignore
 from speechverse.tasks import ConstraintSpec
 from speechverse.types import Answer, Lengths
@@ -53,25 +54,16 @@ def answer_parts(
     Raises:
         AudioError: If the sound cannot be read.
     """
-    answered, batch = list[Segment](), list[Stretch]()
-
-    def answer() -> None:
-        for stretch, made in zip(batch, ask([part.samples for part in batch]), strict=True):
-            answered.append(Segment(stretch.start, stretch.end, made.text, made.ended))
-            progress(int(stretch.end) - int(stretch.start))
-        batch.clear()
-
-    for part in tile(load_blocks(sound), longest):
-        batch.append(part)
-        if len(batch) == AT_ONCE:
-            answer()
-    if batch:
-        answer()
+    answered = list[Segment]()
+    for batch in in_batches(tile(load_blocks(sound), longest), AT_ONCE):
+        for part, made in zip(batch, ask([part.samples for part in batch]), strict=True):
+            answered.append(Segment(part.start, part.end, made.text, made.ended))
+            progress(int(part.end) - int(part.start))
     return tuple(answered)
 
 
 def combine(
-    asked: Asks,
+    asked: Loaded,
     instruction: str,
     notes: Sequence[str],
     constraint: ConstraintSpec | None,

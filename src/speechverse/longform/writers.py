@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
+from speechverse.chat import Loaded
 from speechverse.encoders.whisper_text import WhisperRecogniser, load_whisper
 from speechverse.errors import CheckpointError, UserError
-from speechverse.protocols import Model, Processor
+from speechverse.protocols import Model
 from speechverse.tasks import TaskQuestion
 from speechverse.types import Answer, Seconds
 
 Decoder = Literal["own", "llm"]
-
-
-class Asks(Protocol):
-    """What writing needs of a loaded model: `SpeechVerse` has it."""
-
-    model: Model
-    processor: Processor
-
-    def ask(self, audio: Any, instruction: Any, **how: Any) -> Any: ...
 
 
 class Writer(Protocol):
@@ -63,7 +55,7 @@ class LlmWriter:
     """The LLM, asked about each stretch of speech."""
 
     def __init__(
-        self, asked: Asks, instruction: str, hints: Sequence[str], language: str | None = None
+        self, asked: Loaded, instruction: str, hints: Sequence[str], language: str | None = None
     ) -> None:
         """Asks in these words; `language` is the code of what it answers in, where they say so."""
         self.title, self.language = "the LLM", language
@@ -88,7 +80,7 @@ def load_own_decoder(model: Model) -> WhisperRecogniser:
 class Writers:
     """Finds who writes for a loaded model, and keeps what was loaded for it."""
 
-    def __init__(self, asked: Asks) -> None:
+    def __init__(self, asked: Loaded) -> None:
         self._asked = asked
         self._own: WhisperRecogniser | CheckpointError | None = None
 

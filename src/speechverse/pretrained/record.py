@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from speechverse.files import write_text
+from speechverse.files import while_unchanged, write_text
 from speechverse.seeding import fingerprint
 
 RECORD = "speechverse_part.json"
@@ -58,14 +57,9 @@ def source_fingerprint(folder: Path) -> str | None:
     return fingerprint(f"part\n{record['sha256']}\n{record['conversion']}")
 
 
+@while_unchanged
 def file_hash(file: Path) -> str:
     """SHA-256 of a file; hashed once in a process while it does not change."""
-    status = file.stat()
-    return _file_hash(file, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _file_hash(file: Path, size: int, modified_ns: int) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as TooLate
 from typing import Any
 
+from speechverse.commas import listed
 from speechverse.longform.cutting import Stretch, cut_at_pauses
 from speechverse.longform.listening import AT_ONCE
 from speechverse.longform.transcript import Segment, Transcript
@@ -37,7 +38,7 @@ def work_of(loaded: SpeechVerse, form: Form) -> Writing:
     if form.timestamp_granularities and form.response_format != "verbose_json":
         message = "timestamp_granularities[] want response_format 'verbose_json'"
         raise Refusal(400, message, param="timestamp_granularities[]")
-    hints = tuple(form.prompt.split(",")) if form.prompt else ()
+    hints = listed(form.prompt)
     writer = loaded.writer(form.decoder, form.language or None, hints)
     return Writing(writer, (form.decoder, form.language, hints))
 

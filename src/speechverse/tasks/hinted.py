@@ -53,15 +53,9 @@ class HintedRecognition(Task):
             found[WRONG] = str(error)
         return found
 
-    def render(
-        self,
-        utterance: Utterance,
-        ask: Ask,
-        variant: str | None = None,
-        template: str | None = None,
-    ) -> Example:
+    def finished(self, example: Example, ask: Ask) -> Example:
         """Asks in the same words whatever the hints, for they are drawn last."""
-        example = Task.render(self, utterance, ask, variant, template)
+        utterance = example.utterance
         right = words_to_hint_at(utterance, ask.texts)
         hints = {NO_HINTS: [], RIGHT: right}.get(example.group)
         if hints is None:

@@ -81,17 +81,10 @@ class OpenRequests(Task):
         """A right answer; of what is only shown, the text itself stands for it."""
         return JUDGED[kind].answer(said) if kind in JUDGED else said.text
 
-    def render(
-        self,
-        utterance: Utterance,
-        ask: Ask,
-        variant: str | None = None,
-        template: str | None = None,
-    ) -> Example:
-        """As for any task; the reference is `Expected`, for more than one answer may be right."""
-        example = Task.render(self, utterance, ask, variant, template)
-        judged = JUDGED.get(example.group)
-        expected = Expected(Said(utterance.text or ""), judged.is_right if judged else takes_up)
+    def finished(self, example: Example, ask: Ask) -> Example:
+        """The reference is `Expected`, for more than one answer may be right."""
+        judged, said = JUDGED.get(example.group), Said(example.utterance.text or "")
+        expected = Expected(said, judged.is_right if judged else takes_up)
         return replace(example, reference=expected)
 
     def parse(self, text: str, choices: Sequence[str] | None = None) -> Prediction:

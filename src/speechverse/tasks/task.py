@@ -260,7 +260,7 @@ class Task:
             instruction = with_hints(
                 instruction, draw_hints(ask.rng, utterance.text or "", ask.texts)
             )
-        return Example(
+        example = Example(
             id="/".join(part for part in (utterance.id, self.name, variant) if part),
             utterance=utterance,
             task=self.name,
@@ -270,6 +270,11 @@ class Task:
             choices=choices,
             group=variant,
         )
+        return self.finished(example, ask)
+
+    def finished(self, example: Example, ask: Ask) -> Example:
+        """An example with what a task of another kind changes in it; by default nothing."""
+        return example
 
     def _renames(self, ask: Ask) -> bool:
         """Whether to give the labels other names this once: they must be listed, for nothing else

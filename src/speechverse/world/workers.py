@@ -21,6 +21,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from speechverse.batching import in_batches
 from speechverse.errors import DiskFullError, SpeechverseError, UserError, no_room
 from speechverse.files import atomic_folder
 from speechverse.seeding import fingerprint, hash_seed
@@ -61,14 +62,9 @@ class Shard:
 
 def cut_into_shards(clips: Sequence[Clip], folder: Path, seed: int, size: int) -> list[Shard]:
     """Shards of `size` clips: what is in one depends on the plan only, never on who works."""
-    starts = enumerate(range(0, len(clips), size))
     return [
-        Shard(
-            folder / f"{number:05d}",
-            clips[start : start + size],
-            hash_seed(seed, folder.name, number),
-        )
-        for number, start in starts
+        Shard(folder / f"{number:05d}", some, hash_seed(seed, folder.name, number))
+        for number, some in enumerate(in_batches(clips, size))
     ]
 
 

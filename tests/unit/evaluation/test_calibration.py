@@ -12,11 +12,11 @@ from speechverse.evaluation import EvaluationSettings, evaluate, load_results, w
 from speechverse.evaluation.calibration import (
     Judged,
     choose_threshold,
-    probability_of,
     thresholds_of,
 )
 from speechverse.metrics import score
 from speechverse.metrics.calibration import Believed
+from speechverse.types import shares_of
 
 SCORED = EvaluationSettings(
     tasks=("er", "asr"),
@@ -27,8 +27,8 @@ SCORED = EvaluationSettings(
 
 
 def test_a_probability_is_a_choices_share_among_all() -> None:
-    assert probability_of("b", {"a": -1000.0, "b": -1000.0}) == pytest.approx(0.5)
-    assert probability_of("a", {"a": 0.0, "b": -50.0}) == pytest.approx(1.0)
+    assert shares_of({"a": -1000.0, "b": -1000.0})["b"] == pytest.approx(0.5)
+    assert shares_of({"a": 0.0, "b": -50.0})["a"] == pytest.approx(1.0)
 
 
 def test_ece_is_the_gap_between_probability_and_accuracy_weighed_by_answers() -> None:
@@ -75,9 +75,9 @@ def test_a_threshold_from_validation_holds_answers_back(loaded, corpus, tmp_path
     evaluate(*loaded, corpus, SCORED, output=tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     scored = [line for line in lines if "choice_scores" in line]
-    surest = max(probability_of(line["answer"], line["choice_scores"]) for line in scored)
+    surest = max(shares_of(line["choice_scores"])[line["answer"]] for line in scored)
     for line in scored:
-        is_surest = probability_of(line["answer"], line["choice_scores"]) == surest
+        is_surest = shares_of(line["choice_scores"])[line["answer"]] == surest
         line["reference"] = line["answer"] if is_surest else "another"
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "answers.jsonl").write_text(text)

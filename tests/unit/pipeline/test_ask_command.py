@@ -276,3 +276,20 @@ def test_a_recording_longer_than_the_model_hears_is_asked_about_in_parts(run, tm
     assert "lasts 5 s" in done.stderr and f"{len(told['parts'])} parts" in done.stderr
     with pytest.raises(UserError, match="leave out --logprobs"):
         run(*asked, "--logprobs")
+    streamed = run(*asked, "--stream")
+    assert streamed.stdout.strip() == told["answer"] and "lasts 5 s" in streamed.stderr
+
+
+def test_a_longer_recording_in_a_folder_is_asked_about_in_parts_as_alone(run, folder, tmp_path):
+    noise = (np.random.default_rng(2).standard_normal(16_000 * 3) * 0.1).astype(np.float32)
+    (folder / "broken.wav").unlink()
+    long = save(folder / "aa.wav", Waveform(noise))
+    asked, output = ("Which?", "--choices", "yes,no"), tmp_path / "answers.jsonl"
+    alone = json.loads(run(long, *asked, "--json").stdout)
+    done = run(folder, *asked, "--output", output)
+    written = lines(output)
+    assert done.exit_code == 0 and f"'{long}' lasts 3 s" in done.stderr
+    assert [one["clip"] for one in written] == sorted(one["clip"] for one in written)
+    [whole] = [one for one in written if one["clip"] == str(long)]
+    assert (whole["answer"], whole["parts"]) == (alone["answer"], alone["parts"])
+    assert sum("parts" in one for one in written) == 1
