@@ -22,7 +22,7 @@ from speechverse.training.recipe_files import (
 
 BUILT_IN = (
     *("small", "small-gpu", "small-reader", "laptop", "modern", "paper-wlm", "paper-brq"),
-    *("digits", "orders", "classes", "best-rq", "ctc"),
+    *("people-gpu", "digits", "orders", "classes", "best-rq", "ctc"),
 )
 
 
