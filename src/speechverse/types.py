@@ -153,6 +153,8 @@ class Example:
             "".
         earlier: Turns about the same utterance that came before; their answers are read, not
             learned.
+        fields: What stands in the instruction for the task's own placeholders, such as the keyword
+            that is searched for.
     """
 
     id: str
@@ -164,6 +166,7 @@ class Example:
     choices: tuple[Any, ...] | None = None
     group: str = ""
     earlier: tuple[Turn, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prompt(self) -> Prompt:

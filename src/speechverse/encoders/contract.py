@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.errors import AudioError, AudioTooLongError, RecipeError
 from speechverse.types import SAMPLING_RATE, Seconds
 
 Window = Literal["fit", "full"]
@@ -191,17 +191,45 @@ class SpeechEncoder(nn.Module, ABC):
         """See `FrontEnd.num_frames`."""
         return self.front_end.num_frames(num_samples)
 
-    def set_trainable(self, trainable: bool) -> None:
-        """Freezes the encoder, or lets a stage train it."""
+    def set_trainable(self, trainable: bool, top_layers: int | None = None) -> None:
+        """Freezes the encoder, or lets a stage train it: all of it, or its last layers alone.
+
+        Raises:
+            RecipeError: If it has fewer layers.
+        """
         self.trainable = trainable
+        self._learning = [self.model] if top_layers is None else self._last_layers(top_layers)
         if trainable:
             self.float()  # an optimiser's small steps vanish in 16 bits
-        self.requires_grad_(trainable)
+        self.requires_grad_(False)
+        for parameter in self.learning():
+            parameter.requires_grad_(trainable)
         self.train(trainable)
+
+    def learning(self) -> list[nn.Parameter]:
+        """What learns where the encoder does: all, unless `set_trainable` said less."""
+        return [parameter for part in self._learning for parameter in part.parameters()]
+
+    def _last_layers(self, number: int) -> list[nn.Module]:
+        if number > self.num_layers:
+            raise RecipeError(
+                f"the encoder has {self.num_layers} layers, so its last {number} cannot be trained;"
+                " set top_layers to fewer"
+            )
+        stacks = [
+            part
+            for name, part in self.model.named_modules()
+            if name.rpartition(".")[2] == "layers" and isinstance(part, nn.ModuleList)
+        ]
+        return list(stacks[-1][-number:])
 
     def train(self, mode: bool = True) -> SpeechEncoder:
         """Follows the parent's mode only where the encoder is being trained."""
-        return super().train(mode and self.trainable)
+        super().train(mode and self.trainable)
+        self.model.eval()
+        for part in self._learning:
+            part.train(mode and self.trainable)
+        return self
 
     def forward(self, **inputs: Tensor) -> EncoderOutput:
         """Encodes what `prepare` made."""

@@ -61,11 +61,13 @@ def compare(
     metrics: tuple[str, str],
     num_samples: int = 1000,
     seed: int = 0,
+    classes: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> Comparison:
     """Pairs the questions that both were asked.
 
     Args:
         metrics: What is compared, as the task of either calls it.
+        classes: What either's statistics count, where its metric goes by class.
 
     Raises:
         UserError: If none is shared, the metrics count over other classes, or the answers were
@@ -75,10 +77,12 @@ def compare(
     if not shared:
         raise UserError("the answers have no question in common, so nothing can be paired")
     mine, theirs = _statistics(second, metrics[1], shared), _statistics(first, metrics[0], shared)
-    if mine.shape != theirs.shape:
+    if mine.shape != theirs.shape or tuple(classes[0]) != tuple(classes[1]):
+        counted = (f" ({', '.join(names)})" if names else "" for names in classes)
+        sides = (f"'{metric}'{names}" for metric, names in zip(metrics, counted, strict=True))
         raise UserError(
-            f"'{metrics[0]}' and '{metrics[1]}' count over other classes, as the right answers of"
-            " the two sides differ"
+            f"{' and '.join(sides)} count over other classes, as the right answers of the two"
+            " sides differ"
         )
     clips = [_clip_of(second[name]) for name in shared]
     mine, theirs = by_clip(mine, clips), by_clip(theirs, clips)
@@ -146,13 +150,21 @@ def compare_folders(
     for task, metric in metrics[0].items():
         first, second = (questions_of(a, task, s) for a, s in zip(answers, systems, strict=True))
         if metrics[1].get(task) == metric and first and second:
-            rows.append((task, metric, compare(first, second, (metric, metric))))
+            classes = classes_of(task, metric, results[0]), classes_of(task, metric, results[1])
+            pair = compare(first, second, (metric, metric), classes=classes)
+            rows.append((task, metric, pair))
     if not rows:
         raise UserError(
             f"there is no task that '{systems[0]}' answers in '{one}' and '{systems[1]}' in"
             f" '{other}'"
         )
     return rows
+
+
+def classes_of(task: str, metric: str, results: Results) -> tuple[str, ...]:
+    """What the statistics of a task's metric count; none where it goes by no class."""
+    reports = (report for report in results.tasks if report.name == task)
+    return tuple(next((report.classes.get(metric, ()) for report in reports), ()))
 
 
 def _unlike_settings(one: Results, other: Results) -> Iterator[str]:

@@ -59,7 +59,8 @@ class TaskReport:
     out by reason.
 
     `about_the_voice` says that no transcript tells its answer; `not_asked` counts the clips of the
-    split that lack what the task asks for, by what they lack.
+    split that lack what the task asks for, by what they lack; `classes` names what the statistics
+    of a metric by class count, in their order (see `Metric.classes`).
     """
 
     name: str
@@ -70,6 +71,7 @@ class TaskReport:
     skipped: Mapping[str, int]
     about_the_voice: bool = False
     not_asked: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -332,6 +332,8 @@ class _Run:
         if left_out.refused:
             skipped[UNUSABLE] += len(left_out.refused)
             self.notes.append(f"{task.name}: not asked: {left_out.refused_told}")
+        references = [example.reference for example in usable]
+        classes = {name: get_metric(name).classes(references) for name in task.metrics}
         report = TaskReport(
             task.name,
             task.title,
@@ -341,6 +343,7 @@ class _Run:
             dict(skipped),
             about_the_voice=task.is_about_the_voice,
             not_asked=dict(left_out.lacking),
+            classes={name: names for name, names in classes.items() if names},
         )
         self.reports.append(report)
         self.notes += filter(None, [language_note(task, usable)])

@@ -278,10 +278,10 @@ def _hints() -> Finding:
 def _tuned_encoder() -> Finding:
     return Finding(
         "F10",
-        "an encoder that learns along helps some tasks",
+        "an encoder whose last two layers learn along helps some tasks",
         "section 5.4",
         _two_models(TUNED_ENCODER, FROZEN),
         needed=2,  # one of eleven comes out by chance in a quarter of all such trials
         full=True,
-        reason="few clips move twenty million weights little, or spoil them",
+        reason="few clips move six million weights little, or spoil them",
     )

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from speechverse.errors import UserError
-from speechverse.evaluation.comparison import Questions, compare, questions_of
+from speechverse.evaluation.comparison import Questions, classes_of, compare, questions_of
 from speechverse.evaluation.results import load_answers, load_results
 from speechverse.findings.finding import (
     NOT_TESTABLE,
@@ -123,7 +123,8 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
     found = [_answers(side, folders[side.asked.name]) for side in sides]
     metrics = found[0].metric, found[1].metric
     try:
-        compared = compare(found[0].questions, found[1].questions, metrics)
+        classes = found[0].classes, found[1].classes
+        compared = compare(found[0].questions, found[1].questions, metrics, classes=classes)
     except UserError as error:
         raise _NotMeasuredError(str(error)) from error
     metric = get_metric(metrics[1])
@@ -154,6 +155,7 @@ class _Found:
     system: str
     metric: str
     questions: Questions
+    classes: tuple[str, ...]
 
 
 def _answers(side: Answers, folder: Path | str) -> _Found:
@@ -173,7 +175,8 @@ def _answers(side: Answers, folder: Path | str) -> _Found:
     asked = questions_of(records, side.task, best.system, side.variant)
     if not asked:
         raise _NotMeasuredError(f"{side.task} has no questions '{side.variant}'")
-    return _Found(best.system, side.metric or report.metrics[0], asked)
+    metric = side.metric or report.metrics[0]
+    return _Found(best.system, metric, asked, classes_of(side.task, metric, results))
 
 
 @lru_cache(maxsize=64)

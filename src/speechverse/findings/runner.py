@@ -14,9 +14,9 @@ from speechverse import __version__
 from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import CorpusError, RecipeError, UserError
-from speechverse.evaluation import EvaluationSettings, evaluate
+from speechverse.evaluation import EvaluationSettings, evaluate, ledger
 from speechverse.evaluation.into_folder import evaluate_into
-from speechverse.evaluation.provenance import checkpoint_fingerprint, describe_split
+from speechverse.evaluation.provenance import checkpoint_fingerprint, describe, describe_split
 from speechverse.evaluation.results import OWN, RESULTS
 from speechverse.files import write_text
 from speechverse.findings.deciding import Decided, decide
@@ -284,18 +284,26 @@ class Runner:
         return clips * asks * len([name for name in asked.systems if name != "majority"])
 
     def _seconds_an_answer(self) -> float:
-        """By a few answers of the model to the first test set that has them."""
-        for path in self.test_sets.values():
-            if path.is_dir():
-                loaded, corpus = self._load(self.model), Corpus.open(path)
-                began = time.perf_counter()
-                try:
-                    settings = EvaluationSettings(split=SPLIT, **_PROBED)
-                    results = evaluate(loaded.model, loaded.processor, corpus, settings)
-                except CorpusError:
-                    continue
-                num = sum(timing.num_answers for timing in results.timings)
-                return (time.perf_counter() - began) / max(1, num)
+        """By a few answers of the model to training clips, or else to the first test set that
+        has them, which the ledger then counts as looked at.
+        """
+        tried = [(path, SPLIT) for path in self.test_sets.values() if path.is_dir()]
+        if self.training_corpus is not None:
+            tried.insert(0, (self.training_corpus, "train"))
+        loaded = self._load(self.model)
+        for path, split in tried:
+            about = describe(loaded.model, self.model)
+            settings = EvaluationSettings(split=split, **_PROBED)
+            began = time.perf_counter()
+            try:
+                parts = loaded.model, loaded.processor, Corpus.open(path)
+                results = evaluate(*parts, settings, about_model=about)
+            except UserError:  # it has neither transcripts nor intents, or no such split
+                continue
+            seconds = time.perf_counter() - began
+            if looked := ledger.record(results):
+                self.tell(looked)
+            return seconds / max(1, sum(timing.num_answers for timing in results.timings))
         return 1.0
 
 

@@ -107,7 +107,7 @@ def trainings(clip_steps: int = CLIP_STEPS) -> dict[str, Training]:
         Training(FROZEN, "", group, _only(_answering, "data.cache=none", **half)),
         Training(
             *(TUNED_ENCODER, "", group),
-            _only(_answering, "data.cache=none", train=[*half["train"], "encoder"]),
+            _only(_answering, "data.cache=none", train=[*half["train"], "encoder"], top_layers=2),
         ),
     ]
     return {training.name: training for training in made}

@@ -20,6 +20,7 @@ _ERRORS: dict[str, Any] = {
     "signature": text.wer_signature,
 }
 _BLEU: dict[str, Any] = {"percent": False, "signature": text.bleu_signature}
+_RECALL = classes.hits_per_class, classes.mean_recall
 _CHRF: dict[str, Any] = {"percent": False, "signature": text.chrf_signature}
 
 _BUILT_IN = (
@@ -35,10 +36,10 @@ _BUILT_IN = (
     ),
     Metric("hinted_wer", "WER", text.word_errors, text.error_rate, part="text", **_ERRORS),
     Metric("accuracy", "accuracy", classes.hits, mean),
-    Metric("balanced_accuracy", "balanced accuracy", classes.hits_per_class, classes.mean_recall),
-    Metric("uar", "UAR", classes.hits_per_class, classes.mean_recall),
+    Metric("balanced_accuracy", "balanced accuracy", *_RECALL, by_class=True),
+    Metric("uar", "UAR", *_RECALL, by_class=True),
     Metric("keyword_f1", "macro F1", classes.set_f1, mean),
-    Metric("macro_f1", "macro F1", classes.confusion_per_class, classes.mean_f1),
+    Metric("macro_f1", "macro F1", classes.confusion_per_class, classes.mean_f1, by_class=True),
     Metric("slu_f1", "SLU-F1", slots.slu_confusion, slots.f1),
     Metric("slu_f1_word", "word F1", slots.word_confusion, slots.f1),
     Metric("slu_f1_char", "character F1", slots.character_confusion, slots.f1),

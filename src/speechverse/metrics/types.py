@@ -55,6 +55,7 @@ class Metric:
         by_language: Whether texts are normalised first, each by the language of its reference.
         part: Of joint answers, which are read as {task: prediction}, the task whose predictions are
             compared.
+        by_class: Whether the statistics count each class among the references, see `classes`.
         signature: Says with which tools and settings the value was computed; travels with results.
     """
 
@@ -66,6 +67,7 @@ class Metric:
     percent: bool = True
     by_language: bool = False
     part: str | None = None
+    by_class: bool = False
     signature: Callable[[], str] = lambda: ""
 
     @classmethod
@@ -140,6 +142,12 @@ class Metric:
         return float(
             self.finish(self.compute_statistics(predictions, references, languages).sum(axis=0))
         )
+
+    def classes(self, references: Sequence[Any]) -> tuple[str, ...]:
+        """The classes that the statistics of these references count, in their order: of each the
+        right answers, then of each the examples; none of a metric that goes by no class.
+        """
+        return tuple(sorted(set(self._of_part(references)))) if self.by_class else ()
 
     def normalizers(self, references: Sequence[Any], languages: Languages | None = None) -> str:
         """Ids of the normalisers that these texts are compared under; empty without any."""

@@ -251,15 +251,18 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
                 if module
                 for p in module.parameters()
             ],
-            "encoder": list(self.encoder.parameters()),
+            "encoder": self.encoder.learning(),
         }
         return {**parts, "lora": adapters.parameters(self.llm)} if self.has_lora else parts
 
-    def set_trainable(self, parts: Iterable[str]) -> None:
+    def set_trainable(self, parts: Iterable[str], top_layers: int | None = None) -> None:
         """Lets exactly these parts learn and freezes all else.
 
+        Args:
+            top_layers: Of the encoder, so many of its last layers alone.
+
         Raises:
-            RecipeError: If there is no such part.
+            RecipeError: If there is no such part, or the encoder has fewer layers.
         """
         chosen, available = set(parts), self.trainable_parts()
         for part in sorted(chosen):
@@ -269,15 +272,16 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
                 )
             if part not in available:
                 raise RecipeError(unknown_name("part to train", part, available))
-        self.encoder.set_trainable("encoder" in chosen)
+        self.encoder.set_trainable("encoder" in chosen, top_layers)
         self.config.encoder_trained |= "encoder" in chosen
-        for part, parameters in available.items():
-            for parameter in parameters:
+        for part in available.keys() - {"encoder"}:
+            for parameter in available[part]:
                 parameter.requires_grad_(part in chosen)
 
     def parameter_report(self) -> list[PartCount]:
         """Parameters of each part, and how many of them learn."""
         parts = self.trainable_parts()
+        parts["encoder"] = list(self.encoder.parameters())
         of_lora = {id(parameter) for parameter in parts.get("lora", [])}
         parts["llm"] = [
             parameter for parameter in self.llm.parameters() if id(parameter) not in of_lora

@@ -269,6 +269,7 @@ class Task:
             reference=reference,
             choices=choices,
             group=variant,
+            fields=fields,
         )
         return self.finished(example, ask)
 

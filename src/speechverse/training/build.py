@@ -56,8 +56,13 @@ def build_model(
     return model
 
 
-def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> list[Parameter]:
+def make_trainable(
+    model: Trained, parts: Sequence[Part], recipe: Recipe, top_layers: int | None = None
+) -> list[Parameter]:
     """Makes exactly these parts trainable, in fp32; LoRA is made where it is first trained.
+
+    Args:
+        top_layers: Of the encoder, so many of its last layers alone.
 
     Returns:
         The parameters that train, in the model's order.
@@ -67,7 +72,7 @@ def make_trainable(model: Trained, parts: Sequence[Part], recipe: Recipe) -> lis
     """
     if "lora" in parts and isinstance(model, SpeechVerseForConditionalGeneration):
         _add_lora(model, recipe)
-    model.set_trainable(parts)
+    model.set_trainable(parts, top_layers)
     by_part = model.trainable_parts()
     allowed = {id(p) for part in parts for p in by_part[part]}
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}

@@ -181,6 +181,9 @@ class StageSection(Config):
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     mixture: str
     train: list[Part] = Field(min_length=1)
+    top_layers: PositiveInt | None = None
+    """Of the encoder, where it is trained along: how many of its last layers; all if none is said.
+    """
     objective: Objective = "answer"
     """'answer': the target, by the LLM. 'ctc': audio positions against the LLM's token
     embeddings, the LLM is not run; for asr, and for labels of how it is said (tasks of the

@@ -93,6 +93,11 @@ def _check_trained_parts(recipe: Recipe, stage: StageSection) -> None:
         raise RecipeError(
             f"{where}: an encoder that is pre-trained hears, and all of it learns: train: [encoder]"
         )
+    if stage.top_layers and (recipe.encoder is not None or "encoder" not in stage.train):
+        raise RecipeError(
+            f"{where}.top_layers: says how much of a model's encoder is trained along, and this"
+            " stage trains none; add 'encoder' to train, or leave it out"
+        )
     if stage.objective == "ctc" and "lora" in stage.train:
         raise RecipeError(
             f"{where}.train: 'lora' learns nothing while objective is 'ctc'; the LLM is not run"

@@ -106,7 +106,7 @@ class Trainer:
         self.position = Position(**state.info["position"])
         self.history, self.seconds = state.info["history"], state.info["seconds"]
         for stage in self.recipe.curriculum[: self.position.stage + (self.position.step > 0)]:
-            make_trainable(self.model, stage.train, self.recipe)
+            make_trainable(self.model, stage.train, self.recipe, stage.top_layers)
         self.folder.load_weights(self.model, "last")
         say(f"going on after step {self.position.total}")
         return state
@@ -166,7 +166,7 @@ class Trainer:
         }
 
     def _begin(self, stage: StageSection) -> StageRun:
-        trained = make_trainable(self.model, stage.train, self.recipe)
+        trained = make_trainable(self.model, stage.train, self.recipe, stage.top_layers)
         place = f"{self.position.stage + 1}/{len(self.recipe.curriculum)}"
         say(
             f"stage {place} '{stage.name}' trains {', '.join(stage.train)}"

@@ -8,8 +8,8 @@ from speechverse.corpora import CORPORA
 from speechverse.training.recipe_files import load_recipe
 
 
-@pytest.mark.parametrize("name", ["paper-wlm", "paper-brq"])
-def test_every_corpus_of_a_paper_recipe_is_one_that_prepare_writes(name: str):
+@pytest.mark.parametrize("name", ["paper-wlm", "paper-brq", "people-gpu"])
+def test_every_public_corpus_of_a_recipe_is_one_that_prepare_writes(name: str):
     corpora = load_recipe(name).data.corpora
     assert corpora
     for own, section in corpora.items():

@@ -13,7 +13,7 @@ import transformers
 
 from speechverse.encoders import EncoderOutput, SpeechEncoder, load_encoder, load_front_end
 from speechverse.encoders.wav2vec2_bert import Wav2Vec2BertFrontEnd, normalized
-from speechverse.errors import AudioError, AudioTooLongError, CheckpointError
+from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, RecipeError
 
 FAMILIES = [
     *(
@@ -123,6 +123,23 @@ def test_a_stage_may_train_it(
     encode(encoder, waveforms).hidden_states[-1].square().sum().backward()
     layer = next(p for name, p in encoder.named_parameters() if "layers.2" in name and p.dim() == 2)
     assert layer.grad is not None and layer.grad.abs().sum() > 0
+
+
+@every_family
+def test_a_stage_may_train_its_last_layers_alone(
+    family: str, encoder_folders: dict[str, Path], waveforms: list
+) -> None:
+    encoder = load_encoder(encoder_folders[family])
+    encoder.set_trainable(True, top_layers=1)
+    encoder.train()
+    encode(encoder, waveforms).hidden_states[-1].square().sum().backward()
+    moved = {name for name, p in encoder.named_parameters() if p.grad is not None}
+    last = f"layers.{encoder.num_layers - 1}."
+    assert moved and all(last in name for name in moved)
+    training = [name for name, part in encoder.named_modules() if part.training]
+    assert training and all(last in f"{name}." or name == "" for name in training)
+    with pytest.raises(RecipeError, match="set top_layers to fewer"):
+        encoder.set_trainable(True, top_layers=9)
 
 
 @every_family

@@ -106,6 +106,16 @@ def test_tasks_that_one_side_alone_measured_are_no_hindrance(tmp_path):
         compare_folders(one, other)
 
 
+def test_class_sets_that_differ_are_refused_and_named(tmp_path):
+    one, other = folder_of(tmp_path / "a", 3), folder_of(tmp_path / "b", 4)
+    for folder, names in ((one, ["call", "play"]), (other, ["call", "stop"])):
+        results = json.loads((folder / "results.json").read_text())
+        results["tasks"][0]["classes"] = {"accuracy": names}
+        (folder / "results.json").write_text(json.dumps(results))
+    with pytest.raises(UserError, match=r"\(call, play\) and .* \(call, stop\) count over other"):
+        compare_folders(one, other)
+
+
 def test_every_look_at_a_test_split_is_counted(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     results = load_results(folder_of(tmp_path / "a", 3))
@@ -134,6 +144,8 @@ def test_an_evaluation_pairs_the_model_with_every_other_system(tmp_path, loaded,
     settings = EvaluationSettings(tasks=("er",), systems=("speechverse", "oracle"), limit=4)
     results = evaluate(*loaded, corpus, settings)
     [pair] = results.paired
+    names, *_ = results.tasks[0].classes.values()  # which name the columns of UAR's statistics
+    assert {*names} <= {"happy", "sad", "angry", "neutral"} and list(names) == sorted(names)
     assert (pair.system, pair.other, pair.num_examples) == ("speechverse", "oracle", 4)
     scores = [results.score("er", name).value for name in (pair.system, pair.other)]
     assert pair.value == pytest.approx(scores[0] - scores[1])

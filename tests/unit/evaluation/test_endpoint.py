@@ -7,12 +7,16 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import soundfile
 
+from microscopic import save_letters_checkpoint
+from served import KEY, serving
+from speechverse import SpeechVerse
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError
 from speechverse.evaluation import EvaluationSettings, endpoint, evaluate, load_answers
@@ -93,6 +97,23 @@ def test_what_it_refuses_for_good_is_told(server, loaded, corpus) -> None:
     server.status = 401
     with pytest.raises(UserError, match="status 401.*not now.*OPENAI_API_KEY"):
         evaluate(*loaded, corpus, SETTINGS)
+
+
+def test_our_own_server_answers_as_the_model_in_it(corpus, tmp_path, monkeypatch) -> None:
+    for name in ("SPEECHVERSE_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    free = DecodingOptions(choice_mode="free", max_new_tokens=8)
+    asked = replace(SETTINGS, tasks=("er", "asr"), decoding=free)
+    asked = replace(asked, systems=("speechverse", "endpoint:tried"))
+    model = save_letters_checkpoint(tmp_path / "parts", max_audio_seconds=2.0)
+    with serving(SpeechVerse.from_pretrained(model, "cpu")) as running:
+        monkeypatch.setenv(endpoint.URL, f"{running.url}/v1")
+        monkeypatch.setenv(endpoint.KEY, KEY)
+        evaluate(running.model.model, running.model.processor, corpus, asked, output=tmp_path)
+    answers = {(one.system, one.example): one.answer for one in load_answers(tmp_path)}
+    own = {example: text for (system, example), text in answers.items() if system == "speechverse"}
+    assert {text.strip() for text in own.values()} - {""}
+    assert own == {e: text for (system, e), text in answers.items() if system != "speechverse"}
 
 
 def test_offline_and_without_an_address_nothing_is_asked(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from speechverse.errors import UserError
+from speechverse.evaluation.ledger import ledger_file
 from speechverse.evaluation.results import OWN
 from speechverse.findings.catalogue import TASKS, findings_of
 from speechverse.findings.deciding import decide
@@ -101,7 +102,25 @@ def test_a_finding_is_decided_by_the_pairs_and_says_what_could_not_be_compared(m
     assert asr.gain.value == pytest.approx(asr.than_value.value - asr.better_value.value)
     assert people.verdict == NOT_TESTABLE and "'people'" in people.why
     assert found.command == "speechverse reproduce --only F0"
-    assert "answers to give" in lines[0]
+    assert "answers to give" in lines[1]  # after the look at the test split that told how long
+
+
+def test_the_forecast_asks_training_clips_or_counts_as_a_look_at_the_test_split(
+    tmp_path, checkpoint, made, monkeypatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    _, _, noises, _ = made
+
+    def looks(**changes):
+        told = []
+        runner = runner_of(tmp_path / "out", checkpoint, noises, tell=told.append, **changes)
+        assert "answers to give" in runner.forecast([FINDING])
+        entries = map(json.loads, ledger_file().read_text().splitlines())
+        return [entry["split"] for entry in entries], told
+
+    assert looks(training_corpus=noises) == (["train"], [])
+    splits, told = looks()
+    assert splits == ["train", "test"] and "was measured on 1 time" in told[0]
 
 
 def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
@@ -183,9 +202,8 @@ def test_trainings_are_the_recipe_with_other_stages_and_budgets_in_clip_steps():
     assert group.initial == "runs/warm" and group.lora == load_recipe("small").model.lora
     assert known["last-layer"].initial == "aligned-last"
     assert known["aligned-last"].recipe("small", (), None, here).model.layer_mixing == "last"
-    assert (
-        "encoder" in known["tuned-encoder"].recipe("small", (), "small", here).curriculum[0].train
-    )
+    [tuned] = known["tuned-encoder"].recipe("small", (), "small", here).curriculum
+    assert "encoder" in tuned.train and tuned.top_layers == 2
 
 
 RECIPE = """
@@ -225,7 +243,7 @@ def test_models_are_trained_for_a_finding_once_by_the_recipe_given(
 
     [found] = asked()
     assert found.trainings == ("aligned", "warm-up")
-    assert found.rows[0].num_examples == 3 and "2 models to train" in lines[0]
+    assert found.rows[0].num_examples == 3 and "2 models to train" in lines[1]
     made_by = load_recipe(tmp_path / "out" / "models" / "warm-up" / "recipe.yaml")
     assert made_by.initial.endswith("models/aligned")
     monkeypatch.setattr("speechverse.training.trainer.Trainer.run", None)  # nothing is left to do

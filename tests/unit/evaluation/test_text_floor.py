@@ -1,4 +1,4 @@
-"""The text floor reads Whisper's text and learns from true texts."""
+"""Systems that read Whisper's text: the text floor, and the specialist's keyword search."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ def test_it_tells_by_the_words_what_it_learned_of_them(loaded, corpus) -> None:
     made = floor.answer(examples)
     assert [answer.text for answer in made] == [example.target for example in examples]
     assert [answer.transcript for answer in made] == [ex.utterance.text for ex in examples]
+
+
+def test_the_specialist_searches_whisper_s_text_for_the_keyword_and_nothing_else(
+    loaded, corpus
+) -> None:
+    parts = Parts(*loaded, DecodingOptions(), whisper=Heard())  # type: ignore[arg-type]
+    examples = render_for_evaluation(corpus, "test", "kws", wording="held_out")
+    assert {example.target for example in examples} == {"yes", "no"}
+    clips = [example.utterance for example in examples]
+    parts.transcripts["cascade-whisper"] = {clip.id: clip.text.upper() for clip in clips}
+    [specialist] = make_systems(["specialist"], parts)
+    assert specialist.missing(examples) is None
+    made = specialist.answer(examples)
+    assert [answer.text for answer in made] == [example.target for example in examples]
+    parts.transcripts["cascade-whisper"] = {clip.id: "something else" for clip in clips}
+    assert {answer.text for answer in specialist.answer(examples)} == {"no"}
 
 
 def test_without_texts_to_learn_from_it_is_not_measured(loaded, corpus) -> None:

@@ -22,7 +22,7 @@ from speechverse.training.recipe_files import (
 
 BUILT_IN = (
     *("small", "small-gpu", "small-reader", "laptop", "modern", "paper-wlm", "paper-brq"),
-    *("digits", "orders", "classes", "best-rq", "ctc"),
+    *("people-gpu", "digits", "orders", "classes", "best-rq", "ctc"),
 )
 
 
@@ -45,6 +45,7 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
             "curriculum.align.learnig_rate=1e-3",
             "curriculum.align.learnig_rate: unknown key; did you mean 'learning_rate'?",
         ),
+        ("curriculum.align.top_layers=2", "curriculum.align.top_layers: says how much"),
         ("model.lora.rnk=8", "model.lora.rnk: unknown key; did you mean 'rank'?"),
         ("trainig.precision=fp32", "trainig: unknown key; did you mean 'training'?"),
         (

@@ -24,6 +24,7 @@ PARTS = {
     "modern": ("whisper", "qwen"),
     "paper-wlm": ("wavlm-large", "t5"),
     "paper-brq": ("best-rq", "t5"),
+    "people-gpu": ("whisper", "qwen"),
 }
 
 

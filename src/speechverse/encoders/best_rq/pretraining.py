@@ -130,8 +130,8 @@ class EncoderForPreTraining(nn.Module):
         count = sum(parameter.numel() for parameter in self.parameters())
         return [PartCount("encoder", count, count)]
 
-    def set_trainable(self, parts: Iterable[str]) -> None:
-        """Lets the encoder learn; RecipeError if another part should."""
+    def set_trainable(self, parts: Iterable[str], top_layers: int | None = None) -> None:
+        """Lets the encoder learn, always all of it; RecipeError if another part should."""
         for part in parts:
             if part != "encoder":
                 raise RecipeError(unknown_name("part to train", part, ["encoder"]))
