@@ -32,11 +32,12 @@ def _served(max_batch: int, clients: int, limits: tuple[int, ...], folder: Path)
     """
     from benchmarks import material
     from speechverse import SpeechVerse
+    from speechverse.serving.app import create_app
     from speechverse.serving.running import server_of
     from speechverse.serving.settings import ServerSettings
 
     settings = ServerSettings(name=material.MODEL, max_batch=max_batch, max_requests=clients)
-    server = server_of(SpeechVerse(*material.model()), settings, "127.0.0.1", 0)
+    server = server_of(create_app(SpeechVerse(*material.model()), settings), "127.0.0.1", 0)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     threading.Thread(target=server.run, args=([listening],), daemon=True).start()
