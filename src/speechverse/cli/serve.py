@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
+from speechverse.errors import MissingExtraError
 from speechverse.serving.keys import KEYS, keys_of
 
 _LIMITS = "Limits"
@@ -81,13 +82,16 @@ def command(
       curl http://127.0.0.1:8000/v1/audio/transcriptions -F model=small -F file=@clip.wav
     """
     keys = keys_of(keys_file)
-    if ui:
-        from speechverse.demo.mounted import with_page
     from speechverse.pipeline import SpeechVerse
     from speechverse.serving.app import create_app
     from speechverse.serving.running import keep_content_out_of_logs, server_of
     from speechverse.serving.settings import ServerSettings
 
+    if ui:
+        try:
+            from speechverse.demo.mounted import with_page
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("`speechverse serve --ui`", "demo") from error
     settings = ServerSettings(
         name=name or model,
         keys=keys,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Event
+from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI, HTTPException
@@ -29,7 +29,7 @@ def with_page(app: FastAPI) -> FastAPI:
 
     page = build_page(service.loaded, engine=service.engine, check=service.check)
     how = {**look(), "max_file_size": service.settings.max_upload, "show_error": False}
-    mounted: FastAPI = gr.mount_gradio_app(app, page, "/", enable_monitoring=False, **how)
-    stopping: Event = mounted.routes[-1].app.stop_event
-    service.at_stop.append(stopping.set)  # each open page keeps a connection that ends by it
-    return mounted
+    mounted: Any = gr.mount_gradio_app(app, page, "/", enable_monitoring=False, **how)
+    # Each open page keeps a connection, which ends by this.
+    service.at_stop.append(mounted.routes[-1].app.stop_event.set)
+    return app
