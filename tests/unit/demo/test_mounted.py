@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 
@@ -19,9 +20,18 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 BY_PASSWORD = {"Authorization": "Basic " + base64.b64encode(f"anybody:{KEY}".encode()).decode()}
 
 
+def within_a_loop(app):
+    """The page made where a loop runs: elsewhere gradio makes loops that it never closes."""
+
+    async def made():
+        return with_page(app)
+
+    return asyncio.run(made())
+
+
 @pytest.fixture(scope="module")
 def served(model):
-    with serving(model, around=with_page, max_seconds=5.0, decoders=1) as running:
+    with serving(model, around=within_a_loop, max_seconds=5.0, decoders=1) as running:
         yield running
         began = time.monotonic()
     assert time.monotonic() - began < 30  # pages that are still open keep no server from its end
