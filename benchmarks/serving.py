@@ -32,22 +32,24 @@ def _served(max_batch: int, clients: int, limits: tuple[int, ...], folder: Path)
     """
     from benchmarks import material
     from speechverse import SpeechVerse
+    from speechverse.serving.app import create_app
     from speechverse.serving.running import server_of
     from speechverse.serving.settings import ServerSettings
 
     settings = ServerSettings(name=material.MODEL, max_batch=max_batch, max_requests=clients)
-    server = server_of(SpeechVerse(*material.model()), settings, "127.0.0.1", 0)
+    server = server_of(create_app(SpeechVerse(*material.model()), settings), "127.0.0.1", 0)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     threading.Thread(target=server.run, args=([listening],), daemon=True).start()
     while not server.started:
         time.sleep(0.01)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1/chat/completions"
-    sound = base64.b64encode(material.clip(folder, SECONDS).read_bytes()).decode()
+    sound = material.clip(folder, SECONDS).read_bytes()
 
     def ask(number: int) -> tuple[float, float, str]:
         most = limits[number % len(limits)]
-        return _asked(url, _body(sound, _INSTRUCTIONS[number % len(_INSTRUCTIONS)], most))
+        body = sent_chat(sound, _INSTRUCTIONS[number % len(_INSTRUCTIONS)], most)
+        return _asked(url, json.dumps({**body, "stream": True}).encode())
 
     def repeat() -> Took:
         began = time.perf_counter()
@@ -60,12 +62,13 @@ def _served(max_batch: int, clients: int, limits: tuple[int, ...], folder: Path)
     return repeat
 
 
-def _body(sound: str, instruction: str, most: int) -> bytes:
-    clip = {"type": "input_audio", "input_audio": {"data": sound, "format": "wav"}}
+def sent_chat(sound: bytes, instruction: str, most: int) -> dict[str, Any]:
+    """A question about a sound, as OpenAI's conventions have it sent."""
+    data = base64.b64encode(sound).decode()
+    clip = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
     content = [clip, {"type": "text", "text": instruction}]
     messages = [{"role": "user", "content": content}]
-    asked = {"model": "small", "messages": messages, "max_tokens": most, "stream": True}
-    return json.dumps(asked).encode()
+    return {"model": "small", "messages": messages, "max_tokens": most}
 
 
 def _asked(url: str, body: bytes) -> tuple[float, float, str]:

@@ -7,7 +7,7 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,8 +15,10 @@ import numpy as np
 import openai
 import soundfile
 import uvicorn
+from fastapi import FastAPI
 
 from speechverse import SpeechVerse
+from speechverse.serving.app import create_app
 from speechverse.serving.running import server_of
 from speechverse.serving.settings import ServerSettings
 
@@ -34,8 +36,11 @@ class Served:
 
 
 @contextmanager
-def serving(model: SpeechVerse, **settings: object) -> Iterator[Served]:
-    server = server_of(model, ServerSettings(name="tried", keys=(KEY,), **settings), "127.0.0.1", 0)
+def serving(
+    model: SpeechVerse, around: Callable[[FastAPI], FastAPI] = lambda app: app, **settings: object
+) -> Iterator[Served]:
+    app = create_app(model, ServerSettings(name="tried", keys=(KEY,), **settings))
+    server = server_of(around(app), "127.0.0.1", 0)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.errors import UserError
+from speechverse.errors import MissingExtraError
+from speechverse.serving.keys import KEYS, keys_of
 
-KEYS = "SPEECHVERSE_API_KEYS"
 _LIMITS = "Limits"
 
 
@@ -57,6 +56,16 @@ def command(
         float,
         typer.Option(min=0.1, help="Of a recording to write down.", rich_help_panel=_LIMITS),
     ] = 120.0,
+    ui: Annotated[
+        bool,
+        typer.Option(
+            "--ui",
+            help=(
+                "Also serve the page of [bold]demo[/bold], at /. With API keys, browsers ask for"
+                " one, as the password of any name."
+            ),
+        ),
+    ] = False,
     log_content: Annotated[
         bool, typer.Option("--log-content", help="Let warnings quote what was asked.")
     ] = False,
@@ -72,11 +81,17 @@ def command(
 
       curl http://127.0.0.1:8000/v1/audio/transcriptions -F model=small -F file=@clip.wav
     """
-    keys = _keys(keys_file)
+    keys = keys_of(keys_file)
     from speechverse.pipeline import SpeechVerse
+    from speechverse.serving.app import create_app
     from speechverse.serving.running import keep_content_out_of_logs, server_of
     from speechverse.serving.settings import ServerSettings
 
+    if ui:
+        try:
+            from speechverse.demo.mounted import with_page
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("`speechverse serve --ui`", "demo") from error
     settings = ServerSettings(
         name=name or model,
         keys=keys,
@@ -88,21 +103,5 @@ def command(
     )
     if not log_content:
         keep_content_out_of_logs()
-    server_of(SpeechVerse.from_pretrained(model, device), settings, host, port).run()
-
-
-def _keys(file: Path | None) -> tuple[str, ...]:
-    """Keys are no argument: every user of a machine sees those."""
-    if file is None:
-        given = os.environ.pop(KEYS, "").split(",")
-    else:
-        try:
-            given = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"the keys in '{file}' cannot be read: {error}") from error
-    keys = tuple(key.strip() for key in given if key.strip())
-    if file is not None and not keys:
-        raise UserError(f"'{file}' holds no key; write one a line, or leave out --keys-file")
-    if any(len(key) < 16 for key in keys):
-        raise UserError("an API key has fewer than 16 characters: make longer ones")
-    return keys
+    app = create_app(SpeechVerse.from_pretrained(model, device), settings)
+    server_of(with_page(app) if ui else app, host, port).run()

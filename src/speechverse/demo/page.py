@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from speechverse.errors import SpeechverseError, TaskError, UserError
 from speechverse.longform.transcript import Segment
 from speechverse.longform.writers import Decoder
 from speechverse.pipeline import SpeechVerse
+from speechverse.serving.engine import Engine
 from speechverse.tasks import TaskQuestion, task_names
 
 FIRST_TASK = "asr"
@@ -57,14 +58,25 @@ def look() -> dict[str, Any]:
     }
 
 
-def build_page(loaded: SpeechVerse, examples: Sequence[Path] = ()) -> gr.Blocks:
+def build_page(
+    loaded: SpeechVerse,
+    examples: Sequence[Path] = (),
+    engine: Engine | None = None,
+    check: Callable[[str], None] = lambda clip: None,
+) -> gr.Blocks:
     """A page to talk to a model, for `launch(**look())` or `mount_gradio_app(..., **look())`.
 
     Args:
         loaded: Who answers.
         examples: Clips to try.
+        engine: In whose thread the model runs, where others use it, too.
+        check: Is given each clip before it is read, and raises an AudioError for one that is not to
+            be.
     """
-    talker = Talker(loaded)
+    if engine is None:
+        engine = Engine(max_batch=1)
+        engine.start()
+    talker = Talker(loaded, engine, check)
     with gr.Blocks(
         title="SpeechVerse",
         analytics_enabled=False,
@@ -80,6 +92,7 @@ def build_page(loaded: SpeechVerse, examples: Sequence[Path] = ()) -> gr.Blocks:
                     buttons=[],
                     waveform_options=gr.WaveformOptions(sample_rate=16_000),
                 )
+                _take_no_addresses(clip)
                 picture = _html()
                 if examples:
                     gr.Examples([[str(path)] for path in examples], [clip], label="Clips to try")
@@ -91,6 +104,8 @@ def build_page(loaded: SpeechVerse, examples: Sequence[Path] = ()) -> gr.Blocks:
 
         def hear(path: str | None) -> tuple[str, str, str]:
             try:
+                if path:
+                    check(path)
                 limit = loaded.processor.max_audio_seconds
                 return views.show_clip(path, limit) if path else "", "", ""
             except SpeechverseError as error:
@@ -98,6 +113,20 @@ def build_page(loaded: SpeechVerse, examples: Sequence[Path] = ()) -> gr.Blocks:
 
         clip.change(hear, clip, [picture, answers, transcript], show_progress="hidden")
     return page
+
+
+def _take_no_addresses(clip: gr.Audio) -> None:
+    """Gradio would fetch a clip from an address, in this machine's name."""
+    take = clip.async_move_resource_to_block_cache
+
+    async def take_file(url_or_file_path: Any) -> str | None:
+        if "://" in str(url_or_file_path):
+            raise gr.Error("no addresses are fetched: upload the recording itself")
+        taken: str | None = await take(url_or_file_path)
+        return taken
+
+    # No class of its own: gradio writes a file beside the source of each.
+    clip.async_move_resource_to_block_cache = take_file
 
 
 def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Lock
+from itertools import islice
 from typing import Any, Literal
 
 from speechverse.audio import duration_of
@@ -17,6 +17,7 @@ from speechverse.evaluation.cascades import WhisperReader
 from speechverse.longform.transcript import Segment
 from speechverse.longform.writers import Decoder
 from speechverse.pipeline import SpeechVerse
+from speechverse.serving.engine import Engine, passed_on
 from speechverse.types import Answer
 
 Picking = Literal["score", "constrain", "free"]
@@ -87,12 +88,18 @@ class Talk:
 class Talker:
     """A model that is talked to, and the cascade beside it: one question at a time, whoever asks.
 
-    One that nobody reads any longer, but that cannot be stopped in its midst, may still be at work
-    when the next begins; the cascade takes the model's adapters away as long as it reads.
+    The engine's thread alone runs the model: a question that nobody reads any longer, but that
+    cannot be stopped in its midst, is at work before the next begins, and the cascade takes the
+    model's adapters away as long as it reads.
+
+    Attributes:
+        engine: It was started.
+        check: Raises an AudioError for a file that is not to be read.
     """
 
     loaded: SpeechVerse
-    _alone: Lock = field(default_factory=Lock, init=False, repr=False)
+    engine: Engine
+    check: Callable[[str], None] = lambda clip: None
 
     @cached_property
     def cascade(self) -> WhisperReader:
@@ -116,11 +123,14 @@ class Talker:
         turn = Turn(asked, [Said("The model")])
         shown = Talk(talk.clip, talk.chat, [*talk.turns, turn])
         yield shown
-        with self._alone:
-            for _ in self._model_says(wish, shown, turn):
-                yield shown
-            if wish.beside:
-                yield from self._cascade_says(wish, shown, turn)
+        self.check(wish.clip)
+        yield from passed_on(self.engine, self._answers(wish, shown, turn))
+
+    def _answers(self, wish: Wish, shown: Talk, turn: Turn) -> Generator[Talk]:
+        for _ in self._model_says(wish, shown, turn):
+            yield shown
+        if wish.beside:
+            yield from self._cascade_says(wish, shown, turn)
 
     def _model_says(self, wish: Wish, talk: Talk, turn: Turn) -> Iterator[None]:
         said = turn.said[0]
@@ -158,8 +168,16 @@ class Talker:
         yield talk
 
     def write(self, clip: str | None, decoder: Decoder | None) -> Iterator[Segment]:
-        """What is said in a clip of any length, as it is written."""
+        """What is said in a clip of any length, as it is written; others have their turns between
+        its segments.
+        """
         if not clip:
             raise UserError(NO_CLIP)
-        with self._alone:
-            yield from self.loaded.segments(clip, decoder=decoder)
+        self.check(clip)
+        written = self.loaded.segments(clip, decoder=decoder)
+
+        def next_one() -> Generator[Segment]:
+            yield from islice(written, 1)
+
+        while found := [*passed_on(self.engine, next_one())]:
+            yield from found

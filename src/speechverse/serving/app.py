@@ -47,6 +47,7 @@ def create_app(loaded: SpeechVerse, settings: ServerSettings | None = None) -> F
         docs_url=None,
         redoc_url=None,
     )
+    app.state.service = service
     handle_refusals(app)
     _add_chat(app, service)
     _add_audio(app, service)

@@ -30,8 +30,11 @@ class Door:
         self._most = settings.max_upload * 4 // 3 + _BESIDE  # base64 makes four bytes of three
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # nothing here speaks by sockets, and none may pass without key
+            await send({"type": "websocket.close"})
             return
         path = scope["path"] if scope["path"] in self._paths else "other"
         began = time.perf_counter()
@@ -57,10 +60,13 @@ class Door:
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
-        open_ = scope["path"] in OPEN
-        if not open_ and not self._settings.admits(headers.get("authorization", "")):
-            message = "this server wants an API key: Authorization: Bearer ..."
-            return Refusal(401, message, code="invalid_api_key")
+        if scope["path"] not in OPEN:
+            # What a browser adds of itself, on whoever's behalf, is enough for a page alone.
+            a_page = not scope["path"].startswith("/v1/")
+            if not self._settings.admits(headers.get("authorization", ""), by_password=a_page):
+                message = "this server wants an API key: Authorization: Bearer ..."
+                ask = {"WWW-Authenticate": 'Basic realm="an API key as password"'} if a_page else {}
+                return Refusal(401, message, code="invalid_api_key", headers=ask)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._most:
             return Refusal(413, self._too_large, code="too_large")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import closing
+from queue import SimpleQueue
 from threading import Condition, Event, Thread
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+Made = TypeVar("Made")
 
 
 class Work(Protocol):
@@ -137,3 +141,34 @@ class Engine:
             return
         for ticket, result in zip(batch, results, strict=True):
             ticket.future.set_result(result)
+
+
+class _Alone:
+    """Work that equals no other, so that nothing joins it."""
+
+    def __call__(self, items: Sequence[Callable[[], Any]], /) -> Sequence[Any]:
+        return [item() for item in items]
+
+
+def passed_on(engine: Engine, steps: Generator[Made]) -> Iterator[Made]:
+    """What is made step by step, all of it in one turn of the engine's thread, which does not wait
+    for who reads it; whoever stops reading stops it, at its next step.
+    """
+    queue = SimpleQueue[tuple[Made] | None]()
+
+    def make() -> None:
+        with closing(steps):
+            for step in steps:
+                queue.put((step,))
+                if ticket.unwanted:
+                    break
+
+    ticket = Ticket(_Alone(), make)
+    ticket.future.add_done_callback(lambda future: queue.put(None))
+    engine.submit(ticket)
+    try:
+        while step := queue.get():
+            yield step[0]
+        ticket.future.result()
+    finally:
+        ticket.give_up()

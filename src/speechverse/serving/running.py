@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
-from speechverse.pipeline import SpeechVerse
-from speechverse.serving.app import create_app
-from speechverse.serving.settings import ServerSettings
+from speechverse.serving.service import Service
 
 _FINISHING = 5  # seconds beyond a request's own
 
@@ -20,26 +20,36 @@ class _Server(uvicorn.Server):
     it finished, and so looks killed by it.
     """
 
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for stop in self._service.at_stop:
+            stop()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 
-def server_of(
-    loaded: SpeechVerse, settings: ServerSettings, host: str, port: int
-) -> uvicorn.Server:
-    """A server to `run()`; SIGTERM and Ctrl-C have it refuse what is new and finish what it took.
+def server_of(app: FastAPI, host: str, port: int) -> uvicorn.Server:
+    """A server of what `create_app` makes, to `run()`; SIGTERM and Ctrl-C have it refuse what is
+    new and finish what it took.
 
     Addresses and paths of requests are logged, what they hold is not.
     """
+    service: Service = app.state.service
     return _Server(
         uvicorn.Config(
-            create_app(loaded, settings),
+            app,
             host=host,
             port=port,
             server_header=False,
-            timeout_graceful_shutdown=round(settings.timeout) + _FINISHING,
-        )
+            timeout_graceful_shutdown=round(service.settings.timeout) + _FINISHING,
+        ),
+        service,
     )
 
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -37,7 +39,9 @@ class Service:
         self.decoders = Decoders(settings)
         # A thread for each request: one that waits keeps no other waiting.
         self._threads = ThreadPoolExecutor(settings.max_requests, "request")
+        self.at_stop: list[Callable[[], None]] = []  # called once nothing new is taken
         self._finding = Lock()  # who writes is loaded once
+        self.check = lru_cache(256)(self._check)
         self.measures.in_progress.set_function(lambda: self.places.taken)
         self.measures.waiting.set_function(lambda: self.engine.num_waiting)
 
@@ -140,6 +144,12 @@ class Service:
         with self._decoded(content) as samples:
             written = transcribing.segments(call, work, samples)
             yield from transcribing.events(written, samples.duration)
+
+    def _check(self, path: str) -> None:
+        """Raises an AudioError for a file that decoding, with its limits, does not get through."""
+        content, longest = Path(path).read_bytes(), self.settings.max_seconds
+        with self.decoders.decoded(content, longest, whole=False):
+            pass
 
     def _work_of(self, form: transcribing.Form) -> transcribing.Writing:
         with self._finding:

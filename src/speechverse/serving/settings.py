@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+from base64 import b64decode
+from contextlib import suppress
 from dataclasses import dataclass
 
 from speechverse.types import Seconds
@@ -36,10 +38,17 @@ class ServerSettings:
     decode_memory: int = 2**30
     decoders: int = 2
 
-    def admits(self, header: str) -> bool:
+    def admits(self, header: str, by_password: bool = False) -> bool:
         """Whether an `Authorization` header has one of the keys; all are compared, each in constant
         time.
+
+        Args:
+            by_password: Whether it may be the password that somebody told a browser.
         """
         given = header.encode()
+        if by_password and header.startswith("Basic "):
+            with suppress(ValueError):
+                _, _, password = b64decode(header[6:]).partition(b":")
+                given = b"Bearer " + password
         matches = [hmac.compare_digest(f"Bearer {key}".encode(), given) for key in self.keys]
         return not self.keys or any(matches)

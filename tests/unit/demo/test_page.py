@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,8 @@ def address(model, clip) -> Iterator[str]:
     _, where, _ = page.launch(server_name="127.0.0.1", **how, **look())
     yield where
     page.close()
+    asyncio.set_event_loop(None)
+    gc.collect()  # loops that gradio made and never closes, of which later tests would be told
 
 
 def test_the_page_answers_and_words_its_errors(address: str, clip: Path, tmp_path: Path) -> None:

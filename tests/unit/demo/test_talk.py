@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -15,18 +15,24 @@ pytest.importorskip("gradio", reason="the page needs the extra 'demo'")
 from speechverse.demo import views
 from speechverse.demo.spectrogram import spectrogram
 from speechverse.demo.talk import Said, Talker, Turn, Wish
+from speechverse.serving.engine import Engine, passed_on
 
 
-def test_an_answer_grows_to_what_ask_gives(model, clip):
-    grown = [
-        talk.turns[-1].said[0].text for talk in Talker(model).ask(Wish(str(clip), "What is said?"))
-    ]
+@pytest.fixture
+def talker(model):
+    engine = Engine(max_batch=1)
+    engine.start()
+    yield Talker(model, engine)
+    engine.close()
+
+
+def test_an_answer_grows_to_what_ask_gives(talker, model, clip):
+    grown = [talk.turns[-1].said[0].text for talk in talker.ask(Wish(str(clip), "What is said?"))]
     assert grown[-1] == model.ask(clip, "What is said?").text
     assert all(longer.startswith(text) for text, longer in zip(grown, grown[1:-1], strict=False))
 
 
-def test_choices_come_with_their_shares_and_the_next_question_stands_behind(model, clip):
-    talker = Talker(model)
+def test_choices_come_with_their_shares_and_the_next_question_stands_behind(talker, clip):
     [*_, first] = talker.ask(Wish(str(clip), "Which?", "yes, no"))
     shares = first.turns[0].said[0].answer.choice_probs
     assert set(shares) == {"yes", "no"} and sum(shares.values()) == pytest.approx(1)
@@ -38,45 +44,59 @@ def test_choices_come_with_their_shares_and_the_next_question_stands_behind(mode
     assert len(anew.turns) == 1
 
 
-def test_a_recording_longer_than_the_model_hears_is_answered_in_parts(model, tmp_path):
+def test_a_recording_longer_than_the_model_hears_is_answered_in_parts(talker, tmp_path):
     noise = np.random.default_rng(1).standard_normal(3 * 16_000).astype(np.float32) * 0.1
     save(tmp_path / "long.wav", Waveform(noise))
-    talker, wish = Talker(model), Wish(str(tmp_path / "long.wav"), "Which?", "yes, no")
+    wish = Wish(str(tmp_path / "long.wav"), "Which?", "yes, no")
     [*_, talk] = talker.ask(wish)
     assert len(talk.turns[0].said[0].parts) >= 2
     with pytest.raises(UserError, match="as a new question"):
         list(talker.ask(wish, talk))
 
 
-def test_a_cascade_that_cannot_be_had_spoils_no_answer(model, clip, monkeypatch):
+def test_a_cascade_that_cannot_be_had_spoils_no_answer(talker, clip, monkeypatch):
     from speechverse.evaluation import cascades
 
     monkeypatch.setattr(cascades, "find_whisper", lambda model: (None, "there is none"))
-    [*_, talk] = Talker(model).ask(Wish(str(clip), "Which?", "yes, no", beside=True))
+    [*_, talk] = talker.ask(Wish(str(clip), "Which?", "yes, no", beside=True))
     own, cascade = talk.turns[0].said
     assert own.text in ("yes", "no") and "there is none" in cascade.error
 
 
-def test_a_question_waits_until_one_that_cannot_be_stopped_has_let_go_of_the_model(model, clip):
-    talker, wish = Talker(model), Wish(str(clip), "Which?", "yes, no")
-    left = talker.ask(wish)
-    next(left), next(left)  # answered, but not read to its end
-    waiting = Thread(target=list, args=[talker.ask(wish)])
-    waiting.start()
-    waiting.join(0.2)
-    assert waiting.is_alive()
-    left.close()
-    waiting.join(30)
-    assert not waiting.is_alive()
+def test_what_is_asked_and_written_waits_for_who_else_uses_the_model(talker, clip):
+    busy, go = Event(), Event()
+
+    def hold():
+        busy.set()
+        assert go.wait(20)
+        yield
+
+    holding = Thread(target=list, args=[passed_on(talker.engine, hold())])
+    holding.start()
+    assert busy.wait(20)
+    told = []
+    ask = talker.ask(Wish(str(clip), "Which?", "yes, no"))
+    waiting = [
+        Thread(target=lambda: told.extend(ask)),
+        Thread(target=lambda: told.extend(talker.write(str(clip), "llm"))),
+    ]
+    for thread in waiting:
+        thread.start()
+        thread.join(0.2)
+    assert [thread.is_alive() for thread in waiting] == [True, True] and len(told) == 1
+    go.set()
+    for thread in (holding, *waiting):
+        thread.join(30)
+    assert len(told) > 1
 
 
 @pytest.mark.parametrize(
     ("clip_named", "instruction", "told"),
     [(False, "Which?", "there is no clip"), (True, " ", "empty"), (True, None, "empty")],
 )
-def test_what_is_missing_is_said(model, clip, clip_named, instruction, told):
+def test_what_is_missing_is_said(talker, clip, clip_named, instruction, told):
     with pytest.raises(UserError, match=told):
-        list(Talker(model).ask(Wish(str(clip) if clip_named else None, instruction)))
+        list(talker.ask(Wish(str(clip) if clip_named else None, instruction)))
 
 
 def test_text_is_shown_as_text():

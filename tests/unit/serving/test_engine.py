@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from speechverse.serving.calls import Call, Places
-from speechverse.serving.engine import Engine, Ticket
+from speechverse.serving.engine import Engine, Ticket, passed_on
 
 
 @dataclass(frozen=True)
@@ -93,3 +93,37 @@ def test_a_closing_engine_finishes_what_it_took_and_takes_no_more(engine):
     assert [ticket.future.result(0) for ticket in tickets] == [0, 2, 4]
     with pytest.raises(RuntimeError):
         engine.submit(Ticket(work, 3))
+
+
+def test_what_comes_step_by_step_is_made_in_a_turn_of_its_own_whoever_reads_it(engine):
+    work, threads, stopped = Counting("a"), set(), threading.Event()
+
+    def steps(number):
+        try:
+            for step in range(number):
+                threads.add(threading.current_thread().name)
+                yield step
+        finally:
+            stopped.set()
+
+    begun(engine, work, 0)
+    read, left = passed_on(engine, steps(3)), passed_on(engine, steps(10**9))
+    reading = threading.Thread(target=lambda: (next(left), left.close()))
+    reading.start()
+    reading.join(0.05)
+    assert reading.is_alive() and not threads  # it waits behind what came before
+    work.go.set()
+    reading.join(10)
+    assert stopped.wait(10)
+    assert next(read) == 0  # it is not read on, and holds nobody up
+    assert engine.submit(Ticket(work, 1)).future.result(10) == 2
+    assert [*read] == [1, 2] and threads == {"engine"}
+
+    def failing():
+        yield 1
+        raise ValueError("its own")
+
+    failed = passed_on(engine, failing())
+    assert next(failed) == 1
+    with pytest.raises(ValueError, match="its own"):
+        next(failed)

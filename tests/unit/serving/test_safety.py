@@ -206,7 +206,7 @@ def test_a_server_that_is_told_to_end_ends_as_a_success(model):
     """It does not hand the signal on, which would end the process by it."""
     handed_on = []
     before = signal.signal(signal.SIGTERM, lambda *given: handed_on.append(given))
-    server = server_of(model, SETTINGS, "127.0.0.1", 0)
+    server = server_of(create_app(model, SETTINGS), "127.0.0.1", 0)
 
     def end_it():
         while not server.started:
