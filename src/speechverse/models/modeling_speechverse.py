@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import ModelOutput
 
 from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config
@@ -72,6 +72,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
 
     config_class = SpeechVerseConfig
     main_input_name = "input_ids"
+    _tokenizer: PreTrainedTokenizerBase | None = None  # kept, for reading it takes .3 s
 
     def __init__(
         self, config: SpeechVerseConfig, encoder: SpeechEncoder, llm: PreTrainedModel
@@ -188,7 +189,9 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         found_llm = find_foundation("llm", config, location, llm, allow_other_parts)
         config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))
         encoder_module = load_chosen_encoder(found_encoder, config.settings, dtype)
-        model = cls(config, encoder_module, load_llm_and_tokenizer(found_llm, dtype)[0])
+        llm_module, tokenizer = load_llm_and_tokenizer(found_llm, dtype)
+        model = cls(config, encoder_module, llm_module)
+        model._tokenizer = tokenizer
         checkpoints.load_trained(model, location)
         return model.eval()
 
@@ -204,7 +207,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         checkpoints.export(self, folder)
 
     def processor(self) -> SpeechVerseProcessor:
-        return SpeechVerseProcessor.from_config(self.config)
+        return SpeechVerseProcessor.from_config(self.config, tokenizer=self._tokenizer)
 
     def load_trained(self, folder: Path) -> None:
         checkpoints.load_trained(self, folder)

@@ -82,9 +82,12 @@ class SpeechVerseProcessor:
 
     @classmethod
     def from_config(
-        cls, config: SpeechVerseConfig, relative_to: Path | None = None
+        cls,
+        config: SpeechVerseConfig,
+        relative_to: Path | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> SpeechVerseProcessor:
-        """Loads the tokenizer and the front end that a configuration names.
+        """Loads the tokenizer, unless it is given, and the front end that a configuration names.
 
         Raises:
             CheckpointError: If it names none, or they cannot be loaded.
@@ -95,7 +98,7 @@ class SpeechVerseProcessor:
         window, family = config.settings.encoder_window, config.settings.encoder_family
         return cls(
             config,
-            load_tokenizer(llm),
+            load_tokenizer(llm) if tokenizer is None else tokenizer,
             load_front_end(encoder.name, encoder.revision, window, family),
         )
 
