@@ -79,7 +79,7 @@ def save(
             built-in one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = get_peft_model_state_dict(llm, adapter_name="default")
+    state = _weights_of(llm, "default")
     weights = {
         _PEFT_PREFIX + name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in state.items()
@@ -102,10 +102,7 @@ def load(llm: PreTrainedModel, folder: Path) -> None:
             f"'{folder}' holds no LoRA weights ({_WEIGHTS}); the checkpoint is not whole"
         )
     weights = _read(folder)
-    if (
-        wrong := _shapes(weights).items()
-        ^ _shapes(get_peft_model_state_dict(llm, adapter_name="default")).items()
-    ):
+    if wrong := _shapes(weights).items() ^ _shapes(_weights_of(llm, "default")).items():
         raise CheckpointError(
             f"the LoRA weights in '{folder}' do not fit the LLM, for example '{min(wrong)[0]}'"
         )
@@ -152,7 +149,7 @@ def _load_beside(llm: PreTrainedModel, folder: Path) -> None:
                 "ignore", message="Already found a `peft_config`"
             )  # two are meant
             llm.load_adapter(str(folder), adapter_name=_OTHER)
-        taken = _shapes(get_peft_model_state_dict(llm, adapter_name=_OTHER))
+        taken = _shapes(_weights_of(llm, _OTHER))
         fits, reason = shapes == taken, "it has other layers"
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         fits, reason = False, str(error).strip().splitlines()[0]
@@ -189,6 +186,11 @@ def _read(folder: Path) -> dict[str, Tensor]:
         name.removeprefix(_PEFT_PREFIX): tensor
         for name, tensor in read_weights(folder / _WEIGHTS).items()
     }
+
+
+def _weights_of(llm: PreTrainedModel, adapter: str) -> dict[str, Tensor]:
+    """The adapters alone: PEFT asks the hub, each time, whether embeddings belong to them."""
+    return dict(get_peft_model_state_dict(llm, adapter_name=adapter, save_embedding_layers=False))
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
