@@ -22,6 +22,7 @@ from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import CorpusError, TaskError, UserError
 from speechverse.evaluation.comparison import paired_with
+from speechverse.evaluation.control import OtherClip
 from speechverse.evaluation.encoded_clips import (
     UNREADABLE,
     ExampleCheck,
@@ -231,12 +232,11 @@ class _Run:
         Raises:
             CorpusError: If no task can be measured.
         """
-        asked = self._ask()
-        self._encode(asked)
-        usable = self._usable_examples(asked)
+        usable = self._usable_examples(self._ask())
         cells = [(task, some, system) for task, some in usable for system in self.systems]
-        self._recall(cells)
         able = self._answerable(cells)
+        self._recall(able)
+        self._encode(able)
         self._tell_costs(able, tell)
         for number, cell in enumerate(able, start=1):
             self._measure(*cell, f"(part {number} of {len(able)})")
@@ -276,15 +276,14 @@ class _Run:
     def _leave_out(self, task: Task, reason: str) -> None:
         self.not_measured.append(NotMeasured(task.name, task.title, reason))
 
-    def _encode(self, asked: Asked) -> None:
+    def _encode(self, cells: Sequence[Cell]) -> None:
         """Puts what a listening system has not answered yet into the cache, if one is kept."""
-        listening = [system for system in self.systems if system.hears]
-        pending = [
-            example
-            for _, rendered in asked
-            for example in rendered.examples
-            if not all(self._is_answered(system, example) for system in listening)
-        ]
+        pending = list[Example]()
+        for _, examples, system in cells:
+            if system.hears:
+                left = [one for one in examples if not self._is_answered(system, one)]
+                # a control hears other clips than those it is asked about
+                pending += system.swapped(left) if isinstance(system, OtherClip) else left
         if self.parts.encode is not None and pending:
             started = time.perf_counter()
             self.parts.cache = self.parts.encode(pending)
@@ -295,7 +294,7 @@ class _Run:
 
     def _usable_examples(self, asked: Asked) -> list[tuple[Task, list[Example]]]:
         """The tasks without clips that cannot be used; those are counted."""
-        check, found = ExampleCheck(self.parts.processor, self.parts.cache), []
+        check, found = ExampleCheck(self.parts.processor), []
         split, clips = self.settings.split, self.corpus.utterances(self.settings.split)
         unread = self.corpus.skipped.get(split, {})
         for task, rendered in asked:
