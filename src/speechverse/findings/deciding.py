@@ -122,6 +122,9 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
     sides = claimed.than, claimed.better
     found = [_answers(side, folders[side.asked.name]) for side in sides]
     metrics = found[0].metric, found[1].metric
+    if found[0].scoring != found[1].scoring:
+        rules = " and ".join(answers.scoring for answers in found)
+        raise _NotMeasuredError(f"the two sides were scored by other rules: {rules}")
     try:
         classes = found[0].classes, found[1].classes
         compared = compare(found[0].questions, found[1].questions, metrics, classes=classes)
@@ -154,6 +157,7 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
 class _Found:
     system: str
     metric: str
+    scoring: str
     questions: Questions
     classes: tuple[str, ...]
 
@@ -176,7 +180,8 @@ def _answers(side: Answers, folder: Path | str) -> _Found:
     if not asked:
         raise _NotMeasuredError(f"{side.task} has no questions '{side.variant}'")
     metric = side.metric or report.metrics[0]
-    return _Found(best.system, metric, asked, classes_of(side.task, metric, results))
+    scoring = results.signatures.get(metric, "")
+    return _Found(best.system, metric, scoring, asked, classes_of(side.task, metric, results))
 
 
 @lru_cache(maxsize=64)
