@@ -243,6 +243,24 @@ def test_what_a_control_answered_is_told_as_used_and_not_heard_again(
     assert not heard and "20 answers of a run that did not end are used" in again.notes
 
 
+def test_a_specialist_that_was_fitted_is_not_fitted_again_unless_to_other_clips(
+    loaded, corpus, tmp_path, monkeypatch
+):
+    settings = replace(SETTINGS, tasks=("er", "asr"), systems=("specialist", "oracle"))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "asr", KeyboardInterrupt())
+        evaluate(*loaded, corpus, settings, output=tmp_path / "out")
+    kept = (tmp_path / "out" / JOURNAL).read_bytes()
+    monkeypatch.setattr("speechverse.evaluation.without_words.fit_specialist", None)
+    evaluate(*loaded, corpus, settings, output=tmp_path / "out")
+    assert load_results(tmp_path / "out").score("er", "specialist") is not None
+    (tmp_path / "out" / JOURNAL).write_bytes(kept)
+    clips = corpus.utterances("train")[1:]
+    fewer = corpus.trained_on(Corpus("fewer", corpus.labels, _sources={"train": clips}))
+    with pytest.raises(TypeError):  # it would be fitted
+        evaluate(*loaded, fewer, settings, output=tmp_path / "out")
+
+
 def _evaluate_until_killed(checkpoint: Path, corpus: Corpus, folder: Path) -> None:
     from speechverse.cli.evaluate import run
 
