@@ -181,10 +181,11 @@ def test_a_claim_that_did_not_hold_is_told_with_a_likely_reason(made):
 
 def test_the_stronger_of_several_systems_is_compared_with(made, corpus):
     _, folder, _, _ = made
-    several = Answers(ASKED, "asr", ("speechverse", "oracle"))
+    several = Answers(ASKED, "asr", ("cascade", "speechverse", "oracle"))
     finding = replace(FINDING, claims=(Claimed("", Answers(ASKED, "asr"), several),))
     [row] = decide(finding, {"few": folder / "evaluations" / "few"}, "").rows
     assert row.than_value.value <= row.better_value.value
+    assert row.than.endswith("(few, asr; the best of speechverse and oracle)")  # who was there
 
 
 def test_answers_that_were_scored_by_other_rules_are_not_compared(made, tmp_path):
