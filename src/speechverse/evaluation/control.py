@@ -77,6 +77,11 @@ class OtherClip:
         ]
 
 
+def plain(system: System) -> System:
+    """Itself, or of a control the system that it is one of."""
+    return system.system if isinstance(system, OtherClip) else system
+
+
 def pairs_of(clips: Sequence[Utterance]) -> Iterator[Pair]:
     """Each clip with the next in an order drawn by hash that says something else; none where all
     say the same.

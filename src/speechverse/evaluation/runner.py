@@ -22,7 +22,7 @@ from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import CorpusError, TaskError, UserError
 from speechverse.evaluation.comparison import paired_with
-from speechverse.evaluation.control import OtherClip
+from speechverse.evaluation.control import OtherClip, plain
 from speechverse.evaluation.encoded_clips import (
     UNREADABLE,
     ExampleCheck,
@@ -278,16 +278,21 @@ class _Run:
 
     def _encode(self, cells: Sequence[Cell]) -> None:
         """Puts what a listening system has not answered yet into the cache, if one is kept."""
-        pending = list[Example]()
-        for _, examples, system in cells:
-            if system.hears:
-                left = [one for one in examples if not self._is_answered(system, one)]
-                # a control hears other clips than those it is asked about
-                pending += system.swapped(left) if isinstance(system, OtherClip) else left
+        pending = [
+            example
+            for _, examples, system in cells
+            if system.hears
+            for example in self._to_hear(system, examples)
+        ]
         if self.parts.encode is not None and pending:
             started = time.perf_counter()
             self.parts.cache = self.parts.encode(pending)
             self.hearing_seconds = round(time.perf_counter() - started, 3)
+
+    def _to_hear(self, system: System, examples: Sequence[Example]) -> list[Example]:
+        """What it has not answered yet; of a control with the clips that it hears instead."""
+        left = [example for example in examples if not self._is_answered(system, example)]
+        return system.swapped(left) if isinstance(system, OtherClip) else left
 
     def _is_answered(self, system: System, example: Example) -> bool:
         return self.keys is not None and self.keys.are_kept(self.journal, system, example)
@@ -371,14 +376,11 @@ class _Run:
 
     def _tell_costs(self, cells: Sequence[Cell], tell: Tell) -> None:
         for system in self.systems:
-            asked = [
-                example
-                for _, examples, one in cells
-                for example in examples
-                if one is system and not self._is_answered(system, example)
-            ]
-            if asked and (cost := getattr(system, "cost", None)) is not None:
-                tell(f"{system.name}: {cost(asked)}")
+            if (cost := getattr(plain(system), "cost", None)) is not None:
+                cells_of = [examples for _, examples, one in cells if one is system]
+                heard = [example for some in cells_of for example in self._to_hear(system, some)]
+                if heard:
+                    tell(f"{system.name}: {cost(heard)}")
 
     def _measure(self, task: Task, examples: Sequence[Example], system: System, part: str) -> None:
         """Lets one system answer one task, and scores it."""
