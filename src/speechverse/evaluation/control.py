@@ -30,6 +30,7 @@ class OtherClip:
     name: ClassVar[str] = "other-clip"
     title: ClassVar[str] = "control: the model hears another clip than the one it is asked about"
     others: dict[tuple[str, str], Utterance] = field(default_factory=dict)
+    _stands_on: str | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, which: str) -> type[OtherClip]:
@@ -46,6 +47,11 @@ class OtherClip:
     @property
     def stands_on(self) -> str:
         """Which clips are heard instead: they depend on all that are asked."""
+        if self._stands_on is None:  # each answer's key asks
+            self._stands_on = self._pairs_told()
+        return self._stands_on
+
+    def _pairs_told(self) -> str:
         own = getattr(self.system, "stands_on", "")
         pairs = (f"{key} {clip.id}\n" for key, clip in sorted(self.others.items()))
         return fingerprint(own, *pairs)
@@ -55,18 +61,25 @@ class OtherClip:
         clips = list({example.utterance.id: example.utterance for example in examples}.values())
         pairs = {(examples[0].task, clip.id): other for clip, other in pairs_of(clips) if examples}
         self.others |= pairs
+        self._stands_on = None
         if len(pairs) < len(clips):
             return "there is no other clip to hear"
-        return self.system.missing(self._swapped(examples))
+        return self.system.missing(self.swapped(examples))
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
-        return self.system.answer(self._swapped(examples), progress)
+        return self.system.answer(self.swapped(examples), progress)
 
-    def _swapped(self, examples: Sequence[Example]) -> list[Example]:
+    def swapped(self, examples: Sequence[Example]) -> list[Example]:
+        """The same questions, about the clips that are heard instead."""
         return [
             replace(example, utterance=self.others[example.task, example.utterance.id])
             for example in examples
         ]
+
+
+def plain(system: System) -> System:
+    """Itself, or of a control the system that it is one of."""
+    return system.system if isinstance(system, OtherClip) else system
 
 
 def pairs_of(clips: Sequence[Utterance]) -> Iterator[Pair]:

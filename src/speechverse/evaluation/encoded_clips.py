@@ -11,7 +11,6 @@ from pathlib import Path
 
 from speechverse import audio
 from speechverse.data import FeatureCache
-from speechverse.data.cache import entry_key
 from speechverse.errors import AudioError, AudioTooLongError
 from speechverse.evaluation.results import TaskReport
 from speechverse.metrics import get_metric
@@ -31,7 +30,7 @@ def encode_clips(
     model: Model, processor: Processor, examples: Iterable[Example], folder: Path, watch: Watch
 ) -> FeatureCache:
     """Encoder outputs of every clip that can be encoded as far as is known beforehand, in the
-    encoder's own precision; how many may be unreadable is judged afterwards.
+    encoder's own precision; those that cannot be read are told when they are asked for.
     """
     found = {clip.id: clip for example in examples for clip in example.utterance.clips}
     limit = processor.max_audio_seconds
@@ -51,9 +50,8 @@ class ExampleCheck:
         unreadable: Ids of clips that cannot be read, with the reason.
     """
 
-    def __init__(self, processor: Processor, cache: FeatureCache | None) -> None:
+    def __init__(self, processor: Processor) -> None:
         self.processor = processor
-        self.cache = cache
         self.unreadable: dict[str, str] = {}
         self._clips: dict[str, str | None] = {}
 
@@ -71,19 +69,12 @@ class ExampleCheck:
         except AudioError as error:
             return error.kind
         try:
-            self._try(utterance)
+            audio.load(utterance.audio)
         except AudioError as error:
             logger.warning("clip %s is left out: %s", utterance.id, error)
             self.unreadable[utterance.id] = str(error)
             return UNREADABLE
         return None
-
-    def _try(self, utterance: Utterance) -> None:
-        if self.cache is not None and utterance in self.cache:
-            return
-        if self.cache is not None and (reason := self.cache.failed.get(entry_key(utterance))):
-            raise AudioError(reason)
-        audio.load(utterance.audio)  # what was answered before is not encoded again
 
     def _prompt(self, example: Example) -> str | None:
         """Whether prompt and answer fit."""

@@ -21,7 +21,9 @@ from speechverse.batching import in_batches
 from speechverse.data.cache import entry_key, weights_to_hash
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError
+from speechverse.evaluation.control import plain
 from speechverse.evaluation.systems import System, WithoutWords
+from speechverse.evaluation.without_words import Fitted
 from speechverse.files import disk_full_as_error, folder_lock
 from speechverse.progress import Advance
 from speechverse.protocols import Model
@@ -167,6 +169,8 @@ class AnswerKeys:
         read = None if system.hears else utterance.of_clips(lambda clip: clip.text)
         sounds = map(entry_key, utterance.clips)
         stands_on = getattr(system, "stands_on", "")  # a recogniser, an adapter of its own
+        if isinstance(fitted := plain(system), Fitted):
+            stands_on += fitted.fitted_on(task.name)
         asked = (task.name, task.version, example.instruction, example.choices)
         return _hash(self.common, system.name, stands_on, *asked, *sounds, read)
 
@@ -195,7 +199,9 @@ def answer_or_recall(
     Returns:
         One answer for each example, in order, and the wall time that those found had taken.
     """
-    if isinstance(getattr(system, "system", system), WithoutWords):  # or a control of one
+    if isinstance(plain(system), Fitted):
+        at_once = len(examples)  # it is fitted once for all
+    elif isinstance(plain(system), WithoutWords):
         # its answers depend on all examples together, and take no time
         return system.answer(examples, progress), 0.0
     names = [keys(system, example) for example in examples]

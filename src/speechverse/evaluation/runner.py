@@ -22,6 +22,7 @@ from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import CorpusError, TaskError, UserError
 from speechverse.evaluation.comparison import paired_with
+from speechverse.evaluation.control import OtherClip, plain
 from speechverse.evaluation.encoded_clips import (
     UNREADABLE,
     ExampleCheck,
@@ -231,12 +232,11 @@ class _Run:
         Raises:
             CorpusError: If no task can be measured.
         """
-        asked = self._ask()
-        self._encode(asked)
-        usable = self._usable_examples(asked)
+        usable = self._usable_examples(self._ask())
         cells = [(task, some, system) for task, some in usable for system in self.systems]
-        self._recall(cells)
         able = self._answerable(cells)
+        self._recall(able)
+        self._encode(able)
         self._tell_costs(able, tell)
         for number, cell in enumerate(able, start=1):
             self._measure(*cell, f"(part {number} of {len(able)})")
@@ -276,26 +276,30 @@ class _Run:
     def _leave_out(self, task: Task, reason: str) -> None:
         self.not_measured.append(NotMeasured(task.name, task.title, reason))
 
-    def _encode(self, asked: Asked) -> None:
+    def _encode(self, cells: Sequence[Cell]) -> None:
         """Puts what a listening system has not answered yet into the cache, if one is kept."""
-        listening = [system for system in self.systems if system.hears]
         pending = [
             example
-            for _, rendered in asked
-            for example in rendered.examples
-            if not all(self._is_answered(system, example) for system in listening)
+            for _, examples, system in cells
+            if system.hears
+            for example in self._to_hear(system, examples)
         ]
         if self.parts.encode is not None and pending:
             started = time.perf_counter()
             self.parts.cache = self.parts.encode(pending)
             self.hearing_seconds = round(time.perf_counter() - started, 3)
 
+    def _to_hear(self, system: System, examples: Sequence[Example]) -> list[Example]:
+        """What it has not answered yet; of a control with the clips that it hears instead."""
+        left = [example for example in examples if not self._is_answered(system, example)]
+        return system.swapped(left) if isinstance(system, OtherClip) else left
+
     def _is_answered(self, system: System, example: Example) -> bool:
         return self.keys is not None and self.keys.are_kept(self.journal, system, example)
 
     def _usable_examples(self, asked: Asked) -> list[tuple[Task, list[Example]]]:
         """The tasks without clips that cannot be used; those are counted."""
-        check, found = ExampleCheck(self.parts.processor, self.parts.cache), []
+        check, found = ExampleCheck(self.parts.processor), []
         split, clips = self.settings.split, self.corpus.utterances(self.settings.split)
         unread = self.corpus.skipped.get(split, {})
         for task, rendered in asked:
@@ -372,14 +376,11 @@ class _Run:
 
     def _tell_costs(self, cells: Sequence[Cell], tell: Tell) -> None:
         for system in self.systems:
-            asked = [
-                example
-                for _, examples, one in cells
-                for example in examples
-                if one is system and not self._is_answered(system, example)
-            ]
-            if asked and (cost := getattr(system, "cost", None)) is not None:
-                tell(f"{system.name}: {cost(asked)}")
+            if (cost := getattr(plain(system), "cost", None)) is not None:
+                cells_of = [examples for _, examples, one in cells if one is system]
+                heard = [example for some in cells_of for example in self._to_hear(system, some)]
+                if heard:
+                    tell(f"{system.name}: {cost(heard)}")
 
     def _measure(self, task: Task, examples: Sequence[Example], system: System, part: str) -> None:
         """Lets one system answer one task, and scores it."""

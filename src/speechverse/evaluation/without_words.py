@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from speechverse import audio
+from speechverse.data.cache import entry_key
 from speechverse.errors import AudioError
 from speechverse.evaluation.cascades import WhisperCascade
 from speechverse.evaluation.folds import speaker_folds
@@ -21,7 +22,7 @@ from speechverse.evaluation.log_mels import mean_log_mels
 from speechverse.evaluation.parts import OPEN_SET, Parts
 from speechverse.evaluation.specialist import FrameSource, fit_specialist
 from speechverse.progress import Advance, ignore
-from speechverse.seeding import hash_seed
+from speechverse.seeding import fingerprint, hash_seed
 from speechverse.tasks import OneOf, get_task
 from speechverse.tasks.kws import KeywordSearch
 from speechverse.tasks.prompts import placeholders
@@ -123,6 +124,14 @@ class Fitted(WithoutWords):
 
     parts: Parts
     without_training: ClassVar[str] = ""
+    _trainings: dict[str, str] = field(default_factory=dict, init=False)
+
+    def fitted_on(self, task: str) -> str:
+        """Names the examples that it is fitted on for a task, which its answers depend on."""
+        if task not in self._trainings:
+            told = map(_told, self.parts.training_examples(task))
+            self._trainings[task] = fingerprint(*told)
+        return self._trainings[task]
 
     def missing(self, examples: Sequence[Example]) -> str | None:
         task = get_task(examples[0].task)
@@ -195,6 +204,15 @@ class SpecialistSystem(Fitted):
         with torch.no_grad():
             heard = model.encode({name: x.to(model.device) for name, x in inputs.items()})
         return heard.hidden_states[:, 0].cpu()
+
+
+def _told(example: Example) -> str:
+    """All of an example that can be fitted on; a clip that is not there is not."""
+    try:
+        sound = entry_key(example.utterance)
+    except AudioError:
+        sound = ""
+    return repr((example.target, example.utterance.text, example.utterance.speaker, sound))
 
 
 def _drop_unreadable(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from speechverse.errors import UserError
 from speechverse.evaluation.comparison import Questions, classes_of, compare, questions_of
-from speechverse.evaluation.results import load_answers, load_results
+from speechverse.evaluation.results import in_words, load_answers, load_results
 from speechverse.findings.finding import (
     NOT_TESTABLE,
     Answers,
@@ -28,7 +28,8 @@ class Row:
     """One comparison, decided; values in the points that tables show.
 
     Attributes:
-        better, than: What is compared: a system and, where it has one, the evaluation.
+        better, than: What is compared: a system, its evaluation and task, and whom it is the best
+            of.
         gain: Of the better over the other with its 95 % interval: positive is as claimed, whatever
             the metric's direction.
         p_value: Of the permutation test.
@@ -122,6 +123,9 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
     sides = claimed.than, claimed.better
     found = [_answers(side, folders[side.asked.name]) for side in sides]
     metrics = found[0].metric, found[1].metric
+    if found[0].scoring != found[1].scoring:
+        rules = " and ".join(answers.scoring for answers in found)
+        raise _NotMeasuredError(f"the two sides were scored by other rules: {rules}")
     try:
         classes = found[0].classes, found[1].classes
         compared = compare(found[0].questions, found[1].questions, metrics, classes=classes)
@@ -132,8 +136,7 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
     value, *ends = (sign * metric.shown(part) for part in compared.difference[:3])
     gain = Interval(value, min(ends), max(ends))
     shown = [Interval(*map(metric.shown, part)) for part in (compared.first, compared.second)]
-    pairs = zip(found, sides, strict=True)
-    names = [f"{answers.system} ({side.asked.name}, {side.task})" for answers, side in pairs]
+    names = [answers.told for answers in found]
     return Row(
         what=claimed.what,
         verdict=verdict_of(gain.low, gain.high, claimed.margin),
@@ -152,8 +155,9 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
 
 @dataclass(frozen=True)
 class _Found:
-    system: str
+    told: str
     metric: str
+    scoring: str
     questions: Questions
     classes: tuple[str, ...]
 
@@ -176,7 +180,15 @@ def _answers(side: Answers, folder: Path | str) -> _Found:
     if not asked:
         raise _NotMeasuredError(f"{side.task} has no questions '{side.variant}'")
     metric = side.metric or report.metrics[0]
-    return _Found(best.system, metric, asked, classes_of(side.task, metric, results))
+    there = [name for name in side.systems if results.score(side.task, name)]
+    best_of = f"; the best of {in_words(there)}" if len(side.systems) > 1 else ""
+    return _Found(
+        told=f"{best.system} ({side.asked.name}, {side.task}{best_of})",
+        metric=metric,
+        scoring=results.signatures.get(metric, ""),
+        questions=asked,
+        classes=classes_of(side.task, metric, results),
+    )
 
 
 @lru_cache(maxsize=64)

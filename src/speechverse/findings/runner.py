@@ -15,6 +15,7 @@ from speechverse.decoding import DecodingOptions
 from speechverse.errors import CorpusError, RecipeError, UserError
 from speechverse.evaluation import EvaluationSettings, evaluate, ledger
 from speechverse.evaluation.into_folder import evaluate_into
+from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.provenance import checkpoint_fingerprint, describe, describe_split
 from speechverse.evaluation.results import OWN, RESULTS
 from speechverse.files import write_text
@@ -98,7 +99,9 @@ class Runner:
             yield decide(finding, folders, command, trained)
 
     def forecast(self, findings: Sequence[Finding]) -> str:
-        """What is still to be done and about how long it takes, measured on a few answers."""
+        """What is still to be done and about how long it takes, by the answers that are kept or
+        else by a few.
+        """
         everything = (one for finding in findings for one in finding.evaluations)
         asked = {one.name: one for one in everything if isinstance(self._corpus(one), Corpus)}
         open_ = [one for one in asked.values() if not (self._folder(one) / RESULTS).is_file()]
@@ -107,8 +110,12 @@ class Runner:
         done = f"{len(asked) - len(open_)} of {len(asked)} evaluations are there already"
         if not open_:
             return done
-        answers = sum(self._num_answers(one) for one in open_)
-        seconds = self._seconds_an_answer()
+        kept = [
+            made for one in open_ for made in Journal(self._folder(one) / JOURNAL).kept.values()
+        ]
+        answers = max(0, sum(self._num_answers(one) for one in open_) - len(kept))
+        took = sum(made.seconds for made in kept) / max(1, len(kept))
+        seconds = took or self._seconds_an_answer()  # nothing is asked that is known
         told = f"{done}; about {answers:,} answers to give, {answers * seconds / 60:.0f} minutes"
         told += f" at the {seconds:.2f} s that the first few took"
         if untrained:

@@ -93,6 +93,13 @@ def test_it_hears_the_clip_and_reads_the_instruction_and_is_asked_again_when_put
     assert "secret" not in (tmp_path / "results.json").read_text()
 
 
+def test_what_its_control_costs_is_told_too(server, loaded, corpus) -> None:
+    told: list[str] = []
+    control = "other-clip:endpoint:some/model"
+    evaluate(*loaded, corpus, replace(SETTINGS, systems=(control,)), tell=told.append)
+    assert len(told) == 1 and told[0].startswith(f"{control}: 4 requests with 2 s of audio to")
+
+
 def test_what_it_refuses_for_good_is_told(server, loaded, corpus) -> None:
     server.status = 401
     with pytest.raises(UserError, match="status 401.*not now.*OPENAI_API_KEY"):

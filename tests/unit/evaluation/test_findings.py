@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from speechverse.errors import UserError
+from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.ledger import ledger_file
 from speechverse.evaluation.results import OWN
 from speechverse.findings.catalogue import TASKS, findings_of
@@ -28,6 +29,7 @@ from speechverse.findings.report import Findings, markdown, write_numbers, write
 from speechverse.findings.runner import Runner
 from speechverse.findings.trainings import GROUPS, trainings
 from speechverse.training.recipe_files import load_recipe
+from speechverse.types import Answer
 
 SHORT = {"max_new_tokens": 6}
 ASKED = Asked("few", "noises", ("er", "asr"), (OWN, "oracle"), decoding=SHORT)
@@ -123,6 +125,19 @@ def test_the_forecast_asks_training_clips_or_counts_as_a_look_at_the_test_split(
     assert splits == ["train", "test"] and "was measured on 1 time" in told[0]
 
 
+def test_a_stopped_run_foretells_by_its_answers_and_touches_no_test_split_again(
+    tmp_path, checkpoint, made, monkeypatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    _, _, noises, _ = made
+    runner = runner_of(tmp_path / "out", checkpoint, noises)
+    journal = Journal(tmp_path / "out" / "evaluations" / "few" / JOURNAL)
+    journal.add(["one", "two"], [Answer("yes"), Answer("no")], seconds=3.0)
+    told = runner.forecast([FINDING])
+    assert "about 10 answers to give" in told and "at the 1.50 s" in told
+    assert not ledger_file().exists()
+
+
 def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
     made, checkpoint, monkeypatch
 ):
@@ -166,10 +181,38 @@ def test_a_claim_that_did_not_hold_is_told_with_a_likely_reason(made):
 
 def test_the_stronger_of_several_systems_is_compared_with(made, corpus):
     _, folder, _, _ = made
-    several = Answers(ASKED, "asr", ("speechverse", "oracle"))
+    several = Answers(ASKED, "asr", ("cascade", "speechverse", "oracle"))
     finding = replace(FINDING, claims=(Claimed("", Answers(ASKED, "asr"), several),))
     [row] = decide(finding, {"few": folder / "evaluations" / "few"}, "").rows
     assert row.than_value.value <= row.better_value.value
+    assert row.than.endswith("(few, asr; the best of speechverse and oracle)")  # who was there
+
+
+def test_answers_that_were_scored_by_other_rules_are_not_compared(made, tmp_path):
+    _, folder, _, _ = made
+    one, other = folder / "evaluations" / "few", tmp_path / "few"
+    other.mkdir()
+    (other / "answers.jsonl").write_bytes((one / "answers.jsonl").read_bytes())
+    told = json.loads((one / "results.json").read_text())
+    told["signatures"]["wer"] += " as of another version"
+    (other / "results.json").write_text(json.dumps(told))
+    sides = Answers(ASKED, "asr"), Answers(replace(ASKED, name="other"), "asr")
+    finding = replace(FINDING, claims=(Claimed("", *sides),))
+    [row] = decide(finding, {"few": one, "other": other}, "").rows
+    assert row.verdict == NOT_TESTABLE and "another version" in row.why
+
+
+def test_the_tuned_cascade_is_among_the_rivals_wherever_hearing_is_compared_with_reading():
+    def rivals_of(systems):
+        [found] = [one for one in findings_of(systems) if one.id == "F8"]
+        asked = {one.name: set(one.systems) for one in found.evaluations}
+        keywords = {one.better.systems for one in found.claims if "kwe" in one.what}
+        return {name: "cascade-whisper-tuned" in who for name, who in asked.items()}, keywords
+
+    everywhere = {"clean", "noisy", "people"}
+    assert rivals_of(()) == (dict.fromkeys(everywhere, False), {("cascade-whisper",)})
+    tuned = rivals_of(("cascade-whisper-tuned", "oracle-tuned"))
+    assert tuned == (dict.fromkeys(everywhere, True), {("cascade-whisper-tuned",)})
 
 
 def test_the_best_of_several_systems_cannot_stand_on_the_side_of_the_claim():

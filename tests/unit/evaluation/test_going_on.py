@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from speechverse.data import Corpus
+from speechverse.data import Corpus, FeatureCache
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import CorpusError, DiskFullError
 from speechverse.evaluation import (
@@ -32,7 +32,7 @@ from speechverse.evaluation import (
     write_report,
 )
 from speechverse.evaluation import journal as journals
-from speechverse.evaluation.journal import JOURNAL
+from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.systems import Cascade, SpeechVerseSystem
 from speechverse.types import AudioRef, Origin, Utterance
 from watching import Watched
@@ -219,6 +219,46 @@ def test_what_is_answered_is_not_heard_again(loaded, corpus, tmp_path, asked, mo
     )
     assert results.hearing_seconds is None and not (tmp_path / "two").exists()
     assert results.tasks[0].num_examples == 4
+
+
+def test_what_a_control_answered_is_told_as_used_and_not_heard_again(
+    loaded, corpus, tmp_path, monkeypatch
+):
+    settings = replace(SETTINGS, systems=("speechverse", "other-clip", "oracle"))
+    heard: list[str] = []
+    build = FeatureCache.build.__func__
+
+    def noted(kind: Any, encoder: Any, clips: Any, *args: Any, **how: Any) -> Any:
+        heard.extend(clip.id for clip in clips)
+        return build(kind, encoder, clips, *args, **how)
+
+    monkeypatch.setattr(FeatureCache, "build", classmethod(noted))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "er", KeyboardInterrupt())
+        evaluate(*loaded, corpus, settings, output=tmp_path / "out", features=tmp_path / "one")
+    kept = len(Journal(tmp_path / "out" / JOURNAL).kept)
+    assert heard and kept == 20
+    heard.clear()
+    again = evaluate(*loaded, corpus, settings, output=tmp_path / "out", features=tmp_path / "two")
+    assert not heard and "20 answers of a run that did not end are used" in again.notes
+
+
+def test_a_specialist_that_was_fitted_is_not_fitted_again_unless_to_other_clips(
+    loaded, corpus, tmp_path, monkeypatch
+):
+    settings = replace(SETTINGS, tasks=("er", "asr"), systems=("specialist", "oracle"))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, "asr", KeyboardInterrupt())
+        evaluate(*loaded, corpus, settings, output=tmp_path / "out")
+    kept = (tmp_path / "out" / JOURNAL).read_bytes()
+    monkeypatch.setattr("speechverse.evaluation.without_words.fit_specialist", None)
+    evaluate(*loaded, corpus, settings, output=tmp_path / "out")
+    assert load_results(tmp_path / "out").score("er", "specialist") is not None
+    (tmp_path / "out" / JOURNAL).write_bytes(kept)
+    clips = corpus.utterances("train")[1:]
+    fewer = corpus.trained_on(Corpus("fewer", corpus.labels, _sources={"train": clips}))
+    with pytest.raises(TypeError):  # it would be fitted
+        evaluate(*loaded, fewer, settings, output=tmp_path / "out")
 
 
 def _evaluate_until_killed(checkpoint: Path, corpus: Corpus, folder: Path) -> None:
