@@ -202,7 +202,9 @@ def slurp_line(number: int, words: str, intent: str, *entities: tuple[str, int])
         {
             "slurp_id": number,
             "sentence": words,
-            "intent": intent.split("_")[-1] if number % 4 == 3 else intent,  # so in some of its lines
+            "intent": intent.split("_")[-1]
+            if number % 4 == 3
+            else intent,  # so in some of its lines
             "scenario": intent.split("_")[0],
             "action": intent.split("_")[1],
             "tokens": [{"surface": word, "id": place} for place, word in enumerate(words.split())],
