@@ -499,6 +499,32 @@ def test_missing_sound_is_counted_and_too_much_of_it_refused(tmp_path: Path):
         prepare(CORPORA["csv"], tmp_path / "mine.csv", tmp_path / "out")
 
 
+def test_a_part_that_its_file_does_not_have_is_a_bad_clip_and_no_end(tmp_path: Path):
+    sound(tmp_path / "a.wav")
+    parts = (("a.wav", "0", "0.2"), ("a.wav", "0.2", "0.9"))
+    table(tmp_path / "mine.csv", ("audio", "start", "duration"), *parts, delimiter=",")
+    found = prepare(CORPORA["csv"], tmp_path / "mine.csv", tmp_path / "out")
+    assert list(found.bad) == ["mine-3"] and "do not fit the 0.40 s" in found.bad["mine-3"]
+
+
+def test_what_a_library_cannot_read_is_told_as_the_user_s_to_mend(tmp_path: Path):
+    text(tmp_path / "data/wav.scp", "a sox a.mp3 -t wav - |")
+    text(tmp_path / "data/utt2spk", "a ann")
+    with pytest.raises(CorpusError, match="cannot be read .*; kaldi wants wav.scp"):
+        prepare(CORPORA["kaldi"], tmp_path / "data", tmp_path / "out")
+
+
+def test_a_corpus_is_never_written_over_what_it_is_read_from(tmp_path: Path):
+    sound(tmp_path / "a.wav")
+    table(tmp_path / "train.csv", ("audio", "text"), ("a.wav", "a"), delimiter=",")
+    prepare(CORPORA["csv"], tmp_path, tmp_path / "out")
+    before = (tmp_path / "out/train.jsonl.gz").read_bytes()
+    for source in (tmp_path / "out", tmp_path / "out/train.jsonl.gz"):
+        with pytest.raises(CorpusError, match="would be written over"):
+            prepare(CORPORA["cuts"], source, tmp_path / "out")
+    assert (tmp_path / "out/train.jsonl.gz").read_bytes() == before
+
+
 def test_a_corpus_of_one_s_own_is_a_few_lines(tmp_path: Path):
     text(
         tmp_path / "mine.py",
