@@ -377,6 +377,20 @@ def test_fisher_counts_who_speaks_in_windows_of_both_sides(fisher: Path):
     assert len(clips) == 12 and "fe_03_10001@20" not in clips
 
 
+def test_fisher_s_compressed_sound_is_refused_until_it_is_decoded(fisher: Path):
+    # https://catalog.ldc.upenn.edu/LDC2004S13: "shorten" compression has been applied to all files
+    for path in fisher.rglob("*.sph"):
+        plain = path.read_bytes()
+        coding = b"-s26 ulaw,embedded-shorten-v2.00"
+        path.write_bytes(plain.replace(b"-s4 ulaw", coding)[:1024])
+    with pytest.raises(CorpusError, match="sph2pipe -f wav fe_03_10001.sph fe_03_10001.wav"):
+        prepare(CORPORA["fisher"], fisher, fisher.parent / "out")
+    for path in fisher.rglob("*.sph"):
+        sound(path.with_suffix(".wav"), seconds=41, rate=8000, channels=2)
+    clips = prepared("fisher", fisher).utterances("train")
+    assert {clip.audio.path.suffix for clip in clips} == {".wav"} and len(clips) == 12
+
+
 def test_fisher_s_turns_are_what_lhotse_reads(
     fisher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
