@@ -145,6 +145,26 @@ def test_common_voice_trains_on_what_is_validated_and_not_measured_on(tmp_path: 
     assert [clip.labels["accent"] for clip in corpus.utterances("test")] == ["British"]
 
 
+def test_common_voice_s_sentences_are_without_the_quotes_of_its_tables(tmp_path: Path):
+    # https://github.com/common-voice/CorporaCreator/issues/108: sentences of cv-corpus-5, one of
+    # them an empty string in quotes; strokes: get_covost_splits.py, escapechar
+    said = ('"""Good-bye,"" said the boy."', '"The end."', '""', '"A" or "B"', "It\\'s me.")
+    rows = [common_voice_row("a", f"{place}.mp3", cell) for place, cell in enumerate(said)]
+    for row in rows:
+        sound(tmp_path / "en/clips" / row[1])
+    table(tmp_path / "en/validated.tsv", COMMON_VOICE_5, *rows)
+    table(tmp_path / "en/dev.tsv", COMMON_VOICE_5)
+    table(tmp_path / "en/test.tsv", COMMON_VOICE_5)
+    corpus = prepared("common_voice", tmp_path)
+    assert [clip.text for clip in corpus.utterances("train")] == [
+        '"Good-bye," said the boy.',
+        "The end.",
+        '"A" or "B"',
+        "It's me.",
+    ]
+    assert corpus.description["left_out"] == {"an empty sentence": 1}
+
+
 def test_a_later_common_voice_is_what_lhotse_reads(tmp_path: Path):
     # lhotse's recipe wants the columns of later releases: accents, variant
     from lhotse.recipes.commonvoice import _parse_utterance
