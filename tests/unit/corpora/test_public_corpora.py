@@ -65,12 +65,14 @@ def test_librispeech_is_what_lhotse_reads_in_lower_case(tmp_path: Path):
     ):
         folder = source / part / reader / "1"
         text(
-            folder / f"{reader}-1.trans.txt", f"{reader}-1-0000 HELLO THERE", f"{reader}-1-0001 YES"
+            folder / f"{reader}-1.trans.txt",
+            *(f"{reader}-1-0000 HELLO THERE", f"{reader}-1-0001 YES", f"{reader}-1-0002 GONE"),
         )
         for number in ("0000", "0001"):
             sound(folder / f"{reader}-1-{number}.flac")
     corpus = prepared("librispeech", source)
     assert set(corpus.splits) == {"train", "test-clean"}
+    assert corpus.description["left_out"] == {"without sound": 3}
     theirs = prepare_librispeech(source, normalize_text="lower")
     assert heard(corpus.utterances("test-clean")) == by_lhotse(theirs["test-clean"])
     trained = by_lhotse(theirs["train-clean-100"]) | by_lhotse(theirs["train-other-500"])
@@ -92,14 +94,16 @@ def test_voxpopuli_is_what_lhotse_reads_of_the_sessions(tmp_path: Path):
         f"a|{session}|0.5|1.5|Mr President.|mr president|7|male|train",
         f"b|{session}|1.5|2.0|Thanks.|thanks|8|female|test",
         f"c|{session}|2.0|2.5|||8|female|test",
-        f"d|{session}|2.5|2.9|Yes.|yes|9|female|dev",
+        f"d|{session}|2.5|2.9|Yes.|yes|None|None|dev",
+        "e|20120102-0900-PLENARY-1|0.5|1.5|Gone.|gone|9|female|train",
     )
     with gzip.open(source / "asr_en.tsv.gz", "wt") as out:
         out.write("".join(row + "\n" for row in rows))
     corpus = prepared("voxpopuli", source)
-    assert corpus.description["left_out"] == {"no transcript": 1}
+    assert corpus.description["left_out"] == {"no transcript": 1, "without sound": 1}
     clip = corpus.utterances("train")[0]
     assert (clip.text, clip.speaker, clip.language) == ("mr president", "7", "en")
+    assert corpus.utterances("dev")[0].speaker is None
     (source / "raw_audios/en").symlink_to(source / "raw_audios/original")  # where lhotse looks
     theirs = prepare_voxpopuli(source, source)
     for split in ("train", "test"):
@@ -319,7 +323,7 @@ def test_europarl_st_joins_directions_and_keeps_tested_speeches_apart(tmp_path: 
     for name in ("en.1", "en.2"):
         sound(folder / "audios" / f"{name}.m4a", seconds=3)
     for language in ("de", "fr", "ro"):
-        said = ("en.1", "0.00", "1.00", "Thank you.", f"{language} thanks")
+        said = ("en.1", "0.00", "1.00", "Thank\u2028you.", f"{language} thanks")
         also = ("en.2", "0.50", "1.50", "No.", f"{language} no")
         tests = language == "fr"
         europarl_part(folder, language, "train", said, *([] if tests else [also]))
@@ -327,12 +331,15 @@ def test_europarl_st_joins_directions_and_keeps_tested_speeches_apart(tmp_path: 
         europarl_part(folder, language, "dev")
     corpus = prepared("europarl_st", tmp_path)
     (clip,) = corpus.utterances("train")
-    assert (clip.text, clip.speaker, clip.duration) == ("Thank you.", "MEP_1", 1.0)
+    assert (clip.text, clip.speaker, clip.duration) == ("Thank\u2028you.", "MEP_1", 1.0)
     assert clip.labels == {
         "translations": {"de": "de thanks", "fr": "fr thanks", "ro": "ro thanks"}
     }
     assert [clip.text for clip in corpus.utterances("test")] == ["No."]
     assert corpus.description["left_out"] == {"a speech that is in test too": 2}
+    text(folder / "ro/test/speakers.lst", "MEP_1", "MEP_2")
+    with pytest.raises(CorpusError, match="speeches.lst, speakers.lst have unlike many lines"):
+        prepare(CORPORA["europarl_st"], tmp_path, tmp_path / "out")
 
 
 def test_msp_podcast_has_four_emotions_and_sentiment_by_valence(tmp_path: Path):
@@ -355,6 +362,9 @@ def test_msp_podcast_has_four_emotions_and_sentiment_by_valence(tmp_path: Path):
     assert (clip.text, clip.speaker) == (None, None)
     assert clip.labels == {"sentiment": "neutral", "valence": 3.0}
     assert corpus.description["left_out"] == {"split Test3": 1}
+    folder = tmp_path / "msp/Labels"
+    folder.joinpath("labels_consensus.csv").rename(folder / "labels_concensus.csv")  # as in 1.8
+    assert prepared("msp_podcast", tmp_path / "msp").splits == corpus.splits
 
 
 def test_valence_on_the_thresholds_is_neutral():
