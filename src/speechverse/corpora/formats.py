@@ -176,9 +176,12 @@ def _place(reading: Reading, name: str, suffix: str) -> Path:
     return path
 
 
+_RENAMED = {"sentence": "text", "transcription": "text", "speaker_id": "speaker"}
+
+
 def _read_huggingface(reading: Reading) -> Iterator[tuple[str, Clip]]:
     try:
-        from datasets import Audio, DatasetDict, load_dataset, load_from_disk
+        from datasets import Audio, ClassLabel, DatasetDict, load_dataset, load_from_disk
     except ModuleNotFoundError as error:
         raise MissingExtraError("a folder of Hugging Face's datasets", "datasets") from error
     saved = any((reading.source / name).exists() for name in ("dataset_dict.json", "state.json"))
@@ -190,18 +193,31 @@ def _read_huggingface(reading: Reading) -> Iterator[tuple[str, Clip]]:
                 f"'{reading.source}' has no column 'audio', only {', '.join(part.column_names)}"
             )
         part = part.cast_column("audio", Audio(decode=False))
+        named = {name: of for name, of in part.features.items() if isinstance(of, ClassLabel)}
         for number, row in enumerate(part):
-            yield str(split), _of_row(row, f"{split}-{number}", reading)
+            if row["audio"] is None:
+                reading.left_out["without sound"] += 1
+                continue
+            classes = {name: _class(of, row[name]) for name, of in named.items()}
+            yield str(split), _of_row(row | classes, f"{split}-{number}", reading)
+
+
+def _class(names: Any, number: int | None) -> str | None:
+    """A class's name; -1 stands for one that is not told."""
+    return None if number is None or number < 0 else str(names.int2str(number))
 
 
 def _of_row(row: Mapping[str, Any], name: str, reading: Reading) -> Clip:
     held, path = row["audio"]["bytes"], Path(row["audio"]["path"] or "")
     if held is not None:
         path = _place(reading, name, path.suffix or ".wav")
-        path.write_bytes(held)
-    renamed = {"sentence": "text", "transcription": "text", "speaker_id": "speaker"}
-    clip = {renamed.get(key, key): value for key, value in row.items() if key != "audio"}
-    if "speaker" in clip and clip["speaker"] is not None:
+        with disk_full_as_error(path), atomic_write(path) as aside:
+            aside.write_bytes(held)
+    clip = {key: value for key, value in row.items() if key != "audio"}
+    for theirs, ours in _RENAMED.items():
+        if theirs in clip and ours not in clip:
+            clip[ours] = clip.pop(theirs)
+    if clip.get("speaker") is not None:
         clip["speaker"] = str(clip["speaker"])
     return {"id": name} | clip | {"audio": str(path)}
 
@@ -213,7 +229,8 @@ HUGGINGFACE = CorpusReader(
     _read_huggingface,
     (
         "the column `audio` is the sound, `sentence` or `transcription` the text, `speaker_id` the"
-        " speaker; the others are labels by their names",
+        " speaker, where no column has that name itself; the others are labels by their names, of"
+        " numbered classes the classes' names",
         "sound that lies in the tables themselves is written below the corpus folder",
     ),
 )

@@ -130,6 +130,7 @@ def test_what_lhotse_wrote_is_read_with_its_labels(name: str, tmp_path: Path):
     assert here == ([False, True] if name == "cuts" else [True, True])  # only what lay in no file
 
 
+@pytest.mark.filterwarnings("ignore")  # what its pickling tells of
 def test_hugging_face_s_columns_become_text_speaker_and_labels(tmp_path: Path):
     datasets = pytest.importorskip("datasets")
     path = sound(tmp_path / "a.wav")
@@ -137,26 +138,32 @@ def test_hugging_face_s_columns_become_text_speaker_and_labels(tmp_path: Path):
         "audio": [
             {"path": "a.wav", "bytes": path.read_bytes()},
             {"path": str(path), "bytes": None},
+            None,
         ],
-        "sentence": ["yes", "no"],
-        "speaker_id": [7, 8],
-        "emotion": ["happy", "sad"],
+        "sentence": ["yes", "no", "gone"],
+        "transcription": ["YES", "NO", "GONE"],
+        "speaker_id": [7, 8, 9],
+        "emotion": [1, -1, 0],
     }
+    text_of = datasets.Value("string")
     features = datasets.Features(
         {
-            "audio": datasets.Audio(decode=False),
-            "sentence": datasets.Value("string"),
+            "audio": {"path": text_of, "bytes": datasets.Value("binary")},
+            "sentence": text_of,
+            "transcription": text_of,
             "speaker_id": datasets.Value("int64"),
-            "emotion": datasets.Value("string"),
+            "emotion": datasets.ClassLabel(names=["sad", "happy"]),
         }
     )
     part = datasets.Dataset.from_dict(rows, features=features)
     datasets.DatasetDict({"test": part}).save_to_disk(tmp_path / "theirs")
-    clips = prepared("huggingface", tmp_path / "theirs", tmp_path / "out").utterances("test")
-    assert [(clip.text, clip.speaker, clip.labels) for clip in clips] == [
-        ("yes", "7", {"emotion": "happy"}),
-        ("no", "8", {"emotion": "sad"}),
+    corpus = prepared("huggingface", tmp_path / "theirs", tmp_path / "out")
+    told = [(clip.text, clip.speaker, clip.labels) for clip in corpus.utterances("test")]
+    assert told == [
+        ("yes", "7", {"transcription": "YES", "emotion": "happy"}),
+        ("no", "8", {"transcription": "NO"}),
     ]
+    assert corpus.description["left_out"] == {"without sound": 1}
 
 
 def write_texts(folder: Path) -> Path:
