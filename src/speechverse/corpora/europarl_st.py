@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from speechverse.corpora.reader import Clip, CorpusReader, Reading
 from speechverse.errors import CorpusError
@@ -32,7 +33,7 @@ def _read(reading: Reading) -> Iterator[tuple[str, Clip]]:
 
 def _segments(part: Path, language: str, audio: Path) -> Iterator[tuple[Clip, str]]:
     """The clips of one direction and split, each with the name of its speech."""
-    speakers = dict(_columns(part, "speeches.lst", "speakers.lst"))
+    speakers: dict[str, str] = dict(_columns(part, "speeches.lst", "speakers.lst"))
     texts = ("segments.lst", "segments.en", f"segments.{language}")
     for told, text, translation in _columns(part, *texts):
         speech, start, end = told.split()
@@ -49,7 +50,7 @@ def _segments(part: Path, language: str, audio: Path) -> Iterator[tuple[Clip, st
         yield clip, speech
 
 
-def _columns(part: Path, *names: str) -> Iterator[tuple[str, ...]]:
+def _columns(part: Path, *names: str) -> Iterator[Any]:
     """The lines of files that belong together, those of one number at a time."""
     columns = [_lines(part / name) for name in names]
     if len({len(column) for column in columns}) > 1:
