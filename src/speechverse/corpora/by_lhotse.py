@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,9 +29,15 @@ def _read_librispeech(reading: Reading) -> Iterator[tuple[str, Clip]]:
     if not there:
         reading.find(*(f"LibriSpeech/{part}" for part in parts))
     for part, manifests in prepare_librispeech(folder, dataset_parts=there).items():
+        told = sum(_count_lines(path) for path in (folder / part).rglob("*.trans.txt"))
+        reading.miss(told - len(manifests["supervisions"]))
         for clip in clips_of(**manifests):
             split = "train" if part.startswith("train") else part
             yield split, clip | {"text": clip["text"].lower(), "language": "en"}
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
 
 
 LIBRISPEECH = CorpusReader(
@@ -57,12 +65,17 @@ def _read_voxpopuli(reading: Reading) -> Iterator[tuple[str, Clip]]:
         (root / "raw_audios" / "en").symlink_to(audio)
         (root / table.name).symlink_to(table)
         manifests = prepare_voxpopuli(root, root, task="asr", lang="en")
+        with gzip.open(table, "rt", encoding="utf-8") as lines:
+            told = Counter(row["split"] for row in csv.DictReader(lines, delimiter="|"))
+        for split, part in manifests.items():
+            reading.miss(told[split] - len(part["supervisions"]))
         read = [(split, clip) for split, part in manifests.items() for clip in clips_of(**part)]
         for _, clip in read:
             clip["audio"] = str(Path(clip["audio"]).resolve())
     for split, clip in read:
         if clip["text"]:
-            yield split, clip
+            unknown = clip["speaker"] in ("", "None")
+            yield split, clip | ({"speaker": None} if unknown else {})
         else:
             reading.left_out["no transcript"] += 1
 

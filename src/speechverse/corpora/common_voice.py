@@ -25,19 +25,19 @@ _COLUMNS = ("client_id", "path", "sentence")
 
 def _read_common_voice(reading: Reading) -> Iterator[tuple[str, Clip]]:
     folder = reading.find("en", ".")
-    tables = {
-        name: read_table(reading.find(f"en/{name}.tsv", f"{name}.tsv"), _COLUMNS)
-        for name in ("dev", "test", "validated")
-    }
+    tables = {name: _rows(reading, name) for name in ("dev", "test", "validated")}
+    empty = {row["path"] for rows in tables.values() for row in rows if not _plain(row["sentence"])}
+    reading.left_out.update("an empty sentence" for _ in empty)
     speakers, sentences = set[str](), set[str]()
     for split in ("dev", "test"):
         for row in tables[split]:
             speakers.add(row["client_id"])
             sentences.add(_plain(row["sentence"]))
-            yield split, _clip(row, folder)
-    measured = {row["path"] for split in ("dev", "test") for row in tables[split]}
+            if row["path"] not in empty:
+                yield split, _clip(row, folder)
+    passed = empty | {row["path"] for split in ("dev", "test") for row in tables[split]}
     for row in tables["validated"]:
-        if row["path"] in measured:
+        if row["path"] in passed:
             continue
         if row["client_id"] in speakers:
             reading.left_out["a speaker of dev or test"] += 1
@@ -45,6 +45,19 @@ def _read_common_voice(reading: Reading) -> Iterator[tuple[str, Clip]]:
             reading.left_out["a sentence of dev or test"] += 1
         else:
             yield "train", _clip(row, folder)
+
+
+def _rows(reading: Reading, name: str) -> list[Row]:
+    return read_table(reading.find(f"en/{name}.tsv", f"{name}.tsv"), _COLUMNS)
+
+
+def _sentence(cell: str) -> str:
+    """What was to be read, of a cell that may be quoted as in CSV, with strokes before signs."""
+    text = cell.replace("\\", "").strip()
+    inner = text[1:-1].replace('""', "")
+    if len(text) > 1 and text[0] == text[-1] == '"' and '"' not in inner:
+        text = text[1:-1].replace('""', '"').strip()
+    return text
 
 
 def _plain(sentence: str) -> str:
@@ -56,7 +69,7 @@ def _clip(row: Row, folder: Path) -> Clip:
     return {
         "id": Path(row["path"]).stem,
         "audio": str(folder / "clips" / row["path"]),
-        "text": row["sentence"].strip(),
+        "text": _sentence(row["sentence"]),
         "speaker": row["client_id"],
         "language": "en",
         "accent": ACCENTS.get(accent),
@@ -71,6 +84,8 @@ COMMON_VOICE = CorpusReader(
     (
         "train is what is validated without the speakers and sentences of dev and test: the paper's"
         " 1.1 M clips are more than train.tsv holds",
+        "quotation marks around a whole sentence, and strokes before signs, are its tables' and not"
+        " the sentence's; sentences of signs alone are left out",
         "accents are five, as the paper's: British is `england` alone; a clip of another accent, or"
         " of several, has no accent",
     ),
@@ -79,10 +94,7 @@ COMMON_VOICE = CorpusReader(
 
 def _read_covost2(reading: Reading) -> Iterator[tuple[str, Clip]]:
     folder = reading.find("en", ".")
-    said = {
-        row["path"]: row
-        for row in read_table(reading.find("en/validated.tsv", "validated.tsv"), _COLUMNS)
-    }
+    said = {row["path"]: row for row in _rows(reading, "validated")}
     translations: dict[tuple[str, str], dict[str, str]] = {}
     for language in TRANSLATED:
         name = f"covost_v2.en_{language}.tsv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from speechverse.corpora.reader import Clip, CorpusReader, Reading
 from speechverse.errors import CorpusError
@@ -32,12 +33,9 @@ def _read(reading: Reading) -> Iterator[tuple[str, Clip]]:
 
 def _segments(part: Path, language: str, audio: Path) -> Iterator[tuple[Clip, str]]:
     """The clips of one direction and split, each with the name of its speech."""
-    speakers = dict(zip(_lines(part / "speeches.lst"), _lines(part / "speakers.lst"), strict=True))
-    columns = [_lines(part / name) for name in ("segments.lst", "segments.en")]
-    columns.append(_lines(part / f"segments.{language}"))
-    if len({len(column) for column in columns}) > 1:
-        raise CorpusError(f"'{part}': segments.lst, .en and .{language} have unlike many lines")
-    for told, text, translation in zip(*columns, strict=True):
+    speakers: dict[str, str] = dict(_columns(part, "speeches.lst", "speakers.lst"))
+    texts = ("segments.lst", "segments.en", f"segments.{language}")
+    for told, text, translation in _columns(part, *texts):
         speech, start, end = told.split()
         clip: Clip = {
             "id": f"{speech}_{start}_{end}",
@@ -52,9 +50,18 @@ def _segments(part: Path, language: str, audio: Path) -> Iterator[tuple[Clip, st
         yield clip, speech
 
 
+def _columns(part: Path, *names: str) -> Iterator[Any]:
+    """The lines of files that belong together, those of one number at a time."""
+    columns = [_lines(part / name) for name in names]
+    if len({len(column) for column in columns}) > 1:
+        raise CorpusError(f"'{part}': {', '.join(names)} have unlike many lines")
+    return zip(*columns, strict=True)
+
+
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as lines:  # `splitlines` also cuts at signs in sentences
+            return [line.rstrip("\n") for line in lines]
     except OSError as error:
         raise CorpusError(f"'{path}' cannot be read: {error.strerror}") from error
 

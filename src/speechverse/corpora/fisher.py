@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from speechverse.corpora.reader import Clip, CorpusReader, Reading
+from speechverse.errors import CorpusError
 from speechverse.seeding import rng_for
 from speechverse.types import Seconds
 
@@ -24,7 +26,7 @@ def _read(reading: Reading) -> Iterator[tuple[str, Clip]]:
     from lhotse.recipes.fisher_english import create_supervision
 
     sessions = _sessions(reading)
-    audio = {path.stem: path for path in sorted(reading.source.glob("LDC200?S13/**/*.sph"))}
+    audio = _audio(reading)
     scripts = sorted(reading.source.glob("LDC200?T19/data/trans/*/*.txt"))
     if not audio or not scripts:
         reading.find("LDC2004S13/*/audio/*/*.sph", "LDC2004T19/data/trans/*/*.txt")
@@ -41,6 +43,27 @@ def _read(reading: Reading) -> Iterator[tuple[str, Clip]]:
             split = "test" if name in tested else "train"
             for clip in _windows(name, told, reading):
                 yield split, clip | {"audio": str(audio[name]), "language": "en"}
+
+
+def _audio(reading: Reading) -> dict[str, Path]:
+    """Each conversation's sound: decoded where it is there, else as LDC has it."""
+    audio: dict[str, Path] = {}
+    for ending in (".sph", ".wav", ".flac"):
+        found = sorted(reading.source.glob(f"LDC200?S13/**/*{ending}"))
+        audio |= {path.stem: path for path in found}
+    for path in audio.values():
+        if path.suffix == ".sph" and _is_shortened(path):
+            raise CorpusError(
+                f"'{path}' is compressed by shorten, which is not read here: decode all such files"
+                f" and leave what comes beside them, such as `sph2pipe -f wav {path.name}"
+                f" {path.stem}.wav`"
+            )
+    return audio
+
+
+def _is_shortened(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"embedded-shorten" in file.read(1024)
 
 
 def _session(name: str) -> str:
@@ -93,7 +116,8 @@ def _heard(told: Sequence[Any], start: Seconds, end: Seconds) -> dict[str, Secon
 
 FISHER = CorpusReader(
     "fisher",
-    "LDC2004S13/, LDC2005S13/ (sound) and LDC2004T19/, LDC2005T19/ (transcripts)",
+    "LDC2004S13/, LDC2005S13/ (sound, decoded by sph2pipe beside its .sph files) and LDC2004T19/,"
+    " LDC2005T19/ (transcripts)",
     "https://catalog.ldc.upenn.edu/LDC2004S13 and the three others, LDC licence",
     _read,
     (

@@ -12,9 +12,14 @@ from speechverse.corpora.reader import Clip, CorpusReader, Reading
 from speechverse.corpora.tables import Row, read_table
 from speechverse.data.jsonl import OWN_KEYS
 from speechverse.errors import CorpusError, MissingExtraError
+from speechverse.files import atomic_write, disk_full_as_error
+from speechverse.seeding import fingerprint
+from speechverse.tasks.st import LANGUAGES
 
 _TRAIN = "train"
 _NUMBERS = ("start", "duration", "num_speakers")
+_CODES = {"English": "en", **{name: code for code, name in LANGUAGES.items()}}
+"""lhotse's recipes write languages by name."""
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -27,6 +32,8 @@ def _read_csv(reading: Reading) -> Iterator[tuple[str, Clip]]:
         stem = _TRAIN if source.is_file() else table.stem
         for number, row in enumerate(read_table(table, ("audio",), quoted=True), start=2):
             clip = _typed({name: cell for name, cell in row.items() if cell != ""}, table, number)
+            if "audio" not in clip:
+                raise CorpusError(f"'{table}' line {number} names no audio")
             clip["audio"] = str(table.parent / clip["audio"])
             yield clip.pop("split", stem), {"id": f"{table.stem}-{number}"} | clip
 
@@ -68,6 +75,10 @@ def _read_kaldi(reading: Reading) -> Iterator[tuple[str, Clip]]:
         reading.find("wav.scp", "*/wav.scp")
     for folder in folders:
         split = _TRAIN if folder == reading.source else folder.name
+        if not (folder / "utt2spk").exists():  # lhotse then passes over the text, too
+            raise CorpusError(
+                f"'{folder}' has no utt2spk: write one, of the clips' own names at least"
+            )
         # The rate is not used: our own manifest is written from the files themselves.
         recordings, supervisions, _ = load_kaldi_data_dir(folder, 16_000)
         yield from _clips(CutSet.from_manifests(recordings, supervisions), split, reading)
@@ -115,20 +126,30 @@ SHAR = CorpusReader(
 
 
 def _clips(cuts: Iterable[Any], split: str, reading: Reading) -> Iterator[tuple[str, Clip]]:
-    """One clip for each supervision; sound that is no stretch of a mono file is written anew."""
+    """One clip for each supervision, as long as that is; of a cut without any, all of it."""
+    from lhotse.cut import Cut
+
     for cut in cuts:
-        if len(cut.supervisions) > 1:
-            yield from _clips(cut.trim_to_supervisions(keep_overlapping=False), split, reading)
+        if not isinstance(cut, Cut):
+            raise CorpusError(
+                f"'{reading.source}' holds {type(cut).__name__}s, which are no cuts: join"
+                " recordings and supervisions by `lhotse cut simple`"
+            )
+        if not cut.supervisions:
+            yield split, {"id": cut.id} | _sound(cut, cut.id, reading)
             continue
-        told = cut.supervisions[0] if cut.supervisions else None
-        of_clip: Clip = {"id": cut.id if told is None else told.id}
-        if told is not None:
-            own = {name: getattr(told, name) for name in ("text", "speaker", "language")}
-            of_clip |= own | (told.custom or {})
-        yield split, of_clip | _sound(cut, of_clip["id"], reading)
+        for part in cut.trim_to_supervisions(keep_overlapping=False):
+            (told,) = part.supervisions
+            language = _CODES.get(told.language, told.language)
+            own = {"text": told.text, "speaker": told.speaker, "language": language}
+            yield (
+                split,
+                {"id": told.id} | own | (told.custom or {}) | _sound(part, told.id, reading),
+            )
 
 
 def _sound(cut: Any, name: str, reading: Reading) -> Clip:
+    """Where a cut's sound lies; what is no stretch of a mono file is written anew."""
     from lhotse import MonoCut
 
     source = cut.recording.sources[0] if isinstance(cut, MonoCut) and cut.recording else None
@@ -139,23 +160,28 @@ def _sound(cut: Any, name: str, reading: Reading) -> Clip:
         audio = str(path if path.exists() else beside / path)
         whole = cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-3
         return {"audio": audio} | ({} if whole else {"start": cut.start, "duration": cut.duration})
+    mono = cut.to_mono(mono_downmix=True) if cut.num_channels > 1 else cut
     path = _place(reading, name, ".flac")
-    if not path.exists():
-        mono = cut.to_mono(mono_downmix=True) if cut.num_channels > 1 else cut
-        mono.save_audio(path)
+    with disk_full_as_error(path), atomic_write(path) as aside:
+        mono.save_audio(aside, format="flac")
     return {"audio": str(path)}
 
 
 def _place(reading: Reading, name: str, suffix: str) -> Path:
-    """A file for a clip's sound below the corpus folder."""
-    path = reading.output / "audio" / (re.sub(r"[^\w.@-]", "_", name) + suffix)
+    """A file for a clip's sound below the corpus folder; no two names have the same."""
+    plain = re.sub(r"[^a-z0-9_.@-]", "_", name)
+    unique = plain if plain == name else f"{plain}-{fingerprint(name)[:8]}"
+    path = reading.output / "audio" / (unique + suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
+_RENAMED = {"sentence": "text", "transcription": "text", "speaker_id": "speaker"}
+
+
 def _read_huggingface(reading: Reading) -> Iterator[tuple[str, Clip]]:
     try:
-        from datasets import Audio, DatasetDict, load_dataset, load_from_disk
+        from datasets import Audio, ClassLabel, DatasetDict, load_dataset, load_from_disk
     except ModuleNotFoundError as error:
         raise MissingExtraError("a folder of Hugging Face's datasets", "datasets") from error
     saved = any((reading.source / name).exists() for name in ("dataset_dict.json", "state.json"))
@@ -167,18 +193,31 @@ def _read_huggingface(reading: Reading) -> Iterator[tuple[str, Clip]]:
                 f"'{reading.source}' has no column 'audio', only {', '.join(part.column_names)}"
             )
         part = part.cast_column("audio", Audio(decode=False))
+        named = {name: of for name, of in part.features.items() if isinstance(of, ClassLabel)}
         for number, row in enumerate(part):
-            yield str(split), _of_row(row, f"{split}-{number}", reading)
+            if row["audio"] is None:
+                reading.left_out["without sound"] += 1
+                continue
+            classes = {name: _class(of, row[name]) for name, of in named.items()}
+            yield str(split), _of_row(row | classes, f"{split}-{number}", reading)
+
+
+def _class(names: Any, number: int | None) -> str | None:
+    """A class's name; -1 stands for one that is not told."""
+    return None if number is None or number < 0 else str(names.int2str(number))
 
 
 def _of_row(row: Mapping[str, Any], name: str, reading: Reading) -> Clip:
     held, path = row["audio"]["bytes"], Path(row["audio"]["path"] or "")
     if held is not None:
         path = _place(reading, name, path.suffix or ".wav")
-        path.write_bytes(held)
-    renamed = {"sentence": "text", "transcription": "text", "speaker_id": "speaker"}
-    clip = {renamed.get(key, key): value for key, value in row.items() if key != "audio"}
-    if "speaker" in clip and clip["speaker"] is not None:
+        with disk_full_as_error(path), atomic_write(path) as aside:
+            aside.write_bytes(held)
+    clip = {key: value for key, value in row.items() if key != "audio"}
+    for theirs, ours in _RENAMED.items():
+        if theirs in clip and ours not in clip:
+            clip[ours] = clip.pop(theirs)
+    if clip.get("speaker") is not None:
         clip["speaker"] = str(clip["speaker"])
     return {"id": name} | clip | {"audio": str(path)}
 
@@ -190,7 +229,8 @@ HUGGINGFACE = CorpusReader(
     _read_huggingface,
     (
         "the column `audio` is the sound, `sentence` or `transcription` the text, `speaker_id` the"
-        " speaker; the others are labels by their names",
+        " speaker, where no column has that name itself; the others are labels by their names, of"
+        " numbered classes the classes' names",
         "sound that lies in the tables themselves is written below the corpus folder",
     ),
 )

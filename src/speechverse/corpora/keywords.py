@@ -63,7 +63,7 @@ class Keywords:
         if not kept.exists():
             return {}
         known = {}
-        for line in kept.read_text(encoding="utf-8").splitlines():
+        for line in kept.read_text(encoding="utf-8").split("\n"):
             try:
                 told = json.loads(line)
             except ValueError:  # half a line that a killed run left

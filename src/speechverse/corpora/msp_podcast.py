@@ -11,7 +11,11 @@ from speechverse.corpora.tables import read_table
 EMOTIONS = {"N": "neutral", "H": "happy", "S": "sad", "A": "angry"}
 NEGATIVE_BELOW, POSITIVE_ABOVE = 3.0, 5.0
 """Valence, of 1 to 7; the paper gives 3 and 5, and not which side they are on."""
-SPLITS = {"Train": "train", "Development": "dev", "Test1": "test", "Test2": "test2"}
+SPLITS = {
+    **{"Train": "train", "Development": "dev", "Test1": "test", "Test2": "test2"},
+    "Validation": "dev",  # in older releases
+}
+_TABLES = ("Labels/labels_consensus.csv", "Labels/labels_concensus.csv")  # older ones misspell it
 
 _COLUMNS = ("FileName", "EmoClass", "EmoVal", "SpkrID", "Split_Set")
 
@@ -25,7 +29,7 @@ def sentiment_of(valence: float) -> str:
 
 def _read(reading: Reading) -> Iterator[tuple[str, Clip]]:
     audio = reading.find("Audios", "Audio")
-    for row in read_table(reading.find("Labels/labels_consensus.csv"), _COLUMNS):
+    for row in read_table(reading.find(*_TABLES), _COLUMNS):
         if row["Split_Set"] not in SPLITS:
             reading.left_out[f"split {row['Split_Set']}"] += 1
             continue

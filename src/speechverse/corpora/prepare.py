@@ -12,8 +12,8 @@ from typing import Any
 from speechverse.corpora.keywords import Keywords
 from speechverse.corpora.reader import Clip, CorpusReader, Reading
 from speechverse.data import Corpus, collect_labels, write_corpus
-from speechverse.data.jsonl import to_utterance
-from speechverse.errors import AudioError, CorpusError
+from speechverse.data.jsonl import NoSuchPartError, to_utterance
+from speechverse.errors import AudioError, CorpusError, SpeechverseError
 from speechverse.progress import Watch, watch_nothing
 from speechverse.tally import leave_out, refuse_too_many
 from speechverse.types import Utterance
@@ -28,7 +28,7 @@ class Prepared:
     Attributes:
         corpus: The corpus, opened.
         left_out: What the reader did not take, by reason.
-        bad: Clips whose sound is missing or cannot be read, id to reason.
+        bad: Clips whose sound is missing, shorter than their part or cannot be read, id to reason.
     """
 
     corpus: Corpus
@@ -60,11 +60,13 @@ def prepare(
     if not source.exists():
         raise CorpusError(f"'{source}' does not exist: {reader.name} wants {reader.source}")
     reading = Reading(source.absolute(), output.absolute())
-    with contextlib.redirect_stdout(sys.stderr):  # libraries' readers talk
-        clips = list(reader.read(reading))
-    if not clips:
-        raise CorpusError(f"'{source}' holds no clip; {reader.name} wants {reader.source}")
+    clips = _clips(reader, reading)
     splits, bad = _utterances(clips, reading, watch)
+    if reading.source in (
+        reading.output,
+        *(reading.output / f"{name}.jsonl.gz" for name in splits),
+    ):
+        raise CorpusError(f"'{output}' would be written over '{source}': name another folder")
     refuse_too_many(bad, len(clips), MAX_BAD_SHARE, f"'{source}'")
     leave_out(bad, len(clips), f"'{source}'")
     if keywords is not None:
@@ -86,6 +88,22 @@ def prepare(
     return Prepared(corpus, dict(reading.left_out), bad)
 
 
+def _clips(reader: CorpusReader, reading: Reading) -> list[tuple[str, Clip]]:
+    wanted = f"{reader.name} wants {reader.source}"
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # libraries' readers talk
+            clips = list(reader.read(reading))
+    except SpeechverseError:
+        raise
+    except Exception as error:  # lhotse raises what it happens to meet, assertions too
+        raise CorpusError(
+            f"'{reading.source}' cannot be read ({type(error).__name__}: {error}); {wanted}"
+        ) from error
+    if not clips:
+        raise CorpusError(f"'{reading.source}' holds no clip; {wanted}")
+    return clips
+
+
 def _utterances(
     clips: list[tuple[str, Clip]], reading: Reading, watch: Watch
 ) -> tuple[dict[str, list[Utterance]], dict[str, str]]:
@@ -99,7 +117,7 @@ def _utterances(
             if not path.is_file():
                 raise AudioError(f"{path} is missing")
             splits.setdefault(split, []).append(to_utterance(name, clip, path, {}))
-        except AudioError as error:
+        except (AudioError, NoSuchPartError) as error:
             bad[name] = str(error)
         except ValueError as error:
             raise CorpusError(f"'{reading.source}', clip '{name}': {error}") from error

@@ -29,6 +29,11 @@ class Reading:
     output: Path
     left_out: Counter[str] = field(default_factory=Counter)
 
+    def miss(self, count: int) -> None:
+        """Counts clips that a library passed over, as their sound is not there."""
+        if count > 0:
+            self.left_out["without sound"] += count
+
     def find(self, *names: str) -> Path:
         """The first of these paths below the source that is there.
 

@@ -21,6 +21,10 @@ _SLACK: Seconds = 0.05
 """How far a part may reach over its file's end: annotations are rounded."""
 
 
+class NoSuchPartError(ValueError):
+    """A line tells of a part that its file does not have."""
+
+
 def read_jsonl(
     path: Path, labels: Mapping[str, LabelSet], max_bad_share: float
 ) -> tuple[list[Utterance], dict[str, str]]:
@@ -99,7 +103,7 @@ def to_utterance(
     """What a line with the keys of docs/data.md tells of a file.
 
     Raises:
-        ValueError: If the line is wrong, or the file is missing.
+        ValueError: If the line is wrong, or the file is missing (NoSuchPartError: is too short).
         AudioError: If the clip cannot be used.
     """
     found = normalise_labels({key: value for key, value in entry.items() if key not in OWN_KEYS})
@@ -159,7 +163,7 @@ def _part(
     begin: Seconds, duration: Seconds | None, path: Path, length: Seconds
 ) -> tuple[AudioRef, Seconds]:
     if duration == 0 or begin >= length or begin + (duration or 0.0) > length + _SLACK:
-        raise ValueError(
+        raise NoSuchPartError(
             f"start {begin:g} s and duration {duration} do not fit the {length:.2f} s of {path}"
         )
     if duration is None:

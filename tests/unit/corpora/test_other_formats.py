@@ -6,11 +6,13 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from sounds import sound, text
 
 from microscopic import byte_level, t5
+from speechverse.audio import load
 from speechverse.corpora import CORPORA, keywords
 from speechverse.corpora.keywords import Keywords
 from speechverse.corpora.prepare import prepare
@@ -37,6 +39,9 @@ def test_a_table_s_cells_are_what_their_columns_hold(tmp_path: Path):
     assert (clip.text, clip.audio.start, clip.duration) == ("Light, hall.", 0.1, 0.2)
     assert clip.labels == {"is_speech": True, "slots": [["room", "hall"]]}
     assert corpus.utterances("test")[0].labels == {"is_speech": False}
+    text(tmp_path / "mine" / "all.csv", head, ",One,,,,,")
+    with pytest.raises(CorpusError, match="line 2 names no audio"):
+        prepared("csv", tmp_path / "mine", tmp_path / "wrong")
     text(tmp_path / "mine" / "all.csv", head, "a.wav,One,soon,,,,")
     with pytest.raises(CorpusError, match="line 2: 'start' is 'soon'"):
         prepared("csv", tmp_path / "mine", tmp_path / "wrong")
@@ -56,6 +61,44 @@ def test_kaldi_s_segments_are_stretches_of_their_recordings(tmp_path: Path):
     ]
     assert {clip.audio.path for clip in clips} == {long}
     assert [round(clip.duration, 3) for clip in clips] == [0.4, 0.4]
+
+
+def test_one_segment_of_a_recording_is_a_clip_as_long_as_itself(tmp_path: Path):
+    folder = tmp_path / "data" / "train"
+    text(folder / "wav.scp", f"rec1 {sound(tmp_path / 'long.wav', seconds=1)}")
+    text(folder / "segments", "utt1 rec1 0.5 0.9")
+    text(folder / "text", "utt1 yes")
+    with pytest.raises(CorpusError, match="no utt2spk"):
+        prepared("kaldi", tmp_path / "data", tmp_path / "out")
+    text(folder / "utt2spk", "utt1 ann")
+    text(folder / "utt2lang", "utt1 English")
+    (clip,) = prepared("kaldi", tmp_path / "data", tmp_path / "out").utterances("train")
+    assert (clip.audio.start, round(clip.duration, 3), clip.text) == (0.5, 0.4, "yes")
+    assert clip.language == "en"
+
+
+def test_sound_of_clips_whose_names_are_alike_is_kept_apart(tmp_path: Path):
+    from lhotse import CutSet, MonoCut, Recording
+
+    stereo = Recording.from_file(sound(tmp_path / "stereo.wav", channels=2))
+    cuts = [
+        MonoCut(name, 0.0, 0.4, place, [], recording=stereo)
+        for place, name in ((0, "a/b"), (1, "a_b"))
+    ]
+    CutSet.from_cuts(cuts).to_file(tmp_path / "theirs.jsonl.gz")
+    first, second = prepared("cuts", tmp_path / "theirs.jsonl.gz", tmp_path / "out").utterances(
+        "train"
+    )
+    assert not np.array_equal(load(first.audio).samples, load(second.audio).samples)
+
+
+def test_recordings_are_refused_where_cuts_are_wanted(tmp_path: Path):
+    from lhotse import Recording, RecordingSet
+
+    one = Recording.from_file(sound(tmp_path / "a.wav"))
+    RecordingSet.from_recordings([one]).to_file(tmp_path / "recordings.jsonl.gz")
+    with pytest.raises(CorpusError, match="no cuts"):
+        prepared("cuts", tmp_path / "recordings.jsonl.gz", tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["cuts", "shar"])
@@ -87,6 +130,7 @@ def test_what_lhotse_wrote_is_read_with_its_labels(name: str, tmp_path: Path):
     assert here == ([False, True] if name == "cuts" else [True, True])  # only what lay in no file
 
 
+@pytest.mark.filterwarnings("ignore")  # what its pickling tells of
 def test_hugging_face_s_columns_become_text_speaker_and_labels(tmp_path: Path):
     datasets = pytest.importorskip("datasets")
     path = sound(tmp_path / "a.wav")
@@ -94,26 +138,32 @@ def test_hugging_face_s_columns_become_text_speaker_and_labels(tmp_path: Path):
         "audio": [
             {"path": "a.wav", "bytes": path.read_bytes()},
             {"path": str(path), "bytes": None},
+            None,
         ],
-        "sentence": ["yes", "no"],
-        "speaker_id": [7, 8],
-        "emotion": ["happy", "sad"],
+        "sentence": ["yes", "no", "gone"],
+        "transcription": ["YES", "NO", "GONE"],
+        "speaker_id": [7, 8, 9],
+        "emotion": [1, -1, 0],
     }
+    text_of = datasets.Value("string")
     features = datasets.Features(
         {
-            "audio": datasets.Audio(decode=False),
-            "sentence": datasets.Value("string"),
+            "audio": {"path": text_of, "bytes": datasets.Value("binary")},
+            "sentence": text_of,
+            "transcription": text_of,
             "speaker_id": datasets.Value("int64"),
-            "emotion": datasets.Value("string"),
+            "emotion": datasets.ClassLabel(names=["sad", "happy"]),
         }
     )
     part = datasets.Dataset.from_dict(rows, features=features)
     datasets.DatasetDict({"test": part}).save_to_disk(tmp_path / "theirs")
-    clips = prepared("huggingface", tmp_path / "theirs", tmp_path / "out").utterances("test")
-    assert [(clip.text, clip.speaker, clip.labels) for clip in clips] == [
-        ("yes", "7", {"emotion": "happy"}),
-        ("no", "8", {"emotion": "sad"}),
+    corpus = prepared("huggingface", tmp_path / "theirs", tmp_path / "out")
+    told = [(clip.text, clip.speaker, clip.labels) for clip in corpus.utterances("test")]
+    assert told == [
+        ("yes", "7", {"transcription": "YES", "emotion": "happy"}),
+        ("no", "8", {"transcription": "NO"}),
     ]
+    assert corpus.description["left_out"] == {"without sound": 1}
 
 
 def write_texts(folder: Path) -> Path:

@@ -65,12 +65,14 @@ def test_librispeech_is_what_lhotse_reads_in_lower_case(tmp_path: Path):
     ):
         folder = source / part / reader / "1"
         text(
-            folder / f"{reader}-1.trans.txt", f"{reader}-1-0000 HELLO THERE", f"{reader}-1-0001 YES"
+            folder / f"{reader}-1.trans.txt",
+            *(f"{reader}-1-0000 HELLO THERE", f"{reader}-1-0001 YES", f"{reader}-1-0002 GONE"),
         )
         for number in ("0000", "0001"):
             sound(folder / f"{reader}-1-{number}.flac")
     corpus = prepared("librispeech", source)
     assert set(corpus.splits) == {"train", "test-clean"}
+    assert corpus.description["left_out"] == {"without sound": 3}
     theirs = prepare_librispeech(source, normalize_text="lower")
     assert heard(corpus.utterances("test-clean")) == by_lhotse(theirs["test-clean"])
     trained = by_lhotse(theirs["train-clean-100"]) | by_lhotse(theirs["train-other-500"])
@@ -92,14 +94,16 @@ def test_voxpopuli_is_what_lhotse_reads_of_the_sessions(tmp_path: Path):
         f"a|{session}|0.5|1.5|Mr President.|mr president|7|male|train",
         f"b|{session}|1.5|2.0|Thanks.|thanks|8|female|test",
         f"c|{session}|2.0|2.5|||8|female|test",
-        f"d|{session}|2.5|2.9|Yes.|yes|9|female|dev",
+        f"d|{session}|2.5|2.9|Yes.|yes|None|None|dev",
+        "e|20120102-0900-PLENARY-1|0.5|1.5|Gone.|gone|9|female|train",
     )
     with gzip.open(source / "asr_en.tsv.gz", "wt") as out:
         out.write("".join(row + "\n" for row in rows))
     corpus = prepared("voxpopuli", source)
-    assert corpus.description["left_out"] == {"no transcript": 1}
+    assert corpus.description["left_out"] == {"no transcript": 1, "without sound": 1}
     clip = corpus.utterances("train")[0]
     assert (clip.text, clip.speaker, clip.language) == ("mr president", "7", "en")
+    assert corpus.utterances("dev")[0].speaker is None
     (source / "raw_audios/en").symlink_to(source / "raw_audios/original")  # where lhotse looks
     theirs = prepare_voxpopuli(source, source)
     for split in ("train", "test"):
@@ -143,6 +147,26 @@ def test_common_voice_trains_on_what_is_validated_and_not_measured_on(tmp_path: 
     assert trained["common_voice_en_4"].labels == {"accent": "American"}
     assert "accent" not in trained["common_voice_en_5"].labels
     assert [clip.labels["accent"] for clip in corpus.utterances("test")] == ["British"]
+
+
+def test_common_voice_s_sentences_are_without_the_quotes_of_its_tables(tmp_path: Path):
+    # https://github.com/common-voice/CorporaCreator/issues/108: sentences of cv-corpus-5, one of
+    # them an empty string in quotes; strokes: get_covost_splits.py, escapechar
+    said = ('"""Good-bye,"" said the boy."', '"The end."', '""', '"A" or "B"', "It\\'s me.")
+    rows = [common_voice_row("a", f"{place}.mp3", cell) for place, cell in enumerate(said)]
+    for row in rows:
+        sound(tmp_path / "en/clips" / row[1])
+    table(tmp_path / "en/validated.tsv", COMMON_VOICE_5, *rows)
+    table(tmp_path / "en/dev.tsv", COMMON_VOICE_5)
+    table(tmp_path / "en/test.tsv", COMMON_VOICE_5)
+    corpus = prepared("common_voice", tmp_path)
+    assert [clip.text for clip in corpus.utterances("train")] == [
+        '"Good-bye," said the boy.',
+        "The end.",
+        '"A" or "B"',
+        "It's me.",
+    ]
+    assert corpus.description["left_out"] == {"an empty sentence": 1}
 
 
 def test_a_later_common_voice_is_what_lhotse_reads(tmp_path: Path):
@@ -202,7 +226,11 @@ def slurp_line(number: int, words: str, intent: str, *entities: tuple[str, int])
         {
             "slurp_id": number,
             "sentence": words,
-            "intent": intent,
+            "intent": intent.split("_")[-1]
+            if number % 4 == 3
+            else intent,  # so in some of its lines
+            "scenario": intent.split("_")[0],
+            "action": intent.split("_")[1],
             "tokens": [{"surface": word, "id": place} for place, word in enumerate(words.split())],
             "entities": [{"span": [place], "type": name} for name, place in entities],
             "recordings": [
@@ -295,7 +323,7 @@ def test_europarl_st_joins_directions_and_keeps_tested_speeches_apart(tmp_path: 
     for name in ("en.1", "en.2"):
         sound(folder / "audios" / f"{name}.m4a", seconds=3)
     for language in ("de", "fr", "ro"):
-        said = ("en.1", "0.00", "1.00", "Thank you.", f"{language} thanks")
+        said = ("en.1", "0.00", "1.00", "Thank\u2028you.", f"{language} thanks")
         also = ("en.2", "0.50", "1.50", "No.", f"{language} no")
         tests = language == "fr"
         europarl_part(folder, language, "train", said, *([] if tests else [also]))
@@ -303,12 +331,15 @@ def test_europarl_st_joins_directions_and_keeps_tested_speeches_apart(tmp_path: 
         europarl_part(folder, language, "dev")
     corpus = prepared("europarl_st", tmp_path)
     (clip,) = corpus.utterances("train")
-    assert (clip.text, clip.speaker, clip.duration) == ("Thank you.", "MEP_1", 1.0)
+    assert (clip.text, clip.speaker, clip.duration) == ("Thank\u2028you.", "MEP_1", 1.0)
     assert clip.labels == {
         "translations": {"de": "de thanks", "fr": "fr thanks", "ro": "ro thanks"}
     }
     assert [clip.text for clip in corpus.utterances("test")] == ["No."]
     assert corpus.description["left_out"] == {"a speech that is in test too": 2}
+    text(folder / "ro/test/speakers.lst", "MEP_1", "MEP_2")
+    with pytest.raises(CorpusError, match="speeches.lst, speakers.lst have unlike many lines"):
+        prepare(CORPORA["europarl_st"], tmp_path, tmp_path / "out")
 
 
 def test_msp_podcast_has_four_emotions_and_sentiment_by_valence(tmp_path: Path):
@@ -331,6 +362,9 @@ def test_msp_podcast_has_four_emotions_and_sentiment_by_valence(tmp_path: Path):
     assert (clip.text, clip.speaker) == (None, None)
     assert clip.labels == {"sentiment": "neutral", "valence": 3.0}
     assert corpus.description["left_out"] == {"split Test3": 1}
+    folder = tmp_path / "msp/Labels"
+    folder.joinpath("labels_consensus.csv").rename(folder / "labels_concensus.csv")  # as in 1.8
+    assert prepared("msp_podcast", tmp_path / "msp").splits == corpus.splits
 
 
 def test_valence_on_the_thresholds_is_neutral():
@@ -371,6 +405,20 @@ def test_fisher_counts_who_speaks_in_windows_of_both_sides(fisher: Path):
     assert (two.labels, two.speaker) == ({"num_speakers": 2}, "10001A+10001B")
     assert 2.0 <= one.duration <= 4.6 and one.duration != two.duration
     assert len(clips) == 12 and "fe_03_10001@20" not in clips
+
+
+def test_fisher_s_compressed_sound_is_refused_until_it_is_decoded(fisher: Path):
+    # https://catalog.ldc.upenn.edu/LDC2004S13: "shorten" compression has been applied to all files
+    for path in fisher.rglob("*.sph"):
+        plain = path.read_bytes()
+        coding = b"-s26 ulaw,embedded-shorten-v2.00"
+        path.write_bytes(plain.replace(b"-s4 ulaw", coding)[:1024])
+    with pytest.raises(CorpusError, match="sph2pipe -f wav fe_03_10001.sph fe_03_10001.wav"):
+        prepare(CORPORA["fisher"], fisher, fisher.parent / "out")
+    for path in fisher.rglob("*.sph"):
+        sound(path.with_suffix(".wav"), seconds=41, rate=8000, channels=2)
+    clips = prepared("fisher", fisher).utterances("train")
+    assert {clip.audio.path.suffix for clip in clips} == {".wav"} and len(clips) == 12
 
 
 def test_fisher_s_turns_are_what_lhotse_reads(
@@ -493,6 +541,32 @@ def test_missing_sound_is_counted_and_too_much_of_it_refused(tmp_path: Path):
     (tmp_path / "a.wav").unlink()
     with pytest.raises(CorpusError, match="2 of 2 clips cannot be used"):
         prepare(CORPORA["csv"], tmp_path / "mine.csv", tmp_path / "out")
+
+
+def test_a_part_that_its_file_does_not_have_is_a_bad_clip_and_no_end(tmp_path: Path):
+    sound(tmp_path / "a.wav")
+    parts = (("a.wav", "0", "0.2"), ("a.wav", "0.2", "0.9"))
+    table(tmp_path / "mine.csv", ("audio", "start", "duration"), *parts, delimiter=",")
+    found = prepare(CORPORA["csv"], tmp_path / "mine.csv", tmp_path / "out")
+    assert list(found.bad) == ["mine-3"] and "do not fit the 0.40 s" in found.bad["mine-3"]
+
+
+def test_what_a_library_cannot_read_is_told_as_the_user_s_to_mend(tmp_path: Path):
+    text(tmp_path / "data/wav.scp", "a sox a.mp3 -t wav - |")
+    text(tmp_path / "data/utt2spk", "a ann")
+    with pytest.raises(CorpusError, match="cannot be read .*; kaldi wants wav.scp"):
+        prepare(CORPORA["kaldi"], tmp_path / "data", tmp_path / "out")
+
+
+def test_a_corpus_is_never_written_over_what_it_is_read_from(tmp_path: Path):
+    sound(tmp_path / "a.wav")
+    table(tmp_path / "train.csv", ("audio", "text"), ("a.wav", "a"), delimiter=",")
+    prepare(CORPORA["csv"], tmp_path, tmp_path / "out")
+    before = (tmp_path / "out/train.jsonl.gz").read_bytes()
+    for source in (tmp_path / "out", tmp_path / "out/train.jsonl.gz"):
+        with pytest.raises(CorpusError, match="would be written over"):
+            prepare(CORPORA["cuts"], source, tmp_path / "out")
+    assert (tmp_path / "out/train.jsonl.gz").read_bytes() == before
 
 
 def test_a_corpus_of_one_s_own_is_a_few_lines(tmp_path: Path):
