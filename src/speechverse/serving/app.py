@@ -66,7 +66,7 @@ def _add_chat(app: FastAPI, service: Service) -> None:
             wording = chat.Completion(asked, service.settings.name)
             if not body.stream:
                 return JSONResponse(wording.whole(await service.answer(request, call, asked)))
-            cost = body.stream_options is not None and body.stream_options.include_usage
+            cost = body.stream_options is not None and bool(body.stream_options.include_usage)
             pieces = service.pieces(call, asked, wording, cost)
             return Events(_sent(pieces, done=True), call.keep())
 

@@ -78,7 +78,7 @@ def read(loaded: SpeechVerse, decoders: Decoders, request: ChatRequest) -> Asked
         check_pattern(constraint.regex)
     if constraint is not None:
         Generator(loaded.model, loaded.processor, options).automaton_of(constraint)
-    work = Answering(loaded, options, request.logprobs, type(constraint))
+    work = Answering(loaded, options, bool(request.logprobs), type(constraint))
     prompt = loaded.processor.lengths(question.instruction, num_samples=heard.num_samples).prompt
     return Asked(question, work, prompt)
 
