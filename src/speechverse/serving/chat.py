@@ -75,7 +75,7 @@ def read(loaded: SpeechVerse, decoders: Decoders, request: ChatRequest) -> Asked
     if request.stream:
         check_streamable(options, [question])
     if isinstance(constraint, Matches):
-        check_pattern(constraint.regex)
+        check_pattern(constraint.regex, loaded.processor)
     if constraint is not None:
         Generator(loaded.model, loaded.processor, options).automaton_of(constraint)
     work = Answering(loaded, options, bool(request.logprobs), type(constraint))

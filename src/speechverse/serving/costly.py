@@ -1,51 +1,53 @@
-"""Small requests that would cost much: patterns and schemas are measured before they are compiled,
-which nothing could interrupt.
+"""Small requests that would cost much: schemas are measured, and patterns tried in a process with
+limits, before they are compiled in this one, where nothing could interrupt it.
 """
 
 from __future__ import annotations
 
-import re
+import subprocess
+import sys
 from collections.abc import Mapping
+from functools import lru_cache
+from threading import Lock
 from typing import Any
 
+from speechverse.decoding.patterns import compiled_from
 from speechverse.errors import UserError
+from speechverse.protocols import Processor
+from speechverse.serving.limits import environment
 
-MAX_SIGNS = 2_000
-"""Characters that a pattern has when its repetitions are written out; what may follow without end
-counts once.
-"""
 MAX_NODES = 2_000
 """Values in a schema when its references are written out."""
+PATTERN_SECONDS = 10
+"""Of processor time that a pattern may take to compile."""
+PATTERN_MEMORY = 2**30
+"""Bytes that it may take."""
+
+_ONE_AT_A_TIME = Lock()
 
 
-def check_pattern(pattern: str) -> None:
-    """Raises a UserError for a pattern that takes too long to compile, or is none."""
-    try:
-        # The library's own parser, which none of its public functions gives.
-        parsed = re._parser.parse(pattern)  # type: ignore[attr-defined]
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UserError(f"this cannot be followed as a regular expression: {error}") from error
-    if (signs := _signs(parsed)) > MAX_SIGNS:
+def check_pattern(pattern: str, processor: Processor) -> None:
+    """Raises a UserError for a pattern that takes too much time or memory to compile."""
+    if not _is_cheap(pattern, processor.tokenizer, processor.end_token_id):
         raise UserError(
-            f"the pattern has {signs:,} characters when its repetitions are written out; at most"
-            f" {MAX_SIGNS:,} are followed here: bound it more tightly, or by * or + not at all"
+            "the pattern takes more time or memory to follow than is allowed here: give one with"
+            " fewer repetitions and alternatives"
         )
 
 
-def _signs(parsed: Any) -> int:
-    return sum(_signs_of(operation, value) for operation, value in parsed)
-
-
-def _signs_of(operation: Any, value: Any) -> int:
-    if str(operation) in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-        least, most, repeated = value
-        times = least + 1 if most == re._constants.MAXREPEAT else most  # type: ignore[attr-defined]
-        return int(times) * max(1, _signs(repeated))
-    if str(operation) == "BRANCH":
-        return sum(map(_signs, value[1]))
-    if str(operation) in ("SUBPATTERN", "ATOMIC_GROUP"):
-        return _signs(value if str(operation) == "ATOMIC_GROUP" else value[-1])
-    return 1
+@lru_cache(maxsize=256)
+def _is_cheap(pattern: str, tokenizer: Any, end: int) -> bool:
+    regex, vocabulary = compiled_from(pattern, tokenizer, end)
+    limits = map(str, (PATTERN_MEMORY, PATTERN_SECONDS))
+    with _ONE_AT_A_TIME:
+        tried = subprocess.run(
+            [sys.executable, "-m", "speechverse.serving.compiler", *limits],
+            input=len(regex.encode()).to_bytes(8, "big") + regex.encode() + vocabulary,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            check=False,
+        )
+    return tried.returncode == 0
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:

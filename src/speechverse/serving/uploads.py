@@ -5,7 +5,6 @@ that may crash.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import numpy as np
 
 from speechverse.errors import AudioError, AudioTooLongError, SpeechverseError
 from speechverse.serving.decoder import READY
+from speechverse.serving.limits import environment
 from speechverse.serving.settings import ServerSettings
 from speechverse.types import SAMPLING_RATE, Seconds
 
@@ -116,23 +116,12 @@ class Decoders:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=_environment(),
+            env=environment(),
         )
         if process.stdout is None or process.stdout.readline() != READY:
             _end(process)
             raise SpeechverseError("the process that decodes recordings does not start")
         return process
-
-
-def _environment() -> dict[str, str]:
-    """What a decoder needs of this process's; keys are none of it."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return {
-        **kept,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
 
 
 def _end(process: subprocess.Popen[str]) -> None:
