@@ -45,6 +45,7 @@ def _is_cheap(pattern: str, tokenizer: Any, end: int) -> bool:
             input=len(regex.encode()).to_bytes(8, "big") + regex.encode() + vocabulary,
             stderr=subprocess.DEVNULL,
             env=environment(),
+            start_new_session=True,
             check=False,
         )
     return tried.returncode == 0

@@ -117,6 +117,7 @@ class Decoders:
             stderr=subprocess.DEVNULL,
             text=True,
             env=environment(),
+            start_new_session=True,  # Ctrl-C is for the server, which finishes what it took
         )
         if process.stdout is None or process.stdout.readline() != READY:
             _end(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
 import threading
@@ -99,6 +100,18 @@ def test_what_takes_too_much_ends_its_decoder_alone():
             pass
         with decoders.decoded(wav(noise(2)), 3.0, False) as samples:
             assert sum(map(len, samples.blocks())) == 32_000
+    finally:
+        decoders.close()
+
+
+def test_ctrl_c_in_a_terminal_leaves_decoders_at_their_work():
+    decoders = Decoders(ServerSettings(decoders=1))
+    try:
+        with decoders.decoded(wav(noise()), 1.0, True):
+            pass
+        process = decoders._free.get()
+        decoders._free.put(process)
+        assert os.getpgid(process.pid) != os.getpgrp()  # a terminal signals a whole group
     finally:
         decoders.close()
 
