@@ -1,5 +1,5 @@
-"""`python -m speechverse.serving.compiler`: tries a stranger's pattern, with limits, in a process of its
-own; one that takes too much ends it, and its exit status tells.
+"""`python -m speechverse.serving.compiler`: tries a stranger's pattern, with limits, in a process
+of its own; one that takes too much ends it, and its exit status tells.
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 
 import numpy as np
 
-from speechverse.errors import AudioError, AudioTooLongError, SpeechverseError
+from speechverse.errors import AudioError, AudioTooLongError, CancelledError, SpeechverseError
 from speechverse.serving.decoder import READY
 from speechverse.serving.limits import environment
 from speechverse.serving.settings import ServerSettings
@@ -56,7 +56,13 @@ class Decoders:
             self._free.put(None)
 
     @contextmanager
-    def decoded(self, content: bytes, seconds: Seconds, whole: bool) -> Iterator[Samples]:
+    def decoded(
+        self,
+        content: bytes,
+        seconds: Seconds,
+        whole: bool,
+        unwanted: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Samples]:
         """A recording, as long as the block lasts; waits for a free process.
 
         Args:
@@ -64,15 +70,17 @@ class Decoders:
             seconds: The longest allowed; a header that tells of more is enough to refuse it.
             whole: Whether it is resampled in one piece, as for `ask`, or in blocks, as for
                 `transcribe`.
+            unwanted: Whether nobody waits for it any longer, when a process is free.
 
         Raises:
+            CancelledError: If so.
             AudioError: If it cannot be read, is longer, or decoding takes too much.
         """
         with tempfile.TemporaryDirectory(prefix="speechverse-") as folder:
             source, target = Path(folder, "recording"), Path(folder, "samples")
             source.write_bytes(content)
             asked = {"source": str(source), "target": str(target), "seconds": seconds}
-            answer = self._ask(json.dumps({**asked, "whole": whole}))
+            answer = self._ask(json.dumps({**asked, "whole": whole}), unwanted)
             if error := answer.get("error"):
                 raise (AudioTooLongError if answer.get("too_long") else AudioError)(error)
             source.unlink()
@@ -84,9 +92,11 @@ class Decoders:
             if process := self._free.get():
                 _end(process)
 
-    def _ask(self, line: str) -> dict[str, str]:
+    def _ask(self, line: str, unwanted: Callable[[], bool]) -> dict[str, str]:
         process = self._free.get()
         try:
+            if unwanted():
+                raise CancelledError("nobody waits for the recording any longer")
             if process is not None and process.poll() is not None:
                 _end(process)
                 process = None
