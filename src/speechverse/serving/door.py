@@ -74,12 +74,8 @@ class Door:
                 return Refusal(401, message, code="invalid_api_key", headers=ask)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._most:
-            return Refusal(413, self._too_large, code="too_large")
+            return Refusal(413, self._settings.too_large, code="too_large")
         return None
-
-    @property
-    def _too_large(self) -> str:
-        return f"a request's sounds may have {self._settings.max_upload:,} bytes"
 
     def _counted(self, receive: Receive, call: Call | None) -> Receive:
         """Of a body whose length nobody told; one for which a place is held comes in time."""
@@ -95,7 +91,7 @@ class Door:
             more = more and message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > self._most:
-                raise HTTPException(413, self._too_large)
+                raise HTTPException(413, self._settings.too_large)
             return message
 
         return counting

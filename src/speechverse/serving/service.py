@@ -116,7 +116,7 @@ class Service:
     async def transcript(
         self, request: Request, call: Call, form: transcribing.Form
     ) -> transcribing.Transcript:
-        content = await form.file.read()
+        content = await self._content(form)
 
         def make() -> transcribing.Transcript:
             work = self._work_of(form)
@@ -130,7 +130,7 @@ class Service:
         """The first event is awaited before anything is told, so that what is wrong with a
         recording is an error of the request.
         """
-        content = await form.file.read()
+        content = await self._content(form)
         steps = self._events(call, form, content)
         first = await call.in_thread(self._threads, next, steps)
 
@@ -147,6 +147,12 @@ class Service:
         with self._decoded(call, content) as samples:
             written = transcribing.segments(call, work, samples)
             yield from transcribing.events(written, samples.duration)
+
+    async def _content(self, form: transcribing.Form) -> bytes:
+        content = await form.file.read()
+        if len(content) > self.settings.max_upload:
+            raise Refusal(413, self.settings.too_large, param="file", code="too_large")
+        return content
 
     def _check(self, path: str) -> None:
         """Raises an AudioError for a file that decoding, with its limits, does not get through."""

@@ -18,10 +18,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from served import KEY, asking, noise, serving, wav
-from speechverse.errors import AudioError, AudioTooLongError, CancelledError
+from speechverse.errors import AudioError, AudioTooLongError, CancelledError, UserError
 from speechverse.serving.app import create_app
 from speechverse.serving.calls import Call, Places
 from speechverse.serving.engine import Engine
+from speechverse.serving.keys import KEYS, keys_of
 from speechverse.serving.running import server_of
 from speechverse.serving.settings import ServerSettings
 from speechverse.serving.uploads import Decoders
@@ -129,6 +130,21 @@ def test_a_body_that_is_too_large_is_not_read(app):
 
     answer = app.post("/v1/chat/completions", content=endless())
     assert answer.status_code == 413 and "1,048,576 bytes" in answer.json()["error"]["message"]
+    file = {"file": bytes(2**20 + 1)}  # what base64 would need more for does not fit either
+    answer = app.post("/v1/audio/transcriptions", files=file, data={"model": "tried"})
+    assert answer.status_code == 413 and answer.json()["error"]["param"] == "file"
+
+
+def test_a_variable_without_keys_opens_no_server(monkeypatch, tmp_path):
+    assert keys_of(None) == ()
+    monkeypatch.setenv(KEYS, " , ")
+    with pytest.raises(UserError, match="holds no key"):
+        keys_of(None)
+    monkeypatch.setenv(KEYS, KEY)
+    with pytest.raises(UserError, match="both"):
+        keys_of(tmp_path / "keys")
+    monkeypatch.setenv(KEYS, KEY)
+    assert keys_of(None) == (KEY,) and KEYS not in os.environ
 
 
 def test_no_other_page_may_ask_and_nothing_is_told_without_a_key(model):
