@@ -111,14 +111,26 @@ def pattern_of_slots(names: Sequence[str], transcript: str) -> str:
     return f"{NOTHING}|{slot}(?: {slot})*"
 
 
+def compiled_from(pattern: str, tokenizer: Any, end: int) -> tuple[str, bytes]:
+    """What `outlines_core` makes an index from: a regular expression, and a vocabulary in its own
+    binary form, for whoever would first try that elsewhere.
+    """
+    vocabulary, begins_with_space = _vocabulary(tokenizer, end)
+    return _whole(pattern, begins_with_space), vocabulary.__reduce__()[1][0]
+
+
+def _whole(pattern: str, begins_with_space: bool) -> str:
+    space = " " if begins_with_space else ""
+    return f"{space}({_without_anchors(pattern)})\\x00"
+
+
 @lru_cache(maxsize=16)
 def _index(pattern: str, tokenizer: Any, end: int) -> Any:
     from outlines_core import Index
 
     vocabulary, begins_with_space = _vocabulary(tokenizer, end)
     try:
-        space, inner = " " if begins_with_space else "", _without_anchors(pattern)
-        index = Index(f"{space}({inner})\\x00", vocabulary)
+        index = Index(_whole(pattern, begins_with_space), vocabulary)
     except Exception as error:  # whatever Rust says: a bad pattern is the user's
         raise UserError(
             f"{pattern!r} cannot be followed as a regular expression: {error}"

@@ -107,7 +107,9 @@ class _Cutter:
     def _best_cut(self) -> int:
         """Where a voice is least likely, in the second half."""
         begin = self._most // 2
-        smooth = np.convolve(self._voiced, np.ones(_SMOOTHING) / _SMOOTHING, "same")
+        # Beyond the ends it goes on as it is there: zeros would make the last window a pause.
+        padded = np.pad(self._voiced, _SMOOTHING // 2, mode="edge")
+        smooth = np.convolve(padded, np.ones(_SMOOTHING) / _SMOOTHING, "valid")
         return begin + int(np.argmin(smooth[begin:])) if begin else 1
 
     def _end(self, at: int) -> Iterator[Stretch]:

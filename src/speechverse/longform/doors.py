@@ -206,15 +206,18 @@ class Doors(Loaded):
         """
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
 
+        answers = list[Answer]()
+
         def ask(clips: list[Any]) -> list[Answer]:
             made: list[Answer] = self.ask(
                 clips, instruction, choices=constraint, options=options, hints=hints
             )
+            answers.extend(made)
             return made
 
         parts = answer_parts(sound, self.processor.max_audio_seconds, ask, progress)
         if len(parts) == 1:
-            return WholeAnswer(Answer(parts[0].text, ended=parts[0].ended), parts)
+            return WholeAnswer(answers[0], parts)
         notes = [part.text for part in parts]
         return WholeAnswer(combine(self, instruction, notes, constraint, options), parts)
 

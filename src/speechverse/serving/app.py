@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from prometheus_client import generate_latest
 
 from speechverse import __version__
 from speechverse.pipeline import SpeechVerse
 from speechverse.serving import chat, transcribing
-from speechverse.serving.calls import Events
+from speechverse.serving.calls import Call
 from speechverse.serving.door import Door
 from speechverse.serving.refusals import Refusal, handle_refusals
 from speechverse.serving.schema import ChatRequest, TranscriptionForm, TranslationForm
@@ -52,8 +52,7 @@ def create_app(loaded: SpeechVerse, settings: ServerSettings | None = None) -> F
     _add_chat(app, service)
     _add_audio(app, service)
     _add_about(app, service)
-    paths = app.openapi()["paths"]
-    app.add_middleware(Door, settings=service.settings, measures=service.measures, paths=paths)
+    app.add_middleware(Door, service=service, paths=app.openapi()["paths"])
     return app
 
 
@@ -61,25 +60,26 @@ def _add_chat(app: FastAPI, service: Service) -> None:
     @app.post("/v1/chat/completions", responses=_answered("text/event-stream"))
     async def chat_completions(request: Request, body: ChatRequest) -> Response:
         """Answer about one sound or several."""
-        with service.call(body.model) as call:
-            asked = await service.read(request, call, body)
-            wording = chat.Completion(asked, service.settings.name)
-            if not body.stream:
-                return JSONResponse(wording.whole(await service.answer(request, call, asked)))
-            cost = body.stream_options is not None and body.stream_options.include_usage
-            pieces = service.pieces(call, asked, wording, cost)
-            return Events(_sent(pieces, done=True), call.keep())
+        service.check_model(body.model)
+        call: Call = request.state.call
+        asked = await service.read(request, call, body)
+        wording = chat.Completion(asked, service.settings.name)
+        if not body.stream:
+            return JSONResponse(wording.whole(await service.answer(request, call, asked)))
+        cost = body.stream_options is not None and bool(body.stream_options.include_usage)
+        return _events(_sent(service.pieces(call, asked, wording, cost), done=True))
 
 
 def _add_audio(app: FastAPI, service: Service) -> None:
     async def written(request: Request, form: transcribing.Form) -> Response:
-        with service.call(form.model) as call:
-            if form.stream:
-                events = await call.answer(request, service.transcript_events(call, form))
-                return Events(_sent(events), call.keep())
-            made = await service.transcript(request, call, form)
-            words = transcribing.worded(made, form.response_format)
-            return PlainTextResponse(words) if isinstance(words, str) else JSONResponse(words)
+        service.check_model(form.model)
+        call: Call = request.state.call
+        if form.stream:
+            events = await call.answer(request, service.transcript_events(call, form))
+            return _events(_sent(events))
+        made = await service.transcript(request, call, form)
+        words = transcribing.worded(made, form.response_format)
+        return PlainTextResponse(words) if isinstance(words, str) else JSONResponse(words)
 
     told = _answered("text/plain", "text/event-stream")
 
@@ -132,6 +132,11 @@ def _add_about(app: FastAPI, service: Service) -> None:
         return PlainTextResponse(generate_latest(service.measures.registry))
 
 
+def _events(events: AsyncIterator[str]) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+
+
 async def _sent(events: AsyncIterator[dict[str, Any]], done: bool = False) -> AsyncIterator[str]:
     """As server-sent events; what fails in their midst is one of them, the last."""
     try:
@@ -163,8 +168,9 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": (
             "400: it cannot be answered as it is asked. 401: it has no key. 404: there is no such"
-            " model. 413: it is too large. 429: too many at once. 500: the server failed. 503: no"
-            " turn came in time, or the engine has failed. 504: the answer took too long."
+            " model. 408: it did not arrive in time. 413: it is too large. 429: too many at once."
+            " 500: the server failed. 503: no turn came in time, or the engine has failed. 504: the"
+            " answer took too long."
         ),
         "content": {"application/json": {"schema": _ERROR}},
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from threading import Lock
 from typing import Any, TypeVar
 
 from fastapi import Request
-from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from speechverse.serving.engine import Engine, Ticket
 from speechverse.serving.refusals import Refusal
@@ -22,23 +22,25 @@ class Places:
     """How many requests are taken at once."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self._most, self._lock = most, Lock()
         self.taken = 0
 
     def take(self) -> None:
         """Raises a Refusal where there is none."""
-        if self.taken >= self._most:
-            message = f"{self._most} requests are being answered: come again a little later"
-            raise Refusal(429, message, code="queue_full")
-        self.taken += 1
+        with self._lock:
+            if self.taken >= self._most:
+                message = f"{self._most} requests are being answered: come again a little later"
+                raise Refusal(429, message, code="queue_full")
+            self.taken += 1
 
     def free(self) -> None:
-        self.taken -= 1
+        with self._lock:
+            self.taken -= 1
 
 
 class Call:
-    """A request that has a place until it is closed, whether answered, late or given up: at the
-    end of its block, unless it is kept for longer.
+    """A request that has a place until the end of its block, whether answered, late or given up,
+    and until no thread works for it any longer.
     """
 
     def __init__(self, engine: Engine, places: Places, timeout: Seconds) -> None:
@@ -46,19 +48,14 @@ class Call:
         self._engine, self._places, self._timeout = engine, places, timeout
         self._deadline = time.monotonic() + timeout
         self._tickets: list[Ticket] = []
-        self._closed = self._kept = self._begun = False
+        self._closed = self._begun = False
+        self._users, self._lock = 1, Lock()  # the block, and the threads at work
 
     def __enter__(self) -> Call:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if not self._kept:
-            self.close()
-
-    def keep(self) -> Callable[[], None]:
-        """What closes it, which the block then does not."""
-        self._kept = True
-        return self.close
+        self.close()
 
     @property
     def left(self) -> Seconds:
@@ -88,9 +85,24 @@ class Call:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._places.free()
             for ticket in self._tickets:
                 ticket.give_up()
+            self._release()
+
+    async def in_thread(self, threads: Executor, make: Callable[..., Made], *given: Any) -> Made:
+        """What is made in a thread, which holds the place for as long as it works."""
+        with self._lock:
+            self._users += 1
+        future = threads.submit(make, *given)
+        future.add_done_callback(lambda future: self._release())
+        return await asyncio.wrap_future(future)
+
+    def _release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            left = self._users
+        if not left:
+            self._places.free()
 
     def late(self) -> Refusal:
         """What is told at the deadline: whether to come again, or to ask for less."""
@@ -120,18 +132,3 @@ class Call:
 async def _left(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-class Events(StreamingResponse):
-    """Server-sent events; whether they are read to the end or not, something is done after them."""
-
-    def __init__(self, events: Any, at_end: Callable[[], None]) -> None:
-        super().__init__(events, media_type="text/event-stream")
-        self.headers["Cache-Control"] = "no-store"
-        self._at_end = at_end
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._at_end()

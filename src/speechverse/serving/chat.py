@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
@@ -28,10 +29,13 @@ from speechverse.serving.schema import (
     SchemaFormat,
     UserMessage,
 )
-from speechverse.serving.uploads import Decoders
+from speechverse.serving.uploads import Samples
 from speechverse.serving.works import Answering
 from speechverse.tasks import Matches
 from speechverse.types import AUDIO_SIGN, Answer, TokenLogProb, Turn
+
+Decoded = Callable[..., AbstractContextManager[Samples]]
+"""As `Decoders.decoded`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Asked:
         return replace(self.question, **how)
 
 
-def read(loaded: SpeechVerse, decoders: Decoders, request: ChatRequest) -> Asked:
+def read(loaded: SpeechVerse, decoded: Decoded, request: ChatRequest) -> Asked:
     """Decodes the sounds, and tries all else before anything waits for the model.
 
     Raises:
@@ -62,7 +66,7 @@ def read(loaded: SpeechVerse, decoders: Decoders, request: ChatRequest) -> Asked
     longest = loaded.processor.max_audio_seconds
     sounds = []
     for clip in clips:
-        with decoders.decoded(_bytes(clip), longest, whole=True) as samples:
+        with decoded(_bytes(clip), longest, whole=True) as samples:
             sounds.append(Waveform(samples.whole()))
     heard = loaded.hear(sounds[0] if len(sounds) == 1 else Clips(*sounds))
     constraint, options = loaded.how_to_answer(
@@ -75,10 +79,10 @@ def read(loaded: SpeechVerse, decoders: Decoders, request: ChatRequest) -> Asked
     if request.stream:
         check_streamable(options, [question])
     if isinstance(constraint, Matches):
-        check_pattern(constraint.regex)
+        check_pattern(constraint.regex, loaded.processor)
     if constraint is not None:
         Generator(loaded.model, loaded.processor, options).automaton_of(constraint)
-    work = Answering(loaded, options, request.logprobs, type(constraint))
+    work = Answering(loaded, options, bool(request.logprobs), type(constraint))
     prompt = loaded.processor.lengths(question.instruction, num_samples=heard.num_samples).prompt
     return Asked(question, work, prompt)
 

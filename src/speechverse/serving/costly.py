@@ -1,81 +1,69 @@
-"""Small requests that would cost much: patterns and schemas are measured before they are compiled,
-which nothing could interrupt.
+"""Small requests that would cost much: patterns and schemas are tried in a process with limits
+before they are compiled in this one, where nothing could interrupt it.
 """
 
 from __future__ import annotations
 
-import re
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
+from functools import lru_cache
+from threading import Lock
 from typing import Any
 
+from speechverse.decoding.patterns import MAX_PATTERN, compiled_from
 from speechverse.errors import UserError
+from speechverse.protocols import Processor
+from speechverse.serving.limits import environment
 
-MAX_SIGNS = 2_000
-"""Characters that a pattern has when its repetitions are written out; what may follow without end
-counts once.
-"""
-MAX_NODES = 2_000
-"""Values in a schema when its references are written out."""
+SECONDS = 10
+"""Of processor time that a pattern may take to compile."""
+MEMORY = 2**30
+"""Bytes that it may take."""
+
+_ONE_AT_A_TIME = Lock()
 
 
-def check_pattern(pattern: str) -> None:
-    """Raises a UserError for a pattern that takes too long to compile, or is none."""
-    try:
-        # The library's own parser, which none of its public functions gives.
-        parsed = re._parser.parse(pattern)  # type: ignore[attr-defined]
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UserError(f"this cannot be followed as a regular expression: {error}") from error
-    if (signs := _signs(parsed)) > MAX_SIGNS:
+def check_pattern(pattern: str, processor: Processor) -> None:
+    """Raises a UserError for a pattern that takes too much time or memory to compile."""
+    if not _is_cheap(pattern, processor.tokenizer, processor.end_token_id):
         raise UserError(
-            f"the pattern has {signs:,} characters when its repetitions are written out; at most"
-            f" {MAX_SIGNS:,} are followed here: bound it more tightly, or by * or + not at all"
+            "the pattern takes more time or memory to follow than is allowed here: give one with"
+            " fewer repetitions and alternatives"
         )
 
 
-def _signs(parsed: Any) -> int:
-    return sum(_signs_of(operation, value) for operation, value in parsed)
-
-
-def _signs_of(operation: Any, value: Any) -> int:
-    if str(operation) in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-        least, most, repeated = value
-        times = least + 1 if most == re._constants.MAXREPEAT else most  # type: ignore[attr-defined]
-        return int(times) * max(1, _signs(repeated))
-    if str(operation) == "BRANCH":
-        return sum(map(_signs, value[1]))
-    if str(operation) in ("SUBPATTERN", "ATOMIC_GROUP"):
-        return _signs(value if str(operation) == "ATOMIC_GROUP" else value[-1])
-    return 1
+@lru_cache(maxsize=256)
+def _is_cheap(pattern: str, tokenizer: Any, end: int) -> bool:
+    regex, vocabulary = compiled_from(pattern, tokenizer, end)
+    written = regex.encode()
+    return _passes(len(written).to_bytes(8, "big") + written + vocabulary)
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:
     """Raises a UserError for a JSON schema that becomes too long when it is written out."""
-    if _nodes(schema, schema, {}) > MAX_NODES:
+    if not _is_short(json.dumps(schema)):
         raise UserError(
-            f"the JSON schema has more than {MAX_NODES:,} values when its references are written"
-            " out: use fewer"
+            "the JSON schema becomes too long when it is written out: use fewer optional properties"
+            " and references, and less depth"
         )
 
 
-def _nodes(value: Any, schema: Mapping[str, Any], known: dict[str, int | None]) -> int:
-    """Values in a value; `known` has those of each reference, None while it is being counted."""
-    if isinstance(value, list):
-        return sum(_nodes(one, schema, known) for one in value)
-    if not isinstance(value, dict):
-        return 1
-    nodes = sum(_nodes(one, schema, known) for name, one in value.items() if name != "$defs")
-    reference = value.get("$ref")
-    if not isinstance(reference, str):
-        return 1 + nodes
-    if reference not in known:
-        known[reference] = None
-        known[reference] = _nodes(_found(reference, schema), schema, known)
-    if (size := known[reference]) is None:
-        raise UserError(f"the JSON schema's '{reference}' holds itself; bound its depth instead")
-    return 1 + nodes + size
+@lru_cache(maxsize=256)
+def _is_short(schema: str) -> bool:
+    return _passes(schema.encode(), str(MAX_PATTERN))
 
 
-def _found(reference: str, schema: Any) -> Any:
-    for name in reference.removeprefix("#").split("/")[1:]:
-        schema = schema.get(name) if isinstance(schema, dict) else None
-    return schema
+def _passes(given: bytes, *how: str) -> bool:
+    limits = map(str, (MEMORY, SECONDS))
+    with _ONE_AT_A_TIME:
+        tried = subprocess.run(
+            [sys.executable, "-m", "speechverse.serving.compiler", *limits, *how],
+            input=given,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            start_new_session=True,
+            check=False,
+        )
+    return tried.returncode == 0

@@ -17,6 +17,7 @@ import soundfile
 
 from speechverse.audio import load, load_blocks
 from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.serving.limits import limit
 from speechverse.types import SAMPLING_RATE, Seconds
 
 READY = "ready\n"
@@ -30,21 +31,15 @@ def main() -> None:
     memory, processor = map(int, sys.argv[1:])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
-    _limit(resource.RLIMIT_AS, memory)
-    _limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_AS, memory)
+    limit(resource.RLIMIT_CORE, 0)
     answers.write(READY)
     answers.flush()
     for line in sys.stdin:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + processor)
+        limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + processor)
         answers.write(json.dumps(_answer(json.loads(line))) + "\n")
         answers.flush()
-
-
-def _limit(which: int, value: int) -> None:
-    """The soft limit alone, as that of processor time grows with each recording."""
-    hard = resource.getrlimit(which)[1]
-    resource.setrlimit(which, (value if hard < 0 else min(value, hard), hard))
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:

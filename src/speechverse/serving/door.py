@@ -1,17 +1,19 @@
-"""What a request passes before anything of it is read: keys, sizes, and a count of it."""
+"""What a request passes before anything of it is read: keys, sizes, a place, and a count of it."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection
+from contextlib import nullcontext
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from speechverse.serving.measures import Measures
+from speechverse.serving.calls import Call
 from speechverse.serving.refusals import Refusal
-from speechverse.serving.settings import ServerSettings
+from speechverse.serving.service import Service
 
 _BESIDE = 2**20  # bytes of a body beside its sounds
 OPEN = ("/health", "/health/live", "/health/ready")
@@ -21,13 +23,13 @@ OPEN = ("/health", "/health/live", "/health/ready")
 class Door:
     """An ASGI middleware."""
 
-    def __init__(
-        self, app: ASGIApp, settings: ServerSettings, measures: Measures, paths: Collection[str]
-    ) -> None:
+    def __init__(self, app: ASGIApp, service: Service, paths: Collection[str]) -> None:
         """Counts requests to these paths by their names, others together."""
-        self._app, self._settings, self._measures = app, settings, measures
-        self._paths = frozenset(paths)
-        self._most = settings.max_upload * 4 // 3 + _BESIDE  # base64 makes four bytes of three
+        self._app, self._service, self._paths = app, service, frozenset(paths)
+        self._settings, self._measures = service.settings, service.measures
+        self._most = (
+            self._settings.max_upload * 4 // 3 + _BESIDE
+        )  # base64 makes four bytes of three
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -48,8 +50,11 @@ class Door:
         try:
             if refusal := self._refusal(scope):
                 await refusal.response()(scope, receive, noting)
-            else:
-                await self._app(scope, self._counted(receive), noting)
+                return
+            asks = scope["method"] == "POST" and scope["path"].startswith("/v1/")
+            with self._service.call() if asks else nullcontext() as call:
+                scope.setdefault("state", {})["call"] = call
+                await self._app(scope, self._counted(receive, call), noting)
         except Exception as error:  # here, as whoever is outside would log what it says
             refusal = Refusal.of(error)
             if status is None:
@@ -69,23 +74,24 @@ class Door:
                 return Refusal(401, message, code="invalid_api_key", headers=ask)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._most:
-            return Refusal(413, self._too_large, code="too_large")
+            return Refusal(413, self._settings.too_large, code="too_large")
         return None
 
-    @property
-    def _too_large(self) -> str:
-        return f"a request's sounds may have {self._settings.max_upload:,} bytes"
-
-    def _counted(self, receive: Receive) -> Receive:
-        """Of a body whose length nobody told."""
-        seen = 0
+    def _counted(self, receive: Receive, call: Call | None) -> Receive:
+        """Of a body whose length nobody told; one for which a place is held comes in time."""
+        seen, more = 0, call is not None
 
         async def counting() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, more
+            try:
+                message = await asyncio.wait_for(receive(), call.left if call and more else None)
+            except TimeoutError:
+                told = f"the request did not arrive in {self._settings.timeout:g} s"
+                raise HTTPException(408, told) from None
+            more = more and message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > self._most:
-                raise HTTPException(413, self._too_large)
+                raise HTTPException(413, self._settings.too_large)
             return message
 
         return counting

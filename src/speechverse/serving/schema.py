@@ -48,8 +48,11 @@ class UserMessage(_Body):
 
 
 class AssistantMessage(_Body):
+    """An earlier answer, also as OpenAI's client gives it back."""
+
     role: Literal["assistant"]
-    content: str
+    content: str | Annotated[list[TextPart], Field(min_length=1, max_length=MAX_PARTS)]
+    refusal: None = None
 
 
 Message = Annotated[UserMessage | AssistantMessage, Field(discriminator="role")]
@@ -91,11 +94,13 @@ Format = Annotated[
 
 
 class StreamOptions(_Body):
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class ChatRequest(_Body):
-    """A question about sounds, behind earlier turns. What is not said is as for `ask`: greedy."""
+    """A question about sounds, behind earlier turns. What is not said, or null, is as for `ask`:
+    greedy.
+    """
 
     model: Text
     messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
@@ -105,15 +110,15 @@ class ChatRequest(_Body):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
-    logprobs: bool = False
+    logprobs: bool | None = None
     response_format: Format | None = None
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Field(ge=1, le=1)] = 1
+    n: Annotated[int, Field(ge=1, le=1)] | None = None
     modalities: list[Literal["text"]] | None = None
-    frequency_penalty: Annotated[float, Field(ge=0, le=0)] = 0
-    presence_penalty: Annotated[float, Field(ge=0, le=0)] = 0
-    store: Literal[False] = False
+    frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    store: Literal[False] | None = None
 
 
 class _Form(BaseModel):

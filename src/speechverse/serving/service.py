@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import Request
 
@@ -24,7 +24,6 @@ from speechverse.serving.settings import ServerSettings
 from speechverse.serving.uploads import Decoders, Samples
 from speechverse.types import Answer
 
-Made = TypeVar("Made")
 Json = dict[str, Any]
 
 
@@ -55,20 +54,24 @@ class Service:
         self._threads.shutdown()
         self.decoders.close()
 
-    def call(self, model: str) -> Call:
-        """A place for a request to this model.
+    def call(self) -> Call:
+        """A place for a request, before anything of it is read.
 
         Raises:
-            Refusal: If it is for another, or there is no place.
+            Refusal: If there is none.
         """
-        if model != self.settings.name:
-            message = f"there is no model '{model}' here, but '{self.settings.name}'"
-            raise Refusal(404, message, param="model", code="model_not_found")
         return Call(self.engine, self.places, self.settings.timeout)
+
+    def check_model(self, name: str) -> None:
+        """Raises a Refusal if a request is for another."""
+        if name != self.settings.name:
+            message = f"there is no model '{name}' here, but '{self.settings.name}'"
+            raise Refusal(404, message, param="model", code="model_not_found")
 
     async def read(self, request: Request, call: Call, body: ChatRequest) -> chat.Asked:
         """What a chat request asks; see `chat.read`."""
-        reading = self._in_thread(chat.read, self.loaded, self.decoders, body)
+        decoded = partial(self.decoders.decoded, unwanted=lambda: call.unwanted)
+        reading = call.in_thread(self._threads, chat.read, self.loaded, decoded, body)
         asked = await call.answer(request, reading)
         self.measures.audio.inc(asked.question.seconds or 0)
         return asked
@@ -113,37 +116,43 @@ class Service:
     async def transcript(
         self, request: Request, call: Call, form: transcribing.Form
     ) -> transcribing.Transcript:
-        content = await form.file.read()
+        content = await self._content(form)
 
         def make() -> transcribing.Transcript:
             work = self._work_of(form)
-            with self._decoded(content) as samples:
+            with self._decoded(call, content) as samples:
                 written = transcribing.segments(call, work, samples)
                 return transcribing.transcript_of(written, work.writer, samples)
 
-        return await call.answer(request, self._in_thread(make))
+        return await call.answer(request, call.in_thread(self._threads, make))
 
     async def transcript_events(self, call: Call, form: transcribing.Form) -> AsyncIterator[Json]:
         """The first event is awaited before anything is told, so that what is wrong with a
         recording is an error of the request.
         """
-        content = await form.file.read()
+        content = await self._content(form)
         steps = self._events(call, form, content)
-        first = await self._in_thread(next, steps)
+        first = await call.in_thread(self._threads, next, steps)
 
         async def events() -> AsyncIterator[Json]:
             event: Json | None = first
             while event is not None:
                 yield event
-                event = await self._in_thread(next, steps, None)
+                event = await call.in_thread(self._threads, next, steps, None)
 
         return events()
 
     def _events(self, call: Call, form: transcribing.Form, content: bytes) -> Iterator[Json]:
         work = self._work_of(form)
-        with self._decoded(content) as samples:
+        with self._decoded(call, content) as samples:
             written = transcribing.segments(call, work, samples)
             yield from transcribing.events(written, samples.duration)
+
+    async def _content(self, form: transcribing.Form) -> bytes:
+        content = await form.file.read()
+        if len(content) > self.settings.max_upload:
+            raise Refusal(413, self.settings.too_large, param="file", code="too_large")
+        return content
 
     def _check(self, path: str) -> None:
         """Raises an AudioError for a file that decoding, with its limits, does not get through."""
@@ -156,15 +165,12 @@ class Service:
             return transcribing.work_of(self.loaded, form)
 
     @contextmanager
-    def _decoded(self, content: bytes) -> Iterator[Samples]:
-        longest = self.settings.max_seconds
-        with self.decoders.decoded(content, longest, whole=False) as samples:
+    def _decoded(self, call: Call, content: bytes) -> Iterator[Samples]:
+        longest, unwanted = self.settings.max_seconds, lambda: call.unwanted
+        with self.decoders.decoded(content, longest, whole=False, unwanted=unwanted) as samples:
             self.measures.audio.inc(samples.duration)
             yield samples
 
     def _count(self, asked: chat.Asked, answer: Answer) -> None:
         self.measures.tokens.labels("prompt").inc(asked.prompt_tokens)
         self.measures.tokens.labels("answer").inc(answer.num_tokens or 0)
-
-    async def _in_thread(self, make: Callable[..., Made], *given: Any) -> Made:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, make, *given)

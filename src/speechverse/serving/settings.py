@@ -38,6 +38,11 @@ class ServerSettings:
     decode_memory: int = 2**30
     decoders: int = 2
 
+    @property
+    def too_large(self) -> str:
+        """What is told of more bytes than may be sent."""
+        return f"a request's sounds may have {self.max_upload:,} bytes"
+
     def admits(self, header: str, by_password: bool = False) -> bool:
         """Whether an `Authorization` header has one of the keys; all are compared, each in constant
         time.

@@ -5,19 +5,19 @@ that may crash.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 
 import numpy as np
 
-from speechverse.errors import AudioError, AudioTooLongError, SpeechverseError
+from speechverse.errors import AudioError, AudioTooLongError, CancelledError, SpeechverseError
 from speechverse.serving.decoder import READY
+from speechverse.serving.limits import environment
 from speechverse.serving.settings import ServerSettings
 from speechverse.types import SAMPLING_RATE, Seconds
 
@@ -56,7 +56,13 @@ class Decoders:
             self._free.put(None)
 
     @contextmanager
-    def decoded(self, content: bytes, seconds: Seconds, whole: bool) -> Iterator[Samples]:
+    def decoded(
+        self,
+        content: bytes,
+        seconds: Seconds,
+        whole: bool,
+        unwanted: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Samples]:
         """A recording, as long as the block lasts; waits for a free process.
 
         Args:
@@ -64,15 +70,17 @@ class Decoders:
             seconds: The longest allowed; a header that tells of more is enough to refuse it.
             whole: Whether it is resampled in one piece, as for `ask`, or in blocks, as for
                 `transcribe`.
+            unwanted: Whether nobody waits for it any longer, when a process is free.
 
         Raises:
+            CancelledError: If so.
             AudioError: If it cannot be read, is longer, or decoding takes too much.
         """
         with tempfile.TemporaryDirectory(prefix="speechverse-") as folder:
             source, target = Path(folder, "recording"), Path(folder, "samples")
             source.write_bytes(content)
             asked = {"source": str(source), "target": str(target), "seconds": seconds}
-            answer = self._ask(json.dumps({**asked, "whole": whole}))
+            answer = self._ask(json.dumps({**asked, "whole": whole}), unwanted)
             if error := answer.get("error"):
                 raise (AudioTooLongError if answer.get("too_long") else AudioError)(error)
             source.unlink()
@@ -84,9 +92,11 @@ class Decoders:
             if process := self._free.get():
                 _end(process)
 
-    def _ask(self, line: str) -> dict[str, str]:
+    def _ask(self, line: str, unwanted: Callable[[], bool]) -> dict[str, str]:
         process = self._free.get()
         try:
+            if unwanted():
+                raise CancelledError("nobody waits for the recording any longer")
             if process is not None and process.poll() is not None:
                 _end(process)
                 process = None
@@ -116,23 +126,13 @@ class Decoders:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=_environment(),
+            env=environment(),
+            start_new_session=True,  # Ctrl-C is for the server, which finishes what it took
         )
         if process.stdout is None or process.stdout.readline() != READY:
             _end(process)
             raise SpeechverseError("the process that decodes recordings does not start")
         return process
-
-
-def _environment() -> dict[str, str]:
-    """What a decoder needs of this process's; keys are none of it."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return {
-        **kept,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -175,6 +175,20 @@ def test_what_changes_nothing_is_taken(served):
         served, asking(SAID, wav(noise())), temperature=0, top_p=1, seed=4, n=1, presence_penalty=0
     )
     assert same.choices == plain.choices
+    unsaid = ("n", "stream", "stop", "logprobs", "presence_penalty", "frequency_penalty", "store")
+    nothing = ask(served, asking(SAID, wav(noise())), **dict.fromkeys(unsaid))
+    assert nothing.choices == plain.choices
+
+
+def test_an_answer_as_the_client_gives_it_is_an_earlier_turn(served):
+    messages = asking(SAID, wav(noise()))
+    first = ask(served, messages).choices[0].message
+    again = {"role": "user", "content": "and again"}
+    made = ask(served, [*messages, first, again]).choices
+    parts = {"role": "assistant", "content": [{"type": "text", "text": first.content}]}
+    plain = {"role": "assistant", "content": first.content}
+    for told in (plain, parts):
+        assert ask(served, [*messages, told, again]).choices == made
 
 
 def test_another_model_and_another_key_are_told(served):

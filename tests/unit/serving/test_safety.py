@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import random
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +18,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from served import KEY, asking, noise, serving, wav
-from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.errors import AudioError, AudioTooLongError, CancelledError, UserError
 from speechverse.serving.app import create_app
+from speechverse.serving.calls import Call, Places
+from speechverse.serving.engine import Engine
+from speechverse.serving.keys import KEYS, keys_of
 from speechverse.serving.running import server_of
 from speechverse.serving.settings import ServerSettings
 from speechverse.serving.uploads import Decoders
@@ -103,6 +109,18 @@ def test_what_takes_too_much_ends_its_decoder_alone():
         decoders.close()
 
 
+def test_ctrl_c_in_a_terminal_leaves_decoders_at_their_work():
+    decoders = Decoders(ServerSettings(decoders=1))
+    try:
+        with decoders.decoded(wav(noise()), 1.0, True):
+            pass
+        process = decoders._free.get()
+        decoders._free.put(process)
+        assert os.getpgid(process.pid) != os.getpgrp()  # a terminal signals a whole group
+    finally:
+        decoders.close()
+
+
 def test_a_body_that_is_too_large_is_not_read(app):
     assert chat(app, bytes(3 * 2**20)).status_code == 413
 
@@ -112,6 +130,21 @@ def test_a_body_that_is_too_large_is_not_read(app):
 
     answer = app.post("/v1/chat/completions", content=endless())
     assert answer.status_code == 413 and "1,048,576 bytes" in answer.json()["error"]["message"]
+    file = {"file": bytes(2**20 + 1)}  # what base64 would need more for does not fit either
+    answer = app.post("/v1/audio/transcriptions", files=file, data={"model": "tried"})
+    assert answer.status_code == 413 and answer.json()["error"]["param"] == "file"
+
+
+def test_a_variable_without_keys_opens_no_server(monkeypatch, tmp_path):
+    assert keys_of(None) == ()
+    monkeypatch.setenv(KEYS, " , ")
+    with pytest.raises(UserError, match="holds no key"):
+        keys_of(None)
+    monkeypatch.setenv(KEYS, KEY)
+    with pytest.raises(UserError, match="both"):
+        keys_of(tmp_path / "keys")
+    monkeypatch.setenv(KEYS, KEY)
+    assert keys_of(None) == (KEY,) and KEYS not in os.environ
 
 
 def test_no_other_page_may_ask_and_nothing_is_told_without_a_key(model):
@@ -182,6 +215,42 @@ def test_one_too_many_is_told_to_come_again_and_who_leaves_frees_a_place(model, 
         assert refused.value.code == "queue_full"
         slow.go.set()
         assert first.result(20).choices == second.result(20).choices
+
+
+def test_a_request_has_its_place_before_it_is_read_and_must_arrive_in_time(model):
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+    with serving(model, max_requests=1, timeout=2.0, decoders=1) as served:
+        where = (served.client.base_url.host, served.client.base_url.port)
+        with socket.create_connection(where) as slow:
+            slow.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+            wait_until(served, 1)
+            with pytest.raises(openai.RateLimitError):
+                ask(served)
+            assert slow.recv(12) == b"HTTP/1.1 408"
+        wait_until(served, 0)
+
+
+def test_a_place_is_free_once_no_thread_works_for_it_and_who_left_is_not_decoded_for():
+    decoders, places, go = Decoders(ServerSettings(decoders=1)), Places(1), threading.Event()
+
+    async def leave():
+        with Call(Engine(1), places, timeout=10) as call:
+            working = asyncio.ensure_future(call.in_thread(threads, go.wait))
+            await asyncio.sleep(0)
+        working.cancel()
+        return call
+
+    with ThreadPoolExecutor(1) as threads:
+        call = asyncio.run(leave())
+        assert places.taken == 1
+        go.set()
+    assert places.taken == 0 and call.unwanted
+    with (
+        pytest.raises(CancelledError),
+        decoders.decoded(wav(noise()), 1.0, True, lambda: call.unwanted),
+    ):
+        pass
+    assert decoders._free.get() is None  # none was started for it
 
 
 def test_a_server_that_is_stopped_finishes_what_it_took(model, monkeypatch):
