@@ -14,7 +14,7 @@ from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.evaluation.provenance import find_recogniser, find_whisper, short_name
-from speechverse.progress import Advance, ignore
+from speechverse.progress import Advance, Watch, ignore, watch_nothing
 from speechverse.protocols import Model, Processor
 from speechverse.types import Answer, AudioRef, Ended, Example, Utterance
 
@@ -86,6 +86,7 @@ class Parts:
             cascades.
         encode: Puts the clips of more examples into the cache, and gives it; None where nothing is
             kept.
+        watch: Told how far a system's own fitting is.
         notes: What a system has to say for itself in the results.
         transcripts: By kind and utterance.
         endings: Why each of the model's own transcripts ended, by utterance.
@@ -100,6 +101,7 @@ class Parts:
     whisper: WhisperRecogniser | None = None
     reader_lora: Path | None = None
     encode: Callable[[Sequence[Example]], Any] | None = None
+    watch: Watch = watch_nothing
     notes: list[str] = field(default_factory=list)
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
     endings: dict[str, Ended] = field(default_factory=dict)

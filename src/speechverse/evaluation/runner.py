@@ -175,6 +175,7 @@ def evaluate(
             recogniser=recogniser,
             whisper=whisper,
             reader_lora=reader_lora,
+            watch=watch,
         )
         if features is not None:
             parts.encode = partial(encode_clips, model, processor, folder=features, watch=watch)

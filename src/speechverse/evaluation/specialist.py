@@ -23,6 +23,7 @@ from speechverse.encoders.contract import length_mask, pad_rows
 from speechverse.evaluation.folds import speakers_of
 from speechverse.metrics import get_metric
 from speechverse.models.mixer import LayerMixer
+from speechverse.progress import Advance, Watch, watch_nothing
 from speechverse.seeding import hash_seed, rng_for
 from speechverse.types import AudioRef, Example, Utterance
 
@@ -87,7 +88,11 @@ class Specialist:
 
 
 def fit_specialist(
-    examples: Sequence[Example], frames: Frames, device: torch.device, seed: int = 0
+    examples: Sequence[Example],
+    frames: Frames,
+    device: torch.device,
+    seed: int = 0,
+    watch: Watch = watch_nothing,
 ) -> Specialist:
     """Fits a classifier to examples of one closed task, until it gets no better on speakers that
     were held out.
@@ -101,7 +106,9 @@ def fit_specialist(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(hash_seed(seed, "specialist", examples[0].task))
         network = SpecialistNetwork(num_layers, width, len(names)).to(device)
-        epochs = _Fitting(network, names, frames, device, seed).run(fitted, held)
+        what = f"specialist of {examples[0].task}, {_EPOCHS} epochs at most"
+        advance = watch(what, _EPOCHS * len(fitted))
+        epochs = _Fitting(network, names, frames, device, seed, advance).run(fitted, held)
     size = sum(parameter.numel() for parameter in network.parameters())
     cost = (
         f"{size / 1e6:.1f} M parameters, fitted on {len(fitted)} examples and validated on"
@@ -117,6 +124,7 @@ class _Fitting:
     frames: Frames
     device: torch.device
     seed: int
+    advance: Advance
 
     def run(self, fitted: Sequence[Example], held: Sequence[Example]) -> int:
         """Leaves the best network of all epochs; gives how many there were."""
@@ -146,6 +154,7 @@ class _Fitting:
             loss.backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             optimizer.step()
+            self.advance(len(some))
 
     def _value(self, held: Sequence[Example]) -> float:
         """Mean recall, the metric of most closed tasks, so that rare classes count."""

@@ -171,7 +171,8 @@ class SpecialistSystem(Fitted):
         if parts.encode is not None:
             parts.cache = parts.encode(training)
         frames = FrameSource(self._encode, parts.model.encoder.frame_rate)
-        specialist = fit_specialist(_drop_unreadable(training, frames), frames, parts.model.device)
+        usable = _drop_unreadable(training, frames)
+        specialist = fit_specialist(usable, frames, parts.model.device, watch=parts.watch)
         parts.notes.append(f"{task} by {self.name}: {specialist.cost}")
         told = []
         for name in specialist.predict(examples, frames):

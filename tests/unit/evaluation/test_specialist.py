@@ -16,6 +16,7 @@ from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, s
 from speechverse.evaluation.specialist import FrameSource, fit_specialist
 from speechverse.tasks import Ask, get_task
 from speechverse.types import AudioRef, Example, Utterance
+from watching import Watched
 
 CPU = torch.device("cpu")
 
@@ -48,11 +49,14 @@ def told_by_order(utterance: Utterance) -> torch.Tensor:
 
 def test_what_only_the_order_of_frames_tells_is_told_of_voices_never_heard() -> None:
     frames = FrameSource(told_by_order, 50.0)
-    fitted = fit_specialist(examples(80), frames, CPU)
+    watched = Watched()
+    fitted = fit_specialist(examples(80), frames, CPU, watch=watched)
     others = examples(40, "other")
     told = list(fitted.predict(others, frames))
     assert sum(name == example.target for name, example in zip(told, others, strict=True)) >= 38
     assert "M parameters" in fitted.cost and "epochs" in fitted.cost
+    done, total, what = watched[-1]
+    assert what == "specialist of asc, 40 epochs at most" and 0 < done <= total
 
 
 def test_the_same_examples_give_the_same_classifier_and_leave_other_draws_alone() -> None:
