@@ -149,6 +149,7 @@ class Trainer:
                 else:
                     progress.advance()
                 if validator and every and (last or at.step % every == 0):
+                    run.check_finite()  # else the first validation's best would be no number
                     with run.window.paused():
                         numbers |= self._validate(stage, validator, run_log, progress)
                     if stage.patience and at.num_bad_validations >= stage.patience:
@@ -156,6 +157,8 @@ class Trainer:
                             f"no better validation loss in {at.num_bad_validations} validations:"
                             " the stage ends"
                         )
+                        if run.window.steps:  # not logged yet, nor whether they are finite
+                            numbers |= self._tell(run, run_log, progress)
                         break
                 if not last:
                     self._save_if_due(run, loader, validator, stop)

@@ -413,6 +413,35 @@ def test_patience_ends_a_stage_and_hands_its_best_weights_on(
     assert all(torch.equal(best[name], kept[name]) for name in kept)
 
 
+def _unlogged_stage(recipe: MakeRecipe, shared: dict[str, Path], **stage: Any) -> Recipe:
+    """One stage that is validated after every second step, and logs only where it ends."""
+    only = {"name": "only", "mixture": "asr", "train": ["downsampler"], "steps": 40, "learning_rate": 0.1,
+            "schedule": "constant", "warmup_steps": 0}  # fmt: skip
+    validation = {"split": "dev", "every": 2, "examples": 4, "decoded": 0}
+    return recipe(
+        data={"cache_folder": str(shared["features"]), "validation": validation},
+        training={"log_every": 100},
+        curriculum=[only | stage],
+    )
+
+
+def test_a_stage_that_patience_ends_has_all_its_steps_logged(
+    recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path
+):
+    (done,) = train(_unlogged_stage(recipe, shared, patience=1), tmp_path / "run")["stages"]
+    assert done["steps"] < 40 and done["loss"] > 0
+    assert metrics(tmp_path / "run")[-1]["learning_rate"] == done["learning_rate"]
+
+
+def test_weights_that_are_no_numbers_are_never_the_best(
+    recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path
+):
+    made = _unlogged_stage(recipe, shared, learning_rate=1e38)
+    with pytest.raises(SpeechverseError, match="diverged"):
+        train(made, tmp_path / "run")
+    assert not (tmp_path / "run" / "best").exists()
+
+
 def test_two_corpora_may_share_ids_in_validation(
     recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ):
