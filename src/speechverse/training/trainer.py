@@ -149,6 +149,7 @@ class Trainer:
                 else:
                     progress.advance()
                 if validator and every and (last or at.step % every == 0):
+                    run.check_finite()  # else the first validation's best would be no number
                     with run.window.paused():
                         numbers |= self._validate(stage, validator, run_log, progress)
                     if stage.patience and at.num_bad_validations >= stage.patience:
@@ -156,12 +157,14 @@ class Trainer:
                             f"no better validation loss in {at.num_bad_validations} validations:"
                             " the stage ends"
                         )
+                        if run.window.steps:  # not logged yet, nor whether they are finite
+                            numbers |= self._tell(run, run_log, progress)
                         break
                 if not last:
                     self._save_if_due(run, loader, validator, stop)
         run.end()
         return numbers | {
-            "unreadable_clips": len(loader.skipped),
+            "unreadable_clips": len(self._unreadable(loader)),
             "draws_left_out": loader.plan.report.draws_left_out,  # of the last pass
         }
 
@@ -232,12 +235,18 @@ class Trainer:
         if stopping or self.position.step % self.recipe.training.save_every == 0:
             run.check_finite()
             with run.window.paused():
-                progress = {"plan": loader.state_dict(), "window": run.window_state()}
+                plan = loader.state_dict() | {"skipped": self._unreadable(loader)}
+                progress = {"plan": plan, "window": run.window_state()}
                 self._save(
                     progress | {"validation": validator.digest if validator else None}, run.state()
                 )
         if stopping:
             self._leave()
+
+    def _unreadable(self, loader: PlanLoader) -> dict[str, str]:
+        """Clips that any process could not use, with the reason: each hears its own share."""
+        parts = self.engine.gather([loader.skipped])
+        return {name: reason for part in parts for name, reason in part.items()}
 
     def _should_stop(self, stop: Interrupt, at_any_step: bool = False) -> bool:
         """Whether any process was asked to; several ask each other only now and then."""

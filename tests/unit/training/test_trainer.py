@@ -372,10 +372,42 @@ def _train_as_process(rank: int, port: int, recipe: Recipe, folder: Path) -> Non
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_are_one(recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path):
+@contextmanager
+def _broken(*paths: Path) -> Iterator[None]:
+    """Files that are no audio within the block."""
+    kept = {path: path.read_bytes() for path in paths}
+    try:
+        for path in paths:
+            path.write_bytes(b"no audio")
+        yield
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+
+
+def test_two_processes_are_one(recipe: MakeRecipe, world: Path, tmp_path: Path):
+    made = recipe(data={"cache_folder": str(tmp_path / "features"), "max_bad_share": 0.5})
+    with _broken(*(world / "audio" / f"a{number}.wav" for number in range(4))):
+        _train_alone_and_in_two(made, tmp_path)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
+    for a, b in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
+        assert a.pop("stage") == b.pop("stage")
+        assert a == pytest.approx(b, rel=1e-3, abs=1e-5)
+    unreadable = [
+        [
+            stage["unreadable_clips"]
+            for stage in RunFolder(tmp_path / name, made).summary()["stages"]
+        ]
+        for name in ("one", "two")
+    ]
+    assert unreadable[0] == unreadable[1] and max(unreadable[0]) == 4
+
+
+def _train_alone_and_in_two(made: Recipe, tmp_path: Path) -> None:
     import socket
 
-    made = recipe(data={"cache_folder": str(shared["features"])})
     train(made, tmp_path / "one")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -390,12 +422,6 @@ def test_two_processes_are_one(recipe: MakeRecipe, shared: dict[str, Path], tmp_
     for child in children:
         child.join(timeout=120)
     assert [child.exitcode for child in children] == [0, 0]
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
-    for a, b in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
-        assert a.pop("stage") == b.pop("stage")
-        assert a == pytest.approx(b, rel=1e-3, abs=1e-5)
 
 
 def test_patience_ends_a_stage_and_hands_its_best_weights_on(
@@ -411,6 +437,35 @@ def test_patience_ends_a_stage_and_hands_its_best_weights_on(
     assert done["steps"] == done["kept_step"] + 2 < 40
     best, kept = weights(tmp_path / "run" / "best"), weights(tmp_path / "run")
     assert all(torch.equal(best[name], kept[name]) for name in kept)
+
+
+def _unlogged_stage(recipe: MakeRecipe, shared: dict[str, Path], **stage: Any) -> Recipe:
+    """One stage that is validated after every second step, and logs only where it ends."""
+    only = {"name": "only", "mixture": "asr", "train": ["downsampler"], "steps": 40, "learning_rate": 0.1,
+            "schedule": "constant", "warmup_steps": 0}  # fmt: skip
+    validation = {"split": "dev", "every": 2, "examples": 4, "decoded": 0}
+    return recipe(
+        data={"cache_folder": str(shared["features"]), "validation": validation},
+        training={"log_every": 100},
+        curriculum=[only | stage],
+    )
+
+
+def test_a_stage_that_patience_ends_has_all_its_steps_logged(
+    recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path
+):
+    (done,) = train(_unlogged_stage(recipe, shared, patience=1), tmp_path / "run")["stages"]
+    assert done["steps"] < 40 and done["loss"] > 0
+    assert metrics(tmp_path / "run")[-1]["learning_rate"] == done["learning_rate"]
+
+
+def test_weights_that_are_no_numbers_are_never_the_best(
+    recipe: MakeRecipe, shared: dict[str, Path], tmp_path: Path
+):
+    made = _unlogged_stage(recipe, shared, learning_rate=1e38)
+    with pytest.raises(SpeechverseError, match="diverged"):
+        train(made, tmp_path / "run")
+    assert not (tmp_path / "run" / "best").exists()
 
 
 def test_two_corpora_may_share_ids_in_validation(
@@ -458,15 +513,8 @@ def test_a_bad_clip_in_training_or_validation_is_counted_and_skipped(
     recipe: MakeRecipe, world: Path, tmp_path: Path
 ):
     made = recipe(data={"cache": "none"})
-    broken = {world / "audio" / "a3.wav", world / "audio" / "b1.wav"}
-    kept = {path: path.read_bytes() for path in broken}
-    try:
-        for path in broken:
-            path.write_bytes(b"no audio")
+    with _broken(world / "audio" / "a3.wav", world / "audio" / "b1.wav"):
         *_, last = train(made, tmp_path / "run")["stages"]
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
     assert last["unreadable_clips"] == 1 and last["validation/unreadable"] >= 1
 
 
