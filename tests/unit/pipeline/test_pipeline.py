@@ -178,6 +178,9 @@ def test_ask_on_the_command_line(checkpoint, clip):
     )
     with pytest.raises(UserError, match="--choices"):
         run("ask", clip, "x", "--scores", "--model", checkpoint)
+    for free in (("--task", "asr+er"), ("--task", "asr"), ("x", "--regex", "yes|no")):
+        with pytest.raises(UserError, match="--scores scores choices"):
+            run("ask", clip, *free, "--scores", "--model", checkpoint)
 
 
 def test_info_on_the_command_line(checkpoint):
