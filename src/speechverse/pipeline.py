@@ -29,7 +29,7 @@ from speechverse.errors import AudioError, AudioTooLongError, UserError
 from speechverse.longform.doors import Doors
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Model, Processor
-from speechverse.tasks import ConstraintSpec, Matches, OneOf
+from speechverse.tasks import ConstraintSpec, Matches, OneOf, SlotList
 from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer, AudioRef, Turn
 
@@ -248,8 +248,8 @@ class SpeechVerse(Doors):
     ) -> tuple[ConstraintSpec | None, DecodingOptions]:
         """The constraint and the options of one call, tried against each other and the LLM."""
         constraint = constraint_of(choices, regex, json_schema)
-        if isinstance(constraint, OneOf):
-            self._check_spellable(constraint.choices)
+        names = "labels" if isinstance(constraint, SlotList) else "choices"
+        self._check_spellable(getattr(constraint, names, ()))
         return constraint, options_for(constraint, options, changes)
 
     def _questions(

@@ -183,8 +183,6 @@ def command(
     """
     if system not in SYSTEMS:
         raise UserError(unknown_name("system to ask", system, SYSTEMS))
-    if scores and choices is None and task is None:
-        raise UserError("--scores scores choices; name them with --choices a,b,c")
     if stream and (output or json or scores or system != SYSTEMS[0]):
         raise UserError(
             "--stream prints the model's answer as it comes: leave out --output, --json, --scores"

@@ -53,12 +53,18 @@ class Asked:
     def check(self) -> None:
         """Whether it can be asked at all, before a model is loaded."""
         from speechverse.pipeline import constraint_of, options_for
+        from speechverse.tasks import OneOf
 
         if self.task and (self.regex or self.json_schema):
             raise UserError(
                 "a task says itself what its answers may be: leave out regex and schema"
             )
-        options_for(constraint_of(**self._constraint), self.options, {})
+        constraint = constraint_of(**self._constraint)
+        options_for(constraint, self.options, {})
+        if self.options.choice_mode == "score" and not isinstance(constraint, OneOf):
+            raise UserError(
+                "--scores scores choices; name them with --choices a,b,c, or a --task that has some"
+            )
 
     @property
     def _constraint(self) -> dict[str, Any]:

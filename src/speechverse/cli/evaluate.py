@@ -148,11 +148,12 @@ def command(
         opened = opened.trained_on(open_corpus(training_corpus, "train"))
     if "limit" in asked:
         asked["limit"] = asked["limit"] or None
+    options = DecodingOptions(**decoding)
     if abstain is not None:
         from speechverse.evaluation.calibration import thresholds_of
 
-        asked["thresholds"] = thresholds_of(abstain)
-    settings = EvaluationSettings(**asked, seed=seed, decoding=DecodingOptions(**decoding))
+        asked["thresholds"] = thresholds_of(abstain, options)
+    settings = EvaluationSettings(**asked, seed=seed, decoding=options)
     how: dict[str, Any] = {"device": device, "cache": cache, "cascade_lora": cascade_lora}
     results = run(model, opened, settings, output, quiet=json, **how)
     if json:

@@ -202,8 +202,9 @@ def _by_tree(model: Model, batch: ModelBatch, trees: Sequence[Tree]) -> list[dic
         attention_mask=mask_BP,
         position_ids=positions_BP,
         use_cache=True,
+        logits_to_keep=1,
     )
-    logits_BNV = read.logits[:, -1:]
+    logits_BNV = read.logits
     if num_nodes := max(len(tree.tokens) for tree in trees):
         tokens_BN = torch.tensor(
             [_fill(tree.tokens, num_nodes, model.config.pad_id) for tree in trees]
@@ -341,6 +342,7 @@ def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
         attention_mask=mask_BP,
         position_ids=positions_BP,
         use_cache=True,
+        logits_to_keep=1,
     )
 
     def score(candidates: Sequence[Candidate]) -> Tensor:
@@ -349,7 +351,7 @@ def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
             _pad(candidates, model.config.pad_id, model.device),
         )
         if tokens_CN.shape[1] == 1:
-            return _by_token(prompt.logits[rows, -1:], tokens_CN)
+            return _by_token(prompt.logits[rows], tokens_CN)
         cache = copy.deepcopy(prompt.past_key_values)
         cache.batch_select_indices(rows)
         steps = torch.arange(1, tokens_CN.shape[1], device=model.device)
@@ -362,7 +364,7 @@ def _read_by_decoder(model: Model, batch: ModelBatch) -> Scorer:
             past_key_values=cache,
             use_cache=True,
         ).logits
-        return _by_token(torch.cat([prompt.logits[rows, -1:], logits_CNV], dim=1), tokens_CN)
+        return _by_token(torch.cat([prompt.logits[rows], logits_CNV], dim=1), tokens_CN)
 
     return score
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError
 from speechverse.evaluation.results import WHOLE, Calibration, Score, load_answers, load_results
 from speechverse.metrics import bootstrap
@@ -43,13 +44,18 @@ def choose_threshold(judged: Sequence[Judged], wanted: float = WANTED_ACCURACY) 
     return found
 
 
-def thresholds_of(folder: Path) -> Thresholds:
+def thresholds_of(folder: Path, decoding: DecodingOptions) -> Thresholds:
     """Thresholds chosen on the answers of an evaluation on validation clips.
 
+    Args:
+        decoding: How the answers are made that will be held back: probabilities of another scoring
+            are other ones.
+
     Raises:
-        UserError: If there are no results, or no answer of them was chosen by scoring.
+        UserError: If there are no results, no answer of them was chosen by scoring, or the answers
+            to be held back are not chosen by the same.
     """
-    load_results(folder)
+    there = load_results(folder).settings["decoding"]
     judged: dict[str, list[Judged]] = {}
     for record in load_answers(folder):
         if record.choice_scores:
@@ -62,6 +68,12 @@ def thresholds_of(folder: Path) -> Thresholds:
         raise UserError(
             f"the answers in {folder} have no scores; evaluate on validation clips with --choices"
             " score"
+        )
+    if decoding.choice_mode != "score" or decoding.choice_scoring != there["choice_scoring"]:
+        raise UserError(
+            f"the thresholds in {folder} are of answers chosen by their scores"
+            f" ('{there['choice_scoring']}') and hold for such alone; give --choices score"
+            f" --scoring {there['choice_scoring']}"
         )
     return {key: choose_threshold(some) for key, some in judged.items()}
 

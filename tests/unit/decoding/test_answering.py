@@ -89,6 +89,21 @@ def test_an_llm_that_hears_of_no_positions_scores_alike(speech_models, sounds, m
         assert rows[0] == pytest.approx(rows[2], abs=1e-4)
 
 
+@pytest.mark.parametrize("by_tree", [True, False])
+def test_scoring_asks_for_no_logits_within_the_prompt(speech_models, sounds, monkeypatch, by_tree):
+    model, processor = speech_models["llama"]
+    questions = asked(processor, sounds[:2], [OneOf(("yes", "no"))] * 2)
+    if not by_tree:
+        monkeypatch.setattr("speechverse.decoding.scoring._takes_trees", lambda *_: False)
+    shapes = []
+    head = model.llm.get_output_embeddings()
+    hook = head.register_forward_hook(lambda _, __, logits: shapes.append(logits.shape[:2]))
+    with torch.no_grad():
+        log_probs(model, processor, questions, DecodingOptions())
+    hook.remove()
+    assert shapes[0] == (2, 1), "the end of each prompt alone tells what comes next"
+
+
 def test_length_and_prior_are_taken_out_of_the_scores(speech_models, sounds):
     model, processor = speech_models["t5"]
     question = asked(processor, sounds[:1], [OneOf(LABELS)])[0]

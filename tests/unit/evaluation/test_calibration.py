@@ -81,8 +81,11 @@ def test_a_threshold_from_validation_holds_answers_back(loaded, corpus, tmp_path
         line["reference"] = line["answer"] if is_surest else "another"
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "answers.jsonl").write_text(text)
-    thresholds = thresholds_of(tmp_path)
+    thresholds = thresholds_of(tmp_path, SCORED.decoding)
     assert thresholds == {"er/speechverse": surest}
+    for others in ({"choice_scoring": "raw"}, {"choice_mode": "constrain"}):
+        with pytest.raises(UserError, match="give --choices score --scoring length"):
+            thresholds_of(tmp_path, SCORED.decoding.changed(**others))
     tested = EvaluationSettings(
         tasks=("er",),
         systems=("speechverse",),
@@ -95,4 +98,4 @@ def test_a_threshold_from_validation_holds_answers_back(loaded, corpus, tmp_path
     assert 0 < covered.value <= 1
     (tmp_path / "answers.jsonl").write_text("")
     with pytest.raises(UserError, match="have no scores; .* --choices score"):
-        thresholds_of(tmp_path)
+        thresholds_of(tmp_path, SCORED.decoding)

@@ -18,6 +18,7 @@ from speechverse.audio import Waveform, save
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.tasks import SlotList
 from speechverse.types import AudioRef
 
 SHORT = DecodingOptions(max_new_tokens=6)
@@ -177,6 +178,9 @@ def test_ask_on_the_command_line(checkpoint, clip):
     )
     with pytest.raises(UserError, match="--choices"):
         run("ask", clip, "x", "--scores", "--model", checkpoint)
+    for free in (("--task", "asr+er"), ("--task", "asr"), ("x", "--regex", "yes|no")):
+        with pytest.raises(UserError, match="--scores scores choices"):
+            run("ask", clip, *free, "--scores", "--model", checkpoint)
 
 
 def test_info_on_the_command_line(checkpoint):
@@ -322,6 +326,8 @@ def test_what_the_tokenizer_cannot_spell_is_told(letters_only, clip, caplog, tmp
     model = SpeechVerse.from_pretrained(letters_only, "cpu")
     with pytest.raises(UserError, match="cannot spell 'да' of the choice 'да'"):
         model.ask(clip, "is it loud", ["да", "нет"])
+    with pytest.raises(UserError, match="cannot spell 'да' of the choice 'да'"):
+        model.ask(clip, "is it loud", SlotList(("said", "да")))
     with caplog.at_level(logging.WARNING):
         model.ask(clip, "Что is said", options=SHORT)
     assert "cannot spell 'Что' of the instruction" in caplog.text
