@@ -94,6 +94,20 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
+def make_place(path: Path) -> None:
+    """Makes the folder of a file that long work will write, before that work begins.
+
+    Raises:
+        UserError: If the file cannot be there.
+    """
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder: name a file in it, such as '{path / 'NAME'}'")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder of '{path}' cannot be made: {error.strerror}") from error
+
+
 @contextlib.contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends

@@ -357,10 +357,14 @@ def _format(parsed: Any) -> str:
 
 
 def _text_of(path: Path) -> str:
+    from speechverse.files import read_text
+
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except OSError as error:
         raise UserError(f"the JSON schema '{path}' cannot be read: {error}") from error
+    except ValueError as error:
+        raise UserError(f"the JSON schema '{path}' {error}") from error
 
 
 def _try_clip(clip: Path) -> Path | Waveform:

@@ -63,8 +63,9 @@ def command(
 
     from speechverse.data import limited
     from speechverse.evaluation.recognition import recognition_table
-    from speechverse.files import write_text
+    from speechverse.files import make_place, write_text
 
+    make_place(output)
     fitted, tested = _part(corpus, fit), _part(test_corpus or corpus, test)
     to_read = [*([tested] if tested.words else []), *(_to_read(path) for path in read or ())]
     clips = (list(limited(fitted.utterances, limit or None)), tested.utterances)

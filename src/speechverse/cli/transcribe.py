@@ -104,14 +104,16 @@ def command(
         assert output is not None
         _transcribe_all(_places(named, output, format), output, format, model, how, load)
         return
+    from speechverse.files import make_place, write_text
+
+    if output is not None:
+        make_place(output)
     [transcript] = _with_progress(load(), clips, how)
     _note(clips[0], transcript)
     text = _worded(transcript, format)
     if output is None:
         typer.echo(text, nl=not text.endswith("\n"))
         return
-    from speechverse.files import write_text
-
     write_text(output, text if text.endswith("\n") else f"{text}\n")
     typer.echo(f"written to '{output}' by {transcript.decoder}", err=True)
 

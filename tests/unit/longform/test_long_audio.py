@@ -203,6 +203,11 @@ def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_pat
     told = run(calls / "a.wav", "--format", "verbose_json")
     assert len(json.loads(told.stdout)["segments"]) == 2
     assert isinstance(run(calls).exception, UserError)
+    run(calls / "a.wav", "--output", out / "new" / "a.txt")
+    assert (out / "new" / "a.txt").read_text()
+    monkeypatch.setattr(SpeechVerse, "from_pretrained", None)  # it is refused before any work
+    refused = run(calls / "a.wav", "--output", out)
+    assert isinstance(refused.exception, UserError) and "is a folder" in str(refused.exception)
 
 
 def test_a_text_that_found_no_end_is_said_to_be_cut(model, loud_is_voice, monkeypatch):
