@@ -78,6 +78,10 @@ def unigram(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         initial_alphabet=list("abcdefghijklmnopqrstuvwxyz=;"),
     )
     tokenizer.train_from_iterator(texts, trainer)
+    # its scores, and their order, differ from process to process: the fewest pieces win instead
+    learned = sorted(set(tokenizer.get_vocab()) - set(special))
+    scored = [(piece, -1 - 0.001 * rank) for rank, piece in enumerate(learned)]
+    tokenizer.model = models.Unigram([(sign, 0.0) for sign in special] + scored, unk_id=2)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
