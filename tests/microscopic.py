@@ -78,8 +78,10 @@ def unigram(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         initial_alphabet=list("abcdefghijklmnopqrstuvwxyz=;"),
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # its scores, and their order, differ from process to process: the fewest pieces win instead
-    learned = sorted(set(tokenizer.get_vocab()) - set(special))
+    # Its scores, and their order, differ from process to process: the fewest pieces win instead;
+    # in this order random LLMs write texts of many pieces.
+    pieces = set(tokenizer.get_vocab()) - set(special)
+    learned = sorted(pieces, key=lambda piece: (piece[-1], len(piece), piece))
     scored = [(piece, -1 - 0.001 * rank) for rank, piece in enumerate(learned)]
     tokenizer.model = models.Unigram([(sign, 0.0) for sign in special] + scored, unk_id=2)
     return PreTrainedTokenizerFast(
