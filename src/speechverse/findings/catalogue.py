@@ -227,7 +227,8 @@ def _joint() -> Finding:
         "writing the transcript first helps intents, keywords and emotion a little",
         "table 9",
         tuple(claims),
-        reason="the gain the paper tells is a point or two, which so few clips cannot show",
+        reason="the gain the paper tells is a point or two, which so few clips cannot show, and a"
+        " transcript that is wrong misleads the answer after it",
     )
 
 
