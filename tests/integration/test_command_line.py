@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import soundfile
 
 from running import run_here
 from speechverse.cli import VERBS
@@ -59,6 +61,22 @@ def test_a_users_mistake_is_exit_status_2_without_a_traceback() -> None:
     assert shown.returncode == 2
     assert "no-such-file.wav" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("verb", ["info", "probe", "instructions"])
+def test_what_only_looks_at_a_model_may_be_kept_off_the_network_too(
+    verb: str, tmp_path: Path
+) -> None:
+    (tmp_path / "lines.jsonl").write_text('{"text": "turn on the radio now"}\n')
+    (tmp_path / "clips.jsonl").write_text('{"audio": "clip.wav", "text": "one"}\n')
+    soundfile.write(tmp_path / "clip.wav", [0.1, -0.1] * 8000, 16_000)
+    arguments: dict[str, list[object]] = {
+        "info": ["whisper-base"],
+        "probe": ["whisper-base", "--corpus", tmp_path / "clips.jsonl", "-o", tmp_path / "p.json"],
+        "instructions": [tmp_path / "lines.jsonl", tmp_path / "o.jsonl", "--model", "whisper-base"],
+    }
+    shown = run_here(verb, *arguments[verb], "--offline", SPEECHVERSE_CACHE=str(tmp_path / "no"))
+    assert shown.returncode == 2 and "the network is forbidden" in shown.stderr
 
 
 def test_an_unknown_verb_is_exit_status_2() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speechverse.cli.offline import Offline
 from speechverse.cli.options import Device
 from speechverse.errors import UserError
 
@@ -40,6 +41,7 @@ def command(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and lines are asked the same.")] = 1,
     device: Device = None,
+    offline: Offline = False,
 ) -> None:
     """Give spoken lines instructions and answers: by the model's own LLM, which reads them, or by a
     program.
