@@ -63,6 +63,29 @@ def test_a_users_mistake_is_exit_status_2_without_a_traceback() -> None:
     assert "Traceback" not in shown.stderr
 
 
+def test_output_that_nobody_reads_ends_quietly() -> None:
+    command = [sys.executable, "-m", "speechverse", "pretrained"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout and running.stderr
+        running.stdout.close()
+        assert running.stderr.read() == ""
+    assert running.returncode == 141  # what a shell says of a program that SIGPIPE ended
+
+
+def test_output_onto_a_full_disk_is_an_error_in_words() -> None:
+    with open("/dev/full", "w") as full:
+        shown = subprocess.run(
+            [sys.executable, "-m", "speechverse", "pretrained"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert shown.returncode == 2
+    assert shown.stderr.startswith("error: the disk is full") and "internal" not in shown.stderr
+
+
 @pytest.mark.parametrize("verb", ["info", "probe", "instructions"])
 def test_what_only_looks_at_a_model_may_be_kept_off_the_network_too(
     verb: str, tmp_path: Path

@@ -6,13 +6,21 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
 from speechverse import __version__
-from speechverse.errors import MissingExtraError, SpeechverseError, UserError
+from speechverse.errors import (
+    DiskFullError,
+    MissingExtraError,
+    SpeechverseError,
+    UserError,
+    no_room,
+)
 
 VERBS = (
     *("quickstart", "synth", "texts", "instructions", "prepare", "check", "card", "pretrain"),
@@ -80,23 +88,27 @@ def _root(
 
 
 def main() -> NoReturn:
-    """Runs the command line; exit status 2 for the user's mistakes, 1 for ours, 130 for Ctrl-C."""
+    """Runs the command line; exit status 2 for the user's mistakes, 1 for ours, 130 for Ctrl-C, 141
+    where the reader of its output went away.
+    """
     try:
         build_app()()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer and rich have silenced it
+            sys.exit(128 + signal.SIGPIPE)
+        raise
     except SpeechverseError as error:
         _fail(error, status=2 if isinstance(error, UserError) else 1)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): no failure, and no message to nobody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except ModuleNotFoundError as error:
         missing = _of_an_extra(error)
         _fail(missing or error, status=2 if missing else 1)
     # noqa: BLE001 - the last door: whatever comes here is ours, and is worded as such
     except Exception as error:
+        if reason := no_room(error):
+            _fail(DiskFullError(Path("the command's output"), reason), status=2)
         _fail(error, status=1)
     sys.exit(0)
 
