@@ -152,7 +152,7 @@ def command(
     if abstain is not None:
         from speechverse.evaluation.calibration import thresholds_of
 
-        asked["thresholds"] = thresholds_of(abstain, options)
+        asked["thresholds"] = thresholds_of(abstain, options, asked.get("choices_per_prompt"))
     settings = EvaluationSettings(**asked, seed=seed, decoding=options)
     how: dict[str, Any] = {"device": device, "cache": cache, "cascade_lora": cascade_lora}
     results = run(model, opened, settings, output, quiet=json, **how)
