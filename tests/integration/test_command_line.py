@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from running import run_here
+from speechverse import __version__
 from speechverse.cli import VERBS
 
 HEAVY = ("torch", "transformers", "lhotse", "scipy", "sklearn", "matplotlib")
@@ -22,6 +23,11 @@ def test_help_names_every_verb() -> None:
     assert shown.returncode == 0
     for verb in VERBS:
         assert verb in shown.stdout
+
+
+def test_the_version_is_told() -> None:
+    shown = run_here("--version")
+    assert (shown.returncode, shown.stdout) == (0, f"speechverse {__version__}\n")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -69,6 +69,12 @@ def build_app() -> typer.Typer:
     return app
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"speechverse {__version__}")
+        raise typer.Exit
+
+
 def _root(
     traceback: bool = typer.Option(
         False,
@@ -77,12 +83,13 @@ def _root(
         help="Show Python's traceback when something fails.",
     ),
     version: bool = typer.Option(
-        False, "--version", help="Print the version and stop.", is_eager=True
+        False,
+        "--version",
+        help="Print the version and stop.",
+        is_eager=True,
+        callback=_print_version,
     ),
 ) -> None:
-    if version:
-        typer.echo(f"speechverse {__version__}")
-        raise typer.Exit
     if traceback:
         os.environ["SPEECHVERSE_TRACEBACK"] = "1"
 
