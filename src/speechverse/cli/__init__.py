@@ -48,9 +48,9 @@ EXTRAS = {
 EXAMPLES = """
 [bold]Start here[/bold]
 
-  speechverse quickstart                          questions, a look, something new to learn: 5 min
-  speechverse ask clip.wav "What is being said?"  an answer from the model that comes along
-  speechverse train my.yaml && speechverse evaluate runs/my --corpus my-corpus
+  speechverse quickstart                          the whole way, in 5 minutes
+  speechverse ask clip.wav "What is being said?"  by the model that comes along
+  speechverse train my.yaml --output runs/my      a model of your own
 """
 
 
@@ -65,8 +65,14 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root)
     for verb in VERBS:
-        app.command(verb)(importlib.import_module(f"speechverse.cli.{verb}").command)
+        command = importlib.import_module(f"speechverse.cli.{verb}").command
+        app.command(verb, help=_in_long_lines(command.__doc__))(command)
     return app
+
+
+def _in_long_lines(text: str) -> str:
+    """Each paragraph as one line: typer breaks them to the terminal's width, and keeps ours."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def _print_version(wanted: bool) -> None:
