@@ -89,6 +89,7 @@ def resolve(
             return found
     if (
         path.is_absolute()
+        or _is_there(path)  # a file that is no part
         or text.startswith((".", "~"))
         or path.suffix == ".gguf"
         or not _HUB_ID.fullmatch(text)

@@ -58,10 +58,12 @@ def command(
     """
     from speechverse.data.lines import write_lines
     from speechverse.evaluation.journal import Journal
+    from speechverse.files import make_place
     from speechverse.instructions import answer_lines, draw_instructions, draw_lines, labelled
     from speechverse.pipeline import SpeechVerse
     from speechverse.training.logs import Progress
 
+    make_place(out)
     chosen = draw_lines(_read(lines, split), limit, seed)
     if not chosen:
         raise UserError(f"{lines} holds no sentences of three words or more to ask anything of")
@@ -71,7 +73,6 @@ def command(
     typer.echo(
         f"{len(chosen):,} lines, {len(drawn):,} instructions; the LLM answers {num_read:,} of them"
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal(out.with_name(f"{out.name}.answers"))
     loaded = SpeechVerse.from_pretrained(model, device)
     with Progress("answers", num_read) as progress:

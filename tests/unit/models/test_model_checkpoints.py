@@ -201,6 +201,13 @@ def test_half_written_checkpoints_are_refused(make_model, tmp_path) -> None:
         Model.from_pretrained(tmp_path / "nothing")
 
 
+def test_a_file_is_not_looked_for_on_the_hub(tmp_path, monkeypatch) -> None:
+    (tmp_path / "note.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=r"no folder 'note\.txt'; give a folder"):
+        resolve("note.txt")
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
