@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.errors import UserError
-from speechverse.files import disk_full_as_error, locked, write_text
+from speechverse.files import disk_full_as_error, locked, make_place, write_text
 
 Line = dict[str, Any]
 
@@ -49,7 +49,7 @@ class AnswersFile:
             UserError: If another run writes there now, it answers another question, or is no such
                 file.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_place(path)
         busy = UserError(
             f"another run is writing to '{path}' now; wait for it, or name another --output"
         )

@@ -7,6 +7,7 @@ import functools
 import io
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,15 +39,14 @@ def while_unchanged(find: Callable[[File], Made]) -> Callable[[File], Made]:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; what is there takes its name when the block ends
-    without an error.
+    """Gives a path of this writer's own beside `path` to write to; what is there takes its name
+    when the block ends without an error.
     """
-    aside = path.with_name(f".{path.name}.partial")
-    try:
+    # A file in a scratch folder, for `tempfile` would close a file of its own to other users.
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as scratch:
+        aside = Path(scratch, "partial")
         yield aside
         os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 _SIGNATURES = {

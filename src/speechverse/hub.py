@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechverse.errors import CheckpointError, first_line
+from speechverse.errors import CheckpointError, UserError, first_line
 from speechverse.pretrained import (
     KNOWN,
     converted,
@@ -89,6 +89,7 @@ def resolve(
             return found
     if (
         path.is_absolute()
+        or _is_there(path)  # a file that is no part
         or text.startswith((".", "~"))
         or path.suffix == ".gguf"
         or not _HUB_ID.fullmatch(text)
@@ -129,9 +130,11 @@ def loading(what: str, resolved: Resolved) -> Iterator[None]:
     try:
         with quiet_transformers():
             yield
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file fails in as many ways as there are readers
         if resolved.is_local:
-            advice = "check that the folder is whole and in the model hub's format"
+            advice = "check that the folder is whole and in the model hub's format, or get it anew"
         elif offline():
             advice = (
                 "it is no local folder, and the model hub is out of bounds (--offline,"
@@ -175,14 +178,19 @@ def weight_files(folder: Path) -> list[Path]:
     anything else.
 
     Raises:
-        CheckpointError: If there are none.
+        CheckpointError: If there are none, or not all.
     """
     for name in ("model.safetensors", "adapter.safetensors", "pytorch_model.bin"):
         if (folder / name).is_file():
             return [folder / name]
         if (index := folder / f"{name}.index.json").is_file():
-            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-            return [folder / shard for shard in sorted(set(shards))]
+            with _reading(index):
+                shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+                files = [folder / shard for shard in sorted(set(shards))]
+            for file in files:
+                with _reading(file):
+                    file.stat()
+            return files
     raise CheckpointError(
         f"'{folder}' holds no weights (model.safetensors); give a folder in the model hub's format"
     )
@@ -194,14 +202,19 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If it cannot be read, such as a file that was cut short.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
+    with _reading(file):
         return load_file(file)
-    except (OSError, SafetensorError) as error:
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
         raise CheckpointError(
-            f"'{file}' cannot be read ({error}); fetch or save the checkpoint anew"
+            f"'{file}' cannot be read ({first_line(error)}); fetch or save the checkpoint anew"
         ) from error
 
 
@@ -213,7 +226,7 @@ def folder_fingerprint(folder: str | Path) -> str:
     was made from: the same on every machine, whatever wrote the bytes.
 
     Raises:
-        CheckpointError: If the folder holds no `config.json` or no weights.
+        CheckpointError: If the folder holds no `config.json` or no weights, or broken ones.
     """
     folder = Path(folder)
     if not (folder / "config.json").is_file():
@@ -230,7 +243,7 @@ def folder_fingerprint(folder: str | Path) -> str:
 
 
 def _canonical(file: Path) -> str:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    return json.dumps(
-        {key: value for key, value in content.items() if key not in VOLATILE_KEYS}, sort_keys=True
-    )
+    with _reading(file):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        lasting = {key: value for key, value in content.items() if key not in VOLATILE_KEYS}
+    return json.dumps(lasting, sort_keys=True)

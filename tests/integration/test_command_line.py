@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import soundfile
 
 from running import run_here
+from speechverse import __version__
 from speechverse.cli import VERBS
 
 HEAVY = ("torch", "transformers", "lhotse", "scipy", "sklearn", "matplotlib")
@@ -20,6 +23,11 @@ def test_help_names_every_verb() -> None:
     assert shown.returncode == 0
     for verb in VERBS:
         assert verb in shown.stdout
+
+
+def test_the_version_is_told() -> None:
+    shown = run_here("--version")
+    assert (shown.returncode, shown.stdout) == (0, f"speechverse {__version__}\n")
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -59,6 +67,45 @@ def test_a_users_mistake_is_exit_status_2_without_a_traceback() -> None:
     assert shown.returncode == 2
     assert "no-such-file.wav" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_output_that_nobody_reads_ends_quietly() -> None:
+    command = [sys.executable, "-m", "speechverse", "pretrained"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout and running.stderr
+        running.stdout.close()
+        assert running.stderr.read() == ""
+    assert running.returncode == 141  # what a shell says of a program that SIGPIPE ended
+
+
+def test_output_onto_a_full_disk_is_an_error_in_words() -> None:
+    with open("/dev/full", "w") as full:
+        shown = subprocess.run(
+            [sys.executable, "-m", "speechverse", "pretrained"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert shown.returncode == 2
+    assert shown.stderr.startswith("error: the disk is full") and "internal" not in shown.stderr
+
+
+@pytest.mark.parametrize("verb", ["info", "probe", "instructions"])
+def test_what_only_looks_at_a_model_may_be_kept_off_the_network_too(
+    verb: str, tmp_path: Path
+) -> None:
+    (tmp_path / "lines.jsonl").write_text('{"text": "turn on the radio now"}\n')
+    (tmp_path / "clips.jsonl").write_text('{"audio": "clip.wav", "text": "one"}\n')
+    soundfile.write(tmp_path / "clip.wav", [0.1, -0.1] * 8000, 16_000)
+    arguments: dict[str, list[object]] = {
+        "info": ["whisper-base"],
+        "probe": ["whisper-base", "--corpus", tmp_path / "clips.jsonl", "-o", tmp_path / "p.json"],
+        "instructions": [tmp_path / "lines.jsonl", tmp_path / "o.jsonl", "--model", "whisper-base"],
+    }
+    shown = run_here(verb, *arguments[verb], "--offline", SPEECHVERSE_CACHE=str(tmp_path / "no"))
+    assert shown.returncode == 2 and "the network is forbidden" in shown.stderr
 
 
 def test_an_unknown_verb_is_exit_status_2() -> None:

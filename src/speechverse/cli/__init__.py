@@ -6,13 +6,21 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
 from speechverse import __version__
-from speechverse.errors import MissingExtraError, SpeechverseError, UserError
+from speechverse.errors import (
+    DiskFullError,
+    MissingExtraError,
+    SpeechverseError,
+    UserError,
+    no_room,
+)
 
 VERBS = (
     *("quickstart", "synth", "texts", "instructions", "prepare", "check", "card", "pretrain"),
@@ -40,9 +48,9 @@ EXTRAS = {
 EXAMPLES = """
 [bold]Start here[/bold]
 
-  speechverse quickstart                          questions, a look, something new to learn: 5 min
-  speechverse ask clip.wav "What is being said?"  an answer from the model that comes along
-  speechverse train my.yaml && speechverse evaluate runs/my --corpus my-corpus
+  speechverse quickstart                          the whole way, in 5 minutes
+  speechverse ask clip.wav "What is being said?"  by the model that comes along
+  speechverse train my.yaml --output runs/my      a model of your own
 """
 
 
@@ -57,8 +65,20 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root)
     for verb in VERBS:
-        app.command(verb)(importlib.import_module(f"speechverse.cli.{verb}").command)
+        command = importlib.import_module(f"speechverse.cli.{verb}").command
+        app.command(verb, help=_in_long_lines(command.__doc__))(command)
     return app
+
+
+def _in_long_lines(text: str) -> str:
+    """Each paragraph as one line: typer breaks them to the terminal's width, and keeps ours."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"speechverse {__version__}")
+        raise typer.Exit
 
 
 def _root(
@@ -69,34 +89,39 @@ def _root(
         help="Show Python's traceback when something fails.",
     ),
     version: bool = typer.Option(
-        False, "--version", help="Print the version and stop.", is_eager=True
+        False,
+        "--version",
+        help="Print the version and stop.",
+        is_eager=True,
+        callback=_print_version,
     ),
 ) -> None:
-    if version:
-        typer.echo(f"speechverse {__version__}")
-        raise typer.Exit
     if traceback:
         os.environ["SPEECHVERSE_TRACEBACK"] = "1"
 
 
 def main() -> NoReturn:
-    """Runs the command line; exit status 2 for the user's mistakes, 1 for ours, 130 for Ctrl-C."""
+    """Runs the command line; exit status 2 for the user's mistakes, 1 for ours, 130 for Ctrl-C, 141
+    where the reader of its output went away.
+    """
     try:
         build_app()()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer and rich have silenced it
+            sys.exit(128 + signal.SIGPIPE)
+        raise
     except SpeechverseError as error:
         _fail(error, status=2 if isinstance(error, UserError) else 1)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): no failure, and no message to nobody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except ModuleNotFoundError as error:
         missing = _of_an_extra(error)
         _fail(missing or error, status=2 if missing else 1)
     # noqa: BLE001 - the last door: whatever comes here is ours, and is worded as such
     except Exception as error:
+        if reason := no_room(error):
+            _fail(DiskFullError(Path("the command's output"), reason), status=2)
         _fail(error, status=1)
     sys.exit(0)
 

@@ -24,7 +24,7 @@ def command(
         int, typer.Option(min=1, help="Clips of each split to listen to, at most.")
     ] = 2000,
     samples: Annotated[int, typer.Option(min=1, help="Playable clips for each class.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of the choice of clips and of the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seeds the choice of clips and the intervals.")] = 0,
     embed: Embed = False,
     json: Json = False,
 ) -> None:

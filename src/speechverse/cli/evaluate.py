@@ -41,7 +41,8 @@ def command(
         str | None, typer.Option(help="Tasks, comma-separated; by default all with labels.")
     ] = None,
     systems: Annotated[
-        str | None, typer.Option(help="Systems, comma-separated. By default all six.")
+        str | None,
+        typer.Option(help="Systems, comma-separated, such as speechverse,oracle. By default six."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=0, help="Utterances a task; 0 takes all. By default 300.")
@@ -60,8 +61,8 @@ def command(
         Path | None,
         typer.Option(
             help=(
-                "Folder of an evaluation on validation clips with --choices score: answers less"
-                " probable than 90 % right answers want there are held back and counted."
+                "Hold back, and count, answers less probable than those that were 90 % right in"
+                " this folder: an evaluation on validation clips with --choices score."
             )
         ),
     ] = None,
@@ -95,7 +96,8 @@ def command(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Of the choice of utterances and instructions, and the bootstrap.")
+        int,
+        typer.Option(help="Seeds the choice of utterances and instructions, and the bootstrap."),
     ] = 0,
     device: Device = None,
     output: Annotated[
@@ -152,7 +154,7 @@ def command(
     if abstain is not None:
         from speechverse.evaluation.calibration import thresholds_of
 
-        asked["thresholds"] = thresholds_of(abstain, options)
+        asked["thresholds"] = thresholds_of(abstain, options, asked.get("choices_per_prompt"))
     settings = EvaluationSettings(**asked, seed=seed, decoding=options)
     how: dict[str, Any] = {"device": device, "cache": cache, "cascade_lora": cascade_lora}
     results = run(model, opened, settings, output, quiet=json, **how)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from speechverse import __version__
+from speechverse.cli.offline import Offline
 from speechverse.cli.options import Json
 
 LIBRARIES = "torch transformers peft lhotse accelerate soundfile soxr av numpy".split()
@@ -21,6 +22,7 @@ def command(
         str | None, typer.Argument(help="A built-in name, a checkpoint's folder, or a hub name.")
     ] = None,
     json: Json = False,
+    offline: Offline = False,
 ) -> None:
     """Say what is installed, and what a checkpoint is made of.
 

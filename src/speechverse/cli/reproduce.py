@@ -29,7 +29,7 @@ def command(
     ] = "small",
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as `train` takes them."),
+        typer.Argument(metavar="KEY=VALUE", help="Changes to it, as `train` takes them."),
     ] = None,
     quick: Annotated[
         bool,
@@ -40,7 +40,7 @@ def command(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Whom they are about: a run's folder or a built-in name."),
+        typer.Option(help="The model they are about: a run's folder or a built-in name."),
     ] = None,
     test_sets: Annotated[
         Path, typer.Option(help="Folder of clean, noisy, words, unseen: corpora; made if missing.")
@@ -56,7 +56,7 @@ def command(
     ] = None,
     limit: Annotated[int, typer.Option(min=2, help="Clips a task.")] = 50,
     clip_steps: Annotated[
-        int, typer.Option(min=1, help="Of a training with --full; the others in proportion.")
+        int, typer.Option(min=1, help="Steps of a training with --full; the others in proportion.")
     ] = 3000,
     device: Device = None,
     output: Annotated[

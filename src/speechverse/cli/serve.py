@@ -23,7 +23,7 @@ def command(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     name: Annotated[
-        str | None, typer.Option(help="Of the model, in requests; by default as it is given.")
+        str | None, typer.Option(help="The model's name in requests; by default as it is given.")
     ] = None,
     keys_file: Annotated[
         Path | None,
@@ -50,11 +50,14 @@ def command(
         float, typer.Option(min=1, help="Seconds that a request may take.", rich_help_panel=_LIMITS)
     ] = 600.0,
     max_upload_mb: Annotated[
-        float, typer.Option(min=0.1, help="Of a request's sounds.", rich_help_panel=_LIMITS)
+        float,
+        typer.Option(
+            min=0.1, help="The most that a request's sounds may take.", rich_help_panel=_LIMITS
+        ),
     ] = 25.0,
     max_minutes: Annotated[
         float,
-        typer.Option(min=0.1, help="Of a recording to write down.", rich_help_panel=_LIMITS),
+        typer.Option(min=0.1, help="The longest recording to write down.", rich_help_panel=_LIMITS),
     ] = 120.0,
     ui: Annotated[
         bool,

@@ -46,11 +46,13 @@ def command(
       speechverse synth my-speech --from sentences.jsonl --engine hibari
     """
     from speechverse.data.lines import Lines, write_lines
+    from speechverse.files import make_place
     from speechverse.world.language import Part
     from speechverse.world.texts.lines import draw_lines
     from speechverse.world.texts.prose import draw_passages
     from speechverse.world.texts.wordnet import read_wordnet
 
+    make_place(out)
     without = set()
     for path in not_in or ():
         before = Lines.read(path)

@@ -28,7 +28,7 @@ def command(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="Changes to it, such as curriculum.align.steps=50"
+            metavar="KEY=VALUE", help="Changes to it, such as curriculum.align.steps=50"
         ),
     ] = None,
     output: RunFolder = None,

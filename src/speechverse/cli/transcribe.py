@@ -122,6 +122,11 @@ def _places(named: Sequence[tuple[Path, Path]], folder: Path, format: Format) ->
     """Recording → the file of its transcript, by the folders that it lies in."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"'{folder}' is a file; several transcripts want a folder: --output NAME/")
+    if folder.suffix in _SUFFIXES.values() and not folder.exists():
+        raise UserError(
+            f"'{folder}' is named like a file, and {len(named)} transcripts want a folder, with a"
+            " file for each: --output NAME/"
+        )
     places: dict[Path, Path] = {}
     owners: dict[Path, Path] = {}
     for given, clip in named:

@@ -160,8 +160,8 @@ class Generator:
         reason: Ended = "stop" if stopped else end.reason
         if automaton is not None and reason == "end" and _was_bound_to_end(automaton, end.tokens):
             reason = "constraint"
-        tokens = end.tokens
-        while stopped and tokens and tokens[-1] == self.processor.config.pad_id:
+        tokens, padding = end.tokens, self.processor.config.pad_id
+        while tokens[-1:] == [padding] and (stopped or padding not in self.ends):
             tokens = tokens[:-1]  # it waited for longer rows of its batch
         made = Answer(text, ended=reason, limit=end.limit, num_tokens=len(tokens))
         return Generated(made, tokens)

@@ -116,7 +116,7 @@ def _front_end(
 ) -> FrontEnd:
     with loading("feature extractor of", resolved):
         extractor = AutoFeatureExtractor.from_pretrained(resolved.name, revision=resolved.revision)
-    front_end = family.front_end_class(config, extractor)
+        front_end = family.front_end_class(config, extractor)
     front_end.window = window
     return front_end
 

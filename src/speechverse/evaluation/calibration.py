@@ -44,18 +44,22 @@ def choose_threshold(judged: Sequence[Judged], wanted: float = WANTED_ACCURACY) 
     return found
 
 
-def thresholds_of(folder: Path, decoding: DecodingOptions) -> Thresholds:
+def thresholds_of(
+    folder: Path, decoding: DecodingOptions, choices_per_prompt: int | None = None
+) -> Thresholds:
     """Thresholds chosen on the answers of an evaluation on validation clips.
 
     Args:
         decoding: How the answers are made that will be held back: probabilities of another scoring
             are other ones.
+        choices_per_prompt: How many labels they will be chosen from: among few, each has more.
 
     Raises:
         UserError: If there are no results, no answer of them was chosen by scoring, or the answers
             to be held back are not chosen by the same.
     """
-    there = load_results(folder).settings["decoding"]
+    settings = load_results(folder).settings
+    there, listed = settings["decoding"], settings.get("choices_per_prompt")
     judged: dict[str, list[Judged]] = {}
     for record in load_answers(folder):
         if record.choice_scores:
@@ -74,6 +78,11 @@ def thresholds_of(folder: Path, decoding: DecodingOptions) -> Thresholds:
             f"the thresholds in {folder} are of answers chosen by their scores"
             f" ('{there['choice_scoring']}') and hold for such alone; give --choices score"
             f" --scoring {there['choice_scoring']}"
+        )
+    if choices_per_prompt != listed:
+        raise UserError(
+            f"the thresholds in {folder} hold for answers chosen from {listed or 'all'} labels, not"
+            f" {choices_per_prompt or 'all'}: evaluate both with the same --choices-per-prompt"
         )
     return {key: choose_threshold(some) for key, some in judged.items()}
 

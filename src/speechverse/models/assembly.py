@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from speechverse.encoders import SpeechEncoder, load_encoder
 from speechverse.errors import CheckpointError
-from speechverse.hub import Resolved, folder_fingerprint, local_folder, resolve
+from speechverse.hub import Resolved, folder_fingerprint, loading, local_folder, resolve
 from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
 from speechverse.models.llm import embedding_scale
 
@@ -81,10 +81,11 @@ def read_config(found: Resolved) -> SpeechVerseConfig:
     """A checkpoint's configuration.
 
     Raises:
-        CheckpointError: If it names a file of code and comes from the hub: what others wrote is not
-            run unread.
+        CheckpointError: If it cannot be read, or names a file of code and comes from the hub: what
+            others wrote is not run unread.
     """
-    config = SpeechVerseConfig.from_pretrained(local_folder(found))
+    with loading("configuration of", found):
+        config = SpeechVerseConfig.from_pretrained(local_folder(found))
     if config.encoder_family and not found.is_local:
         raise CheckpointError(
             f"the checkpoint '{found.name}' wants the code '{config.encoder_family}' run for its"

@@ -34,6 +34,10 @@ class OneOf:
 
     choices: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if not self.choices:
+            raise TaskError("there is nothing to choose from; name at least one answer")
+
 
 @dataclass(frozen=True, slots=True)
 class SlotList:

@@ -214,6 +214,8 @@ def test_rows_are_told_side_by_side_and_one_that_nobody_waits_for_ends_alone(
     assert ["".join(some) for some in pieces] == [answer.text for answer in made]
     assert [made[0].text, made[2].text] == [alone[0], alone[2]]
     assert alone[1].startswith(made[1].text) and made[1].text != alone[1]
+    pads_with_end = processor.config.pad_id == processor.end_token_id  # which then closes it
+    assert made[1].num_tokens == 5 + pads_with_end
 
 
 @pytest.mark.parametrize("kind", ["bart", "llama"])

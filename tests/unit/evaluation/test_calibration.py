@@ -86,6 +86,8 @@ def test_a_threshold_from_validation_holds_answers_back(loaded, corpus, tmp_path
     for others in ({"choice_scoring": "raw"}, {"choice_mode": "constrain"}):
         with pytest.raises(UserError, match="give --choices score --scoring length"):
             thresholds_of(tmp_path, SCORED.decoding.changed(**others))
+    with pytest.raises(UserError, match="from all labels, not 3: .* same --choices-per-prompt"):
+        thresholds_of(tmp_path, SCORED.decoding, choices_per_prompt=3)
     tested = EvaluationSettings(
         tasks=("er",),
         systems=("speechverse",),

@@ -206,6 +206,9 @@ def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_pat
     run(calls / "a.wav", "--output", out / "new" / "a.txt")
     assert (out / "new" / "a.txt").read_text()
     monkeypatch.setattr(SpeechVerse, "from_pretrained", None)  # it is refused before any work
+    refused = run(calls / "a.wav", calls / "deep", "--output", tmp_path / "all.txt")
+    assert isinstance(refused.exception, UserError) and "like a file" in str(refused.exception)
+    assert not (tmp_path / "all.txt").exists()
     refused = run(calls / "a.wav", "--output", out)
     assert isinstance(refused.exception, UserError) and "is a folder" in str(refused.exception)
 

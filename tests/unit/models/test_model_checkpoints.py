@@ -201,6 +201,42 @@ def test_half_written_checkpoints_are_refused(make_model, tmp_path) -> None:
         Model.from_pretrained(tmp_path / "nothing")
 
 
+def test_a_file_is_not_looked_for_on_the_hub(tmp_path, monkeypatch) -> None:
+    (tmp_path / "note.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=r"no folder 'note\.txt'; give a folder"):
+        resolve("note.txt")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "{ half"),
+        ("preprocessor_config.json", "[]"),
+        ("model.safetensors.index.json", "{}"),
+        ("model-2.safetensors", None),
+    ],
+)
+def test_a_damaged_part_is_refused_by_the_name_of_the_file(file, content, tmp_path) -> None:
+    whole = {
+        "config.json": '{"model_type": "llama"}',
+        "model.safetensors.index.json": '{"weight_map": {"a": "model-2.safetensors"}}',
+        "model-2.safetensors": "weights",
+    }
+    for name, text in (whole | {file: content}).items():
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    with pytest.raises(CheckpointError, match=rf"/{file}' cannot be read .*fetch or save"):
+        folder_fingerprint(tmp_path)
+
+
+def test_a_checkpoint_whose_configuration_is_cut_short_is_refused(make_model, tmp_path) -> None:
+    make_model("t5").save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": ')
+    with pytest.raises(CheckpointError, match=r"config\.json.*check that the folder is whole"):
+        Model.from_pretrained(tmp_path)
+
+
 def test_a_model_of_bare_configurations_cannot_be_saved(
     encoder_folder, llm_folders, tmp_path
 ) -> None:

@@ -238,6 +238,8 @@ def test_answers_to_another_question_are_not_mixed_in(run, folder, tmp_path):
         with pytest.raises(UserError, match=told):
             run(folder, *other, "--output", output)
     assert output.read_bytes() == before
+    with pytest.raises(UserError, match="is a folder: name a file in it"):
+        run(folder, "is it loud", "--output", tmp_path)
     output.write_text("my own notes\n")
     with pytest.raises(UserError, match="line 1 is no answer"):
         run(folder, "is it loud", "--output", output)

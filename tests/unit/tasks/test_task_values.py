@@ -315,6 +315,8 @@ def test_same_seed_same_example(speech, inventory) -> None:
 def test_constraints(speech, inventory) -> None:
     ic = get_task("ic").render(speech(), ask(labels=inventory))
     assert get_task("ic").constraint_for(ic.choices) == OneOf(("play_music", "set_alarm"))
+    with pytest.raises(TaskError, match="nothing to choose from"):
+        OneOf(())
     assert get_task("sf").constraint_for(("artist", "room")) == SlotList(("artist", "room"))
     assert get_task("er").constraint_for(("happy", "sad")) == OneOf(("happy", "sad"))
     assert get_task("asr").constraint_for(None) is None

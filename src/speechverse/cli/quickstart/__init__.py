@@ -22,7 +22,7 @@ def command(
     ] = None,
     model: Annotated[str, typer.Option(help="A built-in name or a checkpoint's folder.")] = "small",
     limit: Annotated[int, typer.Option(min=1, help="Clips a task in the look.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of the made speech and of the training.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seeds the made speech and the training.")] = 1,
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Changes to how the lesson is trained, key=value.")
     ] = None,
