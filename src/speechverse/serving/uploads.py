@@ -102,8 +102,8 @@ class Decoders:
             answer = self._ask(json.dumps({**asked, "whole": whole}), unwanted)
             if answer.get("no_room"):
                 raise NoRoomError
-            if error := answer.get("error"):
-                raise (AudioTooLongError if answer.get("too_long") else AudioError)(error)
+            if told := answer.get("error"):
+                raise (AudioTooLongError if answer.get("too_long") else AudioError)(told)
             source.unlink()
             yield Samples(target)
 
