@@ -73,6 +73,13 @@ def test_hints_and_a_language_go_to_who_has_a_use_for_them(served, recording):
         model="tried", file=recording, extra_body={"to_language": "de"}
     )
     assert translated.text == served.model.translate(recording, "de").text
+    translated = served.client.audio.translations.create(
+        model="tried",
+        file=recording,
+        response_format="verbose_json",
+        extra_body={"to_language": "de"},
+    )
+    assert (translated.task, translated.language) == ("translate", "de")
     with pytest.raises(openai.BadRequestError, match="language to translate into 'en'"):
         served.client.audio.translations.create(model="tried", file=recording)
 
