@@ -84,6 +84,12 @@ def test_hints_and_a_language_go_to_who_has_a_use_for_them(served, recording):
         served.client.audio.translations.create(model="tried", file=recording)
 
 
+def test_null_in_a_form_is_what_is_not_said(served, recording):
+    names = ("language", "prompt", "decoder", "response_format", "temperature", "stream")
+    nulls = dict.fromkeys([*names, "timestamp_granularities[]"], "null")
+    assert write(served, recording, extra_body=nulls).text == write(served, recording).text
+
+
 @pytest.mark.parametrize(
     ("how", "told"),
     [
