@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device
+from speechverse.cli.options import Device, ModelArgument
 from speechverse.errors import UserError
 
 
 def command(
-    model: Annotated[
-        str, typer.Argument(help="A built-in name, a checkpoint's folder, or a hub name.")
-    ] = "small",
+    model: ModelArgument = "small",
     examples: Annotated[
         Path | None, typer.Option(help="A folder of clips that the page offers to try.")
     ] = None,

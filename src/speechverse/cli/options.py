@@ -10,7 +10,9 @@ import typer
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")
 ]
-Model = Annotated[str, typer.Option(help="A built-in name, a checkpoint's folder, or a hub name.")]
+_A_MODEL = "A built-in name, a checkpoint's folder, or a hub name."
+Model = Annotated[str, typer.Option(help=_A_MODEL)]
+ModelArgument = Annotated[str, typer.Argument(help=_A_MODEL)]
 Embed = Annotated[
     bool, typer.Option("--embed", help="Put the sound into the page, to be passed on alone.")
 ]

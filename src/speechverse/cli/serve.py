@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
+from speechverse.cli.options import Device, ModelArgument
 from speechverse.errors import MissingExtraError
 from speechverse.serving.keys import KEYS, keys_of
 
@@ -15,9 +16,7 @@ _LIMITS = "Limits"
 
 
 def command(
-    model: Annotated[
-        str, typer.Argument(help="A built-in name, a checkpoint's folder, or a hub name.")
-    ] = "small",
+    model: ModelArgument = "small",
     host: Annotated[
         str, typer.Option(help="Where it listens; 0.0.0.0 is on all networks.")
     ] = "127.0.0.1",
@@ -34,9 +33,7 @@ def command(
             )
         ),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, ...; by default a GPU where there is one.")
-    ] = None,
+    device: Device = None,
     max_requests: Annotated[
         int,
         typer.Option(

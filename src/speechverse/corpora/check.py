@@ -136,7 +136,10 @@ def check_corpus(
         splits=counts.measure_splits(splits),
         fields=[counts.count_field(one, splits) for one in fields],
         overlaps=counts.find_overlaps(splits),
-        durations={split: [clip.duration for clip in some] for split, some in splits.items()},
+        durations={
+            split: [clip.duration for one in some for clip in one.clips]
+            for split, some in splits.items()
+        },
         levels=_levels(heard),
         rates=Counter(one.rate for one in heard),
         unreadable=unreadable,
@@ -144,7 +147,11 @@ def check_corpus(
             "silent": [one.utterance for one in heard if one.silent],
             "clipped": [one.utterance for one in heard if one.clipped],
             f"longer than {LONG:g} s": [
-                clip for some in splits.values() for clip in some if clip.duration > LONG
+                clip
+                for some in splits.values()
+                for one in some
+                for clip in one.clips
+                if clip.duration > LONG
             ],
         },
         duplicates=[[one.utterance for one in group] for group in alike],
@@ -171,11 +178,12 @@ def _listen(
     splits: counts.Splits, clips: int | None, watch: Watch
 ) -> tuple[list[Heard], dict[str, str]]:
     drawn = [
-        (split, some[row])
+        (split, clip)
         for split, some in splits.items()
         for row in sorted(
             rng_for(0, "check", split).sample(range(len(some)), min(len(some), clips or len(some)))
         )
+        for clip in some[row].clips
     ]
     advance = watch("listening", len(drawn))
     heard, unreadable = list[Heard](), dict[str, str]()

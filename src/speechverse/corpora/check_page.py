@@ -31,7 +31,8 @@ def write_page(check: Check, corpora: Sequence[Corpus], page: Path, embed: bool)
     everyone = [
         clip for corpus in corpora for split in corpus.splits for clip in corpus.utterances(split)
     ]
-    readable = [clip for clip in everyone if clip.id not in check.unreadable]
+    bad = check.unreadable
+    readable = [clip for clip in everyone if not any(one.id in bad for one in clip.clips)]
     few = {one.name for one in check.fields if one.closed}
     closed = [one for one in find_fields(readable) if one.name in few]
     plots = [("Duration", histogram_plot("seconds", check.durations, "durations of clips"))]

@@ -100,18 +100,19 @@ def build_page(
                 with gr.Tab("Ask"):
                     answers = _ask_tab(talker, clip)
                 with gr.Tab("Transcript"):
-                    transcript = _transcript_tab(talker, clip)
+                    player, transcript = _transcript_tab(talker, clip)
 
-        def hear(path: str | None) -> tuple[str, str, str]:
+        def hear(path: str | None) -> tuple[str, str, str, str]:
             try:
                 if path:
                     check(path)
                 limit = loaded.processor.max_audio_seconds
-                return views.show_clip(path, limit) if path else "", "", ""
+                return views.show_clip(path, limit) if path else "", "", "", ""
             except SpeechverseError as error:
-                return views.show_error(_without_folder(error, path)), "", ""
+                return views.show_error(_without_folder(error, path)), "", "", ""
 
-        clip.change(hear, clip, [picture, answers, transcript], show_progress="hidden")
+        emptied = [picture, answers, player, transcript]
+        clip.change(hear, clip, emptied, show_progress="hidden")
     return page
 
 
@@ -176,30 +177,35 @@ def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
     return answers
 
 
-def _transcript_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
-    """A transcript of any length that plays where it is chosen."""
+def _transcript_tab(talker: Talker, clip: gr.Audio) -> tuple[gr.HTML, gr.HTML]:
+    """A transcript of any length that plays where it is chosen: its player, and its text."""
     decoder = gr.Radio(_WRITERS, value="own", label="Who writes")
     with gr.Row():
         write = gr.Button("Write down", variant="primary", min_width=80)
         stop = gr.Button("Stop", min_width=80)
-    transcript = _html()
+    player, transcript = _html(), _html()
+
+    def begun(path: str | None) -> tuple[str, str]:
+        source = f"gradio_api/file={quote(path or '')}"
+        return views.show_player(source) if path else "", views.show_transcript([], done=False)
 
     def written(path: str | None, decoder: Decoder) -> Iterator[str]:
         segments = list[Segment]()
-        source = f"gradio_api/file={quote(path or '')}"
         try:
             for segment in talker.write(path, decoder):
                 segments.append(segment)
-                yield views.show_transcript(source, segments, done=False)
+                yield views.show_transcript(segments, done=False)
         except SpeechverseError as error:
             yield views.show_error(_without_folder(error, path))
         else:
-            yield views.show_transcript(source, segments, done=True)
+            yield views.show_transcript(segments, done=True)
 
-    how: dict[str, Any] = {"api_name": "transcribe", **_MODEL}
-    writing = write.click(written, [clip, decoder], transcript, **how)
-    stop.click(None, cancels=[writing])
-    return transcript
+    # The player is made once: it would stop if it were remade with each segment.
+    how: dict[str, Any] = {"api_name": "transcribe", "show_progress": "hidden", **_MODEL}
+    opened = write.click(begun, clip, [player, transcript], api_name=False, show_progress="hidden")
+    writing = opened.then(written, [clip, decoder], transcript, **how)
+    stop.click(None, cancels=[opened, writing])
+    return player, transcript
 
 
 def _html(value: str = "") -> gr.HTML:

@@ -24,9 +24,14 @@ def show_turns(turns: Sequence[Turn]) -> str:
     return _fill("turns.html", turns=turns)
 
 
-def show_transcript(source: str, segments: Sequence[Segment], done: bool) -> str:
-    """A transcript whose segments play where they are chosen; `source` is the clip's address."""
-    return _fill("transcript.html", source=source, segments=segments, done=done)
+def show_player(source: str) -> str:
+    """A player of the clip at this address, in which a transcript's segments are played."""
+    return _fill("player.html", source=source)
+
+
+def show_transcript(segments: Sequence[Segment], done: bool) -> str:
+    """A transcript whose segments play where they are chosen."""
+    return _fill("transcript.html", segments=segments, done=done)
 
 
 def show_clip(clip: str, limit: Seconds) -> str:

@@ -153,8 +153,8 @@ class AnswerRecord:
 
     `cut` says that it did not come to its own end, `ended` why (see `types.Ended`); `language` is
     the right answer's, where it is known; `choices` are there where they were drawn for the
-    example. In the file `clip` is named from the results' folder: results that move with their
-    clips keep them.
+    example; `beside` are the further clips that it is about, behind `clip`. In the file clips are
+    named from the results' folder: results that move with their clips keep them.
     """
 
     example: str
@@ -173,7 +173,13 @@ class AnswerRecord:
     language: str | None = None
     choices: tuple[Any, ...] | None = None
     clip: AudioRef | None = None
+    beside: tuple[AudioRef, ...] = ()
     statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def clips(self) -> tuple[AudioRef, ...]:
+        """All that it is about, in order; none where they are not known."""
+        return (self.clip, *self.beside) if self.clip else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +308,7 @@ _RESULTS, _ANSWER = TypeAdapter(Results), TypeAdapter(AnswerRecord)
 
 def save_results(folder: Path, results: Results, answers: Iterable[AnswerRecord]) -> None:
     """Writes both files; `results.json` comes last, so where it is, all is."""
-    placed = (_with_clip(answer, lambda path: os.path.relpath(path, folder)) for answer in answers)
+    placed = (_with_clips(answer, lambda path: os.path.relpath(path, folder)) for answer in answers)
     lines = [_ANSWER.dump_json(answer, exclude_none=True).decode() + "\n" for answer in placed]
     with disk_full_as_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -341,13 +347,11 @@ def load_answers(folder: Path) -> list[AnswerRecord]:
     """Reads `answers.jsonl`."""
     with (folder / ANSWERS).open(encoding="utf-8") as lines:
         return [
-            _with_clip(_ANSWER.validate_json(line), lambda path: os.path.abspath(folder / path))
+            _with_clips(_ANSWER.validate_json(line), lambda path: os.path.abspath(folder / path))
             for line in lines
         ]
 
 
-def _with_clip(answer: AnswerRecord, place: Callable[[Path], str]) -> AnswerRecord:
-    clip = answer.clip
-    return (
-        answer if clip is None else replace(answer, clip=replace(clip, path=Path(place(clip.path))))
-    )
+def _with_clips(answer: AnswerRecord, place: Callable[[Path], str]) -> AnswerRecord:
+    placed = [replace(clip, path=Path(place(clip.path))) for clip in answer.clips]
+    return replace(answer, clip=placed[0], beside=tuple(placed[1:])) if placed else answer

@@ -147,5 +147,6 @@ def _records(
             language=language,
             choices=example.choices if settings.choices_per_prompt else None,
             clip=example.utterance.audio,
+            beside=tuple(clip.audio for clip in example.utterance.beside),
             statistics={name: tuple(of_all[row].tolist()) for name, of_all in statistics.items()},
         )

@@ -130,5 +130,10 @@ def _finished(waiting: deque[_Heard], writer: Writer) -> Iterator[Transcript]:
         heard = waiting.popleft()
         heard.tell(heard.seconds)
         yield Transcript(
-            tuple(heard.segments), heard.seconds, writer.title, writer.language, heard.error
+            tuple(heard.segments),
+            heard.seconds,
+            writer.title,
+            writer.language,
+            heard.error,
+            writer.task,
         )

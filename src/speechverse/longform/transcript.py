@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from speechverse.types import CUT, Ended, Seconds
 
+WritingTask = Literal["transcribe", "translate"]
+"""OpenAI's words for writing what is said as it is said, or in another language."""
 _LINE, _LINES = 42, 2
 """Signs of a subtitle's line, and its lines, as broadcasters have them."""
 
@@ -55,6 +57,7 @@ class Transcript:
         decoder: Who wrote it down.
         language: Code of the language that the decoder was told; None where it was told none.
         error: Why there is none, where whoever asked wanted the others all the same.
+        task: Whether it is in the language that is spoken, or in another.
     """
 
     segments: tuple[Segment, ...]
@@ -62,6 +65,7 @@ class Transcript:
     decoder: str
     language: str | None = None
     error: str | None = None
+    task: WritingTask = "transcribe"
 
     @property
     def text(self) -> str:
@@ -76,7 +80,7 @@ class Transcript:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as OpenAI's `verbose_json` has them, and who wrote."""
         return {
-            "task": "transcribe",
+            "task": self.task,
             "language": self.language,
             "duration": round(self.duration, 3),
             "text": self.text,

@@ -11,6 +11,7 @@ import numpy as np
 from speechverse.chat import Loaded
 from speechverse.encoders.whisper_text import WhisperRecogniser, load_whisper
 from speechverse.errors import CheckpointError, UserError
+from speechverse.longform.transcript import WritingTask
 from speechverse.protocols import Model
 from speechverse.tasks import TaskQuestion
 from speechverse.types import Answer, Seconds
@@ -25,10 +26,12 @@ class Writer(Protocol):
         title: Who writes.
         language: The code it was told; None where it was told none.
         longest: Seconds that it hears at once.
+        task: Whether it writes in the language that is spoken, or in another.
     """
 
     title: str
     language: str | None
+    task: WritingTask
     longest: Seconds
 
     def __call__(self, clips: list[np.ndarray]) -> list[Answer]:
@@ -37,6 +40,8 @@ class Writer(Protocol):
 
 class OwnWriter:
     """The decoder that comes with a Whisper encoder."""
+
+    task: WritingTask = "transcribe"
 
     def __init__(self, whisper: WhisperRecogniser, language: str) -> None:
         """Tells it the code of what is spoken; "auto" has it find that out for each stretch."""
@@ -57,8 +62,11 @@ class LlmWriter:
     def __init__(
         self, asked: Loaded, instruction: str, hints: Sequence[str], language: str | None = None
     ) -> None:
-        """Asks in these words; `language` is the code of what it answers in, where they say so."""
+        """Asks in these words; `language` is the code of what it translates into, where they say
+        so.
+        """
         self.title, self.language = "the LLM", language
+        self.task: WritingTask = "translate" if language else "transcribe"
         self.longest = asked.processor.max_audio_seconds
         self._asked, self._instruction, self._hints = asked, instruction, hints
 

@@ -169,8 +169,8 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
         "description": (
             "400: it cannot be answered as it is asked. 401: it has no key. 404: there is no such"
             " model. 408: it did not arrive in time. 413: it is too large. 429: too many at once."
-            " 500: the server failed. 503: no turn came in time, or the engine has failed. 504: the"
-            " answer took too long."
+            " 500: the server failed. 503: no turn came in time, there is no room for recordings,"
+            " or the engine has failed. 504: the answer took too long."
         ),
         "content": {"application/json": {"schema": _ERROR}},
     }

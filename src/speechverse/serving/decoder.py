@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import soundfile
 
 from speechverse.audio import load, load_blocks
-from speechverse.errors import AudioError, AudioTooLongError
+from speechverse.errors import AudioError, AudioTooLongError, no_room
 from speechverse.serving.limits import limit
 from speechverse.types import SAMPLING_RATE, Seconds
 
@@ -51,8 +51,11 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
         return {"error": told, "too_long": isinstance(error, AudioTooLongError)}
     except MemoryError:
         return {"error": "decoding the recording takes more memory than is allowed"}
-    except Exception as error:  # a decoder's own fault, at which the next file is not to blame
-        return {"error": f"the recording cannot be read ({type(error).__name__})"}
+    except (
+        Exception
+    ) as error:  # a full disk, or a decoder's own fault, at which the next file is not to blame
+        told = f"the recording cannot be read ({type(error).__name__})"
+        return {"error": told, "no_room": no_room(error) is not None}
 
 
 def _decode(source: str, seconds: Seconds, whole: bool, file: BinaryIO) -> int:
@@ -64,10 +67,10 @@ def _decode(source: str, seconds: Seconds, whole: bool, file: BinaryIO) -> int:
         if written > seconds * SAMPLING_RATE:
             raise _too_long(seconds)
         if not whole:
-            block.tofile(file)
+            file.write(block.data)  # unlike `tofile` it says why it could not
     if whole:  # short clips are resampled in one piece, as `ask` does
         samples = load(source).samples
-        samples.tofile(file)
+        file.write(samples.data)
         written = len(samples)
     return written
 

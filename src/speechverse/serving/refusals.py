@@ -12,7 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from speechverse.errors import AudioError, AudioTooLongError, UserError
+from speechverse.errors import AudioError, AudioTooLongError, UserError, no_room
+from speechverse.serving.uploads import NoRoomError
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,9 @@ class Refusal(Exception):
             return cls(400, str(error), code="invalid_audio")
         if isinstance(error, UserError):
             return cls(400, str(error))
+        if isinstance(error, NoRoomError) or no_room(error):  # the latter as a form is read
+            logger.error("the disk for temporary files is full")
+            return cls(503, str(NoRoomError()), code="no_room")
         if isinstance(error, HTTPException):  # of the framework: 404, 405 with Allow, 413
             return cls(error.status_code, str(error.detail), headers=error.headers)
         # An error's own words may hold what was asked or said, so its place alone is logged.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAX_MESSAGES = 64
 MAX_PARTS = 32
@@ -122,7 +122,9 @@ class ChatRequest(_Body):
 
 
 class _Form(BaseModel):
-    """Of multipart forms, in which everything is text."""
+    """Of multipart forms, in which everything is text; `null` stands for what is not said, as in
+    JSON.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -131,6 +133,11 @@ class _Form(BaseModel):
     response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
     temperature: Literal["0", "0.0"] = Field("0", description="It is written greedily.")
     stream: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: given for name, given in fields.items() if given not in ("null", ["null"])}
 
 
 class TranscriptionForm(_Form):

@@ -69,7 +69,9 @@ def _next(call: Call, waiting: deque[tuple[Stretch, Ticket]]) -> Segment:
 
 
 def transcript_of(segments: Iterator[Segment], writer: Writer, samples: Samples) -> Transcript:
-    return Transcript(tuple(segments), samples.duration, writer.title, writer.language)
+    return Transcript(
+        tuple(segments), samples.duration, writer.title, writer.language, task=writer.task
+    )
 
 
 def worded(transcript: Transcript, format: str) -> str | dict[str, Any]:

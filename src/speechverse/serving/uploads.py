@@ -15,13 +15,26 @@ from queue import Queue
 
 import numpy as np
 
-from speechverse.errors import AudioError, AudioTooLongError, CancelledError, SpeechverseError
+from speechverse.errors import (
+    AudioError,
+    AudioTooLongError,
+    CancelledError,
+    SpeechverseError,
+    no_room,
+)
 from speechverse.serving.decoder import READY
 from speechverse.serving.limits import environment
 from speechverse.serving.settings import ServerSettings
 from speechverse.types import SAMPLING_RATE, Seconds
 
 _BLOCK = 2**20
+
+
+class NoRoomError(SpeechverseError):
+    """The disk is full on which recordings are decoded: they are not to blame."""
+
+    def __init__(self) -> None:
+        super().__init__("the server has no room for recordings now: come again a little later")
 
 
 class Samples:
@@ -75,14 +88,22 @@ class Decoders:
         Raises:
             CancelledError: If so.
             AudioError: If it cannot be read, is longer, or decoding takes too much.
+            NoRoomError: If the temporary disk is full.
         """
         with tempfile.TemporaryDirectory(prefix="speechverse-") as folder:
             source, target = Path(folder, "recording"), Path(folder, "samples")
-            source.write_bytes(content)
+            try:
+                source.write_bytes(content)
+            except OSError as error:
+                if no_room(error):
+                    raise NoRoomError from error
+                raise
             asked = {"source": str(source), "target": str(target), "seconds": seconds}
             answer = self._ask(json.dumps({**asked, "whole": whole}), unwanted)
-            if error := answer.get("error"):
-                raise (AudioTooLongError if answer.get("too_long") else AudioError)(error)
+            if answer.get("no_room"):
+                raise NoRoomError
+            if told := answer.get("error"):
+                raise (AudioTooLongError if answer.get("too_long") else AudioError)(told)
             source.unlink()
             yield Samples(target)
 

@@ -33,6 +33,22 @@ def test_splits_that_share_a_speaker_or_a_sound_do_not_pass(tmp_path: Path):
     assert status == 0 and not found["faults"]
 
 
+def test_every_clip_of_a_line_is_listened_to_and_can_be_heard_on_the_page(tmp_path: Path):
+    for name in "abcd":
+        sound(tmp_path / f"{name}.wav")
+    lines = [
+        json.dumps({"audio": [f"{one}.wav", f"{two}.wav"], "emotion": "happy"})
+        for one, two in ("ab", "cd")
+    ]
+    mine = text(tmp_path / "mine.jsonl", *lines)
+    _, found = check(str(mine))
+    page = Path(found["page"]).read_text()
+    assert found["listened"] == 4 and all(f"{name}.wav" in page for name in "abcd")
+    text(tmp_path / "d.wav", "no sound" * 10)
+    status, found = check(str(mine))
+    assert status == 2 and found["unreadable"]
+
+
 def test_a_file_that_cannot_be_read_does_not_pass(tmp_path: Path):
     sound(tmp_path / "a.wav")
     text(tmp_path / "b.wav", "no sound")

@@ -16,6 +16,7 @@ from speechverse.data.mixture import Mixture, MixtureItem
 from speechverse.decoding import DecodingOptions, answer
 from speechverse.errors import CorpusError
 from speechverse.evaluation import EvaluationSettings, evaluate
+from speechverse.evaluation.report import write_report
 from speechverse.models import SpeechVerseForConditionalGeneration
 
 ASKED = {"instruction": "Who says <|audio|>, who <|audio|>?", "answer": "anna, ben"}
@@ -100,6 +101,8 @@ def test_what_is_about_two_clips_is_evaluated_with_the_oracle_and_the_control_be
         "one\ntwo",
         "three\nfour",
     }
+    page = write_report(tmp_path).read_text()
+    assert page.count('class="example"') == 2 and page.count('src="data:audio') == 4
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,17 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx2 as httpx
 import openai
 import pytest
 from fastapi.testclient import TestClient
+from starlette import formparsers
 
 from served import KEY, asking, noise, serving, wav
 from speechverse.errors import AudioError, AudioTooLongError, CancelledError, UserError
+from speechverse.serving import uploads
 from speechverse.serving.app import create_app
 from speechverse.serving.calls import Call, Places
 from speechverse.serving.engine import Engine
@@ -107,6 +110,27 @@ def test_what_takes_too_much_ends_its_decoder_alone():
             assert sum(map(len, samples.blocks())) == 32_000
     finally:
         decoders.close()
+
+
+@pytest.mark.parametrize("full", ["recording", "samples"])
+def test_a_full_disk_is_no_bad_recording(app, monkeypatch, tmp_path, full):
+    @contextmanager
+    def folder_without_room(prefix):
+        (tmp_path / full).symlink_to("/dev/full")
+        yield str(tmp_path)
+
+    monkeypatch.setattr(uploads.tempfile, "TemporaryDirectory", folder_without_room)
+    answer = chat(app, wav(noise()))
+    assert answer.status_code == 503 and answer.headers["Retry-After"]
+    assert "no room" in answer.json()["error"]["message"]
+    assert str(tmp_path) not in answer.text
+
+
+def test_a_full_disk_is_told_while_a_form_is_read(app, monkeypatch):
+    monkeypatch.setattr(formparsers, "SpooledTemporaryFile", lambda **how: open("/dev/full", "w+b"))
+    form = {"files": {"file": wav(noise())}, "data": {"model": "tried"}}
+    answer = app.post("/v1/audio/transcriptions", **form)
+    assert answer.status_code == 503 and "no room" in answer.json()["error"]["message"]
 
 
 def test_ctrl_c_in_a_terminal_leaves_decoders_at_their_work():

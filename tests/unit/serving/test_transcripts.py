@@ -73,8 +73,21 @@ def test_hints_and_a_language_go_to_who_has_a_use_for_them(served, recording):
         model="tried", file=recording, extra_body={"to_language": "de"}
     )
     assert translated.text == served.model.translate(recording, "de").text
+    translated = served.client.audio.translations.create(
+        model="tried",
+        file=recording,
+        response_format="verbose_json",
+        extra_body={"to_language": "de"},
+    )
+    assert (translated.task, translated.language) == ("translate", "de")
     with pytest.raises(openai.BadRequestError, match="language to translate into 'en'"):
         served.client.audio.translations.create(model="tried", file=recording)
+
+
+def test_null_in_a_form_is_what_is_not_said(served, recording):
+    names = ("language", "prompt", "decoder", "response_format", "temperature", "stream")
+    nulls = dict.fromkeys([*names, "timestamp_granularities[]"], "null")
+    assert write(served, recording, extra_body=nulls).text == write(served, recording).text
 
 
 @pytest.mark.parametrize(

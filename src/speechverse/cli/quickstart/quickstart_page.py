@@ -82,7 +82,7 @@ def quickstart_page(
         __package__,
         model=model,
         spent=spent,
-        clips=[(asked, playable(AudioRef(Path(asked.path)))) for asked in answers],
+        clips=[(asked, playable([AudioRef(Path(asked.path))])) for asked in answers],
         num_tried=lesson[1].tasks[0].num_examples,
         lesson=score_plot(label, bars, GUESSING, AFTER, 100.0),
         confusions=confusion_cards(lesson[1], OWN),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +40,18 @@ def _environment(package: str) -> Environment:
     return made
 
 
-def playable(clip: AudioRef) -> str | None:
-    """A clip as the source of an audio element, in the page itself; None where its file is gone."""
+def playable(clips: Iterable[AudioRef]) -> list[str]:
+    """Clips as sources of audio elements, in the page itself, without those whose files are
+    gone.
+    """
+    return [_playable(clip) for clip in clips if clip.path.is_file()]
+
+
+def _playable(clip: AudioRef) -> str:
     import soundfile
 
     from speechverse.audio import load
 
-    if not clip.path.is_file():
-        return None
     waveform, file = load(clip), io.BytesIO()
     kind = {"format": "MP3", "subtype": "MPEG_LAYER_III"}
     soundfile.write(file, waveform.samples, waveform.sampling_rate, **kind)

@@ -28,7 +28,7 @@ def side_by_side(answers: Sequence[AnswerRecord]) -> list[View]:
             "title": kind,
             "num": len(examples),
             "examples": [
-                (records, records[0].clip and playable(records[0].clip))
+                (records, playable(records[0].clips))
                 for records in list(examples.values())[:A_KIND]
             ],
         }

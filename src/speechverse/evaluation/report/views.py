@@ -148,8 +148,8 @@ def _pairs(confusion: Confusion) -> View:
 
 
 def worst_answers(results: Results, answers: Sequence[AnswerRecord], own: str) -> list[View]:
-    """One system's worst examples of each task, with what the others said to the same clip, and the
-    clip to play.
+    """One system's worst examples of each task, with what the others said to the same clips, and
+    these to play.
     """
     by_example: dict[tuple[str, str], list[AnswerRecord]] = {}
     for record in answers:
@@ -169,7 +169,7 @@ def worst_answers(results: Results, answers: Sequence[AnswerRecord], own: str) -
             "num": len(made),
             "num_wrong": len(wrong),
             "examples": shown,
-            "sources": [records[0].clip and playable(records[0].clip) for records in shown],
+            "sources": [playable(records[0].clips) for records in shown],
         }
         tasks.append(told)
     return tasks
