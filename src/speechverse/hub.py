@@ -129,6 +129,10 @@ def loading(what: str, resolved: Resolved) -> Iterator[None]:
     try:
         with quiet_transformers():
             yield
+    except ImportError as error:
+        raise CheckpointError(
+            f"cannot load the {what} '{resolved.name}': {first_line(error)}; install what it names"
+        ) from error
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         if resolved.is_local:
             advice = "check that the folder is whole and in the model hub's format"
