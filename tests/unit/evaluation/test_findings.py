@@ -137,6 +137,11 @@ def test_a_stopped_run_foretells_by_its_answers_and_touches_no_test_split_again(
     told = runner.forecast([FINDING])
     assert "about 10 answers to give" in told and "at the 1.50 s" in told
     assert not ledger_file().exists()
+    later = replace(ASKED, name="later")  # beside one that is finished
+    claim = Claimed("er", Answers(later, "er"), Answers(ASKED, "er"))
+    told = runner_of(made[1], checkpoint, noises).forecast([replace(FINDING, claims=(claim,))])
+    assert "1 of 2 evaluations are there already; about 12 answers to give" in told
+    assert not ledger_file().exists()
 
 
 def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
