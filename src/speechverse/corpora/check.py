@@ -25,6 +25,8 @@ CLIPPED_SHARE = 0.001
 """A clip is clipped where more than a thousandth of its samples stand at full scale, three or more
 of them in a row.
 """
+SHOWN = 20
+"""Clips named of those that cannot be read, before a count; the page and `--json` name all."""
 LONG: Seconds = 30.0
 """What whisper-base hears at once; longer clips are refused or left out there."""
 
@@ -144,7 +146,10 @@ def check_corpus(
             "silent": [one.utterance for one in heard if one.silent],
             "clipped": [one.utterance for one in heard if one.clipped],
             f"longer than {LONG:g} s": [
-                clip for some in splits.values() for clip in some if clip.duration > LONG
+                clip
+                for some in splits.values()
+                for clip in some
+                if clip.duration > LONG and clip.id not in unreadable
             ],
         },
         duplicates=[[one.utterance for one in group] for group in alike],
@@ -170,15 +175,22 @@ def _splits(corpora: Sequence[Corpus]) -> dict[str, list[Utterance]]:
 def _listen(
     splits: counts.Splits, clips: int | None, watch: Watch
 ) -> tuple[list[Heard], dict[str, str]]:
+    gone = {
+        clip.id: f"the audio file {clip.audio.path} is missing"
+        for some in splits.values()
+        for clip in some
+        if not os.path.exists(clip.audio.path)  # said of all, however few are listened to
+    }
+    there = {split: [c for c in some if c.id not in gone] for split, some in splits.items()}
     drawn = [
         (split, some[row])
-        for split, some in splits.items()
+        for split, some in there.items()
         for row in sorted(
             rng_for(0, "check", split).sample(range(len(some)), min(len(some), clips or len(some)))
         )
     ]
     advance = watch("listening", len(drawn))
-    heard, unreadable = list[Heard](), dict[str, str]()
+    heard, unreadable = list[Heard](), gone
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoders let go of the interpreter
         for (_, clip), found in zip(drawn, pool.map(_hear, drawn), strict=True):
             if isinstance(found, str):
