@@ -132,6 +132,10 @@ def loading(what: str, resolved: Resolved) -> Iterator[None]:
             yield
     except UserError:
         raise
+    except ImportError as error:
+        raise CheckpointError(
+            f"cannot load the {what} '{resolved.name}': {first_line(error)}; install what it names"
+        ) from error
     except Exception as error:  # a damaged file fails in as many ways as there are readers
         if resolved.is_local:
             advice = "check that the folder is whole and in the model hub's format, or get it anew"

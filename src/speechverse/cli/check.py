@@ -70,7 +70,10 @@ def command(
 
 def _print(check: Check) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
+
+    from speechverse.corpora.check import SHOWN
 
     heads = ("split", "clips", "hours", "speakers", "sentences", "shortest", "median", "longest")
     table = Table(*heads, box=None)
@@ -94,6 +97,13 @@ def _print(check: Check) -> None:
     console.print(table)
     if check.fields:
         console.print(labels)
+    if check.unreadable:
+        unreadable = Table("cannot be read", "why", box=None)
+        for clip, reason in list(check.unreadable.items())[:SHOWN]:
+            unreadable.add_row(escape(clip), escape(reason))
+        if (more := len(check.unreadable) - SHOWN) > 0:
+            unreadable.add_row(f"and {more:,} more", "the page and --json name all")
+        console.print(unreadable)
     for note in check.notes:
         console.print(note, style="yellow", markup=False, highlight=False)
     for fault in check.faults:

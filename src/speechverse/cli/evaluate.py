@@ -211,7 +211,7 @@ def open_corpus(path: Path, split: str, max_bad_share: float | None = None) -> C
 
     share = MAX_BAD_SHARE if max_bad_share is None else max_bad_share
     if path.is_dir():
-        return Corpus.open(path)
+        return Corpus.open(path, missing_too=share == 1)
     if path.is_file():
         return Corpus.from_jsonl(path.stem, {split: path}, max_bad_share=share)
     raise UserError(

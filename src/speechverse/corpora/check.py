@@ -25,6 +25,8 @@ CLIPPED_SHARE = 0.001
 """A clip is clipped where more than a thousandth of its samples stand at full scale, three or more
 of them in a row.
 """
+SHOWN = 20
+"""Clips named of those that cannot be read, before a count; the page and `--json` name all."""
 LONG: Seconds = 30.0
 """What whisper-base hears at once; longer clips are refused or left out there."""
 
@@ -151,7 +153,7 @@ def check_corpus(
                 for some in splits.values()
                 for one in some
                 for clip in one.clips
-                if clip.duration > LONG
+                if clip.duration > LONG and clip.id not in unreadable
             ],
         },
         duplicates=[[one.utterance for one in group] for group in alike],
@@ -177,16 +179,27 @@ def _splits(corpora: Sequence[Corpus]) -> dict[str, list[Utterance]]:
 def _listen(
     splits: counts.Splits, clips: int | None, watch: Watch
 ) -> tuple[list[Heard], dict[str, str]]:
+    gone = {
+        clip.id: f"the audio file {clip.audio.path} is missing"
+        for some in splits.values()
+        for one in some
+        for clip in one.clips
+        if not os.path.exists(clip.audio.path)  # said of all, however few are listened to
+    }
+    there = {
+        split: [one for one in some if not any(clip.id in gone for clip in one.clips)]
+        for split, some in splits.items()
+    }
     drawn = [
         (split, clip)
-        for split, some in splits.items()
+        for split, some in there.items()
         for row in sorted(
             rng_for(0, "check", split).sample(range(len(some)), min(len(some), clips or len(some)))
         )
         for clip in some[row].clips
     ]
     advance = watch("listening", len(drawn))
-    heard, unreadable = list[Heard](), dict[str, str]()
+    heard, unreadable = list[Heard](), gone
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoders let go of the interpreter
         for (_, clip), found in zip(drawn, pool.map(_hear, drawn), strict=True):
             if isinstance(found, str):

@@ -143,8 +143,11 @@ class Corpus:
         return Corpus(self.name, self.labels, self.description, self.skipped, sources)
 
     @classmethod
-    def open(cls, folder: str | Path) -> Corpus:
+    def open(cls, folder: str | Path, *, missing_too: bool = False) -> Corpus:
         """Opens a folder of lhotse cuts beside a `corpus.json`, as `write_corpus` makes it.
+
+        Args:
+            missing_too: Whether utterances whose audio is missing are read, not refused.
 
         Raises:
             CorpusError: If the folder is not a whole corpus of a format this version reads.
@@ -160,7 +163,7 @@ class Corpus:
             name = description["name"]
             labels = as_label_sets(description["labels"], str(folder / DESCRIPTION))
             sources: dict[str, Load | list[Utterance]] = {
-                split: _loader(folder, split, about)
+                split: _loader(folder, split, about, missing_too)
                 for split, about in description["splits"].items()
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -180,7 +183,8 @@ class Corpus:
 
         Args:
             labels: Label sets that lines must keep to; gathered from all splits if None.
-            max_bad_share: The share of unreadable clips a file may have.
+            max_bad_share: The share of unreadable clips a file may have; 1 takes missing files for
+                unreadable, too.
 
         Raises:
             CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
@@ -243,10 +247,9 @@ def write_corpus(
     return Corpus.open(folder)
 
 
-def _loader(folder: Path, split: str, about: Mapping[str, Any]) -> Load:
-    return lambda: list(
-        read_manifest(folder / f"{split}.jsonl.gz", folder, about.get("manifest_sha256"))
-    )
+def _loader(folder: Path, split: str, about: Mapping[str, Any], missing_too: bool) -> Load:
+    file, sha256 = folder / f"{split}.jsonl.gz", about.get("manifest_sha256")
+    return lambda: list(read_manifest(file, folder, sha256, missing_too=missing_too))
 
 
 def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> set[str]:

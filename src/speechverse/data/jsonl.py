@@ -21,6 +21,10 @@ _SLACK: Seconds = 0.05
 """How far a part may reach over its file's end: annotations are rounded."""
 
 
+class NoSuchFileError(ValueError):
+    """A line tells of a file that is not there."""
+
+
 class NoSuchPartError(ValueError):
     """A line tells of a part that its file does not have."""
 
@@ -28,7 +32,8 @@ class NoSuchPartError(ValueError):
 def read_jsonl(
     path: Path, labels: Mapping[str, LabelSet], max_bad_share: float
 ) -> tuple[list[Utterance], dict[str, str]]:
-    """The utterances of one file, and the clips that cannot be used, id to reason.
+    """The utterances of one file, and the clips that cannot be used, id to reason; where all may be
+    bad (a share of 1), those whose file is missing are among them.
 
     Raises:
         CorpusError: If a line is wrong (with its number), or too many clips are bad.
@@ -55,6 +60,10 @@ def read_jsonl(
                 for place, row in enumerate(rows)
             )
             read[name] = replace(first, beside=tuple(others))
+        except NoSuchFileError as error:
+            if max_bad_share < 1:
+                raise
+            read[name] = AudioError(str(error))
         except AudioError as error:
             read[name] = error
 
@@ -103,7 +112,8 @@ def to_utterance(
     """What a line with the keys of docs/data.md tells of a file.
 
     Raises:
-        ValueError: If the line is wrong, or the file is missing (NoSuchPartError: is too short).
+        ValueError: If the line is wrong, or the file is missing (NoSuchFileError) or too short
+            (NoSuchPartError).
         AudioError: If the clip cannot be used.
     """
     found = normalise_labels({key: value for key, value in entry.items() if key not in OWN_KEYS})
@@ -121,7 +131,7 @@ def _check_there(path: Path) -> None:
     except OSError as error:  # a name longer than the system takes, a folder that is not ours
         raise ValueError(f"the audio file {path} cannot be opened: {error.strerror}") from None
     if not there:
-        raise ValueError(
+        raise NoSuchFileError(
             f"the audio file {path} is missing (paths are relative to the JSONL's folder)"
         )
 

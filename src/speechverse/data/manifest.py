@@ -150,8 +150,13 @@ def write_manifest(
     return {"num_utterances": count, "hours": hours, "manifest_sha256": digest.hexdigest()}
 
 
-def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterator[Utterance]:
+def read_manifest(
+    path: Path, folder: Path, sha256: str | None = None, *, missing_too: bool = False
+) -> Iterator[Utterance]:
     """Reads a manifest, gzipped or plain, whose audio paths are relative to a folder.
+
+    Args:
+        missing_too: Whether utterances whose audio is missing are read, not refused.
 
     Raises:
         CorpusError: If the file is missing, broken or not of this hash (of the uncompressed
@@ -168,7 +173,7 @@ def read_manifest(path: Path, folder: Path, sha256: str | None = None) -> Iterat
                 )
         except Exception as error:  # lhotse raises what it happens to meet, assertions too
             raise CorpusError(f"{path} line {number}: not a cut this can read: {error}") from error
-        if not os.path.exists(utterance.audio.path):
+        if not missing_too and not os.path.exists(utterance.audio.path):
             raise CorpusError(
                 f"{path} line {number}: the audio file {utterance.audio.path} is missing"
             )

@@ -1,12 +1,16 @@
-"""Other audio LLMs of transformers (Qwen2-Audio and its like), through their own processors."""
+"""Other audio LLMs of transformers (Qwen2-Audio, Granite Speech and their like), through their own
+processors.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import transformers
+from jinja2 import TemplateError
 
 from speechverse import audio
 from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
@@ -44,9 +48,13 @@ class AudioLlm(OfFamily):
             kind: Any = getattr(transformers, (config.architectures or [""])[0], None)
             kind = kind or transformers.AutoModelForMultimodalLM
             model = kind.from_pretrained(found.name, dtype="auto", **where)
-        if not getattr(processor, "chat_template", None):
+        template = getattr(processor, "chat_template", None)
+        template = template or getattr(getattr(processor, "tokenizer", None), "chat_template", None)
+        if not template:
             raise UserError(f"'{self.which}' has no chat template to ask it by; name another")
+        processor.chat_template = template
         self._processor, self._model = processor, model.to(parts.model.device).eval()
+        self._sign = None if _takes_parts(processor) else processor.audio_token
         self._fingerprint = folder_fingerprint(local_folder(found))
 
     @property
@@ -54,7 +62,8 @@ class AudioLlm(OfFamily):
         return self._fingerprint
 
     def missing(self, examples: Sequence[Example]) -> str | None:
-        rate = self._processor.feature_extractor.sampling_rate
+        hearing = getattr(self._processor, "audio_processor", None)  # Granite Speech's name for it
+        rate = (hearing or self._processor.feature_extractor).sampling_rate
         return None if rate == SAMPLING_RATE else f"it hears {rate} Hz, not {SAMPLING_RATE}"
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
@@ -65,21 +74,26 @@ class AudioLlm(OfFamily):
             progress(1)
         return made
 
-    @torch.no_grad()
-    def _answer(self, example: Example) -> Answer:
-        clip, options = audio.load(example.utterance.audio), self.parts.options
-        content = [
-            {"type": "audio", "audio": clip.samples},
-            {"type": "text", "text": example.instruction},
-        ]
-        with quiet_transformers():
-            inputs = self._processor.apply_chat_template(
-                [{"role": "user", "content": content}],
+    def _inputs(self, samples: np.ndarray, instruction: str) -> Any:
+        """The clip and the instruction as the user's turn, in tensors of one row."""
+        if self._sign is None:
+            return self._processor.apply_chat_template(
+                _turn(_parts(samples, instruction)),
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,
                 return_tensors="pt",
-            ).to(self._model.device)
+            )
+        text = self._processor.apply_chat_template(
+            _turn(self._sign + instruction), add_generation_prompt=True, tokenize=False
+        )
+        return self._processor(text=text, audio=[samples], return_tensors="pt")
+
+    @torch.no_grad()
+    def _answer(self, example: Example) -> Answer:
+        clip, options = audio.load(example.utterance.audio), self.parts.options
+        with quiet_transformers():
+            inputs = self._inputs(clip.samples, example.instruction).to(self._model.device)
             for name, value in inputs.items():
                 if torch.is_floating_point(value):
                     inputs[name] = value.to(self._model.dtype)
@@ -89,3 +103,25 @@ class AudioLlm(OfFamily):
             )[0, inputs["input_ids"].shape[1] :]
         text = self._processor.decode(ids, skip_special_tokens=True).strip()
         return Answer(text, ended="length" if len(ids) >= limit else "end")
+
+
+def _takes_parts(processor: Any) -> bool:
+    """Whether its chat template takes a turn of audio and text in parts. Granite Speech's takes one
+    text, in which the sign for audio stands; given parts, it fails or leaves the audio out.
+    """
+    sign = getattr(processor, "audio_token", None)
+    if sign is None:
+        return True
+    turn = _turn(_parts(np.zeros(0, dtype=np.float32), "?"))
+    try:
+        return sign in processor.apply_chat_template(turn, tokenize=False)
+    except (TypeError, TemplateError):
+        return False
+
+
+def _parts(samples: np.ndarray, instruction: str) -> list[dict[str, Any]]:
+    return [{"type": "audio", "audio": samples}, {"type": "text", "text": instruction}]
+
+
+def _turn(content: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": content}]

@@ -15,11 +15,11 @@ from pydantic import TypeAdapter
 from speechverse import __version__
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
 from speechverse.evaluation.report.curves import curve_plots
-from speechverse.evaluation.report.plots import ACCENT, INK, LINE, MARK, SOFT, draw, layer_plot
+from speechverse.evaluation.report.plots import ACCENT, INK, LINE, MARK, SOFT, draw
 from speechverse.evaluation.report.render import render_page
 from speechverse.evaluation.report.side_by_side import ranked, side_by_side
 from speechverse.evaluation.report.views import results_view, worst_answers
-from speechverse.evaluation.results import OWN, RESULTS, Results, load_answers, load_results
+from speechverse.evaluation.results import OWN, RESULTS, load_answers, load_results
 from speechverse.files import write_text
 from speechverse.findings.deciding import Decided, Row
 from speechverse.findings.finding import HELD, NOT_HELD, NOT_SHOWN, NOT_TESTABLE
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 FINDINGS, TABLE, PAGE = "findings.json", "findings.md", "findings.html"
 VERDICTS = (HELD, NOT_HELD, NOT_SHOWN, NOT_TESTABLE)
 _COLOURS = {HELD: ACCENT, NOT_HELD: MARK}
-_LAYERED = ("all-layers", "curriculum")
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ def _view(folder: Path, found: Decided, shown: set[str]) -> Mapping[str, Any]:
             for name in found.trainings
             for what, plot in curve_plots(folder / MODELS / name / "metrics.jsonl")[:2]
         ],
-        "layers": [plot for name in new if name in _LAYERED and (plot := _layers(folder, name))],
+        "layers": _layers({name: asked / name for name in there if name in found.trainings}),
     }
 
 
@@ -202,11 +201,40 @@ def _asked(folder: Path) -> Mapping[str, Any]:
     }
 
 
-def _layers(folder: Path, name: str) -> Markup | None:
-    results: Results = load_results(folder / EVALUATIONS / name)
-    weights = {use: results.model.get(key) for key, use in LAYER_WEIGHTS.items()}
-    learned = {use: found for use, found in weights.items() if found and len(found) > 1}
-    return layer_plot(learned) if learned else None
+def _layers(folders: Mapping[str, Path]) -> list[Markup]:
+    """What the models that were trained for a finding learned to hear of each encoder layer, one
+    below the other, those of a group of tasks too; a plot for each use.
+    """
+    models = {name: load_results(folder).model for name, folder in folders.items()}
+    plots = []
+    for key, use in LAYER_WEIGHTS.items():
+        every = {name: about.get(key) or () for name, about in models.items()}
+        if learned := {name: weights for name, weights in every.items() if len(weights) > 1}:
+            plots.append(layers_plot(use, learned))
+    return plots
+
+
+def layers_plot(use: str, weights: Mapping[str, Sequence[float]]) -> Markup:
+    """Each model's learned weights of the encoder's layers (by its name), in per cent."""
+    layers = max(map(len, weights.values()))
+    most = max(1e-9, *map(max, weights.values()))
+
+    def paint(axes: Axes) -> None:
+        for row, values in enumerate(weights.values()):
+            for layer, weight in enumerate(values, start=1):
+                shade = 0.6 * max(0.0, weight) / most
+                axes.barh(row, 0.96, height=0.9, left=layer - 0.48, color=ACCENT, alpha=shade)
+                number: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
+                axes.text(layer, row, f"{100 * weight:.0f}", fontsize=8, **number)
+        axes.set_yticks(range(len(weights)), list(weights), color=INK)
+        axes.set_ylim(len(weights) - 0.4, -0.6)
+        axes.set_xticks(range(1, layers + 1))
+        axes.set_xlim(0.5, layers + 0.5)
+        axes.set_xlabel(f"encoder layer; weight {use}, %")
+
+    width = 3 + 0.3 * max(8, layers)
+    told = f"weight of each encoder layer {use}: {', '.join(weights)}"
+    return draw(width, 0.6 + 0.25 * len(weights), told, paint)
 
 
 def gain_plot(claim: str, rows: Sequence[Row]) -> Markup:

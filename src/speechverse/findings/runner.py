@@ -17,7 +17,7 @@ from speechverse.evaluation import EvaluationSettings, evaluate, ledger
 from speechverse.evaluation.into_folder import evaluate_into
 from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.provenance import checkpoint_fingerprint, describe, describe_split
-from speechverse.evaluation.results import OWN, RESULTS
+from speechverse.evaluation.results import OWN, RESULTS, load_results
 from speechverse.files import write_text
 from speechverse.findings.deciding import Decided, decide
 from speechverse.findings.finding import GIVEN, Asked, Finding
@@ -114,8 +114,12 @@ class Runner:
             made for one in open_ for made in Journal(self._folder(one) / JOURNAL).kept.values()
         ]
         answers = max(0, sum(self._num_answers(one) for one in open_) - len(kept))
-        took = sum(made.seconds for made in kept) / max(1, len(kept))
-        seconds = took or self._seconds_an_answer()  # nothing is asked that is known
+        finished = [load_results(self._folder(one)) for one in asked.values() if one not in open_]
+        timings = [timing for results in finished for timing in results.timings]
+        known = len(kept) + sum(timing.num_answers for timing in timings)
+        spent = sum(made.seconds for made in kept) + sum(timing.seconds for timing in timings)
+        # nothing is asked that is known
+        seconds = spent / max(1, known) or self._seconds_an_answer()
         told = f"{done}; about {answers:,} answers to give, {answers * seconds / 60:.0f} minutes"
         told += f" at the {seconds:.2f} s that the first few took"
         if untrained:

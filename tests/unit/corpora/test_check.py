@@ -8,6 +8,7 @@ from sounds import sound, text
 from typer.testing import CliRunner
 
 from speechverse.cli import build_app
+from speechverse.data import Corpus, write_corpus
 
 
 def line(name: str, said: str, speaker: str) -> str:
@@ -55,3 +56,23 @@ def test_a_file_that_cannot_be_read_does_not_pass(tmp_path: Path):
     mine = text(tmp_path / "mine.jsonl", line("a", "One.", "x"), line("b", "Two.", "y"))
     status, found = check(str(mine))
     assert status == 2 and list(found["unreadable"]) == ["b"]
+
+
+def test_all_files_that_are_missing_are_named_and_do_not_pass(tmp_path: Path):
+    names = [f"c{number:02}" for number in range(25)]
+    lines = [line(name, f"Number {name}.", "x") for name in names]
+    for name in names:
+        sound(tmp_path / f"{name}.wav")
+    mine = text(tmp_path / "mine.jsonl", *lines)
+    clips = Corpus.from_jsonl("mine", {"train": mine}).utterances("train")
+    write_corpus(tmp_path / "folder", "mine", {"train": clips})
+    for name in names[1:]:
+        (tmp_path / f"{name}.wav").unlink()
+    for corpus in (mine, tmp_path / "folder"):
+        status, found = check(str(corpus), "--clips", "1")
+        assert status == 2 and sorted(found["unreadable"]) == names[1:]
+        assert "c24.wav is missing" in Path(found["page"]).read_text()
+    (tmp_path / "c00.wav").unlink()
+    told = CliRunner().invoke(build_app(), ["check", str(tmp_path / "folder")])
+    assert told.exit_code == 2 and "c19" in told.stdout and "c20 " not in told.stdout
+    assert "and 5 more" in told.stdout

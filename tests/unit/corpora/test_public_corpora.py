@@ -243,13 +243,13 @@ def slurp_line(number: int, words: str, intent: str, *entities: tuple[str, int])
 
 @pytest.fixture
 def slurp(tmp_path: Path) -> Path:
-    """Twelve intents and five slots, two sentences each of the frequent ones, one of the others."""
+    """Eleven intents and six slots; of the slots, `event_name` is the most frequent."""
     # https://github.com/pswietojanski/slurp, README: dataset/slurp/*.jsonl, audio/slurp_real
     source, numbers = tmp_path / "slurp", iter(range(1000))
     common = [f"task_{letter}" for letter in "abcdefghij"]
-    slots = ["date", "place_name", "person", "time"]
+    slots = ["date", "place_name", "person", "time", "event_name", "event_name"]
     train = [
-        slurp_line(next(numbers), "do it today", intent, (slots[turn % 4], 2))
+        slurp_line(next(numbers), "do it today", intent, (slots[turn % 6], 2))
         for turn, intent in enumerate([*common, *common])
     ]
     train += [slurp_line(next(numbers), "make coffee", "iot_coffee", ("coffee_type", 1))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -135,6 +136,11 @@ def test_a_stopped_run_foretells_by_its_answers_and_touches_no_test_split_again(
     journal.add(["one", "two"], [Answer("yes"), Answer("no")], seconds=3.0)
     told = runner.forecast([FINDING])
     assert "about 10 answers to give" in told and "at the 1.50 s" in told
+    assert not ledger_file().exists()
+    later = replace(ASKED, name="later")  # beside one that is finished
+    claim = Claimed("er", Answers(later, "er"), Answers(ASKED, "er"))
+    told = runner_of(made[1], checkpoint, noises).forecast([replace(FINDING, claims=(claim,))])
+    assert "1 of 2 evaluations are there already; about 12 answers to give" in told
     assert not ledger_file().exists()
 
 
@@ -274,7 +280,7 @@ def test_models_are_trained_for_a_finding_once_by_the_recipe_given(
     _, _, noises, _ = made
     recipe = tmp_path / "micro.yaml"
     recipe.write_text(RECIPE.format(parts=checkpoint.parent, corpus=noises))
-    taught = Asked("taught", "noises", ("er",), model="warm-up", decoding=SHORT)
+    taught = Asked("warm-up", "noises", ("er",), model="warm-up", decoding=SHORT)
     learned = Claimed("er", Answers(taught, "er"), Answers(ASKED, "er"))
     finding = replace(FINDING, claims=(learned,), full=True)
     lines = []
@@ -289,5 +295,12 @@ def test_models_are_trained_for_a_finding_once_by_the_recipe_given(
     assert found.rows[0].num_examples == 3 and "2 models to train" in lines[1]
     made_by = load_recipe(tmp_path / "out" / "models" / "warm-up" / "recipe.yaml")
     assert made_by.initial.endswith("models/aligned")
+    write_page(tmp_path / "out", write_numbers(tmp_path / "out", Findings("m", "r", (found,))))
+    page = (tmp_path / "out" / "findings.html").read_text()
+    plot = page[page.index('aria-label="weight of each encoder layer for each position: warm-up') :]
+    told = json.loads((tmp_path / "out" / "evaluations" / "warm-up" / "results.json").read_text())
+    weights = [f"{100 * weight:.0f}" for weight in told["model"]["layer_weights"]]
+    numbers = re.findall(r">(\d+)</text>", plot[: plot.index("</svg>")])
+    assert numbers == ["1", "2", *weights]  # the axis, then the cells
     monkeypatch.setattr("speechverse.training.trainer.Trainer.run", None)  # nothing is left to do
     assert asked() == [found]
