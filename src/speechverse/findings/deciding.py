@@ -11,6 +11,7 @@ from speechverse.errors import UserError
 from speechverse.evaluation.comparison import Questions, classes_of, compare, questions_of
 from speechverse.evaluation.results import in_words, load_answers, load_results
 from speechverse.findings.finding import (
+    NOT_SHOWN,
     NOT_TESTABLE,
     Answers,
     Claimed,
@@ -19,7 +20,7 @@ from speechverse.findings.finding import (
     verdict_of,
     verdict_of_all,
 )
-from speechverse.metrics import Interval, get_metric
+from speechverse.metrics import Interval, Metric, get_metric
 from speechverse.tasks import get_task
 
 
@@ -33,7 +34,7 @@ class Row:
         gain: Of the better over the other with its 95 % interval: positive is as claimed, whatever
             the metric's direction.
         p_value: Of the permutation test.
-        why: Why it could not be made; empty if it could.
+        why: Why it could not be made, or shows nothing; empty if neither.
     """
 
     what: str
@@ -137,9 +138,11 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
     gain = Interval(value, min(ends), max(ends))
     shown = [Interval(*map(metric.shown, part)) for part in (compared.first, compared.second)]
     names = [answers.told for answers in found]
+    empty = claimed.margin > 0 and all(_is_worst(metric, side.value) for side in shown)
     return Row(
         what=claimed.what,
-        verdict=verdict_of(gain.low, gain.high, claimed.margin),
+        verdict=NOT_SHOWN if empty else verdict_of(gain.low, gain.high, claimed.margin),
+        why="neither gets anything right, which is close to nothing" if empty else "",
         counts=claimed.counts,
         metric=metric.label,
         better=names[1],
@@ -151,6 +154,11 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
         p_value=compared.difference.p_value,
         num_examples=compared.num_examples,
     )
+
+
+def _is_worst(metric: Metric, shown: float) -> bool:
+    """Whether a score says that nothing is right, on the scale that it is shown on."""
+    return shown <= 0 if metric.higher_is_better else shown >= 100
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     close = f", close is −{row.margin:g}" if row.margin else ""
     return (
         what,
-        row.verdict,
+        f"{row.verdict}: {row.why}" if row.why else row.verdict,
         row.metric,
         f"{row.better}: {_shown(row.better_value)}",
         f"{row.than}: {_shown(row.than_value)}",

@@ -194,6 +194,16 @@ def test_the_stronger_of_several_systems_is_compared_with(made, corpus):
     assert row.than.endswith("(few, asr; the best of speechverse and oracle)")  # who was there
 
 
+def test_two_that_get_nothing_right_are_not_called_close(made):
+    _, folder, _, _ = made
+    claims = [Claimed(task, *[Answers(ASKED, task)] * 2, margin=2.0) for task in ("asr", "er")]
+    found = replace(FINDING, claims=tuple(claims))
+    decided = decide(found, {"few": folder / "evaluations" / "few"}, "")
+    assert [row.than_value.value for row in decided.rows] == [100, 0]  # the worst there is
+    assert {row.verdict for row in decided.rows} == {NOT_SHOWN}
+    assert "neither gets anything right" in markdown(Findings("m", "r", (decided,)))
+
+
 def test_answers_that_were_scored_by_other_rules_are_not_compared(made, tmp_path):
     _, folder, _, _ = made
     one, other = folder / "evaluations" / "few", tmp_path / "few"
