@@ -12,7 +12,8 @@ from fastapi import FastAPI
 
 from speechverse.serving.service import Service
 
-_FINISHING = 5  # seconds beyond a request's own
+FINISHING = 5
+"""Seconds beyond a request's own."""
 
 
 class _Server(uvicorn.Server):
@@ -47,7 +48,7 @@ def server_of(app: FastAPI, host: str, port: int) -> uvicorn.Server:
             host=host,
             port=port,
             server_header=False,
-            timeout_graceful_shutdown=round(service.settings.timeout) + _FINISHING,
+            timeout_graceful_shutdown=round(service.settings.timeout) + FINISHING,
         ),
         service,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 from base64 import b64decode
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from speechverse.errors import UserError
 from speechverse.types import Seconds
 
 
@@ -37,6 +38,13 @@ class ServerSettings:
     decode_seconds: int = 60
     decode_memory: int = 2**30
     decoders: int = 2
+
+    def __post_init__(self) -> None:
+        """Raises a UserError for a number that lets nothing through."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and value <= 0:
+                raise UserError(f"`{field.name}` is {value:g}, but wants more than 0")
 
     @property
     def too_large(self) -> str:
