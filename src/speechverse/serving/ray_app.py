@@ -67,7 +67,7 @@ def app(arguments: dict[str, Any]) -> serve.Application:
     given = Arguments(**{"name": arguments.get("model", Arguments.model), **arguments})
     if given.keys:
         raise UserError("Ray shows its users an app's arguments: give keys by `keys_file`")
-    deployment = Server.options(
+    deployment = Server.options(  # type: ignore[attr-defined]  # what the decorator made of it
         max_ongoing_requests=given.max_requests,
         graceful_shutdown_timeout_s=given.timeout + FINISHING,
     )
