@@ -147,7 +147,7 @@ def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
     with gr.Row():
         ask = gr.Button("Ask", variant="primary", min_width=80)
         follow = gr.Button("Follow up", min_width=80, interactive=False)
-        stop = gr.Button("Stop", min_width=80)
+        stop = gr.Button("Stop", min_width=80, elem_classes="sv-stop")
     answers = _html()
     talk = gr.State(None, time_to_live=_AN_HOUR)
     fields = [clip, instruction, choices, hints, picking, beside]
@@ -182,7 +182,7 @@ def _transcript_tab(talker: Talker, clip: gr.Audio) -> tuple[gr.HTML, gr.HTML]:
     decoder = gr.Radio(_WRITERS, value="own", label="Who writes")
     with gr.Row():
         write = gr.Button("Write down", variant="primary", min_width=80)
-        stop = gr.Button("Stop", min_width=80)
+        stop = gr.Button("Stop", min_width=80, elem_classes="sv-stop")
     player, transcript = _html(), _html()
 
     def begun(path: str | None) -> tuple[str, str]:

@@ -6,6 +6,11 @@ document.addEventListener("click", (event) => {
   player.currentTime = Number(seek.dataset.start);
   player.play();
 });
+// What is stopped is said to be: nothing more comes of it.
+document.addEventListener("click", (event) => {
+  const tab = event.target.closest?.(".sv-stop")?.closest("[role=tabpanel]");
+  for (const doing of tab?.querySelectorAll(".sv-doing") ?? []) doing.textContent = "stopped";
+});
 document.addEventListener("timeupdate", (event) => {
   if (!event.target.matches?.(".sv-player")) return;
   const now = event.target.currentTime;
