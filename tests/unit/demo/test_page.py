@@ -73,5 +73,12 @@ def test_in_a_browser_a_clip_is_answered_and_nothing_leaves_the_machine(
         page.get_by_label("Choices").fill("yes, no")
         page.get_by_role("button", name="Ask", exact=True).click()
         page.locator(".sv-shares").wait_for()
+        page.get_by_text(clip.name).first.click()  # of those to try
+        page.locator(".sv-shares").wait_for(state="detached")
+        page.get_by_role("tab", name="Transcript").click()
+        page.get_by_label("The LLM").check()
+        page.get_by_role("button", name="Write down").click()
+        page.get_by_text("Nobody speaks in it.").wait_for()
+        assert page.locator(".sv-player").count() == 1
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert faults == []

@@ -15,6 +15,7 @@ pytest.importorskip("gradio", reason="the page needs the extra 'demo'")
 from speechverse.demo import views
 from speechverse.demo.spectrogram import spectrogram
 from speechverse.demo.talk import Said, Talker, Turn, Wish
+from speechverse.longform.transcript import Segment
 from speechverse.serving.engine import Engine, passed_on
 
 
@@ -103,6 +104,15 @@ def test_text_is_shown_as_text():
     shown = views.show_turns([Turn("<b>", [Said("<i>", "<script>")])])
     shown += views.show_error(UserError("<img>"))
     assert not any(sign in shown for sign in ("<b>", "<i>", "<script>", "<img>"))
+
+
+def test_a_transcript_grows_beside_its_player_which_goes_on_playing():
+    segments = [Segment(0.0, 1.0, "one"), Segment(1.5, 2.0, "two")]
+    grown = [views.show_transcript(segments[:count], done=count == 2) for count in range(3)]
+    assert not any("<audio" in shown for shown in grown)
+    assert ["sv-doing" in shown for shown in grown] == [True, True, False]
+    assert "2 segments" in grown[2]
+    assert 'src="clip&#34;.wav"' in views.show_player('clip".wav')
 
 
 def test_digital_silence_is_an_empty_picture(tmp_path):
