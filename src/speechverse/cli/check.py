@@ -56,7 +56,7 @@ def command(
     first = manifests[0]
     beside = first / "check.html" if first.is_dir() else first.with_suffix(".check.html")
     with progress(json) as watch:
-        opened = [open_corpus(path, path.stem, max_bad_share=1.0) for path in manifests]
+        opened = [open_corpus(path, path.stem, faulty_too=True) for path in manifests]
         check = check_corpus(opened, clips, allowed, watch)
     page = write_page(check, opened, output or beside, embed)
     if json:

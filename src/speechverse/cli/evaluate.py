@@ -204,16 +204,20 @@ def _compare(one: Path, other: Path, systems: tuple[str, ...], as_json: bool) ->
     Console().print(comparison_table(rows, *sides))
 
 
-def open_corpus(path: Path, split: str, max_bad_share: float | None = None) -> Corpus:
-    """A corpus folder, or a plain JSONL file as the one split asked for."""
+def open_corpus(path: Path, split: str, *, faulty_too: bool = False) -> Corpus:
+    """A corpus folder, or a plain JSONL file as the one split asked for; `faulty_too` lets every
+    clip be unreadable or missing.
+    """
     from speechverse.data import Corpus
     from speechverse.evaluation.encoded_clips import MAX_BAD_SHARE
 
-    share = MAX_BAD_SHARE if max_bad_share is None else max_bad_share
+    share = 1.0 if faulty_too else MAX_BAD_SHARE
     if path.is_dir():
-        return Corpus.open(path, missing_too=share == 1)
+        return Corpus.open(path, missing_too=faulty_too)
     if path.is_file():
-        return Corpus.from_jsonl(path.stem, {split: path}, max_bad_share=share)
+        return Corpus.from_jsonl(
+            path.stem, {split: path}, max_bad_share=share, missing_too=faulty_too
+        )
     raise UserError(
         f"there is no corpus '{path}'; give a folder that `speechverse synth` made, or a JSONL file"
     )

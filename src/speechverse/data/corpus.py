@@ -178,20 +178,23 @@ class Corpus:
         labels: Mapping[str, Any] | None = None,
         *,
         max_bad_share: float = 0.01,
+        missing_too: bool = False,
     ) -> Corpus:
         """A corpus of plain JSONL files, one a split, read at once; no audio is copied.
 
         Args:
             labels: Label sets that lines must keep to; gathered from all splits if None.
-            max_bad_share: The share of unreadable clips a file may have; 1 takes missing files for
-                unreadable, too.
+            max_bad_share: The share of unreadable clips a file may have.
+            missing_too: Whether a clip whose file is missing counts among these, not as a wrong
+                line.
 
         Raises:
             CorpusError: With file and line, for a wrong line, a missing file or an unknown label.
         """
         given = as_label_sets(labels or {}, f"the labels given for corpus '{name}'")
         read = {
-            split: read_jsonl(Path(path), given, max_bad_share) for split, path in paths.items()
+            split: read_jsonl(Path(path), given, max_bad_share, missing_too=missing_too)
+            for split, path in paths.items()
         }
         everyone = [utterance for utterances, _ in read.values() for utterance in utterances]
         return cls(

@@ -30,10 +30,14 @@ class NoSuchPartError(ValueError):
 
 
 def read_jsonl(
-    path: Path, labels: Mapping[str, LabelSet], max_bad_share: float
+    path: Path,
+    labels: Mapping[str, LabelSet],
+    max_bad_share: float,
+    *,
+    missing_too: bool = False,
 ) -> tuple[list[Utterance], dict[str, str]]:
-    """The utterances of one file, and the clips that cannot be used, id to reason; where all may be
-    bad (a share of 1), those whose file is missing are among them.
+    """The utterances of one file, and the clips that cannot be used, id to reason; with
+    `missing_too` those whose file is missing are among them.
 
     Raises:
         CorpusError: If a line is wrong (with its number), or too many clips are bad.
@@ -61,7 +65,7 @@ def read_jsonl(
             )
             read[name] = replace(first, beside=tuple(others))
         except NoSuchFileError as error:
-            if max_bad_share < 1:
+            if not missing_too:
                 raise
             read[name] = AudioError(str(error))
         except AudioError as error:

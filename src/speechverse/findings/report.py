@@ -210,11 +210,11 @@ def _layers(folders: Mapping[str, Path]) -> list[Markup]:
     for key, use in LAYER_WEIGHTS.items():
         every = {name: about.get(key) or () for name, about in models.items()}
         if learned := {name: weights for name, weights in every.items() if len(weights) > 1}:
-            plots.append(layers_plot(use, learned))
+            plots.append(_layers_plot(use, learned))
     return plots
 
 
-def layers_plot(use: str, weights: Mapping[str, Sequence[float]]) -> Markup:
+def _layers_plot(use: str, weights: Mapping[str, Sequence[float]]) -> Markup:
     """Each model's learned weights of the encoder's layers (by its name), in per cent."""
     layers = max(map(len, weights.values()))
     most = max(1e-9, *map(max, weights.values()))

@@ -51,9 +51,8 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
         return {"error": told, "too_long": isinstance(error, AudioTooLongError)}
     except MemoryError:
         return {"error": "decoding the recording takes more memory than is allowed"}
-    except (
-        Exception
-    ) as error:  # a full disk, or a decoder's own fault, at which the next file is not to blame
+    except Exception as error:
+        # A full disk, or a decoder's own fault, at which the next file is not to blame.
         told = f"the recording cannot be read ({type(error).__name__})"
         return {"error": told, "no_room": no_room(error) is not None}
 
