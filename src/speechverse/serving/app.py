@@ -67,7 +67,8 @@ def _add_chat(app: FastAPI, service: Service) -> None:
         if not body.stream:
             return JSONResponse(wording.whole(await service.answer(request, call, asked)))
         cost = body.stream_options is not None and bool(body.stream_options.include_usage)
-        return _events(_sent(service.pieces(call, asked, wording, cost), done=True))
+        events = service.pieces(call, asked, wording, cost)
+        return await _streamed(request, call, events, done=True)
 
 
 def _add_audio(app: FastAPI, service: Service) -> None:
@@ -75,8 +76,7 @@ def _add_audio(app: FastAPI, service: Service) -> None:
         service.check_model(form.model)
         call: Call = request.state.call
         if form.stream:
-            events = await call.answer(request, service.transcript_events(call, form))
-            return _events(_sent(events))
+            return await _streamed(request, call, service.transcript_events(call, form))
         made = await service.transcript(request, call, form)
         words = transcribing.worded(made, form.response_format)
         return PlainTextResponse(words) if isinstance(words, str) else JSONResponse(words)
@@ -132,20 +132,34 @@ def _add_about(app: FastAPI, service: Service) -> None:
         return PlainTextResponse(generate_latest(service.measures.registry))
 
 
-def _events(events: AsyncIterator[str]) -> Response:
+async def _streamed(
+    request: Request, call: Call, events: AsyncIterator[dict[str, Any]], done: bool = False
+) -> Response:
+    """The first event is awaited before anything is told, so that what fails until then is an
+    error of the request, which a client may try again.
+    """
+    first = await call.answer(request, anext(events))
     headers = {"Cache-Control": "no-store"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    sent = _sent(first, events, done)
+    return StreamingResponse(sent, media_type="text/event-stream", headers=headers)
 
 
-async def _sent(events: AsyncIterator[dict[str, Any]], done: bool = False) -> AsyncIterator[str]:
+async def _sent(
+    first: dict[str, Any], others: AsyncIterator[dict[str, Any]], done: bool
+) -> AsyncIterator[str]:
     """As server-sent events; what fails in their midst is one of them, the last."""
     try:
-        async for event in events:
-            yield f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+        yield _event(first)
+        async for event in others:
+            yield _event(event)
         if done:
             yield "data: [DONE]\n\n"
     except Exception as error:
-        yield f"data: {json.dumps(Refusal.of(error).body)}\n\n"
+        yield _event(Refusal.of(error).body)
+
+
+def _event(told: dict[str, Any]) -> str:
+    return f"data: {json.dumps(told, ensure_ascii=False)}\n\n"
 
 
 _ERROR = {

@@ -85,7 +85,7 @@ class Service:
     async def pieces(
         self, call: Call, asked: chat.Asked, wording: chat.Completion, with_cost: bool
     ) -> AsyncIterator[Json]:
-        """An answer as OpenAI streams it."""
+        """An answer as OpenAI streams it; the first event comes with the first piece."""
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
         def put(piece: str | None) -> None:
@@ -95,16 +95,23 @@ class Service:
             ticket.told = True
             put(piece)
 
+        async def next_piece() -> str | None:
+            try:
+                return await asyncio.wait_for(queue.get(), call.left)
+            except TimeoutError:
+                raise call.late() from None
+
         told = asked.told(on_piece=tell, unwanted=lambda: call.unwanted)
         ticket = Ticket(asked.work, told)
         ticket.future.add_done_callback(lambda future: put(None))
         call.submit(ticket)
+        piece = await next_piece()
+        if piece is None and not call.unwanted:
+            ticket.future.result()  # raises what failed before anything could be told
         yield wording.begin()
-        try:
-            while (piece := await asyncio.wait_for(queue.get(), call.left)) is not None:
-                yield wording.piece(piece)
-        except TimeoutError:
-            raise call.late() from None
+        while piece is not None:
+            yield wording.piece(piece)
+            piece = await next_piece()
         if call.unwanted:  # it was given up, perhaps while it waited, and has no result
             return
         answer = ticket.future.result()
@@ -127,20 +134,9 @@ class Service:
         return await call.answer(request, call.in_thread(self._threads, make))
 
     async def transcript_events(self, call: Call, form: transcribing.Form) -> AsyncIterator[Json]:
-        """The first event is awaited before anything is told, so that what is wrong with a
-        recording is an error of the request.
-        """
-        content = await self._content(form)
-        steps = self._events(call, form, content)
-        first = await call.in_thread(self._threads, next, steps)
-
-        async def events() -> AsyncIterator[Json]:
-            event: Json | None = first
-            while event is not None:
-                yield event
-                event = await call.in_thread(self._threads, next, steps, None)
-
-        return events()
+        steps = self._events(call, form, await self._content(form))
+        while (event := await call.in_thread(self._threads, next, steps, None)) is not None:
+            yield event
 
     def _events(self, call: Call, form: transcribing.Form, content: bytes) -> Iterator[Json]:
         work = self._work_of(form)

@@ -228,9 +228,10 @@ def test_one_too_many_is_told_to_come_again_and_who_leaves_frees_a_place(model, 
     with serving(model, max_requests=2, decoders=1) as served, ThreadPoolExecutor(2) as clients:
         first = clients.submit(ask, served)
         assert slow.begun.wait(20)
-        with pytest.raises(openai.APITimeoutError):
-            ask(served, timeout=0.3)
-        wait_until(served, 1)
+        for stream in (False, True):
+            with pytest.raises(openai.APITimeoutError):
+                ask(served, timeout=0.3, stream=stream)
+            wait_until(served, 1)
         second = clients.submit(ask, served)
         wait_until(served, 2)
         with pytest.raises(openai.RateLimitError) as refused:
@@ -314,12 +315,13 @@ def test_a_server_that_is_told_to_end_ends_as_a_success(model):
     assert server.started and not handed_on
 
 
-def test_a_request_that_is_late_is_told_whether_to_come_again(model, monkeypatch):
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_that_is_late_is_told_whether_to_come_again(model, monkeypatch, stream):
     slow = Slow(model, monkeypatch)
     with serving(model, timeout=3.0, decoders=1) as served, ThreadPoolExecutor(3) as clients:
-        first = clients.submit(ask, served)
+        first = clients.submit(ask, served, stream=stream)
         assert slow.begun.wait(20)
-        second = clients.submit(ask, served, temperature=1)
+        second = clients.submit(ask, served, temperature=1, stream=stream)
         assert isinstance(first.exception(20), openai.InternalServerError)
         assert first.exception().status_code == 504
         assert second.exception(20).status_code == 503
