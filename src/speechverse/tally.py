@@ -48,5 +48,5 @@ def refuse_too_many(bad: Mapping[str, str], total: int, share: float, where: str
     if len(bad) > max_bad_clips(share, total):
         raise CorpusError(
             f"{describe_bad_clips(bad, total, where)}; more than {share:.1%} are refused"
-            " (data.max_bad_share): mend them or take them out"
+            " (in a recipe: data.max_bad_share): mend them or take them out"
         )

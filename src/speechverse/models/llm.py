@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 import torch
+from jinja2 import TemplateSyntaxError
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -196,6 +197,24 @@ def _first(token_ids: int | list[int] | None, config: PreTrainedConfig) -> int |
     return token_ids[0] if isinstance(token_ids, list) else token_ids
 
 
+def chat_text(
+    tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]], **options: Any
+) -> str:
+    """Turns as the LLM's chat template writes them.
+
+    Raises:
+        CheckpointError: If the template is broken.
+        TemplateError: If it refuses such turns.
+    """
+    try:
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, **options))
+    except TemplateSyntaxError as error:
+        raise CheckpointError(
+            f"the chat template of the LLM '{tokenizer.name_or_path}' is broken or cut off (line"
+            f" {error.lineno}: {error.message}); get the LLM anew, or mend its template"
+        ) from error
+
+
 def end_of_turn_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """The token that ends an answer: what the chat template writes behind one, else the end of
     sequence.
@@ -208,11 +227,7 @@ def end_of_turn_id(tokenizer: PreTrainedTokenizerBase) -> int:
             {"role": "user", "content": "question"},
             {"role": "assistant", "content": "ANSWER"},
         ]
-        tail = (
-            str(tokenizer.apply_chat_template(turns, tokenize=False))
-            .rpartition("ANSWER")[2]
-            .lstrip()
-        )
+        tail = chat_text(tokenizer, turns).rpartition("ANSWER")[2].lstrip()
         ids = tokenizer(tail, add_special_tokens=False)["input_ids"] if tail else []
         special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
         if ids and ids[0] in special:

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from speechverse.errors import CheckpointError, UserError
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
+from speechverse.models.llm import chat_text
 from speechverse.models.plain_text import PlainText
 from speechverse.types import AUDIO_SIGN, Dialogue, Prompt, Turn
 
@@ -114,11 +115,7 @@ class PromptWriter:
         for number, text in enumerate(_alternating(users, answers)):
             turns.append({"role": ("user", "assistant")[number % 2], "content": text})
         try:
-            written = str(
-                self.tokenizer.apply_chat_template(
-                    turns, tokenize=False, add_generation_prompt=True
-                )
-            )
+            written = chat_text(self.tokenizer, turns, add_generation_prompt=True)
         except TemplateError as error:
             if answers:
                 raise CheckpointError(

@@ -203,5 +203,10 @@ def test_a_system_prompt_stands_in_the_prompt_or_is_refused(make_model) -> None:
             CheckpointError, match=rf"does not take a prompt with this system_prompt \({reason}\)"
         ):
             SpeechVerseProcessor(model.config, tokenizer, model.encoder.front_end)
+    tokenizer.chat_template = "{% for turn in messages %}{{ turn.content"
+    with pytest.raises(
+        CheckpointError, match=r"is broken or cut off \(line 1: .*; get the LLM anew"
+    ):
+        SpeechVerseProcessor(model.config, tokenizer, model.encoder.front_end)
     with pytest.raises(CheckpointError, match="no chat template that could write a system_prompt"):
         make_model("llama-base", system_prompt="be brief").processor()
