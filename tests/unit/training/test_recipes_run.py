@@ -4,6 +4,7 @@ weights, local folders.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,17 +72,30 @@ def everything(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def trained(
+    foundation: Callable[[str], Path], everything: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """A recipe's name → the run of two steps a stage."""
+
+    @functools.cache
+    def run_of(name: str) -> Path:
+        encoder, llm = (foundation(kind) for kind in PARTS[name])
+        changes = two_steps(name, everything, f"model.encoder={encoder}", f"model.llm={llm}")
+        folder = tmp_path_factory.mktemp(name) / "run"
+        train(load_recipe(name, changes), folder)
+        return folder
+
+    return run_of
+
+
 @pytest.mark.parametrize("name", PARTS)
-def test_a_recipe_takes_two_steps_a_stage(
-    name: str, foundation: Callable[[str], Path], everything: Path, tmp_path: Path
-):
-    encoder, llm = (foundation(kind) for kind in PARTS[name])
-    changes = two_steps(name, everything, f"model.encoder={encoder}", f"model.llm={llm}")
-    summary = train(load_recipe(name, changes), tmp_path / "run")
+def test_a_recipe_takes_two_steps_a_stage(name: str, trained: Callable[[str], Path]):
+    summary = json.loads((trained(name) / "summary.json").read_text())
     assert [stage["steps"] for stage in summary["stages"]] == [2] * len(
         load_recipe(name).curriculum
     )
-    assert SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run").has_lora
+    assert SpeechVerseForConditionalGeneration.from_pretrained(trained(name)).has_lora
 
 
 def test_the_cascade_of_small_learns_from_the_same_examples() -> None:
@@ -102,10 +116,8 @@ OWN = {
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_recipe_adapts_a_checkpoint_to_plain_jsonl(
-    name: str, foundation: Callable[[str], Path], world: Path, everything: Path, tmp_path: Path
+    name: str, world: Path, trained: Callable[[str], Path], tmp_path: Path
 ):
-    parts = [f"model.encoder={foundation('whisper')}", f"model.llm={foundation('qwen')}"]
-    train(load_recipe("small", two_steps("small", everything, *parts)), tmp_path / "first")
     clips = enumerate(sorted((world / "audio").glob("*.wav")))
     lines = [
         {"audio": str(path), "speaker": f"s{number % 3}", **OWN[name]} for number, path in clips
@@ -115,7 +127,7 @@ def test_a_recipe_adapts_a_checkpoint_to_plain_jsonl(
     (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, lines)))
     recipe = load_recipe(name)
     changes = [
-        f"initial={tmp_path / 'first'}",
+        f"initial={trained('small')}",
         (
             f"data.corpora.{name}.jsonl={{train: {tmp_path / 'own.jsonl'}, test:"
             f" {tmp_path / 'own.jsonl'}}}"
