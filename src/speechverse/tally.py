@@ -11,6 +11,9 @@ from speechverse.errors import CorpusError
 
 log = logging.getLogger(__name__)
 
+MAX_BAD_SHARE = 0.01
+"""Of a corpus, unless said otherwise."""
+
 _NAMED = 3
 
 

@@ -90,6 +90,11 @@ class Utterance:
         return str(self.origin) if self.origin else f"clip '{self.id}'"
 
     @property
+    def num_samples(self) -> int:
+        """Its length in samples, as models hear it."""
+        return round(self.duration * SAMPLING_RATE)
+
+    @property
     def clips(self) -> tuple[Utterance, ...]:
         """The clips, in the order in which they stand in an instruction; mostly this one alone."""
         return (self, *self.beside)

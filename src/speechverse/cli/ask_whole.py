@@ -12,6 +12,7 @@ from speechverse.errors import UserError
 
 if TYPE_CHECKING:
     from speechverse.longform.whole import WholeAnswer
+    from speechverse.pipeline import SpeechVerse
     from speechverse.types import Seconds
 
 
@@ -25,7 +26,9 @@ def is_too_long(asked: Asked, answering: Any, sound: Any) -> bool:
         return False
 
 
-def ask_whole(asked: Asked, loaded: Any, sound: Any, clip: Path, quiet: bool) -> WholeAnswer:
+def ask_whole(
+    asked: Asked, loaded: SpeechVerse, sound: Any, clip: Path, quiet: bool
+) -> WholeAnswer:
     """Asks about each part and lets the LLM answer for the whole; says that it does.
 
     Raises:

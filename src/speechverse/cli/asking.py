@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from speechverse.chat import Chat
     from speechverse.decoding import AnswerStream, DecodingOptions
     from speechverse.longform.whole import WholeAnswer
+    from speechverse.pipeline import SpeechVerse
     from speechverse.progress import Advance
     from speechverse.tasks import TaskQuestion
     from speechverse.types import Answer
@@ -79,7 +80,7 @@ class Asked:
         """The answer about one clip."""
         return answering.ask(sound, self.instruction, **self._how, logprobs=self.logprobs)
 
-    def of_whole(self, loaded: Any, sound: AudioSource, progress: Advance) -> WholeAnswer:
+    def of_whole(self, loaded: SpeechVerse, sound: AudioSource, progress: Advance) -> WholeAnswer:
         """The answer about a recording of any length, made of answers about its parts."""
         made: WholeAnswer = loaded.ask_whole(
             sound, self.instruction, **self._how, progress=progress

@@ -209,9 +209,9 @@ def open_corpus(path: Path, split: str, *, faulty_too: bool = False) -> Corpus:
     clip be unreadable or missing.
     """
     from speechverse.data import Corpus
-    from speechverse.evaluation.encoded_clips import MAX_BAD_SHARE
+    from speechverse.evaluation.encoded_clips import MAX_BAD_SHARE_OF_TASK
 
-    share = 1.0 if faulty_too else MAX_BAD_SHARE
+    share = 1.0 if faulty_too else MAX_BAD_SHARE_OF_TASK
     if path.is_dir():
         return Corpus.open(path, missing_too=faulty_too)
     if path.is_file():

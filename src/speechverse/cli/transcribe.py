@@ -17,6 +17,7 @@ from speechverse.errors import UserError, first_line
 if TYPE_CHECKING:
     from speechverse.answers_file import AnswersFile
     from speechverse.longform.transcript import Transcript
+    from speechverse.pipeline import SpeechVerse
 
 _SUFFIXES = {"txt": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json", "verbose_json": ".json"}
 _JOURNAL = "transcripts.jsonl"
@@ -177,13 +178,13 @@ def _transcribe_all(
     )
 
 
-def _with_progress(loaded: Any, clips: Sequence[Path], how: Any) -> Iterator[Transcript]:
+def _with_progress(loaded: SpeechVerse, clips: Sequence[Path], how: Any) -> Iterator[Transcript]:
     """Transcripts in order, with a bar over the seconds of all; a single one that cannot be read
     ends all.
     """
     from speechverse.training.logs import Progress
 
-    on_error = "raise" if len(clips) == 1 else "skip"
+    on_error: Literal["raise", "skip"] = "raise" if len(clips) == 1 else "skip"
     with Progress("transcribing, seconds", _seconds(clips)) as shown:
         yield from loaded.transcribe(iter(clips), **how, on_error=on_error, progress=shown.advance)
 

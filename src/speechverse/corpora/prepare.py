@@ -15,10 +15,8 @@ from speechverse.data import Corpus, collect_labels, write_corpus
 from speechverse.data.jsonl import NoSuchPartError, to_utterance
 from speechverse.errors import AudioError, CorpusError, SpeechverseError
 from speechverse.progress import Watch, watch_nothing
-from speechverse.tally import leave_out, refuse_too_many
+from speechverse.tally import MAX_BAD_SHARE, leave_out, refuse_too_many
 from speechverse.types import Utterance
-
-MAX_BAD_SHARE = 0.01
 
 
 @dataclass(frozen=True)

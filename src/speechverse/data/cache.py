@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from pathlib import Path
@@ -37,8 +37,9 @@ from speechverse.data.cache_folder import (
 from speechverse.errors import AudioError, CacheError
 from speechverse.files import atomic_write, folder_lock
 from speechverse.hub import VOLATILE_KEYS
+from speechverse.progress import Advance
 from speechverse.seeding import fingerprint
-from speechverse.tally import refuse_too_many
+from speechverse.tally import MAX_BAD_SHARE, refuse_too_many
 from speechverse.types import SAMPLING_RATE, Seconds, Utterance
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ class FeatureCache:
         folder: str | Path,
         *,
         dtype: torch.dtype = torch.float16,
-        max_bad_share: float = 0.01,
-        progress: Callable[[int], None] | None = None,
+        max_bad_share: float = MAX_BAD_SHARE,
+        progress: Advance | None = None,
     ) -> FeatureCache:
         """Encodes every utterance that the folder does not hold yet; an interrupted build goes on.
 
@@ -227,7 +228,7 @@ class FeatureCache:
         encoder: SpeechEncoder,
         pending: Mapping[str, Utterance],
         dtype: torch.dtype,
-        tell: Callable[[int], None],
+        tell: Advance,
     ) -> None:
         shard: dict[str, Tensor] = {}
         held = 0

@@ -16,7 +16,7 @@ from speechverse.audio import load
 from speechverse.data.cache import FeatureCache
 from speechverse.data.plan import Length
 from speechverse.errors import AudioError
-from speechverse.types import IGNORED, SAMPLING_RATE, Example, Utterance
+from speechverse.types import IGNORED, Example, Utterance
 
 if TYPE_CHECKING:
     from speechverse.models import SpeechVerseProcessor
@@ -159,10 +159,9 @@ class Collator:
         return samples
 
     def _silence(self, clip: Utterance) -> Any:
-        num_samples = round(clip.duration * SAMPLING_RATE)
         if self.cache is None:
-            return np.zeros(num_samples, dtype=np.float32)
-        num_frames = self.processor.front_end.num_frames(num_samples)
+            return np.zeros(clip.num_samples, dtype=np.float32)
+        num_frames = self.processor.front_end.num_frames(clip.num_samples)
         return torch.zeros(
             self.cache.num_layers, num_frames, self.cache.width, dtype=self.cache.dtype
         )
@@ -181,9 +180,7 @@ def length_function(processor: SpeechVerseProcessor, reads: Reads = "audio") -> 
                 example.prompt, example.target, transcript=example.utterance.of_clips(_transcript)
             )
         else:
-            num_samples = example.utterance.of_clips(
-                lambda clip: round(clip.duration * SAMPLING_RATE)
-            )
+            num_samples = example.utterance.of_clips(lambda clip: clip.num_samples)
             for number in num_samples if isinstance(num_samples, list) else [num_samples]:
                 processor.check_length(number)
             lengths = processor.lengths(example.prompt, example.target, num_samples=num_samples)

@@ -16,6 +16,7 @@ from speechverse.data.more_labels import MoreLabels
 from speechverse.errors import CorpusError, unknown_name
 from speechverse.files import write_text
 from speechverse.seeding import hash_seed
+from speechverse.tally import MAX_BAD_SHARE
 from speechverse.tasks import LabelSet
 from speechverse.types import Utterance
 
@@ -177,7 +178,7 @@ class Corpus:
         paths: Mapping[str, str | Path],
         labels: Mapping[str, Any] | None = None,
         *,
-        max_bad_share: float = 0.01,
+        max_bad_share: float = MAX_BAD_SHARE,
         missing_too: bool = False,
     ) -> Corpus:
         """A corpus of plain JSONL files, one a split, read at once; no audio is copied.

@@ -17,7 +17,7 @@ from speechverse.data.collate import Batch, batch_of
 from speechverse.data.plan import Length
 from speechverse.encoders import FrontEnd
 from speechverse.errors import AudioError
-from speechverse.types import IGNORED, SAMPLING_RATE, Example, Seconds
+from speechverse.types import IGNORED, Example, Seconds
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -54,7 +54,7 @@ class FrameCollator:
             return samples
         except AudioError as error:
             skipped[row] = str(error)
-            return np.zeros(round(example.utterance.duration * SAMPLING_RATE), dtype=np.float32)
+            return np.zeros(example.utterance.num_samples, dtype=np.float32)
 
     def _labels(self, examples: Sequence[Example], lengths: Tensor) -> Tensor:
         if self.pieces is None:
@@ -76,7 +76,7 @@ def frames_of(
     """
 
     def length(example: Example) -> int:
-        num_samples = round(example.utterance.duration * SAMPLING_RATE)
+        num_samples = example.utterance.num_samples
         frames = front_end.check_length(num_samples, longest, "that encoder.max_seconds allows")
         if (
             pieces is not None

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from speechverse.data.collate import Batch, Collate
 from speechverse.data.plan import BatchPlan, GlobalStep, MicroBatch
 from speechverse.errors import RecipeError
-from speechverse.tally import refuse_too_many
+from speechverse.tally import MAX_BAD_SHARE, refuse_too_many
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class PlanLoader:
     rank: int = 0
     world_size: int = 1
     num_workers: int = 0
-    max_bad_share: float = 0.01
+    max_bad_share: float = MAX_BAD_SHARE
     skipped: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:

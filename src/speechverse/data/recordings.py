@@ -13,7 +13,7 @@ from speechverse.audio import duration_of
 from speechverse.audio.names import is_audio_name
 from speechverse.data.corpus import Corpus
 from speechverse.errors import AudioError, CorpusError
-from speechverse.tally import leave_out, refuse_too_many
+from speechverse.tally import MAX_BAD_SHARE, leave_out, refuse_too_many
 from speechverse.types import AudioRef, Seconds, Utterance
 
 SHORTEST: Seconds = 0.3
@@ -21,7 +21,7 @@ SHORTEST: Seconds = 0.3
 
 
 def corpus_of_recordings(
-    name: str, folder: Path, longest: Seconds, max_bad_share: float = 0.01
+    name: str, folder: Path, longest: Seconds, max_bad_share: float = MAX_BAD_SHARE
 ) -> Corpus:
     """Every audio file in a folder and below, as the split `train`, cut into windows.
 

@@ -4,12 +4,12 @@ the pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,9 +21,13 @@ from speechverse.decoding.questions import Question, pack
 from speechverse.decoding.scoring import rank_choices, token_log_probs
 from speechverse.decoding.wording import Wording
 from speechverse.errors import CancelledError, UserError
+from speechverse.progress import Advance
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import get_task
-from speechverse.types import SAMPLING_RATE, Answer, Example, TokenLogProb, Utterance
+from speechverse.types import Answer, Example, TokenLogProb, Utterance
+
+if TYPE_CHECKING:
+    from speechverse.data import FeatureCache
 
 
 def answer(
@@ -32,9 +36,9 @@ def answer(
     examples: Sequence[Example],
     options: DecodingOptions = DEFAULTS,
     *,
-    cache: Any = None,
+    cache: FeatureCache | None = None,
     transcripts: Mapping[str, str] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance | None = None,
 ) -> list[Answer]:
     """Answers examples in batches; their order is kept, and the size of a batch changes no answer.
 
@@ -51,10 +55,13 @@ def answer(
 
 
 def _question(
-    processor: Processor, example: Example, cache: Any, transcripts: Mapping[str, str] | None
+    processor: Processor,
+    example: Example,
+    cache: FeatureCache | None,
+    transcripts: Mapping[str, str] | None,
 ) -> Question:
     utterance = example.utterance
-    num_samples = utterance.of_clips(lambda clip: round(clip.duration * SAMPLING_RATE))
+    num_samples = utterance.of_clips(lambda clip: clip.num_samples)
     transcript = (
         None if transcripts is None else utterance.of_clips(lambda clip: transcripts[clip.id])
     )
@@ -80,7 +87,7 @@ def answer_questions(
     processor: Processor,
     questions: Sequence[Question],
     options: DecodingOptions = DEFAULTS,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance | None = None,
     *,
     logprobs: bool = False,
     cancel: Event | None = None,

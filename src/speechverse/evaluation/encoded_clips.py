@@ -18,11 +18,12 @@ from speechverse.progress import Watch
 from speechverse.protocols import Model, Processor, Text
 from speechverse.tally import describe_bad_clips, max_bad_clips
 from speechverse.tasks import OneOf, Task, get_task
-from speechverse.types import SAMPLING_RATE, Example, Utterance
+from speechverse.types import Example, Utterance
 
 logger = logging.getLogger(__name__)
 
-MAX_BAD_SHARE = 0.05
+MAX_BAD_SHARE_OF_TASK = 0.05
+"""Of a task's clips, before its score says too little."""
 UNREADABLE = "unreadable"
 
 
@@ -65,7 +66,7 @@ class ExampleCheck:
 
     def _clip(self, utterance: Utterance) -> str | None:
         try:
-            self.processor.check_length(round(utterance.duration * SAMPLING_RATE))
+            self.processor.check_length(utterance.num_samples)
         except AudioError as error:
             return error.kind
         try:
@@ -78,7 +79,7 @@ class ExampleCheck:
 
     def _prompt(self, example: Example) -> str | None:
         """Whether prompt and answer fit."""
-        num_samples = example.utterance.of_clips(lambda clip: round(clip.duration * SAMPLING_RATE))
+        num_samples = example.utterance.of_clips(lambda clip: clip.num_samples)
         closed = isinstance(get_task(example.task).constraint_for(example.choices), OneOf)
         choices = example.choices or () if closed else ()
         try:
@@ -95,8 +96,9 @@ def why_too_bad(num_examples: int, skipped: Counter[str], bad: Mapping[str, str]
         skipped: Examples that cannot be asked, by reason.
         bad: Of these, the clips that cannot be read.
     """
-    if len(bad) > max_bad_clips(MAX_BAD_SHARE, num_examples):
-        return f"{describe_bad_clips(bad, num_examples)}; more than {MAX_BAD_SHARE:.0%} are refused"
+    if len(bad) > max_bad_clips(MAX_BAD_SHARE_OF_TASK, num_examples):
+        told = describe_bad_clips(bad, num_examples)
+        return f"{told}; more than {MAX_BAD_SHARE_OF_TASK:.0%} are refused"
     if skipped.total() < num_examples:
         return None
     counts = ", ".join(f"{count} {reason}" for reason, count in skipped.items())

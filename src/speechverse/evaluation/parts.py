@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import numpy as np
 from torch import Tensor
 
+from speechverse.data import FeatureCache
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
@@ -95,7 +96,7 @@ class Parts:
     model: Model
     processor: Processor
     options: DecodingOptions
-    cache: Any = None
+    cache: FeatureCache | None = None
     training_examples: Callable[[str], Sequence[Example]] = lambda task: ()
     recogniser: CtcRecogniser | None = None
     whisper: WhisperRecogniser | None = None

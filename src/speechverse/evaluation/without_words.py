@@ -26,7 +26,7 @@ from speechverse.seeding import fingerprint, hash_seed
 from speechverse.tasks import OneOf, get_task
 from speechverse.tasks.kws import KeywordSearch
 from speechverse.tasks.prompts import placeholders
-from speechverse.types import SAMPLING_RATE, Answer, Example, Utterance
+from speechverse.types import Answer, Example, Utterance
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ class SpecialistSystem(Fitted):
     def _encode(self, utterance: Utterance) -> Tensor:
         """(L, T, D), kept or heard now."""
         model, cache = self.parts.model, self.parts.cache
-        self.parts.processor.check_length(round(utterance.duration * SAMPLING_RATE))
+        self.parts.processor.check_length(utterance.num_samples)
         if cache is not None:
             return cache[utterance]
         inputs = model.encoder.prepare([audio.load(utterance.audio).samples])

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from speechverse.batching import in_batches
 from speechverse.decoding import DecodingOptions, Question, answer_questions
@@ -19,7 +19,12 @@ from speechverse.evaluation.journal import Journal
 from speechverse.instructions.assignment import Asked
 from speechverse.instructions.usable import usable
 from speechverse.models import SpeechVerseProcessor
+from speechverse.progress import Advance
+from speechverse.protocols import Processor
 from speechverse.seeding import fingerprint
+
+if TYPE_CHECKING:
+    from speechverse.pipeline import SpeechVerse
 
 LABEL = "instructions"
 _AT_ONCE = 32
@@ -54,11 +59,11 @@ class Outcome:
 
 
 def answer_lines(
-    loaded: Any,
+    loaded: SpeechVerse,
     drawn: Sequence[Asked],
     journal: Journal,
     max_new_tokens: int,
-    progress: Callable[[int], None],
+    progress: Advance,
 ) -> Outcome:
     """Has the LLM of a loaded model, without LoRA, answer what no program knows; greedy, as a
     cascade would.
@@ -116,7 +121,7 @@ def _alike(
 
 @dataclass(frozen=True)
 class _Reader:
-    loaded: Any
+    loaded: SpeechVerse
     max_new_tokens: int
 
     @property
@@ -138,7 +143,7 @@ class _Reader:
 
     def questions(
         self, some: Sequence[Asked], system: str | None
-    ) -> tuple[SpeechVerseProcessor, list[Question]]:
+    ) -> tuple[Processor, list[Question]]:
         """The text where the audio would be; behind a system turn of its own there
         is nothing else.
         """

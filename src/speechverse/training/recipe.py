@@ -12,6 +12,7 @@ from speechverse.encoders.best_rq.config import BestRqConfig, ConformerConfig, S
 from speechverse.models.configuration_speechverse import ModelConfig
 from speechverse.models.lora import LoraConfig
 from speechverse.registry import SYSTEMS
+from speechverse.tally import MAX_BAD_SHARE
 
 Objective = Literal["answer", "ctc", "best_rq"]
 Part = Literal["mixer", "downsampler", "lora", "encoder"]
@@ -162,7 +163,7 @@ class DataSection(Config):
     """Share of the examples that follow one or two earlier turns: other tasks of the mixture,
     asked of the same clip and answered rightly. Only the last answer is learned.
     """
-    max_bad_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    max_bad_share: Annotated[float, Field(ge=0, lt=1)] = MAX_BAD_SHARE
     """Share of a JSONL file's clips that may be unreadable; they are skipped and counted."""
     validation: ValidationSection = ValidationSection()
     cache: Literal["none", "all"] = "none"
