@@ -82,10 +82,7 @@ class Asked:
 
     def of_whole(self, loaded: SpeechVerse, sound: AudioSource, progress: Advance) -> WholeAnswer:
         """The answer about a recording of any length, made of answers about its parts."""
-        made: WholeAnswer = loaded.ask_whole(
-            sound, self.instruction, **self._how, progress=progress
-        )
-        return made
+        return loaded.ask_whole(sound, self.instruction, **self._how, progress=progress)
 
     def next_in(self, chat: Chat) -> Answer:
         """The answer behind the earlier turns of a conversation."""
