@@ -44,11 +44,11 @@ class Config(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise RecipeError(
-                "\n".join(worded(item, cls, values) for item in error.errors())
+                "\n".join(describe_fault(item, cls, values) for item in error.errors())
             ) from None
 
 
-def worded(error: Any, kind: type[BaseModel], values: Any) -> str:
+def describe_fault(error: Any, kind: type[BaseModel], values: Any) -> str:
     """One line for one of pydantic's errors: dotted place, what was wrong, what is allowed.
 
     Args:

@@ -24,7 +24,7 @@ def ask_folder(asked: Asked, place: Path, output: Path, load: Any, quiet: bool) 
     Args:
         load: Loads who answers.
     """
-    from speechverse.training.logs import Progress
+    from speechverse.terminal import Progress
 
     def answer(clips: list[Path], file: AnswersFile, found: int) -> dict[Path, str]:
         answering, size = load(), asked.options.max_batch

@@ -34,7 +34,7 @@ def ask_whole(
     Raises:
         UserError: If the log-probabilities of tokens are wanted, which no single hearing gives.
     """
-    from speechverse.training.logs import Progress
+    from speechverse.terminal import Progress
 
     if asked.logprobs:
         raise UserError(

@@ -37,7 +37,7 @@ def command(
 
       speechverse card recordings.jsonl -o card.html --embed
     """
-    from speechverse.cli.evaluate import open_corpus, progress
+    from speechverse.cli.common import open_corpus, progress
     from speechverse.world.card import CardSettings, make_card, numbers_beside, write_card
 
     settings = CardSettings(clips, seed, samples, embed)

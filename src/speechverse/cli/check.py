@@ -46,7 +46,7 @@ def command(
 
       speechverse check train.jsonl test.jsonl --allow sentences
     """
-    from speechverse.cli.evaluate import open_corpus, progress
+    from speechverse.cli.common import open_corpus, progress
     from speechverse.corpora.check import check_corpus
     from speechverse.corpora.check_page import write_page
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from speechverse.cli.common import open_corpus, progress
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import Device, Json
 from speechverse.commas import listed
@@ -18,7 +17,6 @@ from speechverse.errors import UserError
 if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.evaluation import EvaluationSettings, Results
-    from speechverse.progress import Watch
 
 CacheMode = Literal["temporary", "keep", "none"]
 
@@ -204,25 +202,6 @@ def _compare(one: Path, other: Path, systems: tuple[str, ...], as_json: bool) ->
     Console().print(comparison_table(rows, *sides))
 
 
-def open_corpus(path: Path, split: str, *, faulty_too: bool = False) -> Corpus:
-    """A corpus folder, or a plain JSONL file as the one split asked for; `faulty_too` lets every
-    clip be unreadable or missing.
-    """
-    from speechverse.data import Corpus
-    from speechverse.evaluation.encoded_clips import MAX_BAD_SHARE_OF_TASK
-
-    share = 1.0 if faulty_too else MAX_BAD_SHARE_OF_TASK
-    if path.is_dir():
-        return Corpus.open(path, missing_too=faulty_too)
-    if path.is_file():
-        return Corpus.from_jsonl(
-            path.stem, {split: path}, max_bad_share=share, missing_too=faulty_too
-        )
-    raise UserError(
-        f"there is no corpus '{path}'; give a folder that `speechverse synth` made, or a JSONL file"
-    )
-
-
 def _given_options(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
@@ -285,12 +264,3 @@ def _show(results: Results, output: Path) -> None:
     for note in (*results.left_out, *results.notes):
         console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
     typer.echo(f"results {output / 'results.json'}\npage    {output / 'report.html'}")
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Watch]:
-    """What long work of several parts tells its progress to."""
-    from speechverse.training.logs import Progress
-
-    with Progress("loading", 1, quiet=quiet) as shown:
-        yield shown.begin

@@ -61,7 +61,7 @@ def command(
     from speechverse.files import make_place
     from speechverse.instructions import answer_lines, draw_instructions, draw_lines, labelled
     from speechverse.pipeline import SpeechVerse
-    from speechverse.training.logs import Progress
+    from speechverse.terminal import Progress
 
     make_place(out)
     chosen = draw_lines(_read(lines, split), limit, seed)

@@ -58,7 +58,7 @@ def command(
             f"speechverse prepare {name} SOURCE OUTPUT: SOURCE holds {reader.source}"
             f" ({reader.home}), OUTPUT is the folder to write"
         )
-    from speechverse.cli.evaluate import progress
+    from speechverse.cli.common import progress
     from speechverse.corpora.keywords import Keywords
     from speechverse.corpora.prepare import prepare
 

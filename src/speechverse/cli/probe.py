@@ -63,14 +63,14 @@ def command(
     """
     from rich.console import Console
 
-    from speechverse.data import limited
+    from speechverse.data import take_at_most
     from speechverse.evaluation.recognition import recognition_table
     from speechverse.files import make_place, write_text
 
     make_place(output)
     fitted, tested = _part(corpus, fit), _part(test_corpus or corpus, test)
     to_read = [*([tested] if tested.words else []), *(_to_read(path) for path in read or ())]
-    clips = (list(limited(fitted.utterances, limit or None)), tested.utterances)
+    clips = (list(take_at_most(fitted.utterances, limit or None)), tested.utterances)
     console, about = Console(quiet=json), []
     for encoder in encoders:
         table = _probe(encoder, *clips, device, quiet=json)
@@ -137,7 +137,7 @@ def _probe(
     from speechverse.encoders import load_encoder
     from speechverse.evaluation.probes import probe_encoder
     from speechverse.pipeline import pick_device
-    from speechverse.training.logs import Progress
+    from speechverse.terminal import Progress
 
     encoder = load_encoder(name).to(pick_device(device))
     with Progress("listening", len(fit) + len(test), quiet=quiet) as progress:
@@ -152,7 +152,7 @@ def _transcribe(
     from speechverse.errors import CheckpointError
     from speechverse.evaluation.recognition import recognition
     from speechverse.pipeline import pick_device
-    from speechverse.training.logs import Progress
+    from speechverse.terminal import Progress
 
     try:
         recogniser = load_ctc(name).to(pick_device(device))

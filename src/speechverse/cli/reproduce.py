@@ -76,7 +76,7 @@ def command(
 
       speechverse reproduce small --full data.corpora.world.path=world --test-sets test-sets
     """
-    from speechverse.cli.evaluate import progress
+    from speechverse.cli.common import progress
     from speechverse.findings.deciding import Decided
     from speechverse.findings.report import (
         FINDINGS,
@@ -130,7 +130,7 @@ def command(
                 made = Findings(Path(about).name, recipe, tuple(done))
                 all_made = write_numbers(output, made)
                 if not json:
-                    typer.echo(f"{found.id:<4} {found.told:<18} {found.claim}")
+                    typer.echo(f"{found.id:<4} {found.summary:<18} {found.claim}")
         except KeyboardInterrupt:
             typer.echo("stopped; the same command goes on", err=True)
             raise

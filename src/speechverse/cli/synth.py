@@ -239,7 +239,7 @@ def make_corpus(
 def _synthesize(
     out: Path, spec: SynthSpec | Source, workers: int | None, quiet: bool
 ) -> SynthReport:
-    from speechverse.training.logs import Progress
+    from speechverse.terminal import Progress
     from speechverse.world import SynthSpec, synthesize_corpus
 
     total = sum(spec.sizes.values()) if isinstance(spec, SynthSpec) else spec.num_clips

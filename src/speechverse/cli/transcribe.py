@@ -111,7 +111,7 @@ def command(
         make_place(output)
     [transcript] = _with_progress(load(), clips, how)
     _note(clips[0], transcript)
-    text = _worded(transcript, format)
+    text = _format(transcript, format)
     if output is None:
         typer.echo(text, nl=not text.endswith("\n"))
         return
@@ -161,7 +161,7 @@ def _transcribe_all(
                 continue
             _note(clip, transcript)
             places[clip].parent.mkdir(parents=True, exist_ok=True)
-            text = _worded(transcript, format)
+            text = _format(transcript, format)
             write_text(places[clip], text if text.endswith("\n") else f"{text}\n")
             # Behind the transcript: what is noted as written is there.
             file.add([{"clip": str(clip), "transcript": transcript.as_dict()}])
@@ -182,7 +182,7 @@ def _with_progress(loaded: SpeechVerse, clips: Sequence[Path], how: Any) -> Iter
     """Transcripts in order, with a bar over the seconds of all; a single one that cannot be read
     ends all.
     """
-    from speechverse.training.logs import Progress
+    from speechverse.terminal import Progress
 
     on_error: Literal["raise", "skip"] = "raise" if len(clips) == 1 else "skip"
     with Progress("transcribing, seconds", _seconds(clips)) as shown:
@@ -212,7 +212,7 @@ def _note(clip: Path, transcript: Transcript) -> None:
         )
 
 
-def _worded(transcript: Transcript, format: Format) -> str:
+def _format(transcript: Transcript, format: Format) -> str:
     if format == "srt":
         return transcript.srt()
     if format == "vtt":

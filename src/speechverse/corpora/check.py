@@ -201,7 +201,7 @@ def _listen(
     advance = watch("listening", len(drawn))
     heard, unreadable = list[Heard](), gone
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoders let go of the interpreter
-        for (_, clip), found in zip(drawn, pool.map(_hear, drawn), strict=True):
+        for (_, clip), found in zip(drawn, pool.map(_measure_clip, drawn), strict=True):
             if isinstance(found, str):
                 unreadable[clip.id] = found
             else:
@@ -210,7 +210,7 @@ def _listen(
     return heard, unreadable
 
 
-def _hear(drawn: tuple[str, Utterance]) -> Heard | str:
+def _measure_clip(drawn: tuple[str, Utterance]) -> Heard | str:
     """What is heard of a clip, or why it cannot be read."""
     split, clip = drawn
     try:

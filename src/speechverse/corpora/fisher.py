@@ -91,7 +91,7 @@ def _windows(name: str, told: Sequence[Any], reading: Reading) -> Iterator[Clip]
     for number in range(int(end // EVERY)):
         start = number * EVERY
         length = round(rng_for(0, "fisher", name, number).uniform(SHORTEST, LONGEST), 2)
-        heard = _heard(told, start, start + length)
+        heard = _seconds_by_speaker(told, start, start + length)
         speakers = sorted(who for who, seconds in heard.items() if seconds >= AUDIBLE)
         if not speakers or len(speakers) < len(heard):
             reading.left_out["windows in which nobody speaks, or one hardly"] += 1
@@ -105,7 +105,7 @@ def _windows(name: str, told: Sequence[Any], reading: Reading) -> Iterator[Clip]
         }
 
 
-def _heard(told: Sequence[Any], start: Seconds, end: Seconds) -> dict[str, Seconds]:
+def _seconds_by_speaker(told: Sequence[Any], start: Seconds, end: Seconds) -> dict[str, Seconds]:
     """For how long each speaker is transcribed within a window."""
     heard: dict[str, Seconds] = {}
     for turn in told:

@@ -11,7 +11,12 @@ from speechverse.data.loader import LoadedStep, PlanLoader
 from speechverse.data.mixture import Mixture, MixtureItem
 from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch
 from speechverse.data.recordings import corpus_of_recordings
-from speechverse.data.split_examples import Rendered, limited, render_for_evaluation, render_split
+from speechverse.data.split_examples import (
+    Rendered,
+    render_for_evaluation,
+    render_split,
+    take_at_most,
+)
 
 __all__ = [
     "Batch",
@@ -33,7 +38,7 @@ __all__ = [
     "corpus_of_recordings",
     "encoder_fingerprint",
     "frames_of",
-    "limited",
+    "take_at_most",
     "length_function",
     "render_for_evaluation",
     "render_split",

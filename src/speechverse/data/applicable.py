@@ -50,10 +50,9 @@ class LeftOut:
 
     def __str__(self) -> str:
         lacking = [f"{count:,} × {reason}" for reason, count in self.lacking.most_common()]
-        return "; ".join(filter(None, [*lacking, self.refused_told]))
+        return "; ".join(filter(None, [*lacking, self.describe_refused()]))
 
-    @property
-    def refused_told(self) -> str:
+    def describe_refused(self) -> str:
         """How many labels cannot be used, and the first of them with its file and line; empty if
         all can.
         """

@@ -116,7 +116,7 @@ class Collator:
     ) -> Batch:
         """Loads and collates examples, with their targets as labels."""
         skipped: dict[int, str] = {}
-        heard = [self._hear(row, example, skipped) for row, example in enumerate(examples)]
+        heard = [self._load_input(row, example, skipped) for row, example in enumerate(examples)]
         asked: dict[str, Any] = {
             self._given: heard,
             "targets": [example.target for example in examples],
@@ -140,7 +140,7 @@ class Collator:
             example.choices.index(example.target),
         )
 
-    def _hear(self, row: int, example: Example, skipped: dict[int, str]) -> Any:
+    def _load_input(self, row: int, example: Example, skipped: dict[int, str]) -> Any:
         try:
             if self.reads == "transcript":
                 return example.utterance.of_clips(_transcript)

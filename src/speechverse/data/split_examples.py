@@ -72,7 +72,7 @@ def render_split(
             ),
             variant,
         )
-        for utterance in limited(found.utterances, limit, seed)
+        for utterance in take_at_most(found.utterances, limit, seed)
         for variant in found.variants(task, utterance)
     ]
     return Rendered(examples, found.left_out)
@@ -89,12 +89,12 @@ def render_for_evaluation(
 ) -> list[Example]:
     """The examples of `render_split` alone; labels that the task cannot use are logged."""
     rendered = render_split(corpus, split, task, wording=wording, limit=limit, seed=seed)
-    if told := rendered.left_out.refused_told:
+    if told := rendered.left_out.describe_refused():
         log.warning("corpus '%s', split '%s': not asked: %s", corpus.name, split, told)
     return rendered.examples
 
 
-def limited(
+def take_at_most(
     utterances: Sequence[Utterance], limit: int | None, seed: int = 0
 ) -> Sequence[Utterance]:
     """At most so many, chosen by hash and in their order: a manifest may come sorted by class."""

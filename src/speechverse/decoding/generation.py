@@ -94,7 +94,7 @@ class Generator:
             **_streaming(told, automata),
         )
         made = [
-            self._worded(
+            self._as_generated(
                 ending(row, limit, self.ends, n in guard.ended),
                 automata[n] if automata else None,
                 wording,
@@ -153,7 +153,9 @@ class Generator:
         room = self.processor.room(max(prompts))
         return room is not None and max(limit.tokens for limit in limits) > room
 
-    def _worded(self, end: Ending, automaton: TokenAutomaton | None, wording: Wording) -> Generated:
+    def _as_generated(
+        self, end: Ending, automaton: TokenAutomaton | None, wording: Wording
+    ) -> Generated:
         text, stopped = wording(end.tokens)
         if isinstance(automaton, LabelTrie):
             text = automaton.label_of(end.tokens) or text

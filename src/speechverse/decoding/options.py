@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from speechverse.config import NESTED, Config, PositiveInt, worded
+from speechverse.config import NESTED, Config, PositiveInt, describe_fault
 from speechverse.errors import UserError
 
 ChoiceMode = Literal["constrain", "score", "free"]
@@ -104,7 +104,7 @@ class DecodingOptions(Config):
         except ValidationError as error:
             if info.context == NESTED:
                 raise
-            told = "\n".join(worded(item, cls, values) for item in error.errors())
+            told = "\n".join(describe_fault(item, cls, values) for item in error.errors())
             raise UserError(f"decoding options: {told}") from None
         if (fault := options._contradiction()) and info.context == NESTED:
             raise ValueError(fault)

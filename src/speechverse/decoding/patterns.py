@@ -183,8 +183,8 @@ def _writer(tokenizer: Any) -> Callable[[str], bytes]:
             bytes(byte_of[sign] for sign in piece) if byte_of.keys() >= set(piece) else b""
         )
 
-    def written(piece: str) -> bytes:
+    def spell(piece: str) -> bytes:
         byte = _BYTE.fullmatch(piece)
         return bytes([int(byte[1], 16)]) if byte else piece.replace("▁", " ").encode()
 
-    return written
+    return spell

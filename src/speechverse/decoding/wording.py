@@ -86,20 +86,20 @@ class Pieces:
     def __init__(self, wording: Wording) -> None:
         self.wording = wording
         self.tokens: list[int] = []
-        self.told = ""
+        self.streamed = ""
 
     def add(self, token: int) -> str:
         """What is certain of the text with one more token and was not before."""
         self.tokens.append(token)
         text = self.wording.certain(self.tokens)
-        if not text.startswith(self.told):
+        if not text.startswith(self.streamed):
             return ""
-        new, self.told = text[len(self.told) :], text
+        new, self.streamed = text[len(self.streamed) :], text
         return new
 
     def rest(self, text: str) -> str:
         """What is still to be told of the whole answer."""
-        return text[len(self.told) :] if text.startswith(self.told) else ""
+        return text[len(self.streamed) :] if text.startswith(self.streamed) else ""
 
 
 class Told(Pieces):

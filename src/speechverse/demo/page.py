@@ -102,7 +102,7 @@ def build_page(
                 with gr.Tab("Transcript"):
                     player, transcript = _transcript_tab(talker, clip)
 
-        def hear(path: str | None) -> tuple[str, str, str, str]:
+        def show_clip(path: str | None) -> tuple[str, str, str, str]:
             try:
                 if path:
                     check(path)
@@ -112,7 +112,7 @@ def build_page(
                 return views.show_error(_without_folder(error, path)), "", "", ""
 
         emptied = [picture, answers, player, transcript]
-        clip.change(hear, clip, emptied, show_progress="hidden")
+        clip.change(show_clip, clip, emptied, show_progress="hidden")
     return page
 
 
@@ -185,11 +185,11 @@ def _transcript_tab(talker: Talker, clip: gr.Audio) -> tuple[gr.HTML, gr.HTML]:
         stop = gr.Button("Stop", min_width=80, elem_classes="sv-stop")
     player, transcript = _html(), _html()
 
-    def begun(path: str | None) -> tuple[str, str]:
+    def begin(path: str | None) -> tuple[str, str]:
         source = f"gradio_api/file={quote(path or '')}"
         return views.show_player(source) if path else "", views.show_transcript([], done=False)
 
-    def written(path: str | None, decoder: Decoder) -> Iterator[str]:
+    def transcribe(path: str | None, decoder: Decoder) -> Iterator[str]:
         segments = list[Segment]()
         try:
             for segment in talker.write(path, decoder):
@@ -202,8 +202,8 @@ def _transcript_tab(talker: Talker, clip: gr.Audio) -> tuple[gr.HTML, gr.HTML]:
 
     # The player is made once: it would stop if it were remade with each segment.
     how: dict[str, Any] = {"api_name": "transcribe", "show_progress": "hidden", **_MODEL}
-    opened = write.click(begun, clip, [player, transcript], api_name=False, show_progress="hidden")
-    writing = opened.then(written, [clip, decoder], transcript, **how)
+    opened = write.click(begin, clip, [player, transcript], api_name=False, show_progress="hidden")
+    writing = opened.then(transcribe, [clip, decoder], transcript, **how)
     stop.click(None, cancels=[opened, writing])
     return player, transcript
 

@@ -199,7 +199,7 @@ def _unlike_settings(one: Results, other: Results) -> Iterator[str]:
     ]
     for kind, what, mine, theirs in places:
         if mine != theirs:
-            yield f"{kind}: {what} is {_shown(mine)} in the one, {_shown(theirs)} in the other"
+            yield f"{kind}: {what} is {_shorten(mine)} in the one, {_shorten(theirs)} in the other"
 
 
 def _unlike_questions(one: Sequence[AnswerRecord], other: Sequence[AnswerRecord]) -> Iterator[str]:
@@ -216,6 +216,6 @@ def _unlike_questions(one: Sequence[AnswerRecord], other: Sequence[AnswerRecord]
                 break
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -48,10 +48,10 @@ class OtherClip:
     def stands_on(self) -> str:
         """Which clips are heard instead: they depend on all that are asked."""
         if self._stands_on is None:  # each answer's key asks
-            self._stands_on = self._pairs_told()
+            self._stands_on = self._pairs_fingerprint()
         return self._stands_on
 
-    def _pairs_told(self) -> str:
+    def _pairs_fingerprint(self) -> str:
         own = getattr(self.system, "stands_on", "")
         pairs = (f"{key} {clip.id}\n" for key, clip in sorted(self.others.items()))
         return fingerprint(own, *pairs)

@@ -58,7 +58,7 @@ def with_few_choices(
         for name in names_used(utterance.labels, labels.field)
     }
 
-    def asked(example: Example) -> Example:
+    def ask(example: Example) -> Example:
         rng = rng_for(seed, "choices", task.name, example.utterance.id)
         right = [name for name in labels.names if name in names_in(example.reference)]
         wrong = [name for name in labels.names if name not in right]
@@ -73,4 +73,4 @@ def with_few_choices(
         ask = Ask(rng, wording, labels_of, training=False, max_listed=count, describe=describe)
         return task.render(example.utterance, ask, example.group, rng.choice(templates))
 
-    return [asked(example) for example in examples]
+    return [ask(example) for example in examples]

@@ -336,7 +336,7 @@ class _Run:
         left_out = rendered.left_out
         if left_out.refused:
             skipped[UNUSABLE] += len(left_out.refused)
-            self.notes.append(f"{task.name}: not asked: {left_out.refused_told}")
+            self.notes.append(f"{task.name}: not asked: {left_out.describe_refused()}")
         references = [example.reference for example in usable]
         classes = {name: get_metric(name).classes(references) for name in task.metrics}
         report = TaskReport(

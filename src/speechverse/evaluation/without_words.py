@@ -129,7 +129,7 @@ class Fitted(WithoutWords):
     def fitted_on(self, task: str) -> str:
         """Names the examples that it is fitted on for a task, which its answers depend on."""
         if task not in self._trainings:
-            told = map(_told, self.parts.training_examples(task))
+            told = map(_describe, self.parts.training_examples(task))
             self._trainings[task] = fingerprint(*told)
         return self._trainings[task]
 
@@ -207,7 +207,7 @@ class SpecialistSystem(Fitted):
         return heard.hidden_states[:, 0].cpu()
 
 
-def _told(example: Example) -> str:
+def _describe(example: Example) -> str:
     """All of an example that can be fitted on; a clip that is not there is not."""
     try:
         sound = entry_key(example.utterance)

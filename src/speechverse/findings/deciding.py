@@ -73,7 +73,7 @@ class Decided:
     trainings: tuple[str, ...] = field(default=())
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The verdict, and how many comparisons it is drawn from where some could not be made."""
         counted = [row.verdict for row in self.rows if row.counts]
         compared = len(counted) - counted.count(NOT_TESTABLE)
@@ -176,7 +176,7 @@ def _answers(side: Answers, folder: Path | str) -> _Found:
         raise _NotMeasuredError(folder)
     for task in side.asked.tasks:  # which makes known what its metrics are called
         get_task(task)
-    results, records = _kept(folder)
+    results, records = _read_evaluation(folder)
     report = next((one for one in results.tasks if one.name == side.task), None)
     if report is None:
         lacks = (left.reason for left in results.not_measured if left.name == side.task)
@@ -204,5 +204,5 @@ def _read(folder: Path, changed: int) -> tuple:
     return load_results(folder), load_answers(folder)
 
 
-def _kept(folder: Path) -> tuple:
+def _read_evaluation(folder: Path) -> tuple:
     return _read(folder, (folder / "results.json").stat().st_mtime_ns)

@@ -53,7 +53,7 @@ class Findings:
 
 
 def _in_part(findings: Sequence[Decided]) -> str:
-    part = [one.id for one in findings if one.told != one.verdict]
+    part = [one.id for one in findings if one.summary != one.verdict]
     return f" ({' and '.join(part)} in part)" if part else ""
 
 
@@ -89,13 +89,13 @@ def markdown(made: Findings) -> str:
         "",
         *_table(
             ("", "claim", "in the paper", "verdict", "rests on"),
-            [(f.id, f.claim, f.source, f"**{f.told}**", _rests_on(f)) for f in made.findings],
+            [(f.id, f.claim, f.source, f"**{f.summary}**", _rests_on(f)) for f in made.findings],
         ),
     ]
     for found in made.findings:
         heads = ("", "verdict", "metric", "answers", "against", "gain in points", "p", "n")
         lines += ["", f"## {found.id}: {found.claim}", ""]
-        lines += [f"{found.told.capitalize()} ({_rests_on(found)}). {_likely(found)}".strip()]
+        lines += [f"{found.summary.capitalize()} ({_rests_on(found)}). {_likely(found)}".strip()]
         lines += ["", *_table(heads, [_cells(row) for row in found.rows])]
         lines += ["", "```sh", found.command, "```"]
     return "\n".join(lines) + "\n"
@@ -134,15 +134,15 @@ def _cells(row: Row) -> tuple[str, ...]:
         what,
         f"{row.verdict}: {row.why}" if row.why else row.verdict,
         row.metric,
-        f"{row.better}: {_shown(row.better_value)}",
-        f"{row.than}: {_shown(row.than_value)}",
+        f"{row.better}: {_format_interval(row.better_value)}",
+        f"{row.than}: {_format_interval(row.than_value)}",
         f"{row.gain.value:+.1f} ({row.gain.low:+.1f} to {row.gain.high:+.1f}{close})",
         f"{row.p_value:.3f}",
         str(row.num_examples),
     )
 
 
-def _shown(interval: Any) -> str:
+def _format_interval(interval: Any) -> str:
     return f"{interval.value:.1f} ({interval.low:.1f} to {interval.high:.1f})"
 
 
@@ -180,7 +180,7 @@ def _view(folder: Path, found: Decided, shown: set[str]) -> Mapping[str, Any]:
         "plot": gain_plot(found.claim, plotted) if plotted else "",
         "rows": [_cells(row) for row in found.rows],
         "evaluations": [(name, f"{EVALUATIONS}/{name}/report.html") for name in there],
-        "asked": [_asked(asked / name) for name in new],
+        "asked": [_evaluation_view(asked / name) for name in new],
         "curves": [
             (f"{name}: {what}", plot)
             for name in found.trainings
@@ -190,7 +190,7 @@ def _view(folder: Path, found: Decided, shown: set[str]) -> Mapping[str, Any]:
     }
 
 
-def _asked(folder: Path) -> Mapping[str, Any]:
+def _evaluation_view(folder: Path) -> Mapping[str, Any]:
     """One evaluation: all its scores, the worst answers and those that no program judges."""
     results, answers = load_results(folder), load_answers(folder)
     return {

@@ -167,7 +167,7 @@ class Runner:
             about = self._check(asked)
             if (folder / RESULTS).is_file():
                 return folder
-            write_text(_made(folder) / ASKED, json.dumps(about, indent=1) + "\n")
+            write_text(_make_folder(folder) / ASKED, json.dumps(about, indent=1) + "\n")
             self.tell(f"{asked.name}: {', '.join(asked.systems)} on {corpus.name}")
             how: dict[str, Any] = {"reader_lora": self.reader_lora, "watch": self.watch}
             settings = self._settings(asked)
@@ -323,7 +323,7 @@ def _made_otherwise(folder: Path, what: str) -> UserError:
     )
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

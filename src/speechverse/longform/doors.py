@@ -143,7 +143,7 @@ class Doors(Loaded):
         """
         written, choices = _class_question(labels, instruction, task)
         how = {"choice_mode": "score", **decoding}
-        for answer in self._asked(sounds, written, choices=choices, **how):
+        for answer in self._ask_in_batches(sounds, written, choices=choices, **how):
             ranked = sorted(answer.choice_probs.items(), key=lambda pair: -pair[1])
             yield dict(ranked)
 
@@ -169,7 +169,7 @@ class Doors(Loaded):
         """
         wanted = ", ".join(schema.get("properties", ())) or "what the schema names"
         written = instruction or f"Extract from the audio, as JSON: {wanted}."
-        for answer in self._asked(sounds, written, json_schema=schema, **decoding):
+        for answer in self._ask_in_batches(sounds, written, json_schema=schema, **decoding):
             if answer.cut:
                 raise UserError(
                     f"the answer ends before its JSON does ('{answer.text}'): allow more"
@@ -221,7 +221,9 @@ class Doors(Loaded):
         notes = [part.text for part in parts]
         return WholeAnswer(combine(self, instruction, notes, constraint, options), parts)
 
-    def _asked(self, sounds: Iterable[Sound], instruction: str, **how: Any) -> Iterator[Answer]:
+    def _ask_in_batches(
+        self, sounds: Iterable[Sound], instruction: str, **how: Any
+    ) -> Iterator[Answer]:
         for some in in_batches(sounds, AT_ONCE):
             yield from self.ask(some, instruction, **how)
 

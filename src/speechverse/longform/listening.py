@@ -85,9 +85,9 @@ def segments(sound: AudioSource, writer: Writer) -> Iterator[Segment]:
     for stretch in cut_at_pauses(load_blocks(sound), writer.longest):
         batch.append(stretch)
         if len(batch) == size:
-            yield from _written(batch, writer)
+            yield from _write_batch(batch, writer)
             size, batch = min(2 * size, AT_ONCE), []
-    yield from _written(batch, writer)
+    yield from _write_batch(batch, writer)
 
 
 def _stretches(
@@ -108,14 +108,14 @@ def _stretches(
 
 
 def _write(batch: Sequence[tuple[_Heard, Stretch]], writer: Writer) -> None:
-    written = _written([stretch for _, stretch in batch], writer)
+    written = _write_batch([stretch for _, stretch in batch], writer)
     for (heard, _), segment in zip(batch, written, strict=True):
         heard.segments.append(segment)
         heard.waiting -= 1
         heard.tell(segment.end)
 
 
-def _written(batch: Sequence[Stretch], writer: Writer) -> list[Segment]:
+def _write_batch(batch: Sequence[Stretch], writer: Writer) -> list[Segment]:
     if not batch:
         return []
     answers = writer([stretch.samples for stretch in batch])

@@ -72,13 +72,13 @@ def _add_chat(app: FastAPI, service: Service) -> None:
 
 
 def _add_audio(app: FastAPI, service: Service) -> None:
-    async def written(request: Request, form: transcribing.Form) -> Response:
+    async def transcribe(request: Request, form: transcribing.Form) -> Response:
         service.check_model(form.model)
         call: Call = request.state.call
         if form.stream:
             return await _streamed(request, call, service.transcript_events(call, form))
         made = await service.transcript(request, call, form)
-        words = transcribing.worded(made, form.response_format)
+        words = transcribing.format_transcript(made, form.response_format)
         return PlainTextResponse(words) if isinstance(words, str) else JSONResponse(words)
 
     told = _answered("text/plain", "text/event-stream")
@@ -88,14 +88,14 @@ def _add_audio(app: FastAPI, service: Service) -> None:
         request: Request, form: Annotated[TranscriptionForm, Form(media_type=_UPLOADED)]
     ) -> Response:
         """Write down what is said in a recording of any length."""
-        return await written(request, form)
+        return await transcribe(request, form)
 
     @app.post("/v1/audio/translations", responses=told)
     async def translations(
         request: Request, form: Annotated[TranslationForm, Form(media_type=_UPLOADED)]
     ) -> Response:
         """Write what is said in another language."""
-        return await written(request, form)
+        return await transcribe(request, form)
 
 
 def _add_about(app: FastAPI, service: Service) -> None:

@@ -50,7 +50,7 @@ class Asked:
     work: Answering
     prompt_tokens: int
 
-    def told(self, **how: Any) -> Question:
+    def with_listener(self, **how: Any) -> Question:
         """The question, with who is told its answer and who waits for it."""
         return replace(self.question, **how)
 

@@ -31,7 +31,7 @@ class Ticket:
     """
 
     def __init__(self, work: Work, item: Any) -> None:
-        self.work, self.item, self.told = work, item, False
+        self.work, self.item, self.has_streamed = work, item, False
         self.future: Future[Any] = Future()
         self._given_up = Event()
 
@@ -134,7 +134,7 @@ class Engine:
             for ticket in batch:  # the fault of one is not that of its neighbours
                 if len(batch) == 1:
                     ticket.future.set_exception(error)
-                elif ticket.told:  # the error may quote what a neighbour asked
+                elif ticket.has_streamed:  # the error may quote what a neighbour asked
                     ticket.future.set_exception(RuntimeError("broken off in a batch that failed"))
                 else:
                     self._work_on([ticket])

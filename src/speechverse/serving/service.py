@@ -77,7 +77,9 @@ class Service:
         return asked
 
     async def answer(self, request: Request, call: Call, asked: chat.Asked) -> Answer:
-        ticket = call.submit(Ticket(asked.work, asked.told(unwanted=lambda: call.unwanted)))
+        ticket = call.submit(
+            Ticket(asked.work, asked.with_listener(unwanted=lambda: call.unwanted))
+        )
         made = await call.answer(request, asyncio.wrap_future(ticket.future))
         self._count(asked, made)
         return made
@@ -92,7 +94,7 @@ class Service:
             loop.call_soon_threadsafe(queue.put_nowait, piece)
 
         def tell(piece: str) -> None:
-            ticket.told = True
+            ticket.has_streamed = True
             put(piece)
 
         async def next_piece() -> str | None:
@@ -101,7 +103,7 @@ class Service:
             except TimeoutError:
                 raise call.late() from None
 
-        told = asked.told(on_piece=tell, unwanted=lambda: call.unwanted)
+        told = asked.with_listener(on_piece=tell, unwanted=lambda: call.unwanted)
         ticket = Ticket(asked.work, told)
         ticket.future.add_done_callback(lambda future: put(None))
         call.submit(ticket)

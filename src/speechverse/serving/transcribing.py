@@ -74,7 +74,7 @@ def transcript_of(segments: Iterator[Segment], writer: Writer, samples: Samples)
     )
 
 
-def worded(transcript: Transcript, format: str) -> str | dict[str, Any]:
+def format_transcript(transcript: Transcript, format: str) -> str | dict[str, Any]:
     """A transcript in one of OpenAI's formats."""
     if format == "srt":
         return transcript.srt()

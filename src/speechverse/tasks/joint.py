@@ -74,7 +74,7 @@ class Joint(Task):
         """The answers of the parts to the same fields."""
         variants = self._combined(utterance)[variant]
         asked = zip(self.parts, variants, strict=True)
-        return self.written([part.answer(utterance, fields, one) for part, one in asked])
+        return self.join_answers([part.answer(utterance, fields, one) for part, one in asked])
 
     def render(
         self,
@@ -102,7 +102,7 @@ class Joint(Task):
             utterance=utterance,
             task=self.name,
             instruction=self.combine(template, [example.instruction for example in asked]),
-            target=self.written([example.target for example in asked]),
+            target=self.join_answers([example.target for example in asked]),
             reference={example.task: example.reference for example in asked},
             choices=tuple(example.choices for example in asked),
             group=variant,
@@ -117,7 +117,7 @@ class Joint(Task):
         form = " ".join(f"{heading(part)}: ... |" for part in self.parts)
         return fill(template, {"tasks": f"\n{blocks}", "format": form})
 
-    def written(self, answers: Sequence[str]) -> str:
+    def join_answers(self, answers: Sequence[str]) -> str:
         """The answers of the parts as one text; a bar within one would end it, so it becomes a
         comma.
         """

@@ -48,7 +48,7 @@ class Said:
         return rng_for(0, "asked about", self.text).choice(places) if places else None
 
 
-def told(answer: str, words: Sequence[str]) -> bool:
+def has_words(answer: str, words: Sequence[str]) -> bool:
     """Whether an answer has these words, nearly all, and few others; case does not matter."""
     given, wanted = ([w.lower() for w in some] for some in (written_words(answer), words))
     return SequenceMatcher(None, given, wanted, autojunk=False).ratio() >= ENOUGH
@@ -87,7 +87,7 @@ def _is_list(kind: str) -> Callable[[str, Said], bool]:
         numbers = [mark[1] for mark in marks if mark and kind == "numbered"]
         in_order = numbers == [str(place) for place in range(1, len(numbers) + 1)]
         rest = " ".join(line[mark.end() :] for line, mark in zip(lines, marks, strict=True) if mark)
-        return all(marks) and in_order and len(lines) > 1 and told(rest, said.words)
+        return all(marks) and in_order and len(lines) > 1 and has_words(rest, said.words)
 
     return check
 
@@ -101,7 +101,7 @@ def _is_json(answer: str, said: Said) -> bool:
         isinstance(found, dict)
         and list(found) == ["text"]
         and isinstance(found["text"], str)
-        and told(found["text"], said.words)
+        and has_words(found["text"], said.words)
     )
 
 
@@ -112,7 +112,7 @@ def _framed(before: str, behind: str = "") -> Callable[[str, Said], bool]:
         text, head, tail = answer.strip(), before.lower(), behind.lower()
         inner = text[len(before) : len(text) - len(behind)]
         is_framed = text.lower().startswith(head) and text.lower().endswith(tail)
-        return is_framed and told(inner, said.words)
+        return is_framed and has_words(inner, said.words)
 
     return check
 
@@ -120,14 +120,17 @@ def _framed(before: str, behind: str = "") -> Callable[[str, Said], bool]:
 def _punctuated(answer: str, said: Said) -> bool:
     text = answer.strip()
     return (
-        text[:1].isupper() and text[-1:] in ".!?" and not text.isupper() and told(text, said.words)
+        text[:1].isupper()
+        and text[-1:] in ".!?"
+        and not text.isupper()
+        and has_words(text, said.words)
     )
 
 
 def _title_case(answer: str, said: Said) -> bool:
     words = written_words(answer)
     capital = all(word[0].isupper() or not word[0].isalpha() for word in words)
-    return capital and not answer.isupper() and told(answer, said.words)
+    return capital and not answer.isupper() and has_words(answer, said.words)
 
 
 def _continuation(said: Said) -> list[str] | None:
@@ -185,7 +188,7 @@ JUDGED: Mapping[str, Judged] = {
     "shouted": Judged(
         lambda said: " ".join(said.words).upper() + "!",
         lambda answer, said: (
-            answer.isupper() and answer.strip().endswith("!") and told(answer, said.words)
+            answer.isupper() and answer.strip().endswith("!") and has_words(answer, said.words)
         ),
     ),
     "hashtag": Judged(
@@ -222,7 +225,7 @@ JUDGED: Mapping[str, Judged] = {
         lambda said: " ".join(said.words[1:]),
         lambda answer, said: (
             not _only(" ".join(written_words(answer)[:1]), said.words[:1])
-            and told(answer, said.words[1:])
+            and has_words(answer, said.words[1:])
         ),
     ),
     "initials": Judged(

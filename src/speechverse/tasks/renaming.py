@@ -46,7 +46,7 @@ _MANNERS: Sequence[Callable[[list[str]], str]] = (
 """Ways to write a name of several words."""
 
 
-def renamed(labels: LabelSet, rng: random.Random) -> tuple[LabelSet, Mapping[str, str]]:
+def rename_labels(labels: LabelSet, rng: random.Random) -> tuple[LabelSet, Mapping[str, str]]:
     """The labels under other names, with the descriptions they had, and old name → new name."""
     manner, swap = rng.choice(_MANNERS), rng.random() < _REORDERED
     taken = {label_key(name): name for name in labels.names}

@@ -16,7 +16,7 @@ from speechverse.tasks.hints import draw_hints, with_hints
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import Parser, Prediction, parse_text
 from speechverse.tasks.prompts import PromptSet, Wording, fill, placeholders
-from speechverse.tasks.renaming import renamed
+from speechverse.tasks.renaming import rename_labels
 from speechverse.types import Example, Utterance
 
 MAX_LISTED = 16
@@ -249,7 +249,7 @@ class Task:
         choices = labels.names if labels else None
         target, reference = self._right_answer(utterance, fields, variant, choices)
         if labels is not None and template is None and self._renames(ask):
-            labels, names = renamed(labels, ask.rng)
+            labels, names = rename_labels(labels, ask.rng)
             template = ask.rng.choice(self._listing(ask))
             target = reference = names[target]
             choices = labels.names
@@ -314,7 +314,7 @@ class Task:
         variant: str,
         choices: tuple[str, ...] | None,
     ) -> tuple[str, Prediction]:
-        target = self._answer_told(utterance, fields, variant)
+        target = self._checked_answer(utterance, fields, variant)
         reference = self.parse(target, choices)
         outside = choices and self.constraint and not names_in(reference) <= set(choices)
         if reference is UNPARSED or outside:
@@ -328,7 +328,7 @@ class Task:
             target = reference
         return target, reference
 
-    def _answer_told(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
+    def _checked_answer(self, utterance: Utterance, fields: Mapping[str, str], variant: str) -> str:
         """The right answer; a target of a user's own may raise anything at a label it did not
         expect.
         """

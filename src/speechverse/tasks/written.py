@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from speechverse.config import Config, worded
+from speechverse.config import Config, describe_fault
 from speechverse.errors import TaskError, unknown_name
 from speechverse.tasks.labels import LabelSet
 from speechverse.tasks.parsing import NOTHING, Parser, parse_keywords, parse_label, parse_text
@@ -123,7 +123,7 @@ def read_task(path: Path) -> Task:
     try:
         return TaskFile.model_validate(values).task()
     except ValidationError as error:
-        faults = "\n  ".join(worded(item, TaskFile, values) for item in error.errors())
+        faults = "\n  ".join(describe_fault(item, TaskFile, values) for item in error.errors())
         raise TaskError(f"the task '{path}':\n  {faults}") from None
     except TaskError as error:
         raise TaskError(f"the task '{path}': {error}") from error

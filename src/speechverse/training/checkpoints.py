@@ -122,7 +122,7 @@ class RunFolder:
         changed = differences(load_recipe(self.path / RECIPE_FILE), self.recipe)
         if changed:
             raise UserError(
-                f"'{self.path}' was begun with another recipe (differs in {', '.join(changed)}); go"
+                f"'{self.path}' belongs to another recipe (differs in {', '.join(changed)}); go"
                 f" on with '{self.path / RECIPE_FILE}' itself, or choose another --output, or"
                 " --overwrite"
             )

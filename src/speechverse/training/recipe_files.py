@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 import speechverse
-from speechverse.config import NESTED, worded
+from speechverse.config import NESTED, describe_fault
 from speechverse.errors import RecipeError, unknown_name
 from speechverse.files import write_text
 from speechverse.training.recipe import Recipe
@@ -154,7 +154,7 @@ def _describe_errors(error: ValidationError, values: dict[str, Any]) -> list[str
     unknown = [item for item in items if item["type"] == "extra_forbidden"]
     if not unknown and values.get("model") is not None and values.get("initial") is not None:
         return [ONE_START]  # what a second start lacks is beside the point
-    return [worded(item, Recipe, values) for item in unknown or items]
+    return [describe_fault(item, Recipe, values) for item in unknown or items]
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> None:

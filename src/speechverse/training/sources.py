@@ -26,8 +26,8 @@ from speechverse.encoders import SpeechEncoder
 from speechverse.errors import AudioError, CorpusError, RecipeError, TaskError
 from speechverse.seeding import hash_seed
 from speechverse.tasks import get_task
+from speechverse.terminal import Progress, say
 from speechverse.training.engine import Engine
-from speechverse.training.logs import Progress, say
 from speechverse.training.objectives import LISTEN
 from speechverse.training.recipe import EvaluationSection, MixtureSection, Recipe, StageSection
 from speechverse.types import AudioRef, Example, Utterance

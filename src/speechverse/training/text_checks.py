@@ -11,7 +11,7 @@ from speechverse.data.plan import Length
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseProcessor
 from speechverse.seeding import hash_seed
-from speechverse.training.logs import say
+from speechverse.terminal import say
 from speechverse.training.recipe import Recipe
 from speechverse.training.sources import Sources, why_unfit
 from speechverse.types import Example

@@ -14,6 +14,7 @@ from typing import Any
 from speechverse.data import PlanLoader
 from speechverse.errors import DiskFullError
 from speechverse.files import disk_full_as_error, folder_lock
+from speechverse.terminal import Progress, say
 from speechverse.training.build import (
     Trained,
     build_encoder,
@@ -24,7 +25,7 @@ from speechverse.training.build import (
 from speechverse.training.checkpoints import Position, RunFolder
 from speechverse.training.engine import Engine
 from speechverse.training.inputs import inputs_of
-from speechverse.training.logs import Progress, RunLog, say
+from speechverse.training.logs import RunLog
 from speechverse.training.memory import keep_freed_memory
 from speechverse.training.recipe import Recipe, StageSection
 from speechverse.training.recipe_files import RECIPE_FILE

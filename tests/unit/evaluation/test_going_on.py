@@ -315,7 +315,7 @@ def test_clips_of_every_kind_of_fault_are_counted_by_reason_and_written(loaded, 
 def test_a_clip_that_is_found_unreadable_when_the_corpus_is_read_is_counted_and_named(
     loaded, corpus, tmp_path
 ):
-    from speechverse.cli.evaluate import open_corpus
+    from speechverse.cli.common import open_corpus
 
     clips = [clip for clip in corpus.utterances("test")[:4] for _ in range(10)]
     lines = [
@@ -434,12 +434,12 @@ def test_progress_foretells_no_time_for_parts_that_have_not_begun(loaded, corpus
 
 
 def test_a_bar_s_pace_begins_anew_with_each_part(monkeypatch):
-    from speechverse.training import logs
+    from speechverse import terminal
 
     monkeypatch.setattr(
-        logs, "Console", lambda **how: Console(force_terminal=True, file=StringIO())
+        terminal, "Console", lambda **how: Console(force_terminal=True, file=StringIO())
     )
-    with logs.Progress("loading", 1) as shown:
+    with terminal.Progress("loading", 1) as shown:
         (bar,) = shown._bars.tasks
         advance = shown.begin("asr · speechverse (part 1 of 2)", 10)
         for _ in range(5):

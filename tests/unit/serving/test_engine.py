@@ -59,7 +59,7 @@ def test_what_is_given_up_frees_its_place_and_the_fault_of_one_is_its_own(engine
     gone, bad, good = (engine.submit(Ticket(work, item)) for item in (1, None, 2))
     told, untold = (Ticket(Counting("b", go=work.go), item) for item in ("ab", "cd"))
     failing = Ticket(told.work, None)
-    told.told = True
+    told.has_streamed = True
     for ticket in (told, failing, untold):
         engine.submit(ticket)
     gone.give_up()

@@ -8,7 +8,7 @@ import pytest
 
 from speechverse.tasks import Ask, LabelSet, get_task
 from speechverse.tasks.labels import label_key
-from speechverse.tasks.renaming import label_synonyms, renamed
+from speechverse.tasks.renaming import label_synonyms, rename_labels
 
 INTENTS = LabelSet(
     "intent",
@@ -58,7 +58,7 @@ def test_new_names_are_told_apart_and_never_another_label_s() -> None:
     )
     for labels in (INTENTS, alike):
         for seed in range(300):
-            other, names = renamed(labels, random.Random(seed))
+            other, names = rename_labels(labels, random.Random(seed))
             assert list(names) == list(labels.names) and len(
                 set(map(label_key, names.values()))
             ) == len(names)

@@ -16,7 +16,8 @@ import torch
 
 from speechverse.errors import CheckpointError, DiskFullError, UserError
 from speechverse.files import atomic_folder, folder_lock, write_text
-from speechverse.training.logs import Progress, RunLog
+from speechverse.terminal import Progress
+from speechverse.training.logs import RunLog
 from speechverse.training.optim import make_optimizer, make_schedule
 from speechverse.training.state import interruptible, load_state, write_state
 

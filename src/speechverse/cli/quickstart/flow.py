@@ -217,7 +217,7 @@ class Quickstart:
         """What a model and those beside it answer, measured once; stopped in between, it goes on
         from its answers.
         """
-        from speechverse.cli.evaluate import progress
+        from speechverse.cli.common import progress
         from speechverse.data import Corpus
         from speechverse.evaluation import EvaluationSettings, load_results
         from speechverse.evaluation.into_folder import evaluate_into
