@@ -68,16 +68,20 @@ class WhisperRecogniser(Recogniser):
         """The longest clip it hears."""
         return self.encoder.max_seconds or float("inf")
 
+    @property
+    def languages(self) -> list[str]:
+        """Codes of the languages it knows."""
+        signs = getattr(self.model.generation_config, "lang_to_id", None) or ("<|en|>",)
+        return [sign.strip("<|>") for sign in signs]
+
     def check_language(self, language: str | None) -> None:
         """Whether this Whisper knows a language.
 
         Raises:
             UserError: If it does not, with those it knows.
         """
-        signs = getattr(self.model.generation_config, "lang_to_id", None) or ("<|en|>",)
-        known = [sign.strip("<|>") for sign in signs]
-        if language is not None and language not in known:
-            raise UserError(unknown_name("language of Whisper", language, known))
+        if language is not None and language not in self.languages:
+            raise UserError(unknown_name("language of Whisper", language, self.languages))
 
     def answers(self, waveforms: Sequence[np.ndarray], batch_size: int = 16) -> list[Answer]:
         """As `transcribe`, each text with why it ends: a lost Whisper turns in circles."""

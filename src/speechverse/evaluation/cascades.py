@@ -178,6 +178,19 @@ class WhisperCascade(RecognisedCascade):
     def recogniser(self) -> WhisperRecogniser | None:
         return self.parts.find_whisper()
 
+    def transcribe(self, utterances: Sequence[Utterance]) -> Sequence[str]:
+        """Each clip in the language that its line names, or else in English; a language that
+        Whisper does not know by its code it is to find out.
+        """
+        whisper, texts = self.recogniser, dict[str, str]()
+        assert whisper is not None  # else `lacking` tells
+        spoken = {clip.id: (clip.language or "en").split("-")[0].lower() for clip in utterances}
+        for language in dict.fromkeys(spoken.values()):
+            some = [clip for clip in utterances if spoken[clip.id] == language]
+            whisper.language = language if language in whisper.languages else None
+            texts |= zip([clip.id for clip in some], super().transcribe(some), strict=True)
+        return [texts[clip.id] for clip in utterances]
+
     @property
     def stands_on(self) -> str:
         return self.recogniser.source if self.recogniser else ""

@@ -21,11 +21,13 @@ from speechverse.encoders.whisper_text import load_whisper
 from speechverse.errors import CheckpointError, UserError
 from speechverse.evaluation import (
     EvaluationSettings,
+    Parts,
     evaluate,
     load_answers,
     load_results,
     provenance,
 )
+from speechverse.evaluation.cascades import WhisperCascade
 from speechverse.evaluation.provenance import find_whisper
 from speechverse.models import SpeechVerseForConditionalGeneration
 
@@ -107,6 +109,21 @@ def test_transcripts_are_whispers_own_text_and_are_made_once(root, model, corpus
     assert [record.answer for record in by_cell["cascade-whisper", "asr"]] == expected
     for system in READERS[:2]:
         assert [record.transcript for record in by_cell[system, "er"]][:4] == expected
+
+
+def test_whisper_writes_in_the_language_that_a_line_names(root, model, corpus, monkeypatch) -> None:
+    whisper = load_whisper(root / "whisper")
+    whisper.model.generation_config.lang_to_id = {"<|en|>": 1, "<|de|>": 2}
+    monkeypatch.setattr(
+        whisper, "_transcribe", lambda waveforms: [str(whisper.language)] * len(waveforms)
+    )
+    parts = Parts(model, model.processor(), DecodingOptions(), whisper=whisper)
+    codes = ("de-CH", None, "xx", "en-GB", "de")
+    clips = [
+        replace(clip, language=code)
+        for clip, code in zip(corpus.utterances("test"), codes, strict=False)
+    ]
+    assert WhisperCascade(parts).transcribe(clips) == ["de", "en", "None", "en", "de"]
 
 
 def test_the_tuned_reader_is_another_and_the_plain_one_stands_beside_it(cells) -> None:
