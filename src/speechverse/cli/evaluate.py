@@ -151,8 +151,11 @@ def command(
     options = DecodingOptions(**decoding)
     if abstain is not None:
         from speechverse.evaluation.calibration import thresholds_of
+        from speechverse.evaluation.provenance import checkpoint_fingerprint, describe_split
 
-        asked["thresholds"] = thresholds_of(abstain, options, asked.get("choices_per_prompt"))
+        clips = describe_split(opened, asked.get("split", "test"))
+        scored = options, asked.get("choices_per_prompt")
+        asked["thresholds"] = thresholds_of(abstain, *scored, clips, checkpoint_fingerprint(model))
     settings = EvaluationSettings(**asked, seed=seed, decoding=options)
     how: dict[str, Any] = {"device": device, "cache": cache, "cascade_lora": cascade_lora}
     results = run(model, opened, settings, output, quiet=json, **how)

@@ -87,6 +87,10 @@ class WhisperRecogniser(Recogniser):
         """As `transcribe`, each text with why it ends: a lost Whisper turns in circles."""
         return by_length(waveforms, batch_size, self._answers)
 
+    def answers_of_features(self, features: Sequence[Tensor], batch_size: int = 16) -> list[Answer]:
+        """As `transcribe_features`, each text with why it ends."""
+        return by_length([layers[-1] for layers in features], batch_size, self._answers_of)
+
     def _transcribe(self, waveforms: list[np.ndarray]) -> list[str]:
         return [answer.text for answer in self._answers(waveforms)]
 
@@ -96,8 +100,11 @@ class WhisperRecogniser(Recogniser):
         return self._write(self._encode(waveforms), seconds)
 
     def _read(self, layers: list[Tensor]) -> list[str]:
-        seconds = [len(layer) / self.encoder.frame_rate for layer in layers]
-        return [answer.text for answer in self._write(layers, seconds)]
+        return [answer.text for answer in self._answers_of(layers)]
+
+    @torch.no_grad()
+    def _answers_of(self, layers: list[Tensor]) -> list[Answer]:
+        return self._write(layers, [len(layer) / self.encoder.frame_rate for layer in layers])
 
     def _encode(
         self, waveforms: Sequence[np.ndarray], front_end: FrontEnd | None = None

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from speechverse import audio
-from speechverse.evaluation.cascades import Cascade, Tuned
+from speechverse.evaluation.cascades import Cascade, Tuned, spoken_language
 from speechverse.evaluation.parts import OfFamily, Parts
 from speechverse.hub import folder_fingerprint, loading, local_folder, resolve
 from speechverse.quiet import quiet_transformers
@@ -37,15 +37,19 @@ class PipelineRecogniser:
         writes = whisper or self._pipeline.type == "seq2seq"
         self._how: dict[str, Any] = {"num_beams": 1} if writes else {}
         generation = getattr(self._pipeline.model, "generation_config", None)
+        self._languages: frozenset[str] = frozenset()
         if whisper and getattr(generation, "is_multilingual", False):
             self._how["task"] = "transcribe"  # a Whisper that is not told its task runs in circles
+            signs = getattr(generation, "lang_to_id", None) or ()
+            self._languages = frozenset(sign.strip("<|>") for sign in signs)
 
-    def transcribe(self, samples: np.ndarray) -> str:
-        """The text of mono 16 kHz samples."""
+    def transcribe(self, samples: np.ndarray, language: str = "en") -> str:
+        """The text of mono 16 kHz samples; a Whisper is told the language, if it knows it."""
         longer = len(samples) > self._window * SAMPLING_RATE
         how: dict[str, Any] = {"return_timestamps": True} if longer else {}
-        if self._how:
-            how["generate_kwargs"] = self._how
+        told = {"language": language} if language in self._languages else {}
+        if self._how or told:
+            how["generate_kwargs"] = self._how | told
         with quiet_transformers():
             heard = self._pipeline({"raw": samples, "sampling_rate": SAMPLING_RATE}, **how)
         return heard["text"].strip()
@@ -75,7 +79,10 @@ class AsrCascade(OfFamily, Cascade):
         return self.recogniser.fingerprint
 
     def transcribe(self, utterances: Sequence[Utterance]) -> Sequence[str]:
-        return [self.recogniser.transcribe(audio.load(u.audio).samples) for u in utterances]
+        return [
+            self.recogniser.transcribe(audio.load(clip.audio).samples, spoken_language(clip))
+            for clip in utterances
+        ]
 
 
 class TunedAsrCascade(Tuned, AsrCascade):

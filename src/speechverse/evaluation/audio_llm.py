@@ -15,7 +15,7 @@ from jinja2 import TemplateError
 from speechverse import audio
 from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
 from speechverse.errors import UserError
-from speechverse.evaluation.parts import OfFamily, Parts
+from speechverse.evaluation.parts import ONE_CLIP, OfFamily, Parts, asks_about_several
 from speechverse.hub import folder_fingerprint, loading, local_folder, resolve
 from speechverse.progress import Advance, ignore
 from speechverse.quiet import quiet_transformers
@@ -62,6 +62,8 @@ class AudioLlm(OfFamily):
         return self._fingerprint
 
     def missing(self, examples: Sequence[Example]) -> str | None:
+        if asks_about_several(examples):
+            return ONE_CLIP
         hearing = getattr(self._processor, "audio_processor", None)  # Granite Speech's name for it
         rate = (hearing or self._processor.feature_extractor).sampling_rate
         return None if rate == SAMPLING_RATE else f"it hears {rate} Hz, not {SAMPLING_RATE}"

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError
-from speechverse.evaluation.results import WHOLE, Calibration, Score, load_answers, load_results
+from speechverse.evaluation.results import (
+    WHOLE,
+    Calibration,
+    Results,
+    Score,
+    load_answers,
+    load_results,
+)
 from speechverse.metrics import bootstrap
 from speechverse.metrics.calibration import NUM_BINS, Believed, bin_of
 from speechverse.tasks import Task
@@ -45,7 +52,11 @@ def choose_threshold(judged: Sequence[Judged], wanted: float = WANTED_ACCURACY) 
 
 
 def thresholds_of(
-    folder: Path, decoding: DecodingOptions, choices_per_prompt: int | None = None
+    folder: Path,
+    decoding: DecodingOptions,
+    choices_per_prompt: int | None = None,
+    measured: Mapping[str, Any] | None = None,
+    model: str | None = None,
 ) -> Thresholds:
     """Thresholds chosen on the answers of an evaluation on validation clips.
 
@@ -53,12 +64,16 @@ def thresholds_of(
         decoding: How the answers are made that will be held back: probabilities of another scoring
             are other ones.
         choices_per_prompt: How many labels they will be chosen from: among few, each has more.
+        measured: The clips that answers will be held back on, as `describe_split` tells them.
+        model: The fingerprint of the model that will answer.
 
     Raises:
-        UserError: If there are no results, no answer of them was chosen by scoring, or the answers
-            to be held back are not chosen by the same.
+        UserError: If there are no results, no answer of them was chosen by scoring, the answers to
+            be held back are not chosen by the same, or are another model's, or to the same clips.
     """
-    settings = load_results(folder).settings
+    results = load_results(folder)
+    _check_others(folder, results, measured or {}, model)
+    settings = results.settings
     there, listed = settings["decoding"], settings.get("choices_per_prompt")
     judged: dict[str, list[Judged]] = {}
     for record in load_answers(folder):
@@ -85,6 +100,23 @@ def thresholds_of(
             f" {choices_per_prompt or 'all'}: evaluate both with the same --choices-per-prompt"
         )
     return {key: choose_threshold(some) for key, some in judged.items()}
+
+
+def _check_others(
+    folder: Path, results: Results, measured: Mapping[str, Any], model: str | None
+) -> None:
+    """A threshold is chosen on other clips than it is measured on, and of the same model."""
+    if (clips := measured.get("manifest_sha256")) and clips == results.corpus["manifest_sha256"]:
+        raise UserError(
+            f"the thresholds in {folder} were chosen on these same clips, where they look better"
+            " than they are: evaluate on validation clips for them (--split dev)"
+        )
+    other = results.model.get("fingerprint")
+    if model and other and other != model:
+        raise UserError(
+            f"the thresholds in {folder} are of another model: evaluate this one on validation"
+            " clips for them"
+        )
 
 
 def key_of(task: str, system: str) -> str:

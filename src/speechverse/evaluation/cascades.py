@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -30,6 +31,11 @@ from speechverse.types import Answer, Example, Utterance
 
 if TYPE_CHECKING:
     from speechverse.pipeline import SpeechVerse
+
+
+def spoken_language(clip: Utterance) -> str:
+    """What a recogniser is told of a clip: its line's language, without the region, or English."""
+    return re.split("[-_]", clip.language or "en")[0].lower()
 
 
 @dataclass
@@ -62,6 +68,7 @@ class Cascade:
     hears: ClassVar[bool] = True
     answers_with_transcript: ClassVar[bool] = True
     kind: ClassVar[str] = "cascade"  # of its transcripts: cascades of one kind share them
+    knows_endings: ClassVar[bool] = True  # why each transcript ended
 
     @property
     def stands_on(self) -> str:
@@ -84,7 +91,12 @@ class Cascade:
             Example(f"{u.id}/transcript", u, "asr", instruction, "", "") for u in utterances
         ]
         made = SpeechVerseSystem(self.parts).answer(examples)
-        self.parts.endings |= {u.id: a.ended for u, a in zip(utterances, made, strict=True)}
+        return self._keep(utterances, made)
+
+    def _keep(self, utterances: Sequence[Utterance], made: Sequence[Answer]) -> list[str]:
+        """The texts; why they ended is remembered."""
+        endings = self.parts.endings.setdefault(self.kind, {})
+        endings |= {u.id: a.ended for u, a in zip(utterances, made, strict=True)}
         return [answered.text for answered in made]
 
     def reading(self) -> AbstractContextManager[None]:
@@ -95,22 +107,25 @@ class Cascade:
         """Transcripts recalled from another task's answers do not say why they ended: they are made
         anew.
         """
-        for name in {example.utterance.id for example in examples} - self.parts.endings.keys():
+        ended = self.parts.endings.get(self.kind, {})
+        for name in {example.utterance.id for example in examples} - ended.keys():
             self.parts.transcripts.get(self.kind, {}).pop(name, None)
 
     def _is_transcript(self, examples: Sequence[Example]) -> bool:
-        return bool(examples) and examples[0].task == "asr" and self.answers_with_transcript
+        """Whether what is asked for is the transcript itself, or that there is none."""
+        asked = bool(examples) and examples[0].task in ("asr", "silence")
+        return asked and self.answers_with_transcript
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
-        parts, generated = self.parts, self.kind == Cascade.kind  # the others' have no endings
-        if self._is_transcript(examples) and generated:
+        parts = self.parts
+        if self._is_transcript(examples) and self.knows_endings:
             self._forget_unended(examples)
         clips = [example.utterance for example in examples]
         transcripts = parts.transcribe(self.kind, clips, self.transcribe)
         texts = ["\n".join(transcripts[one.id] for one in clip.clips) for clip in clips]
         if self._is_transcript(examples):
             progress(len(examples))
-            ended = parts.endings if generated else {}
+            ended = parts.endings.get(self.kind, {})
             return [
                 Answer(text=text, transcript=text, ended=ended.get(clip.id, "end"))
                 for clip, text in zip(clips, texts, strict=True)
@@ -126,21 +141,26 @@ class RecognisedCascade(Cascade):
     can read them.
     """
 
+    knows_endings: ClassVar[bool] = False
+
     @property
     def recogniser(self) -> Recogniser | None:
         """Who writes; None where there is nobody."""
         return None
 
     def transcribe(self, utterances: Sequence[Utterance]) -> Sequence[str]:
-        recogniser, cache, texts = self.recogniser, self.parts.cache, list[str]()
-        assert recogniser is not None  # else `lacking` tells
         # What a few batches need in memory, never a whole split.
-        for some in in_batches(utterances, 64):
-            if cache is not None and self._reads_what_the_model_hears():
-                texts += recogniser.transcribe_features([cache[clip] for clip in some])
-            else:
-                texts += recogniser.transcribe([audio.load(clip.audio).samples for clip in some])
-        return texts
+        made = [answer for some in in_batches(utterances, 64) for answer in self._write(some)]
+        return self._keep(utterances, made)
+
+    def _write(self, some: Sequence[Utterance]) -> list[Answer]:
+        recogniser, cache = self.recogniser, self.parts.cache
+        assert recogniser is not None  # else `lacking` tells
+        if cache is not None and self._reads_what_the_model_hears():
+            texts = recogniser.transcribe_features([cache[clip] for clip in some])
+        else:
+            texts = recogniser.transcribe([audio.load(clip.audio).samples for clip in some])
+        return [Answer(text) for text in texts]
 
     def _reads_what_the_model_hears(self) -> bool:
         """It stands on the whole encoder as it was found, not on one cut short or trained on."""
@@ -173,23 +193,27 @@ class WhisperCascade(RecognisedCascade):
     name: ClassVar[str] = "cascade-whisper"
     title: ClassVar[str] = "Whisper's own transcript, read by the same frozen LLM without LoRA"
     kind: ClassVar[str] = "cascade-whisper"
+    knows_endings: ClassVar[bool] = True
 
     @property
     def recogniser(self) -> WhisperRecogniser | None:
         return self.parts.find_whisper()
 
-    def transcribe(self, utterances: Sequence[Utterance]) -> Sequence[str]:
+    def _write(self, some: Sequence[Utterance]) -> list[Answer]:
         """Each clip in the language that its line names, or else in English; a language that
         Whisper does not know by its code it is to find out.
         """
-        whisper, texts = self.recogniser, dict[str, str]()
+        whisper, cache, made = self.recogniser, self.parts.cache, dict[str, Answer]()
         assert whisper is not None  # else `lacking` tells
-        spoken = {clip.id: (clip.language or "en").split("-")[0].lower() for clip in utterances}
-        for language in dict.fromkeys(spoken.values()):
-            some = [clip for clip in utterances if spoken[clip.id] == language]
+        for language in dict.fromkeys(map(spoken_language, some)):
+            clips = [clip for clip in some if spoken_language(clip) == language]
             whisper.language = language if language in whisper.languages else None
-            texts |= zip([clip.id for clip in some], super().transcribe(some), strict=True)
-        return [texts[clip.id] for clip in utterances]
+            if cache is not None and self._reads_what_the_model_hears():
+                answers = whisper.answers_of_features([cache[clip] for clip in clips])
+            else:
+                answers = whisper.answers([audio.load(clip.audio).samples for clip in clips])
+            made |= zip([clip.id for clip in clips], answers, strict=True)
+        return [made[clip.id] for clip in some]
 
     @property
     def stands_on(self) -> str:

@@ -18,7 +18,7 @@ import soundfile
 from speechverse import audio
 from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
 from speechverse.errors import MissingExtraError, UserError
-from speechverse.evaluation.parts import OfFamily, Parts
+from speechverse.evaluation.parts import ONE_CLIP, OfFamily, Parts, asks_about_several
 from speechverse.pretrained import offline
 from speechverse.progress import Advance, ignore
 from speechverse.types import SAMPLING_RATE, Answer, Example
@@ -68,7 +68,7 @@ class Endpoint(OfFamily):
         return f"{self.url} {self.which}"
 
     def missing(self, examples: Sequence[Example]) -> str | None:
-        return None
+        return ONE_CLIP if asks_about_several(examples) else None
 
     def cost(self, examples: Sequence[Example]) -> str:
         """What answering will cost, in words."""

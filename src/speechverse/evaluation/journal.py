@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from speechverse.evaluation.without_words import Fitted
 from speechverse.files import disk_full_as_error, folder_lock
 from speechverse.progress import Advance
 from speechverse.protocols import Model
+from speechverse.registry import SYSTEMS
 from speechverse.seeding import fingerprint
 from speechverse.tasks import get_task
 from speechverse.types import Answer, Example, Seconds
@@ -169,10 +171,14 @@ class AnswerKeys:
         read = None if system.hears else utterance.of_clips(lambda clip: clip.text)
         sounds = map(entry_key, utterance.clips)
         stands_on = getattr(system, "stands_on", "")  # a recogniser, an adapter of its own
-        if isinstance(fitted := plain(system), Fitted):
-            stands_on += fitted.fitted_on(task.name)
-        asked = (task.name, task.version, example.instruction, example.choices)
-        return _hash(self.common, system.name, stands_on, *asked, *sounds, read)
+        inner = plain(system)
+        if isinstance(inner, Fitted):
+            stands_on += inner.fitted_on(task.name)
+        if inner.name in SYSTEMS.own:
+            stands_on += _code_at(SYSTEMS.own[inner.name][0])
+        asked = (task.name, task.version, example.instruction, example.choices, example.earlier)
+        spoken = [clip.language for clip in utterance.clips]  # which recognisers are told
+        return _hash(self.common, system.name, stands_on, *asked, *sounds, read, spoken)
 
     def are_kept(self, journal: Journal, system: System, example: Example) -> bool:
         """Whether a system's answer is there already."""
@@ -221,6 +227,17 @@ def at_once(model: Model, decoding: DecodingOptions) -> int:
     """After how many examples answers are kept: as many as go through the model together."""
     on_cpu = model.device.type == "cpu"
     return min(decoding.max_batch, _AT_ONCE_ON_CPU) if on_cpu else decoding.max_batch
+
+
+def _code_at(origin: str) -> str:
+    """The hash of a user's file, by where its system comes from ("file.py:NAME")."""
+    file = Path(origin.rpartition(":")[0] or origin)
+    return _file_fingerprint(file, file.stat().st_mtime_ns) if file.is_file() else ""
+
+
+@lru_cache
+def _file_fingerprint(file: Path, mtime_ns: int) -> str:
+    return fingerprint(file.read_bytes())
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Kept]]:

@@ -24,6 +24,14 @@ Found = TypeVar("Found")
 OPEN_SET = "its answers are no closed set"
 """Why a system that knows no words cannot answer a task: nothing worth a note."""
 
+ONE_CLIP = "it hears one clip, and is asked about several at once"
+"""Why most rivals cannot answer such questions."""
+
+
+def asks_about_several(examples: Sequence[Example]) -> bool:
+    """Whether an instruction is about more than one clip."""
+    return any(example.utterance.beside for example in examples)
+
 
 class System(Protocol):
     """Anything that answers examples.
@@ -90,7 +98,7 @@ class Parts:
         watch: Told how far a system's own fitting is.
         notes: What a system has to say for itself in the results.
         transcripts: By kind and utterance.
-        endings: Why each of the model's own transcripts ended, by utterance.
+        endings: Why each transcript ended, by kind and utterance, where that is known.
     """
 
     model: Model
@@ -105,7 +113,7 @@ class Parts:
     watch: Watch = watch_nothing
     notes: list[str] = field(default_factory=list)
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
-    endings: dict[str, Ended] = field(default_factory=dict)
+    endings: dict[str, dict[str, Ended]] = field(default_factory=dict)
     mean_log_mels: dict[AudioRef, np.ndarray] = field(default_factory=dict)
     _absent: set[str] = field(default_factory=set, init=False)
 

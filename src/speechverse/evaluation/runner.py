@@ -241,13 +241,23 @@ class _Run:
         self._tell_costs(able, tell)
         for number, cell in enumerate(able, start=1):
             self._measure(*cell, f"(part {number} of {len(able)})")
-        if "train" not in self.corpus.splits:
-            self.notes += [
-                f"{system.name}: the corpus has no training split, so {system.without_training}"
-                for system in self.systems
-                if isinstance(system, WithoutWords) and system.without_training
-            ]
+        self.notes += self._untrained(able)
         self.notes += self.parts.notes
+
+    def _untrained(self, cells: Sequence[Cell]) -> list[str]:
+        """Which systems had to take the test split for want of training examples."""
+        notes = dict[str, None]()
+        for task, _, system in cells:
+            if not isinstance(system, WithoutWords) or not system.without_training:
+                continue
+            if "train" not in self.corpus.splits:
+                why = "the corpus has no training split"
+            elif not self.parts.training_examples(task.name):
+                why = f"the training split has nothing for {task.name}"
+            else:
+                continue
+            notes[f"{system.name}: {why}, so {system.without_training}"] = None
+        return list(notes)
 
     def _ask(self) -> Asked:
         """The examples of each task that can be asked."""

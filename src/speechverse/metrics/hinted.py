@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechverse.metrics.normalize import normalizer_for
+from speechverse.metrics.normalize import normalizer_for, separate_unspaced
 from speechverse.metrics.types import UNPARSED, Languages
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def hinted_word_errors(
 
 def _missed(prediction: Any, reference: str, language: str | None) -> tuple[int, int]:
     rule = normalizer_for(reference, language)
-    words = [word for line in reference.splitlines() if (word := rule(line))]
-    written = "" if prediction is UNPARSED else rule(prediction)
+    lines = map(separate_unspaced, map(rule, reference.splitlines()))
+    words = [word for word in lines if word]
+    written = "" if prediction is UNPARSED else separate_unspaced(rule(prediction))
     return sum(f" {word} " not in f" {written} " for word in words), len(words)

@@ -28,6 +28,8 @@ _LEADING_ZERO = re.compile(r"(?<![\w.,$€£¢])0\d+(?![\w%$€£¢]|[.,]\d)")
 _LONE_DIGIT = re.compile(r"(?<![\w.,$€£¢])\d(?![\w%$€£¢]|[.,]\d)")
 _LONE_SIGNS = re.compile(r"(?<!\S)[.%$¢€£]+(?!\S)")
 _LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
+_UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA", "THAI ", "LAO ", "KHMER ", "MYANMAR ", "TIBETAN ")
+"""How the names of letters begin whose scripts put no spaces between words."""
 _DIGITS = "zero one two three four five six seven eight nine".split()
 
 
@@ -71,9 +73,9 @@ def normalize_unicode(text: str) -> str:
 
 
 ENGLISH = Normalizer("english", 2, normalize_english)
-OTHER = Normalizer("unicode", 1, normalize_unicode)
+OTHER = Normalizer("unicode", 2, normalize_unicode)
 _OTHER_DOTTED_I = Normalizer(
-    "unicode", 1, lambda text: normalize_unicode(text.replace("İ", "i").replace("I", "ı"))
+    "unicode", 2, lambda text: normalize_unicode(text.replace("İ", "i").replace("I", "ı"))
 )  # one normaliser: case itself goes by language
 
 
@@ -93,6 +95,27 @@ def normalizer_for(reference: str, language: str | None) -> Normalizer:
 def normalize(text: str, language: str | None = None) -> str:
     """The text as error rates compare it, by the normaliser of its language."""
     return normalizer_for(text, language)(text)
+
+
+def separate_unspaced(text: str) -> str:
+    """The text with each letter of scripts that put no spaces between words as a word of its own,
+    its marks with it: a sentence is no word.
+    """
+    if text.isascii():
+        return text
+    signs, after = list[str](), False
+    for sign in text:
+        unspaced, is_mark = _is_unspaced(sign), unicodedata.category(sign)[0] == "M"
+        if unspaced or (after and not is_mark):
+            signs.append(" ")
+        signs.append(sign)
+        after = unspaced or (after and is_mark)
+    return " ".join("".join(signs).split())
+
+
+def _is_unspaced(sign: str) -> bool:
+    is_letter = unicodedata.category(sign) in ("Lo", "Lm")
+    return is_letter and unicodedata.name(sign, "").startswith(_UNSPACED)
 
 
 def name_normalizers(references: Sequence[str], languages: Sequence[str | None]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from speechverse.metrics.normalize import ENGLISH, OTHER, normalizer_for
+from speechverse.metrics.normalize import ENGLISH, OTHER, normalizer_for, separate_unspaced
 from speechverse.metrics.types import UNPARSED, Languages, import_eval
 
 _CHRF_BETA = 2
@@ -18,8 +18,11 @@ _CHRF_BETA = 2
 def word_errors(
     predictions: Sequence[Any], references: Sequence[Any], languages: Languages
 ) -> np.ndarray:
-    """Errors in normalised words, and their true number, of each example, shape (N, 2)."""
-    return _errors("process_words", str.split, predictions, references, languages)
+    """Errors in normalised words, and their true number, of each example, shape (N, 2); in scripts
+    that put no spaces between words each letter is one.
+    """
+    asked = predictions, references, languages
+    return _errors("process_words", str.split, *asked, separate=separate_unspaced)
 
 
 def character_errors(
@@ -122,11 +125,14 @@ def _errors(
     predictions: Sequence[Any],
     references: Sequence[Any],
     languages: Languages,
+    separate: Callable[[str], str] = str,
 ) -> np.ndarray:
     """Errors by jiwer's function of that name, and the number of true units of the text."""
     rules = [normalizer_for(*pair) for pair in zip(references, languages, strict=True)]
-    true = [rule(text) for rule, text in zip(rules, references, strict=True)]
-    said = [rule(_text(prediction)) for rule, prediction in zip(rules, predictions, strict=True)]
+    sides = references, map(_text, predictions)
+    true, said = (
+        [separate(rule(text)) for rule, text in zip(rules, side, strict=True)] for side in sides
+    )
     output = getattr(import_eval("jiwer"), process)(true, said)
     errors = [sum(_num_errors(chunk) for chunk in alignment) for alignment in output.alignments]
     return np.column_stack([errors, [len(units(text)) for text in true]]).astype(np.float64)

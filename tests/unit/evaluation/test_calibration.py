@@ -14,6 +14,7 @@ from speechverse.evaluation.calibration import (
     choose_threshold,
     thresholds_of,
 )
+from speechverse.evaluation.provenance import describe_split
 from speechverse.metrics import score
 from speechverse.metrics.calibration import Believed
 from speechverse.types import shares_of
@@ -88,6 +89,16 @@ def test_a_threshold_from_validation_holds_answers_back(loaded, corpus, tmp_path
             thresholds_of(tmp_path, SCORED.decoding.changed(**others))
     with pytest.raises(UserError, match="from all labels, not 3: .* same --choices-per-prompt"):
         thresholds_of(tmp_path, SCORED.decoding, choices_per_prompt=3)
+    here = load_results(tmp_path)
+    with pytest.raises(UserError, match="chosen on these same clips.*--split dev"):
+        thresholds_of(tmp_path, SCORED.decoding, measured=describe_split(corpus, "test"))
+    path = tmp_path / "results.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "model": {"fingerprint": "one"}}))
+    assert load_results(tmp_path).corpus == here.corpus
+    with pytest.raises(UserError, match="are of another model"):
+        thresholds_of(tmp_path, SCORED.decoding, model="other")
+    assert thresholds_of(tmp_path, SCORED.decoding, model="one") == thresholds
     tested = EvaluationSettings(
         tasks=("er",),
         systems=("speechverse",),

@@ -19,7 +19,15 @@ from served import KEY, serving
 from speechverse import SpeechVerse
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError
-from speechverse.evaluation import EvaluationSettings, endpoint, evaluate, load_answers
+from speechverse.evaluation import (
+    EvaluationSettings,
+    Parts,
+    endpoint,
+    evaluate,
+    load_answers,
+    make_systems,
+)
+from speechverse.types import Example
 
 SETTINGS = EvaluationSettings(
     tasks=("er",),
@@ -91,6 +99,15 @@ def test_it_hears_the_clip_and_reads_the_instruction_and_is_asked_again_when_put
     assert (len(samples), rate) == (9600, 16_000) and server.asked[0][0]["model"] == "some/model"
     assert text["text"] in {record.instruction for record in records}
     assert "secret" not in (tmp_path / "results.json").read_text()
+
+
+def test_what_asks_about_several_clips_is_not_asked_of_who_hears_one(
+    server, loaded, corpus
+) -> None:
+    one, two = corpus.utterances("test")[:2]
+    pair = Example("0", replace(one, beside=(two,)), "er", "Which?", "sad", "sad", choices=("sad",))
+    [asked] = make_systems(["endpoint:some/model"], Parts(*loaded, DecodingOptions()))
+    assert "about several" in asked.missing([pair]) and asked.missing([]) is None
 
 
 def test_what_its_control_costs_is_told_too(server, loaded, corpus) -> None:

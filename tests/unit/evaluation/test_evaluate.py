@@ -527,6 +527,19 @@ def test_what_cannot_be_measured_is_noted(loaded, corpus, monkeypatch):
         assert wanted in notes
 
 
+def test_who_takes_the_test_split_for_want_of_training_clips_says_so_of_each_task(loaded, corpus):
+    untold = [replace(clip, labels={}) for clip in corpus.utterances("test")]
+    mine = Corpus(
+        "mine", corpus.labels, _sources={"test": corpus.utterances("test"), "train": untold}
+    )
+    settings = replace(SETTINGS, tasks=("er",), systems=("majority",))
+    notes = " ".join(evaluate(*loaded, mine, settings).notes)
+    assert (
+        "majority: the training split has nothing for er, so its answer is taken from the test"
+        in notes
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -581,7 +594,7 @@ def test_every_error_rate_names_the_normaliser_of_its_languages(loaded, corpus):
     ]
     settings = replace(SETTINGS, tasks=("asr", "er"), systems=("oracle",))
     results = evaluate(*loaded, Corpus("mixed", {}, _sources={"test": clips}), settings)
-    assert results.score("asr", "oracle").normalizer == "english-2 (2), unicode-1 (1)"
+    assert results.score("asr", "oracle").normalizer == "english-2 (2), unicode-2 (1)"
     assert results.score("er", "oracle").normalizer == ""
-    assert results.normalizer == "english-2, unicode-1"
+    assert results.normalizer == "english-2, unicode-2"
     assert [note for note in results.notes if "1 of 3 examples name no language" in note]

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from speechverse.data import Corpus, FeatureCache
+from speechverse.data import Corpus, FeatureCache, render_for_evaluation
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import CorpusError, DiskFullError
 from speechverse.evaluation import (
@@ -32,8 +32,9 @@ from speechverse.evaluation import (
     write_report,
 )
 from speechverse.evaluation import journal as journals
-from speechverse.evaluation.journal import JOURNAL, Journal
+from speechverse.evaluation.journal import JOURNAL, AnswerKeys, Journal
 from speechverse.evaluation.systems import Cascade, SpeechVerseSystem
+from speechverse.registry import SYSTEMS
 from speechverse.types import AudioRef, Origin, Utterance
 from watching import Watched
 
@@ -171,7 +172,7 @@ def test_half_a_line_of_a_killed_run_is_no_answer(loaded, corpus, tmp_path, aske
     assert all("/er" in name for name in asked) and len(asked) == 4
 
 
-@pytest.mark.parametrize("change", ["model", "decoding", "wording", "clip"])
+@pytest.mark.parametrize("change", ["model", "decoding", "wording", "clip", "language"])
 def test_an_answer_made_otherwise_is_never_taken_for_one_of_this_run(
     loaded, corpus, tmp_path, asked, monkeypatch, change
 ):
@@ -191,12 +192,16 @@ def test_an_answer_made_otherwise_is_never_taken_for_one_of_this_run(
         settings = replace(settings, decoding=DecodingOptions(max_new_tokens=7))
     elif change == "wording":
         settings = replace(settings, wording="held_out")
+    elif change == "language":  # which a recogniser is told
+        mine = Corpus(
+            "mine", corpus.labels, _sources={"test": [replace(clips[0], language="de"), *clips[1:]]}
+        )
     else:
         os.utime(clips[0].audio.path, ns=(1, 1))
     asked.clear()
     results = evaluate(*loaded, mine, settings, output=tmp_path / "out", about_model=model)
     again = [name for name in asked if name.startswith("speechverse") and "/asr" in name]
-    assert len(again) == (1 if change == "clip" else 4)
+    assert len(again) == (1 if change in ("clip", "language") else 4)
     assert any(
         "were made otherwise (model, clips, instructions or decoding) and are not" in n
         for n in results.notes
@@ -206,6 +211,28 @@ def test_an_answer_made_otherwise_is_never_taken_for_one_of_this_run(
 def _copy(path: Path, folder: Path) -> Path:
     (folder / path.name).write_bytes(path.read_bytes())
     return folder / path.name
+
+
+def test_answers_of_a_users_own_system_are_made_again_when_its_file_has_changed(
+    loaded, corpus, tmp_path
+):
+    file = tmp_path / "mine.py"
+    code = """from speechverse.types import Answer
+
+class Mine:
+    name, title, hears = "mine-{0}", "mine", False
+    def __init__(self, parts): pass
+    def missing(self, examples): return None
+    def answer(self, examples, progress=None): return [Answer("{1}") for _ in examples]
+"""
+    keys = AnswerKeys("")
+    [example] = render_for_evaluation(corpus, "test", "er", limit=1)
+
+    def key(says: str) -> str:
+        file.write_text(code.format(tmp_path.name, says))
+        return keys(SYSTEMS[f"{file}:Mine"](None), example)
+
+    assert key("yes") == key("yes") != key("other")
 
 
 def test_what_is_answered_is_not_heard_again(loaded, corpus, tmp_path, asked, monkeypatch):

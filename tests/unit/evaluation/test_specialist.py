@@ -12,10 +12,14 @@ import pytest
 import torch
 
 from speechverse.data import Corpus
+from speechverse.decoding import DecodingOptions
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, specialist
+from speechverse.evaluation.cascades import WhisperCascade
+from speechverse.evaluation.parts import Parts
 from speechverse.evaluation.specialist import FrameSource, fit_specialist
+from speechverse.evaluation.without_words import SpecialistSystem
 from speechverse.tasks import Ask, get_task
-from speechverse.types import AudioRef, Example, Utterance
+from speechverse.types import Answer, AudioRef, Example, Utterance
 from watching import Watched
 
 CPU = torch.device("cpu")
@@ -110,6 +114,27 @@ def test_it_is_measured_on_closed_tasks_with_a_training_split_and_tells_its_cost
     assert answers[0] == answers[1] and anew.score("er", "specialist") == results.score(
         "er", "specialist"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword", "answer"),
+    [
+        ("Wake me at 7.", "seven", "yes"),
+        ("Set it to 20%.", "twenty percent", "yes"),
+        ("I don’t know", "don't", "yes"),
+        ("Uh, turn it on", "uh", "yes"),
+        ("Turn the light on", "lights", "no"),
+        ("", "seven", "no"),
+    ],
+)
+def test_a_keyword_is_found_however_whisper_writes_it(
+    loaded, corpus, monkeypatch, text, keyword, answer
+) -> None:
+    monkeypatch.setattr(WhisperCascade, "_write", lambda self, some: [Answer(text) for _ in some])
+    clip = corpus.utterances("test")[0]
+    example = Example("0", clip, "kws", "Is it said?", "", "", fields={"keyword": keyword})
+    [made] = SpecialistSystem(Parts(*loaded, DecodingOptions())).answer([example])
+    assert (made.text, made.transcript) == (answer, text)
 
 
 def test_without_a_training_split_it_is_not_measured(loaded, corpus) -> None:

@@ -30,6 +30,7 @@ from speechverse.evaluation import (
 from speechverse.evaluation.cascades import WhisperCascade
 from speechverse.evaluation.provenance import find_whisper
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.types import Answer, Example
 
 SENTENCES = ("play some jazz", "turn the light off", "what is the time", "call my mother now")
 READERS = ("cascade-whisper", "cascade-whisper-tuned", "oracle", "oracle-tuned")
@@ -111,19 +112,36 @@ def test_transcripts_are_whispers_own_text_and_are_made_once(root, model, corpus
         assert [record.transcript for record in by_cell[system, "er"]][:4] == expected
 
 
-def test_whisper_writes_in_the_language_that_a_line_names(root, model, corpus, monkeypatch) -> None:
+def test_whisper_writes_in_the_language_that_a_line_names_and_says_why_it_ends(
+    root, model, corpus, monkeypatch
+) -> None:
     whisper = load_whisper(root / "whisper")
     whisper.model.generation_config.lang_to_id = {"<|en|>": 1, "<|de|>": 2}
-    monkeypatch.setattr(
-        whisper, "_transcribe", lambda waveforms: [str(whisper.language)] * len(waveforms)
-    )
+
+    def write(waveforms: list) -> list[Answer]:
+        ended = "length" if whisper.language == "de" else "end"
+        return [Answer(str(whisper.language), ended=ended) for _ in waveforms]
+
+    monkeypatch.setattr(whisper, "_answers", write)
     parts = Parts(model, model.processor(), DecodingOptions(), whisper=whisper)
-    codes = ("de-CH", None, "xx", "en-GB", "de")
-    clips = [
-        replace(clip, language=code)
+    codes = ("de-CH", None, "xx", "en_GB", "de")
+    examples = [
+        Example(clip.id, replace(clip, language=code), "asr", "What is said?", "", "")
         for clip, code in zip(corpus.utterances("test"), codes, strict=False)
     ]
-    assert WhisperCascade(parts).transcribe(clips) == ["de", "en", "None", "en", "de"]
+    made = WhisperCascade(parts).answer(examples)
+    assert [answer.text for answer in made] == ["de", "en", "None", "en", "de"]
+    assert [answer.ended for answer in made] == ["length", "end", "end", "end", "length"]
+
+
+def test_where_nothing_is_said_whispers_own_text_counts_and_not_what_an_llm_makes_of_it(
+    model, corpus, monkeypatch
+) -> None:
+    parts = Parts(model, model.processor(), DecodingOptions())
+    monkeypatch.setattr(WhisperCascade, "_write", lambda self, some: [Answer("") for _ in some])
+    clip = corpus.utterances("test")[0]
+    [made] = WhisperCascade(parts).answer([Example("0", clip, "silence", "Write it down.", "", "")])
+    assert made.text == ""
 
 
 def test_the_tuned_reader_is_another_and_the_plain_one_stands_beside_it(cells) -> None:

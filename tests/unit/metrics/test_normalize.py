@@ -17,6 +17,7 @@ from speechverse.metrics import (
     normalizer_for,
     score,
 )
+from speechverse.metrics.hinted import hinted_word_errors
 from speechverse.metrics.spelling import american
 
 
@@ -136,16 +137,29 @@ def test_each_reference_goes_by_its_own_language() -> None:
         score(["wer"], predictions, references, ["de"])
 
 
+def test_in_scripts_without_spaces_each_letter_is_a_word() -> None:
+    for said, true, language, rate in (
+        ("今天天气很不好", "今天天气很好。", "zh", 1 / 6),
+        ("我爱python吗", "我爱 Python 吗?", "zh", 0.0),
+        ("コーヒーを二つ", "コーヒーを三つ", "ja", 1 / 7),
+        ("ฉันรักเขา", "ฉันรักเธอ", "th", 2 / 7),
+        ("감사 합니다", "감사합니다", "ko", 2.0),  # Korean has spaces
+    ):
+        assert score(["wer"], [said], [true], [language])["wer"] == pytest.approx(rate)
+        assert hinted_word_errors([true], [true[:2]], [language])[0, 0] == (language == "ko")
+    assert score(["cer"], ["今天"], ["今日"], ["zh"])["cer"] == 0.5
+
+
 def test_a_score_names_the_normalisers_it_stands_on() -> None:
     wer = get_metric("wer")
     assert wer.normalizers(["one", "two"], ["en", "en-US"]) == "english-2"
     assert (
         wer.normalizers(["one", "eins", "two"], ["en", "de", None])
-        == "english-2 (2), unicode-1 (1)"
+        == "english-2 (2), unicode-2 (1)"
     )
     assert get_metric("accuracy").normalizers(["one"], ["en"]) == ""
-    assert "english-2:transformers:" in wer.signature() and "unicode-1" in wer.signature()
-    assert normalizer_for("oui", "fr").id == "unicode-1"
+    assert "english-2:transformers:" in wer.signature() and "unicode-2" in wer.signature()
+    assert normalizer_for("oui", "fr").id == "unicode-2"
 
 
 @pytest.mark.parametrize(
