@@ -78,19 +78,20 @@ def frames_of(
     def length(example: Example) -> int:
         num_samples = example.utterance.num_samples
         frames = front_end.check_length(num_samples, longest, "that encoder.max_seconds allows")
-        if (
-            pieces is not None
-            and (needed := _frames_needed(pieces(example.target)["input_ids"])) > frames
-        ):
-            raise AudioError(
-                f"{frames} frames are too few for CTC to write '{example.target}', which takes"
-                f" {needed}"
-            )
+        if pieces is not None:
+            refuse_unaligned(example.target, pieces(example.target)["input_ids"], frames, "frames")
         return frames
 
     return length
 
 
-def _frames_needed(ids: Sequence[int]) -> int:
-    """One for each piece, and a blank between equal neighbours."""
-    return len(ids) + sum(a == b for a, b in pairwise(ids))
+def refuse_unaligned(target: str, ids: Sequence[int], places: int, what: str) -> None:
+    """Refuses a target that CTC cannot write along so many places: it takes one for each piece, and
+    a blank between equal neighbours.
+
+    Raises:
+        AudioError: If there are too few.
+    """
+    needed = len(ids) + sum(a == b for a, b in pairwise(ids))
+    if needed > places:
+        raise AudioError(f"{places} {what} are too few for CTC to write '{target}': {needed}")

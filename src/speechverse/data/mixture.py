@@ -252,6 +252,7 @@ class Mixture:
                 parts.append(
                     "balanced" if item.balanced is True else f"balanced by {item.balanced}"
                 )
+            parts += map(_describe_labels, source.labels.values())
             parts += map(_identity, source.utterances)
         return fingerprint(*parts)
 
@@ -265,6 +266,10 @@ def examples_digest(weighted: Iterable[tuple[Example, float]]) -> str:
             for example, weight in weighted
         )
     )
+
+
+def _describe_labels(labels: LabelSet) -> str:
+    return repr((labels.field, dict(labels.descriptions)))
 
 
 def _identity(utterance: Utterance) -> str:

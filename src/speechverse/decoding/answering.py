@@ -4,7 +4,7 @@ the pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -37,20 +37,20 @@ def answer(
     options: DecodingOptions = DEFAULTS,
     *,
     cache: FeatureCache | None = None,
-    transcripts: Mapping[str, str] | None = None,
+    transcript_of: Callable[[Utterance], str] | None = None,
     progress: Advance | None = None,
 ) -> list[Answer]:
     """Answers examples in batches; their order is kept, and the size of a batch changes no answer.
 
     Args:
         cache: Encoder outputs (L, T, D) by utterance, where they were computed before.
-        transcripts: Texts by a clip's id, to be read instead of the audio.
+        transcript_of: Gives the text of a clip, to be read instead of the audio.
         progress: Is told, batch by batch, how many examples were just answered.
 
     Raises:
         AudioError: If a clip cannot be read, or is longer than the model hears.
     """
-    questions = [_question(processor, example, cache, transcripts) for example in examples]
+    questions = [_question(processor, example, cache, transcript_of) for example in examples]
     return answer_questions(model, processor, questions, options, progress)
 
 
@@ -58,13 +58,11 @@ def _question(
     processor: Processor,
     example: Example,
     cache: FeatureCache | None,
-    transcripts: Mapping[str, str] | None,
+    transcript_of: Callable[[Utterance], str] | None,
 ) -> Question:
     utterance = example.utterance
     num_samples = utterance.of_clips(lambda clip: clip.num_samples)
-    transcript = (
-        None if transcripts is None else utterance.of_clips(lambda clip: transcripts[clip.id])
-    )
+    transcript = None if transcript_of is None else utterance.of_clips(transcript_of)
     length = {"num_samples": num_samples} if transcript is None else {"transcript": transcript}
     return Question(
         instruction=example.prompt,

@@ -132,7 +132,9 @@ class Cascade:
             ]
         asked = parts.model, parts.processor, examples, parts.options
         with self.reading():
-            answers = answer(*asked, transcripts=transcripts, progress=progress)
+            answers = answer(
+                *asked, transcript_of=lambda clip: transcripts[clip.id], progress=progress
+            )
         return [replace(made, transcript=text) for made, text in zip(answers, texts, strict=True)]
 
 

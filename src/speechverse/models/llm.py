@@ -4,6 +4,7 @@ itself computes them.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection
 from typing import Any
 
@@ -42,11 +43,33 @@ def check_precision(llm_config: PreTrainedConfig, dtype: torch.dtype) -> None:
         )
 
 
+_SAME_DAY = (
+    "{%- macro strftime_now(format) -%}{{ format"
+    + "".join(
+        f" | replace('{sign}', '{datetime.datetime(2024, 7, 26).strftime(sign)}')"
+        for sign in ("%d", "%m", "%Y", "%y", "%b", "%B", "%a", "%A", "%H", "%M", "%S")
+    )
+    + " }}{%- endmacro %}"
+)
+"""Goes before chat templates that write today's date: the same prompt must be the same every day.
+The day is the one that Llama 3's own template takes where it has no clock."""
+
+
 def load_llm(resolved: Resolved, dtype: torch.dtype) -> PreTrainedModel:
-    """Loads a frozen LLM of either kind."""
+    """Loads a frozen LLM of either kind.
+
+    Raises:
+        CheckpointError: If it is not whole, or cannot read what is not its own tokens.
+        RecipeError: As `check_precision`.
+    """
     with loading("LLM", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
     check_precision(config, dtype)
+    if getattr(config.get_text_config(), "hidden_size_per_layer_input", 0):
+        raise CheckpointError(
+            f"the LLM '{resolved.name}' ({config.model_type}) gives layers embeddings of every"
+            " token, and audio has no tokens; choose an LLM without (Gemma 3, Llama, Qwen, ...)"
+        )
     with loading("LLM", resolved):
         llm, info = _auto_class(config).from_pretrained(
             resolved.name,
@@ -206,6 +229,9 @@ def chat_text(
         CheckpointError: If the template is broken.
         TemplateError: If it refuses such turns.
     """
+    template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
+    if "strftime_now" in template:
+        options = {"chat_template": _SAME_DAY + template, **options}
     try:
         return str(tokenizer.apply_chat_template(turns, tokenize=False, **options))
     except TemplateSyntaxError as error:

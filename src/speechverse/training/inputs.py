@@ -11,6 +11,7 @@ import torch
 
 from speechverse.data import Collator, FeatureCache, FrameCollator, frames_of, length_function
 from speechverse.data.collate import Collate
+from speechverse.data.frames import refuse_unaligned
 from speechverse.data.plan import Length
 from speechverse.decoding import answer
 from speechverse.encoders.best_rq.pretraining import EncoderForPreTraining
@@ -47,23 +48,42 @@ class AskedInputs:
     cache: FeatureCache | None = None
 
     def length(self, stage: StageSection) -> Length:
-        return length_function(self.processor, stage.reads)
+        length = length_function(self.processor, stage.reads)
+        if stage.objective != "ctc":
+            return length
+
+        def aligned(example: Example) -> int:
+            positions = length(example)
+            self._check_alignment(example)
+            return positions
+
+        return aligned
+
+    def _check_alignment(self, example: Example) -> None:
+        """Whether CTC can write the target along the audio's positions; a choice has no place.
+
+        Raises:
+            AudioError: If there are too few.
+        """
+        if example.target in (example.choices or ()):
+            return
+        num_frames = self.processor.front_end.num_frames(example.utterance.num_samples)
+        positions = self.model.config.num_audio_positions(num_frames)
+        tokens = self.processor.encode_target(example.target)[:-1]
+        refuse_unaligned(example.target, tokens, positions, "positions of audio")
 
     def collator(self, stage: StageSection) -> Collator:
         return Collator(self.processor, self.cache, stage.reads)
 
     def answers(self, examples: Sequence[Example], stage: StageSection) -> list[Answer]:
-        texts = None
-        if stage.reads == "transcript":
-            clips = [clip for example in examples for clip in example.utterance.clips]
-            texts = {clip.id: clip.text or "" for clip in clips}
+        reads = (lambda clip: clip.text or "") if stage.reads == "transcript" else None
         return answer(
             self.model,
             self.processor,
             examples,
             self.recipe.decoding,
             cache=self.cache,
-            transcripts=texts,
+            transcript_of=reads,
         )
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import os
 import pickle
+import sys
 
 import pytest
 import torch
@@ -119,6 +121,33 @@ def test_a_broken_cache_says_so(corpus, tmp_path):
     shard.write_bytes(shard.read_bytes()[:50])
     with pytest.raises(CacheError, match="shard-00000.safetensors is broken"):
         FeatureCache.open(folder, encoder_fingerprint(encoder))
+
+
+def test_a_cache_without_one_of_its_shards_is_made_whole_again(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_SHARD_BYTES", 1)
+    monkeypatch.setattr(cache, "_BATCH_SECONDS", 3.0)
+    folder, encoder, clips = tmp_path / "cache", Encoder(), corpus.utterances("train")
+    before = FeatureCache.build(encoder, clips, folder)
+    kept = [before[clip].clone() for clip in clips]
+    (folder / "shard-00000.safetensors").unlink()
+    FeatureCache.build(encoder, clips, folder)
+    made = FeatureCache.open(folder, encoder_fingerprint(encoder))
+    assert all(torch.equal(made[clip], one) for clip, one in zip(clips, kept, strict=True))
+
+
+def test_an_encoder_family_of_the_users_own_is_another_once_its_file_has_changed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / f"family_{tmp_path.name}.py"
+
+    def fingerprint_of(code: str) -> str:
+        file.write_text(f"from noise_corpus import Encoder\nclass Own(Encoder):\n    {code}\n")
+        sys.modules.pop(file.stem, None)
+        importlib.invalidate_caches()
+        return encoder_fingerprint(importlib.import_module(file.stem).Own())
+
+    assert fingerprint_of("times = 1") == fingerprint_of("times = 1") != fingerprint_of("times = 2")
 
 
 def test_bad_clips_are_counted_up_to_their_share(corpus, tmp_path, caplog):

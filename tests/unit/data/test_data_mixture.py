@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from noise_corpus import in_memory, utterances
 
-from speechverse.data import Mixture, MixtureItem, collect_labels, render_for_evaluation
+from speechverse.data import Corpus, Mixture, MixtureItem, collect_labels, render_for_evaluation
 from speechverse.errors import CorpusError, RecipeError
+from speechverse.tasks.labels import LabelSet
 from speechverse.types import AudioRef
 
 
@@ -207,3 +208,12 @@ def test_the_digest_tells_a_corpus_written_anew_under_the_same_ids(world, change
     )
     digests = [Mixture([MixtureItem(corpus, "asr")]).digest for corpus in (world, same, other)]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_digest_tells_labels_that_are_described_anew(world):
+    names = world.labels["intent"].names
+    described = LabelSet("intent", dict.fromkeys(names, "something else"))
+    labels = {**world.labels, "intent": described}
+    other = Corpus("world", labels, _sources={"train": world.utterances("train")})
+    digests = [Mixture([MixtureItem(corpus, "ic")]).digest for corpus in (world, other)]
+    assert digests[0] != digests[1]

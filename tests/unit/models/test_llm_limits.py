@@ -14,8 +14,9 @@ import transformers
 
 from microscopic import bart, byte_level, decoder_only, t5
 from speechverse.errors import AudioTooLongError, CheckpointError
+from speechverse.hub import resolve
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor
-from speechverse.models.llm import position_limits
+from speechverse.models.llm import chat_text, load_llm, position_limits
 
 SOUND = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
 
@@ -44,6 +45,24 @@ def test_a_word_or_an_end_token_behind_the_embeddings_is_refused_with_both_sizes
             match=rf"gives {size + 1} ids .* embeddings for {size} only; .*none for",
         ):
             SpeechVerseForConditionalGeneration.from_foundations(encoder_folder, tmp_path / name)
+
+
+def test_a_chat_template_that_writes_todays_date_writes_the_same_every_day() -> None:
+    tokenizer = byte_level([], ["<pad>", "</s>"])
+    tokenizer.chat_template = (
+        "{% if not day is defined %}{% set day = strftime_now('%d %b %Y') %}{% endif %}"
+        "{{ day }}: {{ messages[0]['content'] }}"
+    )
+    turns = [{"role": "user", "content": "Who speaks?"}]
+    assert chat_text(tokenizer, turns) == "26 Jul 2024: Who speaks?"
+
+
+def test_an_llm_whose_layers_want_to_know_each_token_is_refused(tmp_path) -> None:
+    transformers.Gemma3nTextConfig(
+        vocab_size=64, hidden_size=16, num_hidden_layers=2, hidden_size_per_layer_input=8
+    ).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="embeddings of every token, and audio has no tokens"):
+        load_llm(resolve(tmp_path), torch.float32)
 
 
 def test_a_sign_of_the_chat_template_without_an_embedding_is_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,14 +12,15 @@ import torch
 from speechverse.data import Batch, Choices
 from speechverse.encoders import EncoderOutput
 from speechverse.encoders.ctc import greedy_ids
-from speechverse.errors import RecipeError
+from speechverse.errors import AudioError, RecipeError
 from speechverse.models import SpeechVerseForConditionalGeneration, token_logits
 from speechverse.training import train
+from speechverse.training.inputs import AskedInputs
 from speechverse.training.loss import ExampleLosses
 from speechverse.training.objectives import ctc
 from speechverse.training.objectives.ctc import ctc_losses
-from speechverse.training.recipe import Recipe
-from speechverse.types import IGNORED
+from speechverse.training.recipe import Recipe, StageSection
+from speechverse.types import IGNORED, AudioRef, Example, Utterance
 
 
 @pytest.fixture
@@ -47,6 +49,24 @@ def among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of tokens crowd the micro LLM's few dimensions; every place there is near to one."""
     monkeypatch.setattr(token_logits, "_BLANK_COSINE", 0.9)
     monkeypatch.setattr(token_logits, "_sharpness", lambda num_tokens: 30.0)
+
+
+def test_a_target_longer_than_its_clip_has_positions_is_left_out_and_told(model) -> None:
+    stage = StageSection(
+        name="align", mixture="all", train=["downsampler"], objective="ctc", steps=1,
+        learning_rate=0.1,
+    )  # fmt: skip
+    clip = Utterance("a", AudioRef(Path("a.wav")), 0.5)
+    inputs = AskedInputs(None, model, model.processor())
+
+    def length(target: str, **how: Any) -> int:
+        return inputs.length(stage)(Example("a", clip, "asr", "Write.", target, "", **how))
+
+    assert length("on") > 0
+    long = "a sentence that nobody says in half a second, whoever tries to"
+    with pytest.raises(AudioError, match="positions of audio are too few for CTC to write 'a sent"):
+        length(long)
+    assert length(long, choices=(long, "off")) > 0, "a label lies along no positions"
 
 
 def test_positions_learn_the_transcript_and_the_llm_is_not_run(
