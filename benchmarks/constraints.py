@@ -183,7 +183,7 @@ def _index(processor: Any, *, kept: bool) -> Callable[[], Any]:
 
     def once() -> Any:
         if not kept:
-            patterns._index.cache_clear()
+            patterns.INDICES.clear()
             patterns._vocabulary.cache_clear()
         return patterns.PatternAutomaton(patterns.pattern_of_schema(SCHEMA), processor)
 

@@ -135,8 +135,12 @@ def _of_an_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
     return MissingExtraError(what, EXTRAS[verb])
 
 
+_TRACEBACK = "SPEECHVERSE_TRACEBACK"
+_OFF = ("", "0", "f", "false", "n", "no", "off")
+
+
 def _fail(error: BaseException, status: int) -> NoReturn:
-    if os.environ.get("SPEECHVERSE_TRACEBACK"):
+    if os.environ.get(_TRACEBACK, "").lower() not in _OFF:
         raise error
     told = f"error: {error}"
     if not isinstance(error, SpeechverseError):

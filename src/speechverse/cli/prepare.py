@@ -49,7 +49,11 @@ def command(
     """
     from speechverse.corpora import CORPORA
 
+    if device is not None and not keywords:
+        raise UserError("--device is where --keywords are chosen; leave it out")
     if name is None:
+        if json:
+            raise UserError("--json tells what was prepared: name a corpus, SOURCE and OUTPUT")
         _tell_all()
         return
     reader = CORPORA[name]

@@ -43,6 +43,8 @@ def command(
             )
         _list(json)
     elif action == "get":
+        if json:
+            raise UserError("--json lists the parts: speechverse pretrained --json")
         _get(names or [], from_folder)
     else:
         raise UserError(

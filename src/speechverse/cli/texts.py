@@ -46,12 +46,15 @@ def command(
       speechverse synth my-speech --from sentences.jsonl --engine hibari
     """
     from speechverse.data.lines import Lines, write_lines
+    from speechverse.errors import UserError
     from speechverse.files import make_place
     from speechverse.world.language import Part
     from speechverse.world.texts.lines import draw_lines
     from speechverse.world.texts.prose import draw_passages
     from speechverse.world.texts.wordnet import read_wordnet
 
+    if prose and wordnet is not None:
+        raise UserError("lines are of --prose or of --wordnet; write two files, one of each")
     make_place(out)
     without = set()
     for path in not_in or ():

@@ -109,7 +109,7 @@ def command(
 
     if output is not None:
         make_place(output)
-    [transcript] = _with_progress(load(), clips, how)
+    [transcript] = _with_progress(load(), clips, how, "raise")
     _note(clips[0], transcript)
     text = _format(transcript, format)
     if output is None:
@@ -153,7 +153,7 @@ def _transcribe_all(
 
     def write_all(clips: list[Path], file: AnswersFile, _: int) -> dict[Path, str]:
         failed = {}
-        made = _with_progress(load(), clips, how)
+        made = _with_progress(load(), clips, how, "skip")
         for clip, transcript in zip(clips, made, strict=True):
             if transcript.error is not None:
                 failed[clip] = first_line(Exception(transcript.error))
@@ -178,13 +178,12 @@ def _transcribe_all(
     )
 
 
-def _with_progress(loaded: SpeechVerse, clips: Sequence[Path], how: Any) -> Iterator[Transcript]:
-    """Transcripts in order, with a bar over the seconds of all; a single one that cannot be read
-    ends all.
-    """
+def _with_progress(
+    loaded: SpeechVerse, clips: Sequence[Path], how: Any, on_error: Literal["raise", "skip"]
+) -> Iterator[Transcript]:
+    """Transcripts in order, with a bar over the seconds of all."""
     from speechverse.terminal import Progress
 
-    on_error: Literal["raise", "skip"] = "raise" if len(clips) == 1 else "skip"
     with Progress("transcribing, seconds", _seconds(clips)) as shown:
         yield from loaded.transcribe(iter(clips), **how, on_error=on_error, progress=shown.advance)
 

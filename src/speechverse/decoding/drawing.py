@@ -1,7 +1,7 @@
 """Drawing answers: each row by random numbers of its own, so that no neighbour in a batch, and no
 clip that was answered before, changes what is drawn.
 
-B rows, N new tokens, V vocabulary.
+B rows, V vocabulary.
 """
 
 from __future__ import annotations
@@ -32,28 +32,22 @@ class Draw(LogitsProcessor):
     transformers draws all rows from one stream of random numbers; here each has its own.
     """
 
-    def __init__(self, seeds: Sequence[int], num_tokens: int) -> None:
-        draws = (torch.Generator().manual_seed(seed) for seed in seeds)
-        self.numbers_BN = torch.stack(
-            [torch.rand(num_tokens, generator=draw, dtype=torch.float64) for draw in draws]
-        )
-        self.step = 0
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.draws = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores (B, V) of which only the drawn one of each row is left."""
         exact = torch.float32 if scores.device.type == "mps" else torch.float64
         reached_BV = scores.to(exact).softmax(dim=-1).cumsum(dim=-1)
-        numbers_B1 = self.numbers_BN[:, self.step, None].to(reached_BV)
-        self.step += 1
+        numbers = [torch.rand(1, generator=draw, dtype=torch.float64) for draw in self.draws]
+        numbers_B1 = torch.stack(numbers).to(reached_BV)
         # Strictly beyond the number, so that what has no probability is never drawn.
         drawn_B1 = torch.searchsorted(reached_BV, numbers_B1 * reached_BV[:, -1:], right=True)
         drawn_B1 = drawn_B1.clamp(max=scores.shape[1] - 1)
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn_B1, 0.0)
 
 
-def drawing(
-    options: DecodingOptions, seeds: Sequence[int], num_tokens: int
-) -> list[LogitsProcessor]:
+def drawing(options: DecodingOptions, seeds: Sequence[int]) -> list[LogitsProcessor]:
     """What draws as the options want it, after all that constrains; nothing where all is greedy."""
     if not options.draws:
         return []
@@ -64,7 +58,7 @@ def drawing(
         warpers.append(TopKLogitsWarper(options.top_k))
     if options.top_p is not None:
         warpers.append(TopPLogitsWarper(options.top_p))
-    return [*warpers, Draw(seeds, num_tokens)]
+    return [*warpers, Draw(seeds)]
 
 
 def seeded(questions: Sequence[Question], seed: int | None) -> list[Question]:

@@ -76,7 +76,7 @@ class Generator:
         most = max(limit.tokens for limit in limits)
         shaping = (
             ConstraintLogitsProcessor(automata, options.num_beams) if automata else guard,
-            *drawing(options, [question.seed or 0 for question in questions], most),
+            *drawing(options, [question.seed or 0 for question in questions]),
         )
         told = {
             n: Told(wording, question.on_piece, limits[n].tokens)

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from speechverse.tasks.spoken import written_words
 MAX_PATTERN = 20_000
 """Characters of a pattern; a schema's is written out, so it is longer than the schema."""
 MAX_INDEX = 200_000_000
-"""Bytes of an index."""
+"""Bytes of an index, and of all that are kept."""
 
 _ENDED = -1
 _END = "\0"
@@ -50,7 +51,7 @@ class PatternAutomaton:
                 f"the pattern has {len(pattern):,} characters; at most {MAX_PATTERN:,} can be"
                 " followed"
             )
-        self.index = _index(pattern, processor.tokenizer, processor.end_token_id)
+        self.index = INDICES.find(pattern, processor.tokenizer, processor.end_token_id)
         self.end = processor.end_token_id
         self.start = self.index.get_initial_state()
         self._allowed: dict[int, Tensor] = {}
@@ -124,8 +125,34 @@ def _whole(pattern: str, begins_with_space: bool) -> str:
     return f"{space}({_without_anchors(pattern)})\\x00"
 
 
-@lru_cache(maxsize=16)
-def _index(pattern: str, tokenizer: Any, end: int) -> Any:
+class _Indices:
+    """The indices used last, of so many bytes together: a server makes those of any request."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, Lock()
+        self._kept: dict[tuple[str, Any, int], tuple[Any, int]] = {}
+
+    def find(self, pattern: str, tokenizer: Any, end: int) -> Any:
+        """The index of a pattern, kept or made now."""
+        key = (pattern, tokenizer, end)
+        with self._lock:
+            found = self._kept.pop(key, None)
+        index, size = found or _make_index(pattern, tokenizer, end)
+        with self._lock:
+            self._kept[key] = (index, size)  # last, as it was used last
+            while sum(size for _, size in self._kept.values()) > self._most:
+                del self._kept[next(iter(self._kept))]
+        return index
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+
+INDICES = _Indices(MAX_INDEX)
+
+
+def _make_index(pattern: str, tokenizer: Any, end: int) -> tuple[Any, int]:
+    """An index, and its size in bytes."""
     from outlines_core import Index
 
     vocabulary, begins_with_space = _vocabulary(tokenizer, end)
@@ -141,7 +168,7 @@ def _index(pattern: str, tokenizer: Any, end: int) -> Any:
             f"what may follow what under {pattern!r} takes {size / 1e6:,.0f} MB; at most"
             f" {MAX_INDEX / 1e6:,.0f} MB are kept: give a pattern with fewer repetitions"
         )
-    return index
+    return index, size
 
 
 @lru_cache(maxsize=4)

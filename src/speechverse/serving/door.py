@@ -20,6 +20,19 @@ OPEN = ("/health", "/health/live", "/health/ready")
 """Paths that want no key: whoever watches a server has none."""
 
 
+_READING = ("GET", "HEAD", "OPTIONS")
+
+
+def _is_of_another_page(headers: Headers) -> bool:
+    """Whether a browser sends this for another site's page: it would not let that page read the
+    answer, but would let it ask.
+    """
+    if site := headers.get("sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+
 class Door:
     """An ASGI middleware."""
 
@@ -72,6 +85,8 @@ class Door:
                 message = "this server wants an API key: Authorization: Bearer ..."
                 ask = {"WWW-Authenticate": 'Basic realm="an API key as password"'} if a_page else {}
                 return Refusal(401, message, code="invalid_api_key", headers=ask)
+        if scope["method"] not in _READING and _is_of_another_page(headers):
+            return Refusal(403, "other pages may not call this server", code="cross_origin")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._most:
             return Refusal(413, self._settings.too_large, code="too_large")

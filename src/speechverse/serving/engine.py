@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from queue import SimpleQueue
 from threading import Condition, Event, Thread
 from typing import Any, Protocol, TypeVar
@@ -27,7 +27,7 @@ class Ticket:
 
     Attributes:
         future: Its result to come.
-        told: Whether something of its result was told already, so that it must not be begun anew.
+        has_streamed: Whether some of its result was told, so that it must not be begun anew.
     """
 
     def __init__(self, work: Work, item: Any) -> None:
@@ -92,7 +92,14 @@ class Engine:
                 raise RuntimeError("the engine is closed")
             self._waiting.append(ticket)
             self._changed.notify()
+        ticket.future.add_done_callback(lambda future: self._forget(ticket))
         return ticket
+
+    def _forget(self, ticket: Ticket) -> None:
+        """What was given up while it waited is let go at once, with its sound."""
+        if ticket.future.cancelled():
+            with self._changed, suppress(ValueError):  # it may just have been taken
+                self._waiting.remove(ticket)
 
     def close(self) -> None:
         """Finishes what was taken, and ends."""

@@ -24,7 +24,7 @@ def keys_of(file: Path | None) -> tuple[str, ...]:
         given = [] if told is None else told.split(",")
     else:
         try:
-            given = file.read_text(encoding="utf-8").splitlines()
+            given = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"the keys in '{file}' cannot be read: {error}") from error
     keys = tuple(key.strip() for key in given if key.strip())

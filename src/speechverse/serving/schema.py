@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAX_MESSAGES = 64
 MAX_PARTS = 32
+MAX_TOKENS = 2**16
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -20,6 +21,14 @@ class _Body(BaseModel):
     """Of JSON: values are taken as they stand."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: Any) -> Any:
+        """OpenAI's client writes every field it knows of what it was answered, most as null."""
+        if not isinstance(fields, dict):
+            return fields
+        return {name: given for name, given in fields.items() if given is not None}
 
 
 class InputAudio(_Body):
@@ -104,8 +113,8 @@ class ChatRequest(_Body):
 
     model: Text
     messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
-    max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
-    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    max_completion_tokens: Annotated[int, Field(gt=0, le=MAX_TOKENS)] | None = None
+    max_tokens: Annotated[int, Field(gt=0, le=MAX_TOKENS)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None

@@ -58,10 +58,10 @@ class ServerSettings:
         Args:
             by_password: Whether it may be the password that somebody told a browser.
         """
-        given = header.encode()
-        if by_password and header.startswith("Basic "):
+        scheme, _, told = header.partition(" ")
+        given = told.strip().encode() if scheme.lower() == "bearer" else b""
+        if by_password and scheme.lower() == "basic":
             with suppress(ValueError):
-                _, _, password = b64decode(header[6:]).partition(b":")
-                given = b"Bearer " + password
-        matches = [hmac.compare_digest(f"Bearer {key}".encode(), given) for key in self.keys]
+                _, _, given = b64decode(told).partition(b":")
+        matches = [hmac.compare_digest(key.encode(), given) for key in self.keys]
         return not self.keys or any(matches)

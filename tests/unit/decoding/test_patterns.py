@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import LogitsProcessorList
 
-from speechverse.decoding import ConstraintLogitsProcessor, LabelTrie
+from speechverse.decoding import ConstraintLogitsProcessor, LabelTrie, patterns
 from speechverse.decoding.patterns import PatternAutomaton, pattern_of_schema, pattern_of_slots
 from speechverse.errors import UserError
 
@@ -57,6 +57,19 @@ def test_every_row_keeps_to_its_own_pattern(text_sides, generate, kind, how):
     mixed = [automata[0], LabelTrie.of(("one", "alarm set"), side), automata[1]]
     together = generated(generate, side, mixed, kind, **how)
     assert re.fullmatch(PATTERNS[0], together[0]) and together[1] in ("one", "alarm set")
+
+
+def test_only_so_many_bytes_of_indices_are_kept(text_sides, monkeypatch):
+    processor = text_sides["llama"]
+    one = patterns._make_index("[a-c]{1,5}", processor.tokenizer, processor.end_token_id)[1]
+    indices, made = patterns._Indices(2 * one), []
+    make = patterns._make_index
+    monkeypatch.setattr(
+        patterns, "_make_index", lambda pattern, *how: made.append(pattern) or make(pattern, *how)
+    )
+    for pattern in ("[a-c]{1,5}", "[d-f]{1,5}", "[a-c]{1,5}", "[g-i]{1,5}", "[a-c]{1,5}"):
+        indices.find(pattern, processor.tokenizer, processor.end_token_id)
+    assert made == ["[a-c]{1,5}", "[d-f]{1,5}", "[g-i]{1,5}"], "the one used longest ago went"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -72,7 +72,7 @@ def test_temperature_0_and_one_token_to_draw_from_are_greedy(speech_models, soun
 
 def test_tokens_are_drawn_by_their_probabilities_and_impossible_ones_never():
     probabilities = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2, 0.0])
-    draw = Draw([1], 4000)
+    draw = Draw([1])
     scores = probabilities.log()[None]
     drawn = [int(draw(torch.empty(1, 0), scores).argmax()) for _ in range(4000)]
     shares = torch.bincount(torch.tensor(drawn), minlength=6) / 4000

@@ -195,6 +195,8 @@ def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_pat
     assert first.exit_code == 1 and "broken.wav" in first.stderr
     assert sorted(path.name for path in out.rglob("*.srt")) == ["a.srt", "b.srt"]
     assert (out / "deep" / "b.srt").read_text().startswith("1\n00:00:00,000 -->")
+    once_more = run(calls, "--format", "srt", "--output", out)
+    assert once_more.exit_code == 1 and "broken.wav" in once_more.stderr
     (calls / "broken.wav").unlink()
     again = run(calls, "--format", "srt", "--output", out)
     assert again.exit_code == 0 and "found 2 of 2 transcripts" in again.stderr

@@ -176,7 +176,8 @@ def test_what_changes_nothing_is_taken(served):
     )
     assert same.choices == plain.choices
     unsaid = ("n", "stream", "stop", "logprobs", "presence_penalty", "frequency_penalty", "store")
-    nothing = ask(served, asking(SAID, wav(noise())), **dict.fromkeys(unsaid))
+    unsaid += ("user", "tools", "metadata")
+    nothing = ask(served, asking(SAID, wav(noise())), extra_body=dict.fromkeys(unsaid))
     assert nothing.choices == plain.choices
 
 
@@ -187,7 +188,7 @@ def test_an_answer_as_the_client_gives_it_is_an_earlier_turn(served):
     made = ask(served, [*messages, first, again]).choices
     parts = {"role": "assistant", "content": [{"type": "text", "text": first.content}]}
     plain = {"role": "assistant", "content": first.content}
-    for told in (plain, parts):
+    for told in (plain, parts, first.model_dump()):
         assert ask(served, [*messages, told, again]).choices == made
 
 

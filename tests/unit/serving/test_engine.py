@@ -73,6 +73,18 @@ def test_what_is_given_up_frees_its_place_and_the_fault_of_one_is_its_own(engine
     assert engine.num_waiting == 0
 
 
+def test_what_is_given_up_while_it_waits_is_let_go_of_at_once(engine):
+    work = Counting("a")
+    begun(engine, work, 0)
+    tickets = [engine.submit(Ticket(Counting("b"), n)) for n in range(100)]
+    for ticket in tickets[1:]:
+        ticket.give_up()
+    assert engine.num_waiting == 1
+    tickets[0].work.go.set()
+    work.go.set()
+    assert tickets[0].future.result(10) == 0
+
+
 def test_what_is_asked_while_its_call_closes_is_given_up():
     class Closing(Engine):
         def submit(self, ticket):

@@ -187,6 +187,34 @@ def test_no_other_page_may_ask_and_nothing_is_told_without_a_key(model):
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://testserver", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://testserver:81", "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://testserver"}, 200),
+        ({"Origin": "http://before-a-proxy", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({}, 200),
+    ],
+)
+def test_a_browser_asks_for_no_page_of_another_site(app, headers, status):
+    sent = {"files": {"file": ("a.wav", wav(noise()))}, "data": {"model": "tried"}}
+    told = app.post("/v1/audio/transcriptions", headers=headers, **sent)
+    assert told.status_code == status
+    assert status == 200 or told.json()["error"]["code"] == "cross_origin"
+
+
+def test_keys_are_read_and_told_as_people_write_them(tmp_path):
+    file = tmp_path / "keys.txt"
+    file.write_bytes(b"\xef\xbb\xbf" + KEY.encode() + b"\r\n")
+    settings = ServerSettings(keys=keys_of(file))
+    assert settings.admits(f"Bearer {KEY}") and settings.admits(f"bearer  {KEY}")
+    assert not settings.admits(KEY) and not settings.admits(f"Basic {KEY}", by_password=True)
+
+
 def test_what_is_asked_is_in_no_log(app, model, caplog, monkeypatch):
     monkeypatch.setattr(model.processor, "check_question", lambda *given, **how: 1 / 0)
     with caplog.at_level(logging.DEBUG):
