@@ -41,7 +41,9 @@ def ask_folder(asked: Asked, place: Path, output: Path, load: Any, quiet: bool) 
         return failed
 
     results = f"answers in '{output}'"
-    do_all(clips_in(place), output, asked.identity(), OPTIONAL, answer, results)
+    # Not a key of the answer's own, beside which it stands in every line.
+    identity = asked.identity() | ({"with_logprobs": True} if asked.logprobs else {})
+    do_all(clips_in(place), output, identity, OPTIONAL, answer, results)
 
 
 def _records(asked: Asked, answering: Any, clips: list[Path]) -> dict[Path, dict[str, Any]]:

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from speechverse.types import Answer
 
 SYSTEMS = ("speechverse", "cascade-whisper")
-OPTIONAL = ("system", "task", "choices", "regex", "json_schema", "hints", "decoding", "logprobs")
+OPTIONAL = (
+    "system",
+    "task",
+    "choices",
+    "regex",
+    "json_schema",
+    "hints",
+    "decoding",
+    "with_logprobs",
+)
 """Keys of a question that not every question has."""
 
 
@@ -117,7 +126,6 @@ class Asked:
             "json_schema": self.json_schema,
             "hints": list(self.hints),
             "decoding": decoding,
-            "logprobs": self.logprobs,
         }
         return {
             "instruction": self.instruction,

@@ -75,6 +75,7 @@ class SpeechVerseConfig(PreTrainedConfig):
     llm: str | None = None
     llm_revision: str | None = None
     llm_fingerprint: str | None = None
+    prompt_fingerprint: str | None = None  # of how it was asked when it was trained
     llm_width: int = 0  # E
     llm_max_positions: int | None = None  # of what it reads
     llm_max_answer: int | None = None  # where its decoder has another limit

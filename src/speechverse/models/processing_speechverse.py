@@ -7,6 +7,7 @@ encoder.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,10 @@ from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.llm import check_vocabulary, load_tokenizer
 from speechverse.models.plain_text import PlainText
 from speechverse.models.prompts import PromptWriter, special_tokens
+from speechverse.seeding import fingerprint
 from speechverse.types import IGNORED, Lengths, Prompt
+
+log = logging.getLogger(__name__)
 
 _MAX_REMEMBERED = 50_000
 
@@ -96,10 +100,24 @@ class SpeechVerseProcessor:
         encoder = resolve(encoder_name, config.encoder_revision, relative_to)
         llm = resolve(llm_name, config.llm_revision, relative_to)
         window, family = config.settings.encoder_window, config.settings.encoder_family
-        return cls(
+        made = cls(
             config,
             load_tokenizer(llm) if tokenizer is None else tokenizer,
             load_front_end(encoder.name, encoder.revision, window, family),
+        )
+        if config.prompt_fingerprint not in (None, made.prompt_fingerprint):
+            log.warning(
+                "the tokenizer or the chat template of the LLM '%s' has changed since this"
+                " checkpoint was trained: it is asked otherwise than it was taught",
+                llm_name,
+            )
+        return made
+
+    @property
+    def prompt_fingerprint(self) -> str:
+        """Of how it writes an instruction and an answer: by tokenizer, template and settings."""
+        return fingerprint(
+            repr((self._writer.around("Who speaks?"), self.encode_target("Two people, 2.")))
         )
 
     @classmethod

@@ -132,4 +132,5 @@ def inputs_of(
     plain_attention_where_faster(model.llm, engine.device, engine.precision)
     processor = model.processor()
     check_texts(recipe, sources, processor)
+    model.config.prompt_fingerprint = processor.prompt_fingerprint
     return AskedInputs(recipe, model, processor, open_cache(sources, model.encoder, folder, engine))

@@ -233,7 +233,7 @@ def test_answers_to_another_question_are_not_mixed_in(run, folder, tmp_path):
         (("who speaks", "--choices", "yes,no"), "its instruction is .is it loud., now it is"),
         (("is it loud", "--choices", "yes,maybe"), "its choices is"),
         (("is it loud",), "now it is not given"),
-        (("is it loud", "--choices", "yes,no", "--logprobs"), "its logprobs is"),
+        (("is it loud", "--choices", "yes,no", "--logprobs"), "its with_logprobs is"),
         (("is it loud", "--choices", "yes,no", "--beams", 2), "its decoding is not given"),
     ):
         with pytest.raises(UserError, match=told):

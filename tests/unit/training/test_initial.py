@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def test_a_checkpoint_without_lora_gets_the_recipe_s(
     assert model.config.lora == LoraConfig(**wanted)
     assert {p.shape[0] for name, p in model.named_parameters() if "lora_A" in name} == {3}
     assert all("k_proj" in name for name, _ in model.named_parameters() if "lora_A" in name)
+
+
+def test_a_checkpoint_knows_when_it_is_asked_otherwise_than_it_was_taught(
+    recipe: MakeRecipe, aligned: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    train(going_on(recipe, aligned, rank=2), tmp_path / "run")
+    model = SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run")
+    assert model.config.prompt_fingerprint == model.processor().prompt_fingerprint
+    assert "asked otherwise" not in caplog.text
+    file = tmp_path / "run" / "config.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps({**told, "prompt_fingerprint": "of another template"}))
+    SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run").processor()
+    assert "asked otherwise than it was taught" in caplog.text
 
 
 def test_a_checkpoint_without_lora_wants_to_be_told_of_it(
