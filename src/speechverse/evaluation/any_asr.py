@@ -62,6 +62,7 @@ class AsrCascade(OfFamily, Cascade):
     """The LLM reads what some recogniser writes."""
 
     family: ClassVar[str] = "cascade"
+    knows_endings: ClassVar[bool] = False
     title: ClassVar[str] = "a recogniser's transcript, read by the same frozen LLM without LoRA"
 
     def __init__(self, parts: Parts) -> None:
