@@ -4,6 +4,7 @@ tracebacks.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,30 @@ def test_a_users_mistake_is_exit_status_2_without_a_traceback() -> None:
     assert shown.returncode == 2
     assert "no-such-file.wav" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("pretrained", "get", "whisper-base", "--json"), "--json lists the parts"),
+        (("texts", "out.jsonl", "--prose", "a.txt", "--wordnet", "dict"), "of --prose or of"),
+        (("prepare", "--json"), "name a corpus"),
+        (("prepare", "librispeech", "here", "there", "--device", "cpu"), "--keywords are chosen"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(words: tuple[str, ...], told: str) -> None:
+    shown = run_here(*words)
+    assert shown.returncode == 2 and told in shown.stderr
+
+
+def test_a_variable_turns_the_traceback_on_and_off() -> None:
+    wrong = ("ask", "no-such-file.wav", "What is being said?")
+    shown = run_here(*wrong, SPEECHVERSE_TRACEBACK="0")
+    assert shown.returncode == 2 and "no-such-file.wav" in shown.stderr
+    command = [sys.executable, "-m", "speechverse", *wrong]
+    environment = {**os.environ, "SPEECHVERSE_TRACEBACK": "1"}
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert "Traceback" in shown.stderr and "no-such-file.wav" in shown.stderr
 
 
 def test_output_that_nobody_reads_ends_quietly() -> None:

@@ -96,8 +96,7 @@ def _root(
         callback=_print_version,
     ),
 ) -> None:
-    if traceback:
-        os.environ["SPEECHVERSE_TRACEBACK"] = "1"
+    os.environ["SPEECHVERSE_TRACEBACK"] = "1" if traceback else ""  # as read, `0` being off
 
 
 def main() -> NoReturn:
@@ -135,12 +134,8 @@ def _of_an_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
     return MissingExtraError(what, EXTRAS[verb])
 
 
-_TRACEBACK = "SPEECHVERSE_TRACEBACK"
-_OFF = ("", "0", "f", "false", "n", "no", "off")
-
-
 def _fail(error: BaseException, status: int) -> NoReturn:
-    if os.environ.get(_TRACEBACK, "").lower() not in _OFF:
+    if os.environ.get("SPEECHVERSE_TRACEBACK"):
         raise error
     told = f"error: {error}"
     if not isinstance(error, SpeechverseError):

@@ -79,7 +79,9 @@ def encoder_fingerprint(encoder: SpeechEncoder, dtype: torch.dtype = torch.float
 def _own_code(encoder: SpeechEncoder) -> Iterator[bytes]:
     """The file of an encoder family of the user's, which decides what is heard; none of ours."""
     module = sys.modules[type(encoder).__module__]
-    if not module.__name__.startswith("speechverse.") and (file := module.__file__):
+    if not module.__name__.startswith("speechverse.") and (
+        file := getattr(module, "__file__", None)  # none where it was typed at a prompt
+    ):
         yield Path(file).read_bytes()
 
 

@@ -71,8 +71,7 @@ class WhisperRecogniser(Recogniser):
     @property
     def languages(self) -> list[str]:
         """Codes of the languages it knows."""
-        signs = getattr(self.model.generation_config, "lang_to_id", None) or ("<|en|>",)
-        return [sign.strip("<|>") for sign in signs]
+        return languages_of(self.model.generation_config) or ["en"]
 
     def check_language(self, language: str | None) -> None:
         """Whether this Whisper knows a language.
@@ -164,6 +163,11 @@ class WhisperRecogniser(Recogniser):
     def _spoken(self) -> dict[str, str | None]:
         several = getattr(self.model.generation_config, "is_multilingual", False)
         return {"language": self.language, "task": "transcribe"} if several else {}
+
+
+def languages_of(generation_config: Any) -> list[str]:
+    """Codes of the languages that a Whisper can be told; none of one for English alone."""
+    return [sign.strip("<|>") for sign in getattr(generation_config, "lang_to_id", None) or ()]
 
 
 def load_whisper(

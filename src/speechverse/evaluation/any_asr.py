@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from speechverse import audio
+from speechverse.encoders.whisper_text import languages_of
 from speechverse.evaluation.cascades import Cascade, Tuned, spoken_language
 from speechverse.evaluation.parts import OfFamily, Parts
 from speechverse.hub import folder_fingerprint, loading, local_folder, resolve
@@ -37,11 +38,10 @@ class PipelineRecogniser:
         writes = whisper or self._pipeline.type == "seq2seq"
         self._how: dict[str, Any] = {"num_beams": 1} if writes else {}
         generation = getattr(self._pipeline.model, "generation_config", None)
-        self._languages: frozenset[str] = frozenset()
+        self._languages: list[str] = []
         if whisper and getattr(generation, "is_multilingual", False):
             self._how["task"] = "transcribe"  # a Whisper that is not told its task runs in circles
-            signs = getattr(generation, "lang_to_id", None) or ()
-            self._languages = frozenset(sign.strip("<|>") for sign in signs)
+            self._languages = languages_of(generation)
 
     def transcribe(self, samples: np.ndarray, language: str = "en") -> str:
         """The text of mono 16 kHz samples; a Whisper is told the language, if it knows it."""

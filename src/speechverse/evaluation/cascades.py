@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from speechverse import audio
 from speechverse.audio import AudioSource
@@ -31,6 +32,9 @@ from speechverse.types import Answer, Example, Utterance
 
 if TYPE_CHECKING:
     from speechverse.pipeline import SpeechVerse
+
+
+Made = TypeVar("Made")
 
 
 def spoken_language(clip: Utterance) -> str:
@@ -156,13 +160,22 @@ class RecognisedCascade(Cascade):
         return self._keep(utterances, made)
 
     def _write(self, some: Sequence[Utterance]) -> list[Answer]:
-        recogniser, cache = self.recogniser, self.parts.cache
+        recogniser = self.recogniser
         assert recogniser is not None  # else `lacking` tells
-        if cache is not None and self._reads_what_the_model_hears():
-            texts = recogniser.transcribe_features([cache[clip] for clip in some])
-        else:
-            texts = recogniser.transcribe([audio.load(clip.audio).samples for clip in some])
+        texts = self._make(some, recogniser.transcribe_features, recogniser.transcribe)
         return [Answer(text) for text in texts]
+
+    def _make(
+        self,
+        some: Sequence[Utterance],
+        read: Callable[[list[Tensor]], list[Made]],
+        hear: Callable[[list[np.ndarray]], list[Made]],
+    ) -> list[Made]:
+        """What is made of clips: of their kept encoder outputs, or else of the sounds."""
+        cache = self.parts.cache
+        if cache is not None and self._reads_what_the_model_hears():
+            return read([cache[clip] for clip in some])
+        return hear([audio.load(clip.audio).samples for clip in some])
 
     def _reads_what_the_model_hears(self) -> bool:
         """It stands on the whole encoder as it was found, not on one cut short or trained on."""
@@ -205,15 +218,12 @@ class WhisperCascade(RecognisedCascade):
         """Each clip in the language that its line names, or else in English; a language that
         Whisper does not know by its code it is to find out.
         """
-        whisper, cache, made = self.recogniser, self.parts.cache, dict[str, Answer]()
+        whisper, made = self.recogniser, dict[str, Answer]()
         assert whisper is not None  # else `lacking` tells
         for language in dict.fromkeys(map(spoken_language, some)):
             clips = [clip for clip in some if spoken_language(clip) == language]
             whisper.language = language if language in whisper.languages else None
-            if cache is not None and self._reads_what_the_model_hears():
-                answers = whisper.answers_of_features([cache[clip] for clip in clips])
-            else:
-                answers = whisper.answers([audio.load(clip.audio).samples for clip in clips])
+            answers = self._make(clips, whisper.answers_of_features, whisper.answers)
             made |= zip([clip.id for clip in clips], answers, strict=True)
         return [made[clip.id] for clip in some]
 
