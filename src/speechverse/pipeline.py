@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, overload
 
 import torch
 
-from speechverse.audio import AudioSource, Waveform, is_silent, load
+from speechverse.audio import Address, AudioSource, Waveform, is_silent, load
 from speechverse.chat import Chat, Choices
 from speechverse.clips import Clips, Heard
 from speechverse.decoding import (
@@ -149,8 +149,8 @@ class SpeechVerse(Doors):
 
         Args:
             audio: A path, the bytes of a file, samples at 16 kHz (T,), (samples, sampling_rate),
-                `Clips` of such, which stand at the `<|audio|>` signs of one instruction, or a list
-                of any of these.
+                an `Address` of the network, `Clips` of such, which stand at the `<|audio|>` signs
+                of one instruction, or a list of any of these.
             instruction: What to do with it, in words.
             choices: The answers allowed, or a task's constraint; None leaves the answer free.
             options: How answers are made.
@@ -445,4 +445,4 @@ def _describe(sound: Sound) -> str:
         return " and ".join(map(_describe, sound))
     if isinstance(sound, AudioRef):
         return str(sound.path)
-    return str(sound) if isinstance(sound, str | Path) else "the audio"
+    return str(sound) if isinstance(sound, str | Path | Address) else "the audio"

@@ -77,6 +77,7 @@ def test_a_users_mistake_is_exit_status_2_without_a_traceback() -> None:
         (("texts", "out.jsonl", "--prose", "a.txt", "--wordnet", "dict"), "of --prose or of"),
         (("prepare", "--json"), "name a corpus"),
         (("prepare", "librispeech", "here", "there", "--device", "cpu"), "--keywords are chosen"),
+        (("reproduce", "small", "--clip-steps", "9"), "--quick trains nothing"),
     ],
 )
 def test_an_option_that_would_have_no_effect_is_refused(words: tuple[str, ...], told: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from speechverse.audio.address import Address
 from speechverse.audio.decode import (
     AudioSource,
     duration_of,
@@ -16,6 +17,7 @@ from speechverse.audio.resampling import resample
 from speechverse.audio.waveform import Waveform, is_silent
 
 __all__ = [
+    "Address",
     "AudioSource",
     "Extent",
     "Waveform",

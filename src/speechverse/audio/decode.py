@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from speechverse.audio.address import Address
 from speechverse.audio.reading import (
     Extent,
     Fault,
@@ -32,9 +33,19 @@ from speechverse.files import while_unchanged
 from speechverse.types import SAMPLING_RATE, AudioRef, Seconds
 
 AudioSource = (
-    str | Path | AudioRef | bytes | BinaryIO | np.ndarray | tuple[np.ndarray, int] | Waveform
+    str
+    | Path
+    | AudioRef
+    | Address
+    | bytes
+    | BinaryIO
+    | np.ndarray
+    | tuple[np.ndarray, int]
+    | Waveform
 )
-"""What `load` takes; samples are of 16 kHz unless a rate is given."""
+"""What `load` takes; samples are of 16 kHz unless a rate is given. A string is a path; what is at
+an address is fetched only for an `Address`.
+"""
 
 _MOST_PIPED = 2**30
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # `Path` drops the second slash
@@ -49,7 +60,8 @@ def load(source: AudioSource) -> Waveform:
     part is decoded where the format allows seeking.
 
     Raises:
-        AudioError: Missing, empty, cut off, not audio, no numbers, or the part lies beyond it.
+        AudioError: Missing, empty, cut off, not audio, no numbers, or the part lies beyond it; or
+            an address from which it cannot be had.
     """
     if isinstance(source, Waveform):
         return _finish(source.samples, source.sampling_rate, "the clip")
@@ -61,6 +73,8 @@ def load(source: AudioSource) -> Waveform:
         return _decode(io.BytesIO(source), f"the {len(source)} bytes given")
     if isinstance(source, AudioRef):
         return _load_path(Path(source.path), source.start, source.duration)
+    if isinstance(source, Address):
+        return _decode(io.BytesIO(source.fetch()), f"'{source}'")
     if isinstance(source, str | Path):
         return _load_path(Path(source))
     if hasattr(source, "read"):
@@ -147,8 +161,8 @@ def _status(path: Path) -> os.stat_result:
 def _why_missing(path: Path) -> str:
     if _ADDRESS.match(str(path)):
         return (
-            f"'{path}' is an address, and nothing is fetched from the network: download it"
-            " yourself, and name the file"
+            f"'{path}' is an address, and nothing is fetched from the network unasked: download it"
+            " yourself and name the file, or give Python a `speechverse.audio.Address`"
         )
     return f"'{path}' does not exist: check the path (relative paths start at '{Path.cwd()}')"
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device, ModelArgument
+from speechverse.cli.options import LOOPBACK, Device, ModelArgument
 from speechverse.errors import UserError
 
 
@@ -42,7 +42,7 @@ def command(
     from speechverse.cli.many_clips import clips_in
 
     clips = clips_in(examples) if examples else []
-    from speechverse.demo import build_page, look
+    from speechverse.demo import build_page, door, look
     from speechverse.pipeline import SpeechVerse
 
     page = build_page(SpeechVerse.from_pretrained(model, device), clips)
@@ -54,6 +54,7 @@ def command(
             share=False,
             quiet=True,
             prevent_thread_lock=True,
+            **door(only_here=host in LOOPBACK),
             **look(),
         )
     except OSError as error:

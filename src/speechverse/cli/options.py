@@ -23,3 +23,6 @@ RunFolder = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Begin again where the folder holds a run.")
 ]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Hosts to listen at for this machine alone."""

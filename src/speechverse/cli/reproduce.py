@@ -56,8 +56,12 @@ def command(
     ] = None,
     limit: Annotated[int, typer.Option(min=2, help="Clips a task.")] = 50,
     clip_steps: Annotated[
-        int, typer.Option(min=1, help="Steps of a training with --full; the others in proportion.")
-    ] = 3000,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Steps of a training with --full, by default 3,000; the others in proportion.",
+        ),
+    ] = None,
     device: Device = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for all that is made, and the page.")
@@ -87,7 +91,13 @@ def command(
         write_page,
     )
     from speechverse.findings.runner import Runner
+    from speechverse.findings.trainings import CLIP_STEPS
 
+    if quick and clip_steps is not None:
+        raise UserError(
+            "--clip-steps is the budget of trainings, and --quick trains nothing: give --full"
+        )
+    budget = clip_steps or CLIP_STEPS
     if people and not people.exists():
         raise UserError(f"--people: there is no '{people}'; name a corpus folder or a JSONL file")
     chosen = _chosen(quick, only, training_corpus is not None, cascade_lora is not None)
@@ -95,7 +105,7 @@ def command(
     places = _test_sets(chosen, test_sets) | ({"people": people} if people else {})
     options: dict[str, Any] = {"--model": about, "--test-sets": test_sets, "--people": people}
     options |= {"--training-corpus": training_corpus, "--cascade-lora": cascade_lora}
-    options |= {"--limit": limit, "--clip-steps": None if quick else clip_steps}
+    options |= {"--limit": limit, "--clip-steps": None if quick else budget}
     again = [
         "speechverse",
         "reproduce",
@@ -118,7 +128,7 @@ def command(
             training_corpus=training_corpus,
             reader_lora=cascade_lora,
             device=device,
-            clip_steps=clip_steps,
+            clip_steps=budget,
             command=again,
             tell=lambda line: typer.echo(line, err=True),
             watch=watch,

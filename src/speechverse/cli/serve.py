@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device, ModelArgument
+from speechverse.cli.options import LOOPBACK, Device, ModelArgument
 from speechverse.errors import MissingExtraError
 from speechverse.serving.keys import KEYS, keys_of
 
@@ -29,7 +29,7 @@ def command(
         typer.Option(
             help=(
                 f"API keys, one a line; or in the variable {KEYS}, with commas between. Without"
-                " any, whoever reaches it may ask."
+                " any, whoever reaches it may ask, and at 127.0.0.1 only by that or localhost."
             )
         ),
     ] = None,
@@ -95,6 +95,7 @@ def command(
     settings = ServerSettings(
         name=name or model,
         keys=keys,
+        only_here=not keys and host in LOOPBACK,
         max_requests=max_requests,
         max_batch=max_batch,
         timeout=timeout,

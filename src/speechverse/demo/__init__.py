@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from speechverse.demo.page import build_page, look
+from speechverse.demo.page import build_page, door, look
 
-__all__ = ["build_page", "look"]
+__all__ = ["build_page", "door", "look"]

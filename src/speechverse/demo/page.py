@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from speechverse.demo import views
 from speechverse.demo.talk import Picking, Talk, Talker, Wish
@@ -28,6 +30,14 @@ _WRITERS: list[tuple[str, Decoder]] = [("The encoder's own decoder", "own"), ("T
 _AN_HOUR = 3600
 _MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 """Of whatever asks the model: one at a time, others wait in gradio's own line."""
+
+
+def door(only_here: bool) -> dict[str, Any]:
+    """What `launch` wants to let in whoever reaches it, or only who names this machine: no page of
+    the network whose name was turned to this machine's address afterwards (DNS rebinding).
+    """
+    names = ["localhost", "127.0.0.1", "[::1]", "::1"] if only_here else ["*"]
+    return {"app_kwargs": {"middleware": [Middleware(TrustedHostMiddleware, names)]}}
 
 
 def look() -> dict[str, Any]:

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Collection
 from contextlib import nullcontext
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers
@@ -31,6 +33,15 @@ def _is_of_another_page(headers: Headers) -> bool:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
     return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+
+def _names_this_machine(host: str) -> bool:
+    """Whether a `Host` header is an IP address or localhost: other names may lead anywhere."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 class Door:
@@ -78,6 +89,9 @@ class Door:
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
+        if self._settings.only_here and not _names_this_machine(headers.get("host", "")):
+            message = "a server without API keys is asked by the name localhost or by its address"
+            return Refusal(403, message, code="unknown_host")
         if scope["path"] not in OPEN:
             # What a browser adds of itself, on whoever's behalf, is enough for a page alone.
             a_page = not scope["path"].startswith("/v1/")

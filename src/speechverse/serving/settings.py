@@ -18,6 +18,8 @@ class ServerSettings:
     Attributes:
         name: Of the model, as requests name it.
         keys: API keys; without any, nobody is asked for one.
+        only_here: Whether it is for this machine alone: a page of the network whose name was turned
+            to this machine's address afterwards may not ask either (DNS rebinding).
         max_requests: Requests taken at once; one more is told to come again later.
         max_batch: Questions answered together.
         timeout: Seconds that a request may take.
@@ -30,6 +32,7 @@ class ServerSettings:
 
     name: str = "small"
     keys: tuple[str, ...] = ()
+    only_here: bool = False
     max_requests: int = 64
     max_batch: int = 16
     timeout: Seconds = 600.0
@@ -43,7 +46,7 @@ class ServerSettings:
         """Raises a UserError for a number that lets nothing through."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and value <= 0:
+            if type(value) in (int, float) and value <= 0:
                 raise UserError(f"`{field.name}` is {value:g}, but wants more than 0")
 
     @property

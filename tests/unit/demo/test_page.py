@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 gradio = pytest.importorskip("gradio", reason="the page needs the extra 'demo'")
-from speechverse.demo import build_page, look  # noqa: E402
+import httpx  # noqa: E402
+
+from speechverse.demo import build_page, door, look  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the web libraries' own
 
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the web libraries' own
 def address(model, clip) -> Iterator[str]:
     page = build_page(model, [clip])
     how = {"quiet": True, "prevent_thread_lock": True, "share": False}
-    _, where, _ = page.launch(server_name="127.0.0.1", **how, **look())
+    _, where, _ = page.launch(server_name="127.0.0.1", **how, **look(), **door(only_here=True))
     yield where
     page.close()
     asyncio.set_event_loop(None)
@@ -44,6 +46,12 @@ def test_the_page_answers_and_words_its_errors(address: str, clip: Path, tmp_pat
     refused = ask(handle_file(tmp_path / "notes.wav"), "Which?")
     assert "not audio that can be read" in refused and "Traceback" not in refused
     assert "/tmp" not in refused
+
+
+def test_a_name_turned_to_this_machine_opens_no_page(address: str) -> None:
+    port = address.rstrip("/").rpartition(":")[2]
+    for host, status in ((f"localhost:{port}", 200), (f"evil.example:{port}", 400)):
+        assert httpx.get(address, headers={"Host": host}).status_code == status
 
 
 def test_in_a_browser_a_clip_is_answered_and_nothing_leaves_the_machine(

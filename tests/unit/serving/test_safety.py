@@ -207,6 +207,27 @@ def test_a_browser_asks_for_no_page_of_another_site(app, headers, status):
     assert status == 200 or told.json()["error"]["code"] == "cross_origin"
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("LOCALHOST", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("evil.example:8000", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("[bad", 403),
+        ("", 403),
+    ],
+)
+def test_a_name_turned_to_this_machine_opens_no_server_without_keys(model, host, status):
+    with TestClient(create_app(model, ServerSettings(only_here=True))) as app:
+        told = app.get("/v1/models", headers={"Host": host})
+    assert told.status_code == status
+    assert status == 200 or told.json()["error"]["code"] == "unknown_host"
+
+
 def test_keys_are_read_and_told_as_people_write_them(tmp_path):
     file = tmp_path / "keys.txt"
     file.write_bytes(b"\xef\xbb\xbf" + KEY.encode() + b"\r\n")
