@@ -62,13 +62,14 @@ def _served(max_batch: int, clients: int, limits: tuple[int, ...], folder: Path)
     return repeat
 
 
-def sent_chat(sound: bytes, instruction: str, most: int) -> dict[str, Any]:
+def sent_chat(sound: bytes, instruction: str, most: int | None = None) -> dict[str, Any]:
     """A question about a sound, as OpenAI's conventions have it sent."""
     data = base64.b64encode(sound).decode()
     clip = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
     content = [clip, {"type": "text", "text": instruction}]
     messages = [{"role": "user", "content": content}]
-    return {"model": "small", "messages": messages, "max_tokens": most}
+    limit = {} if most is None else {"max_tokens": most}
+    return {"model": "small", "messages": messages, **limit}
 
 
 def _asked(url: str, body: bytes) -> tuple[float, float, str]:

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
@@ -49,29 +50,41 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--every", type=int, default=100, help="requests between two looks")
     given = parser.parse_args()
+    with running(given.model) as (server, url):
+        for told in along(server, url, given):
+            print(json.dumps(told), flush=True)
+
+
+@contextmanager
+def running(model: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server that is ready, and where it is."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "speechverse", "serve", given.model, "--name", "small"]
+    command = [sys.executable, "-m", "speechverse", "serve", model, "--name", "small"]
     server = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
     try:
-        for told in along(server, f"http://127.0.0.1:{port}", given):
-            print(json.dumps(told), flush=True)
+        url = f"http://127.0.0.1:{port}"
+        while not _is_ready(url):
+            assert server.poll() is None, "the server does not start"
+            time.sleep(0.5)
+        yield server, url
     finally:
         server.terminate()
         server.wait()
 
 
+def _is_ready(url: str) -> bool:
+    try:
+        urlopen(f"{url}/health/ready")
+    except OSError:
+        return False
+    return True
+
+
 def along(
     server: subprocess.Popen[bytes], url: str, given: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    while True:
-        assert server.poll() is None, "the server does not start"
-        try:
-            urlopen(f"{url}/health")
-            break
-        except OSError:
-            time.sleep(0.5)
     came: Counter[str] = Counter()
     with ThreadPoolExecutor(given.clients) as pool:
         for first in range(0, given.requests, given.every):

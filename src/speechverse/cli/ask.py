@@ -13,7 +13,7 @@ import typer
 
 from speechverse.cli.asking import SYSTEMS, Asked
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device, Model
+from speechverse.cli.options import Device, Model, Precision
 from speechverse.commas import listed
 from speechverse.errors import UserError, unknown_name
 
@@ -88,6 +88,7 @@ def command(
         ),
     ] = "speechverse",
     device: Device = None,
+    precision: Precision = "fp32",
     scores: Annotated[
         bool,
         typer.Option(
@@ -230,13 +231,14 @@ def command(
         listed(hints),
         system,
         logprobs,
+        precision,
     )
     asked.check()
 
     def load() -> Any:
         from speechverse.pipeline import SpeechVerse
 
-        loaded = SpeechVerse.from_pretrained(model, device)
+        loaded = SpeechVerse.from_pretrained(model, device, precision)
         if system == SYSTEMS[0]:
             return loaded
         from speechverse.evaluation.cascades import WhisperReader

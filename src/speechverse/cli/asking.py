@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from speechverse.types import Answer
 
 SYSTEMS = ("speechverse", "cascade-whisper")
+FP32 = "fp32"
 OPTIONAL = (
     "system",
     "task",
@@ -28,6 +29,7 @@ OPTIONAL = (
     "hints",
     "decoding",
     "with_logprobs",
+    "precision",
 )
 """Keys of a question that not every question has."""
 
@@ -47,6 +49,7 @@ class Asked:
         hints: Words that may be heard.
         system: Who answers.
         logprobs: Whether answers carry the log-probabilities of their tokens.
+        precision: Of the model.
     """
 
     instruction: str
@@ -59,6 +62,7 @@ class Asked:
     hints: Sequence[str] = ()
     system: str = "speechverse"
     logprobs: bool = False
+    precision: str = FP32
 
     def check(self) -> None:
         """Whether it can be asked at all, before a model is loaded."""
@@ -126,6 +130,7 @@ class Asked:
             "json_schema": self.json_schema,
             "hints": list(self.hints),
             "decoding": decoding,
+            "precision": None if self.precision == FP32 else self.precision,
         }
         return {
             "instruction": self.instruction,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import LOOPBACK, Device, ModelArgument
+from speechverse.cli.options import LOOPBACK, Device, ModelArgument, Precision
 from speechverse.errors import UserError
 
 
@@ -27,6 +27,7 @@ def command(
         bool, typer.Option("--browser", help="Open the page in this machine's browser.")
     ] = False,
     device: Device = None,
+    precision: Precision = "fp32",
     offline: Offline = False,
 ) -> None:
     """Open a page to talk to a model: record or upload a clip, ask, see.
@@ -45,7 +46,7 @@ def command(
     from speechverse.demo import build_page, door, look
     from speechverse.pipeline import SpeechVerse
 
-    page = build_page(SpeechVerse.from_pretrained(model, device), clips)
+    page = build_page(SpeechVerse.from_pretrained(model, device, precision), clips)
     try:
         _, address, _ = page.launch(
             server_name=host,

@@ -10,7 +10,7 @@ import typer
 
 from speechverse.cli.common import open_corpus, progress
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device, Json
+from speechverse.cli.options import Device, Json, Precision
 from speechverse.commas import listed
 from speechverse.errors import UserError
 
@@ -98,6 +98,7 @@ def command(
         typer.Option(help="Seeds the choice of utterances and instructions, and the bootstrap."),
     ] = 0,
     device: Device = None,
+    precision: Precision = "fp32",
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the results and the page.")
     ] = Path("evaluation"),
@@ -157,7 +158,12 @@ def command(
         scored = options, asked.get("choices_per_prompt")
         asked["thresholds"] = thresholds_of(abstain, *scored, clips, checkpoint_fingerprint(model))
     settings = EvaluationSettings(**asked, seed=seed, decoding=options)
-    how: dict[str, Any] = {"device": device, "cache": cache, "cascade_lora": cascade_lora}
+    how: dict[str, Any] = {
+        "device": device,
+        "precision": precision,
+        "cache": cache,
+        "cascade_lora": cascade_lora,
+    }
     results = run(model, opened, settings, output, quiet=json, **how)
     if json:
         from speechverse.evaluation.results import as_plain
@@ -233,6 +239,7 @@ def run(
     settings: EvaluationSettings,
     output: Path,
     device: str | None = None,
+    precision: Precision = "fp32",
     quiet: bool = False,
     cache: CacheMode = "temporary",
     cascade_lora: Path | None = None,
@@ -241,7 +248,7 @@ def run(
     from speechverse.evaluation.into_folder import evaluate_into
     from speechverse.pipeline import SpeechVerse
 
-    loaded = SpeechVerse.from_pretrained(model, device)
+    loaded = SpeechVerse.from_pretrained(model, device, precision)
     how: dict[str, Any] = {"cache": cache, "reader_lora": cascade_lora, "tell": _tell}
     with progress(quiet) as watch:
         results = evaluate_into(output, loaded, model, corpus, settings, **how, watch=watch)

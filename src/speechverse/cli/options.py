@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")
+]
+Precision = Annotated[
+    Literal["fp32", "bf16", "fp16"],
+    typer.Option(
+        help=(
+            "Of the encoder and the LLM: bf16 and fp16 take half the memory, and less time where"
+            " the device has units for them; answers may differ by a word."
+        )
+    ),
 ]
 _A_MODEL = "A built-in name, a checkpoint's folder, or a hub name."
 Model = Annotated[str, typer.Option(help=_A_MODEL)]

@@ -134,9 +134,9 @@ def _to_read(path: Path) -> _Part:
 def _probe(
     name: str, fit: list[Utterance], test: list[Utterance], device: str | None, quiet: bool
 ) -> ProbeTable:
+    from speechverse.device import pick_device
     from speechverse.encoders import load_encoder
     from speechverse.evaluation.probes import probe_encoder
-    from speechverse.pipeline import pick_device
     from speechverse.terminal import Progress
 
     encoder = load_encoder(name).to(pick_device(device))
@@ -148,10 +148,10 @@ def _transcribe(
     name: str, parts: list[_Part], device: str | None, quiet: bool
 ) -> tuple[list[tuple[_Part, list[Recognition]]], str]:
     """What the encoder's CTC head makes of each part, or the reason why it has none."""
+    from speechverse.device import pick_device
     from speechverse.encoders.ctc import load_ctc
     from speechverse.errors import CheckpointError
     from speechverse.evaluation.recognition import recognition
-    from speechverse.pipeline import pick_device
     from speechverse.terminal import Progress
 
     try:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import LOOPBACK, Device, ModelArgument
+from speechverse.cli.options import LOOPBACK, Device, ModelArgument, Precision
 from speechverse.errors import MissingExtraError
 from speechverse.serving.keys import KEYS, keys_of
 
@@ -34,6 +34,7 @@ def command(
         ),
     ] = None,
     device: Device = None,
+    precision: Precision = "fp32",
     max_requests: Annotated[
         int,
         typer.Option(
@@ -104,5 +105,5 @@ def command(
     )
     if not log_content:
         keep_content_out_of_logs()
-    app = create_app(SpeechVerse.from_pretrained(model, device), settings)
+    app = create_app(SpeechVerse.from_pretrained(model, device, precision), settings)
     server_of(with_page(app) if ui else app, host, port).run()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device, Model
+from speechverse.cli.options import Device, Model, Precision
 from speechverse.commas import listed
 from speechverse.errors import UserError, first_line
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = {"txt": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json", "verbose_json": ".json"}
 _JOURNAL = "transcripts.jsonl"
-_OPTIONAL = ("decoder", "language", "hints")
+_OPTIONAL = ("decoder", "language", "hints", "precision")
 
 Format = Literal["txt", "srt", "vtt", "json", "verbose_json"]
 
@@ -64,6 +64,7 @@ def command(
     ] = None,
     model: Model = "small",
     device: Device = None,
+    precision: Precision = "fp32",
     offline: Offline = False,
 ) -> None:
     """Write down what is said in recordings of any length.
@@ -99,11 +100,13 @@ def command(
     def load() -> Any:
         from speechverse.pipeline import SpeechVerse
 
-        return SpeechVerse.from_pretrained(model, device)
+        return SpeechVerse.from_pretrained(model, device, precision)
 
     if several:
         assert output is not None
-        _transcribe_all(_places(named, output, format), output, format, model, how, load)
+        identity = {"model": model, "format": format, **how}
+        identity["precision"] = None if precision == "fp32" else precision
+        _transcribe_all(_places(named, output, format), output, identity, how, load)
         return
     from speechverse.files import make_place, write_text
 
@@ -143,7 +146,7 @@ def _places(named: Sequence[tuple[Path, Path]], folder: Path, format: Format) ->
 
 
 def _transcribe_all(
-    places: dict[Path, Path], folder: Path, format: Format, model: str, how: Any, load: Any
+    places: dict[Path, Path], folder: Path, identity: Mapping[str, Any], how: Any, load: Any
 ) -> None:
     """Writes what is not written yet, each transcript as it is made; exit status 1 if some
     recordings could not be read.
@@ -161,7 +164,7 @@ def _transcribe_all(
                 continue
             _note(clip, transcript)
             places[clip].parent.mkdir(parents=True, exist_ok=True)
-            text = _format(transcript, format)
+            text = _format(transcript, identity["format"])
             write_text(places[clip], text if text.endswith("\n") else f"{text}\n")
             # Behind the transcript: what is noted as written is there.
             file.add([{"clip": str(clip), "transcript": transcript.as_dict()}])
@@ -170,7 +173,7 @@ def _transcribe_all(
     do_all(
         list(places),
         folder / _JOURNAL,
-        {"model": model, "format": format, **{key: value for key, value in how.items() if value}},
+        {key: value for key, value in identity.items() if value},
         _OPTIONAL,
         write_all,
         results=f"transcripts in '{folder}'",

@@ -109,9 +109,9 @@ def load_model(name: str, device: str | None) -> Ask:
     """
     import torch
 
+    from speechverse.device import pick_device
     from speechverse.hub import resolve
     from speechverse.models.llm import load_llm_and_tokenizer
-    from speechverse.pipeline import pick_device
 
     place = pick_device(device)
     llm, tokenizer = load_llm_and_tokenizer(resolve(name), torch.float32)

@@ -38,6 +38,7 @@ def describe(model: Model, name: str | Path) -> dict[str, Any]:
         "encoder_fingerprint": config.encoder_fingerprint,
         "llm": short_name(llm),
         "llm_fingerprint": config.llm_fingerprint,
+        "precision": str(model.dtype).removeprefix("torch."),
         "lora": config.lora and config.lora.model_dump(),
         "layer_mixing": config.layer_mixing,
         "layer_weights": model.mixer.shares(),

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic.dataclasses import dataclass
 from ray import serve
 
+from speechverse.device import Precision
 from speechverse.errors import UserError
 from speechverse.serving.keys import keys_of
 from speechverse.serving.refusals import BUSY_SECONDS
@@ -23,11 +24,13 @@ class Arguments(ServerSettings):
     Attributes:
         model: A built-in name, a checkpoint's folder (the same on each machine), or a hub name.
         device: By default a GPU where Ray gives a replica one.
+        precision: Of the encoder and the LLM.
         keys_file: On each machine; or the variable of `keys_of` is set where Ray is started there.
     """
 
     model: str = "small"
     device: str | None = None
+    precision: Precision = "fp32"
     keys_file: Path | None = None
 
 
@@ -45,9 +48,8 @@ class Server:
 
         keep_content_out_of_logs()
         settings = replace(arguments, keys=keys_of(arguments.keys_file))
-        self._app = create_app(
-            SpeechVerse.from_pretrained(arguments.model, arguments.device), settings
-        )
+        loaded = SpeechVerse.from_pretrained(arguments.model, arguments.device, arguments.precision)
+        self._app = create_app(loaded, settings)
 
     def __serve_build_asgi_app__(self) -> Any:
         return self._app

@@ -174,7 +174,7 @@ def test_results_say_what_they_were_made_with(evaluated, checkpoint):
     assert {"wer", "bleu"} <= set(raw["signatures"])
     assert len(raw["corpus"]["manifest_sha256"]) == 64
     assert len(raw["model"]["fingerprint"]) == 64
-    assert raw["model"]["recipe_sha256"]
+    assert raw["model"]["recipe_sha256"] and raw["model"]["precision"] == "float32"
     assert raw["settings"]["decoding"]["choice_mode"] == "constrain"
     ends = {what: (done, total) for done, total, what in watched}
     assert [done for done, _ in ends.values()] == [timing.num_answers for timing in results.timings]

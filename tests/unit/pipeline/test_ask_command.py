@@ -235,6 +235,7 @@ def test_answers_to_another_question_are_not_mixed_in(run, folder, tmp_path):
         (("is it loud",), "now it is not given"),
         (("is it loud", "--choices", "yes,no", "--logprobs"), "its with_logprobs is"),
         (("is it loud", "--choices", "yes,no", "--beams", 2), "its decoding is not given"),
+        (("is it loud", "--choices", "yes,no", "--precision", "bf16"), "its precision is"),
     ):
         with pytest.raises(UserError, match=told):
             run(folder, *other, "--output", output)

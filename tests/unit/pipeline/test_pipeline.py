@@ -16,7 +16,13 @@ from microscopic import by_characters, save_conformer, t5
 from speechverse import SpeechVerse
 from speechverse.audio import Waveform, save
 from speechverse.decoding import DecodingOptions
-from speechverse.errors import AudioError, AudioTooLongError, CheckpointError, UserError
+from speechverse.errors import (
+    AudioError,
+    AudioTooLongError,
+    CheckpointError,
+    RecipeError,
+    UserError,
+)
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.tasks import SlotList
 from speechverse.types import AudioRef
@@ -150,6 +156,22 @@ def test_a_device_that_is_not_there_is_refused(checkpoint):
             UserError, match=f"no device '{device}' on this machine \\(there are: cpu"
         ):
             SpeechVerse.from_pretrained(checkpoint, device)
+
+
+def test_the_frozen_parts_may_be_of_half_the_size(checkpoint, model, clip):
+    half = SpeechVerse.from_pretrained(checkpoint, "cpu", precision="bf16")
+    assert half.model.get_memory_footprint() < 0.7 * model.model.get_memory_footprint()
+    choices = ["yes", "no", "not at all"]
+    how = {"choices": choices, "choice_mode": "score"}
+    fully, halved = (one.ask(clip, "which", **how).choice_probs for one in (model, half))
+    assert halved == pytest.approx(fully, abs=0.05)
+
+
+def test_a_precision_that_is_none_is_refused(checkpoint):
+    with pytest.raises(UserError, match="unknown precision 'int8'"):
+        SpeechVerse.from_pretrained(checkpoint, "cpu", precision="int8")
+    with pytest.raises(RecipeError, match="a T5 model overflows in fp16"):
+        SpeechVerse.from_pretrained(checkpoint, "cpu", precision="fp16")
 
 
 def test_a_checkpoint_that_is_not_there_is_refused(tmp_path):
