@@ -77,6 +77,7 @@ def test_a_users_mistake_is_exit_status_2_without_a_traceback() -> None:
         (("texts", "out.jsonl", "--prose", "a.txt", "--wordnet", "dict"), "of --prose or of"),
         (("prepare", "--json"), "name a corpus"),
         (("prepare", "librispeech", "here", "there", "--device", "cpu"), "--keywords are chosen"),
+        (("ask", "a.wav", "What is said?", "--language", "de"), "--language is told to Whisper"),
         (("reproduce", "small", "--clip-steps", "9"), "--quick trains nothing"),
     ],
 )

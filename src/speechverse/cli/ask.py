@@ -87,6 +87,10 @@ def command(
             )
         ),
     ] = "speechverse",
+    language: Annotated[
+        str | None,
+        typer.Option(help="What is spoken, for cascade-whisper: en (the default), de, ..., auto."),
+    ] = None,
     device: Device = None,
     precision: Precision = "fp32",
     scores: Annotated[
@@ -184,6 +188,8 @@ def command(
     """
     if system not in SYSTEMS:
         raise UserError(unknown_name("system to ask", system, SYSTEMS))
+    if language and system == SYSTEMS[0]:
+        raise UserError("--language is told to Whisper: give --system cascade-whisper, too")
     if stream and (output or json or scores or system != SYSTEMS[0]):
         raise UserError(
             "--stream prints the model's answer as it comes: leave out --output, --json, --scores"
@@ -232,6 +238,7 @@ def command(
         system,
         logprobs,
         precision,
+        language,
     )
     asked.check()
 
@@ -243,7 +250,7 @@ def command(
             return loaded
         from speechverse.evaluation.cascades import WhisperReader
 
-        return WhisperReader.of(loaded)
+        return WhisperReader.of(loaded, language or "en")
 
     if output is not None:
         from speechverse.cli.ask_folder import ask_folder

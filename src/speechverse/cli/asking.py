@@ -50,6 +50,7 @@ class Asked:
         system: Who answers.
         logprobs: Whether answers carry the log-probabilities of their tokens.
         precision: Of the model.
+        language: What is spoken, where who answers is told.
     """
 
     instruction: str
@@ -63,6 +64,7 @@ class Asked:
     system: str = "speechverse"
     logprobs: bool = False
     precision: str = FP32
+    language: str | None = None
 
     def check(self) -> None:
         """Whether it can be asked at all, before a model is loaded."""
@@ -130,6 +132,7 @@ class Asked:
             "json_schema": self.json_schema,
             "hints": list(self.hints),
             "decoding": decoding,
+            "language": self.language,
             "precision": None if self.precision == FP32 else self.precision,
         }
         return {

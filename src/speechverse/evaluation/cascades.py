@@ -322,15 +322,20 @@ class WhisperReader:
         self._last: tuple[str, str] | None = None
 
     @classmethod
-    def of(cls, loaded: SpeechVerse) -> WhisperReader:
+    def of(cls, loaded: SpeechVerse, language: str = "en") -> WhisperReader:
         """Loads the Whisper that a model's encoder is a part of, or else the known one.
 
+        Args:
+            language: Code of what is spoken; "auto" has it find that out.
+
         Raises:
-            UserError: If there is none.
+            UserError: If there is none, or it does not know the language.
         """
         whisper, why_none = find_whisper(loaded.model)
         if whisper is None:
             raise UserError(f"cascade-whisper needs a Whisper with a decoder: {why_none}")
+        whisper.language = None if language == "auto" else language
+        whisper.check_language(whisper.language)
         return cls(loaded, whisper)
 
     def ask(

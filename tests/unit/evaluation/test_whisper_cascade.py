@@ -27,9 +27,10 @@ from speechverse.evaluation import (
     load_results,
     provenance,
 )
-from speechverse.evaluation.cascades import WhisperCascade
+from speechverse.evaluation.cascades import WhisperCascade, WhisperReader
 from speechverse.evaluation.provenance import find_whisper
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.pipeline import SpeechVerse
 from speechverse.types import Answer, Example
 
 SENTENCES = ("play some jazz", "turn the light off", "what is the time", "call my mother now")
@@ -99,6 +100,14 @@ def cells(root, model, corpus, tmp_path_factory):
         torch.equal(tensor, after[name]) for name, tensor in before.items()
     )
     return answered(folder), folder
+
+
+def test_whoever_asks_a_cascade_tells_what_is_spoken(model) -> None:
+    asked = SpeechVerse(model)
+    assert WhisperReader.of(asked).whisper.language == "en"
+    assert WhisperReader.of(asked, "auto").whisper.language is None
+    with pytest.raises(UserError, match="unknown language of Whisper 'xx'"):
+        WhisperReader.of(asked, "xx")
 
 
 def test_transcripts_are_whispers_own_text_and_are_made_once(root, model, corpus, cells) -> None:
