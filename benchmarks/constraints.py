@@ -179,13 +179,13 @@ def _indexing(folder: Path, make: Callable[[Any], Callable[[], Any]]) -> Repeat:
 
 
 def _index(processor: Any, *, kept: bool) -> Callable[[], Any]:
-    from speechverse.decoding import patterns
+    from speechverse.decoding import pattern_of_schema, patterns
 
     def once() -> Any:
         if not kept:
             patterns.INDICES.clear()
             patterns._vocabulary.cache_clear()
-        return patterns.PatternAutomaton(patterns.pattern_of_schema(SCHEMA), processor)
+        return patterns.PatternAutomaton(pattern_of_schema(SCHEMA), processor)
 
     return once
 

@@ -22,7 +22,7 @@ from speechverse.decoding import (
     check_streamable,
 )
 from speechverse.decoding.options import FREE_ONLY
-from speechverse.decoding.patterns import pattern_of_schema
+from speechverse.decoding.schemas import pattern_of_schema
 from speechverse.device import Precision, dtype_of, pick_device
 from speechverse.errors import AudioError, AudioTooLongError, UserError
 from speechverse.longform.doors import Doors
@@ -403,8 +403,9 @@ def check_choices(choices: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UserError: If they are no set of answers.
     """
-    listed = [choices] if isinstance(choices, str) else [choice.strip() for choice in choices]
-    if isinstance(choices, str) or not listed or not all(listed) or len(set(listed)) < len(listed):
+    one = isinstance(choices, str)
+    listed = [] if one else [c.strip() if isinstance(c, str) else "" for c in choices]
+    if not listed or not all(listed) or len(set(listed)) < len(listed):
         raise UserError(
             f"choices are {choices!r}; give a list of different answers, such as ['yes', 'no']"
         )

@@ -21,6 +21,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _BLOCK = 2**16
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215; not every Python knows it
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Address:
     Attributes:
         url: The address.
         most_bytes: That may come.
-        timeout: Seconds for all of it.
+        timeout: Seconds for all of it, once the name is looked up.
     """
 
     url: str
@@ -191,6 +192,8 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     inside = [ip]
     if isinstance(ip, ipaddress.IPv6Address):
+        if ip.is_site_local or ip in _LOCAL_NAT64:
+            return False
         teredo = ip.teredo[1] if ip.teredo else None
         nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
         translated = [ip.ipv4_mapped, ip.sixtofour, teredo, nat64]

@@ -8,8 +8,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from numbers import Real
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -50,6 +51,7 @@ an address is fetched only for an `Address`.
 _MOST_PIPED = 2**30
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # `Path` drops the second slash
 _MOST_CHANNELS = 64
+_LOUDEST = 256.0  # of full scale; samples that were made floating without scaling are larger
 _READABLE = "wav, flac, ogg, opus, mp3, aiff, au, m4a, aac, webm, mp4, wma"
 
 
@@ -66,9 +68,10 @@ def load(source: AudioSource) -> Waveform:
     if isinstance(source, Waveform):
         return _finish(source.samples, source.sampling_rate, "the clip")
     if isinstance(source, np.ndarray):
-        return _finish(source, SAMPLING_RATE, "the array")
+        return _finish(_given(source), SAMPLING_RATE, "the array")
     if isinstance(source, tuple):
-        return _finish(source[0], int(source[1]), "the array")
+        samples, rate = _pair(source)
+        return _finish(samples, rate, "the array")
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), f"the {len(source)} bytes given")
     if isinstance(source, AudioRef):
@@ -78,11 +81,40 @@ def load(source: AudioSource) -> Waveform:
     if isinstance(source, str | Path):
         return _load_path(Path(source))
     if hasattr(source, "read"):
-        return _decode(io.BytesIO(source.read()), str(getattr(source, "name", "the open file")))
+        name = str(getattr(source, "name", "the open file"))
+        return _decode(io.BytesIO(_content(source, name)), name)
     raise AudioError(
         f"cannot read audio from a {type(source).__name__}: give a path, bytes, an open file or"
         " samples"
     )
+
+
+def _given(samples: Any) -> np.ndarray:
+    array = np.asarray(samples)
+    if array.dtype in (np.int64, np.uint64):  # nobody's recording: of 16 bits it would be silence
+        raise AudioError(
+            f"the array has samples of type {array.dtype}: give them as they were read, such as"
+            " int16, or floating and within -1 to 1"
+        )
+    return array
+
+
+def _pair(given: tuple[Any, ...]) -> tuple[np.ndarray, int]:
+    if len(given) == 2 and np.ndim(given[0]) and isinstance(given[1], Real):
+        return _given(given[0]), round(float(given[1]))
+    swapped = len(given) == 2 and isinstance(given[0], Real) and np.ndim(given[1])
+    advice = "they are the other way round" if swapped else "one sound at a time is heard here"
+    raise AudioError(f"a tuple is read as (samples, sampling rate in Hz): {advice}")
+
+
+def _content(file: Any, name: str) -> bytes:
+    try:
+        content = file.read()
+    except UnicodeDecodeError:
+        content = ""
+    if not isinstance(content, bytes):
+        raise AudioError(f"{name} is open for reading text: open it with mode 'rb'")
+    return content
 
 
 def load_stream(stream: BinaryIO, what: str) -> Waveform:
@@ -257,4 +289,9 @@ def _refuse_odd(mono: np.ndarray, rate: int, what: str) -> None:
     if not np.all(np.isfinite(mono)):
         raise AudioError(
             f"{what} has samples that are not numbers (NaN or infinite): export it again"
+        )
+    if len(mono) and max(-float(mono.min()), float(mono.max())) > _LOUDEST:
+        raise AudioError(
+            f"{what} has floating samples as large as {np.abs(mono).max():.0f}: they are within -1"
+            " to 1; divide those of 16 bits by 32768"
         )

@@ -46,10 +46,11 @@ def command(
     from speechverse.demo import build_page, door, look
     from speechverse.pipeline import SpeechVerse
 
+    host = host.strip("[]")
     page = build_page(SpeechVerse.from_pretrained(model, device, precision), clips)
     try:
         _, address, _ = page.launch(
-            server_name=host,
+            server_name=f"[{host}]" if ":" in host else host,
             server_port=port,
             inbrowser=browser,
             share=False,
@@ -58,7 +59,7 @@ def command(
             **door(only_here=host in LOOPBACK),
             **look(),
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"the page cannot be served at {host}: {error}") from error
     typer.echo(f"talk to '{model}' at {address} (Ctrl-C ends it)", err=True)
     page.block_thread()

@@ -8,8 +8,9 @@ from speechverse.decoding.answering import answer, answer_questions, check_strea
 from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
 from speechverse.decoding.options import DecodingOptions
-from speechverse.decoding.patterns import pattern_of_schema, pattern_of_slots
+from speechverse.decoding.patterns import pattern_of_slots
 from speechverse.decoding.questions import Question, default_limit
+from speechverse.decoding.schemas import pattern_of_schema
 from speechverse.decoding.streaming import AnswerStream
 
 __all__ = [

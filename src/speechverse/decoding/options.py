@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from speechverse.config import NESTED, Config, PositiveInt, describe_fault
@@ -75,6 +75,11 @@ class DecodingOptions(Config):
         default=8192, description="LLM positions in a batch, padding included."
     )
     max_batch: PositiveInt = Field(default=64, description="Examples in a batch.")
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_or_several(cls, stop: Any) -> Any:
+        return (stop,) if isinstance(stop, str) else stop
 
     @property
     def draws(self) -> bool:

@@ -1,4 +1,4 @@
-"""Regular expressions and JSON schemas as automata over a tokenizer's pieces, by `outlines_core`'s
+"""Regular expressions as automata over a tokenizer's pieces, by `outlines_core`'s
 index.
 
 The index is made once for a pattern and a tokenizer: at each of its states it knows every token
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -74,21 +74,6 @@ class PatternAutomaton:
     def _may_end(self, state: int) -> bool:
         behind = self.index.get_next_state(state, self.end)
         return behind is not None and self.index.is_final_state(behind)
-
-
-def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
-    """The regular expression of the JSON texts that a schema allows, on one line.
-
-    Raises:
-        UserError: If it is no schema, or says what cannot be written as a regular expression.
-    """
-    from outlines_core.json_schema import build_regex_from_schema
-
-    text = schema if isinstance(schema, str) else json.dumps(schema)
-    try:
-        return str(build_regex_from_schema(text))
-    except Exception as error:  # whatever Rust says: a bad schema is the user's
-        raise UserError(f"the JSON schema cannot be followed: {error}") from error
 
 
 def pattern_of_slots(names: Sequence[str], transcript: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import gradio as gr
@@ -26,8 +26,9 @@ _PICKING: list[tuple[str, Picking]] = [
     ("Write one of the choices and nothing else", "constrain"),
     ("Write freely", "free"),
 ]
-_WRITERS: list[tuple[str, Decoder]] = [("The encoder's own decoder", "own"), ("The LLM", "llm")]
-_AN_HOUR = 3600
+_OF_ITSELF = "The encoder's own decoder, where it brings one"
+_WRITERS: list[tuple[str, str]] = [(_OF_ITSELF, ""), ("The LLM", "llm")]
+_A_MINUTE, _AN_HOUR = 60, 3600
 _MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 """Of whatever asks the model: one at a time, others wait in gradio's own line."""
 
@@ -90,7 +91,7 @@ def build_page(
     with gr.Blocks(
         title="SpeechVerse",
         analytics_enabled=False,
-        delete_cache=(_AN_HOUR, _AN_HOUR),
+        delete_cache=(_A_MINUTE, _AN_HOUR),  # how often it looks, and how old may be what it finds
     ) as page:
         _html(_heading(loaded))
         with gr.Row():
@@ -189,7 +190,7 @@ def _ask_tab(talker: Talker, clip: gr.Audio) -> gr.HTML:
 
 def _transcript_tab(talker: Talker, clip: gr.Audio) -> tuple[gr.HTML, gr.HTML]:
     """A transcript of any length that plays where it is chosen: its player, and its text."""
-    decoder = gr.Radio(_WRITERS, value="own", label="Who writes")
+    decoder = gr.Radio(_WRITERS, value="", label="Who writes")
     with gr.Row():
         write = gr.Button("Write down", variant="primary", min_width=80)
         stop = gr.Button("Stop", min_width=80, elem_classes="sv-stop")
@@ -199,10 +200,10 @@ def _transcript_tab(talker: Talker, clip: gr.Audio) -> tuple[gr.HTML, gr.HTML]:
         source = f"gradio_api/file={quote(path or '')}"
         return views.show_player(source) if path else "", views.show_transcript([], done=False)
 
-    def transcribe(path: str | None, decoder: Decoder) -> Iterator[str]:
+    def transcribe(path: str | None, decoder: Decoder | Literal[""]) -> Iterator[str]:
         segments = list[Segment]()
         try:
-            for segment in talker.write(path, decoder):
+            for segment in talker.write(path, decoder or None):
                 segments.append(segment)
                 yield views.show_transcript(segments, done=False)
         except SpeechverseError as error:

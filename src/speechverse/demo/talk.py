@@ -121,7 +121,9 @@ class Talker:
         if talk is None or talk.clip != wish.clip:
             talk = Talk(wish.clip, None)
         turn = Turn(asked, [Said("The model")])
-        shown = Talk(talk.clip, talk.chat, [*talk.turns, turn])
+        # What was stopped, or went wrong, is not behind it: the model does not read it either.
+        answered = [one for one in talk.turns if one.said[0].answer is not None]
+        shown = Talk(talk.clip, talk.chat, [*answered, turn])
         yield shown
         self.check(wish.clip)
         yield from passed_on(self.engine, self._answers(wish, shown, turn))

@@ -105,12 +105,15 @@ class _Cutter:
             yield from self._end(self._spoken + self._margin)
 
     def _best_cut(self) -> int:
-        """Where a voice is least likely, in the second half."""
+        """Where a voice is least likely, in the second half, and not so near to the end that hardly
+        anything is left for what follows.
+        """
         begin = self._most // 2
+        last = max(begin + 1, len(self._voiced) - self._margin)
         # Beyond the ends it goes on as it is there: zeros would make the last window a pause.
         padded = np.pad(self._voiced, _SMOOTHING // 2, mode="edge")
         smooth = np.convolve(padded, np.ones(_SMOOTHING) / _SMOOTHING, "valid")
-        return begin + int(np.argmin(smooth[begin:])) if begin else 1
+        return begin + int(np.argmin(smooth[begin:last])) if begin else 1
 
     def _end(self, at: int) -> Iterator[Stretch]:
         if self._is_speech(self._voiced[:at]):
@@ -130,13 +133,19 @@ class _Cutter:
 
 
 class _Tiler(_Cutter):
-    """Holds every window."""
+    """Holds every window, and cuts when one comes that is too many: a sound of just the longest
+    length is one part.
+    """
+
+    def __init__(self, longest: Seconds) -> None:
+        super().__init__(longest)
+        self._most_samples = max(2 * WINDOW, int(longest * SAMPLING_RATE))
 
     def take(self, window: np.ndarray, voiced: float) -> Iterator[Stretch]:
+        if len(self._held) * WINDOW + len(window) > self._most_samples:
+            yield from self._end(self._best_cut())
         self._held.append(window)
         self._voiced.append(voiced)
-        if len(self._held) == self._most:
-            yield from self._end(self._best_cut())
 
     def rest(self) -> Iterator[Stretch]:
         if self._held:

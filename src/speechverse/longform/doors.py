@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from speechverse.audio import AudioSource
 from speechverse.batching import in_batches
@@ -63,6 +63,7 @@ class Doors(Loaded):
             CheckpointError: If its own decoder is wanted and there is none.
             UserError: If the language is not known, or who writes has no use for it or for hints.
         """
+        _check_on_error(on_error)
         writer = self.writer(decoder, language, hints)
         return listening.transcripts(sounds, writer, on_error, progress)
 
@@ -107,6 +108,7 @@ class Doors(Loaded):
             AudioError: If a sound cannot be read.
             UserError: If the task `st` does not know the language.
         """
+        _check_on_error(on_error)
         return listening.transcripts(sounds, self.translator(to), on_error, progress)
 
     def translator(self, to: str) -> Writer:
@@ -141,6 +143,7 @@ class Doors(Loaded):
             AudioError: If a sound cannot be read, or is longer than the model hears.
             UserError: If there are no labels, or both an instruction and a task.
         """
+        _refuse_skipping(decoding, "shares")
         written, choices = _class_question(labels, instruction, task)
         how = {"choice_mode": "score", **decoding}
         for answer in self._ask_in_batches(sounds, written, choices=choices, **how):
@@ -151,7 +154,7 @@ class Doors(Loaded):
     def extract(
         self,
         sounds: Iterable[Sound],
-        schema: Mapping[str, Any],
+        schema: str | Mapping[str, Any],
         instruction: str | None = None,
         **decoding: Any,
     ) -> Iterator[Any]:
@@ -159,7 +162,7 @@ class Doors(Loaded):
 
         Args:
             sounds: One sound, a list, or an iterator.
-            schema: Of the answer.
+            schema: Of the answer, also as text.
             instruction: What is asked; by default for the schema's properties by name.
             decoding: Options by name, as for `ask`.
 
@@ -167,8 +170,8 @@ class Doors(Loaded):
             AudioError: If a sound cannot be read, or is longer than the model hears.
             UserError: If the schema cannot be followed, or an answer was cut before its end.
         """
-        wanted = ", ".join(schema.get("properties", ())) or "what the schema names"
-        written = instruction or f"Extract from the audio, as JSON: {wanted}."
+        _refuse_skipping(decoding, "values")
+        written = instruction or f"Extract from the audio, as JSON: {_names_in(schema)}."
         for answer in self._ask_in_batches(sounds, written, json_schema=schema, **decoding):
             if answer.cut:
                 raise UserError(
@@ -230,6 +233,29 @@ class Doors(Loaded):
     @cached_property
     def _writers(self) -> Writers:
         return Writers(self)
+
+
+def _check_on_error(on_error: str) -> None:
+    if on_error not in get_args(OnError):
+        raise UserError(unknown_name("value of on_error", on_error, get_args(OnError)))
+
+
+def _refuse_skipping(how: Mapping[str, Any], results: str) -> None:
+    if "on_error" in how:
+        raise UserError(
+            f"on_error is for answers and transcripts, which can say what is wrong, and {results}"
+            " cannot: use ask(..., on_error='skip')"
+        )
+
+
+def _names_in(schema: str | Mapping[str, Any]) -> str:
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except ValueError:
+            schema = {}  # it is told where it is followed
+    names = schema.get("properties", ()) if isinstance(schema, Mapping) else ()
+    return ", ".join(names) or "what the schema names"
 
 
 def _class_question(

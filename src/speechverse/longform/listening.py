@@ -31,6 +31,7 @@ class _Heard:
     waiting: int = 0
     whole: bool = False
     error: str | None = None
+    fault: UserError | None = None
     _told: int = 0
 
     def count(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -54,7 +55,8 @@ def transcripts(
     Sounds are opened as they are needed, and stretches of several short ones are written together.
 
     Args:
-        on_error: Whether a sound that cannot be read ends all, or has a transcript with an `error`.
+        on_error: Whether a sound that cannot be read ends all, behind the transcripts of those
+            before it, or has a transcript with an `error`.
         progress: Is told how many more seconds of sound are done with.
 
     Raises:
@@ -94,7 +96,7 @@ def _stretches(
     sounds: Iterable[AudioSource], longest: Seconds, on_error: str, progress: Advance
 ) -> Iterator[tuple[_Heard, Stretch | None]]:
     """Each stretch with the sound it belongs to; None where a sound begins."""
-    for sound in sounds:
+    for number, sound in enumerate(sounds, start=1):
         heard = _Heard(progress)
         yield heard, None
         try:
@@ -102,7 +104,10 @@ def _stretches(
                 yield heard, stretch
         except UserError as error:
             if on_error == "raise":
-                raise
+                if number > 1:
+                    error.args = (f"sound number {number}: {error}",)
+                heard.fault, heard.whole = error, True
+                return
             heard.error = str(error)
         heard.whole = True
 
@@ -128,6 +133,8 @@ def _write_batch(batch: Sequence[Stretch], writer: Writer) -> list[Segment]:
 def _finished(waiting: deque[_Heard], writer: Writer) -> Iterator[Transcript]:
     while waiting and waiting[0].whole and not waiting[0].waiting:
         heard = waiting.popleft()
+        if heard.fault is not None:
+            raise heard.fault
         heard.tell(heard.seconds)
         yield Transcript(
             tuple(heard.segments),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
 from speechverse.chat import Loaded
 from speechverse.encoders.whisper_text import WhisperRecogniser, load_whisper
-from speechverse.errors import CheckpointError, UserError
+from speechverse.errors import CheckpointError, UserError, unknown_name
 from speechverse.longform.transcript import WritingTask
 from speechverse.protocols import Model
 from speechverse.tasks import TaskQuestion
@@ -99,6 +99,8 @@ class Writers:
             CheckpointError: If the encoder's own is wanted and it brings none.
             UserError: If who writes takes no hints, or does not know the language.
         """
+        if decoder not in (None, *get_args(Decoder)):
+            raise UserError(unknown_name("decoder", str(decoder), get_args(Decoder)))
         own = None if decoder == "llm" else self._load_own()
         if isinstance(own, CheckpointError) and decoder == "own":
             raise own

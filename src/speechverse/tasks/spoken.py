@@ -25,7 +25,8 @@ _ALIKE = 0.4
 _SPOKEN_SIGNS = frozenset("#%&@")
 """Punctuation to Unicode that is read out: "c#" is not "c"."""
 
-_WRITTEN = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
+_WRITTEN = re.compile(r"[^\W_](?:(?:[\w'’-]|[.:](?=[^\W_])|(?<=\d),(?=\d))*[^\W_])?")
+"""A word with the signs inside it: `don't`, `7:30`, `p.m`, `3,000`."""
 
 _SAME_SOUND = [
     (re.compile(pattern), sound)

@@ -189,6 +189,8 @@ def test_this_machine_is_never_asked(host: str) -> None:
         ("::ffff:127.0.0.1", False),
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::7f00:1", False),
     ],
 )
 def test_private_networks_are_known_in_every_form(place: str, public: bool) -> None:

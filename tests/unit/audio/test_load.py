@@ -23,6 +23,28 @@ def tone(rate: int, channels: int = 1, seconds: float = SECONDS) -> np.ndarray:
     return np.repeat(wave[:, None], channels, axis=1).astype(np.float32)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((16_000, np.zeros(9, np.int16)), "the other way round"),
+        (("a.wav", "b.wav"), "one sound at a time"),
+        ((np.zeros(9, np.float32), None), r"\(samples, sampling rate in Hz\)"),
+        (np.arange(9), "samples of type int64"),
+        ((np.arange(9, dtype=np.float32) * 1000, 16_000), "as large as 8000: .* by 32768"),
+        (io.StringIO("text"), "open it with mode 'rb'"),
+    ],
+)
+def test_what_is_given_otherwise_is_told_how_to_give_it(given, told: str) -> None:
+    with pytest.raises(AudioError, match=told):
+        load(given)
+
+
+def test_a_file_opened_as_text_is_told_so(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(16_000), 16_000)
+    with (tmp_path / "a.wav").open() as file, pytest.raises(AudioError, match="mode 'rb'"):
+        load(file)
+
+
 def dominant(waveform: Waveform) -> float:
     spectrum = np.abs(np.fft.rfft(waveform.samples))
     return float(np.argmax(spectrum) * waveform.sampling_rate / len(waveform.samples))

@@ -45,6 +45,16 @@ def test_choices_come_with_their_shares_and_the_next_question_stands_behind(talk
     assert len(anew.turns) == 1
 
 
+def test_what_was_stopped_is_not_shown_as_if_the_model_had_read_it(talker, clip):
+    [*_, first] = talker.ask(Wish(str(clip), "First?", "a, b", picking="constrain"))
+    asking = talker.ask(Wish(str(clip), "Second?"), first)
+    stopped = next(asking)
+    asking.close()
+    [*_, third] = talker.ask(Wish(str(clip), "Third?", "a, b", picking="constrain"), stopped)
+    assert [turn.instruction for turn in third.turns] == ["First?", "Third?"]
+    assert [turn.instruction for turn in third.chat.turns] == ["First?", "Third?"]
+
+
 def test_a_recording_longer_than_the_model_hears_is_answered_in_parts(talker, tmp_path):
     noise = np.random.default_rng(1).standard_normal(3 * 16_000).astype(np.float32) * 0.1
     save(tmp_path / "long.wav", Waveform(noise))

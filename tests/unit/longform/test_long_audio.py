@@ -87,6 +87,15 @@ def test_parts_of_a_whole_leave_nothing_out(loud_is_voice):
     assert list(cut_at_pauses([sound(-3)], 2)) == []
 
 
+@pytest.mark.parametrize("samples", [32_000, 32_000 - 1, 61 * 512 + 1, 62 * 512])
+def test_a_sound_of_just_the_longest_length_is_one_part(loud_is_voice, samples):
+    whole = sound(3)
+    [only] = tile([whole[:samples]], 2)
+    assert len(only.samples) == samples
+    first, last = tile([whole[:32_001]], 2)
+    assert len(first.samples) + len(last.samples) == 32_001 and len(last.samples) > 2_000
+
+
 def test_a_voice_without_pauses_is_cut_where_it_is_least_likely(monkeypatch):
     class Meter:
         def __call__(self, windows):
@@ -139,6 +148,22 @@ def test_the_llm_writes_a_long_sound_stretch_by_stretch(model, loud_is_voice):
         model.transcribe(whole, language="de")
 
 
+def test_what_is_written_is_given_before_a_later_sound_ends_all(model, loud_is_voice):
+    made = model.transcribe(iter([sound(1), sound(0.5), b"", sound(1)]), decoder="llm")
+    assert [next(made).duration, next(made).duration] == pytest.approx([1, 0.5])
+    with pytest.raises(AudioError, match="sound number 3: the 0 bytes given is empty"):
+        next(made)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [({"decoder": "LLM"}, "unknown decoder 'LLM'"), ({"on_error": "Skip"}, "of on_error 'Skip'")],
+)
+def test_a_misspelt_way_is_none(model, how, told):
+    with pytest.raises(UserError, match=told):
+        model.transcribe(sound(1), **{"decoder": "llm", **how})
+
+
 def test_sounds_are_opened_as_their_transcripts_are_asked_for(model, loud_is_voice):
     opened = []
 
@@ -170,8 +195,12 @@ def test_labels_have_shares_and_a_schema_has_values(model):
         assert again == pytest.approx(shares, abs=1e-4)
     schema = {"type": "object", "properties": {"loud": {"type": "boolean"}}, "required": ["loud"]}
     assert model.extract(sound(1), schema, max_new_tokens=40)["loud"] in (True, False)
+    assert model.extract(sound(1), json.dumps(schema), max_new_tokens=40)["loud"] in (True, False)
     with pytest.raises(UserError, match="name the labels"):
         model.classify(sound(1))
+    for ask, about in ((model.classify, ["yes", "no"]), (model.extract, schema)):
+        with pytest.raises(UserError, match="cannot: use ask"):
+            ask([sound(1)], about, on_error="skip")
     with pytest.raises(UserError, match="language to translate into"):
         model.translate(sound(1), "xx")
 

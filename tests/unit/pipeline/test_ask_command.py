@@ -82,6 +82,13 @@ def test_options_are_given_by_name_and_wrong_ones_refused(model, clip):
         model.ask(clip, "is it loud", CHOICES, stop=["y"])
 
 
+def test_stop_may_be_one_text_and_choices_are_texts(model, clip):
+    how = {"max_new_tokens": 6}
+    assert model.ask(clip, "q", stop=".", **how) == model.ask(clip, "q", stop=["."], **how)
+    with pytest.raises(UserError, match="choices are .1, 2.; give a list"):
+        model.ask(clip, "q", choices=[1, 2])
+
+
 def test_pieces_joined_are_what_ask_answers(model, clip):
     stream = model.stream(clip, "what is said", max_new_tokens=8)
     pieces = list(stream)
