@@ -57,6 +57,10 @@ class CacheError(UserError):
     """A feature cache that is stale, foreign or broken."""
 
 
+class DivergedError(SpeechverseError):
+    """A training whose loss or gradient is no number any longer."""
+
+
 class DiskFullError(UserError):
     """No room for a file; what was saved before is whole.
 

@@ -124,11 +124,21 @@ def test_what_only_looks_at_a_model_may_be_kept_off_the_network_too(
     verb: str, tmp_path: Path
 ) -> None:
     (tmp_path / "lines.jsonl").write_text('{"text": "turn on the radio now"}\n')
-    (tmp_path / "clips.jsonl").write_text('{"audio": "clip.wav", "text": "one"}\n')
+    mine, theirs = tmp_path / "clips.jsonl", tmp_path / "others.jsonl"
+    for path in (mine, theirs):
+        path.write_text('{"audio": "clip.wav", "text": "one"}\n')
     soundfile.write(tmp_path / "clip.wav", [0.1, -0.1] * 8000, 16_000)
     arguments: dict[str, list[object]] = {
         "info": ["whisper-base"],
-        "probe": ["whisper-base", "--corpus", tmp_path / "clips.jsonl", "-o", tmp_path / "p.json"],
+        "probe": [
+            "whisper-base",
+            "--corpus",
+            mine,
+            "--test-corpus",
+            theirs,
+            "-o",
+            tmp_path / "p.json",
+        ],
         "instructions": [tmp_path / "lines.jsonl", tmp_path / "o.jsonl", "--model", "whisper-base"],
     }
     shown = run_here(verb, *arguments[verb], "--offline", SPEECHVERSE_CACHE=str(tmp_path / "no"))

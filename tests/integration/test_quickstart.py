@@ -200,6 +200,14 @@ def test_a_clip_that_cannot_be_heard_is_told_before_anything_is_made(tmp_path: P
     assert shown.returncode == 2 and "me.wav" in shown.stderr and not (tmp_path / "q").exists()
 
 
+def test_a_clip_too_long_to_be_asked_about_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    save(tmp_path / "me.wav", Waveform(np.full(31 * 16_000, 0.1, np.float32)))
+    shown = run_here("quickstart", "-o", tmp_path / "q", "--clip", tmp_path / "me.wav", "--offline")
+    told = " ".join(shown.stderr.split())
+    assert shown.returncode == 2 and "lasts 31.0 s, and 'small' hears 30 s" in told
+    assert not (tmp_path / "q" / "speech").exists()
+
+
 @pytest.mark.real_parts
 def test_parts_that_are_here_are_not_fetched_again() -> None:
     names = known_parts_of("small")

@@ -109,4 +109,4 @@ def _print(check: Check) -> None:
     for fault in check.faults:
         console.print(f"not fit: {fault}", style="red", markup=False, highlight=False)
     if not check.faults:
-        console.print("no clip is unreadable, and splits share nothing", style="green")
+        console.print(check.praise, style="green", markup=False, highlight=False)

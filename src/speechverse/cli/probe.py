@@ -64,10 +64,16 @@ def command(
     from rich.console import Console
 
     from speechverse.data import take_at_most
+    from speechverse.errors import UserError
     from speechverse.evaluation.recognition import recognition_table
     from speechverse.files import make_place, write_text
 
     make_place(output)
+    if corpus.is_file() and (test_corpus is None or corpus.samefile(test_corpus)):
+        raise UserError(
+            f"all clips of '{corpus}' would be fitted on and tested on: name others with"
+            " --test-corpus, or a corpus folder, which has splits"
+        )
     fitted, tested = _part(corpus, fit), _part(test_corpus or corpus, test)
     to_read = [*([tested] if tested.words else []), *(_to_read(path) for path in read or ())]
     clips = (list(take_at_most(fitted.utterances, limit or None)), tested.utterances)
@@ -116,8 +122,9 @@ def _part(path: Path, split: str | None) -> _Part:
         return _Part(path.stem, "all", None, clips)
     corpus = Corpus.open(path)
     split = split or ("test" if "test" in corpus.splits else "dev")
-    manifest = corpus.description["splits"][split].get("manifest_sha256")
-    return _Part(path.resolve().name, split, manifest, corpus.utterances(split))
+    utterances = corpus.utterances(split)
+    manifest = corpus.description["splits"].get(split, {}).get("manifest_sha256")
+    return _Part(path.resolve().name, split, manifest, utterances)
 
 
 def _to_read(path: Path) -> _Part:

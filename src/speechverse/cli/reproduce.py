@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,7 +102,7 @@ def command(
     if people and not people.exists():
         raise UserError(f"--people: there is no '{people}'; name a corpus folder or a JSONL file")
     chosen = _chosen(quick, only, training_corpus is not None, cascade_lora is not None)
-    about = model or _trained_by(recipe)
+    about = model or _trained_by(recipe, overrides or ())
     places = _test_sets(chosen, test_sets) | ({"people": people} if people else {})
     options: dict[str, Any] = {"--model": about, "--test-sets": test_sets, "--people": people}
     options |= {"--training-corpus": training_corpus, "--cascade-lora": cascade_lora}
@@ -170,13 +171,14 @@ def _chosen(quick: bool, only: str | None, fitted: bool, tuned: bool) -> list[Fi
     return chosen
 
 
-def _trained_by(recipe: str) -> str:
+def _trained_by(recipe: str, overrides: Sequence[str]) -> str:
     """The model that a recipe's name stands for: what comes along, or the run that `train` made."""
+    from speechverse.hub import BUILT_IN
     from speechverse.training.recipe_files import load_recipe
 
-    if not recipe.endswith((".yaml", ".yml")):
+    if recipe in BUILT_IN:
         return recipe
-    run = Path("runs") / load_recipe(recipe).name
+    run = Path("runs") / load_recipe(recipe, overrides).name
     if not (run / "config.json").is_file():
         raise UserError(f"there is no model in '{run}': train the recipe, or name one with --model")
     return str(run)

@@ -48,7 +48,9 @@ def write_page(check: Check, corpora: Sequence[Corpus], page: Path, embed: bool)
         title=f"{check.name}: check",
         kind="speechverse check",
         heading=check.name,
-        lead="fit to be used" if not check.faults else "not fit to be used as it is",
+        lead=f"fit to be used: {check.praise}"
+        if not check.faults
+        else "not fit to be used as it is",
         facts={
             "clips": f"{sum(split.clips for split in check.splits.values()):,}",
             "hours": f"{sum(split.hours for split in check.splits.values()):.2f}",

@@ -157,7 +157,7 @@ def _sound(cut: Any, name: str, reading: Reading) -> Clip:
     if source is not None and plain and cut.recording.num_channels == 1:
         path = Path(source.source)
         beside = reading.source if reading.source.is_dir() else reading.source.parent
-        audio = str(path if path.exists() else beside / path)
+        audio = str((path if path.exists() else beside / path).absolute())
         whole = cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-3
         return {"audio": audio} | ({} if whole else {"start": cut.start, "duration": cut.duration})
     mono = cut.to_mono(mono_downmix=True) if cut.num_channels > 1 else cut
@@ -213,13 +213,16 @@ def _of_row(row: Mapping[str, Any], name: str, reading: Reading) -> Clip:
         path = _place(reading, name, path.suffix or ".wav")
         with disk_full_as_error(path), atomic_write(path) as aside:
             aside.write_bytes(held)
-    clip = {key: value for key, value in row.items() if key != "audio"}
+    # Columns without a value are none; ids need not tell rows apart, as those of sentences do not.
+    clip = {key: value for key, value in row.items() if key != "audio" and value != ""}
+    if (theirs_own := clip.pop("id", None)) is not None:
+        clip.setdefault("source_id", str(theirs_own))
     for theirs, ours in _RENAMED.items():
         if theirs in clip and ours not in clip:
             clip[ours] = clip.pop(theirs)
     if clip.get("speaker") is not None:
         clip["speaker"] = str(clip["speaker"])
-    return {"id": name} | clip | {"audio": str(path)}
+    return {**clip, "id": name, "audio": str(path)}
 
 
 HUGGINGFACE = CorpusReader(
@@ -231,6 +234,7 @@ HUGGINGFACE = CorpusReader(
         "the column `audio` is the sound, `sentence` or `transcription` the text, `speaker_id` the"
         " speaker, where no column has that name itself; the others are labels by their names, of"
         " numbered classes the classes' names",
+        "clips are named by split and row; a column `id` is kept as `source_id`",
         "sound that lies in the tables themselves is written below the corpus folder",
     ),
 )

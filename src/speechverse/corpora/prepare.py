@@ -15,7 +15,7 @@ from speechverse.data import Corpus, collect_labels, write_corpus
 from speechverse.data.jsonl import NoSuchPartError, to_utterance
 from speechverse.errors import AudioError, CorpusError, SpeechverseError
 from speechverse.progress import Watch, watch_nothing
-from speechverse.tally import MAX_BAD_SHARE, leave_out, refuse_too_many
+from speechverse.tally import MAX_BAD_SHARE, leave_out, max_bad_clips, refuse_too_many
 from speechverse.types import Utterance
 
 
@@ -65,6 +65,11 @@ def prepare(
         *(reading.output / f"{name}.jsonl.gz" for name in splits),
     ):
         raise CorpusError(f"'{output}' would be written over '{source}': name another folder")
+    if reading.missed > max_bad_clips(MAX_BAD_SHARE, told := len(clips) + reading.missed):
+        raise CorpusError(
+            f"'{source}': {reading.missed:,} of {told:,} clips are without sound; more than"
+            f" {MAX_BAD_SHARE:.0%} are refused: unpack or download it again"
+        )
     refuse_too_many(bad, len(clips), MAX_BAD_SHARE, f"'{source}'")
     leave_out(bad, len(clips), f"'{source}'")
     if keywords is not None:

@@ -23,16 +23,19 @@ class Reading:
         source: Where the user unpacked it.
         output: The folder that is written; sound that lies in no file of its own goes below it.
         left_out: What the reader did not take, by reason.
+        missed: Clips that were told of, but have no sound.
     """
 
     source: Path
     output: Path
     left_out: Counter[str] = field(default_factory=Counter)
+    missed: int = 0
 
     def miss(self, count: int) -> None:
         """Counts clips that a library passed over, as their sound is not there."""
         if count > 0:
             self.left_out["without sound"] += count
+            self.missed += count
 
     def find(self, *names: str) -> Path:
         """The first of these paths below the source that is there.

@@ -11,6 +11,8 @@ from speechverse.errors import UserError
 from speechverse.evaluation.comparison import Questions, classes_of, compare, questions_of
 from speechverse.evaluation.results import in_words, load_answers, load_results
 from speechverse.findings.finding import (
+    HELD,
+    NOT_HELD,
     NOT_SHOWN,
     NOT_TESTABLE,
     Answers,
@@ -109,11 +111,22 @@ def decide(
     )
 
 
+class Diverged(str):
+    """Why there are no answers: the training of who should give them has diverged."""
+
+
 def _row(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
+    better, than = (folders[side.asked.name] for side in (claimed.better, claimed.than))
+    if isinstance(better, Diverged) != isinstance(than, Diverged):
+        verdict, why = (HELD, than) if isinstance(than, Diverged) else (NOT_HELD, better)
+        return Row(claimed.what, verdict, claimed.counts, why=str(why))
     try:
         return _compared(claimed, folders)
     except _NotMeasuredError as lack:
         return Row(claimed.what, NOT_TESTABLE, claimed.counts, why=str(lack))
+
+
+_FEWEST = 10
 
 
 class _NotMeasuredError(Exception):
@@ -138,11 +151,15 @@ def _compared(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
     gain = Interval(value, min(ends), max(ends))
     shown = [Interval(*map(metric.shown, part)) for part in (compared.first, compared.second)]
     names = [answers.told for answers in found]
-    empty = claimed.margin > 0 and all(_is_worst(metric, side.value) for side in shown)
+    verdict, why = verdict_of(gain.low, gain.high, claimed.margin), ""
+    if claimed.margin > 0 and all(_is_worst(metric, side.value) for side in shown):
+        verdict, why = NOT_SHOWN, "neither gets anything right, which is close to nothing"
+    elif compared.num_examples < _FEWEST:  # which may all agree by chance: an interval of no width
+        verdict, why = NOT_SHOWN, f"fewer than {_FEWEST} questions show nothing"
     return Row(
         what=claimed.what,
-        verdict=NOT_SHOWN if empty else verdict_of(gain.low, gain.high, claimed.margin),
-        why="neither gets anything right, which is close to nothing" if empty else "",
+        verdict=verdict,
+        why=why,
         counts=claimed.counts,
         metric=metric.label,
         better=names[1],

@@ -12,14 +12,21 @@ from typing import Any
 from speechverse import __version__
 from speechverse.data import Corpus
 from speechverse.decoding import DecodingOptions
-from speechverse.errors import CorpusError, RecipeError, UserError
+from speechverse.errors import (
+    CacheError,
+    CorpusError,
+    DivergedError,
+    RecipeError,
+    UserError,
+    first_line,
+)
 from speechverse.evaluation import EvaluationSettings, evaluate, ledger
 from speechverse.evaluation.into_folder import evaluate_into
 from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.provenance import checkpoint_fingerprint, describe, describe_split
 from speechverse.evaluation.results import OWN, RESULTS, load_results
 from speechverse.files import write_text
-from speechverse.findings.deciding import Decided, decide
+from speechverse.findings.deciding import Decided, Diverged, decide
 from speechverse.findings.finding import GIVEN, Asked, Finding
 from speechverse.findings.trainings import CLIP_STEPS, Training, trainings
 from speechverse.models import lora
@@ -173,8 +180,10 @@ class Runner:
             settings = self._settings(asked)
             loaded = self._load(model)
             evaluate_into(folder, loaded, model, corpus, settings, **how, tell=self.tell)
-        except (CorpusError, RecipeError) as error:
-            return str(error).splitlines()[0]
+        except DivergedError as error:
+            return Diverged(f"{asked.model}: {first_line(error)}")
+        except (CacheError, CorpusError, RecipeError) as error:
+            return first_line(error)
         return folder
 
     def _settings(self, asked: Asked) -> EvaluationSettings:

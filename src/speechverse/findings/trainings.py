@@ -47,14 +47,15 @@ class Training:
             begins anew.
         clip_steps: Of the stages together, as if each ran the LLM: what it costs.
         overrides: From the recipe and the budget to dotted overrides.
-        last_layer: Whether it hears the last layer alone, which other outputs are kept of.
+        mixing: Of the encoder's layers, where it is not the recipe's: of the last alone other
+            outputs are kept.
     """
 
     name: str
     initial: str | None
     clip_steps: int
     overrides: Callable[[Recipe, int], list[str]]
-    last_layer: bool = False
+    mixing: str | None = None
 
     @property
     def hours(self) -> float:
@@ -76,7 +77,8 @@ class Training:
             RecipeError: If the recipe has no stages to derive from.
         """
         base = load_recipe(source, given)
-        kept = f"{base.data.cache_folder or features}{'-last' if self.last_layer else ''}"
+        mixing = self.mixing or (base.model.layer_mixing if base.model else None)
+        kept = f"{base.data.cache_folder or features}{'-last' if mixing == 'last' else ''}"
         made = [*given, f"name={self.name}", f"data.cache_folder={kept}"]
         made += self.overrides(base, self.clip_steps)
         if initial is not None:
@@ -93,14 +95,17 @@ def trainings(clip_steps: int = CLIP_STEPS) -> dict[str, Training]:
     half = {"train": ["mixer", "downsampler", "lora"]}
     made = [
         Training(ALIGNED, None, align, _only(_hearing)),
-        Training(ALIGNED_ALL, None, align, _only(_hearing, "model.layer_mixing=softmax", plain)),
+        Training(
+            *(ALIGNED_ALL, None, align, _only(_hearing, "model.layer_mixing=softmax", plain)),
+            mixing="softmax",
+        ),
         Training(
             *(ALIGNED_LAST, None, align, _only(_hearing, "model.layer_mixing=last", plain)),
-            last_layer=True,
+            mixing="last",
         ),
         Training(CURRICULUM, ALIGNED, clip_steps, _only(_answering)),
-        Training(ALL_LAYERS, ALIGNED_ALL, clip_steps, _only(_answering)),
-        Training(LAST_LAYER, ALIGNED_LAST, clip_steps, _only(_answering), last_layer=True),
+        Training(ALL_LAYERS, ALIGNED_ALL, clip_steps, _only(_answering), mixing="softmax"),
+        Training(LAST_LAYER, ALIGNED_LAST, clip_steps, _only(_answering), mixing="last"),
         Training(AT_ONCE, None, align + clip_steps, _only(_answering)),
         Training(WARM, ALIGNED, max(1, clip_steps // 4), _of_tasks(("asr",))),
         *(Training(name, WARM, group, _of_tasks(tasks)) for name, tasks in GROUPS.items()),

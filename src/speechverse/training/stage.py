@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from speechverse.data import Batch, LoadedStep
-from speechverse.errors import SpeechverseError
+from speechverse.errors import DivergedError
 from speechverse.seeding import hash_seed
 from speechverse.training.engine import Engine
 from speechverse.training.loss import TaskSums, loss_numbers, merge_sums, weighted_tokens
@@ -137,7 +137,7 @@ class StageRun:
         """The window's numbers, over all processes; then a new window begins.
 
         Raises:
-            SpeechverseError: If the loss or the gradient is no longer finite.
+            DivergedError: If the loss or the gradient is no longer finite.
         """
         window, seconds = self.window_state(), time.perf_counter() - self.window.since
         numbers = loss_numbers(window["sums"]) | {
@@ -157,7 +157,7 @@ class StageRun:
         loss = numbers["loss"] if numbers else 0.0
         if math.isfinite(norm) and math.isfinite(loss):
             return
-        raise SpeechverseError(
+        raise DivergedError(
             f"stage '{stage.name}': the loss ({loss:g}) or its gradient (norm {norm:g}) is not"
             f" finite, the run has diverged. Try a lower curriculum.{stage.name}.learning_rate (now"
             f" {stage.learning_rate:g}) or more warmup_steps; the last whole checkpoint is kept,"

@@ -58,6 +58,16 @@ def test_a_file_that_cannot_be_read_does_not_pass(tmp_path: Path):
     assert status == 2 and list(found["unreadable"]) == ["b"]
 
 
+def test_praise_of_a_few_clips_is_of_those_alone(tmp_path: Path):
+    for name in "abc":
+        sound(tmp_path / f"{name}.wav")
+    lines = [line(name, f"Number {name}.", "x") for name in "abc"]
+    mine = str(text(tmp_path / "mine.jsonl", *lines))
+    told = CliRunner().invoke(build_app(), ["check", mine, "--clips", "2"]).stdout
+    assert "of the 2 of 3 clips listened to none is unreadable" in told
+    assert "no clip is unreadable" in CliRunner().invoke(build_app(), ["check", mine]).stdout
+
+
 def test_all_files_that_are_missing_are_named_and_do_not_pass(tmp_path: Path):
     names = [f"c{number:02}" for number in range(25)]
     lines = [line(name, f"Number {name}.", "x") for name in names]

@@ -13,9 +13,10 @@ from sounds import sound, text
 
 from microscopic import byte_level, t5
 from speechverse.audio import load
-from speechverse.corpora import CORPORA, keywords
+from speechverse.corpora import CORPORA, formats, keywords
 from speechverse.corpora.keywords import Keywords
 from speechverse.corpora.prepare import prepare
+from speechverse.corpora.reader import Reading
 from speechverse.data import Corpus
 from speechverse.errors import CorpusError
 
@@ -75,6 +76,23 @@ def test_one_segment_of_a_recording_is_a_clip_as_long_as_itself(tmp_path: Path):
     (clip,) = prepared("kaldi", tmp_path / "data", tmp_path / "out").utterances("train")
     assert (clip.audio.start, round(clip.duration, 3), clip.text) == (0.5, 0.4, "yes")
     assert clip.language == "en"
+
+
+def test_paths_are_found_from_where_the_command_is_given(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sound(tmp_path / "wavs" / "u0.wav")
+    folder = tmp_path / "data" / "train"
+    text(folder / "wav.scp", "utt1 wavs/u0.wav")
+    text(folder / "text", "utt1 yes")
+    text(folder / "utt2spk", "utt1 ann")
+    (clip,) = prepared("kaldi", tmp_path / "data", tmp_path / "out").utterances("train")
+    assert clip.audio.path == tmp_path / "wavs" / "u0.wav"
+
+
+def test_rows_of_a_data_set_are_told_apart_whatever_their_columns_say(tmp_path: Path):
+    row = {"audio": {"bytes": None, "path": str(sound(tmp_path / "a.wav"))}, "id": 1675}
+    made = formats._of_row({**row, "accent": "", "text": ""}, "test-3", Reading(tmp_path, tmp_path))
+    assert made == {"id": "test-3", "source_id": "1675", "audio": row["audio"]["path"]}
 
 
 def test_sound_of_clips_whose_names_are_alike_is_kept_apart(tmp_path: Path):

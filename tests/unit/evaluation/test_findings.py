@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from speechverse.errors import UserError
+from speechverse.errors import DivergedError, UserError
 from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.ledger import ledger_file
 from speechverse.evaluation.results import OWN
 from speechverse.findings.catalogue import TASKS, findings_of
-from speechverse.findings.deciding import decide
+from speechverse.findings.deciding import Diverged, decide
 from speechverse.findings.finding import (
     HELD,
     NOT_HELD,
@@ -162,6 +162,49 @@ def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
         list(runner_of(folder, checkpoint, noises).run([replace(FINDING, claims=claims)]))
 
 
+def test_a_few_questions_that_all_agree_show_nothing(made):
+    found, folder, *_ = made
+    for row in found.rows[:2]:
+        assert row.verdict == NOT_SHOWN and "fewer than 10 questions" in row.why
+
+
+def test_a_training_that_diverged_has_lost_to_one_that_did_not(made):
+    _, folder, *_ = made
+    there, diverged = folder / "evaluations" / "few", Diverged("at-once: the run has diverged")
+    hearing, reading = (Answers(ASKED, "er", (name,)) for name in (OWN, "oracle"))
+    fallen = replace(hearing, asked=ELSEWHERE)
+    claims = (Claimed("than", reading, fallen), Claimed("better", fallen, reading))
+    finding = replace(FINDING, claims=claims)
+    found = decide(finding, {"few": there, "elsewhere": diverged}, "again", ())
+    assert [row.verdict for row in found.rows] == [HELD, NOT_HELD]
+    assert all("diverged" in row.why for row in found.rows)
+    both = decide(
+        replace(finding, claims=claims[:1]),
+        dict.fromkeys(("few", "elsewhere"), diverged),
+        "again",
+        (),
+    )
+    assert both.rows[0].verdict == NOT_TESTABLE
+    assert "diverged" in markdown(Findings("m", "r", (found,)))
+
+
+def test_what_training_raises_when_it_diverges_ends_no_other_finding(
+    tmp_path, checkpoint, made, monkeypatch
+):
+    _, _, noises, _ = made
+
+    def diverge(*_, **__):
+        raise DivergedError("stage 'align': the loss (nan) is not finite\nTry less")
+
+    monkeypatch.setattr("speechverse.findings.runner.train", diverge)
+    taught = Asked("at-once", "noises", ("er",), model="at-once", decoding=SHORT)
+    claims = (Claimed("er", Answers(ASKED, "er"), Answers(taught, "er")),)
+    runner = runner_of(tmp_path / "out", checkpoint, noises)
+    first, second = runner.run([replace(FINDING, claims=claims, full=True), FINDING])
+    assert first.rows[0].verdict == HELD and "(nan)" in first.rows[0].why
+    assert second.rows[0].num_examples == 3
+
+
 def test_findings_are_written_as_numbers_a_table_and_a_page(made):
     found, folder, _, _ = made
     write_numbers(folder, Findings("micro", "small", (replace(found, id="F10"),)))
@@ -261,6 +304,12 @@ def test_trainings_are_the_recipe_with_other_stages_and_budgets_in_clip_steps():
     assert group.initial == "runs/warm" and group.lora == load_recipe("small").model.lora
     assert known["last-layer"].initial == "aligned-last"
     assert known["aligned-last"].recipe("small", (), None, here).model.layer_mixing == "last"
+    last = ("model.layer_mixing=last", "model.downsampler.clip_statistics=false")
+    caches = {
+        name: known[name].recipe("small", last, None, here).data.cache_folder
+        for name in ("aligned", "aligned-last", "aligned-all-layers")
+    }
+    assert caches["aligned"] == caches["aligned-last"] != caches["aligned-all-layers"]
     [tuned] = known["tuned-encoder"].recipe("small", (), "small", here).curriculum
     assert "encoder" in tuned.train and tuned.top_layers == 2
 

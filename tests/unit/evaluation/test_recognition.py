@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from speechverse.cli import build_app
 from speechverse.data import Corpus, write_corpus
+from speechverse.errors import UserError
 from speechverse.evaluation.recognition import recognition, recognition_table
 from speechverse.types import Utterance
 
@@ -126,6 +127,17 @@ def test_other_corpora_and_people_are_read_and_named_apart(
     assert list(heard) == ["world", "frozen", "people"]
     assert [(kind["stratum"], kind["num_clips"]) for kind in heard["people"]] == [("all", 3)]
     assert "people" in found["printed"]
+
+
+def test_what_is_fitted_on_is_not_tested_on(encoder: Path, folders: dict[str, Path]) -> None:
+    people = next(path for path in folders.values() if path.is_file())
+    for corpus, told in (
+        (people, "would be fitted on and tested on"),
+        (folders["world"], "no-such"),
+    ):
+        arguments = ["probe", str(encoder), "--corpus", str(corpus), "--fit", "no-such"]
+        result = CliRunner().invoke(build_app(), arguments)
+        assert isinstance(result.exception, UserError) and told in str(result.exception)
 
 
 def test_recordings_without_text_are_refused(encoder: Path, folders: dict[str, Path]) -> None:

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from speechverse.cli.quickstart import clip_questions, lesson, quickstart_page
 from speechverse.cli.quickstart.robot import COMMANDS, QUESTION
-from speechverse.errors import UserError
+from speechverse.errors import AudioTooLongError, UserError
 from speechverse.files import folder_lock, write_text
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Quickstart:
             KeyboardInterrupt: If it was asked to stop; it says how to go on.
         """
         with folder_lock(self.output, "making the quickstart in"):
+            self._check_clips()
             self._check_folder()
             try:
                 for title, doing, part in self._parts():
@@ -100,6 +101,20 @@ class Quickstart:
                 )
                 raise
         self._say_where()
+
+    def _check_clips(self) -> None:
+        """A clip too long to be asked about is told before anything is fetched or made."""
+        from speechverse.audio import duration_of
+        from speechverse.hub import local_folder, resolve
+
+        config = json.loads((local_folder(resolve(self.model)) / "config.json").read_text("utf-8"))
+        longest = config["max_audio_seconds"]
+        for clip in self.clips:
+            if (seconds := duration_of(clip)) > longest:
+                raise AudioTooLongError(
+                    f"'{clip}' lasts {seconds:.1f} s, and '{self.model}' hears {longest:g} s at"
+                    " once: cut it shorter; `speechverse ask` takes longer ones"
+                )
 
     def _check_folder(self) -> None:
         """Answers of one model must not stand beside those of another: what a folder was begun with
