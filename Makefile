@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 setup: $(READY)
 
-# torch first and by version: a plain `torch` would bring gigabytes of GPU libraries where there is no GPU.
+# torch first and by version. Where the index has GPU builds alone and there is no GPU, TORCH takes the arguments of pip that bring the CPU build.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "speechverse needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)

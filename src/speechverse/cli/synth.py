@@ -87,7 +87,7 @@ def command(
     ] = Path("clip.wav"),
     json: Json = False,
 ) -> None:
-    """Make speech with labels for all eleven tasks, offline (needs the extra 'synth').
+    """Make speech with labels for all tasks, offline (needs the extra 'synth').
 
     [bold]Examples[/bold]
 
