@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from benchmarks.harness import duel, machine, num_cores, shown
 
@@ -49,14 +50,22 @@ def main() -> None:
         line + ("\nthe machine is busy with other work: the ratios are rough" if busy else ""),
         flush=True,
     )
-    measured = {name: _measured(name, arguments.quick) for name in arguments.names or NAMES}
     if arguments.json:
-        from speechverse.training.recipe_files import environment
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    measured = dict[str, list[dict]]()
+    for name in arguments.names or NAMES:
+        measured[name] = _measured(name, arguments.quick)
+        if arguments.json:  # after each: hours are not lost with the last
+            _write(arguments.json, {"machine": line, "busy": busy}, measured)
 
-        told = {"machine": line, "busy": busy, "environment": environment(), "benchmarks": measured}
-        aside = arguments.json.with_name(f".{arguments.json.name}.part")
-        aside.write_text(json.dumps(told, indent=1) + "\n")
-        os.replace(aside, arguments.json)
+
+def _write(place: Path, about: dict[str, Any], measured: dict[str, list[dict]]) -> None:
+    from speechverse.training.recipe_files import environment
+
+    told = {**about, "environment": environment(), "benchmarks": measured}
+    aside = place.with_name(f".{place.name}.part")
+    aside.write_text(json.dumps(told, indent=1) + "\n")
+    os.replace(aside, place)
 
 
 def _measured(name: str, quick: bool) -> list[dict]:

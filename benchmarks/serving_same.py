@@ -3,8 +3,8 @@
     speechverse evaluate MODEL --corpus my.jsonl --systems speechverse --output results
     python -m benchmarks.serving_same MODEL results
 
-Every clip is sent again with its instruction and choices, greedily, several at once; what came
-otherwise is printed.
+Every clip is sent again with its instruction, greedily, several at once; what came otherwise is
+printed. Answers under a constraint, about a part of a file or about several clips are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     given = parser.parse_args()
     answers = map(json.loads, (given.results / "answers.jsonl").read_text("utf-8").splitlines())
-    measured = [answer for answer in answers if answer["system"] == "speechverse"]
+    own = [answer for answer in answers if answer["system"] == "speechverse"]
+    measured = [answer for answer in own if is_of_a_whole_file(answer)]
     with running(given.model) as (_, url), ThreadPoolExecutor(given.clients) as pool:
         served = pool.map(lambda answer: asked(url, given.results, answer), measured)
         unlike = [
@@ -37,15 +38,21 @@ def main() -> None:
         ]
     for one in unlike:
         print(json.dumps(one, ensure_ascii=False))
-    print(json.dumps({"answers": len(measured), "same": len(measured) - len(unlike)}))
+    same, left_out = len(measured) - len(unlike), len(own) - len(measured)
+    print(json.dumps({"answers": len(measured), "same": same, "left out": left_out}))
+
+
+def is_of_a_whole_file(answer: dict[str, Any]) -> bool:
+    """Whether it is free, and about all of one file."""
+    clip = answer["clip"]
+    part = clip.get("start") or clip.get("duration")
+    return answer["ended"] != "constraint" and not part and not answer.get("beside")
 
 
 def asked(url: str, results: Path, answer: dict[str, Any]) -> str:
     """What a server answers where an evaluation had this answer."""
     clip = results / answer["clip"]["path"]
     body = sent_chat(clip.read_bytes(), answer["instruction"])
-    if choices := answer.get("choices"):
-        body["response_format"] = {"type": "choice", "choices": choices}
     head = {"Content-Type": "application/json"}
     with urlopen(Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), head)) as told:
         text: str = json.load(told)["choices"][0]["message"]["content"]

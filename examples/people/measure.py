@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,7 +52,7 @@ from speechverse.evaluation.provenance import describe, find_recogniser, find_wh
 from speechverse.hub import local_folder, resolve
 from speechverse.metrics import Interval, bootstrap, normalize
 from speechverse.pipeline import SpeechVerse
-from speechverse.tasks import Task, get_task
+from speechverse.tasks import OneOf, Task, get_task
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 OWN_TASKS = Path(__file__).with_name("tasks.py")
@@ -195,7 +196,12 @@ def _scored(
         right = bootstrap("accuracy", said, true)
         yield "wrong", Interval(1 - right.value, 1 - right.high, 1 - right.low)
         return
-    said, true = ([task.parse(row[side]) for row in rows] for side in ("answer", "reference"))
+    names = None  # a set's own names: `accents` are other ones here than the task's
+    if task.constraint is OneOf:
+        names = sorted({row[side].strip() for row in rows for side in ("answer", "reference")})
+    said, true = (
+        [task.parse(row[side], names) for row in rows] for side in ("answer", "reference")
+    )
     for metric in (task.metrics[0], *(["unparsed_rate"] if part == "orders-json" else [])):
         yield metric, bootstrap(metric, said, true, languages=languages)
 
@@ -243,15 +249,14 @@ def main() -> None:
         ways,
         options.limit or None,
     )
+    run.output.mkdir(parents=True, exist_ok=True)
     measured = []
     for name in names:
         for row in PARTS[name](run):
             measured.append(row)
             print(row, flush=True)
-    run.output.mkdir(parents=True, exist_ok=True)
-    (run.output / "people.json").write_text(
-        json.dumps([asdict(row) for row in measured], indent=1) + "\n"
-    )
+        told = json.dumps([asdict(row) for row in measured], indent=1)
+        (run.output / "people.json").write_text(told + "\n")
 
 
 def select(run: Run) -> Iterator[Measured]:
@@ -406,6 +411,8 @@ def adapt(recipe: str, initial: str, folder: Path, changes: Sequence[str]) -> Pa
     made_of = _hash_of([RECIPES / f"{recipe}.yaml", *weights_of(initial), files["train"]], changes)
     stamp = folder / "made-of.sha256"
     known = stamp.is_file() and stamp.read_text() == made_of
+    if not known:  # a model of other weights, clips or recipe is not gone on with
+        shutil.rmtree(folder / "model", ignore_errors=True)
     stamp.write_text(made_of)
     corpora = [
         f"data.corpora.{recipe}.jsonl.{split}={path.resolve()}" for split, path in files.items()
@@ -436,8 +443,10 @@ def _hash_of(files: Sequence[Path], words: Sequence[str]) -> str:
 
 
 def asked(tasks: Sequence[str], way: str) -> tuple[str, ...]:
-    """The tasks that can be answered in a way: a free answer has no choices to score."""
-    return tuple(task for task in tasks if way == FREE or get_task(task).constraint)
+    """The tasks that can be answered in a way: a free answer, or a list of slots, has no choices
+    to score.
+    """
+    return tuple(task for task in tasks if way == FREE or get_task(task).constraint is OneOf)
 
 
 def read_answers(folder: Path, system: str, task: str) -> list[dict[str, Any]]:

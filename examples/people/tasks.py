@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from speechverse.decoding.patterns import pattern_of_schema
+from speechverse.decoding import pattern_of_schema
 from speechverse.tasks import UNPARSED, ConstraintSpec, LabelSet, OneOf, PromptSet, Task, get_task
 from speechverse.tasks.task import Matches
 from speechverse.types import Utterance

@@ -15,6 +15,7 @@ import argparse
 import json
 import random
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def main() -> None:
     unspoken = list(cut(args.output, unspoken_files(args.unpacked), False, rng))
     write(args.output / "sounds", spoken + unspoken, rng)
     voices = sorted(args.unpacked.glob(f"{ENGLISH}/**/*.wav"))
-    write(args.output / "voices", transcribed(cut(args.output, voices, True, rng)), rng)
+    read = cut(args.output / "read", voices, True, rng)  # some are among those of speech, too
+    write(args.output / "voices", transcribed(read), rng)
     print(f"{len(spoken)} clips of speech, {len(unspoken)} of other sounds")
 
 
@@ -160,11 +162,15 @@ def in_circles(text: str) -> bool:
 
 
 def write(folder: Path, clips: list[dict[str, Any]], rng: random.Random) -> None:
-    """One clip of twelve to hold out."""
+    """All clips of one recording of twelve to hold out, the same ones of every corpus."""
     folder.mkdir(parents=True, exist_ok=True)
     rng.shuffle(clips)
-    held_out = len(clips) // 12
-    for split, part in (("dev", clips[:held_out]), ("train", clips[held_out:])):
+    parts: dict[str, list[dict[str, Any]]] = {"dev": [], "train": []}
+    for clip in clips:
+        recording = clip["id"].rpartition("-")[0]
+        held_out = zlib.crc32(recording.encode()) % 12 == 0
+        parts["dev" if held_out else "train"].append(clip)
+    for split, part in parts.items():
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(c) + "\n" for c in part))
 
 

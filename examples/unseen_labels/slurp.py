@@ -58,11 +58,10 @@ def said(options: argparse.Namespace) -> Path:
     lines.sort(key=lambda line: hash_seed(0, "slurp", line["id"]))
     chosen = [
         {"id": line["id"], "text": line["text"], "intent": line["label"]}
-        for line in lines[: options.limit]
+        for line in lines[: options.limit or None]
     ]
     written = options.output / f"sentences-{len(chosen)}.jsonl"
-    if not written.exists():
-        write_lines(written, chosen)
+    write_lines(written, chosen)  # clips of other sentences are then refused
     corpus = options.output / f"clips-{options.engine}-{len(chosen)}"
     spoken = ["--from", written, "--split", "test", "--engine", options.engine]
     speechverse("synth", corpus, *spoken, "--labels", INTENTS, "--name", "slurp")

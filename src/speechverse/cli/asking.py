@@ -30,6 +30,7 @@ OPTIONAL = (
     "decoding",
     "with_logprobs",
     "precision",
+    "language",
 )
 """Keys of a question that not every question has."""
 

@@ -38,11 +38,13 @@ def command(
       speechverse card recordings.jsonl -o card.html --embed
     """
     from speechverse.cli.common import open_corpus, progress
+    from speechverse.files import make_place
     from speechverse.world.card import CardSettings, make_card, numbers_beside, write_card
 
     settings = CardSettings(clips, seed, samples, embed)
     page = output or (corpus / "card.html" if corpus.is_dir() else corpus.with_suffix(".card.html"))
-    numbers_beside(page)  # a name that cannot be is refused before the work
+    make_place(page)  # a place and a name that cannot be are refused before the work
+    numbers_beside(page)
     with progress(json) as watch:
         card = make_card(open_corpus(corpus, "all"), settings, watch)
     numbers = write_card(card, page, _again(corpus, settings))

@@ -25,8 +25,12 @@ def _spell(word: str) -> str | None:
 
 def _only(words: Sequence[str], longest: bool) -> str | None:
     """The longest or shortest word, if no other is as long."""
-    first, second = sorted(words, key=len, reverse=longest)[:2]
-    return first if len(first) != len(second) else None
+    first, second = sorted(words, key=_letters, reverse=longest)[:2]
+    return first if _letters(first) != _letters(second) else None
+
+
+def _letters(word: str) -> int:
+    return sum(map(str.isalpha, word))
 
 
 def _rearrange(words: Sequence[str], between: str) -> str | None:

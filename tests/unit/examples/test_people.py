@@ -194,3 +194,12 @@ def test_every_order_as_json_is_of_the_menus_schema_and_read_back(tmp_path: Path
         assert len(task.parse(example.target)) == len(said)
     assert not re.fullmatch(pattern, "{}") and not re.fullmatch(pattern, '{"coffee_drink": "tea"}')
     assert get_task(f"{TASKS}:ORDER_FREE").constraint_for(None) is None
+
+
+def test_names_of_a_set_of_its_own_are_no_unreadable_answers(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(EXAMPLES / "people")
+    scored = runpy.run_path(str(EXAMPLES / "people" / "measure.py"))["_scored"]
+    told = [("indian", "indian"), ("other", "chinese"), ("other", "other"), ("indian", "chinese")]
+    rows = [{"reference": true, "answer": said, "language": "en"} for true, said in told]
+    [(metric, found)] = scored("accents", get_task("ac"), rows)
+    assert metric == "uar" and found.value == pytest.approx(0.5)

@@ -72,6 +72,8 @@ def test_what_a_program_knows(kind: str, answer: str | None) -> None:
 def test_a_tie_or_a_long_text_has_no_answer_rather_than_a_wrong_one() -> None:
     assert known_answer("longest_word", "A bird sings") == "sings"
     assert known_answer("shortest_word", "A bird sings") == "A"
+    assert known_answer("longest_word", "My mother-in-law photographed it") == "photographed"
+    assert known_answer("longest_word", "A well-kept pleasant garden") is None
     assert known_answer("is_question", 'He asked: "Why?"') == "Question"
     long = " ".join(["word"] * 16)
     assert all(

@@ -19,6 +19,7 @@ from speechverse.audio import Waveform, save
 from speechverse.cli import build_app
 from speechverse.corpora.counts import count_field, find_fields
 from speechverse.data import Corpus, write_corpus
+from speechverse.errors import UserError
 from speechverse.types import AudioRef, Utterance
 from speechverse.world.card import Card, CardSettings, make_card
 
@@ -145,6 +146,14 @@ def test_clips_that_cannot_be_read_are_flagged_and_not_played(tmp_path: Path) ->
     card = make_card(Corpus.open(tmp_path))
     assert list(card.unreadable) == ["train-5"] and "clips that cannot be read: 1" in card.faults[0]
     assert "train-5" not in [clip.id for clip in card.samples["emotion"]["sad"]]
+
+
+def test_no_page_has_its_numbers_written_over_a_corpus_or_a_folder(honest: Path) -> None:
+    before = (honest / "corpus.json").read_bytes()
+    for page in (honest / "corpus.html", honest):
+        shown = CliRunner().invoke(build_app(), ["card", str(honest), "--output", str(page)])
+        assert isinstance(shown.exception, UserError)
+    assert (honest / "corpus.json").read_bytes() == before
 
 
 def test_the_page_links_clips_that_are_there_and_the_json_has_the_numbers(honest: Path) -> None:

@@ -129,13 +129,21 @@ def _everyone(splits: counts.Splits) -> list[Utterance]:
     return [utterance for utterances in splits.values() for utterance in utterances]
 
 
+_OF_A_CORPUS = ("corpus.json", "synth.json")
+
+
 def numbers_beside(page: Path) -> Path:
     """Where a card's numbers go: beside its page, under the same name.
 
     Raises:
-        UserError: The page itself has that name.
+        UserError: The page itself has that name, or they would be written over a corpus's own.
     """
     numbers = page.with_suffix(".json")
+    if numbers.name in _OF_A_CORPUS:
+        raise UserError(
+            f"the page cannot be '{page}': its numbers would be written over a corpus's own"
+            f" '{numbers.name}'; give it another name"
+        )
     if numbers == page:
         raise UserError(
             f"the page cannot be '{page}', where its numbers go; give it another ending, such as"
