@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
 from speechverse.errors import UserError, unknown_name
-
-Precision = Literal["fp32", "bf16", "fp16"]
-"""Of the frozen parts; what was trained stays in fp32."""
+from speechverse.types import Precision
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

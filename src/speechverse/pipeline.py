@@ -22,15 +22,15 @@ from speechverse.decoding import (
     check_streamable,
 )
 from speechverse.decoding.options import FREE_ONLY
-from speechverse.decoding.schemas import pattern_of_schema
-from speechverse.device import Precision, dtype_of, pick_device
+from speechverse.device import dtype_of, pick_device
 from speechverse.errors import AudioError, AudioTooLongError, UserError
+from speechverse.json_schema import pattern_of_schema
 from speechverse.longform.doors import Doors
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf, SlotList
 from speechverse.tasks.hints import with_hints
-from speechverse.types import Answer, AudioRef, Turn
+from speechverse.types import Answer, AudioRef, Precision, Turn
 
 logger = logging.getLogger(__name__)
 

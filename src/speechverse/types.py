@@ -16,6 +16,9 @@ Seconds = float
 SAMPLING_RATE = 16_000
 """Hz; every encoder of the framework hears 16 kHz mono."""
 
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Of frozen parts; what was trained stays in fp32."""
+
 AUDIO_SIGN = "<|audio|>"
 """Where a clip stands in an instruction about several."""
 

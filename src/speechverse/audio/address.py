@@ -21,7 +21,14 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _BLOCK = 2**16
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215; not every Python knows it
+_REFUSED = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("192.0.0.0/24", "::/96", "::ffff:0:0:0/96"),  # not every Python knows all of these
+        *("64:ff9b:1::/48", "fec0::/10"),
+        "168.63.129.16/32",  # a cloud's own host, which only its machines reach
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Address:
     timeout: Seconds = 60.0
 
     def __str__(self) -> str:
-        """Without a query, which may hold a secret."""
+        """Without what may be a secret."""
         return _named(self.url)
 
     def fetch(self) -> bytes:
@@ -112,7 +119,10 @@ def _is_safe(url: str) -> bool:
 
 
 def _named(url: str) -> str:
-    return url.partition("?")[0].partition("#")[0]
+    """Without what may be a secret: a query, or a name and a password."""
+    plain = url.partition("?")[0].partition("#")[0]
+    scheme, there, rest = plain.partition("://")
+    return scheme + there + rest.rpartition("@")[2]
 
 
 def _checked(url: str) -> SplitResult:
@@ -191,11 +201,14 @@ def is_public(address: str) -> bool:
     """Whether an IP address is one of the open internet, also once translated to IPv4."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     inside = [ip]
+    if any(ip in network for network in _REFUSED):
+        return False
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.is_site_local or ip in _LOCAL_NAT64:
-            return False
         teredo = ip.teredo[1] if ip.teredo else None
         nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
         translated = [ip.ipv4_mapped, ip.sixtofour, teredo, nat64]
         inside = [one for one in translated if one is not None] or inside
-    return all(one.is_global and not one.is_multicast for one in inside)
+    return all(
+        one.is_global and not one.is_multicast and not any(one in network for network in _REFUSED)
+        for one in inside
+    )

@@ -8,7 +8,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -100,11 +99,16 @@ def _given(samples: Any) -> np.ndarray:
 
 
 def _pair(given: tuple[Any, ...]) -> tuple[np.ndarray, int]:
-    if len(given) == 2 and np.ndim(given[0]) and isinstance(given[1], Real):
-        return _given(given[0]), round(float(given[1]))
-    swapped = len(given) == 2 and isinstance(given[0], Real) and np.ndim(given[1])
-    advice = "they are the other way round" if swapped else "one sound at a time is heard here"
-    raise AudioError(f"a tuple is read as (samples, sampling rate in Hz): {advice}")
+    told = "a tuple is read as (samples, sampling rate in Hz)"
+    if len(given) != 2 or isinstance(given[0], str | Path | bytes):
+        raise AudioError(f"{told}: one sound at a time is heard here")
+    samples, rate = given
+    if not np.ndim(samples) and np.ndim(rate):
+        raise AudioError(f"{told}: these are the other way round")
+    try:
+        return _given(samples), round(float(rate))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AudioError(f"{told}: its rate is {rate!r}, which is no number") from error
 
 
 def _content(file: Any, name: str) -> bytes:
@@ -125,7 +129,8 @@ def load_stream(stream: BinaryIO, what: str) -> Waveform:
 def load_blocks(source: AudioSource) -> Iterator[np.ndarray]:
     """As `load`, piece by piece, float32 (T,): a long file takes no more memory than a short one.
 
-    What is no path is in memory already, and what comes out of a pipe is read as a whole.
+    What is no path is in memory already, and what comes out of a pipe or from an address is read as
+    a whole.
     """
     path = Path(source) if isinstance(source, str | Path) else None
     if path is None or not stat.S_ISREG(_status(path).st_mode):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from speechverse import types
 
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda:1, ...; by default a GPU where there is one.")
 ]
 Precision = Annotated[
-    Literal["fp32", "bf16", "fp16"],
+    types.Precision,
     typer.Option(
         help=(
             "Of the encoder and the LLM: bf16 and fp16 take half the memory, and less time where"

@@ -69,7 +69,7 @@ def command(
     from speechverse.files import make_place, write_text
 
     make_place(output)
-    if corpus.is_file() and (test_corpus is None or corpus.samefile(test_corpus)):
+    if corpus.is_file() and (test_corpus is None or corpus.resolve() == test_corpus.resolve()):
         raise UserError(
             f"all clips of '{corpus}' would be fitted on and tested on: name others with"
             " --test-corpus, or a corpus folder, which has splits"

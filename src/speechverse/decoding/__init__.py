@@ -10,8 +10,8 @@ from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
 from speechverse.decoding.options import DecodingOptions
 from speechverse.decoding.patterns import pattern_of_slots
 from speechverse.decoding.questions import Question, default_limit
-from speechverse.decoding.schemas import pattern_of_schema
 from speechverse.decoding.streaming import AnswerStream
+from speechverse.json_schema import pattern_of_schema
 
 __all__ = [
     "AnswerStream",

@@ -171,7 +171,11 @@ def languages_of(generation_config: Any) -> list[str]:
 
 
 def load_whisper(
-    name_or_path: str | Path, *, revision: str | None = None, window: Window = "fit"
+    name_or_path: str | Path,
+    *,
+    revision: str | None = None,
+    window: Window = "fit",
+    dtype: torch.dtype = torch.float32,
 ) -> WhisperRecogniser:
     """Loads a Whisper with its decoder and tokenizer.
 
@@ -186,7 +190,7 @@ def load_whisper(
     model_class: Any = WhisperForConditionalGeneration
     with loading("Whisper", resolved):
         model, info = model_class.from_pretrained(
-            resolved.name, revision=resolved.revision, dtype=torch.float32, output_loading_info=True
+            resolved.name, revision=resolved.revision, dtype=dtype, output_loading_info=True
         )
     if missing := sorted(info["missing_keys"]):
         raise _decoderless(resolved, f"it lacks weights, such as '{missing[0]}'")

@@ -85,7 +85,7 @@ def find_whisper(model: Model) -> tuple[WhisperRecogniser | None, str]:
     except CheckpointError as error:
         reason = str(error)
     try:
-        return load_whisper(KNOWN_WHISPER).to(model.device), ""
+        return load_whisper(KNOWN_WHISPER, dtype=model.dtype).to(model.device), ""
     except UserError as error:
         return None, f"{reason}; and the known part '{KNOWN_WHISPER}' cannot be had: {error}"
 

@@ -117,9 +117,10 @@ class Diverged(str):
 
 def _row(claimed: Claimed, folders: Mapping[str, Path | str]) -> Row:
     better, than = (folders[side.asked.name] for side in (claimed.better, claimed.than))
-    if isinstance(better, Diverged) != isinstance(than, Diverged):
-        verdict, why = (HELD, than) if isinstance(than, Diverged) else (NOT_HELD, better)
-        return Row(claimed.what, verdict, claimed.counts, why=str(why))
+    if isinstance(better, Path) and isinstance(than, Diverged):
+        return Row(claimed.what, HELD, claimed.counts, why=than)
+    if isinstance(better, Diverged) and isinstance(than, Path):
+        return Row(claimed.what, NOT_HELD, claimed.counts, why=better)
     try:
         return _compared(claimed, folders)
     except _NotMeasuredError as lack:

@@ -241,7 +241,7 @@ def _check_on_error(on_error: str) -> None:
 
 
 def _refuse_skipping(how: Mapping[str, Any], results: str) -> None:
-    if "on_error" in how:
+    if how.get("on_error", "raise") != "raise":
         raise UserError(
             f"on_error is for answers and transcripts, which can say what is wrong, and {results}"
             " cannot: use ask(..., on_error='skip')"

@@ -76,13 +76,14 @@ class LlmWriter:
 
 
 def load_own_decoder(model: Model) -> WhisperRecogniser:
-    """The Whisper that a loaded model's encoder is a part of, on its device.
+    """The Whisper that a loaded model's encoder is a part of, on its device and in its precision.
 
     Raises:
         CheckpointError: If the encoder is none, or has no decoder.
     """
     encoder, _ = model.config.part_names
-    return load_whisper(encoder, revision=model.config.encoder_revision).to(model.device)
+    revision = model.config.encoder_revision
+    return load_whisper(encoder, revision=revision, dtype=model.dtype).to(model.device)
 
 
 class Writers:

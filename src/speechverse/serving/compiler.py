@@ -9,8 +9,9 @@ import sys
 from contextlib import suppress
 
 from outlines_core import Index, Vocabulary
-from outlines_core.json_schema import build_regex_from_schema
 
+from speechverse.errors import UserError
+from speechverse.json_schema import pattern_of_schema
 from speechverse.serving.limits import limit
 
 
@@ -23,8 +24,8 @@ def main() -> None:
     limit(resource.RLIMIT_CPU, processor)
     limit(resource.RLIMIT_CORE, 0)
     if longest:
-        with suppress(ValueError, TypeError):  # what is no schema is told where it is used
-            if len(build_regex_from_schema(sys.stdin.buffer.read().decode())) > longest[0]:
+        with suppress(UserError):  # what is no schema is told where it is used
+            if len(pattern_of_schema(sys.stdin.buffer.read().decode())) > longest[0]:
                 sys.exit(1)
         return
     length = int.from_bytes(sys.stdin.buffer.read(8), "big")

@@ -90,7 +90,9 @@ class Door:
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
         if self._settings.only_here and not _names_this_machine(headers.get("host", "")):
-            message = "a server without API keys is asked by the name localhost or by its address"
+            message = (
+                "without API keys it is asked as localhost or by its address; with some by any name"
+            )
             return Refusal(403, message, code="unknown_host")
         if scope["path"] not in OPEN:
             # What a browser adds of itself, on whoever's behalf, is enough for a page alone.

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic.dataclasses import dataclass
 from ray import serve
 
-from speechverse.device import Precision
 from speechverse.errors import UserError
 from speechverse.serving.keys import keys_of
 from speechverse.serving.refusals import BUSY_SECONDS
 from speechverse.serving.running import FINISHING, keep_content_out_of_logs
 from speechverse.serving.settings import ServerSettings
+from speechverse.types import Precision
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -157,10 +158,31 @@ def test_other_strings_are_no_addresses(url: str) -> None:
         load(Address(url))
 
 
-def test_a_password_is_neither_sent_nor_told() -> None:
+@pytest.mark.parametrize("rest", ["example.org/clip.wav", "example.org:99999/", "exämple.org/"])
+def test_a_password_is_neither_sent_nor_told(rest: str) -> None:
+    asked = Address(f"https://me:secret@{rest}")
     with pytest.raises(AudioError) as caught:
-        load(Address("https://me:secret@example.org/clip.wav"))
-    assert "secret" not in str(caught.value)
+        load(asked)
+    assert "secret" not in str(caught.value) and "secret" not in str(asked)
+
+
+def test_a_name_is_looked_up_once(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, asked = int(site.rpartition(":")[2]), []
+
+    def look_up(host: str, *_: object, **__: object) -> list:
+        asked.append(host)  # the second time it would lead elsewhere
+        place = ("127.0.0.1" if len(asked) == 1 else "127.0.0.2", port)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert len(load(Address(f"http://clips.example:{port}/clip.wav")).samples)
+    assert asked == ["clips.example"]
+
+
+def test_nobody_is_led_out_of_encryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Address, "_get", lambda self, url, deadline: "http://example.org/a.wav")
+    with pytest.raises(AudioError, match="without encryption"):
+        load(Address("https://example.org/a.wav"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1"])
@@ -190,6 +212,11 @@ def test_this_machine_is_never_asked(host: str) -> None:
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
         ("fec0::1", False),
+        ("192.0.0.192", False),
+        ("::ffff:192.0.0.192", False),
+        ("168.63.129.16", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
         ("64:ff9b:1::7f00:1", False),
     ],
 )

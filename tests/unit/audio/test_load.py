@@ -28,7 +28,8 @@ def tone(rate: int, channels: int = 1, seconds: float = SECONDS) -> np.ndarray:
     [
         ((16_000, np.zeros(9, np.int16)), "the other way round"),
         (("a.wav", "b.wav"), "one sound at a time"),
-        ((np.zeros(9, np.float32), None), r"\(samples, sampling rate in Hz\)"),
+        ((np.zeros(9, np.float32), None), "its rate is None"),
+        ((np.zeros(9, np.float32), float("nan")), "its rate is nan"),
         (np.arange(9), "samples of type int64"),
         ((np.arange(9, dtype=np.float32) * 1000, 16_000), "as large as 8000: .* by 32768"),
         (io.StringIO("text"), "open it with mode 'rb'"),

@@ -11,9 +11,8 @@ import pytest
 import torch
 from transformers import LogitsProcessorList
 
-from speechverse.decoding import ConstraintLogitsProcessor, LabelTrie, patterns
+from speechverse.decoding import ConstraintLogitsProcessor, LabelTrie, pattern_of_schema, patterns
 from speechverse.decoding.patterns import PatternAutomaton, pattern_of_slots
-from speechverse.decoding.schemas import pattern_of_schema
 from speechverse.errors import UserError
 
 KINDS = ("t5", "bart", "llama")

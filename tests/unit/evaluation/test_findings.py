@@ -178,6 +178,8 @@ def test_a_training_that_diverged_has_lost_to_one_that_did_not(made):
     found = decide(finding, {"few": there, "elsewhere": diverged}, "again", ())
     assert [row.verdict for row in found.rows] == [HELD, NOT_HELD]
     assert all("diverged" in row.why for row in found.rows)
+    unmeasured = decide(finding, {"few": "no clip has it", "elsewhere": diverged}, "again", ())
+    assert {row.verdict for row in unmeasured.rows} == {NOT_TESTABLE}
     both = decide(
         replace(finding, claims=claims[:1]),
         dict.fromkeys(("few", "elsewhere"), diverged),

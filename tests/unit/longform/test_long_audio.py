@@ -201,6 +201,7 @@ def test_labels_have_shares_and_a_schema_has_values(model):
     for ask, about in ((model.classify, ["yes", "no"]), (model.extract, schema)):
         with pytest.raises(UserError, match="cannot: use ask"):
             ask([sound(1)], about, on_error="skip")
+        assert ask([sound(1)], about, on_error="raise", max_new_tokens=40)
     with pytest.raises(UserError, match="language to translate into"):
         model.translate(sound(1), "xx")
 

@@ -84,8 +84,8 @@ class Quickstart:
             KeyboardInterrupt: If it was asked to stop; it says how to go on.
         """
         with folder_lock(self.output, "making the quickstart in"):
-            self._check_clips()
             self._check_folder()
+            self._check_clips()
             try:
                 for title, doing, part in self._parts():
                     self.console.rule(f"[bold]{title}", align="left")
@@ -104,11 +104,13 @@ class Quickstart:
 
     def _check_clips(self) -> None:
         """A clip too long to be asked about is told before anything is fetched or made."""
+        if not self.clips:
+            return
         from speechverse.audio import duration_of
-        from speechverse.hub import local_folder, resolve
+        from speechverse.hub import resolve
+        from speechverse.models.assembly import read_config
 
-        config = json.loads((local_folder(resolve(self.model)) / "config.json").read_text("utf-8"))
-        longest = config["max_audio_seconds"]
+        longest = read_config(resolve(self.model)).max_audio_seconds
         for clip in self.clips:
             if (seconds := duration_of(clip)) > longest:
                 raise AudioTooLongError(

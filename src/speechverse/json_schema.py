@@ -53,11 +53,15 @@ _FORMATS = ("date", "date-time", "time", "uuid")
 """Whose texts are JSON as they stand: an address may have quotation marks."""
 
 _NOT_IN_JSON = re.compile(r'["\\\x00-\x1f]')
-_PATTERN_PART = re.compile(r"\\.|\[(?:\\.|[^\]\\])+\]|.", re.DOTALL)
-_OPERATORS = frozenset("()|?*+{}^$,:=!<>")
+_PATTERN_PART = re.compile(r"\\[pP]\{\w+\}|\\.|\(\?:|\[(?:\\.|[^\]\\])+\]|.", re.DOTALL)
+_OPERATORS = frozenset("()|?*+{},") | {"(?:"}
+_KNOWN_CLASS = re.compile(r"\\p\{[LN]\w?\}")  # letters and numbers of all scripts
+_PLACES = frozenset("^$") | {rf"\{sign}" for sign in "AZzbBG"}
+_IN_RUST_ALONE = ("[", "&&", "--", "~~", r"\p", r"\P")
+"""Of a class of signs, what the engine that follows patterns reads otherwise than Python."""
 
-_MOST_WRITTEN = 1_000
-"""Integers that are written out one by one."""
+_MOST_DIGITS = 18
+_STAND_IN_DIGITS = 6
 
 
 def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
@@ -74,21 +78,23 @@ def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
         raise _unfit(f"it is no JSON: {error}") from error
     if not isinstance(whole, dict):
         raise _unfit(f"it is {whole!r}, not an object such as {{'type': 'object', ...}}")
-    integers = dict[str, str]()
-    for where, part in _parts(whole):
-        _check(where, part)
-        if part.get("type") == "integer" and _BOUNDS & part.keys():
-            stand_in = _number_not_in(json.dumps(whole))
-            integers[stand_in] = _integers(where, part)
-            part.clear()
-            part["const"] = int(stand_in)
+    sign, integers = _number_not_in(json.dumps(whole)), list[str]()
+    try:
+        for where, part in _parts(whole):
+            _check(where, part)
+            if part.get("type") == "integer" and _BOUNDS & part.keys():
+                stand_in = int(f"{sign}{len(integers):0{_STAND_IN_DIGITS}}")
+                integers.append(_integers(where, part))
+                part.clear()
+                part["const"] = stand_in
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        raise _unfit(f"it is no valid JSON schema ({error})") from error
     try:
         pattern = str(build_regex_from_schema(json.dumps(whole)))
     except Exception as error:  # whatever Rust says: a bad schema is the user's
         raise _unfit(str(error)) from error
-    for stand_in, written in integers.items():
-        pattern = pattern.replace(stand_in, f"({written})")
-    return pattern
+    stand_ins = rf"{sign}(\d{{{_STAND_IN_DIGITS}}})"
+    return re.sub(stand_ins, lambda found: f"({integers[int(found[1])]})", pattern)
 
 
 def _unfit(why: str) -> UserError:
@@ -117,7 +123,9 @@ def _check(where: str, part: dict[str, Any]) -> None:
     """Raises a UserError for what would be passed over, or would let come what is no JSON."""
     said = part.keys() - _NOTES
     deciding = [key for key in _BESIDE if key in said]
-    if deciding:
+    if deciding == ["enum", "const"] and part["enum"] == [part["const"]]:
+        unkept = said - {"enum", "const", "type"}
+    elif deciding:
         unkept = said - {deciding[0]} - _BESIDE[deciding[0]]
     else:
         unkept = said - {"type"} - _kept_of_type(part)
@@ -141,7 +149,7 @@ def _check(where: str, part: dict[str, Any]) -> None:
     if odd := [name for name in names if _NOT_IN_JSON.search(name)]:
         raise _unfit(f"the name {odd[0]!r} has signs that JSON writes otherwise")
     if "pattern" in said:
-        _check_pattern(where, part["pattern"])
+        part["pattern"] = _checked_pattern(where, part["pattern"])
     if "format" in said and part["format"] not in _FORMATS:
         known = ", ".join(_FORMATS)
         raise _unfit(f"{where} has the format {part['format']!r}; known are {known}")
@@ -157,19 +165,29 @@ def _kept_of_type(part: dict[str, Any]) -> set[str]:
     return kept - (_BOUNDS if isinstance(types, list) else set())
 
 
-def _check_pattern(where: str, pattern: Any) -> None:
+def _checked_pattern(where: str, pattern: Any) -> str:
+    """The same pattern as `outlines_core` puts between quotation marks."""
     if not isinstance(pattern, str):
         raise _unfit(f"{where} has the pattern {pattern!r}, which is no text")
-    for part in _PATTERN_PART.findall(pattern):
-        if part not in _OPERATORS and part != r"\p" and _may_be_no_json(part):
+    is_anchored = pattern.endswith("$") and not re.search(r"(?<!\\)(\\\\)*\\\$$", pattern)
+    inner = pattern.removeprefix("^").removesuffix("$" if is_anchored else "")
+    for sign in _PATTERN_PART.findall(inner):
+        if sign in _PLACES:
+            raise _unfit(f"{where} has {sign!r} inside its pattern; a whole text is meant anyway")
+        if sign not in _OPERATORS and not _KNOWN_CLASS.fullmatch(sign) and _may_be_no_json(sign):
             raise _unfit(
-                f"{where} has {part!r} in its pattern, which may be a quotation mark, a backslash"
+                f"{where} has {sign!r} in its pattern, which may be a quotation mark, a backslash"
                 " or a line's end, and JSON writes these otherwise; name the signs wanted, such as"
                 " [A-Za-z ]"
             )
+    if "(?" in inner.replace("(?:", ""):
+        raise _unfit(f"{where} has a group in its pattern that begins '(?'; only '(?:' can be")
+    return f"^(?:{inner})$"
 
 
 def _may_be_no_json(part: str) -> bool:
+    if part[0] == "[" and any(sign in part[1:] for sign in _IN_RUST_ALONE):
+        return True
     signs = ['"', "\\", *map(chr, range(32))]
     try:
         return any(re.fullmatch(part, sign) for sign in signs)
@@ -177,31 +195,56 @@ def _may_be_no_json(part: str) -> bool:
         return True
 
 
-def _number_not_in(text: str) -> str:
+def _number_not_in(text: str) -> int:
     number = 7_310_582_946
     while str(number) in text:
         number += 1
-    return str(number)
+    return number
 
 
 def _integers(where: str, part: dict[str, Any]) -> str:
     """The regular expression of an integer within bounds."""
     bounds = {name: part[name] for name in _BOUNDS if part.get(name) is not None}
-    if not all(isinstance(one, int | float) and math.isfinite(one) for one in bounds.values()):
+    if not all(type(one) in (int, float) and math.isfinite(one) for one in bounds.values()):
         raise _unfit(f"{where} has bounds that are no numbers")
     lows = [math.ceil(bounds[name]) for name in ("minimum",) if name in bounds]
     lows += [math.floor(bounds[name]) + 1 for name in ("exclusiveMinimum",) if name in bounds]
     highs = [math.floor(bounds[name]) for name in ("maximum",) if name in bounds]
     highs += [math.ceil(bounds[name]) - 1 for name in ("exclusiveMaximum",) if name in bounds]
-    if not lows:
-        raise _unfit(f"{where} has no least integer: give a 'minimum', too")
-    low = max(lows)
-    digits = len(str(max(low, 0)))
-    high = min(highs) if highs else 10**digits - 1
-    if not 0 <= high - low < _MOST_WRITTEN:
-        raise _unfit(
-            f"{where} may be an integer from {low} to {high}; at most {_MOST_WRITTEN:,}, and one at"
-            " least, can be told apart"
-        )
-    written = "|".join(map(str, range(low, high + 1)))
-    return written if highs else f"{written}|[1-9][0-9]{{{digits},}}"
+    low, high = max(lows, default=None), min(highs, default=None)
+    if any(len(str(abs(one))) > _MOST_DIGITS for one in (low, high) if one is not None):
+        raise _unfit(f"{where} has bounds of more than {_MOST_DIGITS} digits")
+    if low is not None and high is not None and low > high:
+        raise _unfit(f"{where} may be an integer from {low} to {high}, which none is")
+    parts = []
+    if low is None or low < 0:
+        least = 1 if high is None or high >= 0 else -high
+        parts.append(f"-({_from_to(least, None if low is None else -low)})")
+    if high is None or high >= 0:
+        parts.append(_from_to(0 if low is None else max(low, 0), high))
+    return "|".join(parts)
+
+
+def _from_to(low: int, high: int | None) -> str:
+    """Integers of 0 or more, as ranges in which each digit goes its own way."""
+    digits = len(str(low))
+    last = 10**digits - 1 if high is None else high
+    ranges, first = [], low
+    for stop in _stops(low, last):
+        pairs = zip(str(first), str(stop), strict=True)
+        ranges.append("".join(a if a == b else f"[{a}-{b}]" for a, b in pairs))
+        first = stop + 1
+    return "|".join(ranges) if high is not None else "|".join([*ranges, f"[1-9][0-9]{{{digits},}}"])
+
+
+def _stops(low: int, high: int) -> list[int]:
+    """Where ranges end between whose ends all numbers of these digits lie."""
+    stops, power = {high}, 10
+    while low <= (nines := low - low % power + power - 1) < high:
+        stops.add(nines)
+        power *= 10
+    power = 10
+    while low < (below := (high + 1) - (high + 1) % power - 1) <= high:
+        stops.add(below)
+        power *= 10
+    return sorted(stops)
