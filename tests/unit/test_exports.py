@@ -17,10 +17,14 @@ NEEDS = {"speechverse.demo": "gradio"}
 API = Path(__file__).parents[2] / "docs" / "api.md"
 
 
+def lacks_its_extra(package: str) -> bool:
+    return package in NEEDS and find_spec(NEEDS[package]) is None
+
+
 def test_every_name_that_a_package_gives_out_is_there() -> None:
     for file in SOURCE.rglob("__init__.py"):
         name = ".".join(file.parent.relative_to(SOURCE.parent).parts)
-        if name in NEEDS and find_spec(NEEDS[name]) is None:
+        if lacks_its_extra(name):
             continue
         package = importlib.import_module(name)
         gone = [one for one in getattr(package, "__all__", ()) if not hasattr(package, one)]
@@ -29,4 +33,5 @@ def test_every_name_that_a_package_gives_out_is_there() -> None:
 
 def test_every_name_of_the_api_page_is_there() -> None:
     names = re.findall(r"^::: (\S+)", API.read_text(), re.MULTILINE)
-    assert names and [name for name in names if locate(name) is None] == []
+    known = [name for name in names if not lacks_its_extra(name.rpartition(".")[0])]
+    assert known and [name for name in known if locate(name) is None] == []
