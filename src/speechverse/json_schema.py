@@ -82,6 +82,8 @@ def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
     try:
         for where, part in _parts(whole):
             _check(where, part)
+            if "pattern" in part:
+                part["pattern"] = _checked_pattern(where, part["pattern"])
             if part.get("type") == "integer" and _BOUNDS & part.keys():
                 stand_in = int(f"{sign}{len(integers):0{_STAND_IN_DIGITS}}")
                 integers.append(_integers(where, part))
@@ -148,8 +150,6 @@ def _check(where: str, part: dict[str, Any]) -> None:
         raise _unfit(f"{where} requires '{missing[0]}', which is none of its properties")
     if odd := [name for name in names if _NOT_IN_JSON.search(name)]:
         raise _unfit(f"the name {odd[0]!r} has signs that JSON writes otherwise")
-    if "pattern" in said:
-        part["pattern"] = _checked_pattern(where, part["pattern"])
     if "format" in said and part["format"] not in _FORMATS:
         known = ", ".join(_FORMATS)
         raise _unfit(f"{where} has the format {part['format']!r}; known are {known}")
@@ -169,8 +169,7 @@ def _checked_pattern(where: str, pattern: Any) -> str:
     """The same pattern as `outlines_core` puts between quotation marks."""
     if not isinstance(pattern, str):
         raise _unfit(f"{where} has the pattern {pattern!r}, which is no text")
-    is_anchored = pattern.endswith("$") and not re.search(r"(?<!\\)(\\\\)*\\\$$", pattern)
-    inner = pattern.removeprefix("^").removesuffix("$" if is_anchored else "")
+    inner = without_anchors(pattern)
     for sign in _PATTERN_PART.findall(inner):
         if sign in _PLACES:
             raise _unfit(f"{where} has {sign!r} inside its pattern; a whole text is meant anyway")
@@ -183,6 +182,12 @@ def _checked_pattern(where: str, pattern: Any) -> str:
     if "(?" in inner.replace("(?:", ""):
         raise _unfit(f"{where} has a group in its pattern that begins '(?'; only '(?:' can be")
     return f"^(?:{inner})$"
+
+
+def without_anchors(pattern: str) -> str:
+    """A pattern without `^` and `$` at its ends: the whole text is meant anyway."""
+    is_anchored = pattern.endswith("$") and not re.search(r"(?<!\\)(\\\\)*\\\$$", pattern)
+    return pattern.removeprefix("^").removesuffix("$" if is_anchored else "")
 
 
 def _may_be_no_json(part: str) -> bool:

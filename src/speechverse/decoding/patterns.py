@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from speechverse.errors import UserError
+from speechverse.json_schema import without_anchors
 from speechverse.protocols import Processor
 from speechverse.tasks.parsing import NOTHING
 from speechverse.tasks.spoken import written_words
@@ -107,7 +108,7 @@ def compiled_from(pattern: str, tokenizer: Any, end: int) -> tuple[str, bytes]:
 
 def _whole(pattern: str, begins_with_space: bool) -> str:
     space = " " if begins_with_space else ""
-    return f"{space}({_without_anchors(pattern)})\\x00"
+    return f"{space}({without_anchors(pattern)})\\x00"
 
 
 class _Indices:
@@ -175,12 +176,6 @@ def _vocabulary(tokenizer: Any, end: int) -> tuple[Any, bool]:
     ]
     closed = fallback | pieces | {_END.encode(): [end]}
     return Vocabulary(len(tokenizer) + 1, closed), written_by(first).startswith(b" ")
-
-
-def _without_anchors(pattern: str) -> str:
-    """A pattern without `^` and `$` at its ends: the whole text is meant anyway."""
-    is_anchored = pattern.endswith("$") and not re.search(r"(?<!\\)(\\\\)*\\\$$", pattern)
-    return pattern.removeprefix("^").removesuffix("$" if is_anchored else "")
 
 
 def _writer(tokenizer: Any) -> Callable[[str], bytes]:
