@@ -74,7 +74,7 @@ def pattern_of_schema(schema: str | Mapping[str, Any]) -> str:
 
     try:
         whole = json.loads(schema) if isinstance(schema, str) else json.loads(json.dumps(schema))
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise _unfit(f"it is no JSON: {error}") from error
     if not isinstance(whole, dict):
         raise _unfit(f"it is {whole!r}, not an object such as {{'type': 'object', ...}}")

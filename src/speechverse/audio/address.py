@@ -153,28 +153,28 @@ def _connected(parts: SplitResult, deadline: float) -> Iterator[http.client.HTTP
             " and name the file"
         )
     sock = _first_that_answers(found, deadline)
-    if is_safe:
-        sock = ssl.create_default_context().wrap_socket(
-            sock, server_hostname=host, do_handshake_on_connect=False
-        )
-    ending = threading.Timer(_left(deadline), _shut, [sock])
-    ending.daemon = True
+
+    def shut() -> None:  # the socket itself: a connection lets go of it before all is read
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
     connection = http.client.HTTPConnection(host, port)
     connection.default_port = 443 if is_safe else 80
     connection.sock = sock
+    ending = threading.Timer(deadline - time.monotonic(), shut)
+    ending.daemon = True
     try:
         ending.start()
-        if isinstance(sock, ssl.SSLSocket):
-            sock.do_handshake()
+        if is_safe:
+            safe = ssl.create_default_context().wrap_socket(
+                sock, server_hostname=host, do_handshake_on_connect=False
+            )
+            connection.sock = sock = safe
+            safe.do_handshake()
         yield connection
     finally:
         ending.cancel()
         connection.close()
-
-
-def _shut(sock: socket.socket) -> None:
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _first_that_answers(found: list[Any], deadline: float) -> socket.socket:

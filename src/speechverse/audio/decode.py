@@ -89,8 +89,14 @@ def load(source: AudioSource) -> Waveform:
 
 
 def _given(samples: Any) -> np.ndarray:
-    array = np.asarray(samples)
-    if array.dtype in (np.int64, np.uint64):  # nobody's recording: of 16 bits it would be silence
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:
+        raise AudioError(f"the samples given are no array: {error}") from error
+    if array.ndim and array.dtype in (
+        np.int64,
+        np.uint64,
+    ):  # nobody's recording: of 16 bits it would be silence
         raise AudioError(
             f"the array has samples of type {array.dtype}: give them as they were read, such as"
             " int16, or floating and within -1 to 1"
@@ -102,11 +108,11 @@ def _pair(given: tuple[Any, ...]) -> tuple[np.ndarray, int]:
     told = "a tuple is read as (samples, sampling rate in Hz)"
     if len(given) != 2 or isinstance(given[0], str | Path | bytes):
         raise AudioError(f"{told}: one sound at a time is heard here")
-    samples, rate = given
-    if not np.ndim(samples) and np.ndim(rate):
+    samples, rate = _given(given[0]), given[1]
+    if not samples.ndim and np.ndim(rate):
         raise AudioError(f"{told}: these are the other way round")
     try:
-        return _given(samples), round(float(rate))
+        return samples, round(float(rate))
     except (TypeError, ValueError, OverflowError) as error:
         raise AudioError(f"{told}: its rate is {rate!r}, which is no number") from error
 

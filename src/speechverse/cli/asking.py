@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from speechverse.cli.options import FP32
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from speechverse.types import Answer
 
 SYSTEMS = ("speechverse", "cascade-whisper")
-FP32 = "fp32"
 OPTIONAL = (
     "system",
     "task",

@@ -21,6 +21,8 @@ Precision = Annotated[
         )
     ),
 ]
+FP32 = "fp32"
+"""The precision of figures, which no file of answers names."""
 _A_MODEL = "A built-in name, a checkpoint's folder, or a hub name."
 Model = Annotated[str, typer.Option(help=_A_MODEL)]
 ModelArgument = Annotated[str, typer.Argument(help=_A_MODEL)]

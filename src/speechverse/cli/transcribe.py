@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from speechverse.cli.offline import Offline
-from speechverse.cli.options import Device, Model, Precision
+from speechverse.cli.options import FP32, Device, Model, Precision
 from speechverse.commas import listed
 from speechverse.errors import UserError, first_line
 
@@ -105,7 +105,7 @@ def command(
     if several:
         assert output is not None
         identity = {"model": model, "format": format, **how}
-        identity["precision"] = None if precision == "fp32" else precision
+        identity["precision"] = None if precision == FP32 else precision
         _transcribe_all(_places(named, output, format), output, identity, how, load)
         return
     from speechverse.files import make_place, write_text

@@ -68,9 +68,8 @@ def _read_voxpopuli(reading: Reading) -> Iterator[tuple[str, Clip]]:
         with gzip.open(table, "rt", encoding="utf-8") as lines:
             told = Counter(row["split"] for row in csv.DictReader(lines, delimiter="|"))
         for split, part in manifests.items():
-            if (
-                absent := told[split] - len(part["supervisions"])
-            ) > 0:  # years are downloaded apart
+            absent = told[split] - len(part["supervisions"])
+            if absent > 0:  # not missed: years are downloaded one by one
                 reading.left_out["without sound"] += absent
         read = [(split, clip) for split, part in manifests.items() for clip in clips_of(**part)]
         for _, clip in read:

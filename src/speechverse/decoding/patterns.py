@@ -1,5 +1,4 @@
-"""Regular expressions as automata over a tokenizer's pieces, by `outlines_core`'s
-index.
+"""Regular expressions as automata over a tokenizer's pieces, by `outlines_core`'s index.
 
 The index is made once for a pattern and a tokenizer: at each of its states it knows every token
 that may come next.

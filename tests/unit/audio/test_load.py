@@ -28,6 +28,7 @@ def tone(rate: int, channels: int = 1, seconds: float = SECONDS) -> np.ndarray:
     [
         ((16_000, np.zeros(9, np.int16)), "the other way round"),
         (("a.wav", "b.wav"), "one sound at a time"),
+        (([[0.1, 0.2], [0.3]], 16_000), "are no array"),
         ((np.zeros(9, np.float32), None), "its rate is None"),
         ((np.zeros(9, np.float32), float("nan")), "its rate is nan"),
         (np.arange(9), "samples of type int64"),
