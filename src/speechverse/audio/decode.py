@@ -93,10 +93,8 @@ def _given(samples: Any) -> np.ndarray:
         array = np.asarray(samples)
     except ValueError as error:
         raise AudioError(f"the samples given are no array: {error}") from error
-    if array.ndim and array.dtype in (
-        np.int64,
-        np.uint64,
-    ):  # nobody's recording: of 16 bits it would be silence
+    # Nobody's recording: of 16 bits it would be silence. A number alone is told otherwise.
+    if array.ndim and array.dtype in (np.int64, np.uint64):
         raise AudioError(
             f"the array has samples of type {array.dtype}: give them as they were read, such as"
             " int16, or floating and within -1 to 1"
