@@ -21,8 +21,8 @@ from speechverse.training.recipe_files import (
 )
 
 BUILT_IN = (
-    *("small", "small-gpu", "small-reader", "laptop", "modern", "paper-wlm", "paper-brq"),
-    *("people-gpu", "digits", "orders", "classes", "best-rq", "ctc"),
+    *("small", "small-gpu", "small-world", "small-reader", "world-reader", "laptop", "modern"),
+    *("paper-wlm", "paper-brq", "people-gpu", "digits", "orders", "classes", "best-rq", "ctc"),
 )
 
 

@@ -20,7 +20,9 @@ from speechverse.training.trainer import train
 PARTS = {
     "small": ("whisper", "qwen"),
     "small-gpu": ("whisper", "qwen"),
+    "small-world": ("whisper", "qwen"),
     "small-reader": ("whisper", "qwen"),
+    "world-reader": ("whisper", "qwen"),
     "laptop": ("wavlm-base", "t5"),
     "modern": ("whisper", "qwen"),
     "paper-wlm": ("wavlm-large", "t5"),
