@@ -6,9 +6,13 @@ import asyncio
 import gc
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 gradio = pytest.importorskip("gradio", reason="the page needs the extra 'demo'")
 import httpx  # noqa: E402
@@ -54,27 +58,40 @@ def test_a_name_turned_to_this_machine_opens_no_page(address: str) -> None:
         assert httpx.get(address, headers={"Host": host}).status_code == status
 
 
-def test_in_a_browser_a_clip_is_answered_and_nothing_leaves_the_machine(
-    address: str, clip: Path
-) -> None:
+@contextmanager
+def browsing(*switches: str) -> Iterator[Any]:
+    """Chromium, as Debian has it."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("there is no chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
-    faults: list[str] = []
     with (
         playwright.sync_playwright() as web,
-        web.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
+        web.chromium.launch(executable_path=chromium, args=["--no-sandbox", *switches]) as browser,
     ):
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.set_default_timeout(120_000)  # of a machine that has other work
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-        page.on(
-            "request",
-            lambda r: r.url.startswith((address, "data:", "blob:")) or faults.append(r.url),
-        )
-        page.goto(address)
+        yield browser
+
+
+def opened(browser: Any, address: str, faults: list[str]) -> Any:
+    """The page on a telephone's screen; what goes wrong with it is added to `faults`."""
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.set_default_timeout(120_000)  # of a machine that has other work
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+    page.on(
+        "request",
+        lambda r: r.url.startswith((address, "data:", "blob:")) or faults.append(r.url),
+    )
+    page.goto(address)
+    return page
+
+
+def test_in_a_browser_a_clip_is_answered_and_nothing_leaves_the_machine(
+    address: str, clip: Path
+) -> None:
+    faults: list[str] = []
+    with browsing() as browser:
+        page = opened(browser, address, faults)
         page.get_by_label("Upload file").click()
         page.set_input_files("input[type=file]", clip)
         page.get_by_role("img", name="Spectrogram").wait_for()
@@ -89,4 +106,24 @@ def test_in_a_browser_a_clip_is_answered_and_nothing_leaves_the_machine(
         page.get_by_text("Nobody speaks in it.").wait_for()
         assert page.locator(".sv-player").count() == 1
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert faults == []
+
+
+def test_what_a_microphone_hears_is_answered(address: str, tmp_path: Path) -> None:
+    hum = 0.3 * np.sin(np.arange(4 * 48_000) * 2 * np.pi * 440 / 48_000)
+    soundfile.write(tmp_path / "said.wav", hum, 48_000, subtype="PCM_16")
+    faults: list[str] = []
+    with browsing(
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={tmp_path / 'said.wav'}",
+    ) as browser:
+        page = opened(browser, address, faults)
+        page.get_by_role("button", name="Record", exact=True).click()
+        page.wait_for_timeout(700)
+        page.get_by_role("button", name="Stop", exact=True).first.click()
+        page.get_by_role("img", name="Spectrogram").wait_for()
+        page.get_by_label("Choices").fill("yes, no")
+        page.get_by_role("button", name="Ask", exact=True).click()
+        page.locator(".sv-shares").wait_for()
     assert faults == []
