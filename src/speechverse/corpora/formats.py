@@ -182,10 +182,14 @@ _RENAMED = {"sentence": "text", "transcription": "text", "speaker_id": "speaker"
 def _read_huggingface(reading: Reading) -> Iterator[tuple[str, Clip]]:
     try:
         from datasets import Audio, ClassLabel, DatasetDict, load_dataset, load_from_disk
+        from datasets.exceptions import DatasetGenerationError
     except ModuleNotFoundError as error:
         raise MissingExtraError("a folder of Hugging Face's datasets", "datasets") from error
     saved = any((reading.source / name).exists() for name in ("dataset_dict.json", "state.json"))
-    found = load_from_disk(reading.source) if saved else load_dataset(str(reading.source))
+    try:
+        found = load_from_disk(reading.source) if saved else load_dataset(str(reading.source))
+    except DatasetGenerationError as error:  # which names no reason itself
+        raise error.__cause__ or error from error
     parts = found if isinstance(found, DatasetDict) else {_TRAIN: found}
     for split, part in parts.items():
         if "audio" not in part.column_names:
@@ -236,5 +240,7 @@ HUGGINGFACE = CorpusReader(
         " numbered classes the classes' names",
         "clips are named by split and row; a column `id` is kept as `source_id`",
         "sound that lies in the tables themselves is written below the corpus folder",
+        "a folder of sound files and metadata (`audiofolder`) is read by it with torchcodec"
+        " and ffmpeg, where they are there",
     ),
 )
