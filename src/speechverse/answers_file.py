@@ -5,6 +5,7 @@ from.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ class AnswersFile:
             record = self._check(line, number, keys)
             if "error" not in record:
                 kept.append(f"{line}\n")
-                self.answered.add(_key(record["clip"]))
+                self.answered.add(self._place_of(record["clip"]))
         if (mended := "".join(kept)) != text:
             write_text(self.path, mended)
 
@@ -88,19 +89,32 @@ class AnswersFile:
 
     def holds(self, clip: Path) -> bool:
         """Whether a clip is answered."""
-        return _key(clip) in self.answered
+        return Path(os.path.abspath(clip)) in self.answered
+
+    def _place_of(self, name: str) -> Path:
+        return Path(os.path.abspath(self.path.absolute().parent / name))
+
+    def _name_of(self, clip: str) -> str:
+        """As it is written: the same clip wherever the command runs. What is named from the working
+        folder on is named from the file's folder on, if it lies below.
+        """
+        if os.path.isabs(clip):
+            return clip
+        place, folder = Path(os.path.abspath(clip)), self.path.absolute().parent
+        return str(place.relative_to(folder) if place.is_relative_to(folder) else place)
 
     def add(self, records: Iterable[Line]) -> None:
-        """Writes answers, at once and for good.
+        """Writes answers, at once and for good; a relative clip is named from the file's
+        folder on.
 
         Raises:
             DiskFullError: If there is no room; those written before are whole.
         """
-        records = list(records)
-        lines = [_dump({**one, **self.question}) for one in records]
+        records = [{**one, "clip": self._name_of(one["clip"])} for one in records]
+        lines = [json_line({**one, **self.question}) for one in records]
         with disk_full_as_error(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
-        self.answered |= {_key(one["clip"]) for one in records if "error" not in one}
+        self.answered |= {self._place_of(one["clip"]) for one in records if "error" not in one}
 
 
 def _record(line: str) -> Line | None:
@@ -111,14 +125,16 @@ def _record(line: str) -> Line | None:
     return record if isinstance(record, dict) and isinstance(record.get("clip"), str) else None
 
 
-def _dump(record: Line) -> str:
-    """One line, readable in any script; a path that is no UTF-8 is written in escapes."""
-    line = json.dumps(record, ensure_ascii=False)
-    return line if line.isprintable() else json.dumps(record)
-
-
-def _key(clip: str | Path) -> Path:
-    return Path(clip).absolute()
+def json_line(value: Any, encoding: str = "utf-8") -> str:
+    """JSON in one line, readable in any script; in escapes where the encoding has no such sign, as
+    for a path that is no UTF-8.
+    """
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return line if line.isprintable() else json.dumps(value)
 
 
 def _display(value: Any) -> str:

@@ -40,8 +40,9 @@ def while_unchanged(find: Callable[[File], Made]) -> Callable[[File], Made]:
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a path of this writer's own beside `path` to write to; what is there takes its name
-    when the block ends without an error.
+    when the block ends without an error. A symbolic link stays one, and leads to it.
     """
+    path = Path(os.path.realpath(path))
     # A file in a scratch folder, for `tempfile` would close a file of its own to other users.
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as scratch:
         aside = Path(scratch, "partial")
@@ -102,6 +103,11 @@ def make_place(path: Path) -> None:
     """
     if path.is_dir():
         raise UserError(f"'{path}' is a folder: name a file in it, such as '{path / 'NAME'}'")
+    if path.exists() and not path.is_file():
+        raise UserError(
+            f"'{path}' is a device or a pipe, and would be replaced: name a file, or leave it out"
+            " and pipe what is printed"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from speechverse.files import atomic_write
+from speechverse.answers_file import AnswersFile, json_line
+from speechverse.errors import UserError
+from speechverse.files import atomic_write, make_place, write_text
 
 
 def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
@@ -16,6 +19,18 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
         other.write_text("other")
     assert file.read_text() == "one, longer"  # the last to end
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_link_stays_a_link_and_leads_to_what_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink() and (tmp_path / "real.txt").read_text() == "new"
+
+
+def test_a_device_and_a_pipe_are_no_files_to_write() -> None:
+    with pytest.raises(UserError, match="a device or a pipe"):
+        make_place(Path("/dev/null"))
 
 
 def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
@@ -33,3 +48,32 @@ def test_a_written_file_may_be_read_by_whom_the_system_lets(tmp_path: Path) -> N
     with atomic_write(written) as aside:
         aside.touch()
     assert written.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_clip_is_the_same_one_wherever_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "one" / "answers.jsonl"
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    with AnswersFile.opened(place, {}, ()) as file:
+        file.add([{"clip": "calls/a.wav"}, {"clip": "../two/b.wav"}, {"clip": "/c.wav"}])
+    written = [json.loads(line)["clip"] for line in place.read_text().splitlines()]
+    assert written == ["calls/a.wav", str(tmp_path / "two" / "b.wav"), "/c.wav"]
+    monkeypatch.chdir(tmp_path / "two")
+    with AnswersFile.opened(place, {}, ()) as file:
+        held = [file.holds(Path(clip)) for clip in ("../one/calls/a.wav", "b.wav", "/c.wav")]
+        assert held == [True] * 3 and not file.holds(Path("calls/a.wav"))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "line"),
+    [
+        ("“né”", "utf-8", '"“né”"'),
+        ("“né”", "latin-1", r'"\u201cn\u00e9\u201d"'),
+        ("\udce9", "utf-8", r'"\udce9"'),
+    ],
+)
+def test_a_line_of_json_is_one_in_any_encoding(text: str, encoding: str, line: str) -> None:
+    assert json_line(text, encoding) == line

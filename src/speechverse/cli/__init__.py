@@ -8,6 +8,7 @@ import importlib
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -103,6 +104,9 @@ def main() -> NoReturn:
     """Runs the command line; exit status 2 for the user's mistakes, 1 for ours, 130 for Ctrl-C, 141
     where the reader of its output went away.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # a sign it cannot show loses no answer
     try:
         build_app()()
     except SystemExit as end:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ import typer
 from speechverse.cli.asking import SYSTEMS, Asked
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import Device, Model, Precision
+from speechverse.cli.printing import print_json
 from speechverse.commas import listed
 from speechverse.errors import UserError, unknown_name
 
@@ -309,7 +309,7 @@ def _converse(asked: Asked, then: list[str], chat: Any, clip: Path, json: bool) 
         else:
             _show(turn, answer, clip, json=False)
     if json:
-        typer.echo(json_format.dumps(told, ensure_ascii=False))
+        print_json(told)
 
 
 def _as_json(asked: Asked, answer: Answer, clip: Path) -> dict[str, Any]:
@@ -326,7 +326,7 @@ def _show(asked: Asked, answer: Answer, clip: Path, json: bool, **more: Any) -> 
     _note(answer)
     if json:
         told = {**_as_json(asked, answer, clip), **more}
-        typer.echo(json_format.dumps(told, ensure_ascii=False))
+        print_json(told)
         return
     if answer.transcript is not None:
         typer.echo(f"Whisper's transcript: {answer.transcript}", err=True)
@@ -381,7 +381,7 @@ def _try_clip(clip: Path) -> Path | Waveform:
     from speechverse.audio import load, load_blocks, load_stream
 
     if str(clip) == "-":
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():  # closed, or a terminal
             raise UserError(
                 "'-' is standard input, and nothing is piped into it; name a file, or pipe one in"
             )

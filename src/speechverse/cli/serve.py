@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import LOOPBACK, Device, ModelArgument, Precision
-from speechverse.errors import MissingExtraError
+from speechverse.errors import MissingExtraError, UserError
 from speechverse.serving.keys import KEYS, keys_of
 
 _LIMITS = "Limits"
@@ -82,6 +83,8 @@ def command(
 
       curl http://127.0.0.1:8000/v1/audio/transcriptions -F model=small -F file=@clip.wav
     """
+    if not math.isfinite(timeout + max_upload_mb + max_minutes):
+        raise UserError("--timeout, --max-upload-mb and --max-minutes want finite numbers")
     keys = keys_of(keys_file)
     from speechverse.pipeline import SpeechVerse
     from speechverse.serving.app import create_app

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from speechverse.answers_file import json_line
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import FP32, Device, Model, Precision
+from speechverse.cli.printing import stdout_encoding
 from speechverse.commas import listed
 from speechverse.errors import UserError, first_line
 
@@ -79,6 +80,10 @@ def command(
     """
     from speechverse.cli.many_clips import clips_in
 
+    if Path("-") in files:
+        raise UserError(
+            "transcribe reads files: save what is piped first, or `speechverse ask - --task asr`"
+        )
     named = [(place, clip) for place in files for clip in clips_in(place)]
     clips = [clip for _, clip in named]
     several = len(clips) > 1 or any(place.is_dir() for place in files)
@@ -222,4 +227,4 @@ def _format(transcript: Transcript, format: Format) -> str:
     if format == "txt":
         return transcript.text
     told = {"text": transcript.text} if format == "json" else transcript.as_dict()
-    return json.dumps(told, ensure_ascii=False)
+    return json_line(told, stdout_encoding())

@@ -33,6 +33,7 @@ _END = "\0"
 """Closes a text, as the end token's. Without it `outlines_core` would lose texts: where one may
 end, it lets none go on with a token of a single byte.
 """
+_NUL = re.compile(r"(\0|\\(0|x00|x\{0+\}|u0000|u\{0+\}|U00000000))(?!-)")  # a range may begin there
 _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 
 
@@ -51,6 +52,8 @@ class PatternAutomaton:
                 f"the pattern has {len(pattern):,} characters; at most {MAX_PATTERN:,} can be"
                 " followed"
             )
+        if _NUL.search(pattern):  # which closes a text here
+            raise UserError("the pattern has the character NUL: no answer holds it, leave it out")
         self.index = INDICES.find(pattern, processor.tokenizer, processor.end_token_id)
         self.end = processor.end_token_id
         self.start = self.index.get_initial_state()

@@ -48,6 +48,7 @@ class WhisperRecogniser(Recogniser):
     Attributes:
         source: Its name.
         language: Code of what is spoken; None has Whisper find it out for each clip.
+        task: "transcribe", or "translate" into English.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class WhisperRecogniser(Recogniser):
         self.source = source
         self.model = model.requires_grad_(False).eval()
         self.language: str | None = "en"
+        self.task = "transcribe"
         self._silence_TD: Tensor | None = None
 
     @property
@@ -161,8 +163,12 @@ class WhisperRecogniser(Recogniser):
 
     @property
     def _spoken(self) -> dict[str, str | None]:
-        several = getattr(self.model.generation_config, "is_multilingual", False)
-        return {"language": self.language, "task": "transcribe"} if several else {}
+        return {"language": self.language, "task": self.task} if self.is_multilingual else {}
+
+    @property
+    def is_multilingual(self) -> bool:
+        """Whether it can be told what is spoken, and to translate."""
+        return bool(getattr(self.model.generation_config, "is_multilingual", False))
 
 
 def languages_of(generation_config: Any) -> list[str]:

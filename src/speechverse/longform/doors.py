@@ -96,7 +96,8 @@ class Doors(Loaded):
         on_error: OnError = "raise",
         progress: Advance = ignore,
     ) -> Iterator[Transcript]:
-        """Has the LLM write in another language what is said, in sounds of any length.
+        """Has the LLM write in another language what is said, in sounds of any length; into English
+        the encoder's own decoder, where it is a Whisper's.
 
         Args:
             sounds: One sound, a list, or an iterator.
@@ -106,15 +107,17 @@ class Doors(Loaded):
 
         Raises:
             AudioError: If a sound cannot be read.
-            UserError: If the task `st` does not know the language.
+            UserError: If the task `st` does not know the language, or nobody here writes English.
         """
         _check_on_error(on_error)
         return listening.transcripts(sounds, self.translator(to), on_error, progress)
 
     def translator(self, to: str) -> Writer:
         """Who writes for `translate`, with its errors."""
+        if to == "en":
+            return self._writers.into_english()
         if to not in LANGUAGES:
-            raise UserError(unknown_name("language to translate into", to, LANGUAGES))
+            raise UserError(unknown_name("language to translate into", to, ["en", *LANGUAGES]))
         instruction = fill(ST.prompts.seen[0], {"language": LANGUAGES[to]})
         return LlmWriter(self, instruction, (), to)
 

@@ -28,20 +28,20 @@ class Bound(Generic[P, Made]):
     # An open file is an iterator, too; it is a sound.
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, audio: Sound, /, *args: P.args, **how: P.kwargs
+        self, sounds: Sound, /, *args: P.args, **how: P.kwargs
     ) -> Made: ...
     @overload
-    def __call__(self, audio: list[Sound], /, *args: P.args, **how: P.kwargs) -> list[Made]: ...
+    def __call__(self, sounds: list[Sound], /, *args: P.args, **how: P.kwargs) -> list[Made]: ...
     @overload
     def __call__(
-        self, audio: Iterator[Sound], /, *args: P.args, **how: P.kwargs
+        self, sounds: Iterator[Sound], /, *args: P.args, **how: P.kwargs
     ) -> Iterator[Made]: ...
-    def __call__(self, audio: Any, /, *args: P.args, **how: P.kwargs) -> Any:
-        if isinstance(audio, list):
-            return list(self._make(self._model, audio, *args, **how))
-        if isinstance(audio, Iterator) and not hasattr(audio, "read"):
-            return self._make(self._model, audio, *args, **how)
-        [made] = self._make(self._model, [audio], *args, **how)
+    def __call__(self, sounds: Any, *args: P.args, **how: P.kwargs) -> Any:  # type: ignore[misc]
+        if isinstance(sounds, list):
+            return list(self._make(self._model, sounds, *args, **how))
+        if isinstance(sounds, Iterator) and not hasattr(sounds, "read"):
+            return self._make(self._model, sounds, *args, **how)
+        [made] = self._make(self._model, [sounds], *args, **how)
         return made
 
 

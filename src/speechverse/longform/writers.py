@@ -41,18 +41,22 @@ class Writer(Protocol):
 class OwnWriter:
     """The decoder that comes with a Whisper encoder."""
 
-    task: WritingTask = "transcribe"
-
-    def __init__(self, whisper: WhisperRecogniser, language: str) -> None:
-        """Tells it the code of what is spoken; "auto" has it find that out for each stretch."""
-        self.language = None if language == "auto" else language
-        whisper.check_language(self.language)
+    def __init__(
+        self, whisper: WhisperRecogniser, language: str, task: WritingTask = "transcribe"
+    ) -> None:
+        """Tells it the code of what is spoken; "auto" has it find that out for each stretch. It
+        translates into English.
+        """
+        self._spoken = None if language == "auto" else language
+        whisper.check_language(self._spoken)
+        self.task, self.language = task, self._spoken if task == "transcribe" else "en"
         self.title = f"the own decoder of {Path(whisper.source).name}"
         self.longest = whisper.max_seconds
         self._whisper = whisper
 
     def __call__(self, clips: list[np.ndarray]) -> list[Answer]:
-        self._whisper.language = self.language  # others may share it, for another language
+        # Others may share it, for another language.
+        self._whisper.language, self._whisper.task = self._spoken, self.task
         return self._whisper.answers(clips)
 
 
@@ -117,6 +121,20 @@ class Writers:
                 "a language is told to the encoder's own decoder, but the LLM writes: leave it out"
             )
         return LlmWriter(self._asked, TaskQuestion.of("asr").instruction, hints)
+
+    def into_english(self) -> Writer:
+        """The encoder's own decoder, which hears what is spoken and translates it into English.
+
+        Raises:
+            UserError: If the encoder brings none, or one that knows English alone.
+        """
+        own = self._load_own()
+        if isinstance(own, CheckpointError) or not own.is_multilingual:
+            raise UserError(
+                "into English only a Whisper of several languages translates, by its own decoder,"
+                " and this model's encoder is none"
+            )
+        return OwnWriter(own, "auto", "translate")
 
     def _load_own(self) -> WhisperRecogniser | CheckpointError:
         if self._own is None:

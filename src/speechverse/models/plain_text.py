@@ -76,9 +76,10 @@ class PlainText:
         """
         if not text:
             return []
-        if _HALF.search(text):
+        if half := _HALF.search(text):  # no more of it is quoted: a template's names are secret
             raise UserError(
-                f"{text!r} holds half a character (a lone surrogate); write the text in UTF-8"
+                f"the text holds half a character ({half[0]!r}, a lone surrogate): write it in"
+                " UTF-8"
             )
         if self._backend is not None:
             return self._backend.encode(text, add_special_tokens=False).ids

@@ -73,6 +73,7 @@ def _add_chat(app: FastAPI, service: Service) -> None:
 
 def _add_audio(app: FastAPI, service: Service) -> None:
     async def transcribe(request: Request, form: transcribing.Form) -> Response:
+        await _refuse_doubled(request)
         service.check_model(form.model)
         call: Call = request.state.call
         if form.stream:
@@ -130,6 +131,14 @@ def _add_about(app: FastAPI, service: Service) -> None:
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         return PlainTextResponse(generate_latest(service.measures.registry))
+
+
+async def _refuse_doubled(request: Request) -> None:
+    """A form's field that comes twice: all but the last would be ignored."""
+    names = [name for name, _ in (await request.form()).multi_items()]
+    for name in names:
+        if names.count(name) > 1 and not name.endswith("[]"):
+            raise Refusal(400, f"'{name}' is given twice: send it once", param=name)
 
 
 async def _streamed(

@@ -21,6 +21,8 @@ SECONDS = 10
 """Of processor time that a pattern may take to compile."""
 MEMORY = 2**30
 """Bytes that it may take."""
+MAX_SCHEMA = 2**17
+"""Characters of a JSON schema, its notes with them: those found good are remembered."""
 
 _ONE_AT_A_TIME = Lock()
 
@@ -42,8 +44,13 @@ def _is_cheap(pattern: str, tokenizer: Any, end: int) -> bool:
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:
-    """Raises a UserError for a JSON schema that becomes too long when it is written out."""
-    if not _is_short(json.dumps(schema)):
+    """Raises a UserError for a JSON schema that is too long, or becomes it when written out."""
+    written = json.dumps(schema)
+    if len(written) > MAX_SCHEMA:
+        raise UserError(
+            f"the JSON schema has {len(written):,} characters; at most {MAX_SCHEMA:,} are read"
+        )
+    if not _is_short(written):
         raise UserError(
             "the JSON schema becomes too long when it is written out: use fewer optional properties"
             " and references, and less depth"

@@ -76,6 +76,8 @@ class Door:
                 await refusal.response()(scope, receive, noting)
                 return
             asks = scope["method"] == "POST" and scope["path"].startswith("/v1/")
+            if scope["method"] == "HEAD":  # as monitors ask; the server leaves the body out
+                scope = {**scope, "method": "GET"}
             with self._service.call() if asks else nullcontext() as call:
                 scope.setdefault("state", {})["call"] = call
                 await self._app(scope, self._counted(receive, call), noting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS = 2
 """After which a refused client may try again."""
 
+_UNION_TAG = re.compile(r"[a-z-]+\[.+\]|constrained-[a-z]+")
+"""What pydantic writes among a place's names for one of the kinds that a field may be."""
 _OF_STATUS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
@@ -86,20 +89,27 @@ def handle_refusals(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
         if isinstance(error, RequestValidationError):
-            return _unfit(error.errors()).response()
+            return _unfit(error.errors(), request.headers.get("content-type", "")).response()
         return Refusal.of(error).response()
 
     for kind in (Refusal, UserError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, refused)
 
 
-def _unfit(errors: Sequence[Mapping[str, Any]]) -> Refusal:
+def _unfit(errors: Sequence[Mapping[str, Any]], content_type: str) -> Refusal:
     """Of all that is wrong with a body what lies deepest: of what a field may be, what it was meant
     to be.
     """
     first = max(errors, key=lambda error: len(error["loc"]))
-    place = ".".join(str(part) for part in first["loc"] if part != "body") or None
-    if first["type"] == "extra_forbidden":
+    parts = [str(part) for part in first["loc"] if part != "body"]
+    place = ".".join(part for part in parts if not _UNION_TAG.fullmatch(part)) or None
+    if place is None and "json" not in content_type:
+        return Refusal(400, "send JSON, and say so: Content-Type: application/json")
+    if place == "file":
+        return Refusal(400, "'file': send it as a file: -F file=@clip.wav", param=place)
+    bounds = first.get("ctx", {})
+    takes_nothing = 0 in (bounds.get("max_length"), bounds.get("le"))
+    if first["type"] == "extra_forbidden" or takes_nothing:
         message = f"'{place}' cannot be honoured by this server: leave it out"
         return Refusal(400, message, param=place, code="unsupported_parameter")
     return Refusal(400, f"'{place or 'the body'}': {first['msg']}", param=place)

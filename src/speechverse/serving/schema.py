@@ -128,6 +128,15 @@ class ChatRequest(_Body):
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     store: Literal[False] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
+    tools: Annotated[list[dict[str, Any]], Field(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    user: str | None = Field(None, description="Not kept, as are the next two.")
+    safety_identifier: str | None = None
+    metadata: dict[str, str] | None = None
 
 
 class _Form(BaseModel):
@@ -140,7 +149,7 @@ class _Form(BaseModel):
     file: UploadFile
     model: Text
     response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
-    temperature: Literal["0", "0.0"] = Field("0", description="It is written greedily.")
+    temperature: float = Field(0.0, ge=0, le=0, description="It is written greedily.")
     stream: bool = False
 
     @model_validator(mode="before")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -43,11 +44,11 @@ class ServerSettings:
     decoders: int = 2
 
     def __post_init__(self) -> None:
-        """Raises a UserError for a number that lets nothing through."""
+        """Raises a UserError for a number that lets nothing through, or is none."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if type(value) in (int, float) and value <= 0:
-                raise UserError(f"`{field.name}` is {value:g}, but wants more than 0")
+            if type(value) in (int, float) and not 0 < value < math.inf:
+                raise UserError(f"`{field.name}` is {value:g}, but wants a number above 0")
 
     @property
     def too_large(self) -> str:

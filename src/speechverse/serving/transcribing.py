@@ -9,6 +9,7 @@ from concurrent.futures import TimeoutError as TooLate
 from typing import Any
 
 from speechverse.commas import listed
+from speechverse.errors import UserError
 from speechverse.longform.cutting import Stretch, cut_at_pauses
 from speechverse.longform.listening import AT_ONCE
 from speechverse.longform.transcript import Segment, Transcript
@@ -34,7 +35,11 @@ def work_of(loaded: SpeechVerse, form: Form) -> Writing:
         message = f"response_format '{form.response_format}' is made of the whole: leave out stream"
         raise Refusal(400, message, param="stream")
     if isinstance(form, TranslationForm):
-        return Writing(loaded.translator(form.to_language), ("translator", form.to_language))
+        try:
+            writer = loaded.translator(form.to_language)
+        except UserError as error:
+            raise Refusal(400, str(error), param="to_language") from error
+        return Writing(writer, ("translator", form.to_language))
     if form.timestamp_granularities and form.response_format != "verbose_json":
         message = "timestamp_granularities[] want response_format 'verbose_json'"
         raise Refusal(400, message, param="timestamp_granularities[]")

@@ -18,6 +18,7 @@ from speechverse.audio import load
 from speechverse.encoders import load_encoder
 from speechverse.encoders.whisper_text import load_whisper
 from speechverse.errors import AudioTooLongError, CheckpointError
+from speechverse.longform.writers import OwnWriter
 from speechverse.metrics import score
 
 
@@ -68,6 +69,25 @@ def test_the_full_window_writes_what_transformers_does(folder, waveforms) -> Non
         .strip()
     )
     assert load_whisper(folder, window="full").transcribe(waveforms[1:2]) == [expected]
+
+
+def test_it_is_told_to_translate_and_what_is_spoken(folder, waveforms, monkeypatch) -> None:
+    whisper = load_whisper(folder)
+    monkeypatch.setattr(whisper.model.generation_config, "is_multilingual", True, raising=False)
+    known = {"<|de|>": 1}
+    monkeypatch.setattr(whisper.model.generation_config, "lang_to_id", known, raising=False)
+    told: list[tuple[str, str]] = []
+    generate = whisper.model.generate
+
+    def noting(language: str, task: str, **how):
+        told.append((language, task))
+        return generate(**how)
+
+    monkeypatch.setattr(whisper.model, "generate", noting)
+    for writer in (OwnWriter(whisper, "de"), OwnWriter(whisper, "auto", "translate")):
+        writer(waveforms[:1])
+    assert told == [("de", "transcribe"), (None, "translate")]
+    assert (writer.task, writer.language) == ("translate", "en")
 
 
 def test_an_endless_decoder_is_cut_by_the_clip_s_length_whatever_stands_beside_it(

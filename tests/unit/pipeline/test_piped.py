@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ import typer
 from typer.testing import CliRunner
 
 from speechverse.audio import Waveform, save
+from speechverse.cli import ask
 from speechverse.cli.ask import command
-from speechverse.errors import AudioError
+from speechverse.errors import AudioError, UserError
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +51,9 @@ def test_what_is_piped_in_is_heard_like_a_file(checkpoint, content, tmp_path):
 def test_a_pipe_that_brings_nothing_is_told_before_a_model_is_loaded():
     with pytest.raises(AudioError, match="standard input is empty"):
         asked("-", "no-such-checkpoint", piped=b"")
+
+
+def test_a_closed_standard_input_is_told(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UserError, match="nothing is piped into it"):
+        ask._try_clip(Path("-"))

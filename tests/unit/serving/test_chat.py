@@ -157,6 +157,8 @@ def test_control_signs_of_a_user_are_text(served):
         ({"messages": asking("x", b"no sound")}, "not audio that can be read", None),
         ({"messages": asking("x", wav(noise(3.0)))}, "longer than the 2 s", None),
         ({"messages": asking(" ", wav(noise()))}, "instruction is empty", None),
+        ({"stop": [""]}, "at least 1 character", "stop.0"),
+        ({"response_format": {"type": "regex", "pattern": "(a\0|b)"}}, "NUL", None),
     ],
 )  # fmt: skip
 def test_what_cannot_be_honoured_is_an_error(served, change, told, param):
@@ -172,7 +174,10 @@ def test_what_cannot_be_honoured_is_an_error(served, change, told, param):
 def test_what_changes_nothing_is_taken(served):
     plain = ask(served, asking(SAID, wav(noise())))
     same = ask(
-        served, asking(SAID, wav(noise())), temperature=0, top_p=1, seed=4, n=1, presence_penalty=0
+        served,
+        asking(SAID, wav(noise())),
+        **{"temperature": 0, "top_p": 1, "seed": 4, "n": 1, "presence_penalty": 0},
+        **{"tools": [], "tool_choice": "none", "logit_bias": {}, "user": "u", "metadata": {}},
     )
     assert same.choices == plain.choices
     unsaid = ("n", "stream", "stop", "logprobs", "presence_penalty", "frequency_penalty", "store")

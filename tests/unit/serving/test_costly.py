@@ -44,3 +44,5 @@ def test_a_schema_that_explodes_or_holds_itself_is_refused():
         with pytest.raises(UserError, match="cannot be followed"):
             pattern_of_schema(schema)
     check_schema(optional(1))
+    with pytest.raises(UserError, match="at most 131,072 are read"):  # notes are remembered, too
+        check_schema({"type": "null", "description": "x" * costly.MAX_SCHEMA})

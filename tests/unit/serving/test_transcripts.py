@@ -80,8 +80,26 @@ def test_hints_and_a_language_go_to_who_has_a_use_for_them(served, recording):
         extra_body={"to_language": "de"},
     )
     assert (translated.task, translated.language) == ("translate", "de")
-    with pytest.raises(openai.BadRequestError, match="language to translate into 'en'"):
-        served.client.audio.translations.create(model="tried", file=recording)
+    for unknown, told in (({}, "only a Whisper"), ({"to_language": "xx"}, "into 'xx'")):
+        with pytest.raises(openai.BadRequestError, match=told) as refused:
+            served.client.audio.translations.create(
+                model="tried", file=recording, extra_body=unknown
+            )
+        assert refused.value.param == "to_language"
+
+
+def test_what_is_sent_in_a_wrong_shape_is_told_how_to_send_it(served, recording):
+    def refused(path, **body):
+        headers = {"Authorization": f"Bearer {KEY}"}
+        said = httpx.post(f"{served.url}/v1/{path}", headers=headers, **body)
+        assert said.status_code == 400
+        return said.json()["error"]["message"]
+
+    form = {"data": {"model": ["small", "tried"]}, "files": {"file": ("a.wav", recording)}}
+    assert "'model' is given twice" in refused("audio/transcriptions", **form)
+    forgotten = {"data": {"model": "tried", "file": "clip.wav"}}
+    assert "-F file=@clip.wav" in refused("audio/transcriptions", **forgotten)
+    assert "Content-Type: application/json" in refused("chat/completions", content="{}")
 
 
 def test_null_in_a_form_is_what_is_not_said(served, recording):
@@ -116,6 +134,8 @@ def test_health_and_metrics(served):
     headers = {"Authorization": f"Bearer {KEY}"}
     for path in ("/health", "/health/live", "/health/ready"):
         assert httpx.get(served.url + path).json() == {"status": "ok"}
+        asked = httpx.head(served.url + path)
+        assert (asked.status_code, asked.content) == (200, b"")
     assert httpx.get(f"{served.url}/metrics").status_code == 401
     told = httpx.get(f"{served.url}/metrics", headers=headers).text
     assert 'speechverse_requests_total{path="/health",status="200"}' in told
