@@ -160,11 +160,20 @@ def _same_code(one: str, other: str) -> bool:
     """Whether two origins are one place, or copies of one file, as checkpoints bring them."""
     if one == other:
         return True
-    (path, _, name), (other_path, _, other_name) = one.rpartition(":"), other.rpartition(":")
+    (path, name), (other_path, other_name) = map(_file_and_name, (one, other))
     files = [Path(path), Path(other_path)]
     if name != other_name or not all(file.is_file() for file in files):
         return False
     return files[0].read_bytes() == files[1].read_bytes()
+
+
+def _file_and_name(origin: str) -> tuple[str, str]:
+    """Of what a file adds as it runs, such as a task's metric, there is no name."""
+    return (
+        (origin, "")
+        if origin.endswith(".py")
+        else (origin.rpartition(":")[0], origin.rpartition(":")[2])
+    )
 
 
 def _load(place: str) -> Any:

@@ -112,15 +112,13 @@ def askable(task: Task, corpus: Corpus, split: str, words: Words | None = None) 
     `words` is what is said in the split, where that is at hand.
     """
     everyone = corpus.utterances(split)
-    words = words or Words.of(corpus, split)
+    words, labels = words or Words.of(corpus, split), corpus.labels_with(task.label_fields)
     left_out, usable, only = LeftOut(len(everyone)), list[Utterance](), dict[str, tuple[str, ...]]()
     for utterance in everyone:
         if lack := task.missing(utterance):
             left_out.lacking[lack] += 1
             continue
-        ask = Ask(
-            rng_for(0, "askable", task.name, utterance.id), labels=corpus.labels, **words._asdict()
-        )
+        ask = Ask(rng_for(0, "askable", task.name, utterance.id), labels=labels, **words._asdict())
         faults = task.faults(utterance, ask)
         for variant, reason in faults.items():
             name = f"{utterance.id}/{variant}" if variant else utterance.id

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from speechverse.data.jsonl import read_jsonl
-from speechverse.data.labels import as_label_sets, collect_labels
+from speechverse.data.labels import (
+    INVENTORY_FIELDS,
+    as_label_sets,
+    collect_labels,
+    gather_names,
+)
 from speechverse.data.manifest import read_json, read_manifest, write_manifest
 from speechverse.data.more_labels import MoreLabels
 from speechverse.errors import CorpusError, unknown_name
@@ -40,6 +45,7 @@ class Corpus:
     description: Mapping[str, Any] = field(default_factory=dict)
     skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _sources: dict[str, Load | list[Utterance]] = field(default_factory=dict, repr=False)
+    _own_labels: dict[str, LabelSet] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -59,6 +65,16 @@ class Corpus:
         if callable(source):
             source = self._sources[split] = source()
         return source
+
+    def labels_with(self, fields: Iterable[str]) -> Mapping[str, LabelSet]:
+        """The label sets, and those of fields of the user's own: the names that utterances use."""
+        own = {name for name in fields if name not in self.labels} - {*INVENTORY_FIELDS}
+        if new := own - self._own_labels.keys():
+            clips = (clip for split in self._sources for clip in self.utterances(split))
+            used = ((clip.labels, clip.place) for clip in clips)
+            self._own_labels |= gather_names(used, sorted(new))
+        found = {name: labels for name, labels in self._own_labels.items() if name in own}
+        return {**self.labels, **found}
 
     def keywords(self, split: str) -> tuple[str, ...]:
         """Every key word of every utterance, as often as it occurs."""

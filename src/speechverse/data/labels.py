@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, NotRequired
 
 from pydantic import (
@@ -73,7 +73,7 @@ _KINDS: dict[str, tuple[TypeAdapter, str]] = {
             " or digit"
         ),
     ),
-    "keywords": (TypeAdapter(list[StrictStr]), "a list of strings"),
+    **dict.fromkeys(("keywords", "hints"), (TypeAdapter(list[StrictStr]), "a list of strings")),
     "translations": (TypeAdapter(dict[StrictStr, StrictStr]), 'an object {"de": "text", ...}'),
     "instructions": (
         TypeAdapter(list[_Instruction]),
@@ -126,12 +126,14 @@ def collect_labels(utterances: Iterable[Utterance]) -> dict[str, LabelSet]:
     return gather_names((utterance.labels, utterance.place) for utterance in utterances)
 
 
-def gather_names(labelled: Iterable[tuple[Mapping[str, Any], str]]) -> dict[str, LabelSet]:
-    """As `collect_labels`, from labels and the place they stand at."""
+def gather_names(
+    labelled: Iterable[tuple[Mapping[str, Any], str]], fields: Sequence[str] = INVENTORY_FIELDS
+) -> dict[str, LabelSet]:
+    """As `collect_labels`, from labels and the place they stand at; what is no text is no name."""
     found: dict[str, dict[str, str]] = {}
     for labels, place in labelled:
-        for field in INVENTORY_FIELDS:
-            for name in names_used(labels, field):
+        for field in fields:
+            for name in filter(lambda name: isinstance(name, str), names_used(labels, field)):
                 found.setdefault(field, {}).setdefault(name, place)
     for field, places in found.items():
         _refuse_alike(field, places)

@@ -312,7 +312,8 @@ def _source(item: MixtureItem, words: Words) -> _Source:
     found = applicable(task, item.corpus, item.split, words)
     name = f"{item.corpus.name}/{item.split}/{task.name}"
     walks = _walks(name, _groups(name, task, found.utterances, item.balanced))
-    return _Source(name, task, found, walks, item.corpus.labels, words)
+    labels = item.corpus.labels_with(task.label_fields)
+    return _Source(name, task, found, walks, labels, words)
 
 
 def _walks(name: str, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> list[_Walk]:

@@ -59,13 +59,14 @@ def render_split(
     task = get_task(task) if isinstance(task, str) else task
     words = Words.of(corpus, split)
     found = applicable(task, corpus, split, words)
+    labels = corpus.labels_with(task.label_fields)
     examples = [
         task.render(
             utterance,
             Ask(
                 rng_for(seed, task.name, utterance.id),
                 wording,
-                corpus.labels,
+                labels,
                 training=False,
                 describe=describe,
                 **words._asdict(),

@@ -49,7 +49,8 @@ def questions_of(
     found = {}
     for record in records:
         if (record.task, record.system) == (task, system):
-            clip, _, rest = record.example.rpartition(f"/{task}")
+            clip = _clip_of(record)
+            rest = record.example[len(clip) + len(f"/{task}") :]
             if not variant or f"group: {variant}" in record.slices:
                 found[clip if variant else clip + rest] = record
     return found
@@ -95,7 +96,7 @@ def compare(
 
 
 def _clip_of(record: AnswerRecord) -> str:
-    return record.example.rpartition(f"/{record.task}")[0]
+    return record.utterance or record.example.rpartition(f"/{record.task}")[0]
 
 
 def _statistics(side: Questions, metric: str, names: Sequence[str]) -> np.ndarray:

@@ -43,7 +43,7 @@ def with_few_choices(
     Raises:
         TaskError: If no instruction of the task lists labels.
     """
-    labels = task.label_set(corpus.labels)
+    labels = task.label_set(corpus.labels_with(task.label_fields))
     if labels is None or task.constraint is None or len(labels.names) <= count:
         return list(examples)
     templates = [text for text in task.prompts.wordings(wording) if "labels" in placeholders(text)]

@@ -13,7 +13,9 @@ from pydantic import TypeAdapter
 
 from speechverse.errors import UserError
 from speechverse.files import disk_full_as_error, write_text
-from speechverse.metrics import get_metric
+from speechverse.metrics import METRICS, get_metric
+from speechverse.tasks import get_task
+from speechverse.tasks.joint import SIGN
 from speechverse.types import AudioRef, Ended, Example
 
 SCHEMA = 2
@@ -141,8 +143,10 @@ class Paired:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval leaves 0 out, and swapping the answers by lot does not give as much:
+        where all of few pairs differ alike, the interval has no width.
+        """
+        return self.p_value <= 0.05 and (self.low > 0 or self.high < 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +157,9 @@ class AnswerRecord:
 
     `cut` says that it did not come to its own end, `ended` why (see `types.Ended`); `language` is
     the right answer's, where it is known; `choices` are there where they were drawn for the
-    example; `beside` are the further clips that it is about, behind `clip`. In the file clips are
-    named from the results' folder: results that move with their clips keep them.
+    example; `utterance` is the clip's id, empty in older files; `beside` are the further clips that
+    it is about, behind `clip`. In the file clips are named from the results' folder: results that
+    move with their clips keep them.
     """
 
     example: str
@@ -172,6 +177,7 @@ class AnswerRecord:
     choice_scores: Mapping[str, float] | None = None
     language: str | None = None
     choices: tuple[Any, ...] | None = None
+    utterance: str = ""
     clip: AudioRef | None = None
     beside: tuple[AudioRef, ...] = ()
     statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -279,10 +285,17 @@ def slices_of(example: Example) -> tuple[str, ...]:
         "stratum": labels.get("stratum"),
         "accent": labels.get("accent"),
         "length": next(name for limit, name in _LENGTHS if clip.duration < limit),
-        "noise": {None: None, False: "none"}.get(labels.get("noise"), "added"),
+        "noise": _noise(labels.get("noise")),
         "speaker": clip.speaker,
     }
     return tuple(f"{kind}: {value}" for kind, value in named.items() if value)
+
+
+def _noise(label: Any) -> str | None:
+    """None where nothing is told of it."""
+    if label is None:
+        return None
+    return "none" if str(label).lower() in ("", "none", "clean", "false") else "added"
 
 
 def slices(examples: Sequence[Example]) -> dict[str, list[int]]:
@@ -327,6 +340,7 @@ def load_results(folder: Path) -> Results:
 
     Raises:
         UserError: If there is none, or it was written by a version with another schema.
+        TaskError: If the file of a user's own task, whose metrics it names, is gone.
     """
     try:
         raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
@@ -340,7 +354,24 @@ def load_results(folder: Path) -> Results:
             f"{folder / RESULTS} has schema {found}; this version reads {SCHEMA}: run `speechverse"
             " evaluate` anew"
         )
-    return _RESULTS.validate_python(raw)
+    results = _RESULTS.validate_python(raw)
+    _make_metrics_known(results)
+    return results
+
+
+def _make_metrics_known(results: Results) -> None:
+    """Metrics of joint tasks and of users' own are there only once their tasks are.
+
+    Raises:
+        TaskError: If the file of a user's own task is no longer where it was.
+    """
+    for report in results.tasks:
+        if any(metric not in METRICS for metric in report.metrics):
+            given = results.settings.get("tasks", ())
+            for name in (name for name in given if ":" in name):
+                get_task(name)
+            if SIGN in report.name:
+                get_task(report.name)
 
 
 def load_answers(folder: Path) -> list[AnswerRecord]:

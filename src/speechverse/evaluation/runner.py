@@ -270,7 +270,7 @@ class _Run:
             if settings.tasks == "all"
             else settings.tasks
         )
-        for task in map(get_task, dict.fromkeys(names)):
+        for task in {task.name: task for task in map(get_task, names)}.values():
             try:
                 rendered = render_split(corpus, settings.split, task, limit=settings.limit, **how)
                 if count := settings.choices_per_prompt:

@@ -146,6 +146,7 @@ def _records(
             choice_scores=made.choice_scores,
             language=language,
             choices=example.choices if settings.choices_per_prompt else None,
+            utterance=example.utterance.id,
             clip=example.utterance.audio,
             beside=tuple(clip.audio for clip in example.utterance.beside),
             statistics={name: tuple(of_all[row].tolist()) for name, of_all in statistics.items()},

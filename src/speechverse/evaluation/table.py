@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -25,12 +26,12 @@ def results_table(results: Results) -> Table:
     own = OWN if OWN in results.systems else next(iter(results.systems))
     rivals = _rivals(results, own)
     where = f"{results.corpus['name']}, {results.corpus['split']}"
-    table = Table(title=f"{results.model.get('name', 'model')} on {where}", box=SIMPLE)
+    table = Table(title=escape(f"{results.model.get('name', 'model')} on {where}"), box=SIMPLE)
     table.caption, table.caption_justify = _caption(results, own, rivals), "left"
     table.add_column("task", no_wrap=True)
     table.add_column("metric", overflow="fold")
     for head in ("n", own, "95 %", *rivals):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(escape(head), justify="right", no_wrap=True)
     for report in results.tasks:
         groups = [part for part in results.parts_of(report.name) if part.startswith("group")]
         for part in (WHOLE, *groups):
@@ -39,10 +40,10 @@ def results_table(results: Results) -> Table:
             columns = ((own,), *rivals.values())
             scores = [results.best_of(report.name, names, part) for names in columns]
             of_part = (s for s in results.scores if (s.task, s.slice) == (report.name, part))
-            num = max(score.num_examples for score in of_part)
+            num = max((score.num_examples for score in of_part), default=report.num_examples)
             pairs = results.paired if part == WHOLE else ()
             clear = {p.other for p in pairs if p.task == report.name and p.is_clear}
-            table.add_row(name, label, str(num), *_cells(scores, clear))
+            table.add_row(escape(name), label, str(num), *_cells(scores, clear))
     return table
 
 
@@ -64,10 +65,10 @@ def _caption(results: Results, own: str, rivals: dict[str, tuple[str, ...]]) -> 
         f"cascade: the better of {in_words(names)}." for names in rivals.values() if len(names) > 1
     ]
     if any(pair.is_clear and pair.other in shown for pair in results.paired):
-        told.append("* differs from the first beyond doubt: the pairs' 95 % interval leaves 0 out.")
+        told.append("* differs from the first: the pairs' 95 % interval leaves 0 out, and p ≤ .05.")
     if rest := [name for name in results.systems if name not in shown]:
         told.append(f"On the page too: {in_words(rest)}.")
-    return " ".join(filter(None, [*told, results.guessing])) or None
+    return escape(" ".join(filter(None, [*told, results.guessing]))) or None
 
 
 def _cells(scores: list[Score | None], clear: Collection[str] = ()) -> list[Text]:
@@ -103,7 +104,7 @@ def cost_table(results: Results) -> Table:
         if num:
             seconds = sum(timing.seconds for timing in timings) / num
             tokens = sum(timing.num_tokens for timing in timings) / num
-            table.add_row(system, f"{num:,}", f"{seconds:.2f}", f"{tokens:.1f}")
+            table.add_row(escape(system), f"{num:,}", f"{seconds:.2f}", f"{tokens:.1f}")
     return table
 
 
@@ -115,13 +116,14 @@ def not_measured_table(results: Results) -> Table | None:
     table.add_column("task", no_wrap=True)
     table.add_column("why", overflow="fold")
     for left in results.not_measured:
-        table.add_row(left.name, Text(left.reason))
+        table.add_row(escape(left.name), Text(left.reason))
     return table
 
 
 def comparison_table(rows: Sequence[tuple[str, str, Comparison]], first: str, second: str) -> Table:
     """Tasks and metrics of two systems, paired: both values, and the second less the first."""
-    table = Table(title=f"{second} (2) less {first} (1)", title_justify="left", box=SIMPLE)
+    title = escape(f"{second} (2) less {first} (1)")
+    table = Table(title=title, title_justify="left", box=SIMPLE)
     table.caption = "p: how often swapping the answers by lot gives as large a difference"
     for head in ("task", "metric"):
         table.add_column(head, no_wrap=True)
@@ -135,6 +137,10 @@ def comparison_table(rows: Sequence[tuple[str, str, Comparison]], first: str, se
         )
         numbers = (f"{one:.1f}", f"{other:.1f}", f"{gap:+.1f}", f"{low:+.1f} to {high:+.1f}")
         table.add_row(
-            task, metric.label, *numbers, f"{pair.difference.p_value:.3f}", str(pair.num_examples)
+            Text(task),
+            metric.label,
+            *numbers,
+            f"{pair.difference.p_value:.3f}",
+            str(pair.num_examples),
         )
     return table

@@ -9,6 +9,7 @@ from typing import ClassVar
 from speechverse.evaluation.cascades import WhisperCascade
 from speechverse.evaluation.linear import fit_linear
 from speechverse.evaluation.without_words import Fitted
+from speechverse.metrics.normalize import normalizer_for, separate_unspaced
 from speechverse.progress import Advance, ignore
 from speechverse.types import Answer, Example
 
@@ -29,8 +30,11 @@ class TextFloor(Fitted):
     def missing(self, examples: Sequence[Example]) -> str | None:
         if lack := Fitted.missing(self, examples) or WhisperCascade(self.parts).lacking(examples):
             return lack
-        if len({example.target for example in self._fitted_on(examples)}) < 2:
+        fitted = self._fitted_on(examples)
+        if len({example.target for example in fitted}) < 2:
             return "no texts of a training split show it two different answers"
+        if not any(map(_words, fitted)):
+            return "the texts of the training split have no words"
         return None
 
     def _fitted_on(self, examples: Sequence[Example]) -> list[Example]:
@@ -41,13 +45,25 @@ class TextFloor(Fitted):
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         fitted = self._fitted_on(examples)
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-        texts = [example.utterance.text or "" for example in fitted]
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\S+")
+        texts = list(map(_words, fitted))
         names = [example.target for example in fitted]
         model = fit_linear(texts, names, penalty=0.1 / len(names), first=words)
         clips, whisper = [example.utterance for example in examples], WhisperCascade(self.parts)
         known = self.parts.transcribe(whisper.kind, clips, whisper.transcribe)
         heard = [known[clip.id] for clip in clips]
         progress(len(clips))
-        told = model.predict(heard)
+        said = [_said(text, clip.language) for text, clip in zip(heard, clips, strict=True)]
+        told = model.predict(said)
         return [Answer(str(name), transcript=text) for name, text in zip(told, heard, strict=True)]
+
+
+def _words(example: Example) -> str:
+    return _said(example.utterance.text or "", example.utterance.language)
+
+
+def _said(text: str, language: str | None) -> str:
+    """Words as error rates compare them, for recognisers write `7` for seven; of scripts without
+    spaces the characters.
+    """
+    return separate_unspaced(normalizer_for(text, language)(text))

@@ -97,21 +97,18 @@ class LogMel(WithoutWords):
             training, lambda example: self._mean_log_mels(example.utterance)
         )
         told = [""] * len(examples)
-        commonest = _commonest(training or examples)
         for fitted, rows in [(training, range(len(examples)))] if training else _folds(examples):
             tested = [examples[row] for row in rows]
-            for row, name in zip(rows, self._predict(fitted, tested, commonest), strict=True):
+            for row, name in zip(rows, self._predict(fitted, tested), strict=True):
                 told[row] = name
             progress(len(tested))
         return [Answer(text=name) for name in told]
 
-    def _predict(
-        self, fitted: Sequence[Example], tested: Sequence[Example], commonest: str
-    ) -> list[str]:
+    def _predict(self, fitted: Sequence[Example], tested: Sequence[Example]) -> list[str]:
         names = [example.target for example in fitted]
         if len(set(names)) < 2:
             # Nothing to fit on; what only the tested clips tell must not be told.
-            return [commonest] * len(tested)
+            return [names[0] if names else min(tested[0].choices or [""])] * len(tested)
         return list(map(str, fit_linear(self._cues(fitted), names).predict(self._cues(tested))))
 
     def _cues(self, examples: Sequence[Example]) -> np.ndarray:

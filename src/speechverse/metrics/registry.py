@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from speechverse.errors import UserError
 from speechverse.metrics import calibration, classes, hinted, slots, text
 from speechverse.metrics.types import Interval, Languages, Metric, mean
 from speechverse.registry import Registry
@@ -131,6 +132,11 @@ def interval_of(
     if num_samples == 0:
         return Interval(value, value, value)
     values = resampled_values(metric, statistics, num_samples, seed)
+    if not (np.isfinite(value) and np.isfinite(values).all()):
+        raise UserError(
+            f"metric '{metric.name}' gives no number for some draws of the answers, which may lack"
+            " a class: have its `finish` divide by no zero"
+        )
     low, high = np.quantile(values, [0.025, 0.975])
     return Interval(value, float(low), float(high))
 

@@ -44,6 +44,11 @@ class Joint(Task):
         """Whether no transcript tells one of the answers."""
         return any(part.is_about_the_voice for part in self.parts)
 
+    @property
+    def label_fields(self) -> tuple[str, ...]:
+        """Those of all parts."""
+        return tuple(field for part in self.parts for field in part.label_fields)
+
     def missing(self, utterance: Utterance) -> str | None:
         """What the utterance lacks for the first of the parts that cannot be asked of it."""
         return next((lack for part in self.parts if (lack := part.missing(utterance))), None)
@@ -136,13 +141,16 @@ class Joint(Task):
         given = choices or [None] * len(self.parts)
         found: dict[str, Prediction] = {}
         for part, allowed in zip(self.parts, given, strict=True):
-            answer = self._under(heading(part), text)
+            answer = self._under(part, text)
             found[part.name] = UNPARSED if answer is None else part.parse(answer, allowed)
         return UNPARSED if all(one is UNPARSED for one in found.values()) else found
 
-    @staticmethod
-    def _under(name: str, text: str) -> str | None:
-        found = re.search(rf"(?:^|\|)\s*{re.escape(name)}\s*:([^|]*)", text, re.IGNORECASE)
+    def _under(self, part: Task, text: str) -> str | None:
+        """What stands under a part's heading, up to a bar or a line that has another's."""
+        headings = "|".join(re.escape(heading(one)) for one in self.parts)
+        end = rf"(?=\||\n\s*(?:{headings})\s*:|\Z)"
+        begin = rf"(?:^|\||\n)\s*{re.escape(heading(part))}\s*:"
+        found = re.search(rf"{begin}(.*?){end}", text, re.IGNORECASE | re.DOTALL)
         return found[1].strip() if found else None
 
     def constraint_for(self, choices: Sequence[Any] | None) -> None:
@@ -172,6 +180,11 @@ def joint(*names: str) -> Joint:
             f" asr{SIGN}kwe"
         )
     parts = tuple(get_task(name) for name in names)
+    for part in parts:
+        if any(get_metric(metric).part for metric in part.all_metrics):
+            raise TaskError(
+                f"'{part.name}' reads an answer in two ways: it is asked by itself only"
+            )
     return Joint(
         name=SIGN.join(part.name for part in parts),
         title=", then ".join([parts[0].title, *(part.title.lower() for part in parts[1:])]),
@@ -188,5 +201,6 @@ def joint(*names: str) -> Joint:
             for metric in map(get_metric, part.all_metrics)
         ),
         parts=parts,
+        version=sum(part.version for part in parts),
         speech_only=any(part.speech_only for part in parts),
     )

@@ -9,7 +9,7 @@ from speechverse.tasks.task import Task
 KWE = Task(
     name="kwe",
     title="Keyword extraction",
-    version=4,  # 3 asked in several hundred wordings
+    version=5,  # 3 asked in several hundred wordings, 4 read no lists in lines
     group="slu",
     prompts=PromptSet.load("kwe"),
     requires=("keywords",),

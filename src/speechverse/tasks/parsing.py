@@ -6,6 +6,8 @@ a score.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -23,6 +25,9 @@ Parser = Callable[[str, Sequence[str] | None], Prediction]
 
 NOTHING = "none"
 """What a list-like answer says when the list is empty."""
+
+_BULLET = re.compile(r"\s*(?:[-*•]|[0-9]+[.)])\s+")
+"""What stands before each line of a list."""
 
 _EDGES = " \t\r\n\"'`.,:;!?*()[]“”‘’"
 
@@ -53,7 +58,13 @@ def parse_label(
     }
     # A corpus may itself name its labels by a synonym; a choice's own name goes before what it is a
     # synonym of.
-    by_meaning = {meanings.get(key, key): name for key, name in names.items()} | names
+    shared = Counter(meanings.get(key, key) for key in names)  # what two choices mean tells neither
+    alone = {
+        meaning: name
+        for key, name in names.items()
+        if shared[meaning := meanings.get(key, key)] == 1
+    }
+    by_meaning = alone | names
     key = label_key(text)
     return names.get(key) or by_meaning.get(meanings.get(key, key)) or UNPARSED
 
@@ -64,8 +75,8 @@ def label_parser(synonyms: Mapping[str, Sequence[str]]) -> Parser:
 
 
 def parse_keywords(text: str, choices: Sequence[str] | None = None) -> Prediction:
-    """Keywords between commas, each once, lower-case; `none` is the empty list."""
-    pieces = [_plain(piece) for piece in text.replace(";", ",").replace("\n", ",").split(",")]
+    """Keywords between commas or in lines, each once, lower-case; `none` is the empty list."""
+    pieces = [_plain(_BULLET.sub("", piece, count=1)) for piece in re.split("[,;\n]", text)]
     keywords = tuple(dict.fromkeys(piece for piece in pieces if piece))
     if keywords == (NOTHING,):
         return ()
@@ -73,7 +84,7 @@ def parse_keywords(text: str, choices: Sequence[str] | None = None) -> Predictio
 
 
 def parse_slots(text: str, choices: Sequence[str] | None = None) -> Prediction:
-    """Slots written `name = value; name = value;`, in order; `none` is the empty list.
+    """Slots written `name = value; name = value;`, or in lines, in order; `none` is the empty list.
 
     A piece without a name, a value and an equals sign between them is left out; if no piece has
     them, nothing was read. A name outside the choices is kept: it is a wrong slot, not an
@@ -81,8 +92,9 @@ def parse_slots(text: str, choices: Sequence[str] | None = None) -> Prediction:
     """
     names = {label_key(name): name for name in choices or ()}
     slots = []
-    for piece in text.split(";"):
-        name, equals, value = (part.strip() for part in piece.partition("="))
+    for piece in re.split("[;\n]", text):
+        line = _BULLET.sub("", piece, count=1)
+        name, equals, value = (part.strip() for part in line.partition("="))
         if equals and label_key(name) and _plain(value):
             slots.append((names.get(label_key(name), _plain(name)), _plain(value)))
     if not slots and label_key(text) == NOTHING:

@@ -5,6 +5,7 @@ files.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from speechverse.errors import TaskError
 from speechverse.registry import Registry
@@ -70,6 +71,7 @@ def get_task(name: str) -> Task:
     Raises:
         TaskError: If there is no such task (it names the nearest one), or the file cannot be used.
     """
-    if SIGN in name and ":" not in name:
+    is_file = Path(name).suffix in (".yaml", ".yml") and Path(name).is_file()
+    if SIGN in name and ":" not in name and not is_file:
         return joint(*name.split(SIGN))
     return TASKS[name]

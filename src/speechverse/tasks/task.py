@@ -300,6 +300,11 @@ class Task:
             if "labels" in placeholders(wording)
         ]
 
+    @property
+    def label_fields(self) -> tuple[str, ...]:
+        """Fields of the corpus's inventory that it draws from."""
+        return (self.label_field,) if self.label_field else ()
+
     def label_set(self, inventory: Mapping[str, LabelSet]) -> LabelSet | None:
         """The labels in force: the corpus's of the task's field, with the task's own descriptions
         where it has none.

@@ -10,7 +10,7 @@ from noise_corpus import in_memory, utterances
 
 from speechverse.data import Corpus, Mixture, MixtureItem, collect_labels, render_split
 from speechverse.errors import CorpusError
-from speechverse.tasks import PromptSet, Task
+from speechverse.tasks import OneOf, PromptSet, Task
 from speechverse.types import Origin, Utterance
 
 
@@ -114,3 +114,24 @@ def test_a_label_outside_its_set_costs_its_line(tmp_path):
     corpus.labels = collect_labels(corpus.utterances("train")[:1])
     rendered = render_split(corpus, "train", "ic")
     assert len(rendered.examples) == 1 and "'stop'" in rendered.left_out.refused["u1"].reason
+
+
+def test_names_of_a_field_of_one_s_own_are_those_its_clips_use(tmp_path):
+    corpus = labelled(tmp_path, {"mood": "glad"}, {"mood": "cross"}, {"mood": "glad"})
+    mood = Task(
+        name="mood",
+        title="Mood",
+        group="own",
+        prompts=PromptSet(seen=("Which mood? {labels}",)),
+        requires=("mood",),
+        target=lambda utterance: utterance.labels["mood"],
+        label_field="mood",
+        constraint=OneOf,
+        metrics=("accuracy",),
+    )
+    examples = render_split(corpus, "train", mood, wording="seen").examples
+    assert {example.choices for example in examples} == {("cross", "glad")}
+    assert all(name in examples[0].instruction for name in ("cross", "glad"))
+    assert "mood" not in corpus.labels
+    mixture = Mixture([MixtureItem(corpus, mood)], pass_size=2)
+    assert mixture.example(next(iter(mixture.draws(0)))).choices == ("cross", "glad")

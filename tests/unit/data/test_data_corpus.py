@@ -139,6 +139,7 @@ def test_jsonl_lines_become_utterances(jsonl, tmp_path):
         ({"audio": "a.wav", "start": "now"}, "'start' should be seconds"),
         ({"audio": "a.wav", "start": 3, "duration": 2}, "do not fit the 4.00 s"),
         ({"audio": "a.wav", "slots": ["room"]}, "'slots' should be an object"),
+        ({"audio": "a.wav", "hints": "jazz"}, "'hints' should be a list of strings"),
         ({"audio": "a.wav", "num_speakers": "two"}, "'num_speakers' should be a whole number"),
         ({"audio": "a.wav", "text": 5}, "'text' should be a str"),
         ({"audio": "a.wav", "id": "x"}, "the id 'x' occurs twice"),

@@ -12,16 +12,17 @@ from running import speechverse
 from speechverse.data import Corpus
 from speechverse.errors import UserError
 from speechverse.evaluation import EvaluationSettings, ledger
-from speechverse.evaluation.comparison import compare_folders
+from speechverse.evaluation.comparison import compare_folders, questions_of
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
     AnswerRecord,
+    Paired,
     Results,
     TaskReport,
     load_results,
     save_results,
 )
-from speechverse.metrics import paired_difference
+from speechverse.metrics import METRICS, paired_difference
 
 SETTINGS = {"wording": "seen", "seed": 0, "decoding": {"num_beams": 1, "max_batch": 8}}
 
@@ -149,3 +150,32 @@ def test_an_evaluation_pairs_the_model_with_every_other_system(tmp_path, loaded,
     assert (pair.system, pair.other, pair.num_examples) == ("speechverse", "oracle", 4)
     scores = [results.score("er", name).value for name in (pair.system, pair.other)]
     assert pair.value == pytest.approx(scores[0] - scores[1])
+
+
+def test_the_same_for_all_of_few_pairs_is_not_beyond_doubt():
+    def paired(number):
+        base = np.column_stack([np.zeros(number), np.ones(number)])
+        found = paired_difference("accuracy", base, base + [1, 0], 500)
+        return Paired("ic", "speechverse", "majority", "accuracy", *found, number)
+
+    assert [paired(number).is_clear for number in (1, 3, 12)] == [False, False, True]
+
+
+def test_metrics_of_joint_tasks_are_known_wherever_results_are_read(tmp_path, monkeypatch):
+    place = folder_of(tmp_path / "a", 3)
+    report = TaskReport("asr+ic", "Both", 1, ("ic_accuracy",), 12, {})
+    save_results(place, replace(load_results(place), tasks=[report]), [])
+    monkeypatch.setattr(METRICS, "own", {})  # as in a process that has asked nothing
+    load_results(place)
+    assert METRICS["ic_accuracy"].part == "ic"
+
+
+def test_what_is_asked_of_one_clip_is_told_by_its_own_id():
+    def record(variant):
+        return AnswerRecord(
+            f"c1/follow/{variant}", "follow", "speechverse", (), "", "", "", False, 1.0,
+            utterance="c1",
+        )  # fmt: skip
+
+    asked = [record("follow"), record("a/follow-up")]
+    assert list(questions_of(asked, "follow", "speechverse")) == ["c1/follow", "c1/a/follow-up"]

@@ -29,7 +29,7 @@ from speechverse.evaluation import (
     write_report,
 )
 from speechverse.evaluation.provenance import describe, find_recogniser, training_log
-from speechverse.evaluation.results import slices
+from speechverse.evaluation.results import slices, slices_of
 from speechverse.metrics import METRICS
 from speechverse.types import AudioRef, Example, Utterance
 from watching import Watched
@@ -117,6 +117,26 @@ def test_clips_are_told_apart_by_length_noise_accent_and_speakers_of_many_clips(
         "noise: none": 10,
         "speaker: ann": 12,
     }
+
+
+@pytest.mark.parametrize(
+    ("label", "part"),
+    [("clean", "none"), ("None", "none"), (0, "added"), ({"snr": 5}, "added"), (None, None)],
+)
+def test_noise_may_be_told_in_any_way(label, part):
+    clip = Utterance("u", AudioRef(Path("a.wav")), 1.0, labels={"noise": label})
+    parts = [one for one in slices_of(Example("u", clip, "asr", "", "", "")) if "noise" in one]
+    assert parts == ([f"noise: {part}"] if part else [])
+
+
+def test_a_table_shows_what_nobody_answered_and_any_name(evaluated):
+    results, _, _ = evaluated
+    [report] = [one for one in results.tasks if one.name == "asr"]
+    odd = replace(results.scores[0], task="asr", slice="group: [/b]")
+    table = results_table(replace(results, tasks=[report], scores=[odd]))
+    text = io.StringIO()
+    Console(file=text, width=80).print(table)
+    assert "[/b]" in text.getvalue()
 
 
 def test_what_an_answer_costs_stands_beside_its_score(evaluated):

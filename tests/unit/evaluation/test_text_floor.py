@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from speechverse.data import render_for_evaluation
 from speechverse.decoding import DecodingOptions
 from speechverse.evaluation.systems import Parts, make_systems
@@ -52,3 +54,24 @@ def test_without_texts_to_learn_from_it_is_not_measured(loaded, corpus) -> None:
     examples = render_for_evaluation(corpus, "test", "ic", wording="seen")
     [floor] = make_systems(["tf-idf"], Parts(*loaded, DecodingOptions(), whisper=Heard()))  # type: ignore[arg-type]
     assert floor.missing(examples) == "no training split shows it two different answers"
+
+
+def test_numbers_are_compared_as_they_are_said(loaded, corpus) -> None:
+    examples = [
+        example
+        for example in render_for_evaluation(corpus, "test", "ic", wording="seen")
+        if example.utterance.text
+    ]
+    kinds = sorted({example.target for example in examples})
+    said = {kinds[0]: ("seven", "7"), kinds[1]: ("three hundred", "300")}
+    told = [example for example in examples if example.target in said]
+
+    def training(task: str) -> list:
+        return [
+            replace(one, utterance=replace(one.utterance, text=said[one.target][0])) for one in told
+        ]
+
+    parts = Parts(*loaded, DecodingOptions(), training_examples=training, whisper=Heard())  # type: ignore[arg-type]
+    parts.transcripts["cascade-whisper"] = {one.utterance.id: said[one.target][1] for one in told}
+    [floor] = make_systems(["tf-idf"], parts)
+    assert [answer.text for answer in floor.answer(told)] == [one.target for one in told]

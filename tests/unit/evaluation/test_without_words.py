@@ -67,7 +67,7 @@ def test_nobody_who_is_tested_is_fitted_on(folder, monkeypatch):
     examples = [task.render(clip, Ask(random.Random(0))) for clip in tested]
     asked: list[set[str]] = []
 
-    def told(self: LogMel, fitted, rows, commonest):
+    def told(self: LogMel, fitted, rows):
         voices = [{example.utterance.speaker for example in part} for part in (fitted, rows)]
         asked.append(voices[1])
         assert voices[0] and voices[0].isdisjoint(voices[1])
@@ -87,7 +87,7 @@ def test_a_pair_s_voices_are_both_kept_apart(folder, monkeypatch):
     ]
     examples = [task.render(clip, Ask(random.Random(0))) for clip in [*alone, *pairs]]
 
-    def told(self: LogMel, fitted, rows, commonest):
+    def told(self: LogMel, fitted, rows):
         voices = [
             {name for ex in part for name in ex.utterance.speaker.split("+")}
             for part in (fitted, rows)
@@ -120,7 +120,7 @@ def test_a_training_split_sorted_by_class_is_fitted_on_all_of_them(folder, monke
     examples = [task.render(clip, Ask(random.Random(0))) for clip in train]
     fitted_on: list[str] = []
 
-    def told(self: LogMel, fitted, rows, commonest):
+    def told(self: LogMel, fitted, rows):
         fitted_on.extend(example.target for example in fitted)
         return ["positive"] * len(rows)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
-from speechverse.metrics import FAULTS_OF_FORM, METRICS, bootstrap
+from speechverse.errors import UserError
+from speechverse.metrics import FAULTS_OF_FORM, METRICS, Metric, bootstrap
 
 WORDS = "turn on the radio in my kitchen now please stop".split()
 
@@ -69,3 +71,13 @@ def test_what_is_asked_of_one_clip_is_resampled_together():
     assert together.high - together.low > 1.2 * (apart.high - apart.low)
     alone = [str(n) for n in range(80)]
     assert bootstrap("accuracy", predictions, ["yes"] * 80, clips=alone) == apart
+
+
+def test_a_metric_that_gives_no_number_is_told() -> None:
+    def rate(sums: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return sums[..., 0] / sums[..., 1]
+
+    mine = Metric("mine", "Mine", lambda p, r: np.zeros((len(p), 2)), rate)
+    with pytest.raises(UserError, match="'mine' gives no number"):
+        bootstrap(mine, ["a"], ["a"])

@@ -104,3 +104,20 @@ def test_names_that_make_no_joint_task_are_refused() -> None:
     ):
         with pytest.raises(TaskError, match=says):
             get_task(name)
+
+
+def test_parts_on_lines_of_their_own_are_read_apart() -> None:
+    assert get_task("asr+kwe").parse("ASR: some jazz\nplease\nkwe: jazz") == {
+        "asr": "some jazz please",
+        "kwe": ("jazz",),
+    }
+
+
+def test_a_joint_task_is_another_where_a_part_is() -> None:
+    parts = [get_task(name).version for name in ("asr", "kwe")]
+    assert get_task("asr+kwe").version == sum(parts)
+
+
+def test_a_task_that_reads_an_answer_twice_is_no_part() -> None:
+    with pytest.raises(TaskError, match="'hints' reads an answer in two ways"):
+        get_task("asr+hints")

@@ -149,3 +149,27 @@ def test_tasks_and_metrics_import_without_the_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_copies_of_a_file_are_one_for_its_metrics_too(tmp_path: Path) -> None:
+    code = OWN_TASK.replace('"question"', '"asked"').replace(
+        "QUESTION = ",
+        """
+from speechverse.metrics import METRICS, Metric
+METRICS.add(Metric.mean_of("heard_it", "Heard", lambda one, other: float(one == other)))
+ASKED = """,
+    )
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(code)
+        assert get_task(f"{tmp_path / folder / 'mine.py'}:ASKED").name == "asked"
+    (tmp_path / "other.py").write_text(code + "# another")
+    with pytest.raises(UserError, match="'heard_it' .* is taken"):
+        get_task(f"{tmp_path / 'other.py'}:ASKED")
+
+
+def test_a_file_s_path_may_hold_a_plus(tmp_path: Path) -> None:
+    (tmp_path / "c++").mkdir()
+    file = tmp_path / "c++" / "gist.yaml"
+    file.write_text("name: c_gist\nfield: gist\ninstructions: {seen: [Sum it up.]}\n")
+    assert get_task(str(file)).name == "c_gist"
