@@ -119,6 +119,11 @@ class Registry(Mapping[str, Value]):
         self.own[name] = (origin, value)
         return value
 
+    def code_of(self, name: str) -> bytes:
+        """The file that a user's own value came from; empty for others."""
+        file = Path(_file_and_name(self.own[name][0])[0]) if name in self.own else Path()
+        return file.read_bytes() if file.is_file() else b""
+
     def _from_file(self, spec: str) -> Value:
         path_part, _, attribute = spec.rpartition(":")
         path = Path(path_part).expanduser().resolve()
@@ -168,12 +173,11 @@ def _same_code(one: str, other: str) -> bool:
 
 
 def _file_and_name(origin: str) -> tuple[str, str]:
-    """Of what a file adds as it runs, such as a task's metric, there is no name."""
-    return (
-        (origin, "")
-        if origin.endswith(".py")
-        else (origin.rpartition(":")[0], origin.rpartition(":")[2])
-    )
+    """What a file adds as it runs, such as a task's metric, has no name there, nor has YAML."""
+    if origin.endswith((".py", ".yaml", ".yml")):
+        return origin, ""
+    file, _, name = origin.rpartition(":")
+    return file, name
 
 
 def _load(place: str) -> Any:

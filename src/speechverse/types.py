@@ -93,6 +93,11 @@ class Utterance:
         return str(self.origin) if self.origin else f"clip '{self.id}'"
 
     @property
+    def speakers(self) -> tuple[str, ...]:
+        """Who speaks; `anna+ben` are two."""
+        return tuple(self.speaker.split("+")) if self.speaker else ()
+
+    @property
     def num_samples(self) -> int:
         """Its length in samples, as models hear it."""
         return round(self.duration * SAMPLING_RATE)

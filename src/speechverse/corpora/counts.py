@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 
 from speechverse.errors import MissingExtraError
-from speechverse.evaluation.folds import speakers_of
 from speechverse.types import Seconds, Utterance
 
 TRAIN = "train"
@@ -130,7 +129,7 @@ def _measure(utterances: Sequence[Utterance], known: set[str]) -> SplitSizes:
     return SplitSizes(
         clips=len(utterances),
         hours=round(sum(seconds) / 3600, 4),
-        speakers=len(_distinct(utterances, speakers_of)),
+        speakers=len(_distinct(utterances, lambda clip: clip.speakers)),
         sentences=len(_distinct(utterances, _sentence)),
         words=len(words),
         new_words=len(words - known) if known else None,
@@ -143,7 +142,7 @@ def _measure(utterances: Sequence[Utterance], known: set[str]) -> SplitSizes:
 def find_overlaps(splits: Splits) -> list[Overlap]:
     """Sentences and speakers that two splits share, for every two splits that have any."""
     found = []
-    for what, values_of in (("sentences", _sentence), ("speakers", speakers_of)):
+    for what, values_of in (("sentences", _sentence), ("speakers", lambda clip: clip.speakers)):
         values = {split: _distinct(utterances, values_of) for split, utterances in splits.items()}
         for pair in combinations([split for split in splits if values[split]], 2):
             shared = sorted(values[pair[0]] & values[pair[1]])

@@ -14,7 +14,6 @@ import soundfile
 
 from speechverse.audio import load
 from speechverse.corpora.counts import Field
-from speechverse.evaluation.folds import speakers_of
 from speechverse.seeding import rng_for
 from speechverse.types import AudioRef, Utterance
 
@@ -44,7 +43,7 @@ def _new_speakers_first(clips: Sequence[Utterance]) -> list[Utterance]:
     turns: Counter[str] = Counter()
     ranks = {}
     for clip in clips:
-        speakers = speakers_of(clip)
+        speakers = clip.speakers
         ranks[clip.id] = max((turns[speaker] for speaker in speakers), default=0)
         turns.update(speakers)
     return sorted(clips, key=lambda clip: ranks[clip.id])

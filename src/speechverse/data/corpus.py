@@ -272,13 +272,32 @@ def _loader(folder: Path, split: str, about: Mapping[str, Any], missing_too: boo
     return lambda: list(read_manifest(file, folder, sha256, missing_too=missing_too))
 
 
+def _company(utterances: Iterable[Utterance]) -> dict[str, str]:
+    """Of each speaker a name for all who are heard together, directly or through others."""
+    heard_with: dict[str, set[str]] = {}
+    for utterance in utterances:
+        for speaker in utterance.speakers:
+            heard_with.setdefault(speaker, set()).update(utterance.speakers)
+    named: dict[str, str] = {}
+    for first in sorted(heard_with):
+        waiting = [] if first in named else [first]
+        while waiting:
+            speaker = waiting.pop()
+            if speaker not in named:
+                named[speaker] = first
+                waiting += heard_with[speaker]
+    return named
+
+
 def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> set[str]:
     """Ids whose group's hash falls under the share; the group of the lowest hash if none does."""
     if not 0 < share < 1:
         return set()
+    company = _company(utterances) if by == "speaker" else {}
     groups: dict[str, list[str]] = {}
     for utterance in utterances:
-        key = utterance.speaker if by == "speaker" and utterance.speaker else utterance.id
+        spoken = company and utterance.speakers
+        key = company[utterance.speakers[0]] if spoken else utterance.id
         groups.setdefault(key, []).append(utterance.id)
     places = {key: hash_seed(seed, "validation", key) / 2**64 for key in groups}
     lowest = min(places, key=places.__getitem__, default=None)

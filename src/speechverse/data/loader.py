@@ -117,4 +117,4 @@ class PlanLoader:
             if name not in self.skipped:
                 log.warning("'%s' cannot be used and is left out: %s", name, reason)
                 self.skipped[name] = reason
-        refuse_too_many(self.skipped, self.plan.mixture.num_utterances, self.max_bad_share)
+        refuse_too_many(self.skipped, self.plan.mixture.num_clips, self.max_bad_share)

@@ -22,7 +22,7 @@ from speechverse.data.corpus import Corpus
 from speechverse.data.turns import draw_turns
 from speechverse.errors import RecipeError
 from speechverse.seeding import fingerprint, hash_seed, rng_for
-from speechverse.tasks import Ask, LabelSet, OneOf, Task, get_task
+from speechverse.tasks import TASKS, Ask, LabelSet, OneOf, Task, get_task
 from speechverse.types import AudioRef, Example, Turn, Utterance
 
 Rule = Literal["size", "sqrt"]
@@ -234,10 +234,10 @@ class Mixture:
     def loss_weight(self, draw: Draw) -> float:
         return self.items[draw.item].loss_weight
 
-    @property
-    def num_utterances(self) -> int:
-        """Utterances of all items together; one that two tasks ask counts twice."""
-        return sum(len(source.utterances) for source in self.sources)
+    @cached_property
+    def num_clips(self) -> int:
+        """Of all items together, each once, whatever is asked of it."""
+        return len({clip.audio for source in self.sources for clip in source.utterances})
 
     @cached_property
     def digest(self) -> str:
@@ -248,6 +248,7 @@ class Mixture:
         parts += [f"renamed {self.renamed}"] if self.renamed else []
         for item, source in zip(self.items, self.sources, strict=True):
             parts.append(repr((source.name, source.task.version, item.loss_weight)))
+            parts += [code.hex()] if (code := TASKS.code_of(source.task.name)) else []
             if item.balanced:
                 parts.append(
                     "balanced" if item.balanced is True else f"balanced by {item.balanced}"

@@ -5,6 +5,8 @@ Shape letters: B batch, T frames, V vocabulary, L layers, D width.
 
 from __future__ import annotations
 
+from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,14 @@ class CtcRecogniser(Recogniser):
     def decode(self, logits: Tensor, lengths: Tensor) -> list[str]:
         """Texts of logits (B, T, V) with (B,) true frames."""
         ids = greedy_ids(logits, lengths, self.blank)
-        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True, **self._as_they_are)
+        return [text.strip() for text in texts]
+
+    @cached_property
+    def _as_they_are(self) -> dict[str, bool]:
+        """CTC tokenizers merge neighbours themselves, which would take doubled letters for one."""
+        merges = "group_tokens" in signature(self.tokenizer._decode).parameters
+        return {"group_tokens": False} if merges else {}
 
     @property
     def _device(self) -> torch.device:

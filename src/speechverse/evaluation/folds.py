@@ -11,11 +11,6 @@ NUM_FOLDS = 5
 """Groups that the speakers are dealt into."""
 
 
-def speakers_of(utterance: Utterance) -> tuple[str, ...]:
-    """Who speaks; `anna+ben` are two."""
-    return tuple(utterance.speaker.split("+")) if utterance.speaker else ()
-
-
 def speaker_folds(utterances: Sequence[Utterance], seed: int) -> list[tuple[list[int], list[int]]]:
     """Several times the rows to fit on and the rows to test; each row is tested once.
 
@@ -24,7 +19,7 @@ def speaker_folds(utterances: Sequence[Utterance], seed: int) -> list[tuple[list
     all): nobody who is tested, not even beside somebody else, is fitted on. A clip without a
     speaker counts as a speaker of its own.
     """
-    voices = [speakers_of(utterance) or (utterance.id,) for utterance in utterances]
+    voices = [utterance.speakers or (utterance.id,) for utterance in utterances]
     groups = [
         frozenset(hash_seed(seed, "fold", voice) % NUM_FOLDS for voice in own) for own in voices
     ]

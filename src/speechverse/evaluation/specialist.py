@@ -20,7 +20,6 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from speechverse.encoders.contract import length_mask, pad_rows
-from speechverse.evaluation.folds import speakers_of
 from speechverse.metrics import get_metric
 from speechverse.models.mixer import LayerMixer
 from speechverse.progress import Advance, Watch, watch_nothing
@@ -212,7 +211,7 @@ def _batch(frames: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tens
 
 def _held_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
     """Examples to fit on and to validate on: no speaker on both sides, where there are enough."""
-    voices = ["+".join(speakers_of(example.utterance)) or example.id for example in examples]
+    voices = ["+".join(example.utterance.speakers) or example.id for example in examples]
     for unit in (voices, [example.id for example in examples]):
         aside, wanted, counts = set[str](), _VALIDATION_SHARE * len(examples), Counter(unit)
         for name in sorted(counts, key=lambda name: hash_seed(seed, "held", name)):

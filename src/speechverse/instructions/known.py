@@ -11,6 +11,8 @@ from speechverse.tasks.spoken import written_words
 _NUMBERS = (
     "Zero One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen Fifteen"
 ).split()
+_SENTENCES = {"?": "Question", ".": "Statement", "!": "Statement"}
+"""By the last sign; a text without punctuation may be either."""
 _LONGEST_TO_REARRANGE = 8
 """Words of a text that is said twice or backwards: what is longer is hard for people, too."""
 
@@ -50,9 +52,7 @@ _OF_TEXT_AND_WORDS: Mapping[str, _Known] = {
     "lower_case": lambda text, words: " ".join(words).lower(),
     "spelled_first": lambda text, words: _spell(words[0]),
     "spelled_last": lambda text, words: _spell(words[-1]),
-    "is_question": lambda text, words: (
-        "Question" if text.rstrip("\"'”’ ").endswith("?") else "Statement"
-    ),
+    "is_question": lambda text, words: _SENTENCES.get(text.rstrip("\"'”’ ")[-1:]),
     "longest_word": lambda text, words: _only(words, longest=True),
     "shortest_word": lambda text, words: _only(words, longest=False),
     "snake_case": lambda text, words: _rearrange(words, "_"),

@@ -89,7 +89,7 @@ class RunFolder:
                 note_environment(self.path, self._saved_steps())
             return
         if self.path.is_dir() and any(
-            entry.name not in (".lock", FEATURES) for entry in self.path.iterdir()
+            entry.name not in (".lock", FEATURES, ENVIRONMENT_FILE) for entry in self.path.iterdir()
         ):
             raise UserError(
                 f"'{self.path}' is not empty and holds no run of ours; choose another --output"
@@ -110,7 +110,9 @@ class RunFolder:
         return "run that is not finished: go on with --resume"
 
     def _is_a_run(self) -> bool:
-        return (self.path / RECIPE_FILE).exists()
+        """Whether a run was begun here: a recipe alone, and what lies beside it, is the user's."""
+        begun = (self.path / ENVIRONMENT_FILE).exists() or self._is_saved()
+        return begun and (self.path / RECIPE_FILE).exists()
 
     def _clear(self) -> None:
         """Deletes the old run, the recipe that marks it last; the feature cache stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -131,6 +131,7 @@ def inputs_of(
         return HeardInputs(recipe, model)
     plain_attention_where_faster(model.llm, engine.device, engine.precision)
     processor = model.processor()
-    check_texts(recipe, sources, processor)
+    inputs = AskedInputs(recipe, model, processor)
+    check_texts(recipe, sources, processor, inputs.length)
     model.config.prompt_fingerprint = processor.prompt_fingerprint
-    return AskedInputs(recipe, model, processor, open_cache(sources, model.encoder, folder, engine))
+    return replace(inputs, cache=open_cache(sources, model.encoder, processor, folder, engine))

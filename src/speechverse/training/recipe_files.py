@@ -115,6 +115,8 @@ def _override(values: dict[str, Any], text: str) -> None:
     except ValueError as error:
         raise RecipeError(f"override '{text}': the value is not YAML ({error})") from error
     *path, last = dotted.split(".")
+    if dotted == "base":
+        raise RecipeError("override 'base': what a recipe inherits from stands in its file")
     at: Any = values
     for depth, key in enumerate(path):
         at = _step_into(at, key, ".".join(path[:depth]))
@@ -160,10 +162,11 @@ def _describe_errors(error: ValidationError, values: dict[str, Any]) -> list[str
 def write_recipe(recipe: Recipe, folder: Path) -> None:
     """Writes the resolved recipe into a folder, with commit and versions beside it."""
     values = recipe.model_dump(mode="json") | {"base": None}
+    # First what users do not name so: both together mark a run.
+    write_text(folder / ENVIRONMENT_FILE, json.dumps(environment(), indent=1) + "\n")
     write_text(
         folder / RECIPE_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     )
-    write_text(folder / ENVIRONMENT_FILE, json.dumps(environment(), indent=1) + "\n")
 
 
 def note_environment(folder: Path, step: int) -> None:

@@ -24,6 +24,7 @@ from speechverse.data.collate import Collate
 from speechverse.data.plan import Length
 from speechverse.encoders import SpeechEncoder
 from speechverse.errors import AudioError, CorpusError, RecipeError, TaskError
+from speechverse.models import SpeechVerseProcessor
 from speechverse.seeding import hash_seed
 from speechverse.tasks import get_task
 from speechverse.terminal import Progress, say
@@ -209,9 +210,10 @@ class Sources:
     def _validation_of(self, item: MixtureSection) -> list[Example]:
         corpus, limit = self.corpus(item.corpus), self.recipe.data.validation.examples
         split, seed = self.validation_split, self.recipe.seed
-        return render_for_evaluation(
+        examples = render_for_evaluation(
             corpus, split, item.task or LISTEN, wording="seen", limit=limit, seed=seed
-        )[:limit]
+        )  # of a task with several questions more
+        return sorted(examples, key=lambda one: hash_seed(seed, "validated", one.id))[:limit]
 
     def transcripts(self) -> list[str]:
         """Every target of the stages that train a CTC head, once, in their order."""
@@ -268,14 +270,21 @@ def why_unfit(example: Example, length: Length, budget: float = math.inf) -> str
 
 
 def open_cache(
-    sources: Sources, encoder: SpeechEncoder, run_folder: Path, engine: Engine
+    sources: Sources,
+    encoder: SpeechEncoder,
+    processor: SpeechVerseProcessor,
+    run_folder: Path,
+    engine: Engine,
 ) -> FeatureCache | None:
-    """The frozen encoder's outputs for a run, made by the first process."""
+    """The frozen encoder's outputs for a run, made by the first process, of all clips that the
+    model can hear.
+    """
     data = sources.recipe.data
     if data.cache == "none":
         return None
     place = Path(data.cache_folder) if data.cache_folder else run_folder / FEATURES
-    utterances, dtype = sources.utterances(), _CACHE_DTYPES[data.cache_dtype]
+    utterances = [clip for clip in sources.utterances() if _is_heard(clip, processor)]
+    dtype = _CACHE_DTYPES[data.cache_dtype]
     if not utterances:  # all stages read transcripts
         return None
     if engine.main:
@@ -294,3 +303,12 @@ def open_cache(
             )
     engine.wait()
     return FeatureCache.open(place, encoder_fingerprint(encoder, dtype))
+
+
+def _is_heard(utterance: Utterance, processor: SpeechVerseProcessor) -> bool:
+    """Whether it is neither too long nor too short, as training leaves out what is."""
+    try:
+        processor.check_length(utterance.num_samples)
+    except AudioError:
+        return False
+    return True

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from speechverse.data import length_function
 from speechverse.data.mixture import Draw
 from speechverse.data.plan import Length
 from speechverse.errors import RecipeError
 from speechverse.models import SpeechVerseProcessor
 from speechverse.seeding import hash_seed
 from speechverse.terminal import say
-from speechverse.training.recipe import Recipe
+from speechverse.training.recipe import Recipe, StageSection
 from speechverse.training.sources import Sources, why_unfit
 from speechverse.types import Example
 
@@ -23,7 +22,12 @@ LOOKED_AT = 2000
 """Targets of a corpus and task that are looked at, chosen by hash."""
 
 
-def check_texts(recipe: Recipe, sources: Sources, processor: SpeechVerseProcessor) -> None:
+def check_texts(
+    recipe: Recipe,
+    sources: Sources,
+    processor: SpeechVerseProcessor,
+    length_of: Callable[[StageSection], Length],
+) -> None:
     """Looks through what all stages will train on and be validated on, before hours of training.
 
     Raises:
@@ -33,7 +37,7 @@ def check_texts(recipe: Recipe, sources: Sources, processor: SpeechVerseProcesso
     """
     seen = set[str]()
     for stage in recipe.curriculum:
-        length = length_function(processor, stage.reads)
+        length = length_of(stage)
         mixture = sources.mixture(stage)
         for number, source in enumerate(mixture.sources if stage.mixture not in seen else ()):
             drawn = [mixture.example(Draw(number, place, 0)) for place in _some(source.utterances)]

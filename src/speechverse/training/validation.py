@@ -14,6 +14,7 @@ from torch import nn
 from speechverse.batching import cut_into_batches
 from speechverse.data.mixture import examples_digest
 from speechverse.errors import CheckpointError
+from speechverse.seeding import hash_seed
 from speechverse.tasks import get_task
 from speechverse.training.engine import Engine
 from speechverse.training.inputs import Inputs
@@ -90,12 +91,19 @@ class Validator:
         chosen = [
             self.examples[p][0]
             for places in by_task.values()
-            for p in places[:decoded]
+            for p in self._some(places, decoded)
             if p not in unheard
         ]
         own = _own(chosen, engine)
         answers = self.inputs.answers(own, self.stage) if own else []
         return list(zip(own, answers, strict=True))
+
+    def _some(self, places: Sequence[int], count: int) -> list[int]:
+        """The first few by hash: a corpus may come sorted by class."""
+        seed = self.recipe.seed
+        return sorted(places, key=lambda p: hash_seed(seed, "decoded", self.examples[p][0].id))[
+            :count
+        ]
 
 
 def describe(numbers: Mapping[str, float]) -> str:

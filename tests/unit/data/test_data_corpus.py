@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import soundfile
@@ -339,6 +340,14 @@ def test_the_validation_split_is_stable_and_may_keep_speakers_together(tmp_path)
     assert not {u.speaker for u in by_speaker.utterances("train")} & {
         u.speaker for u in by_speaker.utterances("validation")
     }
+    together = [replace(u, speaker=f"{u.speaker}+{u.speaker}x") for u in made[:100]]
+    alone = [replace(u, speaker=f"{u.speaker}x") for u in made[100:]]
+    pairs = in_memory([*together, *alone]).with_validation(0.3, by="speaker")
+    sides = [
+        {name for clip in pairs.utterances(split) for name in clip.speakers}
+        for split in ("train", "validation")
+    ]
+    assert not sides[0] & sides[1]
     with pytest.raises(CorpusError, match="has a split 'validation' already"):
         corpus.with_validation(0.2)
     with pytest.raises(CorpusError, match="leaves nothing on one side"):

@@ -217,3 +217,13 @@ def test_the_digest_tells_labels_that_are_described_anew(world):
     other = Corpus("world", labels, _sources={"train": world.utterances("train")})
     digests = [Mixture([MixtureItem(corpus, "ic")]).digest for corpus in (world, other)]
     assert digests[0] != digests[1]
+
+
+def test_a_task_whose_file_was_edited_draws_other_examples(world, tmp_path):
+    digests = []
+    for wording in ("Which light?", "Which lamp?"):
+        file = tmp_path / "own.yaml"
+        own = f"name: which_light\nfield: text\ninstructions: {{seen: ['{wording}']}}\n"
+        file.write_text(own)
+        digests.append(Mixture([MixtureItem(world, str(file))]).digest)
+    assert digests[0] != digests[1]

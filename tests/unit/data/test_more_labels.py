@@ -71,7 +71,7 @@ def test_every_instruction_of_a_clip_is_learnt_before_one_comes_again(corpus, tm
     lines = [{"id": one.id, "instructions": PAIRS} for one in corpus.utterances("train")[:2]]
     (tmp_path / "more.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     mixture = Mixture([MixtureItem(corpus.with_labels(tmp_path / "more.jsonl"), "follow")])
-    assert mixture.num_utterances == 2
+    assert mixture.num_clips == 2
     for passes in ((0, 1, 2), (3, 4, 5)):
         drawn = [mixture.example(draw) for number in passes for draw in mixture.draws(number)]
         assert len({(example.utterance.id, example.target) for example in drawn}) == len(drawn) == 6

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer, models
-from transformers import AutoConfig, AutoModelForCTC, PreTrainedTokenizerFast, Wav2Vec2BertForCTC
+from transformers import (
+    AutoConfig,
+    AutoModelForCTC,
+    PreTrainedTokenizerFast,
+    Wav2Vec2BertForCTC,
+    Wav2Vec2CTCTokenizer,
+)
 
 from speechverse.encoders import load_encoder
 from speechverse.encoders.ctc import greedy_ids, load_ctc
@@ -30,6 +37,26 @@ def test_repeats_are_merged_and_blanks_dropped() -> None:
     best = torch.tensor([[0, 3, 3, 0, 3, 5, 5, 1], [2, 2, 0, 0, 7, 7, 7, 7]])
     logits = torch.nn.functional.one_hot(best, 8).float()
     assert greedy_ids(logits, torch.tensor([7, 4]), blank=0) == [[3, 3, 5], [2]]
+
+
+def test_doubled_letters_are_read_whatever_the_tokenizer_merges(
+    encoder_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(encoder_folders["best-rq"], tmp_path / "ctc")
+    letters = {"<pad>": 0, "<unk>": 1, "|": 2, **{x: n + 3 for n, x in enumerate("BELONHA")}}
+    (tmp_path / "vocab.json").write_text(json.dumps(letters))
+    Wav2Vec2CTCTokenizer(str(tmp_path / "vocab.json")).save_pretrained(folder)
+    said = [letters[x] for x in "HEL"] + [0, letters["L"], letters["O"], 2]
+    said += [letters[x] for x in "BAL"] + [
+        0,
+        letters["L"],
+        letters["O"],
+        0,
+        letters["O"],
+        letters["N"],
+    ]
+    logits = torch.nn.functional.one_hot(torch.tensor([said]), len(letters)).float()
+    assert load_ctc(folder).decode(logits, torch.tensor([len(said)])) == ["HELLO BALLOON"]
 
 
 def test_a_batch_reads_like_single_clips_and_like_transformers(

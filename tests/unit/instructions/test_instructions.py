@@ -75,6 +75,7 @@ def test_a_tie_or_a_long_text_has_no_answer_rather_than_a_wrong_one() -> None:
     assert known_answer("longest_word", "My mother-in-law photographed it") == "photographed"
     assert known_answer("longest_word", "A well-kept pleasant garden") is None
     assert known_answer("is_question", 'He asked: "Why?"') == "Question"
+    assert known_answer("is_question", "where are you going") is None
     long = " ".join(["word"] * 16)
     assert all(
         known_answer(kind, long) is None

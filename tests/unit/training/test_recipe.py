@@ -46,6 +46,7 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
             "curriculum.align.learnig_rate: unknown key; did you mean 'learning_rate'?",
         ),
         ("curriculum.align.top_layers=2", "curriculum.align.top_layers: says how much"),
+        ("base=laptop", "override 'base': what a recipe inherits from stands in its file"),
         ("model.lora.rnk=8", "model.lora.rnk: unknown key; did you mean 'rank'?"),
         ("trainig.precision=fp32", "trainig: unknown key; did you mean 'training'?"),
         (

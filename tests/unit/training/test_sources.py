@@ -6,8 +6,10 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import soundfile
 import torch
 
 from speechverse.data import FeatureCache, encoder_fingerprint
@@ -17,6 +19,7 @@ from speechverse.training.engine import Engine
 from speechverse.training.recipe import Recipe
 from speechverse.training.sources import Sources, open_cache
 from speechverse.training.trainer import train
+from speechverse.training.validation import Validator
 
 STAGE = {"name": "only", "mixture": "asr", "train": ["mixer"], "steps": 1, "learning_rate": 1e-3}
 
@@ -95,9 +98,57 @@ def test_a_cache_of_another_precision_is_refused(recipe: Callable[..., Recipe], 
     data = {"cache_folder": str(tmp_path), "validation": {}}
     for name, refused in (("fp16", False), ("bf16", True)):
         made = recipe(data={**data, "cache_dtype": name}, curriculum=[STAGE])
-        opening = (Sources(made), build_model(made).encoder, tmp_path, Engine.make(made))
+        model = build_model(made)
+        opening = (Sources(made), model.encoder, model.processor(), tmp_path, Engine.make(made))
         if refused:
             with pytest.raises(CacheError, match="in another precision"):
                 open_cache(*opening)
         else:
             open_cache(*opening)
+
+
+def test_clips_that_the_model_cannot_hear_are_neither_encoded_nor_bad(
+    recipe: Callable[..., Recipe], world: Path, tmp_path: Path
+):
+    seconds = {"long": 3.0, "short": 0.005, "whole": 0.5}
+    for name, length in seconds.items():
+        soundfile.write(tmp_path / f"{name}.wav", [0.1] * int(length * 16_000), 16_000)
+    lines = [json.dumps({"audio": f"{name}.wav", "text": "jazz"}) for name in seconds]
+    (tmp_path / "list.jsonl").write_text("\n".join(lines))
+    data = {
+        "corpora": {"mine": {"jsonl": {"train": str(tmp_path / "list.jsonl")}}},
+        "mixtures": {"asr": [{"corpus": "mine", "task": "asr"}]},
+        "validation": {"split": "train"},
+    }
+    made = recipe(data=data, curriculum=[STAGE])
+    assert made.model is not None
+    made = made.model_copy(
+        update={"model": made.model.model_copy(update={"max_audio_seconds": 1.0})}
+    )
+    model = build_model(made)
+    opening = (Sources(made), model.encoder, model.processor(), tmp_path, Engine.make(made))
+    cache = open_cache(*opening)
+    assert cache is not None and len(cache) == 1 and not cache.failed
+
+
+def test_few_validation_examples_are_drawn_from_all_classes(
+    recipe: Callable[..., Recipe], world: Path, tmp_path: Path
+):
+    clip = str(world / "audio" / "a0.wav")
+    lines = [
+        json.dumps({"audio": clip, "start": 0, "id": f"c{n:03}", "class": "abcd"[n // 25]})
+        for n in range(100)
+    ]
+    (tmp_path / "list.jsonl").write_text("\n".join(lines))
+    files = {split: str(tmp_path / "list.jsonl") for split in ("train", "dev")}
+    data = {
+        "corpora": {"mine": {"jsonl": files}},
+        "mixtures": {"asr": [{"corpus": "mine", "task": "class"}]},
+        "validation": {"split": "dev", "every": 1, "examples": 24, "decoded": 8},
+    }
+    made = recipe(data=data, curriculum=[STAGE])
+    examples = Sources(made).validation_examples(made.curriculum[0], lambda _: 10)
+    assert len(examples) == 24
+    validator = Validator(made, examples, SimpleNamespace(), made.curriculum[0])  # type: ignore[arg-type]
+    decoded = validator._some(range(24), 8)
+    assert len({examples[place][0].target for place in decoded}) >= 3

@@ -102,6 +102,14 @@ def test_other_signs_are_told_and_not_refused(
     )
 
 
+def test_a_validation_text_too_long_for_ctc_is_left_out(spelling_recipe: Any, tmp_path: Path):
+    texts = ["up", "some music " * 60]
+    made = spelling_recipe(texts, validation={"split": "dev", "every": 1, "examples": 8})
+    stage = made.curriculum[0].model_copy(update={"objective": "ctc"})
+    run = train(made.model_copy(update={"curriculum": [stage]}), tmp_path / "run")
+    assert run["stages"][0]["steps"] == 2
+
+
 def test_a_clip_too_short_for_the_encoder_is_counted_and_ends_nothing(
     spelling_recipe: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

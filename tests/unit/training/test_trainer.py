@@ -585,7 +585,12 @@ def test_a_run_is_not_overwritten_or_mixed_with_another(
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
         train(made, tmp_path, overwrite=True)
+    (tmp_path / "recipe.yaml").write_text("name: of the user's own\n")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="not empty"):
+            train(made, tmp_path, overwrite=overwrite)
     assert (tmp_path / "thesis.tex").exists()
+    assert (tmp_path / "recipe.yaml").read_text() == "name: of the user's own\n"
 
 
 def test_what_was_refused_before_its_first_checkpoint_is_not_in_the_way_of_the_mended_run(
