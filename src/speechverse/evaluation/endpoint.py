@@ -17,7 +17,7 @@ import soundfile
 
 from speechverse import audio
 from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
-from speechverse.errors import MissingExtraError, UserError
+from speechverse.errors import UserError, needs_extra
 from speechverse.evaluation.parts import ONE_CLIP, OfFamily, Parts, asks_about_several
 from speechverse.pretrained import offline
 from speechverse.progress import Advance, ignore
@@ -135,10 +135,8 @@ class Endpoint(OfFamily):
 
 
 def _pool() -> Any:
-    try:
+    with needs_extra("asking an endpoint", "eval"):
         import urllib3
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("asking an endpoint", "eval") from error
     retries = urllib3.Retry(
         _NUM_RETRIES,
         backoff_factor=_BACKOFF_SECONDS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup, escape
 
-from speechverse.errors import MissingExtraError
+from speechverse.errors import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,11 +38,9 @@ class Bar(NamedTuple):
 
 def draw(width: float, height: float, label: str, paint: Any) -> Markup:
     """One SVG of that size in inches, painted by `paint(axes)`; `label` is for screen readers."""
-    try:
+    with needs_extra("the page with plots", "eval"):
         import matplotlib
         from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("the page with plots", "eval") from error
     style = {"svg.fonttype": "none", "svg.hashsalt": "speechverse"}
     with matplotlib.rc_context({**style, "font.size": 9, "axes.linewidth": 0.6}):
         figure = Figure(figsize=(width, height), layout="constrained")
