@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from speechverse.answers_file import json_line
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import FP32, Device, Model, Precision
 from speechverse.cli.printing import stdout_encoding
 from speechverse.commas import listed
 from speechverse.errors import UserError, first_line
+from speechverse.files import json_line
 
 if TYPE_CHECKING:
     from speechverse.answers_file import AnswersFile
