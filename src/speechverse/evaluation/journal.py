@@ -23,8 +23,8 @@ from speechverse.data.cache import entry_key, weights_to_hash
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import AudioError
 from speechverse.evaluation.control import plain
-from speechverse.evaluation.systems import System, WithoutWords
-from speechverse.evaluation.without_words import Fitted
+from speechverse.evaluation.parts import System
+from speechverse.evaluation.without_words import Fitted, WithoutWords
 from speechverse.files import append_log, disk_full_as_error, folder_lock, read_log
 from speechverse.progress import Advance
 from speechverse.protocols import Model
