@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
-from torch import Tensor
 
 from speechverse.data import FeatureCache
 from speechverse.decoding import DecodingOptions
@@ -72,16 +71,6 @@ class OfFamily:
         short = short_name(which)
         told = {"which": which, "name": f"{cls.family}:{short}", "title": f"{cls.title}: {short}"}
         return type(cls.__name__, (cls,), told)
-
-
-class Recogniser(Protocol):
-    """Writes down what is said."""
-
-    def transcribe(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """Texts of mono 16 kHz samples."""
-
-    def transcribe_features(self, features: Sequence[Tensor]) -> list[str]:
-        """Texts of its encoder's outputs, (L, T, D) each."""
 
 
 @dataclass
