@@ -17,6 +17,7 @@ from speechverse.files import json_line
 
 if TYPE_CHECKING:
     from speechverse.answers_file import AnswersFile
+    from speechverse.longform.listening import OnError
     from speechverse.longform.transcript import Transcript
     from speechverse.pipeline import SpeechVerse
 
@@ -187,7 +188,7 @@ def _transcribe_all(
 
 
 def _with_progress(
-    loaded: SpeechVerse, clips: Sequence[Path], how: Any, on_error: Literal["raise", "skip"]
+    loaded: SpeechVerse, clips: Sequence[Path], how: Any, on_error: OnError
 ) -> Iterator[Transcript]:
     """Transcripts in order, with a bar over the seconds of all."""
     from speechverse.terminal import Progress

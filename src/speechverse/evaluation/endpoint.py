@@ -16,12 +16,11 @@ from typing import Any, ClassVar
 import soundfile
 
 from speechverse import audio
-from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
 from speechverse.errors import UserError, needs_extra
 from speechverse.evaluation.parts import ONE_CLIP, OfFamily, Parts, asks_about_several
 from speechverse.pretrained import offline
 from speechverse.progress import Advance, ignore
-from speechverse.types import SAMPLING_RATE, Answer, Example
+from speechverse.types import SAMPLING_RATE, TOKENS_A_SECOND, TOKENS_BESIDE, Answer, Example
 
 URL, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 _RETRIED = (408, 409, 429, 500, 502, 503, 504)

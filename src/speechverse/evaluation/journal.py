@@ -21,6 +21,7 @@ from speechverse import __version__
 from speechverse.batching import in_batches
 from speechverse.data.cache import entry_key, weights_to_hash
 from speechverse.decoding import DecodingOptions
+from speechverse.decoding.options import NO_MATTER
 from speechverse.errors import AudioError
 from speechverse.evaluation.control import plain
 from speechverse.evaluation.parts import System
@@ -35,8 +36,6 @@ from speechverse.types import Answer, Example, Seconds
 
 JOURNAL = "answers.unfinished.jsonl"
 _FINGERPRINTS = ("fingerprint", "encoder_fingerprint", "llm_fingerprint")
-_NO_MATTER = ("batch_positions", "max_batch")
-"""Decoding options that change no answer."""
 _AT_ONCE_ON_CPU = 16
 """Examples whose answers are lost when a process is killed; a processor gains little from more at
 once.
@@ -154,7 +153,7 @@ class AnswerKeys:
         if not identity["fingerprint"]:
             config = repr(model.config.to_dict())
             identity = fingerprint(config, *weights_to_hash(model.state_dict()))
-        options = decoding.model_dump(exclude=set(_NO_MATTER))
+        options = decoding.model_dump(exclude=NO_MATTER)
         return cls(_hash(__version__, identity, str(model.dtype), model.device.type, options))
 
     def __call__(self, system: System, example: Example) -> str:
