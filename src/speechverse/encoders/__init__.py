@@ -9,7 +9,7 @@ from speechverse.encoders.contract import (
     mean_and_deviation,
     without_autocast,
 )
-from speechverse.encoders.loading import FAMILIES, encoder_from_config, load_encoder, load_front_end
+from speechverse.encoders.loading import FAMILIES, load_encoder, load_front_end
 
 __all__ = [
     "FAMILIES",
@@ -17,7 +17,6 @@ __all__ = [
     "FrontEnd",
     "SpeechEncoder",
     "Window",
-    "encoder_from_config",
     "length_mask",
     "load_encoder",
     "load_front_end",
