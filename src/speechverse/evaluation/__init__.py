@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 from speechverse.lazy import loader_of
 
 if TYPE_CHECKING:
-    from speechverse.evaluation.parts import SYSTEMS as SYSTEMS
     from speechverse.evaluation.parts import Parts as Parts
     from speechverse.evaluation.parts import System as System
     from speechverse.evaluation.parts import make_systems as make_systems
     from speechverse.evaluation.report import write_report as write_report
     from speechverse.evaluation.results import AnswerRecord as AnswerRecord
     from speechverse.evaluation.results import Results as Results
-    from speechverse.evaluation.results import Score as Score
     from speechverse.evaluation.results import load_answers as load_answers
     from speechverse.evaluation.results import load_results as load_results
     from speechverse.evaluation.runner import EvaluationSettings as EvaluationSettings
@@ -29,12 +27,10 @@ if TYPE_CHECKING:
     from speechverse.evaluation.table import results_table as results_table
 
 _HOMES = {
-    "SYSTEMS": "parts",
     "AnswerRecord": "results",
     "EvaluationSettings": "runner",
     "Parts": "parts",
     "Results": "results",
-    "Score": "results",
     "System": "parts",
     "cost_table": "table",
     "evaluate": "runner",
