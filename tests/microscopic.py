@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+
+if TYPE_CHECKING:
+    from speechverse.encoders import SpeechEncoder
+    from speechverse.models import SpeechVerseForConditionalGeneration
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] | trim"
@@ -227,3 +231,37 @@ def save_letters_checkpoint(root: Path, **settings: Any) -> Path:
     )
     made.save_pretrained(root / "model")
     return root / "model"
+
+
+def encoder_of(config: transformers.PreTrainedConfig) -> SpeechEncoder:
+    """A Conformer's or a wav2vec 2.0's encoder with random weights; on `torch.device("meta")` it
+    takes no memory.
+    """
+    from speechverse.encoders import FAMILIES
+
+    family, stacked = (
+        FAMILIES[config.model_type],
+        isinstance(config, transformers.Wav2Vec2BertConfig),
+    )
+    extractor = (
+        transformers.SeamlessM4TFeatureExtractor(stride=4)
+        if stacked
+        else transformers.Wav2Vec2FeatureExtractor()
+    )
+    return family(family.model_class(config)(config), family.front_end_class(config, extractor))
+
+
+def model_of(
+    encoder_config: transformers.PreTrainedConfig,
+    llm_config: transformers.PreTrainedConfig,
+    **settings: Any,
+) -> SpeechVerseForConditionalGeneration:
+    """A model with random weights over parts that lie nowhere."""
+    from speechverse.models import ModelConfig, SpeechVerseForConditionalGeneration
+    from speechverse.models.assembly import config_of
+    from speechverse.models.llm import llm_facts, llm_from_config
+
+    encoder, llm = encoder_of(encoder_config), llm_from_config(llm_config)
+    letters = byte_level([], ["<pad>", "</s>"])
+    config = config_of(ModelConfig.of(settings), encoder, llm, llm_facts(llm, letters))
+    return SpeechVerseForConditionalGeneration(config, encoder, llm)

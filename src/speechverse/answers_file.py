@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.errors import UserError
-from speechverse.files import disk_full_as_error, locked, make_place, write_text
+from speechverse.files import append_log, disk_full_as_error, locked, make_place, write_text
 
 Line = dict[str, Any]
 
@@ -111,9 +111,8 @@ class AnswersFile:
             DiskFullError: If there is no room; those written before are whole.
         """
         records = [{**one, "clip": self._name_of(one["clip"])} for one in records]
-        lines = [json_line({**one, **self.question}) for one in records]
-        with disk_full_as_error(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write("".join(f"{line}\n" for line in lines))
+        with disk_full_as_error(self.path):
+            append_log(self.path, [{**one, **self.question} for one in records])
         self.answered |= {self._place_of(one["clip"]) for one in records if "error" not in one}
 
 
@@ -123,18 +122,6 @@ def _record(line: str) -> Line | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) and isinstance(record.get("clip"), str) else None
-
-
-def json_line(value: Any, encoding: str = "utf-8") -> str:
-    """JSON in one line, readable in any script; in escapes where the encoding has no such sign, as
-    for a path that is no UTF-8.
-    """
-    line = json.dumps(value, ensure_ascii=False)
-    try:
-        line.encode(encoding)
-    except UnicodeEncodeError:
-        return json.dumps(value)
-    return line if line.isprintable() else json.dumps(value)
 
 
 def _display(value: Any) -> str:

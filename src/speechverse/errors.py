@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -88,6 +89,15 @@ class MissingExtraError(UserError):
         super().__init__(
             f"{what} needs the optional extra '{extra}': pip install 'speechverse[{extra}]'"
         )
+
+
+@contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Says what to install where an import in the block finds no module."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(what, extra) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -1,14 +1,17 @@
-"""Files and folders that are whole or absent, and one run in a folder at a time."""
+"""Files and folders that are whole or absent, logs that are added to, and one run in a folder at a
+time.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import io
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,6 +96,41 @@ def write_text(path: Path, text: str) -> None:
     """
     with disk_full_as_error(path), atomic_write(path) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def json_line(value: Any, encoding: str = "utf-8") -> str:
+    """JSON in one line, readable in any script; in escapes where the encoding has no such sign, as
+    for a path that is no UTF-8.
+    """
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return line if line.isprintable() else json.dumps(value)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a file that `append_log` made, without those that a killed run cut; none where
+    there is no file.
+    """
+    records: list[dict[str, Any]] = []
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.split("\n"):
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return [record for record in records if isinstance(record, dict)]
+
+
+def append_log(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Adds records, a JSON line each; half a line that a killed run left stays one by itself."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{json_line(record)}\n" for record in records)
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            text = text if file.read() == b"\n" else "\n" + text
+        file.write(text.encode())
 
 
 def make_place(path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any, Literal, get_args, overload
+from typing import Any, get_args, overload
 
 from speechverse.audio import Address, AudioSource, Waveform, is_silent, load
 from speechverse.chat import Chat, Choices
@@ -26,6 +26,8 @@ from speechverse.device import dtype_of, pick_device
 from speechverse.errors import AudioError, AudioTooLongError, UserError
 from speechverse.json_schema import pattern_of_schema
 from speechverse.longform.doors import Doors
+from speechverse.longform.listening import OnError
+from speechverse.longform.many import Sound
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.protocols import Model, Processor
 from speechverse.tasks import ConstraintSpec, Matches, OneOf, SlotList
@@ -33,14 +35,6 @@ from speechverse.tasks.hints import with_hints
 from speechverse.types import Answer, AudioRef, Precision, Turn
 
 logger = logging.getLogger(__name__)
-
-Sound = AudioSource | Clips
-"""One clip, or several that one instruction is about."""
-
-OnError = Literal["raise", "skip"]
-"""What a list gives in which one sound or instruction cannot be asked about: nothing, or the
-answers to the others.
-"""
 
 
 class SpeechVerse(Doors):

@@ -19,6 +19,12 @@ SAMPLING_RATE = 16_000
 Precision = Literal["fp32", "bf16", "fp16"]
 """Of frozen parts; what was trained stays in fp32."""
 
+CacheMode = Literal["temporary", "keep", "none"]
+"""Whether an evaluation keeps encoder outputs: until all is answered, for good, or not at all."""
+
+TOKENS_A_SECOND, TOKENS_BESIDE = 8, 32
+"""Nobody speaks faster: by them grows the longest text that a sound may have."""
+
 AUDIO_SIGN = "<|audio|>"
 """Where a clip stands in an instruction about several."""
 

@@ -12,7 +12,7 @@ import transformers
 
 from speechverse.encoders import FAMILIES, load_encoder
 from speechverse.errors import RecipeError, UserError
-from speechverse.evaluation.systems import check_systems, make_systems
+from speechverse.evaluation.parts import check_systems, make_systems
 from speechverse.tasks import get_task
 from speechverse.training import load_recipe
 from speechverse.types import AudioRef, Utterance

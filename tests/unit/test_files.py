@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from speechverse.answers_file import AnswersFile, json_line
+from speechverse.answers_file import AnswersFile
 from speechverse.errors import UserError
-from speechverse.files import atomic_write, make_place, write_text
+from speechverse.files import (
+    append_log,
+    atomic_write,
+    json_line,
+    make_place,
+    read_log,
+    write_text,
+)
 
 
 def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
@@ -77,3 +84,14 @@ def test_a_clip_is_the_same_one_wherever_the_command_runs(
 )
 def test_a_line_of_json_is_one_in_any_encoding(text: str, encoding: str, line: str) -> None:
     assert json_line(text, encoding) == line
+
+
+def test_a_log_goes_on_behind_the_half_line_of_a_killed_run(tmp_path: Path) -> None:
+    log = tmp_path / "new" / "log.jsonl"
+    assert read_log(log) == []
+    append_log(log, [{"text": "one\u2028line"}, {"text": "“né”"}])
+    log.write_bytes(log.read_bytes()[:-6])  # in the midst of a letter
+    append_log(log, [{"text": "three"}])
+    append_log(log, [])
+    assert read_log(log) == [{"text": "one\u2028line"}, {"text": "three"}]
+    assert log.read_bytes().count(b"\n") == 3

@@ -12,14 +12,12 @@ from speechverse.audio.decode import (
     load_stream,
 )
 from speechverse.audio.encode import save
-from speechverse.audio.reading import Extent
 from speechverse.audio.resampling import resample
 from speechverse.audio.waveform import Waveform, is_silent
 
 __all__ = [
     "Address",
     "AudioSource",
-    "Extent",
     "Waveform",
     "duration_of",
     "extent_of",

@@ -122,9 +122,9 @@ class Asked:
 
     def identity(self) -> dict[str, Any]:
         """Everything that an answer depends on besides the clip, as plain values."""
-        decoding = self.options.model_dump(
-            mode="json", exclude_defaults=True, exclude={"batch_positions", "max_batch"}
-        )
+        from speechverse.decoding.options import NO_MATTER
+
+        decoding = self.options.model_dump(mode="json", exclude_defaults=True, exclude=NO_MATTER)
         given = {
             "system": None if self.system == SYSTEMS[0] else self.system,
             "task": self.task and self.task.task.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,12 +13,11 @@ from speechverse.cli.offline import Offline
 from speechverse.cli.options import Device, Json, Precision
 from speechverse.commas import listed
 from speechverse.errors import UserError
+from speechverse.types import CacheMode
 
 if TYPE_CHECKING:
     from speechverse.data import Corpus
     from speechverse.evaluation import EvaluationSettings, Results
-
-CacheMode = Literal["temporary", "keep", "none"]
 
 
 def command(

@@ -36,13 +36,11 @@ def command(
 
       speechverse pretrain encoder best-rq --audio my-recordings --output runs/mine
     """
-    from speechverse.errors import MissingExtraError, UserError
+    from speechverse.errors import UserError, needs_extra
 
-    try:
+    with needs_extra("pre-training", "train"):
         import lhotse  # noqa: F401
         from accelerate import PartialState
-    except ImportError:
-        raise MissingExtraError("pre-training", "train") from None
 
     from speechverse.training.recipe_files import load_recipe
     from speechverse.training.trainer import train

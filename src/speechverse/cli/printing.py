@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from speechverse.answers_file import json_line
+from speechverse.files import json_line
 
 
 def print_json(value: Any) -> None:

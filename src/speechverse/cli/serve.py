@@ -10,7 +10,7 @@ import typer
 
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import LOOPBACK, Device, ModelArgument, Precision
-from speechverse.errors import MissingExtraError, UserError
+from speechverse.errors import UserError, needs_extra
 from speechverse.serving.keys import KEYS, keys_of
 
 _LIMITS = "Limits"
@@ -92,10 +92,8 @@ def command(
     from speechverse.serving.settings import ServerSettings
 
     if ui:
-        try:
+        with needs_extra("`speechverse serve --ui`", "demo"):
             from speechverse.demo.mounted import with_page
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("`speechverse serve --ui`", "demo") from error
     settings = ServerSettings(
         name=name or model,
         keys=keys,

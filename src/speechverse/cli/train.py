@@ -57,15 +57,13 @@ def command(
 
       speechverse train laptop data.corpora.world.path=my-world --output runs/mine
     """
-    from speechverse.errors import MissingExtraError, UserError
+    from speechverse.errors import UserError, needs_extra
 
     if resume and overwrite:
         raise UserError("--resume goes on with a run, --overwrite deletes it; give one of them")
-    try:
+    with needs_extra("training", "train"):
         import lhotse  # noqa: F401
         from accelerate import PartialState
-    except ImportError:
-        raise MissingExtraError("training", "train") from None
 
     import json
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from speechverse.answers_file import json_line
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import FP32, Device, Model, Precision
 from speechverse.cli.printing import stdout_encoding
 from speechverse.commas import listed
 from speechverse.errors import UserError, first_line
+from speechverse.files import json_line
 
 if TYPE_CHECKING:
     from speechverse.answers_file import AnswersFile
+    from speechverse.longform.listening import OnError
     from speechverse.longform.transcript import Transcript
     from speechverse.pipeline import SpeechVerse
 
@@ -187,7 +188,7 @@ def _transcribe_all(
 
 
 def _with_progress(
-    loaded: SpeechVerse, clips: Sequence[Path], how: Any, on_error: Literal["raise", "skip"]
+    loaded: SpeechVerse, clips: Sequence[Path], how: Any, on_error: OnError
 ) -> Iterator[Transcript]:
     """Transcripts in order, with a bar over the seconds of all."""
     from speechverse.terminal import Progress

@@ -4,6 +4,6 @@ fit to be used.
 
 from __future__ import annotations
 
-from speechverse.corpora.reader import CORPORA, CorpusReader, Reading
+from speechverse.corpora.reader import CORPORA, CorpusReader
 
-__all__ = ["CORPORA", "CorpusReader", "Reading"]
+__all__ = ["CORPORA", "CorpusReader"]

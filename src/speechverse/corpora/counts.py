@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from speechverse.errors import MissingExtraError
+from speechverse.errors import needs_extra
 from speechverse.types import Seconds, Utterance
 
 TRAIN = "train"
@@ -189,10 +189,8 @@ def _field(name: str, values: set[Any]) -> Field:
 
 
 def _round_edges(low: float, high: float) -> tuple[float, ...]:
-    try:
+    with needs_extra("a corpus card", "eval"):
         from matplotlib.ticker import MaxNLocator
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("a corpus card", "eval") from error
     return tuple(map(float, MaxNLocator(_NUM_BINS, steps=[1, 2, 5, 10]).tick_values(low, high)))
 
 

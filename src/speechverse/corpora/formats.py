@@ -11,7 +11,7 @@ from typing import Any
 from speechverse.corpora.reader import Clip, CorpusReader, Reading
 from speechverse.corpora.tables import Row, read_table
 from speechverse.data.jsonl import OWN_KEYS
-from speechverse.errors import CorpusError, MissingExtraError
+from speechverse.errors import CorpusError, needs_extra
 from speechverse.files import atomic_write, disk_full_as_error
 from speechverse.seeding import fingerprint
 from speechverse.tasks.st import LANGUAGES
@@ -180,11 +180,9 @@ _RENAMED = {"sentence": "text", "transcription": "text", "speaker_id": "speaker"
 
 
 def _read_huggingface(reading: Reading) -> Iterator[tuple[str, Clip]]:
-    try:
+    with needs_extra("a folder of Hugging Face's datasets", "datasets"):
         from datasets import Audio, ClassLabel, DatasetDict, load_dataset, load_from_disk
         from datasets.exceptions import DatasetGenerationError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("a folder of Hugging Face's datasets", "datasets") from error
     saved = any((reading.source / name).exists() for name in ("dataset_dict.json", "state.json"))
     try:
         found = load_from_disk(reading.source) if saved else load_dataset(str(reading.source))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from speechverse.batching import cut_into_batches
 from speechverse.errors import CorpusError
-from speechverse.files import disk_full_as_error
+from speechverse.files import append_log, disk_full_as_error, read_log
 from speechverse.progress import Watch
 from speechverse.types import Utterance
 
@@ -60,14 +59,8 @@ class Keywords:
         return {split: [_labelled(clip, known) for clip in some] for split, some in splits.items()}
 
     def _known(self, kept: Path) -> dict[str, list[str]]:
-        if not kept.exists():
-            return {}
         known = {}
-        for line in kept.read_text(encoding="utf-8").split("\n"):
-            try:
-                told = json.loads(line)
-            except ValueError:  # half a line that a killed run left
-                continue
+        for told in read_log(kept):
             if told["model"] != self.model:
                 raise CorpusError(
                     f"'{kept}' holds keywords by {told['model']}, not by {self.model}: name that"
@@ -77,15 +70,11 @@ class Keywords:
         return known
 
     def _keep(self, kept: Path, found: Mapping[str, list[str]]) -> None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
         lines = [
             {"text": text, "keywords": words, "model": self.model} for text, words in found.items()
         ]
-        with disk_full_as_error(kept), kept.open("a+b") as file:
-            file.seek(0)
-            half = (content := file.read()) and not content.endswith(b"\n")
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            file.write(b"\n" * bool(half) + text.encode())
+        with disk_full_as_error(kept):
+            append_log(kept, lines)
 
 
 def _labelled(clip: Utterance, known: Mapping[str, list[str]]) -> Utterance:

@@ -9,7 +9,7 @@ from speechverse.data.frames import FrameCollator, frames_of
 from speechverse.data.labels import collect_labels
 from speechverse.data.loader import LoadedStep, PlanLoader
 from speechverse.data.mixture import Mixture, MixtureItem
-from speechverse.data.plan import BatchPlan, GlobalStep, Length, MicroBatch
+from speechverse.data.plan import BatchPlan
 from speechverse.data.recordings import corpus_of_recordings
 from speechverse.data.split_examples import (
     Rendered,
@@ -26,10 +26,7 @@ __all__ = [
     "Corpus",
     "FeatureCache",
     "FrameCollator",
-    "GlobalStep",
-    "Length",
     "LoadedStep",
-    "MicroBatch",
     "Mixture",
     "MixtureItem",
     "PlanLoader",

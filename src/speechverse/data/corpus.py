@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,7 +119,7 @@ class Corpus:
         sources: dict[str, Load | list[Utterance]] = dict(self._sources)
         sources[split] = [utterance for utterance in utterances if utterance.id not in held_out]
         sources["validation"] = [utterance for utterance in utterances if utterance.id in held_out]
-        return Corpus(self.name, self.labels, self.description, self.skipped, sources)
+        return replace(self, _sources=sources)
 
     def with_labels(self, path: Path) -> Corpus:
         """This corpus with the labels that a JSONL file has for its ids or texts.
@@ -135,15 +135,12 @@ class Corpus:
         sources: dict[str, Load | list[Utterance]] = {
             split: joined.to(found[split]) for split in found
         }
-        return Corpus(
-            self.name, {**joined.names, **self.labels}, self.description, self.skipped, sources
-        )
+        return replace(self, labels={**joined.names, **self.labels}, _sources=sources)
 
     def only(self, split: str, keep: Callable[[Utterance], bool]) -> Corpus:
         """This corpus with some utterances of one split."""
         kept = [utterance for utterance in self.utterances(split) if keep(utterance)]
-        sources = self._sources | {split: kept}
-        return Corpus(self.name, self.labels, self.description, self.skipped, sources)
+        return replace(self, _sources=self._sources | {split: kept})
 
     def trained_on(self, other: Corpus) -> Corpus:
         """This corpus with another's split `train`, to fit specialists and classifiers on.
@@ -157,7 +154,7 @@ class Corpus:
                 f" {', '.join(other.splits)}"
             )
         sources = self._sources | {"train": lambda: other.utterances("train")}
-        return Corpus(self.name, self.labels, self.description, self.skipped, sources)
+        return replace(self, _sources=sources)
 
     @classmethod
     def open(cls, folder: str | Path, *, missing_too: bool = False) -> Corpus:

@@ -5,7 +5,7 @@ generation.
 from __future__ import annotations
 
 from speechverse.decoding.answering import answer, answer_questions, check_streamable
-from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton, TokenAutomaton
+from speechverse.decoding.automaton import LabelTrie, SlotListAutomaton
 from speechverse.decoding.constraint import ConstraintLogitsProcessor, LoopGuard
 from speechverse.decoding.options import DecodingOptions
 from speechverse.decoding.patterns import pattern_of_slots
@@ -21,7 +21,6 @@ __all__ = [
     "LoopGuard",
     "Question",
     "SlotListAutomaton",
-    "TokenAutomaton",
     "answer",
     "answer_questions",
     "check_streamable",

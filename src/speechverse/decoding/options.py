@@ -18,6 +18,9 @@ ChoiceScoring = Literal["raw", "length", "prior"]
 FREE_ONLY = ("repetition_penalty", "no_repeat_ngram_size", "stop")
 """Options of free answers alone: they could forbid, or cut off, what a constraint demands."""
 
+NO_MATTER = {"batch_positions", "max_batch"}
+"""Options that change no answer."""
+
 
 class DecodingOptions(Config):
     """How answers are made: greedily, with beams, or drawn (where `temperature`, `top_p` or `top_k`

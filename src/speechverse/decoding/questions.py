@@ -14,10 +14,7 @@ from speechverse.batching import cut_into_batches
 from speechverse.decoding.options import DecodingOptions
 from speechverse.protocols import ModelBatch, Processor
 from speechverse.tasks import ConstraintSpec, OneOf
-from speechverse.types import Prompt
-
-TOKENS_A_SECOND = 8
-TOKENS_BESIDE = 32
+from speechverse.types import TOKENS_A_SECOND, TOKENS_BESIDE, Prompt
 
 
 def default_limit(seconds: float) -> int:

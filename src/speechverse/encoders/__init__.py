@@ -4,20 +4,17 @@ from speechverse.encoders.contract import (
     EncoderOutput,
     FrontEnd,
     SpeechEncoder,
-    Window,
     length_mask,
     mean_and_deviation,
     without_autocast,
 )
-from speechverse.encoders.loading import FAMILIES, encoder_from_config, load_encoder, load_front_end
+from speechverse.encoders.loading import FAMILIES, load_encoder, load_front_end
 
 __all__ = [
     "FAMILIES",
     "EncoderOutput",
     "FrontEnd",
     "SpeechEncoder",
-    "Window",
-    "encoder_from_config",
     "length_mask",
     "load_encoder",
     "load_front_end",

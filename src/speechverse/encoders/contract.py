@@ -158,11 +158,6 @@ class SpeechEncoder(nn.Module, ABC):
         """The part of a model's configuration that describes the encoder."""
         return config
 
-    @classmethod
-    @abstractmethod
-    def default_feature_extractor(cls, config: PreTrainedConfig) -> Any:
-        """The family's usual feature extractor, where no folder says otherwise."""
-
     @property
     def num_layers(self) -> int:
         """L."""

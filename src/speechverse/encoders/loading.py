@@ -1,4 +1,4 @@
-"""From a name, a folder or a configuration to an encoder."""
+"""From a name or a folder to an encoder."""
 
 from __future__ import annotations
 
@@ -73,15 +73,6 @@ def load_encoder(
             " whole"
         )
     return kind(model, _front_end(resolved, kind, config, window))
-
-
-def encoder_from_config(config: PreTrainedConfig, feature_extractor: Any = None) -> SpeechEncoder:
-    """Builds an encoder with random weights; under `torch.device("meta")` it takes no memory."""
-    family = FAMILIES[config.model_type]
-    config = family.encoder_config(config)
-    extractor = feature_extractor or family.default_feature_extractor(config)
-    model: Any = family.model_class(config)
-    return family(model(config), family.front_end_class(config, extractor))
 
 
 def load_front_end(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 from transformers import ParakeetEncoder as HubParakeetEncoder
-from transformers import ParakeetFeatureExtractor, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from speechverse.encoders.contract import FrontEnd, SpeechEncoder, length_mask
 from speechverse.types import SAMPLING_RATE
@@ -61,11 +61,6 @@ class ParakeetEncoder(SpeechEncoder):
     def model_class(cls, config: PreTrainedConfig) -> type[PreTrainedModel]:
         """The encoder without a head."""
         return HubParakeetEncoder
-
-    @classmethod
-    def default_feature_extractor(cls, config: PreTrainedConfig) -> ParakeetFeatureExtractor:
-        """As many mel bins as the network takes."""
-        return ParakeetFeatureExtractor(feature_size=config.num_mel_bins)
 
     def _run(self, *, frame_lengths: Tensor, **inputs: Tensor) -> Any:
         features_BFM = inputs["input_features"]

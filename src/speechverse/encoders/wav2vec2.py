@@ -17,7 +17,6 @@ from transformers import (
     HubertModel,
     PreTrainedConfig,
     PreTrainedModel,
-    Wav2Vec2FeatureExtractor,
     Wav2Vec2Model,
     WavLMModel,
 )
@@ -73,11 +72,6 @@ class Wav2Vec2Encoder(SpeechEncoder):
     def model_class(cls, config: PreTrainedConfig) -> type[PreTrainedModel]:
         """One class a family."""
         return _MODELS[config.model_type]
-
-    @classmethod
-    def default_feature_extractor(cls, config: PreTrainedConfig) -> Wav2Vec2FeatureExtractor:
-        """Normalised samples, as the models with layer norms in their front end were trained."""
-        return Wav2Vec2FeatureExtractor(do_normalize=config.feat_extract_norm == "layer")
 
     def _run(self, *, frame_lengths: Tensor, **inputs: Tensor) -> Any:
         input_values_BS, audio_lengths = inputs["input_values"], inputs["audio_lengths"]

@@ -11,7 +11,6 @@ from torch import Tensor
 from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
-    SeamlessM4TFeatureExtractor,
     Wav2Vec2BertModel,
 )
 
@@ -86,11 +85,6 @@ class Wav2Vec2BertEncoder(SpeechEncoder):
     def model_class(cls, config: PreTrainedConfig) -> type[PreTrainedModel]:
         """The bare Conformer."""
         return Wav2Vec2BertModel
-
-    @classmethod
-    def default_feature_extractor(cls, config: PreTrainedConfig) -> SeamlessM4TFeatureExtractor:
-        """80 mel bins, stacked as often as the network's input is wide."""
-        return SeamlessM4TFeatureExtractor(stride=config.feature_projection_input_dim // 80)
 
     def _run(self, *, frame_lengths: Tensor, **inputs: Tensor) -> Any:
         features_BTC = inputs["input_features"]

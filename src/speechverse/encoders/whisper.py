@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import PreTrainedConfig, PreTrainedModel, WhisperFeatureExtractor
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.modeling_whisper import WhisperEncoder as HubWhisperEncoder
 
@@ -88,12 +88,6 @@ class WhisperEncoder(SpeechEncoder):
     def model_class(cls, config: PreTrainedConfig) -> type[PreTrainedModel]:
         """The encoder without the decoder."""
         return HubWhisperEncoder
-
-    @classmethod
-    def default_feature_extractor(cls, config: PreTrainedConfig) -> WhisperFeatureExtractor:
-        """As many mel bins as the network takes, over its window."""
-        seconds = config.max_source_positions * _CONV_STRIDE // 100
-        return WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=seconds)
 
     @property
     def num_layers(self) -> int:

@@ -28,13 +28,10 @@ from speechverse.encoders.recogniser import Recogniser, by_length
 from speechverse.encoders.whisper import WhisperEncoder
 from speechverse.errors import CheckpointError, UserError, unknown_name
 from speechverse.hub import Resolved, loading, quiet_transformers, resolve
-from speechverse.types import SAMPLING_RATE, Answer
+from speechverse.types import SAMPLING_RATE, TOKENS_A_SECOND, TOKENS_BESIDE, Answer
 
 KNOWN_WHISPER = "whisper-base"
 """Who listens where a model's own encoder is no Whisper with a decoder."""
-
-_TOKENS_A_SECOND, _TOKENS_BESIDE = 8, 32
-"""Nobody speaks faster: what is longer turns in circles and is cut there."""
 
 
 class WhisperRecogniser(Recogniser):
@@ -135,8 +132,9 @@ class WhisperRecogniser(Recogniser):
         heard_BTD = torch.stack(
             [torch.cat([x.to(silence_TD), silence_TD[len(x) :]]) for x in heard]
         )
+        # What is longer turns in circles, and is cut there.
         limits = [
-            min(int(_TOKENS_A_SECOND * of_one) + _TOKENS_BESIDE, self._most_tokens)
+            min(int(TOKENS_A_SECOND * of_one) + TOKENS_BESIDE, self._most_tokens)
             for of_one in seconds
         ]
         with quiet_transformers():  # it finds each of its own habits worth a warning

@@ -13,13 +13,12 @@ import transformers
 from jinja2 import TemplateError
 
 from speechverse import audio
-from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
 from speechverse.errors import UserError
 from speechverse.evaluation.parts import ONE_CLIP, OfFamily, Parts, asks_about_several
 from speechverse.hub import folder_fingerprint, loading, local_folder, resolve
 from speechverse.progress import Advance, ignore
 from speechverse.quiet import quiet_transformers
-from speechverse.types import SAMPLING_RATE, Answer, Example
+from speechverse.types import SAMPLING_RATE, TOKENS_A_SECOND, TOKENS_BESIDE, Answer, Example
 
 
 class AudioLlm(OfFamily):

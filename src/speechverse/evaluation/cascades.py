@@ -18,9 +18,10 @@ from speechverse.batching import in_batches
 from speechverse.chat import Choices
 from speechverse.decoding import DecodingOptions, Question, answer, answer_questions
 from speechverse.encoders.ctc import CtcRecogniser
+from speechverse.encoders.recogniser import Recogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
 from speechverse.errors import UserError
-from speechverse.evaluation.parts import Parts, Recogniser
+from speechverse.evaluation.parts import Parts
 from speechverse.evaluation.provenance import find_whisper
 from speechverse.models import lora
 from speechverse.progress import Advance, ignore

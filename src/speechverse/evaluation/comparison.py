@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechverse.decoding.options import NO_MATTER
 from speechverse.errors import UserError
 from speechverse.evaluation.results import (
     OWN,
@@ -26,7 +27,6 @@ Questions = Mapping[str, AnswerRecord]
 """Records by what they were asked, each of another clip or variant."""
 
 _PROMPTS = ("wording", "seed", "choices_per_prompt", "descriptions")
-_NO_MATTER = ("batch_positions", "max_batch")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _unlike_settings(one: Results, other: Results) -> Iterator[str]:
     decoding = [side.settings.get("decoding", {}) for side in (one, other)]
     places += [
         ("decoding", name, *(side.get(name) for side in decoding))
-        for name in sorted({*decoding[0], *decoding[1]} - set(_NO_MATTER))
+        for name in sorted({*decoding[0], *decoding[1]} - NO_MATTER)
     ]
     versions = [{report.name: report.version for report in side.tasks} for side in (one, other)]
     places += [

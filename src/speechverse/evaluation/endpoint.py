@@ -16,12 +16,11 @@ from typing import Any, ClassVar
 import soundfile
 
 from speechverse import audio
-from speechverse.decoding.questions import TOKENS_A_SECOND, TOKENS_BESIDE
-from speechverse.errors import MissingExtraError, UserError
+from speechverse.errors import UserError, needs_extra
 from speechverse.evaluation.parts import ONE_CLIP, OfFamily, Parts, asks_about_several
 from speechverse.pretrained import offline
 from speechverse.progress import Advance, ignore
-from speechverse.types import SAMPLING_RATE, Answer, Example
+from speechverse.types import SAMPLING_RATE, TOKENS_A_SECOND, TOKENS_BESIDE, Answer, Example
 
 URL, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 _RETRIED = (408, 409, 429, 500, 502, 503, 504)
@@ -135,10 +134,8 @@ class Endpoint(OfFamily):
 
 
 def _pool() -> Any:
-    try:
+    with needs_extra("asking an endpoint", "eval"):
         import urllib3
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("asking an endpoint", "eval") from error
     retries = urllib3.Retry(
         _NUM_RETRIES,
         backoff_factor=_BACKOFF_SECONDS,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from speechverse.data import Corpus
 from speechverse.data.cache import CacheDiskError, CacheTooLargeError, encoder_fingerprint
@@ -22,12 +22,11 @@ from speechverse.evaluation.report import write_report
 from speechverse.evaluation.results import Results
 from speechverse.evaluation.runner import EvaluationSettings, evaluate
 from speechverse.progress import Watch, watch_nothing
+from speechverse.types import CacheMode
 
 if TYPE_CHECKING:
     from speechverse.encoders import SpeechEncoder
     from speechverse.pipeline import SpeechVerse
-
-CacheMode = Literal["temporary", "keep", "none"]
 
 
 def evaluate_into(

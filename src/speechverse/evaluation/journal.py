@@ -21,11 +21,12 @@ from speechverse import __version__
 from speechverse.batching import in_batches
 from speechverse.data.cache import entry_key, weights_to_hash
 from speechverse.decoding import DecodingOptions
+from speechverse.decoding.options import NO_MATTER
 from speechverse.errors import AudioError
 from speechverse.evaluation.control import plain
-from speechverse.evaluation.systems import System, WithoutWords
-from speechverse.evaluation.without_words import Fitted
-from speechverse.files import disk_full_as_error, folder_lock
+from speechverse.evaluation.parts import System
+from speechverse.evaluation.without_words import Fitted, WithoutWords
+from speechverse.files import append_log, disk_full_as_error, folder_lock, read_log
 from speechverse.progress import Advance
 from speechverse.protocols import Model
 from speechverse.registry import SYSTEMS
@@ -35,8 +36,6 @@ from speechverse.types import Answer, Example, Seconds
 
 JOURNAL = "answers.unfinished.jsonl"
 _FINGERPRINTS = ("fingerprint", "encoder_fingerprint", "llm_fingerprint")
-_NO_MATTER = ("batch_positions", "max_batch")
-"""Decoding options that change no answer."""
 _AT_ONCE_ON_CPU = 16
 """Examples whose answers are lost when a process is killed; a processor gains little from more at
 once.
@@ -71,7 +70,7 @@ class Journal:
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        if self.path is not None and self.path.exists():
+        if self.path is not None:
             self.kept = dict(_entries(self.path))
             self.found = frozenset(self.kept)
 
@@ -91,11 +90,7 @@ class Journal:
         new = {key: Kept(made, each) for key, made in zip(keys, answers, strict=True)}
         if self.path is not None:
             with disk_full_as_error(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("a", encoding="utf-8") as file:
-                    # The empty line ends half a line that a killed run, or a full disk, may have
-                    # left.
-                    file.write("\n" + "".join(_line(key, kept) for key, kept in new.items()))
+                append_log(self.path, [_record(key, kept) for key, kept in new.items()])
         self.kept |= new
 
     @property
@@ -158,7 +153,7 @@ class AnswerKeys:
         if not identity["fingerprint"]:
             config = repr(model.config.to_dict())
             identity = fingerprint(config, *weights_to_hash(model.state_dict()))
-        options = decoding.model_dump(exclude=set(_NO_MATTER))
+        options = decoding.model_dump(exclude=NO_MATTER)
         return cls(_hash(__version__, identity, str(model.dtype), model.device.type, options))
 
     def __call__(self, system: System, example: Example) -> str:
@@ -241,18 +236,17 @@ def _file_fingerprint(file: Path, mtime_ns: int) -> str:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Kept]]:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for entry in read_log(path):
         try:
-            entry = json.loads(line)
             made = {name: x for name, x in entry["answer"].items() if name in _ANSWER_FIELDS}
             yield entry["key"], Kept(Answer(**made), float(entry["seconds"]))
         except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # the half line that a killed run may leave
+            continue  # as another version wrote it
 
 
-def _line(key: str, kept: Kept) -> str:
+def _record(key: str, kept: Kept) -> dict[str, Any]:
     answer = {name: value for name, value in asdict(kept.answer).items() if value is not None}
-    return json.dumps({"key": key, "seconds": round(kept.seconds, 4), "answer": answer}) + "\n"
+    return {"key": key, "seconds": round(kept.seconds, 4), "answer": answer}
 
 
 def _hash(*parts: Any) -> str:

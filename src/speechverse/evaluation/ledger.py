@@ -4,7 +4,6 @@ known for one.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.evaluation.results import Results
+from speechverse.files import append_log, read_log
 
 TEST = "test"
 """The split that choices should not look at."""
@@ -31,7 +31,6 @@ def record(results: Results) -> str:
         How often that split was measured on, as a sentence about it; empty unless it is `test`.
     """
     file = ledger_file()
-    before = [entry for entry in _entries(file) if _place(entry) == _place(results.corpus)]
     line = {
         "date": results.created,
         "command": shlex.join(["speechverse", *sys.argv[1:]]),
@@ -40,15 +39,15 @@ def record(results: Results) -> str:
         **results.corpus,
     }
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(line) + "\n")
+        append_log(file, [line])
+        measured = read_log(file)
     except OSError as error:
         return f"this measurement could not be recorded in '{file}' ({error})"
     if results.corpus["split"] != TEST:
         return ""
-    models = {entry.get("fingerprint") for entry in [*before, line]}
-    times = f"{len(before) + 1} time{'s' if before else ''}"
+    looks = [entry for entry in measured if _place(entry) == _place(results.corpus)]
+    models = {entry.get("fingerprint") for entry in looks}
+    times = f"{len(looks)} time{'s' if len(looks) > 1 else ''}"
     return (
         f"split '{TEST}' of {results.corpus['name']} was measured on {times}, with {len(models)}"
         f" model{'s' if len(models) > 1 else ''} ({file}): choose on validation clips"
@@ -57,19 +56,3 @@ def record(results: Results) -> str:
 
 def _place(about: Mapping[str, Any]) -> Any:
     return about.get("manifest_sha256") or about.get("name"), about.get("split")
-
-
-def _entries(file: Path) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = []
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:  # the half line of a killed run
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speechverse.errors import MissingExtraError
+from speechverse.errors import needs_extra
 
 
 def fit_linear(cues: Any, names: Sequence[str], penalty: float = 1e-2, first: Any = None) -> Any:
@@ -23,12 +23,10 @@ def fit_linear(cues: Any, names: Sequence[str], penalty: float = 1e-2, first: An
     Raises:
         MissingExtraError: If scikit-learn is not installed.
     """
-    try:
+    with needs_extra("a linear classifier", "eval"):
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("a linear classifier", "eval") from error
     strength = 1 / (penalty * len(names))
     regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
     return make_pipeline(StandardScaler() if first is None else first, regression).fit(cues, names)

@@ -1,4 +1,6 @@
-"""What a system is, and what systems are built from."""
+"""What a system is, what systems are built from, and systems by name: all under the same tasks,
+instructions and metrics.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
-from torch import Tensor
 
 from speechverse.data import FeatureCache
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
+from speechverse.errors import UserError
 from speechverse.evaluation.provenance import find_recogniser, find_whisper, short_name
 from speechverse.progress import Advance, Watch, ignore, watch_nothing
 from speechverse.protocols import Model, Processor
+from speechverse.registry import SYSTEMS
 from speechverse.types import Answer, AudioRef, Ended, Example, Utterance
 
 Found = TypeVar("Found")
@@ -68,16 +71,6 @@ class OfFamily:
         short = short_name(which)
         told = {"which": which, "name": f"{cls.family}:{short}", "title": f"{cls.title}: {short}"}
         return type(cls.__name__, (cls,), told)
-
-
-class Recogniser(Protocol):
-    """Writes down what is said."""
-
-    def transcribe(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """Texts of mono 16 kHz samples."""
-
-    def transcribe_features(self, features: Sequence[Tensor]) -> list[str]:
-        """Texts of its encoder's outputs, (L, T, D) each."""
 
 
 @dataclass
@@ -152,3 +145,31 @@ class Parts:
         if new:
             known.update(zip((u.id for u in new), make(new), strict=True))
         return known
+
+
+def make_systems(names: Sequence[str], parts: Parts) -> list[System]:
+    """Systems by name, `family:WHICH` or `path/to/file.py:NAME`, in the order asked for.
+
+    Raises:
+        UserError: If two different ones have the same name, or one cannot be made.
+    """
+    check_systems(names)
+    systems: dict[str, System] = {}
+    for asked in dict.fromkeys(names):
+        system = SYSTEMS[asked](parts)
+        if system.name in systems:
+            raise UserError(f"two systems are called '{system.name}'; rename a folder or file")
+        systems[system.name] = system
+    return list(systems.values())
+
+
+def check_systems(names: Sequence[str]) -> None:
+    """Refuses names that are none of `SYSTEMS`, and files that hold no system.
+
+    Raises:
+        UserError: For an unknown name, or none at all.
+    """
+    if not names:
+        raise UserError(f"no system to evaluate; name some of: {', '.join(SYSTEMS)}")
+    for name in names:
+        SYSTEMS[name]

@@ -41,6 +41,7 @@ from speechverse.evaluation.journal import (
     at_once,
     keep_answers,
 )
+from speechverse.evaluation.parts import OPEN_SET, Parts, System, check_systems, make_systems
 from speechverse.evaluation.provenance import describe_split
 from speechverse.evaluation.results import (
     OWN,
@@ -51,14 +52,7 @@ from speechverse.evaluation.results import (
     save_results,
 )
 from speechverse.evaluation.scoring import Scored, score_answers
-from speechverse.evaluation.systems import (
-    OPEN_SET,
-    Parts,
-    System,
-    WithoutWords,
-    check_systems,
-    make_systems,
-)
+from speechverse.evaluation.without_words import WithoutWords
 from speechverse.metrics import get_metric
 from speechverse.progress import Watch, watch_nothing
 from speechverse.protocols import Model, Processor

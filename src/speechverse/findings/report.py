@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from speechverse import __version__
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
 from speechverse.evaluation.report.curves import curve_plots
-from speechverse.evaluation.report.plots import ACCENT, INK, LINE, MARK, SOFT, draw
+from speechverse.evaluation.report.plots import ACCENT, INK, LINE, MARK, SOFT, draw, layer_plot
 from speechverse.evaluation.report.render import render_page
 from speechverse.evaluation.report.side_by_side import ranked, side_by_side
 from speechverse.evaluation.report.views import results_view, worst_answers
@@ -210,31 +210,8 @@ def _layers(folders: Mapping[str, Path]) -> list[Markup]:
     for key, use in LAYER_WEIGHTS.items():
         every = {name: about.get(key) or () for name, about in models.items()}
         if learned := {name: weights for name, weights in every.items() if len(weights) > 1}:
-            plots.append(_layers_plot(use, learned))
+            plots.append(layer_plot(learned, use))
     return plots
-
-
-def _layers_plot(use: str, weights: Mapping[str, Sequence[float]]) -> Markup:
-    """Each model's learned weights of the encoder's layers (by its name), in per cent."""
-    layers = max(map(len, weights.values()))
-    most = max(1e-9, *map(max, weights.values()))
-
-    def paint(axes: Axes) -> None:
-        for row, values in enumerate(weights.values()):
-            for layer, weight in enumerate(values, start=1):
-                shade = 0.6 * max(0.0, weight) / most
-                axes.barh(row, 0.96, height=0.9, left=layer - 0.48, color=ACCENT, alpha=shade)
-                number: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
-                axes.text(layer, row, f"{100 * weight:.0f}", fontsize=8, **number)
-        axes.set_yticks(range(len(weights)), list(weights), color=INK)
-        axes.set_ylim(len(weights) - 0.4, -0.6)
-        axes.set_xticks(range(1, layers + 1))
-        axes.set_xlim(0.5, layers + 0.5)
-        axes.set_xlabel(f"encoder layer; weight {use}, %")
-
-    width = 3 + 0.3 * max(8, layers)
-    told = f"weight of each encoder layer {use}: {', '.join(weights)}"
-    return draw(width, 0.6 + 0.25 * len(weights), told, paint)
 
 
 def gain_plot(claim: str, rows: Sequence[Row]) -> Markup:

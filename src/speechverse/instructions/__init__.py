@@ -10,11 +10,10 @@ need not cost the LLM its instruction following.
 from __future__ import annotations
 
 from speechverse.instructions.assignment import Asked, draw_instructions, draw_lines, kinds
-from speechverse.instructions.made import Made, Outcome, answer_lines, labelled
+from speechverse.instructions.made import Outcome, answer_lines, labelled
 
 __all__ = [
     "Asked",
-    "Made",
     "Outcome",
     "answer_lines",
     "draw_instructions",

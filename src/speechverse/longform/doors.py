@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from speechverse.audio import AudioSource
 from speechverse.batching import in_batches
@@ -13,7 +13,7 @@ from speechverse.chat import Choices, Loaded
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import UserError, unknown_name
 from speechverse.longform import listening
-from speechverse.longform.listening import AT_ONCE
+from speechverse.longform.listening import AT_ONCE, OnError
 from speechverse.longform.many import Sound, many
 from speechverse.longform.transcript import Segment, Transcript
 from speechverse.longform.whole import WholeAnswer, answer_parts, combine
@@ -23,8 +23,6 @@ from speechverse.tasks import TaskQuestion
 from speechverse.tasks.prompts import fill
 from speechverse.tasks.st import LANGUAGES, ST
 from speechverse.types import Answer
-
-OnError = Literal["raise", "skip"]
 
 
 class Doors(Loaded):

@@ -17,6 +17,11 @@ from speechverse.longform.writers import Writer
 from speechverse.progress import Advance, ignore
 from speechverse.types import SAMPLING_RATE, Seconds
 
+OnError = Literal["raise", "skip"]
+"""What a list gives in which one sound or instruction cannot be asked about: nothing, or the
+answers to the others.
+"""
+
 AT_ONCE = 8
 """Stretches written together: so much is lost when a run is stopped."""
 
@@ -47,7 +52,7 @@ class _Heard:
 def transcripts(
     sounds: Iterable[AudioSource],
     writer: Writer,
-    on_error: Literal["raise", "skip"] = "raise",
+    on_error: OnError = "raise",
     progress: Advance = ignore,
 ) -> Iterator[Transcript]:
     """What is said in each sound, in their order; whoever stops asking stops the work.

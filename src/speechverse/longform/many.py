@@ -10,6 +10,8 @@ from speechverse.audio import AudioSource
 from speechverse.clips import Clips
 
 Sound = AudioSource | Clips
+"""One clip, or several that one instruction is about."""
+
 P = ParamSpec("P")
 Made = TypeVar("Made")
 

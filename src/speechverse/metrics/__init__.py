@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from speechverse.metrics.normalize import Normalizer, normalize, normalize_english, normalizer_for
+from speechverse.metrics.normalize import normalize, normalize_english, normalizer_for
 from speechverse.metrics.paired import Difference, bootstrap_difference, paired_difference
 from speechverse.metrics.registry import FAULTS_OF_FORM, METRICS, bootstrap, get_metric, score
-from speechverse.metrics.types import UNPARSED, Interval, Metric, Unparsed
+from speechverse.metrics.types import UNPARSED, Interval, Metric
 
 __all__ = [
     "FAULTS_OF_FORM",
@@ -14,8 +14,6 @@ __all__ = [
     "Difference",
     "Interval",
     "Metric",
-    "Normalizer",
-    "Unparsed",
     "bootstrap",
     "bootstrap_difference",
     "get_metric",

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from speechverse.errors import MissingExtraError, UserError
+from speechverse.errors import UserError, needs_extra
 from speechverse.metrics.normalize import name_normalizers
 
 
@@ -182,7 +182,6 @@ def _languages_of(references: Sequence[Any], languages: Languages | None) -> Lan
 
 def import_eval(module: str) -> ModuleType:
     """Import a module of the `eval` extra, or say what to install."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"scoring with {module.partition('.')[0]}", "eval") from error
+    with needs_extra(f"scoring with {module.partition('.')[0]}", "eval"):
+        found = importlib.import_module(module)
+    return found

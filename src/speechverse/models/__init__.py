@@ -7,8 +7,7 @@ from transformers.models.auto import AutoModel
 
 from speechverse.models.configuration_speechverse import ModelConfig, SpeechVerseConfig
 from speechverse.models.modeling_speechverse import SpeechVerseForConditionalGeneration
-from speechverse.models.plain_text import PlainText
-from speechverse.models.processing_speechverse import SpeechVerseBatch, SpeechVerseProcessor
+from speechverse.models.processing_speechverse import SpeechVerseProcessor
 
 AutoConfig.register(SpeechVerseConfig.model_type, SpeechVerseConfig)
 AutoModel.register(SpeechVerseConfig, SpeechVerseForConditionalGeneration)
@@ -17,8 +16,6 @@ AutoProcessor.register(SpeechVerseConfig, SpeechVerseProcessor)
 
 __all__ = [
     "ModelConfig",
-    "PlainText",
-    "SpeechVerseBatch",
     "SpeechVerseConfig",
     "SpeechVerseForConditionalGeneration",
     "SpeechVerseProcessor",

@@ -189,16 +189,11 @@ def embedding_scale(llm: PreTrainedModel) -> float:
         return embed_tokens(llm, sample[None]).float().square().mean().sqrt().item()
 
 
-def llm_facts(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
+def llm_facts(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """What `SpeechVerseConfig` keeps of an LLM, so that the processor needs no weights."""
-    config, generation = llm.config, llm.generation_config
-    end = (
-        end_of_turn_id(tokenizer)
-        if tokenizer is not None
-        else _first(generation.eos_token_id, config)
-    )
+    config, generation, end = llm.config, llm.generation_config, end_of_turn_id(tokenizer)
     num_embeddings, width = llm.get_input_embeddings().weight.shape
-    pads = (getattr(tokenizer, "pad_token_id", None), generation.pad_token_id, end, 0)
+    pads = (tokenizer.pad_token_id, generation.pad_token_id, end, 0)
     read, write = position_limits(config)
     start = generation.decoder_start_token_id
     if config.is_encoder_decoder and start is None:
@@ -213,11 +208,6 @@ def llm_facts(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -
         "pad_id": next(pad for pad in pads if pad is not None and 0 <= pad < num_embeddings),
         "audio_token_id": num_embeddings,
     }
-
-
-def _first(token_ids: int | list[int] | None, config: PreTrainedConfig) -> int | None:
-    token_ids = getattr(config, "eos_token_id", None) if token_ids is None else token_ids
-    return token_ids[0] if isinstance(token_ids, list) else token_ids
 
 
 def chat_text(

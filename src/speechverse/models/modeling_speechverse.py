@@ -16,10 +16,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import ModelOutput
 
-from speechverse.encoders import EncoderOutput, SpeechEncoder, encoder_from_config
+from speechverse.encoders import EncoderOutput, SpeechEncoder
 from speechverse.errors import CheckpointError, RecipeError, unknown_name
 from speechverse.hub import resolve
 from speechverse.models import checkpoints
@@ -38,7 +38,6 @@ from speechverse.models.llm import (
     embed_tokens,
     greedy_generation,
     llm_facts,
-    llm_from_config,
     load_llm_and_tokenizer,
 )
 from speechverse.models.mixer import LayerMixer
@@ -138,16 +137,6 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         config = config_of(chosen, encoder_module, llm_module, llm_facts(llm_module, tokenizer))
         config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))
         return cls(config, encoder_module, llm_module)
-
-    @classmethod
-    def from_configs(
-        cls, encoder_config: PreTrainedConfig, llm_config: PreTrainedConfig, **settings: Any
-    ) -> SpeechVerseForConditionalGeneration:
-        """Builds a model with random weights, to count or measure on `torch.device("meta")`."""
-        encoder, llm = encoder_from_config(encoder_config), llm_from_config(llm_config)
-        return cls(
-            config_of(ModelConfig.of(settings), encoder, llm, llm_facts(llm, None)), encoder, llm
-        )
 
     @classmethod
     def from_pretrained(

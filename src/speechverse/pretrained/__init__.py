@@ -2,14 +2,13 @@
 
 from speechverse.pretrained.convert import converted, convertible
 from speechverse.pretrained.fetch import get_part, is_here, part_named
-from speechverse.pretrained.known_parts import KNOWN, Part
+from speechverse.pretrained.known_parts import KNOWN
 from speechverse.pretrained.packages import PartError
 from speechverse.pretrained.places import cache_folder, go_offline, offline
 from speechverse.pretrained.record import file_hash, source_fingerprint
 
 __all__ = [
     "KNOWN",
-    "Part",
     "PartError",
     "cache_folder",
     "converted",

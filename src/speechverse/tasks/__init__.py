@@ -8,14 +8,8 @@ from __future__ import annotations
 
 from speechverse.metrics.types import UNPARSED
 from speechverse.tasks.labels import LabelSet
-from speechverse.tasks.parsing import (
-    Prediction,
-    parse_keywords,
-    parse_label,
-    parse_slots,
-    parse_text,
-)
-from speechverse.tasks.prompts import PromptSet, Wording
+from speechverse.tasks.parsing import parse_label, parse_slots
+from speechverse.tasks.prompts import PromptSet
 from speechverse.tasks.registry import TASKS, get_task, task_names
 from speechverse.tasks.task import Ask, ConstraintSpec, Matches, OneOf, SlotList, Task
 from speechverse.tasks.task_question import TaskQuestion
@@ -28,16 +22,12 @@ __all__ = [
     "LabelSet",
     "Matches",
     "OneOf",
-    "Prediction",
     "PromptSet",
     "SlotList",
     "Task",
     "TaskQuestion",
-    "Wording",
     "get_task",
-    "parse_keywords",
     "parse_label",
     "parse_slots",
-    "parse_text",
     "task_names",
 ]

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from speechverse.lazy import loader_of
 
 if TYPE_CHECKING:
-    from speechverse.training.recipe import Recipe as Recipe
     from speechverse.training.recipe_files import load_recipe as load_recipe
     from speechverse.training.trainer import train as train
 
-_HOMES = {"Recipe": "recipe", "load_recipe": "recipe_files", "train": "trainer"}
+_HOMES = {"load_recipe": "recipe_files", "train": "trainer"}
 __all__ = list(_HOMES)
 __getattr__ = loader_of(__name__, _HOMES)

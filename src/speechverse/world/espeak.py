@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechverse.errors import MissingExtraError, SpeechverseError
+from speechverse.errors import SpeechverseError, needs_extra
 from speechverse.world.accents import add_accents
 from speechverse.world.clip import Prosody
 
@@ -29,10 +29,8 @@ class Espeak:
     """The loaded library, one a process; the same calls in the same order give the same samples."""
 
     def __init__(self, seed: int) -> None:
-        try:
+        with needs_extra("Making speech", "synth"):
             import espeakng_loader
-        except ImportError:
-            raise MissingExtraError("Making speech", "synth") from None
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self._folder = tempfile.TemporaryDirectory(prefix="speechverse-")  # read from at first use
         data = Path(self._folder.name) / "espeak-ng-data"

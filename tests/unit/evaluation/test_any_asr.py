@@ -14,7 +14,7 @@ from speechverse.audio import load
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import CheckpointError, UserError
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, make_systems
-from speechverse.evaluation.systems import Parts
+from speechverse.evaluation.parts import Parts
 
 SETTINGS = EvaluationSettings(
     tasks=("asr", "er"),

@@ -16,7 +16,7 @@ from microscopic import byte_level
 from speechverse.decoding import DecodingOptions
 from speechverse.errors import CheckpointError
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, make_systems
-from speechverse.evaluation.systems import Parts
+from speechverse.evaluation.parts import Parts
 
 SIGNS = [
     "<|AUDIO|>",

@@ -337,7 +337,7 @@ def test_hearing_once_changes_no_answer(evaluated, loaded, corpus, tmp_path):
 
 
 def test_every_clip_is_heard_once_and_transcribed_once(loaded, corpus, tmp_path, monkeypatch):
-    from speechverse.evaluation.systems import Cascade, CtcCascade
+    from speechverse.evaluation.cascades import Cascade, CtcCascade
 
     model, processor = loaded
     heard, transcribed = [], Counter()

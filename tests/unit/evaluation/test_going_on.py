@@ -32,8 +32,8 @@ from speechverse.evaluation import (
     write_report,
 )
 from speechverse.evaluation import journal as journals
+from speechverse.evaluation.cascades import Cascade, SpeechVerseSystem
 from speechverse.evaluation.journal import JOURNAL, AnswerKeys, Journal
-from speechverse.evaluation.systems import Cascade, SpeechVerseSystem
 from speechverse.registry import SYSTEMS
 from speechverse.types import AudioRef, Origin, Utterance
 from watching import Watched

@@ -9,8 +9,9 @@ import pytest
 from speechverse.data import render_for_evaluation, write_corpus
 from speechverse.decoding import DecodingOptions
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, write_report
+from speechverse.evaluation.cascades import SpeechVerseSystem
 from speechverse.evaluation.control import OtherClip, pairs_of
-from speechverse.evaluation.systems import Parts, SpeechVerseSystem, make_systems
+from speechverse.evaluation.parts import Parts, make_systems
 
 SAID = (
     "please play some jazz in the kitchen",

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import SeamlessM4TFeatureExtractor
 from typer.testing import CliRunner
 
-from microscopic import conformer
+from microscopic import conformer, encoder_of
 from speechverse.audio import Waveform, save
 from speechverse.cli import build_app
 from speechverse.data import write_corpus
-from speechverse.encoders import SpeechEncoder, encoder_from_config
+from speechverse.encoders import SpeechEncoder
 from speechverse.evaluation.linear import fit_linear
 from speechverse.evaluation.probes import ProbeColumn, ProbeTable, pool_layers, probe_encoder
 from speechverse.evaluation.probes.targets import find_targets
@@ -32,7 +31,7 @@ MakeClips = Callable[[str, int], list[Utterance]]
 @pytest.fixture(scope="module")
 def encoder() -> SpeechEncoder:
     torch.manual_seed(0)
-    return encoder_from_config(conformer(hidden_size=32), SeamlessM4TFeatureExtractor(stride=4))
+    return encoder_of(conformer(hidden_size=32))
 
 
 @pytest.fixture(scope="module")

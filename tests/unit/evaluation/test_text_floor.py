@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from speechverse.data import render_for_evaluation
 from speechverse.decoding import DecodingOptions
-from speechverse.evaluation.systems import Parts, make_systems
+from speechverse.evaluation.parts import Parts, make_systems
 
 
 class Heard:

@@ -14,7 +14,8 @@ import pytest
 from speechverse.audio import Waveform, save
 from speechverse.data import Corpus
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, without_words
-from speechverse.evaluation.systems import LogMel, Parts
+from speechverse.evaluation.parts import Parts
+from speechverse.evaluation.without_words import LogMel
 from speechverse.tasks import Ask, get_task
 from speechverse.types import AudioRef, Utterance
 

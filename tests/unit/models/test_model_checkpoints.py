@@ -13,7 +13,7 @@ import torch
 import transformers
 from safetensors import safe_open
 
-from speechverse.encoders import encoder_from_config
+from microscopic import encoder_of, model_of
 from speechverse.errors import CheckpointError, UserError
 from speechverse.hub import folder_fingerprint, resolve
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor, assembly
@@ -244,9 +244,9 @@ def test_a_model_of_bare_configurations_cannot_be_saved(
         transformers.AutoConfig.from_pretrained(folder)
         for folder in (encoder_folder, llm_folders["t5"])
     ]
-    assert encoder_from_config(configs[0]).num_layers == 3
+    assert encoder_of(configs[0]).num_layers == 3
     with pytest.raises(CheckpointError, match="bare configurations"):
-        Model.from_configs(*configs).save_pretrained(tmp_path)
+        model_of(*configs).save_pretrained(tmp_path)
 
 
 def test_fingerprints_follow_content_not_place(encoder_folder, tmp_path) -> None:

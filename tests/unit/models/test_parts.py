@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import T5Config, Wav2Vec2BertConfig, WavLMConfig
 
+from microscopic import model_of
 from speechverse.errors import RecipeError
-from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.models.clip_statistics import ClipStatistics
 from speechverse.models.downsampler import Downsampler, DownsamplerConfig, downsampled_length
 from speechverse.models.mixer import LayerMixer
@@ -36,7 +36,7 @@ BEST_RQ = {
 )
 def test_the_papers_trainable_parameters(encoder, mixing, strides, expected) -> None:
     with torch.device("meta"):
-        model = SpeechVerseForConditionalGeneration.from_configs(
+        model = model_of(
             encoder,
             T5Config(**FLAN_T5_XL),
             layer_mixing=mixing,

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 
+from microscopic import model_of
 from speechverse.encoders import EncoderOutput
 from speechverse.errors import AudioTooLongError, RecipeError, UserError
 from speechverse.models import SpeechVerseForConditionalGeneration
@@ -199,9 +200,7 @@ def test_embedding_a_prompt_never_waits_for_the_device(
     ]
     with torch.device("meta"):
         downsampler = {"strides": [2, 2], "clip_statistics": mixing == "softmax"}
-        model = SpeechVerseForConditionalGeneration.from_configs(
-            *configs, layer_mixing=mixing, downsampler=downsampler
-        )
+        model = model_of(*configs, layer_mixing=mixing, downsampler=downsampler)
         output = EncoderOutput(torch.ones(3, 2, 9, 16), torch.ones(2, dtype=torch.long))
         embedded = model.embed_prompt(torch.ones(2, 7, dtype=torch.long), encoder_output=output)
         embedded.sum().backward()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from speechverse.evaluation.report.plots import curve_plot
+from speechverse.files import read_log
 from speechverse.metrics import FAULTS_OF_FORM, METRICS
 
 MAX_POINTS = 400
@@ -19,7 +19,7 @@ VALIDATION = "validation/"
 
 def curve_plots(metrics_file: Path | None) -> list[tuple[str, Markup]]:
     """Plots of what a run logged, by what they show; none where there is no log."""
-    records = _read(metrics_file) if metrics_file and metrics_file.is_file() else []
+    records = [r for r in read_log(metrics_file) if "step" in r] if metrics_file else []
     names = {"training": "loss", "validation": f"{VALIDATION}loss"}
     losses = {legend: _points(records, name) for legend, name in names.items()}
     plots = {"Loss": {legend: points for legend, points in losses.items() if points}}
@@ -36,18 +36,6 @@ def _is_score(name: str) -> bool:
     """Names such as `validation/wer/asr`."""
     metric = name.removeprefix(VALIDATION).partition("/")[0]
     return name.startswith(VALIDATION) and metric in METRICS and metric not in FAULTS_OF_FORM
-
-
-def _read(path: Path) -> list[Mapping[str, Any]]:
-    records: list[Mapping[str, Any]] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:  # the half line that a killed run may leave last
-            continue
-        if isinstance(record, dict) and "step" in record:
-            records.append(record)
-    return records
 
 
 def _points(records: Sequence[Mapping[str, Any]], name: str) -> Sequence[tuple[float, float]]:

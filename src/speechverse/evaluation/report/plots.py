@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup, escape
 
-from speechverse.errors import MissingExtraError
+from speechverse.errors import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,11 +38,9 @@ class Bar(NamedTuple):
 
 def draw(width: float, height: float, label: str, paint: Any) -> Markup:
     """One SVG of that size in inches, painted by `paint(axes)`; `label` is for screen readers."""
-    try:
+    with needs_extra("the page with plots", "eval"):
         import matplotlib
         from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("the page with plots", "eval") from error
     style = {"svg.fonttype": "none", "svg.hashsalt": "speechverse"}
     with matplotlib.rc_context({**style, "font.size": 9, "axes.linewidth": 0.6}):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -116,20 +114,29 @@ def score_plot(
     return draw(CARD_WIDTH, 0.5 + 0.27 * len(bars), title, paint)
 
 
-def layer_plot(weights: Mapping[str, Sequence[float]]) -> Markup:
-    """The share of each encoder layer in what the LLM hears, by what it is heard for."""
-    layers, width = max(map(len, weights.values())), 0.7 / len(weights)
+def layer_plot(weights: Mapping[str, Sequence[float]], use: str = "") -> Markup:
+    """Learned weights of the encoder's layers in per cent, a row for each use, or for each model of
+    one use.
+    """
+    layers = max(map(len, weights.values()))
+    most, what = max(1e-9, *map(max, weights.values())), f"weight {use}".strip()
 
     def paint(axes: Axes) -> None:
-        for number, (use, values) in enumerate(weights.items()):
-            beside = (number - (len(weights) - 1) / 2) * width
-            places = [layer + beside for layer in range(1, len(values) + 1)]
-            axes.bar(places, values, color=(ACCENT, SOFT)[number % 2], width=width, label=use)
-        axes.axhline(0, color=LINE, linewidth=0.6)
-        axes.set_xticks(range(1, layers + 1, max(1, layers // 8)))
-        _name(axes, "encoder layer", "weight", weights)
+        for row, values in enumerate(weights.values()):
+            for layer, weight in enumerate(values, start=1):
+                shade = 0.6 * max(0.0, weight) / most
+                axes.barh(row, 0.96, height=0.9, left=layer - 0.48, color=ACCENT, alpha=shade)
+                number: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
+                axes.text(layer, row, f"{100 * weight:.0f}", fontsize=8, **number)
+        axes.set_yticks(range(len(weights)), list(weights), color=INK)
+        axes.set_ylim(len(weights) - 0.4, -0.6)
+        axes.set_xticks(range(1, layers + 1))
+        axes.set_xlim(0.5, layers + 0.5)
+        axes.set_xlabel(f"encoder layer; {what}, %")
 
-    return draw(5.2, 2.2, "learned weight of each encoder layer", paint)
+    told = what.replace("weight", "weight of each encoder layer")
+    width = 3 + 0.3 * max(8, layers)
+    return draw(width, 0.6 + 0.25 * len(weights), f"{told}: {', '.join(weights)}", paint)
 
 
 def curve_plot(

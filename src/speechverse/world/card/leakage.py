@@ -11,7 +11,7 @@ import numpy as np
 from speechverse.audio import load
 from speechverse.audio.waveform import active_level_db
 from speechverse.corpora.counts import TRAIN, Splits, as_text, words_of
-from speechverse.errors import AudioError, MissingExtraError
+from speechverse.errors import AudioError, needs_extra
 from speechverse.evaluation.folds import NUM_FOLDS, speaker_folds
 from speechverse.evaluation.linear import fit_linear
 from speechverse.evaluation.log_mels import mean_log_mels
@@ -196,10 +196,8 @@ def _features(cue: str, clips: Clips) -> Any:
 def _fit(cue: str, clips: Clips, labels: Sequence[str]) -> Any:
     vectorizer = None
     if cue == "words":
-        try:
+        with needs_extra("measuring shortcuts", "eval"):
             from sklearn.feature_extraction.text import CountVectorizer
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("measuring shortcuts", "eval") from error
         # A word that every text has: scikit-learn refuses an empty vocabulary.
         vectorizer = CountVectorizer(binary=True, analyzer=lambda text: ["<any>", *words_of(text)])
     return fit_linear(_features(cue, clips), labels, penalty=1 / len(labels), first=vectorizer)
