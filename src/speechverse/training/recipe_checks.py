@@ -51,6 +51,15 @@ def _check_data(recipe: Recipe) -> None:
             "data.validation.share: takes clips out of training that nothing would be validated"
             " on; set data.validation.every to a number of steps, or data.validation.share to null"
         )
+    if data.validation.share is None and data.validation.by != "utterance":
+        raise RecipeError(
+            "data.validation.by: says what a share keeps together; give data.validation.share"
+        )
+    asking = [name for name in ("renamed", "hinted", "turns") if getattr(data, name)]
+    if recipe.encoder is not None and asking:
+        raise RecipeError(
+            f"data.{asking[0]}: is about instructions, and an encoder is given none; leave it out"
+        )
 
 
 def _check_stage(recipe: Recipe, stage: StageSection) -> None:

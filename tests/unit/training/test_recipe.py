@@ -46,6 +46,7 @@ def test_the_schema_beside_the_recipes_is_the_code_s():
             "curriculum.align.learnig_rate: unknown key; did you mean 'learning_rate'?",
         ),
         ("curriculum.align.top_layers=2", "curriculum.align.top_layers: says how much"),
+        ("data.validation.by=speaker", "data.validation.by: says what a share keeps together"),
         ("base=laptop", "override 'base': what a recipe inherits from stands in its file"),
         ("model.lora.rnk=8", "model.lora.rnk: unknown key; did you mean 'rank'?"),
         ("trainig.precision=fp32", "trainig: unknown key; did you mean 'training'?"),
@@ -140,6 +141,11 @@ def test_every_system_that_a_recipe_may_name_is_there_under_its_name():
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(RecipeError, match="did you mean 'small'"):
         load_recipe("smal")
+
+
+def test_an_encoder_is_asked_nothing_that_could_be_worded():
+    with pytest.raises(RecipeError, match="data.renamed: is about instructions"):
+        load_recipe("best-rq", ["data.renamed=0.1"])
 
 
 def test_overrides_are_yaml_and_go_by_dotted_path():
