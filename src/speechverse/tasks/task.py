@@ -254,16 +254,10 @@ class Task:
             target = reference = names[target]
             choices = labels.names
         instruction = self._instruction(ask, fields, labels, reference, template)
-        if (
-            self.takes_hints
-            and ask.training
-            and ask.texts
-            and ask.hinted
-            and ask.rng.random() < ask.hinted
-        ):
-            instruction = with_hints(
-                instruction, draw_hints(ask.rng, utterance.text or "", ask.texts)
-            )
+        hintable = self.takes_hints and ask.training and ask.texts and ask.hinted
+        if hintable and ask.rng.random() < ask.hinted:
+            hints = draw_hints(ask.rng, utterance.text or "", ask.texts)
+            instruction = with_hints(instruction, hints)
         example = Example(
             id="/".join(part for part in (utterance.id, self.name, variant) if part),
             utterance=utterance,
