@@ -100,7 +100,7 @@ class AnswersFile:
         """
         if os.path.isabs(clip):
             return clip
-        place, folder = Path(os.path.abspath(clip)), self.path.absolute().parent
+        place, folder = Path(os.path.abspath(clip)), Path(os.path.abspath(self.path)).parent
         return str(place.relative_to(folder) if place.is_relative_to(folder) else place)
 
     def add(self, records: Iterable[Line]) -> None:

@@ -147,7 +147,7 @@ def make_place(path: Path) -> None:
             " and pipe what is printed"
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder of '{path}' cannot be made: {error.strerror}") from error
 

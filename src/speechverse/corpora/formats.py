@@ -187,7 +187,9 @@ def _read_huggingface(reading: Reading) -> Iterator[tuple[str, Clip]]:
     try:
         found = load_from_disk(reading.source) if saved else load_dataset(str(reading.source))
     except DatasetGenerationError as error:  # which names no reason itself
-        raise error.__cause__ or error from error
+        raise CorpusError(
+            f"'{reading.source}' cannot be read: {error.__cause__ or error}"
+        ) from error
     parts = found if isinstance(found, DatasetDict) else {_TRAIN: found}
     for split, part in parts.items():
         if "audio" not in part.column_names:

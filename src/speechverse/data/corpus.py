@@ -67,7 +67,9 @@ class Corpus:
         return source
 
     def labels_with(self, fields: Iterable[str]) -> Mapping[str, LabelSet]:
-        """The label sets, and those of fields of the user's own: the names that utterances use."""
+        """The label sets, and those of fields of the user's own: the names that the utterances of
+        all splits use.
+        """
         own = {name for name in fields if name not in self.labels} - {*INVENTORY_FIELDS}
         if new := own - self._own_labels.keys():
             clips = (clip for split in self._sources for clip in self.utterances(split))
@@ -114,7 +116,8 @@ class Corpus:
             raise CorpusError(
                 f"corpus '{self.name}': a validation share of {share:g} by {by} leaves nothing on"
                 f" one side of split '{split}' ({len(utterances)} utterances); choose another share"
-                " (0 to 1), or divide by utterance"
+                " (0 to 1), or divide by utterance (speakers who are heard together, directly or"
+                " through others, stay together)"
             )
         sources: dict[str, Load | list[Utterance]] = dict(self._sources)
         sources[split] = [utterance for utterance in utterances if utterance.id not in held_out]

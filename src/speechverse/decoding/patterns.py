@@ -33,7 +33,8 @@ _END = "\0"
 """Closes a text, as the end token's. Without it `outlines_core` would lose texts: where one may
 end, it lets none go on with a token of a single byte.
 """
-_NUL = re.compile(r"(\0|\\(0|x00|x\{0+\}|u0000|u\{0+\}|U00000000))(?!-)")  # a range may begin there
+_SIGN = re.compile(r"\\(?:x\{?|u\{?|U)([0-9a-fA-F]+)\}?|\\.|\0", re.DOTALL)
+"""A sign that is escaped, or the character NUL."""
 _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 
 
@@ -52,7 +53,7 @@ class PatternAutomaton:
                 f"the pattern has {len(pattern):,} characters; at most {MAX_PATTERN:,} can be"
                 " followed"
             )
-        if _NUL.search(pattern):  # which closes a text here
+        if _wants_nul(pattern):  # which closes a text here
             raise UserError("the pattern has the character NUL: no answer holds it, leave it out")
         self.index = INDICES.find(pattern, processor.tokenizer, processor.end_token_id)
         self.end = processor.end_token_id
@@ -77,6 +78,16 @@ class PatternAutomaton:
     def _may_end(self, state: int) -> bool:
         behind = self.index.get_next_state(state, self.end)
         return behind is not None and self.index.is_final_state(behind)
+
+
+def _wants_nul(pattern: str) -> bool:
+    """Whether NUL stands in it, but where a range begins with it or a class leaves it out."""
+    for sign in _SIGN.finditer(pattern):
+        is_nul = sign[0] in ("\0", r"\0") or (sign[1] and not sign[1].strip("0"))
+        excluded = pattern[: sign.start()].endswith("[^") or pattern[sign.end() :].startswith("-")
+        if is_nul and not excluded:
+            return True
+    return False
 
 
 def pattern_of_slots(names: Sequence[str], transcript: str) -> str:

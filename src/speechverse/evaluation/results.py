@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from speechverse.errors import UserError
+from speechverse.errors import TaskError, UserError
 from speechverse.files import disk_full_as_error, write_text
 from speechverse.metrics import METRICS, get_metric
 from speechverse.tasks import get_task
@@ -295,7 +296,7 @@ def _noise(label: Any) -> str | None:
     """None where nothing is told of it."""
     if label is None:
         return None
-    return "none" if str(label).lower() in ("", "none", "clean", "false") else "added"
+    return "none" if str(label).lower() in ("", "none", "no", "clean", "false", "0") else "added"
 
 
 def slices(examples: Sequence[Example]) -> dict[str, list[int]]:
@@ -340,7 +341,6 @@ def load_results(folder: Path) -> Results:
 
     Raises:
         UserError: If there is none, or it was written by a version with another schema.
-        TaskError: If the file of a user's own task, whose metrics it names, is gone.
     """
     try:
         raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
@@ -360,17 +360,12 @@ def load_results(folder: Path) -> Results:
 
 
 def _make_metrics_known(results: Results) -> None:
-    """Metrics of joint tasks and of users' own are there only once their tasks are.
-
-    Raises:
-        TaskError: If the file of a user's own task is no longer where it was.
+    """Metrics of joint tasks are there only once their tasks are. No file of a user's own task is
+    run here, for results may come from anybody.
     """
     for report in results.tasks:
-        if any(metric not in METRICS for metric in report.metrics):
-            given = results.settings.get("tasks", ())
-            for name in (name for name in given if ":" in name):
-                get_task(name)
-            if SIGN in report.name:
+        if SIGN in report.name and any(metric not in METRICS for metric in report.metrics):
+            with suppress(TaskError):  # a part is the user's own; whoever needs it says so
                 get_task(report.name)
 
 

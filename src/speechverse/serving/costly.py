@@ -45,12 +45,12 @@ def _is_cheap(pattern: str, tokenizer: Any, end: int) -> bool:
 
 def check_schema(schema: Mapping[str, Any]) -> None:
     """Raises a UserError for a JSON schema that is too long, or becomes it when written out."""
-    written = json.dumps(schema)
-    if len(written) > MAX_SCHEMA:
+    length = len(json.dumps(schema, ensure_ascii=False))
+    if length > MAX_SCHEMA:
         raise UserError(
-            f"the JSON schema has {len(written):,} characters; at most {MAX_SCHEMA:,} are read"
+            f"the JSON schema has {length:,} characters; at most {MAX_SCHEMA:,} are read"
         )
-    if not _is_short(written):
+    if not _is_short(json.dumps(schema)):
         raise UserError(
             "the JSON schema becomes too long when it is written out: use fewer optional properties"
             " and references, and less depth"

@@ -76,7 +76,10 @@ def label_parser(synonyms: Mapping[str, Sequence[str]]) -> Parser:
 
 def parse_keywords(text: str, choices: Sequence[str] | None = None) -> Prediction:
     """Keywords between commas or in lines, each once, lower-case; `none` is the empty list."""
-    pieces = [_plain(_BULLET.sub("", piece, count=1)) for piece in re.split("[,;\n]", text)]
+    lines = text.strip().split("\n")
+    if len(lines) > 1:  # else "2. Bundesliga" would lose its number
+        lines = [_BULLET.sub("", line, count=1) for line in lines]
+    pieces = [_plain(piece) for line in lines for piece in re.split("[,;]", line)]
     keywords = tuple(dict.fromkeys(piece for piece in pieces if piece))
     if keywords == (NOTHING,):
         return ()
@@ -93,8 +96,8 @@ def parse_slots(text: str, choices: Sequence[str] | None = None) -> Prediction:
     names = {label_key(name): name for name in choices or ()}
     slots = []
     for piece in re.split("[;\n]", text):
-        line = _BULLET.sub("", piece, count=1)
-        name, equals, value = (part.strip() for part in line.partition("="))
+        slot = _BULLET.sub("", piece, count=1)
+        name, equals, value = (part.strip() for part in slot.partition("="))
         if equals and label_key(name) and _plain(value):
             slots.append((names.get(label_key(name), _plain(name)), _plain(value)))
     if not slots and label_key(text) == NOTHING:

@@ -296,8 +296,8 @@ class Task:
 
     @property
     def label_fields(self) -> tuple[str, ...]:
-        """Fields of the corpus's inventory that it draws from."""
-        return (self.label_field,) if self.label_field else ()
+        """Fields of which a corpus without an inventory is asked for the names in use."""
+        return (self.label_field,) if self.label_field and self.labels is None else ()
 
     def label_set(self, inventory: Mapping[str, LabelSet]) -> LabelSet | None:
         """The labels in force: the corpus's of the task's field, with the task's own descriptions

@@ -115,9 +115,11 @@ class RunFolder:
         return begun and (self.path / RECIPE_FILE).exists()
 
     def _clear(self) -> None:
-        """Deletes the old run, the recipe that marks it last; the feature cache stays."""
-        kept, mark = (".lock", FEATURES, RECIPE_FILE), self.path / RECIPE_FILE
-        for entry in [*(e for e in self.path.iterdir() if e.name not in kept), mark]:
+        """Deletes the old run, what marks it last; the feature cache stays."""
+        marks = [self.path / ENVIRONMENT_FILE, self.path / RECIPE_FILE]
+        kept = (".lock", FEATURES, *(mark.name for mark in marks))
+        others = [entry for entry in self.path.iterdir() if entry.name not in kept]
+        for entry in [*others, *filter(Path.exists, reversed(marks))]:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def _check_recipe(self) -> None:

@@ -10,7 +10,7 @@ from noise_corpus import in_memory, utterances
 
 from speechverse.data import Corpus, Mixture, MixtureItem, collect_labels, render_split
 from speechverse.errors import CorpusError
-from speechverse.tasks import OneOf, PromptSet, Task
+from speechverse.tasks import LabelSet, OneOf, PromptSet, Task
 from speechverse.types import Origin, Utterance
 
 
@@ -135,3 +135,6 @@ def test_names_of_a_field_of_one_s_own_are_those_its_clips_use(tmp_path):
     assert "mood" not in corpus.labels
     mixture = Mixture([MixtureItem(corpus, mood)], pass_size=2)
     assert mixture.example(next(iter(mixture.draws(0)))).choices == ("cross", "glad")
+    listed = replace(mood, labels=LabelSet("mood", {"glad": "", "cross": "", "calm": ""}))
+    examples = render_split(corpus, "train", listed, wording="seen").examples
+    assert {example.choices for example in examples} == {("glad", "cross", "calm")}

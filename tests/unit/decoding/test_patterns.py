@@ -12,7 +12,7 @@ import torch
 from transformers import LogitsProcessorList
 
 from speechverse.decoding import ConstraintLogitsProcessor, LabelTrie, pattern_of_schema, patterns
-from speechverse.decoding.patterns import PatternAutomaton, pattern_of_slots
+from speechverse.decoding.patterns import PatternAutomaton, _wants_nul, pattern_of_slots
 from speechverse.errors import UserError
 
 KINDS = ("t5", "bart", "llama")
@@ -140,6 +140,13 @@ def test_slots_of_a_transcript_have_its_words_alone_for_values(text_sides, gener
     assert pattern_of_slots(["room"], " ") == "none"
     with pytest.raises(UserError, match="at least one"):
         pattern_of_slots([], "light")
+
+
+def test_only_a_text_with_nul_is_refused():
+    for wanting in ("a\0", r"a\0", r"(a\x00|b)", r"\u{0000}", r"\\\0"):
+        assert _wants_nul(wanting)
+    for other in (r"\\0", r"C:\\x00", r"[^\x00]+", "[^\0]", r"[\x00-\x7f]", r"\x41", "a0"):
+        assert not _wants_nul(other)
 
 
 def test_patterns_that_cannot_be_followed_are_refused_at_once(text_sides, monkeypatch):

@@ -170,6 +170,15 @@ def test_metrics_of_joint_tasks_are_known_wherever_results_are_read(tmp_path, mo
     assert METRICS["ic_accuracy"].part == "ic"
 
 
+def test_results_of_anybody_run_no_code(tmp_path):
+    (tmp_path / "evil.py").write_text("raise SystemExit('run')")
+    spec = f"{tmp_path / 'evil.py'}:X"
+    place = folder_of(tmp_path / "a", 3, tasks=[spec])
+    report = TaskReport("asr+gone", "Both", 1, ("gone_metric",), 12, {})
+    save_results(place, replace(load_results(place), tasks=[report]), [])
+    assert load_results(place).tasks[0].name == "asr+gone"
+
+
 def test_what_is_asked_of_one_clip_is_told_by_its_own_id():
     def record(variant):
         return AnswerRecord(

@@ -121,7 +121,7 @@ def test_clips_are_told_apart_by_length_noise_accent_and_speakers_of_many_clips(
 
 @pytest.mark.parametrize(
     ("label", "part"),
-    [("clean", "none"), ("None", "none"), (0, "added"), ({"snr": 5}, "added"), (None, None)],
+    [("clean", "none"), ("None", "none"), (0, "none"), ({"snr": 5}, "added"), (None, None)],
 )
 def test_noise_may_be_told_in_any_way(label, part):
     clip = Utterance("u", AudioRef(Path("a.wav")), 1.0, labels={"noise": label})

@@ -37,6 +37,7 @@ INTENTS = ("play_music", "set_alarm")
         ("kws", None, "Yes.", "yes"),
         ("er", ("happiness", "joyful", "sad"), "happy", UNPARSED),
         ("kwe", None, "- jazz\n- rock", ("jazz", "rock")),
+        ("kwe", None, "2. Bundesliga, fußball", ("2. bundesliga", "fußball")),
         ("kwe", None, "1. jazz\n2) rock 'n' roll", ("jazz", "rock 'n' roll")),
         ("sf", None, "date = today\n* time = 7.30", (("date", "today"), ("time", "7.30"))),
         ("kws", None, "No, it is not.", "no"),

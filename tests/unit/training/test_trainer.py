@@ -601,6 +601,27 @@ def test_what_was_refused_before_its_first_checkpoint_is_not_in_the_way_of_the_m
     assert load_recipe(tmp_path / "recipe.yaml").seed == 5
 
 
+def test_an_overwriting_that_was_killed_is_gone_on_with(
+    recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = RunFolder(tmp_path, recipe())
+    folder.prepare(resume=False, overwrite=False)
+    (tmp_path / "metrics.jsonl").write_text("")
+    unlink, gone = Path.unlink, list[str]()
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        gone.append(path.name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "unlink", killed)
+        folder._clear()
+    assert gone == ["metrics.jsonl"]
+    folder.prepare(resume=False, overwrite=True)
+    assert (tmp_path / "recipe.yaml").exists()
+
+
 def test_a_processor_without_bf16_units_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     with pytest.raises(RecipeError, match="no bf16 units"):
