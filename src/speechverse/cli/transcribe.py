@@ -120,10 +120,11 @@ def command(
         make_place(output)
     [transcript] = _with_progress(load(), clips, how, "raise")
     _note(clips[0], transcript)
-    text = _format(transcript, format)
     if output is None:
+        text = _format(transcript, format, stdout_encoding())
         typer.echo(text, nl=not text.endswith("\n"))
         return
+    text = _format(transcript, format)
     write_text(output, text if text.endswith("\n") else f"{text}\n")
     typer.echo(f"written to '{output}' by {transcript.decoder}", err=True)
 
@@ -220,7 +221,7 @@ def _note(clip: Path, transcript: Transcript) -> None:
         )
 
 
-def _format(transcript: Transcript, format: Format) -> str:
+def _format(transcript: Transcript, format: Format, encoding: str = "utf-8") -> str:
     if format == "srt":
         return transcript.srt()
     if format == "vtt":
@@ -228,4 +229,4 @@ def _format(transcript: Transcript, format: Format) -> str:
     if format == "txt":
         return transcript.text
     told = {"text": transcript.text} if format == "json" else transcript.as_dict()
-    return json_line(told, stdout_encoding())
+    return json_line(told, encoding)

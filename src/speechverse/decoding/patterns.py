@@ -84,7 +84,8 @@ def _wants_nul(pattern: str) -> bool:
     """Whether NUL stands in it, but where a range begins with it or a class leaves it out."""
     for sign in _SIGN.finditer(pattern):
         is_nul = sign[0] in ("\0", r"\0") or (sign[1] and not sign[1].strip("0"))
-        excluded = pattern[: sign.start()].endswith("[^") or pattern[sign.end() :].startswith("-")
+        begin, end = sign.span()
+        excluded = pattern.endswith("[^", 0, begin) or pattern.startswith("-", end)
         if is_nul and not excluded:
             return True
     return False

@@ -210,8 +210,10 @@ def _batch(frames: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tens
 
 
 def _held_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """Examples to fit on and to validate on: no speaker on both sides, where there are enough."""
-    voices = ["+".join(example.utterance.speakers) or example.id for example in examples]
+    """Examples to fit on and to validate on: no speaker, and no two who speak together, on both
+    sides, where there are enough.
+    """
+    voices = [example.utterance.speaker or example.id for example in examples]
     for unit in (voices, [example.id for example in examples]):
         aside, wanted, counts = set[str](), _VALIDATION_SHARE * len(examples), Counter(unit)
         for name in sorted(counts, key=lambda name: hash_seed(seed, "held", name)):

@@ -116,7 +116,7 @@ def not_measured_table(results: Results) -> Table | None:
     table.add_column("task", no_wrap=True)
     table.add_column("why", overflow="fold")
     for left in results.not_measured:
-        table.add_row(escape(left.name), Text(left.reason))
+        table.add_row(escape(left.name), escape(left.reason))
     return table
 
 
@@ -137,7 +137,7 @@ def comparison_table(rows: Sequence[tuple[str, str, Comparison]], first: str, se
         )
         numbers = (f"{one:.1f}", f"{other:.1f}", f"{gap:+.1f}", f"{low:+.1f} to {high:+.1f}")
         table.add_row(
-            Text(task),
+            escape(task),
             metric.label,
             *numbers,
             f"{pair.difference.p_value:.3f}",

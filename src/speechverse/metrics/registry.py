@@ -129,9 +129,9 @@ def interval_of(
 ) -> Interval:
     """The value of statistics (N, K) with its 95 % interval; see `bootstrap`."""
     value = float(metric.finish(statistics.sum(axis=0)))
-    if num_samples == 0 and np.isfinite(value):
-        return Interval(value, value, value)
-    values = resampled_values(metric, statistics, num_samples, seed)
+    values = np.array([value])
+    if num_samples:
+        values = resampled_values(metric, statistics, num_samples, seed)
     if not (np.isfinite(value) and np.isfinite(values).all()):
         raise UserError(
             f"metric '{metric.name}' gives no number for some draws of the answers, which may lack"

@@ -79,5 +79,6 @@ def test_a_metric_that_gives_no_number_is_told() -> None:
             return sums[..., 0] / sums[..., 1]
 
     mine = Metric("mine", "Mine", lambda p, r: np.zeros((len(p), 2)), rate)
-    with pytest.raises(UserError, match="'mine' gives no number"):
-        bootstrap(mine, ["a"], ["a"])
+    for num_samples in (0, 100):
+        with pytest.raises(UserError, match="'mine' gives no number"):
+            bootstrap(mine, ["a"], ["a"], num_samples)
