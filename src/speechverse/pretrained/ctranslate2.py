@@ -285,6 +285,9 @@ def _write_generation_config(
         settings["task_to_id"] = {
             task: _token(tokens, f"<|{task}|>") for task in ("transcribe", "translate")
         }
+        # Said, since transformers finds a language by itself but then asks for no task, and a
+        # Whisper that is asked for none turns in circles.
+        settings["task"] = "transcribe"
     said = {key: value for key, value in settings.items() if value is not None}
     write_text(folder / "generation_config.json", json.dumps(said, indent=2) + "\n")
 

@@ -85,7 +85,12 @@ def whisper() -> Iterator[Any]:
     yield model, transformers.WhisperProcessor.from_pretrained(folder)
 
 
-def heard(whisper: Any, samples: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, str]:
+TOLD = {"language": "en", "task": "transcribe"}
+
+
+def heard(
+    whisper: Any, samples: np.ndarray, told: dict[str, str] = TOLD
+) -> tuple[torch.Tensor, torch.Tensor, str]:
     """Mel spectrogram, last hidden states and greedy text of a clip."""
     model, processor = whisper
     mel = processor.feature_extractor(
@@ -93,7 +98,7 @@ def heard(whisper: Any, samples: np.ndarray) -> tuple[torch.Tensor, torch.Tensor
     ).input_features
     with torch.no_grad():
         hidden = model.model.encoder(mel).last_hidden_state
-        ids = model.generate(mel, language="en", task="transcribe", num_beams=1, do_sample=False)
+        ids = model.generate(mel, num_beams=1, do_sample=False, **told)
     return mel, hidden, processor.tokenizer.decode(ids[0], skip_special_tokens=True).strip()
 
 
@@ -104,8 +109,9 @@ def test_the_weights_come_out_the_same_on_every_machine(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_whisper_understands_people(whisper: Any, clips: list) -> None:
-    texts = [heard(whisper, samples)[2] for samples, _ in clips]
+@pytest.mark.parametrize("told", [TOLD, {}], ids=["told", "by itself"])
+def test_whisper_understands_people(whisper: Any, clips: list, told: dict[str, str]) -> None:
+    texts = [heard(whisper, samples, told)[2] for samples, _ in clips]
     errors = word_errors(texts, [text for _, text in clips], ["en"] * len(clips))
     assert error_rate(errors.sum(axis=0)) < 0.2
 
