@@ -31,12 +31,17 @@ _PROMPTS = ("wording", "seed", "choices_per_prompt", "descriptions")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways of answering the same questions: both values, and the second less the first."""
+    """Two ways of answering the same questions: both values, and the second less the first.
+
+    Attributes:
+        num_clips: The clips that the questions are about; these are what is resampled.
+    """
 
     first: Interval
     second: Interval
     difference: Difference
     num_examples: int
+    num_clips: int
 
 
 def questions_of(
@@ -92,6 +97,7 @@ def compare(
         interval_of(get_metric(metrics[1]), mine, num_samples, seed),
         paired_difference(metrics[0], theirs, mine, num_samples, seed),
         len(shared),
+        len(mine),
     )
 
 

@@ -13,7 +13,7 @@ from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.ledger import ledger_file
 from speechverse.evaluation.results import OWN
 from speechverse.findings.catalogue import TASKS, findings_of
-from speechverse.findings.deciding import Diverged, decide
+from speechverse.findings.deciding import Diverged, decide, judge
 from speechverse.findings.finding import (
     HELD,
     NOT_HELD,
@@ -29,6 +29,7 @@ from speechverse.findings.finding import (
 from speechverse.findings.report import Findings, markdown, write_numbers, write_page
 from speechverse.findings.runner import Runner
 from speechverse.findings.trainings import GROUPS, trainings
+from speechverse.metrics import Interval
 from speechverse.training.recipe_files import load_recipe
 from speechverse.types import Answer
 
@@ -165,7 +166,28 @@ def test_what_is_finished_is_read_and_what_was_made_otherwise_is_refused(
 def test_a_few_questions_that_all_agree_show_nothing(made):
     found, folder, *_ = made
     for row in found.rows[:2]:
-        assert row.verdict == NOT_SHOWN and "fewer than 10 questions" in row.why
+        assert row.verdict == NOT_SHOWN and "fewer than 10 clips" in row.why
+
+
+@pytest.mark.parametrize(
+    ("gain", "margin", "clips", "than_floor", "verdict"),
+    [
+        ((0, 0, 0), 2, 50, False, NOT_SHOWN),  # of 50 clips like others, 3 in 50 may be unlike
+        ((0, 0, 0), 4, 76, False, HELD),
+        ((100, 100, 100), 0, 30, False, HELD),
+        ((0, -1, 1), 2, 50, False, HELD),
+        ((0, -1, 1), 2, 50, True, NOT_SHOWN),
+        ((3, 1, 5), 2, 50, True, HELD),  # better, and not merely close
+        ((-5, -7, -4), 2, 50, True, NOT_HELD),
+        ((9, 8, 10), 0, 9, False, NOT_SHOWN),
+    ],
+)
+def test_close_is_shown_by_enough_clips_and_beside_what_beats_guessing(
+    gain, margin, clips, than_floor, verdict
+):
+    found, why = judge(Interval(*gain), margin, clips, than_floor)
+    assert found == verdict
+    assert bool(why) == (verdict == NOT_SHOWN)
 
 
 def test_a_training_that_diverged_has_lost_to_one_that_did_not(made):
@@ -246,7 +268,7 @@ def test_two_that_get_nothing_right_are_not_called_close(made):
     decided = decide(found, {"few": folder / "evaluations" / "few"}, "")
     assert [row.than_value.value for row in decided.rows] == [100, 0]  # the worst there is
     assert {row.verdict for row in decided.rows} == {NOT_SHOWN}
-    assert "neither gets anything right" in markdown(Findings("m", "r", (decided,)))
+    assert "hardly beats guessing" in markdown(Findings("m", "r", (decided,)))
 
 
 def test_answers_that_were_scored_by_other_rules_are_not_compared(made, tmp_path):
