@@ -152,6 +152,21 @@ def make_place(path: Path) -> None:
         raise UserError(f"the folder of '{path}' cannot be made: {error.strerror}") from error
 
 
+def make_folder(folder: Path) -> Path:
+    """Makes a folder that long work will write into, and gives it back.
+
+    Raises:
+        UserError: If it cannot be there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise UserError(f"'{folder}' is a file: name a folder") from error
+    except OSError as error:
+        raise UserError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
+    return folder
+
+
 @contextlib.contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends
@@ -252,7 +267,7 @@ def folder_lock(
         doing: What other runs are kept from.
         error: What to raise if another run holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     busy = error(f"another run is {doing} '{folder}' now; wait for it, or choose another folder")
     with locked(folder / ".lock", busy):
         yield

@@ -86,6 +86,24 @@ def test_an_option_that_would_have_no_effect_is_refused(words: tuple[str, ...], 
     assert shown.returncode == 2 and told in shown.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("quickstart", "-o"),
+        ("reproduce", "small", "--quick", "-o"),
+        ("synth",),
+        ("train", "small", "-o"),
+    ],
+)
+def test_a_file_where_a_folder_is_to_be_written_is_refused(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    shown = run_here(*words, str(tmp_path / "file"))
+    assert shown.returncode == 2 and "file" in shown.stderr and "internal" not in shown.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_variable_turns_the_traceback_on_and_off() -> None:
     wrong = ("ask", "no-such-file.wav", "What is being said?")
     shown = run_here(*wrong, SPEECHVERSE_TRACEBACK="0")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as json_format
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,14 +51,17 @@ def command(
     from speechverse.cli.common import open_corpus, progress
     from speechverse.corpora.check import check_corpus
     from speechverse.corpora.check_page import write_page
+    from speechverse.files import make_place
 
     allowed = listed(allow)
     if unknown := [name for name in allowed if name not in _ALLOWED]:
         raise UserError(f"--allow {unknown[0]}: splits may share {', '.join(_ALLOWED)}")
     first = manifests[0]
     beside = first / "check.html" if first.is_dir() else first.with_suffix(".check.html")
+    make_place(output or beside)
+    splits = _splits_of(manifests)
     with progress(json) as watch:
-        opened = [open_corpus(path, path.stem, faulty_too=True) for path in manifests]
+        opened = [open_corpus(path, splits[path], faulty_too=True) for path in manifests]
         check = check_corpus(opened, clips, allowed, watch)
     page = write_page(check, opened, output or beside, embed)
     if json:
@@ -66,6 +71,22 @@ def command(
         typer.echo(f"page    {page}")
     if check.faults:
         raise typer.Exit(2)
+
+
+def _splits_of(manifests: Sequence[Path]) -> dict[Path, str]:
+    """What each file's split is called: the file, and its folder too where two are called alike."""
+    stems = Counter(path.stem for path in manifests)
+    named = {
+        path: path.stem if stems[path.stem] == 1 else f"{path.resolve().parent.name}-{path.stem}"
+        for path in manifests
+    }
+    files = [path for path in manifests if not path.is_dir()]
+    if len({named[path] for path in files}) < len(files):
+        raise UserError(
+            "of these manifests some have one name and lie in folders of one name, so their splits"
+            " could not be told apart: rename them"
+        )
+    return named
 
 
 def _print(check: Check) -> None:

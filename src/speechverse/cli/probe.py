@@ -75,6 +75,11 @@ def command(
             " --test-corpus, or a corpus folder, which has splits"
         )
     fitted, tested = _part(corpus, fit), _part(test_corpus or corpus, test)
+    if fitted.manifest_sha256 and fitted.manifest_sha256 == tested.manifest_sha256:
+        raise UserError(
+            f"the split '{tested.split}' would be fitted on and tested on: name another by --fit or"
+            " --test"
+        )
     to_read = [*([tested] if tested.words else []), *(_to_read(path) for path in read or ())]
     clips = (list(take_at_most(fitted.utterances, limit or None)), tested.utterances)
     console, about = Console(quiet=json), []

@@ -82,6 +82,7 @@ def command(
       speechverse reproduce small --full data.corpora.world.path=world --test-sets test-sets
     """
     from speechverse.cli.common import progress
+    from speechverse.files import folder_lock, make_folder
     from speechverse.findings.deciding import Decided
     from speechverse.findings.report import (
         FINDINGS,
@@ -103,6 +104,7 @@ def command(
         raise UserError(f"--people: there is no '{people}'; name a corpus folder or a JSONL file")
     chosen = _chosen(quick, only, training_corpus is not None, cascade_lora is not None)
     about = model or _trained_by(recipe, overrides or ())
+    make_folder(output)
     places = _test_sets(chosen, test_sets) | ({"people": people} if people else {})
     options: dict[str, Any] = {"--model": about, "--test-sets": test_sets, "--people": people}
     options |= {"--training-corpus": training_corpus, "--cascade-lora": cascade_lora}
@@ -117,8 +119,7 @@ def command(
     given = ((name, value) for name, value in options.items() if value is not None)
     again += [str(word) for pair in given for word in pair] + ["--output", str(output)]
     done: list[Decided] = []
-    output.mkdir(parents=True, exist_ok=True)
-    with progress(json) as watch:
+    with folder_lock(output, "reproducing into"), progress(json) as watch:
         runner = Runner(
             about,
             recipe,

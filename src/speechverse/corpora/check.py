@@ -134,8 +134,9 @@ def check_corpus(
     splits = _splits(corpora)
     heard, unreadable = _listen(splits, clips, watch)
     for corpus in corpora:
-        for some in corpus.skipped.values():
-            unreadable |= some
+        for split, some in corpus.skipped.items():
+            for name, reason in some.items():
+                _tell(unreadable, name, split, reason)
     by_sound: dict[str, list[Heard]] = {}
     for one in heard:
         by_sound.setdefault(one.sound, []).append(one)
@@ -188,17 +189,15 @@ def _splits(corpora: Sequence[Corpus]) -> dict[str, list[Utterance]]:
 def _listen(
     splits: counts.Splits, clips: int | None, watch: Watch
 ) -> tuple[list[Heard], dict[str, str]]:
-    gone = {
-        clip.id: f"the audio file {clip.audio.path} is missing"
-        for some in splits.values()
-        for one in some
-        for clip in one.clips
-        if not os.path.exists(clip.audio.path)  # said of all, however few are listened to
-    }
-    there = {
-        split: [one for one in some if not any(clip.id in gone for clip in one.clips)]
-        for split, some in splits.items()
-    }
+    unreadable: dict[str, str] = {}
+    there: dict[str, list[Utterance]] = {}
+    for split, some in splits.items():
+        there[split] = []
+        for one in some:  # of all, however few are listened to
+            gone = [clip for clip in one.clips if not os.path.exists(clip.audio.path)]
+            for clip in gone:
+                _tell(unreadable, clip.id, split, f"the audio file {clip.audio.path} is missing")
+            there[split] += [] if gone else [one]
     drawn = [
         (split, clip)
         for split, some in there.items()
@@ -208,15 +207,20 @@ def _listen(
         for clip in some[row].clips
     ]
     advance = watch("listening", len(drawn))
-    heard, unreadable = list[Heard](), gone
+    heard = list[Heard]()
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoders let go of the interpreter
-        for (_, clip), found in zip(drawn, pool.map(_measure_clip, drawn), strict=True):
+        for (split, clip), found in zip(drawn, pool.map(_measure_clip, drawn), strict=True):
             if isinstance(found, str):
-                unreadable[clip.id] = found
+                _tell(unreadable, clip.id, split, found)
             else:
                 heard.append(found)
             advance(1)
     return heard, unreadable
+
+
+def _tell(unreadable: dict[str, str], name: str, split: str, reason: str) -> None:
+    """By id, which clips of several files may share."""
+    unreadable[f"{split}/{name}" if name in unreadable else name] = reason
 
 
 def _measure_clip(drawn: tuple[str, Utterance]) -> Heard | str:

@@ -27,7 +27,7 @@ def _read(reading: Reading) -> Iterator[tuple[str, Clip]]:
 
     sessions = _sessions(reading)
     audio = _audio(reading)
-    scripts = sorted(reading.source.glob("LDC200?T19/data/trans/*/*.txt"))
+    scripts = sorted(reading.source.glob("LDC200?T19/**/data/trans/*/*.txt"))
     if not audio or not scripts:
         reading.find("LDC2004S13/*/audio/*/*.sph", "LDC2004T19/data/trans/*/*.txt")
     tested = {path.stem for path in scripts if _is_tested(path.stem)}
@@ -77,7 +77,7 @@ def _is_tested(name: str) -> bool:
 def _sessions(reading: Reading) -> dict[str, dict[str, str]]:
     """Who speaks on which side, by the number of the conversation, as lhotse's recipe reads it."""
     sessions = {}
-    for table in sorted(reading.source.glob("LDC200?T19/doc/*_calldata.tbl")):
+    for table in sorted(reading.source.glob("LDC200?T19/**/doc/*_calldata.tbl")):
         for line in table.read_text(encoding="utf-8").splitlines()[1:]:
             cells = line.split(",")
             sessions[cells[0]] = {"A": cells[5], "B": cells[10]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -45,11 +46,15 @@ def _typed(row: Row, table: Path, number: int) -> Clip:
         for name, cell in row.items():
             if name in _NUMBERS:
                 clip[name] = int(cell) if name == "num_speakers" else float(cell)
+                if not math.isfinite(clip[name]):
+                    raise ValueError("write a number")
             elif name == "is_speech":
+                if cell.lower() not in _TRUTH:
+                    raise ValueError("write true or false")
                 clip[name] = _TRUTH[cell.lower()]
             elif name not in OWN_KEYS and cell[:1] in "[{":
                 clip[name] = json.loads(cell)
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise CorpusError(f"'{table}' line {number}: '{name}' is {cell!r}: {error}") from None
     return clip
 
@@ -100,7 +105,7 @@ def _read_cuts(reading: Reading) -> Iterator[tuple[str, Clip]]:
     if not files:
         reading.find("*.jsonl.gz", "*.jsonl")
     for file in files:
-        split = _TRAIN if source.is_file() else file.name.split(".")[0]
+        split = _TRAIN if source.is_file() else re.sub(r"\.jsonl.*", "", file.name)
         yield from _clips(CutSet.from_file(file), split, reading)
 
 
@@ -116,7 +121,7 @@ def _read_shar(reading: Reading) -> Iterator[tuple[str, Clip]]:
     if not folders:
         reading.find("cuts.000000.jsonl.gz")
     for folder in folders:
-        split = _TRAIN if folder == reading.source else folder.name
+        split = "-".join(folder.relative_to(reading.source).parts) or _TRAIN
         yield from _clips(CutSet.from_shar(in_dir=folder), split, reading)
 
 

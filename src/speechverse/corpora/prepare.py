@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from typing import Any
 from speechverse.corpora.keywords import Keywords
 from speechverse.corpora.reader import Clip, CorpusReader, Reading
 from speechverse.data import Corpus, collect_labels, write_corpus
+from speechverse.data.corpus import DESCRIPTION
 from speechverse.data.jsonl import NoSuchPartError, to_utterance
 from speechverse.errors import AudioError, CorpusError, SpeechverseError
+from speechverse.files import folder_lock
 from speechverse.progress import Watch, watch_nothing
 from speechverse.tally import MAX_BAD_SHARE, leave_out, max_bad_clips, refuse_too_many
 from speechverse.types import Utterance
@@ -53,18 +56,34 @@ def prepare(
         keywords: Labels every text that has no keywords with some.
 
     Raises:
-        CorpusError: If it is laid out otherwise, a clip is wrong, or too many cannot be used.
+        CorpusError: If it is laid out otherwise, a clip is wrong, too many cannot be used, or the
+            output holds something else.
+        UserError: If another run writes there.
     """
     if not source.exists():
         raise CorpusError(f"'{source}' does not exist: {reader.name} wants {reader.source}")
+    with folder_lock(output, "preparing a corpus in"):
+        if source.absolute() == output.absolute() or not _is_free(output, reader, source):
+            raise CorpusError(
+                f"'{output}' holds data that would be written over: name another folder"
+            )
+        return _prepare(reader, source, output, keywords, watch)
+
+
+def _is_free(output: Path, reader: CorpusReader, source: Path) -> bool:
+    """Whether nothing is lost by writing there: at most what the same command wrote before."""
+    if not (output / DESCRIPTION).exists():
+        return not any(output.glob("*.jsonl.gz"))
+    about = Corpus.open(output).description
+    return (about["name"], about.get("source")) == (reader.name, str(source))
+
+
+def _prepare(
+    reader: CorpusReader, source: Path, output: Path, keywords: Keywords | None, watch: Watch
+) -> Prepared:
     reading = Reading(source.absolute(), output.absolute())
     clips = _clips(reader, reading)
     splits, bad = _utterances(clips, reading, watch)
-    if reading.source in (
-        reading.output,
-        *(reading.output / f"{name}.jsonl.gz" for name in splits),
-    ):
-        raise CorpusError(f"'{output}' would be written over '{source}': name another folder")
     if reading.missed > max_bad_clips(MAX_BAD_SHARE, told := len(clips) + reading.missed):
         raise CorpusError(
             f"'{source}': {reading.missed:,} of {told:,} clips are without sound; more than"
@@ -104,7 +123,13 @@ def _clips(reader: CorpusReader, reading: Reading) -> list[tuple[str, Clip]]:
         ) from error
     if not clips:
         raise CorpusError(f"'{reading.source}' holds no clip; {wanted}")
-    return clips
+    names = {split: re.sub(r"[^a-z0-9_-]+", "-", split.lower()) for split, _ in clips}
+    if len(set(names.values())) < len(names):
+        raise CorpusError(
+            f"'{reading.source}' has splits whose names hardly differ: {', '.join(sorted(names))};"
+            " rename them"
+        )
+    return [(names[split], clip) for split, clip in clips]
 
 
 def _utterances(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def read_table(path: Path, columns: tuple[str, ...] = (), quoted: bool | None = 
 def _rows(lines: Iterator[str], delimiter: str, quoting: int) -> Iterator[Row]:
     how: dict[str, Any] = {"delimiter": delimiter, "quoting": quoting, "strict": True}
     table = csv.DictReader(lines, **how)
+    twice = [name for name, count in Counter(table.fieldnames or ()).items() if count > 1]
+    if twice:
+        raise ValueError(f"it has two columns {twice[0]!r}")
     for row in table:
         if None in row or None in row.values():
             raise ValueError(f"line {table.line_num} has another number of cells than the first")

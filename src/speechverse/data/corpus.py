@@ -242,17 +242,23 @@ def write_corpus(
         AudioError: If an utterance's audio cannot be read.
     """
     folder = Path(folder).absolute()
+    if wrong := [split for split in splits if not re.fullmatch(r"[a-z0-9_-]+", split)]:
+        raise CorpusError(f"split '{wrong[0]}': use lower-case letters, digits, '-' and '_'")
+    listed = {split: list(utterances) for split, utterances in splits.items()}
+    everyone = [utterance for some in listed.values() for utterance in some]
+    seen = set[str]()
+    for utterance in everyone:
+        if utterance.id in seen:
+            raise CorpusError(
+                f"the id '{utterance.id}' occurs twice; ids are unique within a corpus"
+            )
+        seen.add(utterance.id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
-    seen: set[str] = set()
-    about = {}
-    everyone: list[Utterance] = []
-    for split, utterances in splits.items():
-        if not re.fullmatch(r"[a-z0-9_-]+", split):
-            raise CorpusError(f"split '{split}': use lower-case letters, digits, '-' and '_'")
-        utterances = list(utterances)
-        about[split] = write_manifest(folder / f"{split}.jsonl.gz", utterances, folder, seen)
-        everyone += utterances
+    about = {
+        split: write_manifest(folder / f"{split}.jsonl.gz", utterances, folder)
+        for split, utterances in listed.items()
+    }
     given = f"the labels given for corpus '{name}'"
     sets = collect_labels(everyone) if labels is None else as_label_sets(labels, given)
     described = {field: dict(known.descriptions) for field, known in sets.items()}

@@ -118,16 +118,11 @@ def _only_source(cut: MonoCut) -> AudioSource:
     return recording.sources[0]
 
 
-def write_manifest(
-    path: Path, utterances: Iterable[Utterance], folder: Path, seen: set[str]
-) -> dict[str, Any]:
+def write_manifest(path: Path, utterances: Iterable[Utterance], folder: Path) -> dict[str, Any]:
     """Writes one split as gzipped cuts; the same utterances give the same bytes.
 
     Returns:
         What `corpus.json` says of the split; the hash is over the uncompressed manifest.
-
-    Raises:
-        CorpusError: If an id occurs twice.
     """
     digest, count, seconds = hashlib.sha256(), 0, 0.0
     with (
@@ -136,11 +131,6 @@ def write_manifest(
         gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as out,
     ):
         for utterance in utterances:
-            if utterance.id in seen:
-                raise CorpusError(
-                    f"the id '{utterance.id}' occurs twice; ids are unique within a corpus"
-                )
-            seen.add(utterance.id)
             cut = to_cut(utterance, folder)
             line = (json.dumps(cut.to_dict(), ensure_ascii=False) + "\n").encode()
             digest.update(line)

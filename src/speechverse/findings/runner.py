@@ -25,7 +25,7 @@ from speechverse.evaluation.into_folder import evaluate_into
 from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.provenance import checkpoint_fingerprint, describe, describe_split
 from speechverse.evaluation.results import OWN, RESULTS, load_results
-from speechverse.files import write_text
+from speechverse.files import make_folder, write_text
 from speechverse.findings.deciding import Decided, Diverged, decide
 from speechverse.findings.finding import GIVEN, Asked, Finding
 from speechverse.findings.trainings import CLIP_STEPS, Training, trainings
@@ -90,6 +90,7 @@ class Runner:
         default_factory=dict, init=False
     )
     _trained: set[str] = field(default_factory=set, init=False)
+    _diverged: dict[str, DivergedError] = field(default_factory=dict, init=False)
 
     def run(self, findings: Sequence[Finding]) -> Iterator[Decided]:
         """Every finding as it is decided; what is there already is read.
@@ -174,7 +175,7 @@ class Runner:
             about = self._check(asked)
             if (folder / RESULTS).is_file():
                 return folder
-            write_text(_make_folder(folder) / ASKED, json.dumps(about, indent=1) + "\n")
+            write_text(make_folder(folder) / ASKED, json.dumps(about, indent=1) + "\n")
             self.tell(f"{asked.name}: {', '.join(asked.systems)} on {corpus.name}")
             how: dict[str, Any] = {"reader_lora": self.reader_lora, "watch": self.watch}
             settings = self._settings(asked)
@@ -264,8 +265,14 @@ class Runner:
         """The model given, or one trained for a finding: it is trained where it is not there."""
         if name == GIVEN:
             return self.model
+        if name in self._diverged:
+            raise self._diverged[name]
         if name not in self._trained:  # one that is finished is taken, if it is of this recipe
-            self._train(trainings(self.clip_steps)[name])
+            try:
+                self._train(trainings(self.clip_steps)[name])
+            except DivergedError as error:  # what stands on it does not try it again
+                self._diverged[name] = error
+                raise
             self._trained.add(name)
         return str(self._place(name))
 
@@ -330,11 +337,6 @@ def _made_otherwise(folder: Path, what: str) -> UserError:
         f"'{folder}' holds answers of another {what}; name another folder with --output, or delete"
         f" '{folder}' to ask anew"
     )
-
-
-def _make_folder(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _hash_of(path: Path) -> str:

@@ -34,6 +34,24 @@ def test_splits_that_share_a_speaker_or_a_sound_do_not_pass(tmp_path: Path):
     assert status == 0 and not found["faults"]
 
 
+def test_splits_of_files_that_are_called_alike_are_told_apart_by_their_folders(tmp_path: Path):
+    files = []
+    for split in ("train", "test"):
+        lines = [line(name, f"Number {name}.", "x") for name in "ab"]
+        sound(tmp_path / split / "a.wav")
+        sound(tmp_path / split / "b.wav", seconds=0.5)
+        files.append(str(text(tmp_path / split / "manifest.jsonl", *lines)))
+    status, found = check(*files)
+    assert status == 2 and len(found["faults"]) == 3
+    assert ["train-manifest/a", "test-manifest/a"] in found["leaked"]
+    for split in ("train", "test"):
+        (tmp_path / split / "a.wav").unlink()
+    status, found = check(*files)
+    assert sorted(found["unreadable"]) == ["a", "test-manifest/a"] and found["listened"] == 2
+    refused = CliRunner().invoke(build_app(), ["check", files[0], files[0]])
+    assert "could not be told apart" in str(refused.exception)
+
+
 def test_every_clip_of_a_line_is_listened_to_and_can_be_heard_on_the_page(tmp_path: Path):
     for name in "abcd":
         sound(tmp_path / f"{name}.wav")

@@ -43,9 +43,27 @@ def test_a_table_s_cells_are_what_their_columns_hold(tmp_path: Path):
     text(tmp_path / "mine" / "all.csv", head, ",One,,,,,")
     with pytest.raises(CorpusError, match="line 2 names no audio"):
         prepared("csv", tmp_path / "mine", tmp_path / "wrong")
-    text(tmp_path / "mine" / "all.csv", head, "a.wav,One,soon,,,,")
-    with pytest.raises(CorpusError, match="line 2: 'start' is 'soon'"):
+    for cells, told in (
+        ("a.wav,One,soon,,,,", "line 2: 'start' is 'soon'"),
+        ("a.wav,One,nan,,,,", "line 2: 'start' is 'nan': write a number"),
+        ("a.wav,One,,,maybe,,", "line 2: 'is_speech' is 'maybe': write true or false"),
+    ):
+        text(tmp_path / "mine" / "all.csv", head, cells)
+        with pytest.raises(CorpusError, match=told):
+            prepared("csv", tmp_path / "mine", tmp_path / "wrong")
+    text(tmp_path / "mine" / "all.csv", "audio,text,text", "a.wav,One,Two")
+    with pytest.raises(CorpusError, match="two columns 'text'"):
         prepared("csv", tmp_path / "mine", tmp_path / "wrong")
+
+
+def test_splits_get_plain_names_before_any_sound_is_read(tmp_path: Path):
+    sound(tmp_path / "a.wav")
+    for name in ("Train.clean.100", "Test"):
+        text(tmp_path / f"{name}.csv", "audio,text", "a.wav,One")
+    assert prepared("csv", tmp_path, tmp_path / "out").splits == ("test", "train-clean-100")
+    text(tmp_path / "test.csv", "audio,text", "a.wav,One")
+    with pytest.raises(CorpusError, match="names hardly differ: Test, Train.clean.100, test"):
+        prepared("csv", tmp_path, tmp_path / "other")
 
 
 def test_kaldi_s_segments_are_stretches_of_their_recordings(tmp_path: Path):
@@ -117,6 +135,23 @@ def test_recordings_are_refused_where_cuts_are_wanted(tmp_path: Path):
     RecordingSet.from_recordings([one]).to_file(tmp_path / "recordings.jsonl.gz")
     with pytest.raises(CorpusError, match="no cuts"):
         prepared("cuts", tmp_path / "recordings.jsonl.gz", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["cuts", "shar"])
+def test_every_file_of_cuts_is_a_split_of_its_own(name: str, tmp_path: Path):
+    from lhotse import CutSet, MonoCut, Recording
+
+    for split in ("train", "dev"):
+        recording = Recording.from_file(sound(tmp_path / f"{split}.wav"))
+        cuts = CutSet.from_cuts([MonoCut(f"{split}-1", 0.0, 0.4, 0, recording=recording)])
+        place = tmp_path / "theirs" / split / "en"
+        place.mkdir(parents=True)
+        if name == "cuts":
+            cuts.to_file(tmp_path / "theirs" / f"cuts.{split}.jsonl.gz")
+        else:
+            cuts.to_shar(place, {"recording": "wav"})
+    splits = prepared(name, tmp_path / "theirs", tmp_path / "out").splits
+    assert set(splits) == ({"cuts-train", "cuts-dev"} if name == "cuts" else {"train-en", "dev-en"})
 
 
 @pytest.mark.parametrize("name", ["cuts", "shar"])

@@ -411,6 +411,15 @@ def test_fisher_counts_who_speaks_in_windows_of_both_sides(fisher: Path):
     assert len(clips) == 12 and "fe_03_10001@20" not in clips
 
 
+def test_fisher_s_transcripts_may_lie_in_the_folder_they_are_packed_in(fisher: Path):
+    for transcripts in sorted(fisher.glob("LDC200?T19")):
+        inner = transcripts / f"fe_03_p{1 + (transcripts.name > 'LDC2005')}_tran"
+        inner.mkdir()
+        for name in ("data", "doc"):
+            (transcripts / name).rename(inner / name)
+    assert len(prepared("fisher", fisher).utterances("train")) == 12
+
+
 def test_fisher_s_compressed_sound_is_refused_until_it_is_decoded(fisher: Path):
     # https://catalog.ldc.upenn.edu/LDC2004S13: "shorten" compression has been applied to all files
     for path in fisher.rglob("*.sph"):
@@ -570,7 +579,14 @@ def test_a_corpus_is_never_written_over_what_it_is_read_from(tmp_path: Path):
     for source in (tmp_path / "out", tmp_path / "out/train.jsonl.gz"):
         with pytest.raises(CorpusError, match="would be written over"):
             prepare(CORPORA["cuts"], source, tmp_path / "out")
+    (tmp_path / "others/train.csv").parent.mkdir()
+    (tmp_path / "train.csv").rename(tmp_path / "others/train.csv")
+    with pytest.raises(CorpusError, match="would be written over"):
+        prepare(CORPORA["csv"], tmp_path / "others", tmp_path / "out")
     assert (tmp_path / "out/train.jsonl.gz").read_bytes() == before
+    (tmp_path / "out/corpus.json").unlink()  # cuts that nobody described
+    with pytest.raises(CorpusError, match="would be written over"):
+        prepare(CORPORA["csv"], tmp_path / "others", tmp_path / "out")
 
 
 def test_a_corpus_of_one_s_own_is_a_few_lines(tmp_path: Path):

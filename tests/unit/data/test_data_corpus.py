@@ -93,9 +93,14 @@ def test_broken_corpus_folders_are_refused(corpus, tmp_path):
 def test_an_id_used_twice_is_refused_and_leaves_no_corpus(corpus, tmp_path):
     twice = corpus.utterances("train")[:1] * 2
     with pytest.raises(CorpusError, match="'u0' occurs twice"):
-        write_corpus(tmp_path / "world", "world", {"train": twice})
+        write_corpus(tmp_path / "twice", "world", {"train": twice})
     with pytest.raises(CorpusError):
-        Corpus.open(tmp_path / "world")
+        Corpus.open(tmp_path / "twice")
+    write_corpus(tmp_path / "twice", "world", {"train": twice[:1]})
+    for wrong in ({"train": twice}, {"Train": twice[:1]}):
+        with pytest.raises(CorpusError):
+            write_corpus(tmp_path / "twice", "world", wrong)
+    assert len(Corpus.open(tmp_path / "twice").utterances("train")) == 1  # what was there stays
 
 
 def test_jsonl_lines_become_utterances(jsonl, tmp_path):

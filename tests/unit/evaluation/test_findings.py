@@ -217,15 +217,20 @@ def test_what_training_raises_when_it_diverges_ends_no_other_finding(
 ):
     _, _, noises, _ = made
 
+    tried = []
+
     def diverge(*_, **__):
+        tried.append("once")
         raise DivergedError("stage 'align': the loss (nan) is not finite\nTry less")
 
     monkeypatch.setattr("speechverse.findings.runner.train", diverge)
     taught = Asked("at-once", "noises", ("er",), model="at-once", decoding=SHORT)
-    claims = (Claimed("er", Answers(ASKED, "er"), Answers(taught, "er")),)
+    again = replace(taught, name="again")
+    claims = [Claimed("er", Answers(ASKED, "er"), Answers(one, "er")) for one in (taught, again)]
     runner = runner_of(tmp_path / "out", checkpoint, noises)
-    first, second = runner.run([replace(FINDING, claims=claims, full=True), FINDING])
-    assert first.rows[0].verdict == HELD and "(nan)" in first.rows[0].why
+    first, second = runner.run([replace(FINDING, claims=tuple(claims), full=True), FINDING])
+    assert all(row.verdict == HELD and "(nan)" in row.why for row in first.rows)
+    assert tried == ["once"]
     assert second.rows[0].num_examples == 3
 
 

@@ -131,11 +131,12 @@ def test_other_corpora_and_people_are_read_and_named_apart(
 
 def test_what_is_fitted_on_is_not_tested_on(encoder: Path, folders: dict[str, Path]) -> None:
     people = next(path for path in folders.values() if path.is_file())
-    for corpus, told in (
-        (people, "would be fitted on and tested on"),
-        (folders["world"], "no-such"),
+    for corpus, fit, told in (
+        (people, "no-such", "would be fitted on and tested on"),
+        (folders["world"], "test", "would be fitted on and tested on"),
+        (folders["world"], "no-such", "no-such"),
     ):
-        arguments = ["probe", str(encoder), "--corpus", str(corpus), "--fit", "no-such"]
+        arguments = ["probe", str(encoder), "--corpus", str(corpus), "--fit", fit]
         result = CliRunner().invoke(build_app(), arguments)
         assert isinstance(result.exception, UserError) and told in str(result.exception)
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from speechverse.cli.texts import command
 from speechverse.errors import UserError
+from speechverse.world.language import part_of
 from speechverse.world.texts.prose import LONGEST, draw_passages
 
 _BOOK = """CHAPTER 1. A Door
@@ -28,6 +29,14 @@ def book(tmp_path: Path) -> Path:
     path = tmp_path / "book.txt"
     path.write_text(_BOOK, encoding="utf-8")
     return path
+
+
+def test_a_byte_order_mark_costs_no_sentence(tmp_path: Path) -> None:
+    said = "The lamps were lit, and nobody walked there."
+    path = tmp_path / "marked.txt"
+    path.write_text(said, encoding="utf-8-sig")
+    [line] = draw_passages([path], {part_of(said.strip(".")): 1})
+    assert line["text"] == said
 
 
 def test_passages_are_whole_sentences_as_a_reader_says_them(book: Path) -> None:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from speechverse.cli.quickstart import clip_questions, lesson, quickstart_page
 from speechverse.cli.quickstart.robot import COMMANDS, QUESTION
 from speechverse.errors import AudioTooLongError, UserError
-from speechverse.files import folder_lock, write_text
+from speechverse.files import folder_lock, make_folder, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +70,7 @@ class Quickstart:
         self.lesson_speech, self.taught = lesson_folder / "speech", lesson_folder / "model"
         self.before, self.after = lesson_folder / "before", lesson_folder / "after"
         self.page = self.output / "quickstart.html"
-        lesson_folder.mkdir(parents=True, exist_ok=True)
+        make_folder(lesson_folder)
         self._models: dict[str, SpeechVerse] = {}
         self._answers: list[clip_questions.Asked] = []
         self._seconds: dict[str, float] = {}

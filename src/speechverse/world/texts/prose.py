@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechverse.errors import UserError
+from speechverse.files import read_text
 from speechverse.seeding import rng_for
 from speechverse.world.language import Part, part_of
 
@@ -54,9 +55,11 @@ def draw_passages(
 def _passages(paths: Sequence[Path], rng: random.Random) -> Iterator[str]:
     for path in _files(paths):
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"'{path}' cannot be read as text: {error}") from error
+            text = read_text(path)
+        except OSError as error:
+            raise UserError(f"'{path}' cannot be read: {error}") from error
+        except ValueError as error:
+            raise UserError(f"'{path}' cannot be read as text: it {error}") from error
         for paragraph in re.split(r"\n\s*\n", text):
             yield from _join(_sentences(paragraph), rng)
 
