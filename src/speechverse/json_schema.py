@@ -170,6 +170,8 @@ def _checked_pattern(where: str, pattern: Any) -> str:
     if not isinstance(pattern, str):
         raise _unfit(f"{where} has the pattern {pattern!r}, which is no text")
     inner = without_anchors(pattern)
+    if not is_balanced(inner):
+        raise _unfit(f"{where} has the pattern {pattern!r}, whose parentheses do not match")
     for sign in _PATTERN_PART.findall(inner):
         if sign in _PLACES:
             raise _unfit(f"{where} has {sign!r} inside its pattern; a whole text is meant anyway")
@@ -182,6 +184,23 @@ def _checked_pattern(where: str, pattern: Any) -> str:
     if "(?" in inner.replace("(?:", ""):
         raise _unfit(f"{where} has a group in its pattern that begins '(?'; only '(?:' can be")
     return f"^(?:{inner})$"
+
+
+def is_balanced(pattern: str) -> bool:
+    """Whether each parenthesis of a regular expression has its own: one that has not would close
+    what is put around it.
+    """
+    groups = classes = 0
+    for sign in re.findall(r"\\.|\[\^?\]?|.", pattern, re.DOTALL):
+        if sign.startswith("["):
+            classes += 1
+        elif classes:
+            classes -= sign == "]"
+        elif sign in "()":
+            groups += 1 if sign == "(" else -1
+            if groups < 0:
+                return False
+    return not groups
 
 
 def without_anchors(pattern: str) -> str:

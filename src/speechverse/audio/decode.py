@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import re
 import stat
@@ -65,7 +66,7 @@ def load(source: AudioSource) -> Waveform:
             an address from which it cannot be had.
     """
     if isinstance(source, Waveform):
-        return _finish(source.samples, source.sampling_rate, "the clip")
+        return _finish(_given(source.samples), source.sampling_rate, "the clip")
     if isinstance(source, np.ndarray):
         return _finish(_given(source), SAMPLING_RATE, "the array")
     if isinstance(source, tuple):
@@ -229,7 +230,7 @@ def _read_pipe(stream: BinaryIO, what: str) -> bytes:
 def _decode(
     source: Source, what: str, start: Seconds = 0.0, duration: Seconds | None = None
 ) -> Waveform:
-    if not start >= 0 or not (duration is None or duration > 0):
+    if not 0 <= start < math.inf or not (duration is None or 0 < duration < math.inf):
         raise AudioError(
             f"{what}: a part must start at 0 s or later and last longer than 0 s, not {start} s +"
             f" {duration} s"

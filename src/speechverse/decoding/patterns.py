@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from speechverse.errors import UserError
-from speechverse.json_schema import without_anchors
+from speechverse.json_schema import is_balanced, without_anchors
 from speechverse.protocols import Processor
 from speechverse.tasks.parsing import NOTHING
 from speechverse.tasks.spoken import written_words
@@ -121,6 +121,10 @@ def compiled_from(pattern: str, tokenizer: Any, end: int) -> tuple[str, bytes]:
 
 
 def _whole(pattern: str, begins_with_space: bool) -> str:
+    if not is_balanced(pattern):
+        raise UserError(
+            f"{pattern!r} cannot be followed as a regular expression: its parentheses do not match"
+        )
     space = " " if begins_with_space else ""
     return f"{space}({without_anchors(pattern)})\\x00"
 
@@ -156,8 +160,9 @@ def _make_index(pattern: str, tokenizer: Any, end: int) -> tuple[Any, int]:
     from outlines_core import Index
 
     vocabulary, begins_with_space = _vocabulary(tokenizer, end)
+    whole = _whole(pattern, begins_with_space)
     try:
-        index = Index(_whole(pattern, begins_with_space), vocabulary)
+        index = Index(whole, vocabulary)
     except Exception as error:  # whatever Rust says: a bad pattern is the user's
         raise UserError(
             f"{pattern!r} cannot be followed as a regular expression: {error}"

@@ -21,6 +21,7 @@ from torch import Tensor
 from speechverse.batching import in_batches
 from speechverse.decoding.options import DecodingOptions
 from speechverse.decoding.questions import Question, inputs_of
+from speechverse.errors import UserError
 from speechverse.protocols import Model, ModelBatch, Processor
 from speechverse.tasks import ConstraintSpec
 from speechverse.types import SAMPLING_RATE, Answer, Lengths, Prompt
@@ -117,7 +118,9 @@ def log_probs(
 
     Raises:
         AudioTooLongError: If a prompt and a choice together are more than the LLM can read.
+        UserError: If the LLM has layers that cannot be asked about several texts at once.
     """
+    _refuse_recurrent(model)
     batch = inputs_of(processor, questions).to(model.device)
     prompts = batch["attention_mask"].sum(dim=1).tolist()
     candidates = [
@@ -176,6 +179,21 @@ class Tree(NamedTuple):
                 (nodes[tuple(tokens[:place])], token) for place, token in enumerate(tokens)
             ]
         return tree
+
+
+def _refuse_recurrent(model: Model) -> None:
+    """Layers of convolution or recurrence see what was read before, whatever the mask says, and
+    their memory cannot be gone on from twice: scores would be silently wrong.
+    """
+    layers = getattr(model.llm.config.get_text_config(), "layer_types", None) or ()
+    others = [
+        kind for kind in layers if not kind.endswith("attention") or kind.startswith("linear")
+    ]
+    if others or getattr(model.llm, "_is_stateful", False):
+        raise UserError(
+            f"scores and log-probabilities want an LLM of attention layers alone, and"
+            f" {type(model.llm).__name__} has others: take choice_mode='constrain', without them"
+        )
 
 
 def _takes_trees(model: Model, positions: int) -> bool:
@@ -279,7 +297,11 @@ def token_log_probs(
 ) -> list[list[float]]:
     """Log-probability of each token of the questions' answers, in nats, as the model itself holds
     it.
+
+    Raises:
+        UserError: As `log_probs`.
     """
+    _refuse_recurrent(model)
     batch = inputs_of(processor, questions).to(model.device)
     candidates = [Candidate(row, "", list(tokens)) for row, tokens in enumerate(answers)]
     return _steps(model, batch, candidates, options)

@@ -109,7 +109,7 @@ class FrontEnd(ABC):
         seconds = num_samples / SAMPLING_RATE
         if seconds > limit:
             raise AudioTooLongError(
-                f"audio of {seconds:.1f} s is longer than the {limit:g} s {whose}; nothing is cut"
+                f"audio of {seconds:.2f} s is longer than the {limit:g} s {whose}; nothing is cut"
                 " off it: divide it into shorter clips",
                 f"longer than {limit:g} s",
             )

@@ -100,7 +100,10 @@ def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRec
         raise _headless(resolved.name)
     with loading("CTC model", resolved):
         model, info = AutoModelForCTC.from_pretrained(
-            resolved.name, revision=resolved.revision, output_loading_info=True
+            resolved.name,
+            revision=resolved.revision,
+            output_loading_info=True,
+            dtype=torch.float32,  # as the encoder's
         )
         tokenizer = AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
     name = next((name for name in _HEADS if hasattr(model, name)), None)

@@ -147,7 +147,11 @@ class Doors(Loaded):
         _refuse_skipping(decoding, "shares")
         written, choices = _class_question(labels, instruction, task)
         how = {"choice_mode": "score", **decoding}
+        if how["choice_mode"] != "score":
+            raise UserError("shares are scores: leave choice_mode out, or ask with `choices`")
         for answer in self._ask_in_batches(sounds, written, choices=choices, **how):
+            if answer.choice_scores is None:
+                raise UserError(f"the task '{task}' has no labels to choose among")
             ranked = sorted(answer.choice_probs.items(), key=lambda pair: -pair[1])
             yield dict(ranked)
 
@@ -179,7 +183,10 @@ class Doors(Loaded):
                     f"the answer ends before its JSON does ('{answer.text}'): allow more"
                     " max_new_tokens, or bound the lengths in the schema (maxLength, maxItems)"
                 )
-            yield json.loads(answer.text)
+            try:
+                yield json.loads(answer.text)
+            except ValueError as error:
+                raise UserError(f"the answer is no JSON ('{answer.text}'): {error}") from error
 
     def ask_whole(
         self,

@@ -85,6 +85,7 @@ class Transcript:
             "duration": round(self.duration, 3),
             "text": self.text,
             "decoder": self.decoder,
+            **({"error": self.error} if self.error else {}),
             "segments": [
                 {
                     "id": number,

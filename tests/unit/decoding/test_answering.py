@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from speechverse.decoding import DecodingOptions, LoopGuard, Question, answer, answer_questions
 from speechverse.decoding.constraint import is_loop
 from speechverse.decoding.questions import pack
-from speechverse.decoding.scoring import log_probs
+from speechverse.decoding.scoring import _refuse_recurrent, log_probs
 from speechverse.errors import AudioTooLongError, UserError
 from speechverse.tasks import OneOf, SlotList
 from speechverse.types import AudioRef, Example, Utterance
@@ -87,6 +89,22 @@ def test_an_llm_that_hears_of_no_positions_scores_alike(speech_models, sounds, m
     for rows in zip(by_tree, in_halves, one_by_one, strict=True):
         assert rows[0] == pytest.approx(rows[1], abs=1e-4)
         assert rows[0] == pytest.approx(rows[2], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers"),
+    [("Lfm2", {"layer_types": ["conv", "full_attention"]}), ("Mamba", {}), ("Llama", {})],
+)
+def test_an_llm_that_remembers_is_not_scored_wrongly(kind, layers):
+    heads = {} if kind == "Mamba" else {"num_attention_heads": 2, "num_key_value_heads": 1}
+    sizes = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 32}
+    config = getattr(transformers, f"{kind}Config")(**sizes, **heads, **layers)
+    llm = getattr(transformers, f"{kind}ForCausalLM")(config)
+    if kind == "Llama":
+        _refuse_recurrent(SimpleNamespace(llm=llm))
+        return
+    with pytest.raises(UserError, match=f"{kind}ForCausalLM has others"):
+        _refuse_recurrent(SimpleNamespace(llm=llm))
 
 
 @pytest.mark.parametrize("by_tree", [True, False])

@@ -12,8 +12,14 @@ import torch
 from transformers import LogitsProcessorList
 
 from speechverse.decoding import ConstraintLogitsProcessor, LabelTrie, pattern_of_schema, patterns
-from speechverse.decoding.patterns import PatternAutomaton, _wants_nul, pattern_of_slots
+from speechverse.decoding.patterns import (
+    PatternAutomaton,
+    _wants_nul,
+    compiled_from,
+    pattern_of_slots,
+)
 from speechverse.errors import UserError
+from speechverse.json_schema import is_balanced
 
 KINDS = ("t5", "bart", "llama")
 PATTERNS = ("(play|stop) (music|radio)", "[a-z]{3,6}", "one( one)*", "(artist|room) = [a-z]{1,5};")
@@ -152,6 +158,13 @@ def test_only_a_text_with_nul_is_refused():
 def test_patterns_that_cannot_be_followed_are_refused_at_once(text_sides, monkeypatch):
     with pytest.raises(UserError, match="cannot be followed as a regular expression"):
         PatternAutomaton("play (music", text_sides["bart"])
+    for pattern in ("yes)|(no", ")(", "a)|(b", r"\\)|(a"):  # which would close what is put around
+        with pytest.raises(UserError, match="parentheses do not match"):
+            PatternAutomaton(pattern, text_sides["bart"])
+        with pytest.raises(UserError, match="parentheses do not match"):
+            compiled_from(pattern, text_sides["bart"].tokenizer, text_sides["bart"].end_token_id)
+    for pattern in ("(a)|(b)", r"\(a", "[)(]a", "[]()]a", "[^])]a", "[[:alpha:])]a"):
+        assert is_balanced(pattern), pattern
     with pytest.raises(UserError, match="'Ünïcödé' cannot be followed"):
         PatternAutomaton("Ünïcödé", text_sides["t5"])
     with pytest.raises(UserError, match="has 20,003 characters"):

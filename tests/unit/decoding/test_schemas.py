@@ -130,6 +130,7 @@ def test_bounds_hold_deep_inside_and_notes_change_nothing():
         ({**STRING, "pattern": r"\p{P}+"}, "in its pattern"),
         ({**STRING, "pattern": "[[:punct:]]+"}, "in its pattern"),
         ({**STRING, "pattern": "a$|^b"}, "inside its pattern"),
+        ({**STRING, "pattern": "a)|(b"}, "parentheses do not match"),
         ({**STRING, "pattern": "(?=a)b"}, "begins '\\(\\?'"),
         ({"properties": None}, "no valid JSON schema"),
         ({"type": 5}, "no valid JSON schema|has 'type'|cannot be followed"),

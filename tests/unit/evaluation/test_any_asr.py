@@ -6,12 +6,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import transformers
 
 from speechverse.audio import load
 from speechverse.decoding import DecodingOptions
+from speechverse.encoders.ctc import load_ctc
 from speechverse.errors import CheckpointError, UserError
 from speechverse.evaluation import EvaluationSettings, evaluate, load_answers, make_systems
 from speechverse.evaluation.parts import Parts
@@ -40,6 +42,16 @@ def save_ctc(folder: Path) -> Path:
     )  # fmt: skip
     transformers.Wav2Vec2ForCTC(config).save_pretrained(folder)
     return folder
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_ctc_model_that_is_stored_in_half_precision_hears(tmp_path, dtype) -> None:
+    torch.manual_seed(1)
+    folder = save_ctc(tmp_path / "my-ctc")
+    transformers.Wav2Vec2ForCTC.from_pretrained(folder).to(dtype).save_pretrained(folder)
+    noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    [text] = load_ctc(folder).transcribe([noise])
+    assert isinstance(text, str)
 
 
 def test_a_recognisers_text_is_what_the_llm_reads_plain_and_tuned(

@@ -188,7 +188,7 @@ def test_an_answer_about_the_whole_is_made_of_its_parts(model, loud_is_voice):
     )
 
 
-def test_labels_have_shares_and_a_schema_has_values(model):
+def test_labels_have_shares_and_a_schema_has_values(model, monkeypatch):
     shares = model.classify(sound(1), ["yes", "no"])
     assert sum(shares.values()) == pytest.approx(1) and set(shares) == {"yes", "no"}
     for again in model.classify(iter([sound(1)] * 2), ["yes", "no"]):
@@ -202,8 +202,15 @@ def test_labels_have_shares_and_a_schema_has_values(model):
         with pytest.raises(UserError, match="cannot: use ask"):
             ask([sound(1)], about, on_error="skip")
         assert ask([sound(1)], about, on_error="raise", max_new_tokens=40)
+    with pytest.raises(UserError, match="shares are scores"):
+        model.classify(sound(1), ["yes", "no"], choice_mode="free")
+    with pytest.raises(UserError, match="has no labels to choose among"):
+        model.classify(sound(1), ["room"], task="sf")
     with pytest.raises(UserError, match="language to translate into"):
         model.translate(sound(1), "xx")
+    monkeypatch.setattr(type(model), "_ask_in_batches", lambda *_, **__: [Answer("yes")])
+    with pytest.raises(UserError, match="the answer is no JSON"):  # which is free to be none
+        model.extract(sound(1), schema, choice_mode="free")
 
 
 def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_path, monkeypatch):

@@ -130,7 +130,7 @@ def test_choices_that_are_no_set_are_refused(model, clip, choices):
 def test_audio_over_the_limit_is_refused_with_the_limit_named(model, tmp_path):
     path = save(tmp_path / "long.wav", Waveform(np.ones(16_000 * 3, dtype=np.float32) * 0.1))
     with pytest.raises(
-        AudioTooLongError, match=r"long\.wav.* 3\.0 s is longer than the 2 s this model accepts"
+        AudioTooLongError, match=r"long\.wav.* 3\.00 s is longer than the 2 s this model accepts"
     ):
         model.ask(path, "what is said")
 
