@@ -189,7 +189,7 @@ def judge(gain: Interval, margin: float, clips: int, than_floor: bool) -> tuple[
     low = gain.low if gain.low < gain.high else gain.low - _RULE_OF_THREE / clips
     verdict = verdict_of(low, gain.high, margin)
     if verdict != by_interval:
-        return verdict, f"{clips} clips alike do not show that others are, within {margin:g} points"
+        return verdict, f"{clips} clips that are all alike do not show that the others are"
     return verdict, ""
 
 

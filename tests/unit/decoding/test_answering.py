@@ -13,7 +13,7 @@ import transformers
 from speechverse.decoding import DecodingOptions, LoopGuard, Question, answer, answer_questions
 from speechverse.decoding.constraint import is_loop
 from speechverse.decoding.questions import pack
-from speechverse.decoding.scoring import _refuse_recurrent, log_probs
+from speechverse.decoding.scoring import _refuse_recurrent, log_probs, token_log_probs
 from speechverse.errors import AudioTooLongError, UserError
 from speechverse.tasks import OneOf, SlotList
 from speechverse.types import AudioRef, Example, Utterance
@@ -105,6 +105,18 @@ def test_an_llm_that_remembers_is_not_scored_wrongly(kind, layers):
         return
     with pytest.raises(UserError, match=f"{kind}ForCausalLM has others"):
         _refuse_recurrent(SimpleNamespace(llm=llm))
+
+
+def test_neither_scores_nor_log_probabilities_are_asked_of_one(speech_models, sounds, monkeypatch):
+    model, processor = speech_models["llama"]
+    monkeypatch.setattr(type(model.llm), "_is_stateful", True, raising=False)
+    questions = asked(processor, sounds[:1], [OneOf(("yes", "no"))])
+    for asked_for in (
+        lambda: log_probs(model, processor, questions, DecodingOptions()),
+        lambda: token_log_probs(model, processor, questions, [[5, 6]], DecodingOptions()),
+    ):
+        with pytest.raises(UserError, match="an LLM of attention layers alone"):
+            asked_for()
 
 
 @pytest.mark.parametrize("by_tree", [True, False])
