@@ -29,6 +29,9 @@ MAX_INDEX = 200_000_000
 """Bytes of an index, and of all that are kept."""
 
 _ENDED = -1
+"""The state of a whole answer; below it are those of an answer that lacks its first special tokens,
+by how many.
+"""
 _END = "\0"
 """Closes a text, as the end token's. Without it `outlines_core` would lose texts: where one may
 end, it lets none go on with a token of a single byte.
@@ -57,12 +60,16 @@ class PatternAutomaton:
             raise UserError("the pattern has the character NUL: no answer holds it, leave it out")
         self.index = INDICES.find(pattern, processor.tokenizer, processor.end_token_id)
         self.end = processor.end_token_id
-        self.start = self.index.get_initial_state()
+        empty = processor.encode_target("")
+        self._prefix = empty[: empty.index(self.end)]  # BART's targets begin with "<s>"
+        self.start = self._behind(len(self._prefix))
         self._allowed: dict[int, Tensor] = {}
 
     def allowed(self, state: int) -> Tensor:
         if state == _ENDED:
             return torch.empty(0, dtype=torch.long)
+        if state < _ENDED:
+            return torch.tensor([self._prefix[state - _ENDED]])
         if state not in self._allowed:
             tokens = set(self.index.get_allowed_tokens(state))
             if not self._may_end(state):  # "." takes the end's sign for any other
@@ -71,9 +78,16 @@ class PatternAutomaton:
         return self._allowed[state]
 
     def advance(self, state: int, token: int) -> int | None:
+        if state < _ENDED:
+            left = _ENDED - state
+            return self._behind(left - 1) if token == self._prefix[-left] else None
         if token == self.end:
             return _ENDED if self._may_end(state) else None
         return self.index.get_next_state(state, token)
+
+    def _behind(self, left: int) -> int:
+        """The state with so many tokens of the prefix still to come."""
+        return _ENDED - left if left else self.index.get_initial_state()
 
     def _may_end(self, state: int) -> bool:
         behind = self.index.get_next_state(state, self.end)

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from microscopic import bart, byte_fallback, byte_level, decoder_only, save_conformer, t5, unigram
 from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models.prompts import special_tokens
 
 TEXTS = [
     "play_music play_radio alarm set très bien one weather in the city",
@@ -32,24 +34,39 @@ class TextSide:
         self.end_token_id = tokenizer.eos_token_id
 
     def encode_target(self, text: str) -> list[int]:
-        return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.end_token_id]
+        prefix, _ = special_tokens(self.tokenizer, "text_target")
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return [*prefix, *ids, self.end_token_id]
 
     def decode(self, ids: Any) -> list[str]:
         return self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+def as_bart(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Puts texts between BART's signs: its answers begin with one too."""
+    signs = [(sign, tokenizer.convert_tokens_to_ids(sign)) for sign in ("<s>", "</s>")]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        "<s> $A </s>", special_tokens=signs
+    )
+    return tokenizer
 
 
 @pytest.fixture(scope="session")
 def text_sides() -> dict[str, TextSide]:
     made = {
         "t5": unigram(TEXTS),
-        "bart": byte_level(TEXTS, SPECIAL, bos_token="<s>"),
+        "bart": as_bart(byte_level(TEXTS, SPECIAL, bos_token="<s>")),
         "llama": byte_fallback(TEXTS),
     }
     return {kind: TextSide(tokenizer) for kind, tokenizer in made.items()}
 
 
 SPECIAL = ("<s>", "<pad>", "</s>")
-LLMS = {"t5": lambda vocabulary: t5(vocabulary + 7), "bart": bart, "llama": decoder_only}
+LLMS = {
+    "t5": lambda vocabulary: t5(vocabulary + 7),
+    "bart": lambda vocabulary: bart(vocabulary, forced_bos_token_id=SPECIAL.index("<s>")),
+    "llama": decoder_only,
+}
 
 
 @pytest.fixture(scope="session")
