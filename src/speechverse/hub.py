@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechverse.errors import CheckpointError, UserError, first_line
+from speechverse.errors import CheckpointError, UserError, first_line, no_room
 from speechverse.pretrained import (
     KNOWN,
     converted,
@@ -137,7 +137,12 @@ def loading(what: str, resolved: Resolved) -> Iterator[None]:
             f"cannot load the {what} '{resolved.name}': {first_line(error)}; install what it names"
         ) from error
     except Exception as error:  # a damaged file fails in as many ways as there are readers
-        if resolved.is_local:
+        if reason := no_room(error):
+            advice = (
+                f"the disk takes no more ({reason}): make room, or let HF_HOME name a folder where"
+                " there is some"
+            )
+        elif resolved.is_local:
             advice = "check that the folder is whole and in the model hub's format, or get it anew"
         elif offline():
             advice = (
@@ -164,16 +169,14 @@ def local_folder(resolved: Resolved) -> Path:
     from huggingface_hub import snapshot_download
 
     with loading("model", resolved):
-        folder = Path(
-            snapshot_download(resolved.name, revision=resolved.revision, allow_patterns=_HUB_FILES)
-        )
-        if not any(folder.glob("*.safetensors")):
-            patterns = ["pytorch_model*.bin"]
+        for patterns in (_HUB_FILES, ["pytorch_model*.bin"]):
             folder = Path(
                 snapshot_download(
                     resolved.name, revision=resolved.revision, allow_patterns=patterns
                 )
             )
+            if any(folder.glob("*.safetensors")):
+                break
     return folder
 
 

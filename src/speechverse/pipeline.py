@@ -411,6 +411,10 @@ def _pair(
 ) -> tuple[list[Sound], list[str]]:
     sounds = audio if isinstance(audio, list) else [audio]
     instructions = instruction if isinstance(instruction, list) else [instruction]
+    if other := [text for text in instructions if not isinstance(text, str)]:
+        raise UserError(
+            f"an instruction is a {type(other[0]).__name__}; give text, or a list of texts"
+        )
     if not isinstance(audio, list):
         sounds = sounds * len(instructions)
     if not isinstance(instruction, list):

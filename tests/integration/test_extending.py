@@ -10,8 +10,9 @@ import pytest
 import torch
 import transformers
 
+from microscopic import save_conformer
 from speechverse.encoders import FAMILIES, load_encoder
-from speechverse.errors import RecipeError, UserError
+from speechverse.errors import CheckpointError, RecipeError, UserError
 from speechverse.evaluation.parts import check_systems, make_systems
 from speechverse.tasks import get_task
 from speechverse.training import load_recipe
@@ -83,6 +84,9 @@ def test_an_encoder_family(mine: Path, tmp_path: Path) -> None:
         **encoder.prepare([np.random.default_rng(0).standard_normal(8000).astype(np.float32)])
     )
     assert heard.hidden_states.shape[0] == 2 and torch.isfinite(heard.hidden_states).all()
+    save_conformer(tmp_path / "other")
+    with pytest.raises(CheckpointError, match="'wav2vec2-bert': .* leave encoder_family out"):
+        load_encoder(tmp_path / "other", family="mine/unispeech.py:UniSpeech")
 
 
 def test_a_system(mine: Path) -> None:

@@ -173,12 +173,15 @@ def test_a_run_that_was_killed_goes_on_from_its_whole_files(
     before = contents(first[0])
     (first[0] / "lesson" / "after" / "results.json").unlink()
     (first[0] / "quickstart.html").unlink()
-    run(first[0], model)
+    kept = first[0] / "seconds.json"
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"what was killed": 600.0}))
+    shown = run(first[0], model)
     after = contents(first[0])
     assert [name for name in after if after[name][0] != before[name][0]] == [
         "lesson/after/results.json"
     ]
     assert (first[0] / "quickstart.html").is_file()
+    assert "what was killed 600 s" in shown and "; together 10." in shown
 
 
 def test_a_folder_of_another_quickstart_is_refused(first: tuple[Path, str], model: Path) -> None:

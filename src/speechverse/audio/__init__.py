@@ -1,4 +1,4 @@
-"""Sound in and out: decode and resample to 16 kHz mono, save, augment, find silence."""
+"""Sound in and out: decode and resample to 16 kHz mono, save, find silence."""
 
 from __future__ import annotations
 

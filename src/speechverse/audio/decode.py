@@ -291,7 +291,13 @@ def _finish(samples: np.ndarray, rate: int, what: str) -> Waveform:
         mono = as_float(samples)
         mono = mono if mono.ndim == 1 else mix_down(mono)
         _refuse_odd(mono, rate, what)
-    return Waveform(resample(np.ascontiguousarray(mono), rate), SAMPLING_RATE)
+    heard = resample(np.ascontiguousarray(mono), rate)
+    if not len(heard):
+        raise AudioError(
+            f"{what} holds no sound: {len(mono)} samples at {rate} Hz are not one at"
+            f" {SAMPLING_RATE} Hz"
+        )
+    return Waveform(heard, SAMPLING_RATE)
 
 
 def _refuse_odd(mono: np.ndarray, rate: int, what: str) -> None:

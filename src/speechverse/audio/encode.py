@@ -19,8 +19,8 @@ def save(path: str | Path, waveform: Waveform) -> Path:
     """Writes a clip as 16-bit FLAC or WAV, by the name's ending, whole or not at all.
 
     Raises:
-        AudioError: Another ending, samples that are not finite or beyond full scale, or the disk
-            refused.
+        AudioError: Another ending, samples that are not finite or beyond full scale, a rate that
+            the format does not take, or the disk refused.
     """
     path = Path(path)
     kind = _FORMATS.get(path.suffix.lower())
@@ -33,7 +33,13 @@ def save(path: str | Path, waveform: Waveform) -> Path:
             f"cannot write '{path}': samples go beyond full scale (-1 to 1); lower the level first"
         )
     memory = io.BytesIO()  # libsndfile does not tell of a full disk
-    soundfile.write(memory, waveform.samples, waveform.sampling_rate, format=kind, subtype="PCM_16")
+    rate = waveform.sampling_rate
+    try:
+        soundfile.write(memory, waveform.samples, rate, format=kind, subtype="PCM_16")
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"cannot write '{path}': {kind} does not take {rate} Hz; resample to 16000"
+        ) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as aside:

@@ -205,7 +205,7 @@ def _takes_trees(model: Model, positions: int) -> bool:
         or "position_ids" not in signature(model.llm.forward).parameters
     ):
         return False
-    window = getattr(model.llm.config, "sliding_window", None)
+    window = getattr(model.llm.config.get_text_config(), "sliding_window", None)
     return window is None or positions <= window
 
 

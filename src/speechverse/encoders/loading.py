@@ -90,11 +90,15 @@ def load_front_end(
 def _family_and_config(
     resolved: Resolved, own: str | None
 ) -> tuple[type[SpeechEncoder], PreTrainedConfig]:
-    if own is not None:
-        FAMILIES[own]  # known by its `model_type` from here on, perhaps to transformers too
+    chosen = FAMILIES[own] if own else None  # its file may make the type known to transformers
     with loading("encoder", resolved):
         config = AutoConfig.from_pretrained(resolved.name, revision=resolved.revision)
     family = FAMILIES[config.model_type]
+    if chosen and chosen is not family:
+        raise CheckpointError(
+            f"'{own}' is not what serves the encoder '{resolved.name}', whose model_type is"
+            f" '{config.model_type}': {family.__name__} does; leave encoder_family out"
+        )
     config = family.encoder_config(config)
     # What some fine-tuned models carry behind the encoder changes the frame rate; like their heads,
     # it is left out.

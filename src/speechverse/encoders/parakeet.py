@@ -27,6 +27,8 @@ class ParakeetFrontEnd(FrontEnd):
         frames = num_samples // self.feature_extractor.hop_length
         kernel = self.config.subsampling_conv_kernel_size
         stride = self.config.subsampling_conv_stride
+        if frames < 2:  # each bin is divided by its deviation, and one frame has none
+            return 0
         for _ in range(int(math.log2(self.config.subsampling_factor))):
             frames = (frames + 2 * ((kernel - 1) // 2) - kernel) // stride + 1
         return max(frames, 0)

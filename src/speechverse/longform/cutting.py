@@ -78,7 +78,7 @@ class _Cutter:
 
     def __init__(self, longest: Seconds) -> None:
         self._most = max(2, _in_windows(longest))
-        self._margin = _in_windows(_MARGIN)
+        self._margin = min(_in_windows(_MARGIN), self._most // 4)
         self._short = min(_in_windows(_SHORT), self._most // 4)
         self._first = 0  # number of the first window held
         self._held: list[np.ndarray] = []

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection
+from inspect import signature
 from typing import Any
 
 import torch
@@ -78,6 +79,13 @@ def load_llm(resolved: Resolved, dtype: torch.dtype) -> PreTrainedModel:
             dtype=dtype,
             output_loading_info=True,
         )
+    forwards = signature(llm.prepare_inputs_for_generation).parameters
+    if not (config.is_encoder_decoder or "inputs_embeds" in forwards):
+        raise CheckpointError(
+            f"the LLM '{resolved.name}' ({type(llm).__name__}) generates from its own tokens alone,"
+            " and audio has no tokens; choose an LLM of text that takes embeddings (Gemma 3 1B,"
+            " Llama, Qwen, ...)"
+        )
     if info["missing_keys"]:
         missing = min(info["missing_keys"])
         raise CheckpointError(
@@ -149,6 +157,7 @@ def position_limits(config: PreTrainedConfig) -> tuple[int | None, int | None]:
     """The longest input an LLM reads, and the longest answer its decoder writes where that is
     another limit.
     """
+    config = config.get_text_config()  # of a model that sees or hears too
     read = _first_known(
         config, "max_position_embeddings", "n_positions", "max_encoder_position_embeddings"
     )

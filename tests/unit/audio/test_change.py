@@ -38,6 +38,8 @@ def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
         save(tmp_path / "clip.wav", Waveform(4 * tone()))
     with pytest.raises(AudioError, match="not numbers"):
         save(tmp_path / "clip.wav", Waveform(np.array([np.nan], dtype=np.float32)))
+    with pytest.raises(AudioError, match="FLAC does not take 1000000 Hz; resample"):
+        save(tmp_path / "clip.flac", Waveform(tone(), 1_000_000))
     (tmp_path / "file").write_text("")
     with pytest.raises(AudioError, match="cannot write"):
         save(tmp_path / "file" / "clip.wav", Waveform(tone()))

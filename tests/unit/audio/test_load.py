@@ -211,6 +211,8 @@ def test_bad_paths_and_arrays_say_what_is_wrong(tmp_path: Path) -> None:
         load(np.array([0.0, np.nan, 0.1], dtype=np.float32))
     with pytest.raises(AudioError, match="no samples"):
         load(np.zeros(0, dtype=np.float32))
+    with pytest.raises(AudioError, match="1 samples at 48000 Hz are not one at 16000 Hz"):
+        load((np.zeros(1, dtype=np.float32), 48_000))
     with pytest.raises(AudioError, match=r"shape \(2, 16000\)"):
         load(np.zeros((2, 16_000), dtype=np.float32))
     with pytest.raises(AudioError, match="sampling rate is 0 Hz"):

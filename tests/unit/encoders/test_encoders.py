@@ -217,6 +217,10 @@ def test_too_short_or_stereo_audio_is_refused(encoder_folders: dict[str, Path]) 
         encoder.prepare([np.zeros(500, dtype=np.float32)])
     with pytest.raises(AudioError, match="mono"):
         encoder.prepare([np.zeros((2, 16000), dtype=np.float32)])
+    normalising = load_encoder(encoder_folders["parakeet"])
+    with pytest.raises(AudioError, match="too short"):
+        normalising.prepare([np.ones(319, dtype=np.float32)])
+    assert encode(normalising, [np.ones(320, dtype=np.float32)]).hidden_states.isfinite().all()
 
 
 def test_only_the_last_layer_where_no_other_is_used(

@@ -81,6 +81,11 @@ def test_stretches_hold_every_word_once_and_are_cut_in_pauses(loud_is_voice):
     assert stretches[0].end == pytest.approx(4.15, abs=0.3)  # in the pause of 0.3 s
 
 
+def test_stretches_shorter_than_what_is_kept_around_speech_are_no_longer_than_asked(loud_is_voice):
+    stretches = list(cut_at_pauses([sound(-1, 3, -1)], longest=0.2))
+    assert stretches and all(stretch.end - stretch.start <= 0.2 for stretch in stretches)
+
+
 def test_parts_of_a_whole_leave_nothing_out(loud_is_voice):
     whole = sound(-1, 3, -4, 1)
     assert np.array_equal(np.concatenate([part.samples for part in tile([whole], 2)]), whole)

@@ -65,6 +65,13 @@ def test_an_llm_whose_layers_want_to_know_each_token_is_refused(tmp_path) -> Non
         load_llm(resolve(tmp_path), torch.float32)
 
 
+def test_an_llm_that_takes_no_embeddings_to_generate_from_is_refused(tmp_path) -> None:
+    config = transformers.OpenAIGPTConfig(vocab_size=64, n_embd=16, n_layer=1, n_head=2)
+    transformers.OpenAIGPTLMHeadModel(config).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="OpenAIGPTLMHeadModel. generates from its own token"):
+        load_llm(resolve(tmp_path), torch.float32)
+
+
 def test_a_sign_of_the_chat_template_without_an_embedding_is_refused(
     encoder_folder, tmp_path
 ) -> None:

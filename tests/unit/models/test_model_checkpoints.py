@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from operator import attrgetter
@@ -15,7 +16,7 @@ from safetensors import safe_open
 
 from microscopic import encoder_of, model_of
 from speechverse.errors import CheckpointError, UserError
-from speechverse.hub import folder_fingerprint, resolve
+from speechverse.hub import folder_fingerprint, loading, resolve
 from speechverse.models import SpeechVerseForConditionalGeneration, SpeechVerseProcessor, assembly
 from speechverse.models.configuration_speechverse import SpeechVerseConfig
 from speechverse.models.downsampler import DownsamplerConfig
@@ -263,6 +264,12 @@ def test_names_are_found_beside_the_checkpoint_and_on_the_hub(tmp_path) -> None:
     assert not resolve("microsoft/wavlm-large", "main").is_local
     with pytest.raises(CheckpointError, match=r"hub is out of bounds \(--offline.*check the name"):
         Model.from_foundations("nobody/no-such-encoder", "nobody/no-such-llm")
+
+
+def test_a_disk_that_fills_while_the_hub_is_asked_is_said() -> None:
+    with pytest.raises(CheckpointError, match="the disk takes no more .*HF_HOME"):
+        with loading("LLM", resolve("microsoft/wavlm-large", "main")):
+            raise RuntimeError("fetching failed") from OSError(errno.ENOSPC, "full")
 
 
 def test_a_checkpoint_of_before_the_sections_means_what_it_meant(tmp_path) -> None:

@@ -113,6 +113,8 @@ def test_lists_keep_their_order_and_single_things_are_shared(model, clip, noise)
     assert model.ask(sounds, "is it loud", CHOICES)[0] == pairs[0]
     with pytest.raises(UserError, match="2 sounds and 3 instructions"):
         model.ask(sounds, ["a", "b", "c"])
+    with pytest.raises(UserError, match="an instruction is a tuple; give text"):
+        model.ask(sounds, ("a", "b", "c"))
 
 
 def test_choices_bind_the_answer(model, clip):

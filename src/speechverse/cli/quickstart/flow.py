@@ -9,6 +9,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,9 +91,8 @@ class Quickstart:
                 for title, doing, part in self._parts():
                     self.console.rule(f"[bold]{title}", align="left")
                     self._print(doing)
-                    begin = time.monotonic()
-                    part()
-                    self._seconds[title] = time.monotonic() - begin
+                    with self._timed(title):
+                        part()
                 self._write_page()
             except KeyboardInterrupt:
                 self._print(
@@ -101,6 +101,19 @@ class Quickstart:
                 )
                 raise
         self._say_where()
+
+    @contextmanager
+    def _timed(self, title: str) -> Iterator[None]:
+        """Adds to what the part took before it was stopped."""
+        file = self.output / "seconds.json"
+        self._seconds = json.loads(file.read_text()) if file.exists() else {}
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            took = time.monotonic() - begin
+            self._seconds[title] = self._seconds.get(title, 0.0) + took
+            write_text(file, json.dumps(self._seconds))
 
     def _check_clips(self) -> None:
         """A clip too long to be asked about is told before anything is fetched or made."""
