@@ -17,6 +17,11 @@ from speechverse.files import append_log, disk_full_as_error, locked, make_place
 
 Line = dict[str, Any]
 
+_FILE = "file"
+"""Key of a clip's bytes and the time of its last change, by which another recording under the same
+name is known.
+"""
+
 
 @dataclass
 class AnswersFile:
@@ -39,8 +44,8 @@ class AnswersFile:
     ) -> Iterator[AnswersFile]:
         """Reads what the file holds, and keeps other runs from it within the block.
 
-        Clips that could not be answered are forgotten, to be tried again, and so is half a line
-        that a killed run left.
+        Clips that could not be answered are forgotten, to be tried again, and so are those whose
+        file is another by now, and half a line that a killed run left.
 
         Args:
             question: Plain values by key, in every line.
@@ -68,9 +73,10 @@ class AnswersFile:
         kept = []
         for number, line in enumerate(lines, start=1):
             record = self._check(line, number, keys)
-            if "error" not in record:
+            place = self._place_of(record["clip"])
+            if "error" not in record and _is_of(record, place):
                 kept.append(f"{line}\n")
-                self.answered.add(self._place_of(record["clip"]))
+                self.answered.add(place)
         if (mended := "".join(kept)) != text:
             write_text(self.path, mended)
 
@@ -110,10 +116,37 @@ class AnswersFile:
         Raises:
             DiskFullError: If there is no room; those written before are whole.
         """
-        records = [{**one, "clip": self._name_of(one["clip"])} for one in records]
+        records = [
+            {**one, "clip": self._name_of(one["clip"]), _FILE: _state(Path(one["clip"]))}
+            for one in records
+        ]
         with disk_full_as_error(self.path):
             append_log(self.path, [{**one, **self.question} for one in records])
         self.answered |= {self._place_of(one["clip"]) for one in records if "error" not in one}
+
+    def forget(self, clips: Iterable[Path]) -> None:
+        """Takes out the lines of clips that are to be answered anew."""
+        again = {Path(os.path.abspath(clip)) for clip in clips} & self.answered
+        if not again:
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if self._place_of(json.loads(line)["clip"]) not in again]
+        write_text(self.path, "".join(kept))
+        self.answered -= again
+
+
+def _state(clip: Path) -> list[int] | None:
+    try:
+        found = clip.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _is_of(record: Line, clip: Path) -> bool:
+    """Whether the line is about the file that is there now, as far as either is known."""
+    told, now = record.get(_FILE), _state(clip)
+    return told is None or now is None or told == now
 
 
 def _record(line: str) -> Line | None:

@@ -67,3 +67,9 @@ def test_a_folder_run_that_is_stopped_goes_on_and_nothing_is_doubled_or_lost(tmp
     assert f"of {CLIPS} answers" in done.stderr
     clips = [json.loads(line)["clip"] for line in output.read_text().splitlines()]
     assert sorted(clips) == sorted(map(str, folder.iterdir()))
+
+    (folder / "001.wav").unlink()
+    save(folder / "001.wav", Waveform(sound[:2000]))
+    again = speechverse(*asked)
+    assert f"found {CLIPS - 1} of {CLIPS} answers" in again.stderr
+    assert len(output.read_text().splitlines()) == CLIPS

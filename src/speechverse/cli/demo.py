@@ -21,7 +21,8 @@ def command(
         str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(help="By default the first free one from 7860 on.")
+        int | None,
+        typer.Option(min=1, max=65535, help="By default the first free one from 7860 on."),
     ] = None,
     browser: Annotated[
         bool, typer.Option("--browser", help="Open the page in this machine's browser.")

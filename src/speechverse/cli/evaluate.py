@@ -101,6 +101,9 @@ def command(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the results and the page.")
     ] = Path("evaluation"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results of another evaluation.")
+    ] = False,
     cache: Annotated[
         CacheMode,
         typer.Option(help="Encoder outputs: temporary (deleted at the end), keep, none."),
@@ -156,7 +159,13 @@ def command(
         clips = describe_split(opened, asked.get("split", "test"))
         scored = options, asked.get("choices_per_prompt")
         asked["thresholds"] = thresholds_of(abstain, *scored, clips, checkpoint_fingerprint(model))
+    if scoring is not None and options.choice_mode != "score":
+        raise UserError(
+            f"--scoring {scoring} is of choices that are scored: give --choices score too"
+        )
     settings = EvaluationSettings(**asked, seed=seed, decoding=options)
+    if not overwrite:
+        _refuse_other_results(output, model, opened, settings)
     how: dict[str, Any] = {
         "device": device,
         "precision": precision,
@@ -168,6 +177,19 @@ def command(
         from speechverse.evaluation.results import as_plain
 
         typer.echo(json_format.dumps({"output": str(output), **as_plain(results)}))
+
+
+def _refuse_other_results(
+    output: Path, model: str, corpus: Corpus, settings: EvaluationSettings
+) -> None:
+    """The same asked again takes the place of what it gave before; another question does not."""
+    from speechverse.evaluation.into_folder import what_differs
+
+    if differ := what_differs(output, model, corpus, settings):
+        raise UserError(
+            f"'{output}' holds the results of another evaluation ({differ}): name another --output,"
+            " or give --overwrite"
+        )
 
 
 def _check_nothing_else(context: typer.Context) -> None:

@@ -59,6 +59,7 @@ def do_all(
         pending = [clip for clip in clips if not (file.holds(clip) and is_whole(clip))]
         if found := len(clips) - len(pending):
             typer.echo(f"found {found:,} of {len(clips):,} {results}", err=True)
+        file.forget(pending)
         try:
             failed = do(pending, file, found) if pending else {}
         except KeyboardInterrupt:

@@ -25,7 +25,9 @@ def command(
     corpus: Annotated[
         Path, typer.Option(help="A corpus folder whose splits keep voices and sentences apart.")
     ],
-    fit: Annotated[str, typer.Option(help="The split whose voices are fitted on.")] = "train",
+    fit: Annotated[
+        str | None, typer.Option(help="The split whose voices are fitted on. By default train.")
+    ] = None,
     test_corpus: Annotated[
         Path | None,
         typer.Option(help="A corpus folder to test on instead, such as a frozen test set."),
@@ -74,7 +76,8 @@ def command(
             f"all clips of '{corpus}' would be fitted on and tested on: name others with"
             " --test-corpus, or a corpus folder, which has splits"
         )
-    fitted, tested = _part(corpus, fit), _part(test_corpus or corpus, test)
+    fitted = _part(corpus, fit, ("train",))
+    tested = _part(test_corpus or corpus, test, ("test", "dev"))
     if fitted.manifest_sha256 and fitted.manifest_sha256 == tested.manifest_sha256:
         raise UserError(
             f"the split '{tested.split}' would be fitted on and tested on: name another by --fit or"
@@ -118,15 +121,25 @@ class _Part:
         return {"corpus": self.name, "split": self.split, "manifest_sha256": self.manifest_sha256}
 
 
-def _part(path: Path, split: str | None) -> _Part:
-    """Without a split: test, or dev where there is none; of a JSONL all of it."""
+def _part(path: Path, split: str | None, usual: tuple[str, ...]) -> _Part:
+    """Without a split the first of the usual ones that is there; of a JSONL all of it.
+
+    Raises:
+        UserError: If a split is named of a file, which has none.
+    """
     from speechverse.data import Corpus
+    from speechverse.errors import UserError
 
     if path.is_file():
+        if split is not None:
+            raise UserError(
+                f"'{path}' is one file and has no split '{split}': leave the split out, or name a"
+                " corpus folder"
+            )
         clips = Corpus.from_jsonl(path.stem, {"all": path}).utterances("all")
         return _Part(path.stem, "all", None, clips)
     corpus = Corpus.open(path)
-    split = split or ("test" if "test" in corpus.splits else "dev")
+    split = split or next((one for one in usual if one in corpus.splits), usual[-1])
     utterances = corpus.utterances(split)
     manifest = corpus.description["splits"].get(split, {}).get("manifest_sha256")
     return _Part(path.resolve().name, split, manifest, utterances)
@@ -135,7 +148,7 @@ def _part(path: Path, split: str | None) -> _Part:
 def _to_read(path: Path) -> _Part:
     from speechverse.errors import CorpusError
 
-    part = _part(path, None)
+    part = _part(path, None, ("test", "dev"))
     if not part.words:
         raise CorpusError(
             f"--read {path}: none of its clips has a `text`, so nothing heard in them can be judged"

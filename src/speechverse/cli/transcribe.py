@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -33,9 +33,14 @@ def command(
         list[Path], typer.Argument(help="Audio files of any length, or folders of them.")
     ],
     format: Annotated[
-        Format,
-        typer.Option(help="Text, subtitles, or JSON; verbose_json has the times of segments."),
-    ] = "txt",
+        Format | None,
+        typer.Option(
+            help=(
+                "Text, subtitles, or JSON; verbose_json has the times of segments. By default what"
+                " the name of --output ends in, or txt."
+            )
+        ),
+    ] = None,
     decoder: Annotated[
         Literal["own", "llm"] | None,
         typer.Option(
@@ -93,6 +98,9 @@ def command(
             f"{len(clips)} recordings: say into which folder their transcripts go, --output"
             " transcripts/"
         )
+    if output is not None and not several and output.resolve() == clips[0].resolve():
+        raise UserError(f"'{output}' is the recording itself: name another --output")
+    format = _by_name(format, None if several else output)
     how = {
         "decoder": decoder,
         "language": language,
@@ -129,6 +137,22 @@ def command(
     typer.echo(f"written to '{output}' by {transcript.decoder}", err=True)
 
 
+def _by_name(format: Format | None, output: Path | None) -> Format:
+    """What was asked for, or what the file is named like.
+
+    Raises:
+        UserError: If these are two.
+    """
+    suffix = output.suffix.lower() if output else ""
+    named = next((one for one in get_args(Format) if _SUFFIXES[one] == suffix), None)
+    if format and named and _SUFFIXES[format] != suffix:
+        raise UserError(
+            f"'{output}' is named as {named} is, and --format {format} is asked for: name it"
+            f" NAME{_SUFFIXES[format]}, or leave --format out"
+        )
+    return format or named or "txt"
+
+
 def _places(named: Sequence[tuple[Path, Path]], folder: Path, format: Format) -> dict[Path, Path]:
     """Recording → the file of its transcript, by the folders that it lies in."""
     if folder.exists() and not folder.is_dir():
@@ -163,6 +187,12 @@ def _transcribe_all(
 
     def write_all(clips: list[Path], file: AnswersFile, _: int) -> dict[Path, str]:
         failed = {}
+        if others := [places[clip] for clip in clips if places[clip].exists()]:
+            raise UserError(
+                f"'{others[0]}'{f' and {len(others) - 1} more' if others[1:] else ''} is there and"
+                " no transcript that this command made; nothing is written over: name another"
+                " --output, or move it away"
+            )
         made = _with_progress(load(), clips, how, "skip")
         for clip, transcript in zip(clips, made, strict=True):
             if transcript.error is not None:
@@ -171,10 +201,10 @@ def _transcribe_all(
                 continue
             _note(clip, transcript)
             places[clip].parent.mkdir(parents=True, exist_ok=True)
+            # Before the transcript: what is there and not noted is the user's own.
+            file.add([{"clip": str(clip), "transcript": transcript.as_dict()}])
             text = _format(transcript, identity["format"])
             write_text(places[clip], text if text.endswith("\n") else f"{text}\n")
-            # Behind the transcript: what is noted as written is there.
-            file.add([{"clip": str(clip), "transcript": transcript.as_dict()}])
         return failed
 
     do_all(

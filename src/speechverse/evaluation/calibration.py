@@ -181,7 +181,10 @@ class Scored:
 
     def _score(self, metric: str, predictions: Sequence[Any]) -> Score:
         references = [example.reference for example in self.examples]
-        interval = bootstrap(metric, predictions, references, self.num_samples, self.seed)
+        clips = [example.utterance.id for example in self.examples]
+        interval = bootstrap(
+            metric, predictions, references, self.num_samples, self.seed, clips=clips
+        )
         return Score(
             self.task.name, self.system, WHOLE, metric, *interval, num_examples=len(references)
         )

@@ -17,6 +17,7 @@ from speechverse.audio import AudioSource
 from speechverse.batching import in_batches
 from speechverse.chat import Choices
 from speechverse.decoding import DecodingOptions, Question, answer, answer_questions
+from speechverse.decoding.options import NO_MATTER
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.recogniser import Recogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
@@ -95,7 +96,11 @@ class Cascade:
         examples = [
             Example(f"{u.id}/transcript", u, "asr", instruction, "", "") for u in utterances
         ]
-        made = SpeechVerseSystem(self.parts).answer(examples)
+        parts, given = self.parts, self.parts.options
+        # What is said of answers to a task (a limit, stop strings, draws) is not meant for what
+        # they stand on.
+        options = DecodingOptions(**given.model_dump(include={*NO_MATTER, "num_beams"}))
+        made = answer(parts.model, parts.processor, examples, options, cache=parts.cache)
         return self._keep(utterances, made)
 
     def _keep(self, utterances: Sequence[Utterance], made: Sequence[Answer]) -> list[str]:

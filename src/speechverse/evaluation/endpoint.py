@@ -26,6 +26,8 @@ URL, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 _RETRIED = (408, 409, 429, 500, 502, 503, 504)
 _NUM_RETRIES, _BACKOFF_SECONDS, _TIMEOUT_SECONDS = 5, 0.5, 120
 _AT_ONCE = 4
+_FOR_ALL = (401, 403, 404)
+"""What would be answered to any clip: a wrong key, address or model."""
 
 
 class Endpoint(OfFamily):
@@ -37,6 +39,7 @@ class Endpoint(OfFamily):
     title: ClassVar[str] = "a model behind an endpoint, which hears the audio and answers freely"
     name: ClassVar[str]
     hears: ClassVar[bool] = False  # it needs nothing of the encoder's
+    at_once: ClassVar[int] = _AT_ONCE  # answers are paid for: few are lost where one fails
 
     def __init__(self, parts: Parts) -> None:
         """Refuses what cannot work before anything is asked.
@@ -75,10 +78,11 @@ class Endpoint(OfFamily):
         return f"{len(examples):,} requests with {seconds:,.0f} s of audio to {self.url}"
 
     def answer(self, examples: Sequence[Example], progress: Advance = ignore) -> list[Answer]:
-        """Asks a few at once; what was refused for the moment is asked again, later and later.
+        """Asks a few at once; what was refused for the moment is asked again, later and later. A
+        clip that is refused for good (a filter, a limit of theirs) is an answer with an error.
 
         Raises:
-            UserError: If it does not answer after that, or refuses for good.
+            UserError: If it does not answer after that, or would refuse any clip.
         """
         made = []
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -102,6 +106,8 @@ class Endpoint(OfFamily):
             raise UserError(f"{self.name}: {self.url} does not answer: {error}") from error
         if reply.status != 200:
             told = reply.data.decode("utf-8", "replace")[:300]
+            if 400 <= reply.status < 500 and reply.status not in (*_FOR_ALL, *_RETRIED):
+                return Answer("", error=f"refused with status {reply.status}: {told}")
             advice = f"; check {KEY}" if reply.status in (401, 403) else ""
             raise UserError(
                 f"{self.name}: {self.url} answered with status {reply.status}: {told}{advice}"

@@ -4,22 +4,29 @@ stopped.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechverse.data import Corpus
 from speechverse.data.cache import CacheDiskError, CacheTooLargeError, encoder_fingerprint
+from speechverse.decoding.options import NO_MATTER
 from speechverse.errors import UserError
 from speechverse.evaluation import ledger
 from speechverse.evaluation.journal import Tell, keep_answers
-from speechverse.evaluation.provenance import describe, training_log
+from speechverse.evaluation.provenance import (
+    checkpoint_fingerprint,
+    describe,
+    describe_split,
+    training_log,
+)
 from speechverse.evaluation.report import write_report
-from speechverse.evaluation.results import Results
+from speechverse.evaluation.results import RESULTS, Results, in_words, load_results
 from speechverse.evaluation.runner import EvaluationSettings, evaluate
 from speechverse.progress import Watch, watch_nothing
 from speechverse.types import CacheMode
@@ -71,6 +78,30 @@ def evaluate_into(
     if told := ledger.record(results):
         tell(told)
     return results
+
+
+def what_differs(output: Path, name: str, corpus: Corpus, settings: EvaluationSettings) -> str:
+    """What the results in a folder are of that an evaluation is not, in words; empty if nothing, or
+    where there are none.
+    """
+    if not (output / RESULTS).exists():
+        return ""
+    try:
+        found = load_results(output)
+    except UserError:
+        return "which cannot be read"
+    now = _asked(
+        checkpoint_fingerprint(name),
+        describe_split(corpus, settings.split),
+        json.loads(json.dumps(settings.as_dict())),
+    )
+    then = _asked(found.model.get("fingerprint"), found.corpus, found.settings)
+    return in_words([f"other {key}" for key in now if now[key] != then.get(key)])
+
+
+def _asked(model: str | None, corpus: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
+    decoding = {k: v for k, v in settings.get("decoding", {}).items() if k not in NO_MATTER}
+    return {"model": model, "corpus": corpus, **settings, "decoding": decoding}
 
 
 def _check_writable(output: Path) -> None:

@@ -190,12 +190,14 @@ def answer_or_recall(
     examples: Sequence[Example],
     progress: Advance,
     at_once: int,
+    clock: Callable[[], Seconds] = time.perf_counter,
 ) -> tuple[list[Answer], Seconds]:
     """A system's answers to the examples of a task, those already kept taken from the journal.
 
     Args:
         progress: Told of answers made or found.
-        at_once: Examples after which answers are kept.
+        at_once: Examples after which answers are kept; a system may say fewer.
+        clock: What time is kept by.
 
     Returns:
         One answer for each example, in order, and the wall time that those found had taken.
@@ -205,6 +207,7 @@ def answer_or_recall(
     elif isinstance(plain(system), WithoutWords):
         # its answers depend on all examples together, and take no time
         return system.answer(examples, progress), 0.0
+    at_once = min(at_once, getattr(plain(system), "at_once", at_once))
     names = [keys(system, example) for example in examples]
     found = [kept.seconds for name in names if (kept := journal.get(name))]
     progress(len(found))
@@ -212,9 +215,9 @@ def answer_or_recall(
     # Like with like: batches waste less.
     pending.sort(key=lambda place: -examples[place].utterance.duration)
     for places in in_batches(pending, at_once):
-        began = time.perf_counter()
+        began = clock()
         made = system.answer([examples[place] for place in places], progress)
-        journal.add([names[place] for place in places], made, time.perf_counter() - began)
+        journal.add([names[place] for place in places], made, clock() - began)
     return [journal.kept[name].answer for name in names], sum(found)
 
 

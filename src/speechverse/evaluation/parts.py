@@ -4,6 +4,7 @@ instructions and metrics.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from speechverse.evaluation.provenance import find_recogniser, find_whisper, sho
 from speechverse.progress import Advance, Watch, ignore, watch_nothing
 from speechverse.protocols import Model, Processor
 from speechverse.registry import SYSTEMS
-from speechverse.types import Answer, AudioRef, Ended, Example, Utterance
+from speechverse.types import Answer, AudioRef, Ended, Example, Seconds, Utterance
 
 Found = TypeVar("Found")
 
@@ -109,6 +110,9 @@ class Parts:
     endings: dict[str, dict[str, Ended]] = field(default_factory=dict)
     mean_log_mels: dict[AudioRef, np.ndarray] = field(default_factory=dict)
     _absent: set[str] = field(default_factory=set, init=False)
+    _took: dict[str, dict[str, Seconds]] = field(default_factory=dict, init=False)
+    _writing: Seconds = field(default=0.0, init=False)
+    _owed: Seconds = field(default=0.0, init=False)
 
     def find_recogniser(self) -> CtcRecogniser | None:
         """The CTC recogniser, loaded when first asked for."""
@@ -142,9 +146,22 @@ class Parts:
         known = self.transcripts.setdefault(kind, {})
         clips = [clip for utterance in utterances for clip in utterance.clips]
         new = list({clip.id: clip for clip in clips if clip.id not in known}.values())
+        took = self._took.setdefault(kind, {})
         if new:
+            began = time.perf_counter()
             known.update(zip((u.id for u in new), make(new), strict=True))
+            spent = time.perf_counter() - began
+            took.update(dict.fromkeys((u.id for u in new), spent / len(new)))
+            self._writing += spent
+        mean = sum(took.values()) / max(1, len(took))  # for those an earlier run had written
+        self._owed += sum(took.get(clip.id, mean) for clip in clips)
         return known
+
+    def clock(self) -> Seconds:
+        """Wall time in which everybody who stands on a transcript pays for it in full, not the
+        first of them alone: what lies between two looks is what a system would take by itself.
+        """
+        return time.perf_counter() - self._writing + self._owed
 
 
 def make_systems(names: Sequence[str], parts: Parts) -> list[System]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from speechverse.audio import load
 from speechverse.batching import in_batches
 from speechverse.encoders.ctc import CtcRecogniser
+from speechverse.evaluation.results import noise_of
 from speechverse.metrics import Interval, bootstrap
 from speechverse.progress import Advance, ignore
 from speechverse.types import Utterance
@@ -48,7 +49,8 @@ def recognition(
     for some in in_batches(spoken, _CLIPS_AT_ONCE):
         texts = recogniser.transcribe([load(clip.audio).samples for clip in some])
         for clip, text in zip(some, texts, strict=True):
-            kind = str(clip.labels.get("stratum", "all")), bool(clip.labels.get("noise"))
+            noisy = noise_of(clip.labels.get("noise")) == "added"
+            kind = str(clip.labels.get("stratum", "all")), noisy
             kinds.setdefault(kind, []).append((text, clip.text or "", clip.language))
         progress(len(some))
     found = []

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from speechverse.errors import TaskError, UserError
+from speechverse.errors import TaskError, UserError, first_line
 from speechverse.files import disk_full_as_error, write_text
 from speechverse.metrics import METRICS, get_metric
 from speechverse.tasks import get_task
@@ -88,8 +88,8 @@ class NotMeasured:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Wall time of one system on one task, with the transcripts that a cascade made for it; and the
-    tokens of its answers, as the model's own tokenizer counts everybody's.
+    """Wall time of one system on one task, with the transcripts that it stands on, whoever had them
+    written; and the tokens of its answers, as the model's own tokenizer counts everybody's.
     """
 
     task: str
@@ -199,6 +199,7 @@ class Results:
         systems: Name to what it is.
         hearing_seconds: Wall time of encoding all clips beforehand; None where each answer's time
             holds its own.
+        hearing: The systems that share it: their answers' time is without.
         notes: What was left out, and why.
         normalizer: Ids of all text normalisers under the scores; each score names its own.
         signatures: Metric to the tools and settings it was computed with.
@@ -213,6 +214,7 @@ class Results:
     scores: Sequence[Score]
     timings: Sequence[Timing]
     hearing_seconds: float | None = None
+    hearing: Sequence[str] = ()
     confusions: Sequence[Confusion] = ()
     notes: Sequence[str] = ()
     normalizer: str = ""
@@ -274,8 +276,8 @@ class Results:
 
 
 def in_words(names: Sequence[str]) -> str:
-    """Names as a sentence lists them."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    """Names as a sentence lists them; nothing of none."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def slices_of(example: Example) -> tuple[str, ...]:
@@ -286,14 +288,14 @@ def slices_of(example: Example) -> tuple[str, ...]:
         "stratum": labels.get("stratum"),
         "accent": labels.get("accent"),
         "length": next(name for limit, name in _LENGTHS if clip.duration < limit),
-        "noise": _noise(labels.get("noise")),
+        "noise": noise_of(labels.get("noise")),
         "speaker": clip.speaker,
     }
     return tuple(f"{kind}: {value}" for kind, value in named.items() if value)
 
 
-def _noise(label: Any) -> str | None:
-    """None where nothing is told of it."""
+def noise_of(label: Any) -> str | None:
+    """Whether noise was "added", or "none", by a clip's label; None where nothing is told of it."""
     if label is None:
         return None
     return "none" if str(label).lower() in ("", "none", "no", "clean", "false", "0") else "added"
@@ -340,7 +342,8 @@ def load_results(folder: Path) -> Results:
     """Reads `results.json`.
 
     Raises:
-        UserError: If there is none, or it was written by a version with another schema.
+        UserError: If there is none, it was written by a version with another schema, it is not
+            whole, or a task or metric in it is named as a user's file is: none is run for it.
     """
     try:
         raw = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
@@ -354,15 +357,38 @@ def load_results(folder: Path) -> Results:
             f"{folder / RESULTS} has schema {found}; this version reads {SCHEMA}: run `speechverse"
             " evaluate` anew"
         )
-    results = _RESULTS.validate_python(raw)
+    try:
+        results = _RESULTS.validate_python(raw)
+    except ValidationError as error:
+        raise _not_whole(folder / RESULTS, error) from error
+    _refuse_files(folder / RESULTS, results)
     _make_metrics_known(results)
     return results
 
 
+def _not_whole(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"'{path}' is damaged or not whole ({first_line(error)}): copy the folder anew, or run"
+        " `speechverse evaluate` again"
+    )
+
+
+def _refuse_files(path: Path, results: Results) -> None:
+    """Names that would have a file run: results may come from anybody."""
+    metrics = [name for report in results.tasks for name in report.metrics]
+    metrics += [scored.metric for scored in results.scores]
+    metrics += [pair.metric for pair in results.paired]
+    names = dict.fromkeys([*(report.name for report in results.tasks), *metrics])
+    for name in names:
+        if ":" in name or "/" in name or name.endswith((".py", ".yaml", ".yml")):
+            raise UserError(
+                f"'{path}' names {name!r} for a task or a metric, which is a file: results hold"
+                " plain names, and no file is run for them"
+            )
+
+
 def _make_metrics_known(results: Results) -> None:
-    """Metrics of joint tasks are there only once their tasks are. No file of a user's own task is
-    run here, for results may come from anybody.
-    """
+    """Metrics of joint tasks are there only once their tasks are."""
     for report in results.tasks:
         if SIGN in report.name and any(metric not in METRICS for metric in report.metrics):
             with suppress(TaskError):  # a part is the user's own; whoever needs it says so
@@ -370,12 +396,22 @@ def _make_metrics_known(results: Results) -> None:
 
 
 def load_answers(folder: Path) -> list[AnswerRecord]:
-    """Reads `answers.jsonl`."""
-    with (folder / ANSWERS).open(encoding="utf-8") as lines:
-        return [
-            _with_clips(_ANSWER.validate_json(line), lambda path: os.path.abspath(folder / path))
-            for line in lines
-        ]
+    """Reads `answers.jsonl`.
+
+    Raises:
+        UserError: If it is missing or not whole.
+    """
+    place = folder / ANSWERS
+    try:
+        with place.open(encoding="utf-8") as lines:
+            return [
+                _with_clips(
+                    _ANSWER.validate_json(line), lambda path: os.path.abspath(folder / path)
+                )
+                for line in lines
+            ]
+    except (OSError, ValueError) as error:  # a ValidationError is a ValueError
+        raise _not_whole(place, error) from error
 
 
 def _with_clips(answer: AnswerRecord, place: Callable[[Path], str]) -> AnswerRecord:

@@ -107,6 +107,10 @@ class EvaluationSettings:
     descriptions: bool | None = None
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
 
+    def as_dict(self) -> dict[str, Any]:
+        """As results hold them."""
+        return {**asdict(self), "decoding": self.decoding.model_dump()}
+
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise UserError(
@@ -217,6 +221,7 @@ class _Run:
     notes: list[str] = field(default_factory=list)
     scored: Scored = field(default_factory=Scored)
     hearing_seconds: float | None = None
+    hearing: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.systems = make_systems(self.settings.systems, self.parts)
@@ -293,6 +298,7 @@ class _Run:
             started = time.perf_counter()
             self.parts.cache = self.parts.encode(pending)
             self.hearing_seconds = round(time.perf_counter() - started, 3)
+            self.hearing = [system.name for system in self.systems if system.hears]
 
     def _to_hear(self, system: System, examples: Sequence[Example]) -> list[Example]:
         """What it has not answered yet; of a control with the clips that it hears instead."""
@@ -390,15 +396,16 @@ class _Run:
     def _measure(self, task: Task, examples: Sequence[Example], system: System, part: str) -> None:
         """Lets one system answer one task, and scores it."""
         progress = self.watch(f"{task.name} · {system.name} {part}", len(examples))
-        started, before = time.perf_counter(), 0.0
+        clock, before = self.parts.clock, 0.0
+        started = clock()
         if self.keys is None:
             answers = system.answer(examples, progress)
         else:
             size = at_once(self.parts.model, self.settings.decoding)
             answers, before = answer_or_recall(
-                self.journal, self.keys, system, examples, progress, size
+                self.journal, self.keys, system, examples, progress, size, clock
             )
-        seconds = round(time.perf_counter() - started + before, 3)
+        seconds = round(clock() - started + before, 3)
         tokens = sum(len(self.parts.processor.encode_target(made.text)) for made in answers)
         self.timings.append(Timing(task.name, system.name, seconds, len(examples), tokens))
         score_answers(self.scored, task, system.name, examples, answers, self.settings)
@@ -411,12 +418,13 @@ class _Run:
         found = Results(
             model=about_model,
             corpus=describe_split(self.corpus, self.settings.split),
-            settings={**asdict(self.settings), "decoding": self.settings.decoding.model_dump()},
+            settings=self.settings.as_dict(),
             systems={system.name: system.title for system in self.systems},
             tasks=self.reports,
             scores=self.scored.scores,
             timings=self.timings,
             hearing_seconds=self.hearing_seconds,
+            hearing=self.hearing,
             confusions=self.scored.confusions,
             notes=[*self.notes, *self.scored.notes],
             normalizer=", ".join(sorted(normalizers)),

@@ -56,7 +56,13 @@ def score_answers(
     settings: EvaluationSettings,
 ) -> None:
     """Adds what one system's answers to one task are worth."""
-    parsed = [task.parse(made.text, ex.choices) for made, ex in zip(answers, examples, strict=True)]
+    parsed = [
+        task.parse(made.text, ex.choices) if made.error is None else UNPARSED
+        for made, ex in zip(answers, examples, strict=True)
+    ]
+    if errors := Counter(made.error for made in answers if made.error is not None):
+        told = f"{errors.total()} of {len(answers)} were not answered and count as unparsed"
+        scored.notes.append(f"{task.name} by {system}: {told}: {errors.most_common(1)[0][0]}")
     how: dict[str, Any] = {"num_samples": settings.num_resamples, "seed": settings.seed}
     endings = [made.ended for made in answers]
     clips = [example.utterance.id for example in examples]

@@ -91,9 +91,10 @@ def _cells(scores: list[Score | None], clear: Collection[str] = ()) -> list[Text
 
 def cost_table(results: Results) -> Table:
     """What each system's answers took: seconds, with its transcripts, and tokens."""
-    told = (
-        "without encoding the clips, which is done once for all" if results.hearing_seconds else ""
-    )
+    told = ""
+    if results.hearing_seconds:
+        names, seconds = in_words(results.hearing) or "all", results.hearing_seconds
+        told = escape(f"without encoding the clips, done once for {names}: {seconds:.0f} s")
     table = Table(title="cost of an answer", title_justify="left", box=SIMPLE, caption=told or None)
     table.add_column("system", no_wrap=True)
     for head in ("answers", "seconds", "tokens"):

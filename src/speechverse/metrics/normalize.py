@@ -113,6 +113,20 @@ def separate_unspaced(text: str) -> str:
     return " ".join("".join(signs).split())
 
 
+def join_unspaced(text: str) -> str:
+    """The text without the spaces beside letters of scripts that put none between words: there
+    they stand for punctuation, or are a matter of taste.
+    """
+    if text.isascii():
+        return text
+    joined = ""
+    for word in text.split():
+        letters = (sign for sign in reversed(joined) if unicodedata.category(sign)[0] != "M")
+        touches = _is_unspaced(word[0]) or _is_unspaced(next(letters, " "))
+        joined += word if touches or not joined else f" {word}"
+    return joined
+
+
 def _is_unspaced(sign: str) -> bool:
     is_letter = unicodedata.category(sign) in ("Lo", "Lm")
     return is_letter and unicodedata.name(sign, "").startswith(_UNSPACED)

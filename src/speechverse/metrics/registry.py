@@ -26,7 +26,10 @@ _CHRF: dict[str, Any] = {"percent": False, "signature": text.chrf_signature}
 
 _BUILT_IN = (
     Metric("wer", "WER", text.word_errors, text.error_rate, **_ERRORS),
-    Metric("cer", "CER", text.character_errors, text.error_rate, **_ERRORS),
+    Metric(
+        *("cer", "CER", text.character_errors, text.error_rate),
+        **{**_ERRORS, "signature": text.cer_signature},
+    ),
     Metric("bleu", "BLEU", text.ngram_counts, text.bleu, **_BLEU),
     Metric("chrf", "chrF", text.character_ngram_counts, text.chrf, **_CHRF),
     Metric(

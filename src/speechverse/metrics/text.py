@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from speechverse.metrics.normalize import ENGLISH, OTHER, normalizer_for, separate_unspaced
+from speechverse.metrics.normalize import (
+    ENGLISH,
+    OTHER,
+    join_unspaced,
+    normalizer_for,
+    separate_unspaced,
+)
 from speechverse.metrics.types import UNPARSED, Languages, import_eval
 
 _CHRF_BETA = 2
@@ -28,8 +34,11 @@ def word_errors(
 def character_errors(
     predictions: Sequence[Any], references: Sequence[Any], languages: Languages
 ) -> np.ndarray:
-    """Errors in normalised letters and spaces, and their true number, shape (N, 2)."""
-    return _errors("process_characters", list, predictions, references, languages)
+    """Errors in normalised letters and spaces, and their true number, shape (N, 2); in scripts that
+    put no spaces between words none counts.
+    """
+    asked = predictions, references, languages
+    return _errors("process_characters", list, *asked, separate=join_unspaced)
 
 
 def error_rate(sums: np.ndarray) -> np.ndarray:
@@ -41,6 +50,11 @@ def wer_signature() -> str:
     """Tools and normalisers; a score says which of them it was compared under."""
     english = f"{ENGLISH.id}:transformers:{version('transformers')}"
     return f"jiwer:{version('jiwer')}|{english}|{OTHER.id}"
+
+
+def cer_signature() -> str:
+    """As `wer_signature`, with what a character is."""
+    return f"{wer_signature()}|no spaces in unspaced scripts"
 
 
 def ngram_counts(predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:

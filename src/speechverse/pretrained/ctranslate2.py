@@ -207,8 +207,13 @@ def _tokens(source: Path) -> dict[str, int]:
     """Every token's id, from the tokenizer or from the plain vocabulary."""
     if (file := source / "tokenizer.json").is_file():
         content = _read_json(file)
-        added = {token["content"]: token["id"] for token in content["added_tokens"]}
-        return {**content["model"]["vocab"], **added}
+        try:
+            added = {token["content"]: token["id"] for token in content["added_tokens"]}
+            return {**content["model"]["vocab"], **added}
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"'{file}' is no tokenizer of Whisper's: it has no vocabulary; fetch it anew"
+            ) from error
     if (file := source / "vocabulary.json").is_file():
         return {token: number for number, token in enumerate(_read_json(file))}
     if (file := source / "vocabulary.txt").is_file():

@@ -177,6 +177,34 @@ def test_results_of_anybody_run_no_code(tmp_path):
     report = TaskReport("asr+gone", "Both", 1, ("gone_metric",), 12, {})
     save_results(place, replace(load_results(place), tasks=[report]), [])
     assert load_results(place).tasks[0].name == "asr+gone"
+    for named in (
+        TaskReport("ic", "Intent", 1, (spec,), 12, {}),
+        TaskReport(f"asr+{spec}", "Both", 1, ("accuracy",), 12, {}),
+        TaskReport(f"asr+{tmp_path / 'mine.yaml'}", "Both", 1, ("accuracy",), 12, {}),
+    ):
+        save_results(place, replace(load_results(place), tasks=[report]), [])
+        results = replace(load_results(place), tasks=[named])
+        save_results(place, results, [])
+        with pytest.raises(UserError, match="names .*, which is a file"):
+            compare_folders(place, place)
+        save_results(place, replace(results, tasks=[report]), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("answers.jsonl", None),
+        ("answers.jsonl", '{"example": "u0/ic", "ta'),
+        ("results.json", '{"schema": 2}'),
+    ],
+)
+def test_results_that_are_not_whole_are_told_in_words(tmp_path, name, content):
+    one, other = folder_of(tmp_path / "a", 3), folder_of(tmp_path / "b", 4)
+    (other / name).unlink()
+    if content is not None:
+        (other / name).write_text(content)
+    with pytest.raises(UserError, match=rf"b/{name}' is damaged or not whole .*evaluate` again"):
+        compare_folders(one, other)
 
 
 def test_what_is_asked_of_one_clip_is_told_by_its_own_id():

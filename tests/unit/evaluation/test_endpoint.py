@@ -27,6 +27,7 @@ from speechverse.evaluation import (
     load_answers,
     make_systems,
 )
+from speechverse.evaluation.journal import keep_answers
 from speechverse.types import Example
 
 SETTINGS = EvaluationSettings(
@@ -38,11 +39,14 @@ SETTINGS = EvaluationSettings(
 
 
 class Server(ThreadingHTTPServer):
-    """Says "happy"; the first request is put off, or all are refused with `status`."""
+    """Says "happy"; the first request is put off, or all are refused with `status`, or some by
+    their number with another.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[dict[str, Any], str | None]] = []
         self.status: int | None = None
+        self.refused: dict[int, int] = {}
         super().__init__(("127.0.0.1", 0), Handler)
 
 
@@ -52,7 +56,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((body, self.headers["Authorization"]))
-        status = self.server.status or (429 if len(self.server.asked) == 1 else 200)
+        number = len(self.server.asked)
+        status = self.server.status or self.server.refused.get(number, 429 if number == 1 else 200)
         choice = {"message": {"content": "Happy."}, "finish_reason": "stop"}
         said = json.dumps({"choices": [choice]} if status == 200 else {"error": "not now"}).encode()
         self.send_response(status)
@@ -121,6 +126,32 @@ def test_what_it_refuses_for_good_is_told(server, loaded, corpus) -> None:
     server.status = 401
     with pytest.raises(UserError, match="status 401.*not now.*OPENAI_API_KEY"):
         evaluate(*loaded, corpus, SETTINGS)
+
+
+def test_a_clip_that_it_refuses_is_counted_and_the_others_are_answered(
+    server, loaded, corpus, tmp_path
+) -> None:
+    server.refused = {3: 400}
+    results = evaluate(*loaded, corpus, SETTINGS, output=tmp_path)
+    records = load_answers(tmp_path)
+    assert sorted(record.answer for record in records) == ["", *["Happy."] * (len(records) - 1)]
+    assert sum(record.unparsed for record in records) == 1
+    [note] = [note for note in results.notes if "not answered" in note]
+    assert "1 of 4 were not answered and count as unparsed: refused with status 400" in note
+    assert len(server.asked) == len(records) + 1
+
+
+def test_what_was_answered_before_it_failed_for_good_is_not_asked_and_paid_for_again(
+    server, loaded, corpus, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(endpoint.Endpoint, "at_once", 1)
+    server.refused = {4: 403}
+    about = {"about_model": {"fingerprint": "f"}, "output": tmp_path}
+    with pytest.raises(UserError, match="status 403"), keep_answers(tmp_path) as journal:
+        evaluate(*loaded, corpus, SETTINGS, journal=journal, **about)
+    with keep_answers(tmp_path) as journal:
+        evaluate(*loaded, corpus, SETTINGS, journal=journal, **about)
+    assert len(server.asked) == len(load_answers(tmp_path)) + 2
 
 
 def test_our_own_server_answers_as_the_model_in_it(corpus, tmp_path, monkeypatch) -> None:

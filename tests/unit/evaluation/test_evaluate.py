@@ -29,9 +29,10 @@ from speechverse.evaluation import (
     write_report,
 )
 from speechverse.evaluation.provenance import describe, find_recogniser, training_log
+from speechverse.evaluation.report.render import playable
 from speechverse.evaluation.results import slices, slices_of
 from speechverse.metrics import METRICS
-from speechverse.types import AudioRef, Example, Utterance
+from speechverse.types import Answer, AudioRef, Example, Utterance
 from watching import Watched
 
 SETTINGS = EvaluationSettings(num_resamples=50, decoding=DecodingOptions(max_new_tokens=8))
@@ -162,6 +163,45 @@ def test_cascades_answer_the_asr_task_with_their_transcript_and_share_it(evaluat
     assert all(
         record.transcript == said[name] for name, record in by_system["oracle", "sns"].items()
     )
+
+
+def test_a_limit_on_answers_is_none_on_the_transcripts_they_stand_on(loaded, corpus, monkeypatch):
+    from speechverse.evaluation import cascades
+
+    options = dict[str, DecodingOptions]()
+
+    def record(model, processor, examples, asked, **how):
+        options[examples[0].task] = asked
+        return [Answer("happy")] * len(examples)
+
+    monkeypatch.setattr(cascades, "answer", record)
+    short = DecodingOptions(max_new_tokens=2, stop=(".",), num_beams=3, max_batch=4)
+    evaluate(
+        *loaded, corpus, replace(SETTINGS, systems=("cascade",), tasks=("er",), decoding=short)
+    )
+    assert options == {"er": short, "asr": DecodingOptions(num_beams=3, max_batch=4)}
+
+
+def test_who_comes_first_does_not_pay_alone_for_a_transcript_that_others_stand_on_too(
+    loaded, corpus, monkeypatch
+):
+    from speechverse.evaluation import Parts
+
+    now = [0.0]
+    monkeypatch.setattr("speechverse.evaluation.parts.time.perf_counter", lambda: now[0])
+    parts, clips = Parts(*loaded, DecodingOptions()), corpus.utterances("test")
+
+    def write(some):
+        now[0] += 10.0 * len(some)
+        return ["said"] * len(some)
+
+    took = []
+    for _ in range(2):
+        began = parts.clock()
+        parts.transcribe("kind", clips, write)
+        now[0] += 3.0
+        took.append(parts.clock() - began)
+    assert took == [10.0 * len(clips) + 3.0] * 2
 
 
 def test_the_ctc_transcript_is_the_recognisers(evaluated, corpus, loaded):
@@ -302,6 +342,11 @@ def test_the_worst_answers_can_be_heard_on_the_page(evaluated):
     page = write_report(folder).read_text()
     assert page.count("<audio") == page.count('src="data:audio') > 0
     assert page.count("<audio") == page.count('class="example"')
+
+
+def test_a_clip_that_cannot_be_read_any_more_has_no_player(tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    assert playable([AudioRef(tmp_path / "broken.wav"), AudioRef(tmp_path / "gone.wav")]) == []
 
 
 def test_text_of_others_is_shown_and_not_run(evaluated, tmp_path):

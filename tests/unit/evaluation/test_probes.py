@@ -123,6 +123,19 @@ def test_the_size_of_a_batch_does_not_matter(encoder: SpeechEncoder, make_clips:
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
+def test_kinds_that_were_never_fitted_are_not_tested_and_are_told() -> None:
+    def clip(number: int, accent: str) -> Utterance:
+        labels = {"accent": accent, "num_speakers": "1"}
+        return Utterance(f"c{number}", AudioRef(Path("x")), 1.0, labels=labels)
+
+    fit = {row: clip(row, "ab"[row % 2]) for row in range(4)}
+    test = {row: clip(row, "abcd"[row % 4]) for row in range(4, 12)}
+    [accent], why = find_targets(fit, test)
+    assert [accent.answers[row] for row in accent.test] == ["a", "b", "a", "b"]
+    assert accent.chance == 0.5
+    assert why["accent of 'c', 'd'"] == "4 clips to test, none to fit"
+
+
 def test_a_sentence_is_not_on_both_sides_of_the_speaker_probe(make_clips: MakeClips) -> None:
     clips = [
         Utterance(

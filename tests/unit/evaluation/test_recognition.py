@@ -79,7 +79,8 @@ def folders(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 def test_kinds_and_noise_are_counted_apart_and_clips_without_words_left_out(corpus: Corpus) -> None:
     clips = list(corpus.utterances("train"))
-    clips[0] = replace(clips[0], labels={**clips[0].labels, "noise": "rain"})
+    for clip, noise in zip((0, 1, 2, 3), ("rain", "none", "clean", False), strict=True):
+        clips[clip] = replace(clips[clip], labels={**clips[clip].labels, "noise": noise})
     counted: list[int] = []
     # type: ignore[arg-type]
     kinds = recognition(Reader("What is the TIME?"), clips, counted.append)
@@ -133,10 +134,13 @@ def test_what_is_fitted_on_is_not_tested_on(encoder: Path, folders: dict[str, Pa
     people = next(path for path in folders.values() if path.is_file())
     for corpus, fit, told in (
         (people, "no-such", "would be fitted on and tested on"),
+        (folders["world"], "train", f"'{people}' is one file and has no split 'no-such'"),
         (folders["world"], "test", "would be fitted on and tested on"),
         (folders["world"], "no-such", "no-such"),
     ):
         arguments = ["probe", str(encoder), "--corpus", str(corpus), "--fit", fit]
+        if fit == "train":
+            arguments += ["--test-corpus", str(people), "--test", "no-such"]
         result = CliRunner().invoke(build_app(), arguments)
         assert isinstance(result.exception, UserError) and told in str(result.exception)
 

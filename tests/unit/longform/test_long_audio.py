@@ -255,6 +255,47 @@ def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_pat
     assert not (tmp_path / "all.txt").exists()
     refused = run(calls / "a.wav", "--output", out)
     assert isinstance(refused.exception, UserError) and "is a folder" in str(refused.exception)
+    refused = run(calls / "a.wav", "--output", calls / "a.wav")
+    assert "is the recording itself" in str(refused.exception)
+    refused = run(calls / "a.wav", "--format", "vtt", "--output", out / "new" / "a.srt")
+    assert "is named as srt is" in str(refused.exception)
+
+
+def test_nothing_of_a_users_is_written_over_and_another_recording_is_written_anew(
+    model, loud_is_voice, tmp_path, monkeypatch
+):
+    calls = tmp_path / "calls"
+    for name in ("a.wav", "b.wav"):
+        save(calls / name, Waveform(sound(1, -3, 1)))
+    (calls / "b.txt").write_text("typed by hand")
+    monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *_: model)
+    monkeypatch.setattr(
+        "speechverse.evaluation.provenance.checkpoint_fingerprint", lambda _: "f" * 64
+    )
+    app = typer.Typer()
+    app.command()(transcribe.command)
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    refused = run(calls, "--output", calls)
+    assert "b.txt' is there and no transcript that this command made" in str(refused.exception)
+    assert (calls / "b.txt").read_text() == "typed by hand" and not (calls / "a.txt").exists()
+    (calls / "b.txt").unlink()
+    assert run(calls, "--output", calls).exit_code == 0
+    (calls / "a.txt").write_text("mended by hand")
+    (calls / "b.txt").unlink()
+    again = run(calls, "--output", calls)
+    assert "found 1 of 2 transcripts" in again.stderr and (calls / "b.txt").exists()
+    assert (calls / "a.txt").read_text() == "mended by hand"
+    save(calls / "a.wav", Waveform(sound(2)))
+    (calls / "a.txt").unlink()
+    again = run(calls, "--output", calls)
+    assert "found 1 of 2 transcripts" in again.stderr
+    lines = (calls / "transcripts.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["clip"][-5:] for line in lines) == ["a.wav", "b.wav"]
+    run(calls / "a.wav", "--output", tmp_path / "one.srt")
+    assert (tmp_path / "one.srt").read_text().startswith("1\n00:00:00,000 -->")
 
 
 def test_a_text_that_found_no_end_is_said_to_be_cut(model, loud_is_voice, monkeypatch):

@@ -150,6 +150,21 @@ def test_in_scripts_without_spaces_each_letter_is_a_word() -> None:
     assert score(["cer"], ["今天"], ["今日"], ["zh"])["cer"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("said", "true", "language", "rate"),
+    [
+        ("你好世界今天天气很好", "你好，世界，今天天气很好。", "zh", 0.0),
+        ("今日はいい天気ですね", "今日は、いい天気ですね。", "ja", 0.0),
+        ("สวัสดีครับผม", "สวัสดี ครับ ผม", "th", 0.0),
+        ("น้ำ ดี", "น้ำดี", "th", 0.0),
+        ("我爱python三吗", "我爱 Python 三 吗?", "zh", 0.0),
+        ("감사 합니다", "감사합니다", "ko", 1 / 5),  # Korean has spaces
+    ],
+)
+def test_spaces_are_no_characters_of_scripts_without_them(said, true, language, rate) -> None:
+    assert score(["cer"], [said], [true], [language])["cer"] == pytest.approx(rate)
+
+
 def test_a_score_names_the_normalisers_it_stands_on() -> None:
     wer = get_metric("wer")
     assert wer.normalizers(["one", "two"], ["en", "en-US"]) == "english-2"

@@ -315,19 +315,30 @@ def test_evaluate_counts_cut_answers_by_task_and_takes_the_limit(checkpoint, cli
     }
     assert {cut["asr", system] for system in ("speechverse", "cascade", "oracle")} == {1.0}
     assert {cut["er", system] for system in ("speechverse", "cascade", "oracle")} == {0.0}
-    note = (
-        "asr by cascade: 1 of 1 answers are cut: 1 at the most tokens they may have"
-        " (--max-new-tokens)"
-    )
-    assert note in told["notes"]
+    limit = "1 of 1 answers are cut: 1 at the most tokens they may have (--max-new-tokens)"
+    assert {f"asr by {system}: {limit}" for system in ("speechverse", "oracle")} < {*told["notes"]}
+    # The limit is one on answers, not on the transcript that those of a cascade stand on.
+    assert "asr by cascade: 1 of 1 answers are cut: 1 as they turned in circles" in told["notes"]
     records = [
         json.loads(line) for line in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()
     ]
-    assert {(r["task"], r["cut"], r["ended"]) for r in records} == {
+    assert {(r["task"], r["cut"], r["ended"]) for r in records if r["system"] != "cascade"} == {
         ("asr", True, "length"),
         ("er", False, "constraint"),
     }
-    assert "cut" in run(*common, "--systems", "speechverse", "--max-new-tokens", 1)
+    assert {(r["task"], r["ended"]) for r in records if r["system"] == "cascade"} == {
+        ("asr", "loop"),
+        ("er", "constraint"),
+    }
+    other = *common, "--systems", "speechverse", "--max-new-tokens", 1
+    before = (tmp_path / "out" / "answers.jsonl").read_bytes()
+    with pytest.raises(UserError, match=r"another evaluation \(other systems\): name another"):
+        run(*other)
+    assert (tmp_path / "out" / "answers.jsonl").read_bytes() == before
+    with pytest.raises(UserError, match="give --choices score too"):
+        run(*other, "--overwrite", "--scoring", "prior")
+    assert "cut" in run(*other, "--overwrite")
+    assert "cut" in run(*other)  # the same again
     assert "cut</td>" in (tmp_path / "out" / "report.html").read_text()
 
 

@@ -126,6 +126,10 @@ def test_without_a_tokenizer_the_vocabulary_names_the_tokens(whisper_folder: Pat
         **content["model"]["vocab"],
         **{token["content"]: token["id"] for token in content["added_tokens"]},
     }
+    for other in ("{}", "[]"):
+        (whisper_folder / "tokenizer.json").write_text(other)
+        with pytest.raises(CheckpointError, match="no tokenizer of Whisper's"):
+            resolve(whisper_folder)
     (whisper_folder / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match="neither tokenizer.json nor a vocabulary"):
         resolve(whisper_folder)

@@ -66,7 +66,7 @@ def _column(target: Target, layers: Sequence[np.ndarray]) -> ProbeColumn:
         name=target.name,
         metric=get_metric("uar").label,
         chance=target.chance,
-        num_answers=len(set(target.answers.values())),
+        num_answers=len(set(target.answers_of((*target.fit, *target.test)))),
         num_fit=len(target.fit),
         num_test=len(target.test),
         scores=tuple(_score(target, layer) for layer in layers),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from speechverse.seeding import hash_seed
 from speechverse.types import Utterance
@@ -28,6 +28,8 @@ class Target:
         test: Rows tested on.
         answers: Row → the true answer.
         groups: Row → what is kept on one side while the penalty is chosen.
+        unfitted: Answers that occur among the clips to test alone → how many; none is tested, for
+            no probe could give them.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Target:
     test: tuple[int, ...]
     answers: Mapping[int, str]
     groups: Mapping[int, str]
+    unfitted: Mapping[str, int] = field(default_factory=dict)
 
     def answers_of(self, rows: Iterable[int]) -> list[str]:
         return [self.answers[row] for row in rows]
@@ -58,17 +61,28 @@ def find_targets(fit: Clips, test: Clips) -> tuple[list[Target], dict[str, str]]
     """
     targets = [*(_label_target(name, fit, test) for name in LABELS), _speaker_target(test)]
     good = [target for target in targets if not target.hindrance]
-    return good, {target.name: target.hindrance for target in targets if target.hindrance}
+    why = {target.name: target.hindrance for target in targets if target.hindrance}
+    for target in good:
+        if target.unfitted:
+            kinds = ", ".join(f"'{kind}'" for kind in target.unfitted)
+            why[f"{target.name} of {kinds}"] = (
+                f"{sum(target.unfitted.values())} clips to test, none to fit"
+            )
+    return good, why
 
 
 def _label_target(name: str, fit: Clips, test: Clips) -> Target:
     known = {r: c for r, c in {**fit, **test}.items() if c.labels.get(name) is not None}
+    answers = {row: str(clip.labels[name]) for row, clip in known.items()}
+    fitted = tuple(row for row in fit if row in known)
+    kinds = {answers[row] for row in fitted}
     return Target(
         name,
-        tuple(row for row in fit if row in known),
-        tuple(row for row in test if row in known),
-        {row: str(clip.labels[name]) for row, clip in known.items()},
+        fitted,
+        tuple(row for row in test if answers.get(row) in kinds),
+        answers,
         {row: clip.speaker or clip.id for row, clip in known.items()},
+        Counter(answers[row] for row in test if row in known and answers[row] not in kinds),
     )
 
 
@@ -77,7 +91,7 @@ def _speaker_target(clips: Clips) -> Target:
     sentences = {row: clip.text or clip.id for row, clip in clips.items()}
     by_speaker: dict[str, list[int]] = defaultdict(list)
     for row, clip in clips.items():
-        if clip.speaker and clip.labels.get("num_speakers", 1) == 1:
+        if clip.speaker and str(clip.labels.get("num_speakers", 1)) == "1":
             by_speaker[clip.speaker].append(row)
     side_of: dict[str, int] = {}
     fit, test = list[int](), list[int]()

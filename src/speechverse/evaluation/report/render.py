@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from speechverse.errors import AudioError
 from speechverse.types import AudioRef
 
 if TYPE_CHECKING:
@@ -41,10 +43,14 @@ def _environment(package: str) -> Environment:
 
 
 def playable(clips: Iterable[AudioRef]) -> list[str]:
-    """Clips as sources of audio elements, in the page itself, without those whose files are
-    gone.
+    """Clips as sources of audio elements, in the page itself, without those whose files are gone
+    or cannot be read any more.
     """
-    return [_playable(clip) for clip in clips if clip.path.is_file()]
+    made = []
+    for clip in clips:
+        with suppress(AudioError):
+            made.append(_playable(clip))
+    return made
 
 
 def _playable(clip: AudioRef) -> str:
