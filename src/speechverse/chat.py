@@ -132,7 +132,7 @@ class Chat:
     ) -> tuple[Question, DecodingOptions]:
         model = self._model
         constraint, options = model.how_to_answer(choices, regex, json_schema, options, decoding)
-        text = with_hints(instruction, hints) if instruction.strip() else instruction
+        text = with_hints(instruction, hints)
         try:
             question = model.question(self._heard, text, constraint, self.turns)
         except AudioTooLongError as error:

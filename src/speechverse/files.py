@@ -88,6 +88,22 @@ def read_text(path: Path) -> str:
         ) from None
 
 
+def files_in(folder: Path) -> Iterator[str]:
+    """Relative paths of the files that are not hidden; links to folders are followed once."""
+    entered: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        entered.add(os.path.realpath(root))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and os.path.realpath(os.path.join(root, name)) not in entered
+        )
+        for name in files:
+            if not name.startswith("."):
+                yield Path(root, name).relative_to(folder).as_posix()
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a small file, whole or not at all.
 

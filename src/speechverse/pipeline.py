@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -182,7 +182,7 @@ class SpeechVerse(Doors):
         if on_error not in get_args(OnError):
             raise UserError(f"on_error is '{on_error}'; allowed are {', '.join(get_args(OnError))}")
         sounds, instructions = _pair(audio, instruction)
-        instructions = [with_hints(text, hints) if text.strip() else text for text in instructions]
+        instructions = [with_hints(text, hints) for text in instructions]
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
         questions, failed = self._questions(sounds, instructions, constraint, on_error)
         how: dict[str, Any] = {"logprobs": logprobs, "cancel": cancel}
@@ -218,7 +218,7 @@ class SpeechVerse(Doors):
             UserError: Also for beams and for scored choices, which do not come piece by piece.
         """
         constraint, options = self.how_to_answer(choices, regex, json_schema, options, decoding)
-        text = with_hints(instruction, hints) if instruction.strip() else instruction
+        text = with_hints(instruction, hints)
         question = self.question(self.hear(audio), text, constraint)
         check_streamable(options, [question])
 
@@ -366,6 +366,8 @@ def constraint_of(
         return OneOf(check_choices(choices))
     if json_schema is not None:
         return Matches(pattern_of_schema(json_schema))
+    if regex is not None and not isinstance(regex, str):
+        raise UserError(f"regex is a {type(regex).__name__}; give a pattern as text")
     return None if regex is None else Matches(regex)
 
 
@@ -379,7 +381,11 @@ def options_for(
     Raises:
         UserError: If a changed option is wrong, or shapes free answers while this one is not free.
     """
-    options = options or DecodingOptions()
+    options = DecodingOptions() if options is None else options
+    if not isinstance(options, DecodingOptions):
+        raise UserError(
+            f"options are a {type(options).__name__}; give DecodingOptions(...), or them by name"
+        )
     if changes:
         options = options.changed(**changes)
     unfit = [name for name in FREE_ONLY if getattr(options, name)]
@@ -397,7 +403,7 @@ def check_choices(choices: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UserError: If they are no set of answers.
     """
-    one = isinstance(choices, str)
+    one = isinstance(choices, str) or not isinstance(choices, Iterable)
     listed = [] if one else [c.strip() if isinstance(c, str) else "" for c in choices]
     if not listed or not all(listed) or len(set(listed)) < len(listed):
         raise UserError(
@@ -411,10 +417,6 @@ def _pair(
 ) -> tuple[list[Sound], list[str]]:
     sounds = audio if isinstance(audio, list) else [audio]
     instructions = instruction if isinstance(instruction, list) else [instruction]
-    if other := [text for text in instructions if not isinstance(text, str)]:
-        raise UserError(
-            f"an instruction is a {type(other[0]).__name__}; give text, or a list of texts"
-        )
     if not isinstance(audio, list):
         sounds = sounds * len(instructions)
     if not isinstance(instruction, list):

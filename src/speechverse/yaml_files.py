@@ -25,6 +25,15 @@ class _Loader(yaml.SafeLoader):
     strings, each once.
     """
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """A number as it looks: YAML 1.1 has 010 for 8, and 1:30 for 90."""
+        if re.match(r"[-+]?0[0-9_]", node.value) or ":" in node.value:
+            raise MisreadError(
+                f"line {node.start_mark.line + 1}: YAML reads `{node.value}` as"
+                f" {super().construct_yaml_int(node)}: write that number, or put it in quotes"
+            )
+        return super().construct_yaml_int(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[str, int] = {}
         for key, _ in node.value:
@@ -55,11 +64,18 @@ _KINDS = {
     "timestamp": "date",
 }
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_Loader` would read as something else than text."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+for _one in (_Loader, _Dumper):
+    _one.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
 
 UNQUOTED = (
     "YAML reads an unquoted yes, no, on or off as true or false: put it in quotes if it is a word"
@@ -91,6 +107,11 @@ def parse_yaml(text: str) -> Any:
     ) as error:  # PyYAML's own words for odd tags
         raise ValueError(f"it holds a value that YAML cannot make: {error}") from error
     return value
+
+
+def dump_yaml(value: Any) -> str:
+    """A plain value as YAML text that `parse_yaml` reads as the same, keys in their order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def read_yaml(path: Path) -> Any:

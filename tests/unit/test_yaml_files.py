@@ -11,11 +11,25 @@ import pytest
 from speechverse.errors import RecipeError, UserError
 from speechverse.training.recipe_files import load_recipe
 from speechverse.world import read_lines
-from speechverse.yaml_files import parse_yaml
+from speechverse.yaml_files import dump_yaml, parse_yaml
 
 BOMB = "a: &a [0,0,0,0,0,0,0,0]\n" + "".join(
     f"{name}: &{name} [{','.join(['*' + before] * 8)}]\n" for before, name in pairwise("abcdefghi")
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"), [("a: 010", "8"), ("a: 0_1", "1"), ("a: 1:30", "90"), ("a: -07", "-7")]
+)
+def test_a_number_that_yaml_reads_otherwise_than_it_looks_is_refused(text: str, reads: str):
+    with pytest.raises(ValueError, match=f"line 1: YAML reads `.*` as {reads}: write that number"):
+        parse_yaml(text)
+
+
+@pytest.mark.parametrize("name", ["5e-4", "1e3", "010", "yes", "1:30", "plain", "null", "12"])
+def test_what_is_written_is_read_as_the_same(name: str):
+    value = {"name": name, "numbers": [0, 10, -3, 0.5, 1e-05, 1e20], "on": True}
+    assert parse_yaml(dump_yaml(value)) == value
 
 
 @pytest.mark.parametrize("word", ["yes", "no", "on", "off", "True"])

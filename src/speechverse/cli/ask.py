@@ -255,7 +255,7 @@ def command(
     if output is not None:
         from speechverse.cli.ask_folder import ask_folder
 
-        ask_folder(asked, clip, output, load, quiet=json)
+        ask_folder(asked, clip, output, load, json=json)
     elif then:
         _converse(asked, then, load().chat(sound), clip, json)
     else:

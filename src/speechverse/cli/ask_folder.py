@@ -11,18 +11,20 @@ from speechverse.batching import in_batches
 from speechverse.cli.ask_whole import ask_whole, is_too_long, parts_of
 from speechverse.cli.asking import OPTIONAL, Asked
 from speechverse.cli.many_clips import clips_in, do_all
+from speechverse.cli.printing import print_json
 from speechverse.errors import UserError
 
 AT_ONCE_ON_CPU = 8
 """Clips whose answers are lost when a run is killed; a processor gains little from more at once."""
 
 
-def ask_folder(asked: Asked, place: Path, output: Path, load: Any, quiet: bool) -> None:
+def ask_folder(asked: Asked, place: Path, output: Path, load: Any, json: bool) -> None:
     """Answers what is not answered yet, each answer written as it comes; exit status 1 if some
     clips could not be.
 
     Args:
         load: Loads who answers.
+        json: Whether each is also printed, instead of how far it is.
     """
     from speechverse.terminal import Progress
 
@@ -31,10 +33,14 @@ def ask_folder(asked: Asked, place: Path, output: Path, load: Any, quiet: bool) 
         if answering.model.device.type == "cpu":
             size = min(size, AT_ONCE_ON_CPU)
         failed, begun = dict[Path, str](), time.monotonic()
-        with Progress("asking", found + len(clips), found, quiet=quiet) as shown:
+        with Progress("asking", found + len(clips), found, quiet=json) as shown:
             for number, some in enumerate(in_batches(clips, size)):
                 made = _records(asked, answering, some)
-                file.add({"clip": str(clip), **record} for clip, record in made.items())
+                lines = [{"clip": str(clip), **record} for clip, record in made.items()]
+                file.add(lines)
+                if json:
+                    for line in lines:
+                        print_json({**line, **asked.identity()})
                 failed |= {clip: one["error"] for clip, one in made.items() if "error" in one}
                 pace = (number * size + len(some)) / (time.monotonic() - begun)
                 shown.advance(len(some), **{"clips/s": pace})

@@ -64,9 +64,15 @@ def command(
     from speechverse.terminal import Progress
 
     make_place(out)
-    chosen = draw_lines(_read(lines, split), limit, seed)
+    if out.resolve() == lines.resolve() or out.resolve().is_relative_to(lines.resolve()):
+        raise UserError(f"'{out}' is what is read, or lies in it: name another file to write")
+    read = _read(lines, split)
+    chosen = draw_lines(read, limit, seed)
     if not chosen:
         raise UserError(f"{lines} holds no sentences of three words or more to ask anything of")
+    if short := len(read) - len(draw_lines(read, None, seed)):
+        told = "of fewer than three words, spelled ones or digits"
+        typer.echo(f"left out: {short:,} lines that nothing can be asked of ({told})", err=True)
     once = {line["text"]: line for line in chosen}.values()
     drawn = [asked for line in once for asked in draw_instructions(line, each, seed, read_share)]
     num_read = sum(asked.answer is None for asked in drawn)

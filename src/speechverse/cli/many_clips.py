@@ -11,17 +11,18 @@ import typer
 from speechverse.answers_file import AnswersFile
 from speechverse.audio.names import SUFFIXES, is_audio_name
 from speechverse.errors import UserError
+from speechverse.files import files_in
 
 
 def clips_in(place: Path) -> list[Path]:
-    """Every clip of a folder and the folders in it, by name; or the one file.
+    """Every clip of a folder and the folders in it that are not hidden, by name; or the one file.
 
     Raises:
         UserError: If there is none.
     """
     if not place.is_dir():
         return [place]
-    files = [path for path in place.rglob("*") if path.is_file() and path.name[:1] != "."]
+    files = [place / name for name in files_in(place)]
     clips = sorted(path for path in files if is_audio_name(path))
     if not clips:
         raise UserError(

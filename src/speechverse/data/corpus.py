@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -101,10 +101,11 @@ class Corpus:
         """This corpus with a part of one split taken out as the split `validation`.
 
         A hash of the id (or of the speaker, where known) decides, so an utterance keeps its side
-        when the corpus grows.
+        when the corpus grows; those of one sound, or one speaker, are on one side.
 
         Raises:
-            CorpusError: If one side would be empty, or there is a split `validation` already.
+            CorpusError: If one side would be empty, there is a split `validation` already, or
+                nobody's speaker is known.
         """
         if "validation" in self._sources:
             raise CorpusError(
@@ -132,6 +133,9 @@ class Corpus:
         """
         joined = MoreLabels.read(path, self.labels)
         found = {split: self.utterances(split) for split in self._sources}
+        joined.check_ids(
+            self.name, [[utterance.id for utterance in utterances] for utterances in found.values()]
+        )
         joined.warn_of_unused(
             [utterance for utterances in found.values() for utterance in utterances], self.name
         )
@@ -295,15 +299,28 @@ def _company(utterances: Iterable[Utterance]) -> dict[str, str]:
     return named
 
 
+def _heard_alike(utterances: list[Utterance]) -> Iterator[str]:
+    """Of each utterance the first id that its sound is known by: a clip may be in several lines."""
+    first: dict[object, str] = {}
+    for utterance in utterances:
+        sound = tuple(clip.audio for clip in utterance.clips)
+        yield first.setdefault(sound, utterance.id)
+
+
 def _held_out(utterances: list[Utterance], share: float, seed: int, by: str) -> set[str]:
     """Ids whose group's hash falls under the share; the group of the lowest hash if none does."""
     if not 0 < share < 1:
         return set()
     company = _company(utterances) if by == "speaker" else {}
+    if by == "speaker" and not company:
+        raise CorpusError(
+            "no utterance has a speaker, so none can be held out by speaker: name them ('speaker'"
+            " of a line), or divide by utterance"
+        )
     groups: dict[str, list[str]] = {}
-    for utterance in utterances:
+    for utterance, alike in zip(utterances, _heard_alike(utterances), strict=True):
         spoken = company and utterance.speakers
-        key = company[utterance.speakers[0]] if spoken else utterance.id
+        key = company[utterance.speakers[0]] if spoken else alike
         groups.setdefault(key, []).append(utterance.id)
     places = {key: hash_seed(seed, "validation", key) / 2**64 for key in groups}
     lowest = min(places, key=places.__getitem__, default=None)

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's own from Pyth
 
 from speechverse.errors import CorpusError, TaskError, unknown_name
 from speechverse.tasks import LabelSet
-from speechverse.tasks.labels import label_key
+from speechverse.tasks.labels import as_name, label_key
 from speechverse.types import Utterance
 from speechverse.yaml_files import UNQUOTED
 
@@ -129,11 +129,13 @@ def collect_labels(utterances: Iterable[Utterance]) -> dict[str, LabelSet]:
 def gather_names(
     labelled: Iterable[tuple[Mapping[str, Any], str]], fields: Sequence[str] = INVENTORY_FIELDS
 ) -> dict[str, LabelSet]:
-    """As `collect_labels`, from labels and the place they stand at; what is no text is no name."""
+    """As `collect_labels`, from labels and the place they stand at; numbers, true and false are
+    names as answers say them.
+    """
     found: dict[str, dict[str, str]] = {}
     for labels, place in labelled:
         for field in fields:
-            for name in filter(lambda name: isinstance(name, str), names_used(labels, field)):
+            for name in filter(None, map(as_name, names_used(labels, field))):
                 found.setdefault(field, {}).setdefault(name, place)
     for field, places in found.items():
         _refuse_alike(field, places)

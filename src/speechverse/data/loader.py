@@ -6,15 +6,16 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from speechverse.data.collate import Batch, Collate
 from speechverse.data.plan import BatchPlan, GlobalStep, MicroBatch
-from speechverse.errors import RecipeError
+from speechverse.errors import RecipeError, UserError
 from speechverse.tally import MAX_BAD_SHARE, refuse_too_many
+from speechverse.types import AudioRef
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,14 @@ class _Collated(Dataset):
     def __init__(self, collator: Collate) -> None:
         self.collator = collator
 
-    def __getitem__(self, micro_batch: MicroBatch) -> Batch:
-        return self.collator(micro_batch.examples, micro_batch.loss_weights)
+    def __getitem__(self, micro_batch: MicroBatch) -> Batch | str:
+        """A batch; in a worker, what is wrong in words: torch would hand its traceback on."""
+        try:
+            return self.collator(micro_batch.examples, micro_batch.loss_weights)
+        except UserError as error:
+            if get_worker_info() is None:
+                raise
+            return str(error)
 
 
 class _RankSampler(Sampler):
@@ -50,7 +57,26 @@ class _RankSampler(Sampler):
     def __iter__(self) -> Iterator[MicroBatch]:
         for step in self.plan.steps():
             self.steps.append(step)
-            yield from step.for_rank(self.rank, self.world_size)
+            yield from map(_without_references, step.for_rank(self.rank, self.world_size))
+
+
+def _without_references(micro_batch: MicroBatch) -> MicroBatch:
+    """What goes to other processes: a reference may be anything, and nothing is learned from it."""
+    return replace(
+        micro_batch,
+        examples=tuple(replace(example, reference=None) for example in micro_batch.examples),
+    )
+
+
+def _place_of(audio: AudioRef) -> str:
+    """By which a clip is known in all corpora, whose ids may be alike."""
+    return f"{audio.path}" + (f" from {audio.start:g} s" if audio.start else "")
+
+
+def _whole(made: Batch | str) -> Batch:
+    if isinstance(made, str):
+        raise UserError(made)
+    return made
 
 
 @dataclass
@@ -60,7 +86,7 @@ class PlanLoader:
     Attributes:
         num_workers: Processes that load and collate ahead; 0 does it in this one.
         max_bad_share: The share of utterances whose audio may fail; above it training stops.
-        skipped: Utterances whose audio failed, by id, with the reason.
+        skipped: Recordings that failed, by file and part, with the reason.
     """
 
     plan: BatchPlan
@@ -83,7 +109,7 @@ class PlanLoader:
         batches = iter(self._loader(steps))
         share = self.plan.micro_batches // self.world_size
         while True:
-            loaded = tuple(next(batches) for _ in range(share))
+            loaded = tuple(_whole(next(batches)) for _ in range(share))
             step = steps.popleft()
             for batch in loaded:
                 self._count_skipped(batch)
@@ -113,8 +139,9 @@ class PlanLoader:
 
     def _count_skipped(self, batch: Batch) -> None:
         for row, reason in batch.skipped.items():
-            name = batch.examples[row].utterance.id
-            if name not in self.skipped:
-                log.warning("'%s' cannot be used and is left out: %s", name, reason)
-                self.skipped[name] = reason
+            utterance = batch.examples[row].utterance
+            sound = _place_of(utterance.audio)
+            if sound not in self.skipped:
+                log.warning("'%s' cannot be used and is left out: %s", utterance.id, reason)
+                self.skipped[sound] = reason
         refuse_too_many(self.skipped, self.plan.mixture.num_clips, self.max_bad_share)

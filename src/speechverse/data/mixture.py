@@ -32,6 +32,8 @@ _DRAWING = 2
 asked some twice.
 """
 
+_LARGEST_LOG = 600.0
+"""Of a number and its inverse that floats can still hold."""
 _LARGEST_PASS = 100_000
 """Draws; resuming walks through the pass again from its start, so a pass is kept to about half a
 minute of walking.
@@ -378,10 +380,11 @@ def _shares(items: Sequence[MixtureItem], sizes: Sequence[int], temperature: flo
             f"a mixture's temperature is above 0, not {temperature:g} (1 leaves the weights as they"
             " are)"
         )
-    weights = [
-        _weight(item.weight, size) ** (1 / temperature)
-        for item, size in zip(items, sizes, strict=True)
-    ]
+    weights = [_weight(item.weight, size) for item, size in zip(items, sizes, strict=True)]
+    if any(abs(math.log(weight)) > _LARGEST_LOG * temperature for weight in weights if weight):
+        largest = max(weights)  # all else would be no number, or nothing
+        weights = [weight / largest for weight in weights]
+    weights = [weight ** (1 / temperature) for weight in weights]
     return [weight / sum(weights) for weight in weights]
 
 

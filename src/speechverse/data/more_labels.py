@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -66,6 +67,20 @@ class MoreLabels:
             raise ValueError("has neither an 'id' nor a 'text' to join it by")
         if table.setdefault(entry[key], labels) != labels:
             raise ValueError(f"has other labels than an earlier line of the same {key}")
+
+    def check_ids(self, corpus: str, ids: Iterable[Sequence[str]]) -> None:
+        """Refuses an id that is a clip's of more than one split: it names none.
+
+        Args:
+            ids: Of each split.
+        """
+        counts = Counter(name for split in ids for name in set(split) & self.by_id.keys())
+        if several := sorted(name for name, count in counts.items() if count > 1):
+            raise CorpusError(
+                f"{self.path}: {len(several)} ids are those of clips in several splits of corpus"
+                f" '{corpus}', such as '{several[0]}': give the clips ids of their own, or join by"
+                " text"
+            )
 
     def warn_of_unused(self, utterances: Sequence[Utterance], corpus: str) -> None:
         """Logs how many ids and texts no utterance has.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -13,6 +12,7 @@ from speechverse.audio import duration_of
 from speechverse.audio.names import is_audio_name
 from speechverse.data.corpus import Corpus
 from speechverse.errors import AudioError, CorpusError
+from speechverse.files import files_in
 from speechverse.tally import MAX_BAD_SHARE, leave_out, refuse_too_many
 from speechverse.types import AudioRef, Seconds, Utterance
 
@@ -35,7 +35,7 @@ def corpus_of_recordings(
         raise CorpusError(
             f"corpus '{name}': '{folder}' {what}; 'audio' names a folder that holds audio files"
         )
-    files = sorted(_files(folder))
+    files = sorted(files_in(folder))
     audio = [file for file in files if is_audio_name(file)]
     if not audio:
         kinds = Counter(Path(file).suffix or "no suffix" for file in files)
@@ -59,22 +59,6 @@ def corpus_of_recordings(
     refuse_too_many(unreadable, len(audio), max_bad_share, where)
     leave_out(bad, len(audio), where)
     return Corpus(name, {}, {"source": {"train": str(folder)}}, {"train": bad}, {"train": cut})
-
-
-def _files(folder: Path) -> Iterator[str]:
-    """Relative paths of the files that are not hidden; links to folders are followed once."""
-    entered: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        entered.add(os.path.realpath(root))
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and os.path.realpath(os.path.join(root, name)) not in entered
-        )
-        for name in files:
-            if not name.startswith("."):
-                yield Path(root, name).relative_to(folder).as_posix()
 
 
 def windows(name: str, path: Path, length: Seconds, longest: Seconds) -> Iterator[Utterance]:

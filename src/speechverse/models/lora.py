@@ -62,9 +62,11 @@ def add(llm: PreTrainedModel, config: LoraConfig) -> None:
             for name, module in llm.named_modules()
             if isinstance(module, nn.Linear)
         }
-        raise RecipeError(
-            f"LoRA targets {targets} do not fit this LLM; its linear layers: {sorted(linear)}"
-        ) from error
+        fault = f"LoRA targets {targets} do not fit this LLM"
+        if targets is None:
+            kind = llm.config.model_type
+            fault = f"no LoRA targets are known for {kind}: name some (lora.targets)"
+        raise RecipeError(f"{fault}; its linear layers: {sorted(linear)}") from error
     # Adapters are trained, so they stay in fp32 whatever the frozen weights are kept in.
     cast_adapter_dtype(llm, "default", autocast_adapter_dtype=True)
 

@@ -22,17 +22,25 @@ _WORD = re.compile(r"[^\W\d_][\w'-]{3,}")
 
 
 def with_hints(instruction: str, hints: Sequence[str]) -> str:
-    """An instruction with its hints, as a model is taught to read them.
+    """An instruction with its hints, as a model is taught to read them; an empty one stays so.
 
     Raises:
-        UserError: If a hint is empty, or they are one text instead of a list.
+        UserError: If a hint is empty, they are one text instead of a list, or something is no text.
     """
+    if not isinstance(instruction, str):
+        raise UserError(
+            f"an instruction is a {type(instruction).__name__}; give text, or a list of texts"
+        )
     if isinstance(hints, str):
         raise UserError(f"hints are {hints!r}; give a list of words, such as ['Synthroid', 'York']")
+    if other := [hint for hint in hints if not isinstance(hint, str)]:
+        raise UserError(f"a hint is {other[0]!r}; give words or names that may be heard")
     told = [hint.strip() for hint in hints]
     if not all(told):
         raise UserError("a hint is empty; give words or names that may be heard")
-    return f"{instruction}\nHints: {', '.join(told)}" if told else instruction
+    if not (told and instruction.strip()):
+        return instruction
+    return f"{instruction}\nHints: {', '.join(told)}"
 
 
 def draw_hints(rng: random.Random, text: str, texts: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speechverse.tasks.parsing import NOTHING, parse_keywords
+from speechverse.tasks.parsing import join_keywords, parse_keywords
 from speechverse.tasks.prompts import PromptSet
 from speechverse.tasks.task import Task
 
@@ -13,7 +13,7 @@ KWE = Task(
     group="slu",
     prompts=PromptSet.load("kwe"),
     requires=("keywords",),
-    target=lambda utterance: ", ".join(utterance.labels["keywords"]).lower() or NOTHING,
+    target=lambda utterance: join_keywords(utterance.labels["keywords"]).lower(),
     parser=parse_keywords,
     metrics=("keyword_f1",),
 )

@@ -6,6 +6,7 @@ import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from speechverse.errors import TaskError
 from speechverse.metrics.normalize import normalize_unicode
@@ -83,3 +84,10 @@ class LabelSet:
         return "; ".join(
             f"{name}: {text}" if (text := self.descriptions[name]) else name for name in names
         )
+
+
+def as_name(value: Any) -> str | None:
+    """A label as an answer says it, be it text, a number, true or false; None if it is none."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if isinstance(value, str | int | float) else None

@@ -4,7 +4,7 @@ program or shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -34,14 +34,15 @@ def requests(section: str) -> Mapping[str, Sequence[str]]:
 
 @dataclass(frozen=True)
 class Expected:
-    """What an answer is held against: the clip's text, and what makes an answer right."""
+    """What an answer is held against: the clip's text, and the kind of request."""
 
     said: Said
-    is_right: Callable[[str, Said], bool]
+    kind: str
 
     def is_met_by(self, answer: Any) -> bool:
         """Whether an answer, as the task reads it, is right."""
-        return answer is not UNPARSED and self.is_right(answer, self.said)
+        is_right = JUDGED[self.kind].is_right if self.kind in JUDGED else takes_up
+        return answer is not UNPARSED and is_right(answer, self.said)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +84,8 @@ class OpenRequests(Task):
 
     def finished(self, example: Example, ask: Ask) -> Example:
         """The reference is `Expected`, for more than one answer may be right."""
-        judged, said = JUDGED.get(example.group), Said(example.utterance.text or "")
-        expected = Expected(said, judged.is_right if judged else takes_up)
-        return replace(example, reference=expected)
+        said = Said(example.utterance.text or "")
+        return replace(example, reference=Expected(said, example.group))
 
     def parse(self, text: str, choices: Sequence[str] | None = None) -> Prediction:
         """The text with its line breaks, which may be asked for."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from speechverse.errors import TaskError
 from speechverse.metrics.types import UNPARSED, Unparsed
 from speechverse.tasks.labels import label_key
 
@@ -79,11 +80,26 @@ def parse_keywords(text: str, choices: Sequence[str] | None = None) -> Predictio
     lines = text.strip().split("\n")
     if len(lines) > 1:  # else "2. Bundesliga" would lose its number
         lines = [_BULLET.sub("", line, count=1) for line in lines]
-    pieces = [_plain(piece) for line in lines for piece in re.split("[,;]", line)]
+    pieces = [plain(piece) for line in lines for piece in re.split("[,;]", line)]
     keywords = tuple(dict.fromkeys(piece for piece in pieces if piece))
     if keywords == (NOTHING,):
         return ()
     return keywords or UNPARSED
+
+
+def join_keywords(words: Sequence[str]) -> str:
+    """Words as an answer lists them.
+
+    Raises:
+        TaskError: If others would be read.
+    """
+    text = ", ".join(words) or NOTHING
+    if parse_keywords(text) != tuple(dict.fromkeys(map(plain, words))):
+        raise TaskError(
+            f"the list {list(words)} would be read as another: no item is empty, has a comma,"
+            f" semicolon or line break, or is the word '{NOTHING}' alone"
+        )
+    return text
 
 
 def parse_slots(text: str, choices: Sequence[str] | None = None) -> Prediction:
@@ -98,12 +114,13 @@ def parse_slots(text: str, choices: Sequence[str] | None = None) -> Prediction:
     for piece in re.split("[;\n]", text):
         slot = _BULLET.sub("", piece, count=1)
         name, equals, value = (part.strip() for part in slot.partition("="))
-        if equals and label_key(name) and _plain(value):
-            slots.append((names.get(label_key(name), _plain(name)), _plain(value)))
+        if equals and label_key(name) and plain(value):
+            slots.append((names.get(label_key(name), plain(name)), plain(value)))
     if not slots and label_key(text) == NOTHING:
         return ()
     return tuple(slots) or UNPARSED
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Lower-case words between single spaces, without quotes and punctuation around them."""
     return " ".join(text.lower().strip(_EDGES).split())

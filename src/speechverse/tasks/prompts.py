@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from speechverse.errors import TaskError
+from speechverse.files import read_text
 
 Wording = Literal["seen", "held_out"]
 
@@ -70,7 +71,9 @@ class PromptSet:
             own if own.suffix == ".txt" else files("speechverse.tasks") / "prompts" / f"{name}.txt"
         )
         try:
-            text = source.read_text(encoding="utf-8")
+            text = read_text(own) if source is own else source.read_text(encoding="utf-8")
+        except ValueError as error:
+            raise TaskError(f"prompt file '{name}' {error}") from error
         except (FileNotFoundError, IsADirectoryError) as error:
             raise TaskError(
                 f"prompt file '{name}' not found; name a built-in one or give the path of a .txt"

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from speechverse.errors import TaskError
-from speechverse.tasks.parsing import NOTHING, parse_slots
+from speechverse.tasks.parsing import NOTHING, parse_slots, plain
 from speechverse.tasks.prompts import PromptSet
 from speechverse.tasks.task import SlotList, Task
 from speechverse.types import Utterance
@@ -17,7 +17,8 @@ def slots_target(utterance: Utterance) -> str:
     """The slots as the model writes them.
 
     Raises:
-        TaskError: If a name or a value holds one of the signs the format is made of.
+        TaskError: If a name or a value holds one of the signs the format is made of, is empty or
+            a line break, so that others would be read.
     """
     slots = utterance.labels["slots"]
     pairs = slots.items() if isinstance(slots, Mapping) else slots
@@ -26,7 +27,13 @@ def slots_target(utterance: Utterance) -> str:
         raise TaskError(
             f"slots of utterance '{utterance.id}' hold ';' or '=': {written}; take these signs out"
         )
-    return " ".join(written) or NOTHING
+    target = " ".join(written) or NOTHING
+    if parse_slots(target) != tuple((plain(name), plain(value)) for name, value in pairs):
+        raise TaskError(
+            f"slots of utterance '{utterance.id}' would be read as others: {written}; leave out"
+            " those without a value, and line breaks"
+        )
+    return target
 
 
 SF = Task(

@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError
 
 from speechverse.config import Config, describe_fault
 from speechverse.errors import TaskError, unknown_name
-from speechverse.tasks.labels import LabelSet
-from speechverse.tasks.parsing import NOTHING, Parser, parse_keywords, parse_label, parse_text
+from speechverse.tasks.labels import LabelSet, as_name
+from speechverse.tasks.parsing import Parser, join_keywords, parse_keywords, parse_label, parse_text
 from speechverse.tasks.prompts import PromptSet, placeholders
 from speechverse.tasks.task import OneOf, Task
 from speechverse.types import Utterance
@@ -133,10 +133,8 @@ def _answer_of(utterance: Utterance, field: str, kind: AnswerKind) -> str:
     value: Any = utterance.text if field == "text" else utterance.labels[field]
     if kind == "list":
         return _join(value, field)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str | int | float):
-        return str(value)
+    if (name := as_name(value)) is not None:
+        return name
     raise TaskError(f"'{field}' is {value!r}, not a {kind}")
 
 
@@ -144,4 +142,4 @@ def _join(value: Any, field: str) -> str:
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     if not is_list or not all(isinstance(item, str) for item in value):
         raise TaskError(f"'{field}' is {value!r}, not a list of words")
-    return ", ".join(value) or NOTHING
+    return join_keywords(value)

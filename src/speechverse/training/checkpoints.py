@@ -32,6 +32,12 @@ from speechverse.training.sources import FEATURES
 from speechverse.training.state import STATE_FILE, State, load_info, load_state, write_state
 
 SUMMARY = "summary.json"
+_MADE = {
+    *("last", "best", ".model", ".last.partial", ".best.partial", "..model.partial", SUMMARY),
+    *("metrics.jsonl", "tensorboard", "config.json", "adapter.safetensors", "lora"),
+    *("model.safetensors", "preprocessor_config.json"),
+}
+"""What a run may leave in its folder, beside its marks."""
 _STATE_FORMAT = 1
 
 
@@ -79,7 +85,7 @@ class RunFolder:
         recover(self.path / "last")
         if self._is_a_run() and (overwrite or not (resume or self.finished or self._is_saved())):
             self._clear()
-        if self._is_a_run():
+        elif self._is_a_run():
             if not resume:
                 raise UserError(
                     f"'{self.path}' holds a {self._state_in_words()}, or --overwrite to begin again"
@@ -88,7 +94,7 @@ class RunFolder:
             if not self.finished:
                 note_environment(self.path, self._saved_steps())
             return
-        if self.path.is_dir() and any(
+        elif self.path.is_dir() and any(
             entry.name not in (".lock", FEATURES, ENVIRONMENT_FILE) for entry in self.path.iterdir()
         ):
             raise UserError(
@@ -115,11 +121,13 @@ class RunFolder:
         return begun and (self.path / RECIPE_FILE).exists()
 
     def _clear(self) -> None:
-        """Deletes the old run, what marks it last; the feature cache stays."""
-        marks = [self.path / ENVIRONMENT_FILE, self.path / RECIPE_FILE]
-        kept = (".lock", FEATURES, *(mark.name for mark in marks))
-        others = [entry for entry in self.path.iterdir() if entry.name not in kept]
-        for entry in [*others, *filter(Path.exists, reversed(marks))]:
+        """Deletes what the old run made, but for what marks it, which the new one writes over. What
+        else lies there, feature caches too, stays.
+        """
+        last = self.path / "last"
+        model = {part.name for part in last.iterdir()} if last.is_dir() else set[str]()
+        made = {*_MADE, *model} - {ENVIRONMENT_FILE, RECIPE_FILE}
+        for entry in [entry for entry in self.path.iterdir() if entry.name in made]:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def _check_recipe(self) -> None:

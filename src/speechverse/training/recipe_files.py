@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 import speechverse
@@ -20,7 +19,7 @@ from speechverse.errors import RecipeError, unknown_name
 from speechverse.files import write_text
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_checks import ONE_START, check_recipe
-from speechverse.yaml_files import parse_yaml, read_yaml
+from speechverse.yaml_files import dump_yaml, parse_yaml, read_yaml
 
 RECIPE_FILE = "recipe.yaml"
 ENVIRONMENT_FILE = "environment.json"
@@ -164,9 +163,7 @@ def write_recipe(recipe: Recipe, folder: Path) -> None:
     values = recipe.model_dump(mode="json") | {"base": None}
     # First what users do not name so: both together mark a run.
     write_text(folder / ENVIRONMENT_FILE, json.dumps(environment(), indent=1) + "\n")
-    write_text(
-        folder / RECIPE_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
-    )
+    write_text(folder / RECIPE_FILE, dump_yaml(values))
 
 
 def note_environment(folder: Path, step: int) -> None:

@@ -64,8 +64,27 @@ class Sources:
             if self.recipe.data.validation.every:
                 for item in self.recipe.data.mixtures[stage.mixture]:
                     self._validation_of(item)
+        if self.recipe.data.validation.every:
+            self._tell_of_shared_sounds()
         if self.recipe.evaluation is not None:
             self._check_evaluation(self.recipe.evaluation)
+
+    def _tell_of_shared_sounds(self) -> None:
+        """Two corpora of one recipe may be about the same sounds, under other ids."""
+        learned = {
+            clip.audio
+            for mixture in self._mixtures.values()
+            for source in mixture.sources
+            for clip in source.utterances
+        }
+        for name, corpus in self._corpora.items():
+            if self.validation_split in corpus.splits:
+                held = {clip.audio for clip in corpus.utterances(self.validation_split)}
+                if shared := held & learned:
+                    say(
+                        f"{len(shared):,} of {len(held):,} clips that corpus '{name}' is validated"
+                        " on are trained on too: the validation looks better than it is"
+                    )
 
     def _check_evaluation(self, section: EvaluationSection) -> None:
         corpus, place = self.corpus(section.corpus), "split"

@@ -68,6 +68,7 @@ class StageRun:
         self.model, self.optimizer = engine.accelerator.prepare(model.train(), optimizer)
         self.window = Window()
         self.grad_norm: Tensor | float = math.nan
+        self.learning_rate = math.nan  # of the step taken last, as the norm
 
     def state(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
@@ -95,6 +96,7 @@ class StageRun:
                 self._backward(batch.to(self.engine.device), total)
         clip = self.recipe.training.max_grad_norm
         self.grad_norm = self.engine.accelerator.clip_grad_norm_(self.trained, clip)
+        self.learning_rate = float(self.schedule.get_last_lr()[0])
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()
@@ -141,7 +143,7 @@ class StageRun:
         """
         window, seconds = self.window_state(), time.perf_counter() - self.window.since
         numbers = loss_numbers(window["sums"]) | {
-            "learning_rate": self.schedule.get_last_lr()[0],
+            "learning_rate": self.learning_rate,
             "grad_norm": float(self.grad_norm),
             "padding_efficiency": window["efficiency"] / window["steps"],
             "audio_seconds_per_second": window["audio_seconds"] / seconds,

@@ -353,10 +353,25 @@ def test_the_validation_split_is_stable_and_may_keep_speakers_together(tmp_path)
         for split in ("train", "validation")
     ]
     assert not sides[0] & sides[1]
+    unnamed = [replace(u, speaker=None) for u in made]
+    with pytest.raises(CorpusError, match="no utterance has a speaker"):
+        in_memory(unnamed).with_validation(0.3, by="speaker")
     with pytest.raises(CorpusError, match="has a split 'validation' already"):
         corpus.with_validation(0.2)
     with pytest.raises(CorpusError, match="leaves nothing on one side"):
         in_memory(made).with_validation(1.0)
+
+
+def test_a_clip_in_two_lines_is_on_one_side(tmp_path):
+    made = utterances(tmp_path, 60)
+    again = [replace(u, id=f"again-{u.id}", text=None) for u in made]
+    corpus = in_memory([*made, *again]).with_validation(0.2)
+    learned, held = (
+        {u.audio for u in corpus.utterances(split)} for split in ("train", "validation")
+    )
+    assert held and not learned & held
+    alone = in_memory(made).with_validation(0.2)
+    assert {u.audio for u in alone.utterances("validation")} == held, "it keeps its side"
 
 
 def lhotse_cut(*channels: list[int], labels: dict | None = None) -> MonoCut:

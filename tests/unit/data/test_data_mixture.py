@@ -47,6 +47,8 @@ def test_weights_share_out_the_draws(world, tmp_path):
     assert shares(2.0, 1.0) == pytest.approx(2 / 3)
     assert shares("size", "size") == pytest.approx(300 / 375)
     assert shares("sqrt", "sqrt") == pytest.approx(2 / 3) == shares("size", "size", temperature=2.0)
+    assert shares(3.0, 1.0, temperature=1e-3) == pytest.approx(1.0)
+    assert shares(0.1, 0.1, temperature=1e-4) == pytest.approx(0.5)
     with pytest.raises(RecipeError, match="all numbers or all rules"):
         shares(1.0, "size")
     with pytest.raises(RecipeError, match="above 0"):

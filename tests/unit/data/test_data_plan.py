@@ -3,12 +3,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from noise_corpus import Processor, in_memory, utterances
 
 from speechverse.data import BatchPlan, Collator, Mixture, MixtureItem, PlanLoader, length_function
-from speechverse.errors import CheckpointError, CorpusError, RecipeError
+from speechverse.errors import CheckpointError, CorpusError, RecipeError, UserError
+from speechverse.types import AudioRef
 
 LENGTH = length_function(Processor())
 
@@ -172,6 +175,36 @@ def test_a_loader_resumes_after_the_step_it_handed_out(corpus, num_workers):
     assert [told(step) for step in following] == [told(step) for step in reference[5:]]
 
 
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_reference_that_no_process_could_be_given_is_no_hindrance(corpus, num_workers):
+    got = first(iter(loader(corpus, num_workers=num_workers)), 1)
+    assert all(
+        e.reference is None for step in got for batch in step.batches for e in batch.examples
+    )
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_what_is_wrong_in_a_worker_is_told_in_words(corpus, num_workers):
+    class Refusing(Collator):
+        def __call__(self, examples, loss_weights=None):
+            raise CorpusError("the cache is of another file: build it anew")
+
+    made = loader(corpus, num_workers=num_workers)
+    made.collator = Refusing(Processor())
+    with pytest.raises(UserError) as caught:
+        next(iter(made))
+    assert str(caught.value) == "the cache is of another file: build it anew"
+
+
+def test_bad_clips_of_two_corpora_with_one_id_are_two(corpus):
+    batch = first(iter(loader(corpus)), 1)[0].batches[0]
+    example, counted = batch.examples[0], loader(corpus, max_bad_share=1.0)
+    other = replace(example.utterance, audio=AudioRef(Path("elsewhere.wav")))
+    both = (example, replace(example, utterance=other))
+    counted._count_skipped(replace(batch, examples=both, skipped={0: "cut off", 1: "no sound"}))
+    assert sorted(counted.skipped.values()) == ["cut off", "no sound"]
+
+
 def test_a_bad_clip_becomes_silence_without_labels_and_is_counted(corpus, caplog):
     bad = corpus.utterances("train")[5]
     bad.audio.path.write_bytes(b"RIFF this is no sound")
@@ -186,7 +219,7 @@ def test_a_bad_clip_becomes_silence_without_labels_and_is_counted(corpus, caplog
     ]
     assert (
         rows
-        and list(forgiving.skipped) == [bad.id]
+        and list(forgiving.skipped) == [str(bad.audio.path)]
         and caplog.text.count(f"'{bad.id}' cannot be used") == 1
     )
     for batch, row in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from noise_corpus import in_memory, utterances
 from speechverse.data import Corpus, Mixture, MixtureItem
 from speechverse.errors import CorpusError
 
+SPLITS = ("train", "test")
 PAIRS = [{"instruction": f"Do {number}.", "answer": f"done {number}"} for number in range(3)]
 
 
@@ -39,6 +41,16 @@ def test_a_line_is_joined_by_id_or_by_text_and_the_others_are_as_they_were(
         "instructions": PAIRS,
     }
     assert found[2:] == [other.labels for other in others]
+
+
+def test_an_id_that_two_splits_have_names_no_clip(tmp_path) -> None:
+    clips = utterances(tmp_path, 1)
+    splits = {split: [replace(clips[0], id="clips/0", text=f"in {split}")] for split in SPLITS}
+    both = Corpus("m", {}, {}, {}, splits)
+    with pytest.raises(CorpusError, match="in several splits of corpus 'm', such as 'clips/0'"):
+        joined(both, tmp_path, {"id": "clips/0", "mood": "calm"})
+    [labels] = joined(both, tmp_path, {"text": "in train", "mood": "calm"})
+    assert labels["mood"] == "calm"
 
 
 def test_labels_that_contradict_or_cannot_be_are_refused(corpus, tmp_path) -> None:

@@ -193,6 +193,19 @@ def test_the_command_labels_lines_and_says_what_was_dropped(run, lines, tmp_path
             )
 
 
+def test_what_is_read_is_not_written_over_and_short_lines_are_counted(
+    run, lines, checkpoint, tmp_path
+) -> None:
+    before = lines.read_bytes()
+    for out in (lines, tmp_path / "." / "lines.jsonl"):
+        arguments = ["instructions", str(lines), str(out), "--model", str(checkpoint)]
+        refused = CliRunner().invoke(build_app(), arguments)
+        assert "is what is read" in str(refused.exception)
+    assert lines.read_bytes() == before
+    told = run(lines, "--read-share", "0").output
+    assert f"left out: {len(LINES) - 3} lines that nothing can be asked of" in told
+
+
 def test_what_was_answered_is_not_answered_again_and_gives_the_same(
     run, lines, tmp_path, monkeypatch
 ) -> None:

@@ -200,8 +200,22 @@ def test_every_clip_of_a_folder_is_answered_and_bad_ones_are_counted(run, folder
     assert [record["clip"] for record in records] == [str(folder / name) for name in names]
     assert [record for record in records if "error" in record] == [records[2]]
     assert all(record["instruction"] == "what is said" for record in records)
+    printed = run(folder, "what is said", *SHORT, "--output", output, "--json").stdout
+    assert json.loads(printed)["clip"] == str(folder / "broken.wav"), "the one that is tried again"
     with pytest.raises(UserError, match="say where its answers go"):
         run(folder, "what is said")
+
+
+def test_links_to_folders_are_followed_and_hidden_folders_left_alone(run, folder, tmp_path):
+    (folder / "broken.wav").unlink()
+    sound = Waveform(np.full(8000, 0.1, dtype=np.float32))
+    save(tmp_path / "elsewhere" / "d.wav", sound)
+    save(folder / ".hidden" / "e.wav", sound)
+    (folder / "more").symlink_to(tmp_path / "elsewhere")
+    run(folder, "what is said", *SHORT, "--output", tmp_path / "answers.jsonl")
+    names = ["a.flac", "b.wav", "more/d.wav", "old/c.wav"]
+    told = [record["clip"] for record in lines(tmp_path / "answers.jsonl")]
+    assert sorted(told) == [str(folder / name) for name in names]
 
 
 def test_a_folder_is_gone_on_with_and_what_failed_is_tried_again(run, folder, model, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -115,6 +116,16 @@ def test_lists_keep_their_order_and_single_things_are_shared(model, clip, noise)
         model.ask(sounds, ["a", "b", "c"])
     with pytest.raises(UserError, match="an instruction is a tuple; give text"):
         model.ask(sounds, ("a", "b", "c"))
+    for asked, told in (
+        ({"regex": 3}, "regex is a int; give a pattern"),
+        ({"choices": 5}, "choices are 5; give a list"),
+        ({"options": {"num_beams": 2}}, "options are a dict; give DecodingOptions"),
+    ):
+        with pytest.raises(UserError, match=told):
+            model.ask(clip, "what is said", **asked)
+    for ask in (model.chat(clip).ask, partial(model.stream, clip)):
+        with pytest.raises(UserError, match="an instruction is a list; give text"):
+            ask(["what is said"])
 
 
 def test_choices_bind_the_answer(model, clip):

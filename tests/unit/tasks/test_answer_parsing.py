@@ -66,6 +66,23 @@ def test_parsers(task, choices, text, expected) -> None:
     assert get_task(task).parse(text, choices) == expected
 
 
+@pytest.mark.parametrize(
+    ("task", "labels"),
+    [
+        ("sf", {"slots": [["size", "large"], ["milk", ""]]}),
+        ("sf", {"slots": [["note", "..."]]}),
+        ("sf", {"slots": [["artist", "miles\ndavis"]]}),
+        ("kwe", {"keywords": ["St. Louis, Missouri"]}),
+        ("kwe", {"keywords": ["jazz", ""]}),
+        ("kwe", {"keywords": ["None"]}),
+    ],
+)
+def test_labels_that_an_answer_could_not_hold_are_refused(speech, task, labels) -> None:
+    utterance = speech(**labels)
+    with pytest.raises(TaskError, match="would be read as"):
+        get_task(task).answer(utterance, {}, "")
+
+
 def test_slot_names_read_like_labels_and_wrong_ones_stay_wrong() -> None:
     read = parse_slots("Place Name = berlin; colour = red;", ("place_name", "time"))
     assert read == (("place_name", "berlin"), ("colour", "red"))

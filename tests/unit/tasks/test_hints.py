@@ -40,6 +40,14 @@ def test_hints_stand_behind_the_instruction() -> None:
         with_hints("Transcribe the audio.", "York")
 
 
+def test_what_is_no_text_is_told() -> None:
+    with pytest.raises(UserError, match="an instruction is a list; give text"):
+        with_hints(["x"], ())
+    with pytest.raises(UserError, match="a hint is 3; give words"):
+        with_hints("x", [3])
+    assert with_hints(" ", ["York"]) == " "
+
+
 def test_right_hints_are_written_as_the_text_is_and_come_among_wrong_ones() -> None:
     draws = [draw_hints(random.Random(seed), TEXTS[0], TEXTS) for seed in range(200)]
     right = [[hint for hint in hints if hint in TEXTS[0]] for hints in draws]

@@ -130,6 +130,11 @@ def test_prompt_files(tmp_path: Path) -> None:
     own = tmp_path / "own.txt"
     own.write_text("# a note\n[seen]\nIs it a question?\n\n[held-out]\nDoes it ask?\n")
     assert PromptSet.load(own) == PromptSet(("Is it a question?",), ("Does it ask?",))
+    own.write_bytes(b"\xef\xbb\xbf" + own.read_bytes())
+    assert PromptSet.load(own).seen == ("Is it a question?",)
+    own.write_text("[seen]\nIst das schön?\n", encoding="latin-1")
+    with pytest.raises(TaskError, match=r"own.txt' is not UTF-8: byte 0xf6 in line 2"):
+        PromptSet.load(own)
     own.write_text("Is it a question?\n")
     with pytest.raises(TaskError, match="line 1: 'Is it a question\\?' is not under"):
         PromptSet.load(own)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from speechverse.data.labels import gather_names
 from speechverse.errors import TaskError
 from speechverse.tasks import OneOf, Task, TaskQuestion, get_task
 from task_check import validate_task
@@ -63,6 +64,20 @@ def test_without_labels_of_its_own_it_takes_the_corpuss(written, speech, invento
     own = "name: wish\nfield: intent\nanswer: label\ninstructions: {seen: ['Which? {labels}']}\n"
     examples = validate_task(written(own), speech(), inventory)
     assert examples[0].choices == ("play_music", "set_alarm")
+
+
+@pytest.mark.parametrize(
+    ("values", "names"), [([3, 1, 2, "1"], ("1", "2", "3")), ([True, False], ("no", "yes"))]
+)
+def test_numbers_and_truth_values_of_the_corpus_close_the_answers(
+    written, speech, values, names
+) -> None:
+    own = "name: q\nfield: q\nanswer: label\ninstructions: {seen: ['Which? {labels}']}\n"
+    task, labels = written(own), gather_names((({"q": value}, "") for value in values), ["q"])
+    assert labels["q"].names == names
+    for value in values:
+        for example in validate_task(task, speech(q=value), labels):
+            assert example.choices == names and example.target in names
 
 
 @pytest.mark.parametrize(

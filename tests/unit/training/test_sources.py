@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from speechverse.data import FeatureCache, encoder_fingerprint
+from speechverse.data import Corpus, FeatureCache, encoder_fingerprint
 from speechverse.errors import CacheError
 from speechverse.training.build import build_model
 from speechverse.training.engine import Engine
@@ -60,6 +60,30 @@ def test_a_validation_share_leaves_corpora_alone_that_no_stage_trains_on(
     sources = Sources(recipe(data=data, curriculum=[STAGE]))
     assert "validation" in sources.corpus("world").splits
     assert [sources.corpus(name).splits for name in ("idle", "absent")] == [("train", "dev")] * 2
+
+
+def test_clips_of_a_validation_that_another_corpus_trains_on_are_told(
+    recipe: Callable[..., Recipe], world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    clips = Corpus.open(world).utterances("train")
+    lines = [
+        {"audio": str(clip.audio.path.resolve()), "id": f"again {number}", "text": clip.text}
+        for number, clip in enumerate(clips)
+    ]
+    (tmp_path / "again.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    corpora = {
+        "world": {"path": str(world.resolve())},
+        "again": {"jsonl": {"train": str(tmp_path / "again.jsonl")}},
+    }
+    both = [{"corpus": name, "task": "asr"} for name in corpora]
+    for items, is_told in ((both[:1], False), (both, True)):
+        data = {
+            "corpora": {item["corpus"]: corpora[item["corpus"]] for item in items},
+            "mixtures": {"asr": items},
+            "validation": {"share": 0.3, "every": 1},
+        }
+        Sources(recipe(data=data, curriculum=[STAGE])).check()
+        assert ("are trained on too" in capsys.readouterr().err) == is_told
 
 
 def test_a_stage_may_take_fewer_examples_at_once(recipe: Callable[..., Recipe]):

@@ -315,6 +315,13 @@ class Bench:
         return LoadedStep(tuple(batches), 1.0)
 
 
+def test_the_rate_that_is_logged_is_that_of_the_step_taken(recipe: MakeRecipe):
+    bench = Bench(recipe(data={"cache": "none"}))
+    taken = bench.run.schedule.get_last_lr()[0]
+    bench.run.step(0, bench.loaded(2))
+    assert bench.run.numbers()["learning_rate"] == taken != bench.run.schedule.get_last_lr()[0]
+
+
 def test_accumulation_over_micro_batches_is_one_large_batch(recipe: MakeRecipe):
     gradients = []
     for sizes in ((8,), (3, 1, 4)):
@@ -598,7 +605,12 @@ def test_what_was_refused_before_its_first_checkpoint_is_not_in_the_way_of_the_m
 ):
     for seed in (4, 5):
         RunFolder(tmp_path, recipe(seed=seed)).prepare(resume=False, overwrite=False)
+        (tmp_path / "notes.txt").write_text("the user's own")
+        (tmp_path / "my-evaluation").mkdir(exist_ok=True)
     assert load_recipe(tmp_path / "recipe.yaml").seed == 5
+    RunFolder(tmp_path, recipe(seed=6)).prepare(resume=False, overwrite=True)
+    assert load_recipe(tmp_path / "recipe.yaml").seed == 6
+    assert (tmp_path / "notes.txt").exists() and (tmp_path / "my-evaluation").exists()
 
 
 def test_an_overwriting_that_was_killed_is_gone_on_with(

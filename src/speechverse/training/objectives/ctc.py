@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import nn
@@ -13,6 +15,8 @@ from speechverse.models import SpeechVerseConfig, SpeechVerseForConditionalGener
 from speechverse.seeding import rng_for
 from speechverse.training.loss import ExampleLosses, num_target_tokens
 from speechverse.types import IGNORED
+
+log = logging.getLogger(__name__)
 
 _MOST_CANDIDATES = 4096
 """Tokens that a step is scored against at most: the 49,152 of SmolLM2 would be most of a step."""
@@ -61,11 +65,22 @@ def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) 
         )
     for row, among in enumerate(choices):
         if among is not None:
+            if len(set(among.tokens)) < len(among.tokens):
+                _warn_of_one_token(batch.tasks[row])
             among_them = [place[token] for token in among.tokens]
             mean_logits = output.logits[row, : output.lengths[row], among_them].float().mean(dim=0)
             nll[row] = -mean_logits.log_softmax(dim=0)[among.right]
     # A clip that could not be used is silence without labels; CTC would learn its silence.
     return ExampleLosses(nll * (num_tokens > 0), num_tokens)
+
+
+@cache
+def _warn_of_one_token(task: str) -> None:
+    log.warning(
+        "%s: labels that share a token of the LLM, and have none of their own, are not told apart"
+        " by the objective 'ctc'; rename them, or teach the task by 'answer'",
+        task,
+    )
 
 
 def _candidates(asked: Sequence[Sequence[int]], blank: int, vocabulary: int) -> list[int]:
