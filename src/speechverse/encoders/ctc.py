@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCTC, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    MODEL_FOR_CTC_MAPPING,
+    AutoConfig,
+    AutoModelForCTC,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
 
 from speechverse.encoders.contract import SpeechEncoder, pad_rows
 from speechverse.encoders.loading import load_encoder
@@ -96,7 +102,7 @@ def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRec
             " not supported here: its head cannot read the encoder itself; use a CTC model saved"
             " with add_adapter=False"
         )
-    if getattr(config, "vocab_size", 0) is None:
+    if type(config) not in MODEL_FOR_CTC_MAPPING or getattr(config, "vocab_size", 0) is None:
         raise _headless(resolved.name)
     with loading("CTC model", resolved):
         model, info = AutoModelForCTC.from_pretrained(
@@ -105,10 +111,11 @@ def load_ctc(name_or_path: str | Path, *, revision: str | None = None) -> CtcRec
             output_loading_info=True,
             dtype=torch.float32,  # as the encoder's
         )
-        tokenizer = AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
     name = next((name for name in _HEADS if hasattr(model, name)), None)
     if name is None or any(key.startswith(name) for key in info["missing_keys"]):
         raise _headless(resolved.name)
+    with loading("tokenizer of", resolved):
+        tokenizer = AutoTokenizer.from_pretrained(resolved.name, revision=resolved.revision)
     head: Any = getattr(model, name)
     return CtcRecogniser(
         load_encoder(resolved.name, revision=resolved.revision),
