@@ -41,8 +41,10 @@ def losses_of(model, labels, heard, choices) -> ExampleLosses:
         "labels": labels,
         "encoder_output": heard,
     }
-    labelled = torch.arange(labels.shape[1])
-    return ctc_losses(model, Batch(inputs, (), torch.ones(len(choices)), tuple(choices), labelled))
+    labelled, clip = torch.arange(labels.shape[1]), Utterance("a", AudioRef(Path("a.wav")), 1.0)
+    examples = (Example("a", clip, "ic", "Which?", "on", "on"),) * len(choices)
+    weights = torch.ones(len(choices))
+    return ctc_losses(model, Batch(inputs, examples, weights, tuple(choices), labelled))
 
 
 def among_crowded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +170,16 @@ def test_positions_learn_labels_beside_transcripts(model, monkeypatch: pytest.Mo
     unpadded = losses_of(model, labels[2:, :2], alone, choices[2:])
     padded = losses_of(model, labels, heard, choices)
     torch.testing.assert_close(unpadded.nll, padded.nll[2:])
+
+
+def test_labels_that_share_a_token_are_told_once(model, caplog) -> None:
+    ctc._warn_of_one_token.cache_clear()
+    width, layers = model.downsampler.convolutions[0].in_channels, model.mixer.num_layers
+    heard = EncoderOutput(torch.randn(layers, 1, 20, width), torch.tensor([20]))
+    labels = torch.tensor([[88, model.config.end_id]])
+    for tokens, told in (((88, 40), 0), ((88, 88, 40), 1), ((88, 88, 40), 1)):
+        assert losses_of(model, labels, heard, [Choices(tokens, 0)]).nll > 0
+        assert caplog.text.count("ic: labels that share a token") == told
 
 
 def test_ctc_is_before_the_llm(recipe: Callable[..., Recipe]) -> None:
