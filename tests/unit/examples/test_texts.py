@@ -6,6 +6,7 @@ import random
 import runpy
 from pathlib import Path
 
+from speechverse.data import Corpus
 from speechverse.types import AudioRef, Utterance
 
 TEXTS = Path(__file__).parents[3] / "examples" / "texts"
@@ -54,3 +55,19 @@ def test_a_question_about_two_clips_has_a_place_for_each() -> None:
         if kind == "where":
             of_first = "holy" in instruction or "sacrament" in instruction
             assert answer == ("the first" if of_first else "the second")
+
+
+def test_sentences_that_are_said_again_keep_what_they_mean_and_nothing_of_the_voice() -> None:
+    sentences = runpy.run_path(str(TEXTS / "said_again.py"))["sentences"]
+
+    def clip(number: int, text: str, **labels: object) -> Utterance:
+        labels = {"intent": "play", "emotion": "sad", "stratum": "grammar", **labels}
+        return Utterance(str(number), AudioRef(Path("a.wav")), 1.0, text, labels=labels)
+
+    clips = [clip(n, f"play song {n // 2}", keywords=["song"]) for n in range(8)]
+    clips += [clip(8, "", is_speech=False), clip(9, "two of us", stratum="two_speakers")]
+    made = Corpus("clean", {}, {}, {}, {"test": clips})
+    assert sentences(made, "test", 1, 60) == [
+        {"text": f"play song {n}", "intent": "play", "keywords": ["song"]} for n in range(4)
+    ]
+    assert [line["text"] for line in sentences(made, "test", 2, 1)] == ["play song 0"]
