@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from speechverse import __version__
 from speechverse.evaluation.provenance import LAYER_WEIGHTS
-from speechverse.evaluation.report.curves import curve_plots
+from speechverse.evaluation.report.curves import curve_plots, losses_together
 from speechverse.evaluation.report.plots import ACCENT, INK, LINE, MARK, SOFT, draw, layer_plot
 from speechverse.evaluation.report.render import render_page
 from speechverse.evaluation.report.side_by_side import ranked, side_by_side
@@ -181,13 +181,23 @@ def _view(folder: Path, found: Decided, shown: set[str]) -> Mapping[str, Any]:
         "rows": [_cells(row) for row in found.rows],
         "evaluations": [(name, f"{EVALUATIONS}/{name}/report.html") for name in there],
         "asked": [_evaluation_view(asked / name) for name in new],
-        "curves": [
-            (f"{name}: {what}", plot)
-            for name in found.trainings
-            for what, plot in curve_plots(folder / MODELS / name / "metrics.jsonl")[:2]
-        ],
+        "curves": _curves(folder / MODELS, found.trainings, there),
         "layers": _layers({name: asked / name for name in there if name in found.trainings}),
     }
+
+
+def _curves(
+    models: Path, trainings: Sequence[str], asked: Sequence[str]
+) -> list[tuple[str, Markup]]:
+    """How the losses fell: of the models that were asked in one plot, then each by itself."""
+    logs = {name: models / name / "metrics.jsonl" for name in trainings}
+    together = losses_together({name: log for name, log in logs.items() if name in asked})
+    plots = [("Losses of the models compared", together)] if together else []
+    return plots + [
+        (f"{name}: {what}", plot)
+        for name, log in logs.items()
+        for what, plot in curve_plots(log)[:2]
+    ]
 
 
 def _evaluation_view(folder: Path) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from speechverse.errors import DivergedError, UserError
 from speechverse.evaluation.journal import JOURNAL, Journal
 from speechverse.evaluation.ledger import ledger_file
+from speechverse.evaluation.report.curves import losses_together
 from speechverse.evaluation.results import OWN
 from speechverse.findings.catalogue import TASKS, findings_of
 from speechverse.findings.deciding import Diverged, decide, judge
@@ -392,3 +393,14 @@ def test_models_are_trained_for_a_finding_once_by_the_recipe_given(
     assert numbers == ["1", "2", *weights]  # the axis, then the cells
     monkeypatch.setattr("speechverse.training.trainer.Trainer.run", None)  # nothing is left to do
     assert asked() == [found]
+
+
+def test_losses_of_the_models_compared_stand_in_one_plot(tmp_path):
+    logs = {name: tmp_path / f"{name}.jsonl" for name in ("staged", "at-once", "gone")}
+    for name in ("staged", "at-once"):
+        lines = [{"begun": "now"}, *({"step": step, "loss": 5 - step / 10} for step in (10, 20))]
+        logs[name].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    together = losses_together(logs)
+    assert together is not None and all(name in together for name in ("staged", "at-once"))
+    assert "gone" not in together
+    assert losses_together({"staged": logs["staged"], "gone": logs["gone"]}) is None

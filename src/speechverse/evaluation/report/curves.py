@@ -32,6 +32,15 @@ def curve_plots(metrics_file: Path | None) -> list[tuple[str, Markup]]:
     return [(name, curve_plot(name, curves, starts)) for name, curves in plots.items()]
 
 
+def losses_together(logs: Mapping[str, Path]) -> Markup | None:
+    """The training losses of several runs in one plot, by name; None where fewer than two have
+    any.
+    """
+    found = {name: _points(read_log(log), "loss") for name, log in logs.items()}
+    curves = {name: points for name, points in found.items() if points}
+    return curve_plot("Losses", curves, {}) if len(curves) > 1 else None
+
+
 def _is_score(name: str) -> bool:
     """Names such as `validation/wer/asr`."""
     metric = name.removeprefix(VALIDATION).partition("/")[0]
@@ -39,6 +48,6 @@ def _is_score(name: str) -> bool:
 
 
 def _points(records: Sequence[Mapping[str, Any]], name: str) -> Sequence[tuple[float, float]]:
-    numbers = ((record["step"], record.get(name)) for record in records)
+    numbers = ((r["step"], r.get(name)) for r in records if "step" in r)
     points = [(step, number) for step, number in numbers if isinstance(number, int | float)]
     return points[:: max(1, len(points) // MAX_POINTS)]
