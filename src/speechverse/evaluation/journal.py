@@ -81,7 +81,7 @@ class Journal:
         return self.kept.get(key)
 
     def add(self, keys: Sequence[str], answers: Sequence[Answer], seconds: Seconds) -> None:
-        """Keeps answers that took so long together.
+        """Keeps answers that took so long together; what was refused is asked again another time.
 
         Raises:
             DiskFullError: If there is no room; those kept before are whole.
@@ -90,7 +90,8 @@ class Journal:
         new = {key: Kept(made, each) for key, made in zip(keys, answers, strict=True)}
         if self.path is not None:
             with disk_full_as_error(self.path):
-                append_log(self.path, [_record(key, kept) for key, kept in new.items()])
+                given = {key: kept for key, kept in new.items() if kept.answer.error is None}
+                append_log(self.path, [_record(key, kept) for key, kept in given.items()])
         self.kept |= new
 
     @property

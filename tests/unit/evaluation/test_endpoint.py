@@ -145,13 +145,13 @@ def test_what_was_answered_before_it_failed_for_good_is_not_asked_and_paid_for_a
     server, loaded, corpus, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(endpoint.Endpoint, "at_once", 1)
-    server.refused = {4: 403}
+    server.refused = {3: 400, 4: 403}
     about = {"about_model": {"fingerprint": "f"}, "output": tmp_path}
     with pytest.raises(UserError, match="status 403"), keep_answers(tmp_path) as journal:
         evaluate(*loaded, corpus, SETTINGS, journal=journal, **about)
     with keep_answers(tmp_path) as journal:
         evaluate(*loaded, corpus, SETTINGS, journal=journal, **about)
-    assert len(server.asked) == len(load_answers(tmp_path)) + 2
+    assert len(server.asked) == len(load_answers(tmp_path)) + 3, "and what was refused is"
 
 
 def test_our_own_server_answers_as_the_model_in_it(corpus, tmp_path, monkeypatch) -> None:
