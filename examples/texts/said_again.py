@@ -9,11 +9,11 @@ What belongs to the voice that spoke (emotion, accent, how many speak) is left o
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from speechverse.data import Corpus
+from speechverse.data.lines import write_lines
 from speechverse.yaml_files import dump_yaml
 
 SAID = ("intent", "domain", "slots", "keywords", "translations", "rare_words")
@@ -41,8 +41,7 @@ def main() -> None:
     asked = parser.parse_args()
     corpus = Corpus.open(asked.corpus)
     lines = sentences(corpus, asked.split, asked.every, asked.limit)
-    written = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    asked.lines.write_text(written, encoding="utf-8")
+    write_lines(asked.lines, lines)
     labels = {
         name: dict(corpus.labels[name].descriptions) for name in NAMED if name in corpus.labels
     }

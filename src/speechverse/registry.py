@@ -17,6 +17,13 @@ from speechverse.errors import SpeechverseError, UserError, unknown_name
 
 Value = TypeVar("Value")
 
+_YAML = (".yaml", ".yml")
+
+
+def names_a_file(name: str) -> bool:
+    """Whether asking for a name would read or run a user's file."""
+    return ":" in name or Path(name).suffix in _YAML
+
 
 class Registry(Mapping[str, Value]):
     """What there is of one kind, by name: a mapping of the built-in names, each of which loads its
@@ -92,7 +99,7 @@ class Registry(Mapping[str, Value]):
             raise self._error(f"{known}; one of your own is given as path/to/file.py:NAME{file}")
 
     def _is_yaml(self, name: str) -> bool:
-        return bool(self._from_yaml) and Path(name).suffix in (".yaml", ".yml")
+        return bool(self._from_yaml) and Path(name).suffix in _YAML
 
     def add(self, value: Value, origin: str = "") -> Value:
         """Makes a value of the user's known by its own name; what the same origin gave before is

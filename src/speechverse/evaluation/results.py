@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from speechverse.errors import TaskError, UserError, first_line
 from speechverse.files import disk_full_as_error, write_text
 from speechverse.metrics import METRICS, get_metric
+from speechverse.registry import names_a_file
 from speechverse.tasks import get_task
 from speechverse.tasks.joint import SIGN
 from speechverse.types import AudioRef, Ended, Example
@@ -380,7 +381,7 @@ def _refuse_files(path: Path, results: Results) -> None:
     metrics += [pair.metric for pair in results.paired]
     names = dict.fromkeys([*(report.name for report in results.tasks), *metrics])
     for name in names:
-        if ":" in name or "/" in name or name.endswith((".py", ".yaml", ".yml")):
+        if any(map(names_a_file, name.split(SIGN))):
             raise UserError(
                 f"'{path}' names {name!r} for a task or a metric, which is a file: results hold"
                 " plain names, and no file is run for them"

@@ -11,13 +11,15 @@ from speechverse.errors import UserError
 from speechverse.evaluation import EvaluationSettings, evaluate, load_results, write_report
 from speechverse.evaluation.calibration import (
     Judged,
+    Scored,
     choose_threshold,
     thresholds_of,
 )
 from speechverse.evaluation.provenance import describe_split
 from speechverse.metrics import score
 from speechverse.metrics.calibration import Believed
-from speechverse.types import shares_of
+from speechverse.tasks import get_task
+from speechverse.types import Answer, Example, shares_of
 
 SCORED = EvaluationSettings(
     tasks=("er", "asr"),
@@ -46,6 +48,22 @@ def test_answers_that_are_held_back_cost_coverage_and_no_accuracy() -> None:
     assert given == {"coverage": 0.5, "answered_accuracy": 0.5}
     nothing = score(["coverage", "answered_accuracy"], [None], ["x"])
     assert nothing == {"coverage": 0.0, "answered_accuracy": 0.0}
+
+
+def test_intervals_are_over_clips_however_often_each_was_asked(corpus) -> None:
+    clips, names = corpus.utterances("test")[:4], ("happy", "sad")
+    examples = [
+        Example(f"{clip.id}/{asking}", clip, "er", "Which?", "happy", "happy", choices=names)
+        for clip in clips
+        for asking in range(20)
+    ]
+    sure = {"happy": {"happy": 0.0, "sad": -1.0}, "sad": {"happy": -1.0, "sad": 0.0}}
+    said = ["happy" if example.utterance in clips[:2] else "sad" for example in examples]
+    answers = [Answer(name, sure[name]) for name in said]
+    scored = Scored(get_task("er"), "s", examples, answers, num_samples=200, seed=0)
+    _, covered, right = scored.scores({"er/s": 0.1})
+    assert covered.value == 1.0 and right.value == 0.5
+    assert (right.low, right.high) == (0.0, 1.0), "of four clips all may be of one kind"
 
 
 def test_a_threshold_is_the_lowest_that_keeps_enough_right_answers() -> None:

@@ -181,6 +181,7 @@ def test_results_of_anybody_run_no_code(tmp_path):
         TaskReport("ic", "Intent", 1, (spec,), 12, {}),
         TaskReport(f"asr+{spec}", "Both", 1, ("accuracy",), 12, {}),
         TaskReport(f"asr+{tmp_path / 'mine.yaml'}", "Both", 1, ("accuracy",), 12, {}),
+        TaskReport("mine.yaml+asr", "Both", 1, ("accuracy",), 12, {}),
     ):
         save_results(place, replace(load_results(place), tasks=[report]), [])
         results = replace(load_results(place), tasks=[named])

@@ -218,11 +218,9 @@ def test_labels_have_shares_and_a_schema_has_values(model, monkeypatch):
         model.extract(sound(1), schema, choice_mode="free")
 
 
-def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_path, monkeypatch):
-    calls, out = tmp_path / "calls", tmp_path / "out"
-    for name in ("a.wav", "deep/b.wav"):
-        save(calls / name, Waveform(sound(1, -3, 1)))
-    (calls / "broken.wav").write_bytes(b"no sound")
+@pytest.fixture
+def run(model, loud_is_voice, monkeypatch):
+    """`speechverse transcribe` by the model at hand."""
     monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *_: model)
     monkeypatch.setattr(
         "speechverse.evaluation.provenance.checkpoint_fingerprint", lambda _: "f" * 64
@@ -230,9 +228,17 @@ def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_pat
     app = typer.Typer()
     app.command()(transcribe.command)
 
-    def run(*arguments):
+    def made(*arguments):
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
+    return made
+
+
+def test_a_folder_is_written_once_and_gone_on_with(run, tmp_path, monkeypatch):
+    calls, out = tmp_path / "calls", tmp_path / "out"
+    for name in ("a.wav", "deep/b.wav"):
+        save(calls / name, Waveform(sound(1, -3, 1)))
+    (calls / "broken.wav").write_bytes(b"no sound")
     first = run(calls, "--format", "srt", "--output", out)
     assert first.exit_code == 1 and "broken.wav" in first.stderr
     assert sorted(path.name for path in out.rglob("*.srt")) == ["a.srt", "b.srt"]
@@ -261,23 +267,11 @@ def test_a_folder_is_written_once_and_gone_on_with(model, loud_is_voice, tmp_pat
     assert "is named as srt is" in str(refused.exception)
 
 
-def test_nothing_of_a_users_is_written_over_and_another_recording_is_written_anew(
-    model, loud_is_voice, tmp_path, monkeypatch
-):
+def test_nothing_of_a_users_is_written_over_and_another_recording_is_written_anew(run, tmp_path):
     calls = tmp_path / "calls"
     for name in ("a.wav", "b.wav"):
         save(calls / name, Waveform(sound(1, -3, 1)))
     (calls / "b.txt").write_text("typed by hand")
-    monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *_: model)
-    monkeypatch.setattr(
-        "speechverse.evaluation.provenance.checkpoint_fingerprint", lambda _: "f" * 64
-    )
-    app = typer.Typer()
-    app.command()(transcribe.command)
-
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
     refused = run(calls, "--output", calls)
     assert "b.txt' is there and no transcript that this command made" in str(refused.exception)
     assert (calls / "b.txt").read_text() == "typed by hand" and not (calls / "a.txt").exists()

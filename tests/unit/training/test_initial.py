@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from microscopic import bart
 from speechverse.errors import RecipeError
-from speechverse.models import SpeechVerseForConditionalGeneration
+from speechverse.models import SpeechVerseForConditionalGeneration, lora
 from speechverse.models.lora import LoraConfig
 from speechverse.training.build import build_model, make_trainable
 from speechverse.training.recipe import Recipe
@@ -68,6 +69,11 @@ def test_a_checkpoint_knows_when_it_is_asked_otherwise_than_it_was_taught(
     file.write_text(json.dumps({**told, "prompt_fingerprint": "of another template"}))
     SpeechVerseForConditionalGeneration.from_pretrained(tmp_path / "run").processor()
     assert "asked otherwise than it was taught" in caplog.text
+
+
+def test_an_llm_whose_layers_nobody_knows_wants_them_named() -> None:
+    with pytest.raises(RecipeError, match=r"no LoRA targets are known for m2m_100: .*'q_proj'"):
+        lora.add(bart(64, "M2M100"), LoraConfig(rank=2))
 
 
 def test_a_checkpoint_without_lora_wants_to_be_told_of_it(
