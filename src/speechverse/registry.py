@@ -207,6 +207,7 @@ SYSTEMS: Registry[Any] = Registry(
         "cascade-whisper-tuned": "speechverse.evaluation.cascades:TunedWhisperCascade",
         "cascade-ctc": "speechverse.evaluation.cascades:CtcCascade",
         "cascade": "speechverse.evaluation.cascades:Cascade",
+        "cascade-tuned": "speechverse.evaluation.cascades:TunedCascade",
         "oracle": "speechverse.evaluation.cascades:Oracle",
         "oracle-tuned": "speechverse.evaluation.cascades:TunedOracle",
         "other-clip": "speechverse.evaluation.control:OtherClip",

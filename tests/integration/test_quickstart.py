@@ -135,9 +135,9 @@ def test_the_lesson_is_tried_on_other_sentences_in_other_voices(first: tuple[Pat
 
 
 def test_the_lesson_is_of_the_size_that_it_says(tmp_path: Path) -> None:
-    from speechverse.cli.quickstart.lesson import write_lines
+    from speechverse.cli.quickstart.lesson import write_sentences
 
-    file = write_lines(tmp_path / "lines.jsonl", WHOLE.lesson_train, WHOLE.lesson_test)
+    file = write_sentences(tmp_path / "lines.jsonl", WHOLE.lesson_train, WHOLE.lesson_test)
     lines = list(map(json.loads, file.read_text().splitlines()))
     count = Counter((line["split"], line["command"]) for line in lines)
     assert (

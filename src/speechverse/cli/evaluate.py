@@ -27,7 +27,11 @@ def command(
     ] = "small",
     corpus: Annotated[
         Path | None,
-        typer.Option(help="A corpus folder or a JSONL file; by default what the recipe names."),
+        typer.Option(
+            "--corpus",
+            "--data",
+            help="A corpus folder or a JSONL file; by default what the recipe names.",
+        ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Which split of it. By default test.")] = None,
     training_corpus: Annotated[

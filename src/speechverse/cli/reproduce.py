@@ -44,7 +44,11 @@ def command(
         typer.Option(help="The model they are about: a run's folder or a built-in name."),
     ] = None,
     test_sets: Annotated[
-        Path, typer.Option(help="Folder of clean, noisy, words, unseen: corpora; made if missing.")
+        Path,
+        typer.Option(
+            help="Folder of clean, noisy, words, unseen: each a corpus, a JSONL file, or a YAML"
+            " file of several; made if missing."
+        ),
     ] = Path("test-sets"),
     people: Annotated[
         Path | None, typer.Option(help="Recordings of people: a corpus folder or a JSONL file.")
@@ -54,6 +58,13 @@ def command(
     ] = None,
     cascade_lora: Annotated[
         Path | None, typer.Option(help="LoRA that reads transcripts, for the tuned cascades.")
+    ] = None,
+    systems: Annotated[
+        str | None,
+        typer.Option(
+            help="Further rivals, comma-separated, as `evaluate` takes them: endpoint:MODEL,"
+            " cascade:NAME, my.py:SYSTEM."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=2, help="Clips a task.")] = 50,
     clip_steps: Annotated[
@@ -79,7 +90,10 @@ def command(
 
       speechverse reproduce small --quick
 
-      speechverse reproduce small --full data.corpora.world.path=world --test-sets test-sets
+      speechverse reproduce small --only F1,F8 --systems cascade:openai/whisper-small
+
+      speechverse reproduce small-world --full --model small data.corpora.world.path=world
+      data.corpora.voices.path=voices
     """
     from speechverse.cli.common import progress
     from speechverse.files import folder_lock, make_folder
@@ -102,12 +116,14 @@ def command(
     budget = clip_steps or CLIP_STEPS
     if people and not people.exists():
         raise UserError(f"--people: there is no '{people}'; name a corpus folder or a JSONL file")
-    chosen = _chosen(quick, only, training_corpus is not None, cascade_lora is not None)
+    beside = _beside(training_corpus is not None, cascade_lora is not None, systems)
+    chosen = _chosen(quick, only, beside)
     about = model or _trained_by(recipe, overrides or ())
     make_folder(output)
     places = _test_sets(chosen, test_sets) | ({"people": people} if people else {})
     options: dict[str, Any] = {"--model": about, "--test-sets": test_sets, "--people": people}
     options |= {"--training-corpus": training_corpus, "--cascade-lora": cascade_lora}
+    options |= {"--systems": systems}
     options |= {"--limit": limit, "--clip-steps": None if quick else budget}
     again = [
         "speechverse",
@@ -155,11 +171,22 @@ def command(
         typer.echo(f"table {output / TABLE}\npage  {output / PAGE}")
 
 
-def _chosen(quick: bool, only: str | None, fitted: bool, tuned: bool) -> list[Finding]:
-    """The findings asked for."""
-    from speechverse.findings.catalogue import FITTED, TUNED, findings_of
+def _beside(fitted: bool, tuned: bool, systems: str | None) -> list[str]:
+    """Who is measured on all tasks besides those that always are."""
+    from speechverse.evaluation.parts import check_systems
+    from speechverse.findings.catalogue import BESIDE, FITTED, TUNED
 
-    known = findings_of([*(FITTED if fitted else ()), *(TUNED if tuned else ())])
+    given = [name for name in listed(systems) if name not in BESIDE] if systems else []
+    if given:
+        check_systems(given)
+    return list(dict.fromkeys([*(FITTED if fitted else ()), *(TUNED if tuned else ()), *given]))
+
+
+def _chosen(quick: bool, only: str | None, beside: Sequence[str]) -> list[Finding]:
+    """The findings asked for."""
+    from speechverse.findings.catalogue import findings_of
+
+    known = findings_of(beside)
     if only is None:
         return [finding for finding in known if not (quick and finding.full)]
     names = listed(only)
@@ -188,13 +215,14 @@ def _trained_by(recipe: str, overrides: Sequence[str]) -> str:
 def _test_sets(chosen: list[Finding], folder: Path) -> dict[str, Path]:
     """The corpora that the findings ask; frozen test sets that are missing are made."""
     from speechverse.cli.synth import make_corpus
+    from speechverse.findings.test_sets import SUFFIXES
 
     wanted = {asked.test_set for finding in chosen for asked in finding.evaluations}
     places = {}
     for name in (*MADE, *OTHERS):
-        files = folder / name, folder / f"{name}.jsonl"
+        files = folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)
         found = next((file for file in files if file.exists()), files[0])
-        missing = found.suffix != ".jsonl" and not (found / "corpus.json").exists()
+        missing = found.suffix not in SUFFIXES and not (found / "corpus.json").exists()
         if missing and name in wanted and name in MADE:
             from speechverse.world import test_set_spec
 

@@ -307,6 +307,13 @@ class TunedWhisperCascade(Tuned, WhisperCascade):
     title: ClassVar[str] = "Whisper's own transcript, read by the same LLM with LoRA tuned on text"
 
 
+class TunedCascade(Tuned, Cascade):
+    """As `cascade`, the LLM taught on the same examples as text: the paper's stronger one."""
+
+    name: ClassVar[str] = "cascade-tuned"
+    title: ClassVar[str] = "its own transcript, read by the same LLM with LoRA tuned on text"
+
+
 class TunedOracle(Tuned, Oracle):
     """As `oracle`, the LLM taught on the same examples as text."""
 

@@ -4,6 +4,7 @@ known for one.
 
 from __future__ import annotations
 
+import datetime
 import os
 import shlex
 import sys
@@ -25,31 +26,42 @@ def ledger_file() -> Path:
 
 
 def record(results: Results) -> str:
+    """`record_look`, of an evaluation."""
+    about = results.model
+    return record_look(results.corpus, about.get("name"), about.get("fingerprint"))
+
+
+def record_look(corpus: Mapping[str, Any], model: str | None, identity: str | None) -> str:
     """Adds a line to the ledger: date, command, model, corpus, split.
+
+    Args:
+        corpus: `name`, `split` and `manifest_sha256` of what was measured on.
+        model: Name of what was measured.
+        identity: Its fingerprint, by which models are counted; or a name, where it has none.
 
     Returns:
         How often that split was measured on, as a sentence about it; empty unless it is `test`.
     """
     file = ledger_file()
     line = {
-        "date": results.created,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["speechverse", *sys.argv[1:]]),
-        "model": results.model.get("name"),
-        "fingerprint": results.model.get("fingerprint"),
-        **results.corpus,
+        "model": model,
+        "fingerprint": identity,
+        **corpus,
     }
     try:
         append_log(file, [line])
         measured = read_log(file)
     except OSError as error:
         return f"this measurement could not be recorded in '{file}' ({error})"
-    if results.corpus["split"] != TEST:
+    if corpus["split"] != TEST:
         return ""
-    looks = [entry for entry in measured if _place(entry) == _place(results.corpus)]
+    looks = [entry for entry in measured if _place(entry) == _place(corpus)]
     models = {entry.get("fingerprint") for entry in looks}
     times = f"{len(looks)} time{'s' if len(looks) > 1 else ''}"
     return (
-        f"split '{TEST}' of {results.corpus['name']} was measured on {times}, with {len(models)}"
+        f"split '{TEST}' of {corpus['name']} was measured on {times}, with {len(models)}"
         f" model{'s' if len(models) > 1 else ''} ({file}): choose on validation clips"
     )
 

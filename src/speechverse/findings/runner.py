@@ -28,6 +28,7 @@ from speechverse.evaluation.results import OWN, RESULTS, load_results
 from speechverse.files import make_folder, write_text
 from speechverse.findings.deciding import Decided, Diverged, decide
 from speechverse.findings.finding import GIVEN, Asked, Finding
+from speechverse.findings.test_sets import SPLIT, fingerprint_of, open_test_set
 from speechverse.findings.trainings import CLIP_STEPS, Training, trainings
 from speechverse.models import lora
 from speechverse.pipeline import SpeechVerse
@@ -37,7 +38,6 @@ from speechverse.tasks import get_task
 from speechverse.training.checkpoints import SUMMARY
 from speechverse.training.trainer import train
 
-SPLIT = "test"
 EVALUATIONS, MODELS = "evaluations", "models"
 """Folders of what was asked and of what was trained."""
 
@@ -211,10 +211,10 @@ class Runner:
             "model": checkpoint_fingerprint(self._model(asked.model)),
             "data": [
                 describe_split(corpus, SPLIT),
-                _hash_of(self.test_sets[asked.test_set]),
+                fingerprint_of(self.test_sets[asked.test_set]),
                 asked.strata,
                 settings.limit,
-                trained_on and _hash_of(trained_on),
+                trained_on and fingerprint_of(trained_on),
             ],
             "prompts": [_prompts(task) for task in asked.tasks] + [dict(asked.settings)],
             "decoding": settings.decoding.model_dump(),
@@ -242,7 +242,7 @@ class Runner:
         path = self.test_sets.get(asked.test_set)
         if path is None or not path.exists():
             return f"there is no test set '{asked.test_set}'"
-        corpus = Corpus.open(path) if path.is_dir() else Corpus.from_jsonl(path.stem, {SPLIT: path})
+        corpus = open_test_set(path)
         if SPLIT not in corpus.splits:
             return f"test set '{asked.test_set}' has no split '{SPLIT}'"
         if asked.strata:
@@ -313,7 +313,7 @@ class Runner:
         """By a few answers of the model to training clips, or else to the first test set that
         has them, which the ledger then counts as looked at.
         """
-        tried = [(path, SPLIT) for path in self.test_sets.values() if path.is_dir()]
+        tried = [(path, SPLIT) for path in self.test_sets.values() if path.exists()]
         if self.training_corpus is not None:
             tried.insert(0, (self.training_corpus, "train"))
         loaded = self._load(self.model)
@@ -321,7 +321,7 @@ class Runner:
             about = describe(loaded.model, self.model)
             settings = EvaluationSettings(split=split, **_PROBED)
             try:
-                parts = loaded.model, loaded.processor, Corpus.open(path)
+                parts = loaded.model, loaded.processor, open_test_set(path)
                 results = evaluate(*parts, settings, about_model=about)
             except UserError:  # it has neither transcripts nor intents, or no such split
                 continue
@@ -337,12 +337,6 @@ def _made_otherwise(folder: Path, what: str) -> UserError:
         f"'{folder}' holds answers of another {what}; name another folder with --output, or delete"
         f" '{folder}' to ask anew"
     )
-
-
-def _hash_of(path: Path) -> str:
-    """Of a JSONL file, or of what describes a corpus folder."""
-    file = path / "corpus.json" if path.is_dir() else path
-    return fingerprint(file.read_bytes())
 
 
 def _prompts(name: str) -> str:

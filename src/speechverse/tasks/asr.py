@@ -13,6 +13,6 @@ ASR = Task(
     prompts=PromptSet.load("asr"),
     requires=("text",),
     target=lambda utterance: utterance.text or "",
-    metrics=("wer",),
+    metrics=("wer", "cer"),
     takes_hints=True,
 )

@@ -63,5 +63,5 @@ ST = Translation(
     group="slu",
     prompts=PromptSet.load("st"),
     requires=("translations",),
-    metrics=("bleu",),
+    metrics=("bleu", "chrf"),
 )

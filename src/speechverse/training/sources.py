@@ -66,6 +66,12 @@ class Sources:
                     self._validation_of(item)
         if self.recipe.data.validation.every:
             self._tell_of_shared_sounds()
+            if self.validation_split == "test":
+                say(
+                    "validation looks at the split 'test', and what is chosen by it is no longer"
+                    " tested by it: name another, or a share of the training split"
+                    " (data.validation.split, data.validation.share)"
+                )
         if self.recipe.evaluation is not None:
             self._check_evaluation(self.recipe.evaluation)
 

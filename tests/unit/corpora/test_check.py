@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import soundfile
 from sounds import sound, text
 from typer.testing import CliRunner
 
@@ -66,6 +68,33 @@ def test_every_clip_of_a_line_is_listened_to_and_can_be_heard_on_the_page(tmp_pa
     text(tmp_path / "d.wav", "no sound" * 10)
     status, found = check(str(mine))
     assert status == 2 and found["unreadable"]
+
+
+def test_what_is_worth_a_look_is_named_and_does_not_make_a_corpus_unfit(tmp_path: Path):
+    for name, rate in (("usual", 16_000), ("slow", 8_000)):
+        sound(tmp_path / f"{name}.wav", rate=rate)
+    shutil.copy(tmp_path / "usual.wav", tmp_path / "again.wav")
+    made = {
+        "still": np.zeros(8_000),
+        "loud": np.clip(3 * np.sin(np.arange(8_000) / 20), -1, 1),
+        "short": np.sin(np.arange(8_000) / 20) * 0.5,
+    }
+    for name, samples in made.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples.astype(np.float32), 16_000)
+    names = ("usual", "slow", "again", *made)
+    lines = [
+        json.dumps({"audio": f"{name}.wav", "text": name, "emotion": emotion})
+        for name, emotion in zip(names, ("happy", "sad", "sad", "sad", "sad", "sad"), strict=True)
+    ]
+    status, found = check(str(text(tmp_path / "train.jsonl", *lines)))
+    assert status == 0 and not found["faults"]
+    assert (found["silent"], found["clipped"]) == (["still"], ["loud"])
+    assert found["duplicates"] == [["usual", "again"]]
+    assert found["rates"] == {"8000": 1, "16000": 5}
+    assert found["fields"]["emotion"]["counts"] == {"sad": {"train": 5}, "happy": {"train": 1}}
+    told = " ".join(found["notes"])
+    for note in ("silent: 1", "clipped: 1", "exactly like another: 1", "sampling rates"):
+        assert note in told
 
 
 def test_a_file_that_cannot_be_read_does_not_pass(tmp_path: Path):

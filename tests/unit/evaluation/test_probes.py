@@ -17,6 +17,7 @@ from speechverse.audio import Waveform, save
 from speechverse.cli import build_app
 from speechverse.data import write_corpus
 from speechverse.encoders import SpeechEncoder
+from speechverse.evaluation.ledger import ledger_file
 from speechverse.evaluation.linear import fit_linear
 from speechverse.evaluation.probes import ProbeColumn, ProbeTable, pool_layers, probe_encoder
 from speechverse.evaluation.probes.targets import find_targets
@@ -162,8 +163,12 @@ def test_rare_classes_weigh_as_much_as_common_ones() -> None:
 
 
 def test_the_verb_compares_encoders_and_writes_json(
-    encoder: SpeechEncoder, make_clips: MakeClips, tmp_path: Path
+    encoder: SpeechEncoder,
+    make_clips: MakeClips,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     folder, corpus, output = tmp_path / "micro", tmp_path / "corpus", tmp_path / "probes.json"
     encoder.model.save_pretrained(folder)
     encoder.front_end.feature_extractor.save_pretrained(folder)
@@ -172,6 +177,8 @@ def test_the_verb_compares_encoders_and_writes_json(
     result = CliRunner().invoke(build_app(), arguments)
     assert result.exit_code == 0, result.output
     assert "emotion" in result.stdout
+    looks = [json.loads(line) for line in ledger_file().read_text().splitlines()]
+    assert [(look["model"], look["split"]) for look in looks] == [(str(folder), "dev")] * 2
     found = json.loads(output.read_text())
     assert found["fit"]["split"] == "train" and found["test"]["split"] == "dev"
     assert found["encoders"][0] == found["encoders"][1]

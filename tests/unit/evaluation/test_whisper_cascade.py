@@ -34,7 +34,11 @@ from speechverse.pipeline import SpeechVerse
 from speechverse.types import Answer, Example
 
 SENTENCES = ("play some jazz", "turn the light off", "what is the time", "call my mother now")
-READERS = ("cascade-whisper", "cascade-whisper-tuned", "oracle", "oracle-tuned")
+READERS = (
+    *("cascade-whisper", "cascade-whisper-tuned"),
+    *("oracle", "oracle-tuned"),
+    *("cascade", "cascade-tuned"),
+)
 SETTINGS = EvaluationSettings(
     tasks=("asr", "ic", "er"),
     systems=READERS,
@@ -121,6 +125,13 @@ def test_transcripts_are_whispers_own_text_and_are_made_once(root, model, corpus
         assert [record.transcript for record in by_cell[system, "er"]][:4] == expected
 
 
+def test_the_tuned_cascade_reads_the_models_own_transcript_as_the_plain_one_does(cells) -> None:
+    plain, tuned = (
+        [record.transcript for record in cells[0][system, "ic"]] for system in READERS[4:]
+    )
+    assert plain == tuned and len(plain) == 4
+
+
 def test_whisper_writes_in_the_language_that_a_line_names_and_says_why_it_ends(
     root, model, corpus, monkeypatch
 ) -> None:
@@ -156,7 +167,7 @@ def test_where_nothing_is_said_whispers_own_text_counts_and_not_what_an_llm_make
 def test_the_tuned_reader_is_another_and_the_plain_one_stands_beside_it(cells) -> None:
     by_cell, folder = cells
     assert not [note for note in load_results(folder).notes if "not measured" in note]
-    for plain, tuned in (READERS[:2], READERS[2:]):
+    for plain, tuned in (READERS[:2], READERS[2:4], READERS[4:]):
         pairs = [
             (one.answer, other.answer)
             for task in ("asr", "ic", "er")

@@ -86,6 +86,26 @@ def test_clips_of_a_validation_that_another_corpus_trains_on_are_told(
         assert ("are trained on too" in capsys.readouterr().err) == is_told
 
 
+@pytest.mark.parametrize("split", ["test", "dev"])
+def test_a_validation_that_looks_at_the_test_split_says_so(
+    split: str, recipe: Callable[..., Recipe], world: Path, capsys: pytest.CaptureFixture[str]
+):
+    clips = Corpus.open(world).utterances
+    files = {name: world.parent / f"{name}-of-{split}.jsonl" for name in ("train", split)}
+    for name, file in files.items():
+        there = clips("train" if name == "train" else "dev")
+        lines = [{"audio": str(clip.audio.path.resolve()), "text": clip.text} for clip in there]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    data = {
+        "corpora": {"mine": {"jsonl": {name: str(file) for name, file in files.items()}}},
+        "mixtures": {"asr": [{"corpus": "mine", "task": "asr"}]},
+        "validation": {"split": split, "every": 1},
+    }
+    Sources(recipe(data=data, curriculum=[STAGE])).check()
+    told = "validation looks at the split 'test'" in capsys.readouterr().err
+    assert told == (split == "test")
+
+
 def test_a_stage_may_take_fewer_examples_at_once(recipe: Callable[..., Recipe]):
     made = recipe(curriculum=[STAGE, STAGE | {"name": "small", "max_examples": 2}])
     sources, engine = Sources(made), Engine.make(made)

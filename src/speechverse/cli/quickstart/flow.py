@@ -202,7 +202,7 @@ class Quickstart:
         from speechverse.world import read_lines
 
         file = self.lesson_speech.with_name("lines.jsonl")
-        lines = lesson.write_lines(file, self.sizes.lesson_train, self.sizes.lesson_test)
+        lines = lesson.write_sentences(file, self.sizes.lesson_train, self.sizes.lesson_test)
         self._make_speech(self.lesson_speech, read_lines(lines, name="lesson", seed=self.seed))
         how: dict[str, Any] = {"tasks": (lesson.TASK,), "systems": SYSTEMS[:1], "limit": None}
         before = self._evaluate(self.before, self.lesson_speech, self.model, how)

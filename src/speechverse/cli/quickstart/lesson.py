@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechverse.cli.quickstart import robot
-from speechverse.files import write_text
 from speechverse.yaml_files import parse_yaml
 
 if TYPE_CHECKING:
@@ -21,10 +20,12 @@ TASK = f"{Path(robot.__file__).resolve()}:ROBOT"
 _HERE = Path(__file__).parent
 
 
-def write_lines(path: Path, num_train: int, num_test: int) -> Path:
+def write_sentences(path: Path, num_train: int, num_test: int) -> Path:
     """Writes what `speechverse synth --from` is to speak, no sentence twice; each split has voices
     of its own there.
     """
+    from speechverse.data.lines import write_lines
+
     said, lines = parse_yaml((_HERE / "lesson.yaml").read_text(encoding="utf-8")), []
     for split, number in (("train", num_train), ("test", num_test)):
         for command, of in said[split].items():
@@ -32,7 +33,7 @@ def write_lines(path: Path, num_train: int, num_test: int) -> Path:
             texts = [text.replace("_", word) for word, text in pairs]
             some = texts[: number // len(said[split])]  # the first ones hold every wording
             lines += [{"text": text, "split": split, "command": command} for text in some]
-    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+    write_lines(path, lines)
     return path
 
 
