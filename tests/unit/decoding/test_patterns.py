@@ -99,6 +99,7 @@ def test_every_text_that_matches_can_come(text_sides, kind):
         ("one( one)*", ("one", "one one", "one one one")),
         ("^[a-z]+$", ("a", "abc")),
         (".{2,3}", ("ab", "abc")),
+        ("[a-z][a-z ]{1,40}", ("play", "play one", 20 * "on")),  # without end, were it not begun
     ],
 )
 def test_texts_that_go_on_where_another_ends_come_too(text_sides, kind, pattern, texts):
