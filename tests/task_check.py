@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 import pytest
 
@@ -13,6 +14,12 @@ from speechverse.metrics import get_metric
 from speechverse.seeding import rng_for
 from speechverse.tasks import Ask, LabelSet, Task
 from speechverse.types import Example, Utterance
+
+
+def alike(one: str, other: str) -> float:
+    """How alike two wordings are, word by word: 1 where they are one."""
+    first, second = one.lower().split(), other.lower().split()
+    return SequenceMatcher(None, first, second, autojunk=False).ratio()
 
 
 def validate_task(

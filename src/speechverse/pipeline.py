@@ -174,7 +174,8 @@ class SpeechVerse(Doors):
 
         Raises:
             AudioError: If a sound cannot be read.
-            AudioTooLongError: If it is longer than the model hears; nothing is ever cut.
+            AudioTooLongError: If it is longer than the model hears; nothing is ever cut but a quiet
+                end (`quiet_end` of the recipe's model).
             CancelledError: If it was cancelled.
             UserError: If lists differ in length, an instruction or the choices are empty, options
                 exclude each other, or an instruction has not as many `<|audio|>` signs as clips.
@@ -297,7 +298,8 @@ class SpeechVerse(Doors):
         return Heard([self._load_sound(sound)], several=False)
 
     def _load_sound(self, sound: AudioSource) -> Waveform:
-        waveform = load(sound)
+        whole = load(sound)
+        waveform = whole._replace(samples=self.processor.heard_of(whole.samples))
         try:
             self.processor.check_length(len(waveform.samples))
         except AudioError as error:

@@ -64,6 +64,9 @@ class Processor(Protocol):
     def max_audio_seconds(self) -> float:
         """The longest audio accepted."""
 
+    def heard_of(self, samples: np.ndarray) -> np.ndarray:
+        """The part of a clip (T,) that is heard."""
+
     @property
     def end_token_id(self) -> int:
         """The token that ends an answer."""

@@ -12,6 +12,8 @@ _WINDOW = 400  # 25 ms
 _PAUSE_DB = 30.0  # under the loudest window
 _SILENT_DB = -65.0  # below full scale
 _QUIET_DB = 45.0  # under the loudest 10 ms
+_FAINT_DB = 35.0  # under the loudest quarter of a second
+_LOUD_WINDOWS = 10
 _MARGIN: Seconds = 0.01
 
 
@@ -52,6 +54,20 @@ def active_level_db(samples: np.ndarray) -> float:
 def is_silent(waveform: Waveform) -> bool:
     """Whether nothing in the clip rises above -65 dB below full scale, in windows of 25 ms."""
     return bool(window_levels_db(waveform.samples).max() < _SILENT_DB)
+
+
+def without_quiet_end(samples: np.ndarray, kept: Seconds) -> np.ndarray:
+    """A view of (T,) at 16 kHz that ends so long behind its last window of 25 ms that sounds; one
+    that is silent or ends before is whole.
+
+    A window sounds that is at most 35 dB under the loudest ten, of which a click is none.
+    """
+    levels = window_levels_db(samples)
+    if levels.max() < _SILENT_DB:
+        return samples
+    loud = np.sort(levels)[-_LOUD_WINDOWS:].min()
+    sounding = np.flatnonzero(levels > loud - _FAINT_DB)
+    return samples[: int(sounding[-1] + 1) * _WINDOW + round(kept * SAMPLING_RATE)]
 
 
 def trim_silence(samples: np.ndarray, sampling_rate: int) -> np.ndarray:

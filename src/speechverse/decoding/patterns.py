@@ -33,9 +33,9 @@ _ENDED = -1
 by how many.
 """
 _END = "\0"
-"""Stands before and behind a text, as the end token's. Without it behind, `outlines_core` would lose
-texts: where one may end, it lets none go on with a token of a single byte. Without it before, its
-automaton, which looks for a text at every place of another, has a state for each set of places
+"""Stands before and behind a text, as the end token's. Without it behind, `outlines_core` would
+lose texts: where one may end, it lets none go on with a token of a single byte. Without it before,
+its automaton, which looks for a text at every place of another, has a state for each set of places
 where one may have begun: `[a-z][a-z ]{1,40}` takes minutes instead of half a second.
 """
 _SIGN = re.compile(r"\\(?:x\{?|u\{?|U)([0-9a-fA-F]+)\}?|\\.|\0", re.DOTALL)

@@ -25,6 +25,7 @@ from speechverse.evaluation.comparison import paired_with
 from speechverse.evaluation.control import OtherClip, plain
 from speechverse.evaluation.encoded_clips import (
     UNREADABLE,
+    AsHeard,
     ExampleCheck,
     encode_clips,
     language_note,
@@ -311,11 +312,13 @@ class _Run:
     def _usable_examples(self, asked: Asked) -> list[tuple[Task, list[Example]]]:
         """The tasks without clips that cannot be used; those are counted."""
         check, found = ExampleCheck(self.parts.processor), []
+        as_heard = AsHeard(self.parts.processor)
         split, clips = self.settings.split, self.corpus.utterances(self.settings.split)
         unread = self.corpus.skipped.get(split, {})
         for task, rendered in asked:
-            reasons = [check(example) for example in rendered.examples]
-            pairs = list(zip(rendered.examples, reasons, strict=True))
+            examples = [as_heard(example) for example in rendered.examples]
+            reasons = [check(example) for example in examples]
+            pairs = list(zip(examples, reasons, strict=True))
             usable = [example for example, reason in pairs if reason is None]
             skipped = Counter(reason for reason in reasons if reason)
             clips_asked = (example.utterance.id for example in rendered.examples)

@@ -45,6 +45,13 @@ class ModelConfig(MixerConfig):
     max_audio_seconds: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Longer audio is refused."
     )
+    quiet_end: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description=(
+            "Seconds of quiet at the end of a clip that the model knows: what is longer is left out"
+            " where it answers."
+        ),
+    )
 
     @field_validator("prompt_template")
     @classmethod

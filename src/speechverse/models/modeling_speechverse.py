@@ -44,6 +44,7 @@ from speechverse.models.mixer import LayerMixer
 from speechverse.models.placing import place_audio
 from speechverse.models.processing_speechverse import SpeechVerseProcessor
 from speechverse.models.token_logits import token_logits
+from speechverse.pretrained import refuse_offline
 from speechverse.types import IGNORED, PartCount
 
 
@@ -174,6 +175,8 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
             raise TypeError(f"from_pretrained() takes no {', '.join(sorted(unknown))}")
         location = checkpoints.checkpoint_folder(folder, revision)
         config = read_config(resolve(folder, revision))
+        chosen = (encoder or config.encoder, llm or config.llm)
+        refuse_offline(str(name) for name in chosen)  # both at once, with one command
         found_encoder = find_foundation("encoder", config, location, encoder, allow_other_parts)
         found_llm = find_foundation("llm", config, location, llm, allow_other_parts)
         config.update(identity_of("encoder", found_encoder) | identity_of("llm", found_llm))

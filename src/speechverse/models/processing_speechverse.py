@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from speechverse.audio.waveform import without_quiet_end
 from speechverse.encoders import EncoderOutput, FrontEnd, load_front_end
 from speechverse.errors import AudioTooLongError, UserError
 from speechverse.hub import local_folder, resolve
@@ -136,6 +137,13 @@ class SpeechVerseProcessor:
     def max_audio_seconds(self) -> float:
         """The longest audio accepted: the model's limit, or the encoder's where that is lower."""
         return min(self.config.max_audio_seconds, self.front_end.max_seconds or float("inf"))
+
+    def heard_of(self, samples: np.ndarray) -> np.ndarray:
+        """The part of a clip (T,) that is heard: without a longer quiet end than the model
+        knows.
+        """
+        kept = self.config.quiet_end
+        return samples if kept is None else without_quiet_end(samples, kept)
 
     @property
     def end_token_id(self) -> int:

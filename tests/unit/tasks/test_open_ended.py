@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from difflib import SequenceMatcher
 
 import pytest
 
@@ -11,6 +10,7 @@ from speechverse.instructions import kinds
 from speechverse.tasks import UNPARSED, Ask, get_task, task_names
 from speechverse.tasks.open_checks import JUDGED, Said
 from speechverse.tasks.open_ended import requests
+from task_check import alike
 
 TEXT = "Please play some Miles Davis in the kitchen tonight."
 OTHER = "The weather in Yorkshire will be cold and rather wet."
@@ -75,13 +75,8 @@ def test_nothing_of_the_suite_is_trained_on() -> None:
     suite = {kind: requests(part)[kind] for part in ("checked", "shown") for kind in requests(part)}
     assert not set(suite) & {name for section in kinds().values() for name in section}
     for wording in (one for wordings in suite.values() for one in wordings):
-        nearest = max(trained, key=lambda other: _alike(wording, other))
-        assert _alike(wording, nearest) < 0.8, (wording, nearest)
-
-
-def _alike(one: str, other: str) -> float:
-    first, second = one.lower().split(), other.lower().split()
-    return SequenceMatcher(None, first, second, autojunk=False).ratio()
+        nearest = max(trained, key=lambda other: alike(wording, other))
+        assert alike(wording, nearest) < 0.8, (wording, nearest)
 
 
 def _seen(name: str) -> tuple[str, ...]:

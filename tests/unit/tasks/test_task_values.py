@@ -27,7 +27,7 @@ from speechverse.tasks import (
     task_names,
 )
 from speechverse.types import AudioRef, Utterance
-from task_check import validate_task
+from task_check import alike, validate_task
 
 MANY = LabelSet(
     "intent", {f"intent_{i}": f"wants thing {i}" for i in range(40)} | {"play_music": "wants music"}
@@ -62,6 +62,14 @@ def test_enough_short_instructions(name) -> None:
     prompts = get_task(name).prompts
     assert len(prompts.seen) >= 15 and len(prompts.held_out) >= 5
     assert all(len(wording.split()) <= 25 for wording in prompts.seen + prompts.held_out)
+
+
+@pytest.mark.parametrize("name", (*task_names(), "class"))
+def test_wordings_that_training_never_shows_are_unlike_those_that_it_does(name) -> None:
+    prompts = get_task(name).prompts
+    for wording in prompts.held_out:
+        nearest = max(prompts.seen, key=lambda other: alike(wording, other))
+        assert alike(wording, nearest) < 0.8, (wording, nearest)
 
 
 @pytest.mark.parametrize("name", ["ic", "sf"])

@@ -336,8 +336,9 @@ def fetch(names: tuple[str, ...]) -> list[str]:
     Raises:
         PartError: If one cannot be fetched, or the network is forbidden.
     """
-    from speechverse.pretrained import get_part, is_here, part_named
+    from speechverse.pretrained import get_part, is_here, part_named, refuse_offline
 
+    refuse_offline(names)
     missing = [name for name in names if not is_here(part_named(name))]
     for name in missing:
         get_part(part_named(name))
