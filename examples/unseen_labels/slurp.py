@@ -6,7 +6,8 @@ Speaks a fixed choice of the sentences (a JSON line each: id, text, label) with 
 in kokoro's held-out voices; needs the extras `synth` and `voices` and the parts kokoro-82m and
 kokoro-voices. Then asks with `speechverse evaluate` among the right intent and 15 others, listed
 with what they mean (slurp_intents.yaml), and scores all 16 in three ways, for the model, the
-oracle and Whisper's cascade. Chance is 1 in 16. Stopped, the same command goes on.
+oracle and Whisper's cascade; the label with most words in common with what each of these read
+stands beside. Chance is 1 in 16. Stopped, the same command goes on.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from measure import chosen, told
+from rules import shared_words
+
 from speechverse.data.lines import Lines, write_lines
-from speechverse.evaluation import load_results
+from speechverse.evaluation import load_answers, load_results
 from speechverse.seeding import hash_seed
 from speechverse.yaml_files import read_yaml
 
@@ -48,6 +52,8 @@ def main() -> None:
                 value, low, high = (100 * part for part in (score.value, score.low, score.high))
                 interval = f"{value:5.1f} [{low:.1f}, {high:.1f}]"
                 print(f"{score.system:<16} {way:<7} {interval}  n={score.num_examples}", flush=True)
+    read = [record for record in load_answers(folder) if record.transcript is not None]
+    told("slurp", "word overlap", read, lambda record: chosen(record, shared_words))
 
 
 def said(options: argparse.Namespace) -> Path:

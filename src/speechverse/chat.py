@@ -56,7 +56,8 @@ class Chat:
     the earlier ones and the model's own answers to them.
 
     Attributes:
-        turns: What was asked, with its hints, and answered so far.
+        turns: What was asked, with its hints, and answered so far; a transcript that is known may be
+            added to them.
     """
 
     def __init__(self, model: Loaded, heard: Heard) -> None:

@@ -44,6 +44,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("clip.wav", "a.wav", "b.wav", "calls/one.wav", "calls/two.wav"):
         say(tmp_path / name, f"play {THINGS[0]}", "happy", 1)
     (tmp_path / "my_task.py").write_text(OWN_TASK)
+    [schema] = re.findall(r"`order.json` is `(.+?)`", PAGE.read_text())
+    (tmp_path / "order.json").write_text(schema)
     return tmp_path
 
 

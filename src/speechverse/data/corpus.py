@@ -149,6 +149,14 @@ class Corpus:
         kept = [utterance for utterance in self.utterances(split) if keep(utterance)]
         return replace(self, _sources=self._sources | {split: kept})
 
+    def changed(self, change: Callable[[list[Utterance]], list[Utterance]]) -> Corpus:
+        """This corpus with the utterances of each split changed when they are first asked for."""
+
+        def of(split: str) -> Load:
+            return lambda: change(self.utterances(split))
+
+        return replace(self, _sources={split: of(split) for split in self._sources})
+
     def trained_on(self, other: Corpus) -> Corpus:
         """This corpus with another's split `train`, to fit specialists and classifiers on.
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from speechverse import audio
@@ -20,7 +18,7 @@ from speechverse.progress import Watch
 from speechverse.protocols import Model, Processor, Text
 from speechverse.tally import describe_bad_clips, max_bad_clips
 from speechverse.tasks import OneOf, Task, get_task
-from speechverse.types import SAMPLING_RATE, AudioRef, Example, Utterance
+from speechverse.types import Example, Utterance
 
 logger = logging.getLogger(__name__)
 
@@ -44,36 +42,6 @@ def encode_clips(
     return FeatureCache.build(
         encoder, clips, folder, dtype=dtype, max_bad_share=1.0, progress=progress
     )
-
-
-class AsHeard:
-    """Examples about what is heard of their clips (`Processor.heard_of`), the same for all systems;
-    each clip is listened to once.
-    """
-
-    def __init__(self, processor: Processor) -> None:
-        self._processor = processor
-        self._clips: dict[AudioRef, Utterance] = {}
-
-    def __call__(self, example: Example) -> Example:
-        """The example; as it is where its clips are heard whole."""
-        if self._processor.config.quiet_end is None:
-            return example
-        first, *beside = map(self._clip, example.utterance.clips)
-        return replace(example, utterance=replace(first, beside=tuple(beside)))
-
-    def _clip(self, clip: Utterance) -> Utterance:
-        clip = replace(clip, beside=())
-        if clip.audio not in self._clips:
-            self._clips[clip.audio] = clip
-            with suppress(AudioError):  # which is told where the example is checked
-                samples = audio.load(clip.audio).samples
-                seconds = len(self._processor.heard_of(samples)) / SAMPLING_RATE
-                if seconds < clip.duration:
-                    ref = replace(clip.audio, duration=seconds)
-                    self._clips[clip.audio] = replace(clip, audio=ref, duration=seconds)
-        heard = self._clips[clip.audio]
-        return replace(clip, audio=heard.audio, duration=heard.duration)
 
 
 class ExampleCheck:

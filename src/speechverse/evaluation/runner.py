@@ -17,6 +17,7 @@ from typing import Any, Literal
 from speechverse import __version__
 from speechverse.data import Corpus, Rendered, render_for_evaluation, render_split
 from speechverse.data.applicable import UNUSABLE
+from speechverse.data.quiet_ends import WithoutQuietEnds
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
@@ -25,7 +26,6 @@ from speechverse.evaluation.comparison import paired_with
 from speechverse.evaluation.control import OtherClip, plain
 from speechverse.evaluation.encoded_clips import (
     UNREADABLE,
-    AsHeard,
     ExampleCheck,
     encode_clips,
     language_note,
@@ -312,11 +312,14 @@ class _Run:
     def _usable_examples(self, asked: Asked) -> list[tuple[Task, list[Example]]]:
         """The tasks without clips that cannot be used; those are counted."""
         check, found = ExampleCheck(self.parts.processor), []
-        as_heard = AsHeard(self.parts.processor)
+        as_heard = WithoutQuietEnds(self.parts.processor.config.quiet_end)
         split, clips = self.settings.split, self.corpus.utterances(self.settings.split)
         unread = self.corpus.skipped.get(split, {})
         for task, rendered in asked:
-            examples = [as_heard(example) for example in rendered.examples]
+            examples = [
+                replace(example, utterance=as_heard(example.utterance))
+                for example in rendered.examples
+            ]
             reasons = [check(example) for example in examples]
             pairs = list(zip(examples, reasons, strict=True))
             usable = [example for example, reason in pairs if reason is None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,19 @@ from speechverse.data import (
 )
 from speechverse.data.collate import Collate
 from speechverse.data.plan import Length
+from speechverse.data.quiet_ends import WithoutQuietEnds
 from speechverse.encoders import SpeechEncoder
 from speechverse.errors import AudioError, CorpusError, RecipeError, TaskError
+from speechverse.hub import resolve
 from speechverse.models import SpeechVerseProcessor
+from speechverse.models.assembly import read_config
 from speechverse.seeding import hash_seed
 from speechverse.tasks import get_task
 from speechverse.terminal import Progress, say
 from speechverse.training.engine import Engine
 from speechverse.training.objectives import LISTEN
 from speechverse.training.recipe import EvaluationSection, MixtureSection, Recipe, StageSection
-from speechverse.types import AudioRef, Example, Utterance
+from speechverse.types import AudioRef, Example, Seconds, Utterance
 
 FEATURES = "features"
 """The feature cache in a run's folder, unless the recipe names another place."""
@@ -124,8 +128,17 @@ class Sources:
                 corpus = corpus.with_validation(
                     validation.share, split=split, seed=self.recipe.seed, by=validation.by
                 )
+            if self._quiet_end is not None:
+                corpus = corpus.changed(WithoutQuietEnds(self._quiet_end).all)
             self._corpora[name] = corpus
         return self._corpora[name]
+
+    @cached_property
+    def _quiet_end(self) -> Seconds | None:
+        """Training hears of a clip what the model will hear of it where it answers."""
+        if self.recipe.model is not None:
+            return self.recipe.model.quiet_end
+        return read_config(resolve(self.recipe.initial)).quiet_end if self.recipe.initial else None
 
     def _open(self, name: str) -> Corpus:
         section, bad = self.recipe.data.corpora[name], self.recipe.data.max_bad_share

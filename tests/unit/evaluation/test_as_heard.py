@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ import pytest
 from speechverse.audio import Waveform, load, save
 from speechverse.clips import Clips
 from speechverse.data import Corpus
+from speechverse.data.quiet_ends import WithoutQuietEnds
 from speechverse.evaluation import EvaluationSettings, evaluate
-from speechverse.evaluation.encoded_clips import AsHeard
 from speechverse.evaluation.results import load_answers
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.pipeline import SpeechVerse
-from speechverse.types import Example
+from speechverse.types import AudioRef
 
 QUIET = np.zeros(4 * 16_000, np.float32)
 """With which a clip is longer than the model hears."""
@@ -66,7 +67,12 @@ def test_every_system_is_measured_on_what_is_heard(model, files, tmp_path) -> No
         assert first.clip.duration == pytest.approx(0.9, abs=0.03)
 
 
-def test_without_a_limit_examples_are_as_they_were(loaded, files) -> None:
-    clip = Corpus.from_jsonl("quiet", {"test": files / "test.jsonl"}).utterances("test")[0]
-    example = Example("one", clip, "asr", "Say.", "", "")
-    assert AsHeard(loaded[1])(example) is example
+def test_without_a_limit_clips_are_as_they_were_and_with_one_only_longer_ends_go(files) -> None:
+    quiet, short = Corpus.from_jsonl("quiet", {"test": files / "test.jsonl"}).utterances("test")
+    assert WithoutQuietEnds(None)(quiet) is quiet
+    heard = WithoutQuietEnds(0.3)
+    assert heard(short) == short and heard(quiet) != quiet
+    gone = replace(quiet, audio=AudioRef(files / "gone.wav"))
+    assert heard(gone) == gone  # who needs it tells
+    both = heard(replace(short, beside=(quiet,)))
+    assert [clip.duration for clip in both.clips] == [short.duration, heard(quiet).duration]

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 
+from speechverse.audio import load
 from speechverse.data import Corpus, FeatureCache, encoder_fingerprint
 from speechverse.errors import CacheError
 from speechverse.training.build import build_model
@@ -104,6 +106,27 @@ def test_a_validation_that_looks_at_the_test_split_says_so(
     Sources(recipe(data=data, curriculum=[STAGE])).check()
     told = "validation looks at the split 'test'" in capsys.readouterr().err
     assert told == (split == "test")
+
+
+def test_training_hears_no_longer_quiet_end_than_the_model_it_goes_on_from(
+    recipe: Callable[..., Recipe], tmp_path: Path
+):
+    samples = 0.1 * torch.randn(16_000).numpy()
+    soundfile.write(tmp_path / "one.wav", np.concatenate([samples, np.zeros(32_000)]), 16_000)
+    line = {"audio": "one.wav", "text": "jazz"}
+    (tmp_path / "train.jsonl").write_text(json.dumps(line) + "\n")
+    data = {
+        "corpora": {"mine": {"jsonl": {"train": str(tmp_path / "train.jsonl")}}},
+        "mixtures": {"asr": [{"corpus": "mine", "task": "asr"}]},
+    }
+    made = recipe(data=data, curriculum=[STAGE])
+    known = made.model_copy(update={"model": made.model.model_copy(update={"quiet_end": 0.5})})
+    model = build_model(known, torch.float32)
+    model.save_pretrained(tmp_path / "model")
+    gone_on = made.model_copy(update={"model": None, "initial": str(tmp_path / "model")})
+    heard = [Sources(one).corpus("mine").utterances("train")[0] for one in (made, known, gone_on)]
+    assert [clip.duration for clip in heard] == pytest.approx([3.0, 1.5, 1.5], abs=0.03)
+    assert len(load(heard[2].audio).samples) == heard[2].num_samples
 
 
 def test_a_stage_may_take_fewer_examples_at_once(recipe: Callable[..., Recipe]):
