@@ -56,8 +56,8 @@ class Chat:
     the earlier ones and the model's own answers to them.
 
     Attributes:
-        turns: What was asked, with its hints, and answered so far; a transcript that is known may be
-            added to them.
+        turns: What was asked, with its hints, and answered so far; a known transcript may be added
+            as one.
     """
 
     def __init__(self, model: Loaded, heard: Heard) -> None:
