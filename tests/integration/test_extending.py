@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 import transformers
 
 from microscopic import save_conformer
+from running import speechverse
 from speechverse.encoders import FAMILIES, load_encoder
 from speechverse.errors import CheckpointError, RecipeError, UserError
 from speechverse.evaluation.parts import check_systems, make_systems
@@ -18,6 +20,7 @@ from speechverse.tasks import get_task
 from speechverse.training import load_recipe
 from speechverse.types import AudioRef, Utterance
 from task_check import validate_task
+from taught import Taught, say
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
 
@@ -57,6 +60,43 @@ def test_a_task_in_a_yaml_file(mine: Path) -> None:
     assert any("impatient" in example.instruction for example in examples)
     assert get_task("mood") is task and task.is_about_the_voice
     load_recipe("small", ["data.mixtures.all=[{corpus: world, task: mine/mood.yaml}]"])
+
+
+def test_a_task_in_a_yaml_file_is_learned_measured_and_asked_by_its_files_name(
+    mine: Path, taught: Taught
+) -> None:
+    task = (mine / "mood.yaml").read_text()
+    for theirs, its in {"calm": "neutral", "impatient": "happy", "cheerful": "sad"}.items():
+        task = task.replace(theirs, its)  # words that so small an LLM can spell
+    (mine / "mood.yaml").write_text(task)
+    clips = [
+        say(mine / f"{name}-{feeling}.wav", "play radio", feeling, seed)
+        for seed, name in enumerate("ab")
+        for feeling in ("neutral", "happy")
+    ]
+    lines = [
+        {"audio": clip.audio.path.name, "text": clip.text, "mood": clip.labels["emotion"]}
+        for clip in clips
+    ]
+    (mine / "mood.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (mine / "recipe.yaml").write_text(f"""
+name: mood
+initial: {taught.model}
+data:
+  corpora: {{calls: {{jsonl: {{train: mine/mood.jsonl, test: mine/mood.jsonl}}}}}}
+  mixtures: {{mood: [{{corpus: calls, task: mine/mood.yaml}}]}}
+  batch: {{max_positions: 400, max_examples: 2}}
+  workers: 0
+curriculum:
+  - {{name: only, mixture: mood, train: [mixer, downsampler], steps: 2, learning_rate: 1.0e-4}}
+training: {{precision: fp32}}
+evaluation: {{corpus: calls, tasks: [mine/mood.yaml], systems: [speechverse, majority]}}
+""")
+    speechverse("train", "mine/recipe.yaml", "--output", "run")
+    told = json.loads(speechverse("evaluate", "run", "--output", "measured", "--json").stdout)
+    assert {score["task"] for score in told["scores"]} == {"mood"}
+    asked = speechverse("ask", clips[1].audio.path, "--task", "mine/mood.yaml", "--model", "run")
+    assert asked.stdout.strip() in ("neutral", "happy", "sad")
 
 
 def test_a_metric(mine: Path) -> None:

@@ -109,6 +109,7 @@ def test_made_clips_are_asked_with_their_right_answers_and_the_own_clip_without(
     asked = list(json.loads((first[0] / "questions.json").read_text()).values())
     own, made = asked[0], asked[1:]
     assert own["speaker"] == "you" and not any(question["right"] for question in own["questions"])
+    assert any("made voices alone" in question["title"] for question in own["questions"])
     assert [question["title"] for question in own["questions"]][:2] == ["transcript", "about"]
     assert len(made) == SIZES.asked and {len(clip["answers"]) for clip in asked} == {2}
     questions = [question for clip in made for question in clip["questions"]]

@@ -96,7 +96,8 @@ def _one_of(
 
 def _about_the_voice(labels: Mapping[str, Any]) -> tuple[ClipQuestion, ...]:
     emotion, number = labels.get("emotion"), labels.get("num_speakers")
-    feeling = _one_of("emotion", "How does the speaker feel?", EMOTIONS, emotion)
+    title = "emotion" if labels else "emotion (learned of made voices alone)"
+    feeling = _one_of(title, "How does the speaker feel?", EMOTIONS, emotion)
     right = {1: "one", 2: "two"}.get(number or 0)
     how_many = _one_of("how many speak", "How many people are speaking?", ("one", "two"), right)
     return (feeling, how_many) if emotion or number is None else (how_many,)
