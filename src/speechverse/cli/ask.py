@@ -74,7 +74,7 @@ def command(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Ask a task's own question and read its answer: asr, asr+kwe, own.py:NAME, own.yaml"
+            help="Ask a task's own question and read its answer: asr, asr+kwe, a.py:NAME, a.yaml"
         ),
     ] = None,
     model: Model = "small",
