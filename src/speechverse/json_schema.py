@@ -209,6 +209,19 @@ def without_anchors(pattern: str) -> str:
     return pattern.removeprefix("^").removesuffix("$" if is_anchored else "")
 
 
+def has_anchor(pattern: str) -> bool:
+    """Whether a regular expression asks where the text begins or ends."""
+    inside = 0
+    for sign in re.findall(r"\\.|\[\^?\]?|.", pattern, re.DOTALL):
+        if sign.startswith("["):
+            inside += 1
+        elif inside:
+            inside -= sign == "]"
+        elif sign in ("^", "$", r"\A", r"\z"):
+            return True
+    return False
+
+
 def _may_be_no_json(part: str) -> bool:
     if part[0] == "[" and any(sign in part[1:] for sign in _IN_RUST_ALONE):
         return True

@@ -12,8 +12,8 @@ _WINDOW = 400  # 25 ms
 _PAUSE_DB = 30.0  # under the loudest window
 _SILENT_DB = -65.0  # below full scale
 _QUIET_DB = 45.0  # under the loudest 10 ms
-_FAINT_DB = 35.0  # under the loudest quarter of a second
-_LOUD_WINDOWS = 10
+_FAINT_DB = 35.0  # under the loudest tenth of a second
+_LOUD_WINDOWS = 4
 _MARGIN: Seconds = 0.01
 
 
@@ -60,7 +60,7 @@ def without_quiet_end(samples: np.ndarray, kept: Seconds) -> np.ndarray:
     """A view of (T,) at 16 kHz that ends so long behind its last window of 25 ms that sounds; one
     that is silent or ends before is whole.
 
-    A window sounds that is at most 35 dB under the loudest ten, of which a click is none.
+    A window sounds that is at most 35 dB under the loudest four, of which a click is none.
     """
     levels = window_levels_db(samples)
     if levels.max() < _SILENT_DB:

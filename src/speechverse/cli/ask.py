@@ -319,7 +319,7 @@ def _as_json(asked: Asked, answer: Answer, clip: Path) -> dict[str, Any]:
 def _note(answer: Answer) -> None:
     if answer.cut:
         typer.echo(f"note: {_WHY_CUT[answer.ended].format(answer.limit)}", err=True)
-    elif not answer.text.strip() and answer.transcript is None and answer.error is None:
+    elif not answer.text.strip() and answer.ended == "end" and answer.transcript is None:
         told = "note: the answer is empty: the model hears nobody; `--system cascade-whisper` asks"
         typer.echo(f"{told} Whisper's own transcript instead", err=True)
 

@@ -221,7 +221,11 @@ def _test_sets(chosen: list[Finding], folder: Path) -> dict[str, Path]:
     places = {}
     for name in (*MADE, *OTHERS):
         files = folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)
-        found = next((file for file in files if file.exists()), files[0])
+        there = [file for file in files if file.exists()]
+        if len(there) > 1:
+            told = " and ".join(f"'{file}'" for file in there)
+            raise UserError(f"test set '{name}' is there as {told}: keep one of them")
+        found = there[0] if there else files[0]
         missing = found.suffix not in SUFFIXES and not (found / "corpus.json").exists()
         if missing and name in wanted and name in MADE:
             from speechverse.world import test_set_spec

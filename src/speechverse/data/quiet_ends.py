@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -21,27 +20,31 @@ class WithoutQuietEnds:
 
     def __init__(self, kept: Seconds | None) -> None:
         self._kept = kept
-        self._heard: dict[AudioRef, Seconds] = {}
+        self._heard: dict[AudioRef, Seconds | None] = {}
 
     def __call__(self, utterance: Utterance) -> Utterance:
-        if self._kept is None:
+        heard = [self._clip(clip) for clip in utterance.clips]
+        if all(one is None for one in heard):
             return utterance
-        first, *beside = map(self._clip, utterance.clips)
+        first, *beside = (
+            replace(clip, beside=())
+            if seconds is None
+            else replace(
+                clip, audio=replace(clip.audio, duration=seconds), duration=seconds, beside=()
+            )
+            for clip, seconds in zip(utterance.clips, heard, strict=True)
+        )
         return replace(first, beside=tuple(beside))
 
-    def all(self, utterances: Iterable[Utterance]) -> list[Utterance]:
-        return [self(utterance) for utterance in utterances]
-
-    def _clip(self, clip: Utterance) -> Utterance:
-        assert self._kept is not None
+    def _clip(self, clip: Utterance) -> Seconds | None:
+        """How much of a clip is heard; None of one that is heard whole."""
+        if self._kept is None:
+            return None
         if clip.audio not in self._heard:
-            self._heard[clip.audio] = clip.duration
+            self._heard[clip.audio] = None
             with suppress(AudioError):  # which is told where the clip is needed
-                heard = without_quiet_end(load(clip.audio).samples, self._kept)
-                self._heard[clip.audio] = len(heard) / SAMPLING_RATE
-        seconds = self._heard[clip.audio]
-        if seconds >= clip.duration:
-            return replace(clip, beside=())
-        return replace(
-            clip, audio=replace(clip.audio, duration=seconds), duration=seconds, beside=()
-        )
+                whole = load(clip.audio).samples
+                heard = without_quiet_end(whole, self._kept)
+                if len(heard) < len(whole):
+                    self._heard[clip.audio] = len(heard) / SAMPLING_RATE
+        return self._heard[clip.audio]

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from speechverse.errors import UserError
-from speechverse.json_schema import is_balanced, without_anchors
+from speechverse.json_schema import has_anchor, is_balanced, without_anchors
 from speechverse.protocols import Processor
 from speechverse.tasks.parsing import NOTHING
 from speechverse.tasks.spoken import written_words
@@ -145,8 +145,13 @@ def _whole(pattern: str, begins_with_space: bool) -> str:
         raise UserError(
             f"{pattern!r} cannot be followed as a regular expression: its parentheses do not match"
         )
+    if has_anchor(text := without_anchors(pattern)):
+        raise UserError(
+            f"{pattern!r} asks within where the answer begins or ends: the whole answer is matched"
+            " anyway, so leave ^, $, \\A and \\z out"
+        )
     space = " " if begins_with_space else ""
-    return f"\\x00{space}({without_anchors(pattern)})\\x00"
+    return f"\\x00{space}({text})\\x00"
 
 
 class _Indices:

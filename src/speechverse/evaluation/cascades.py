@@ -377,6 +377,7 @@ class WhisperReader:
             raise UserError("the instruction is empty; say in words what to do with the audio")
         constraint, options = self._loaded.how_to_answer(choices, regex, json_schema, options, {})
         instruction, waveform = with_hints(instruction, hints), audio.load(sound)
+        waveform = waveform._replace(samples=self.processor.heard_of(waveform.samples))
         transcript = self._transcript(waveform.samples)
         question = Question(
             instruction,

@@ -46,6 +46,7 @@ def describe(model: Model, name: str | Path) -> dict[str, Any]:
         if model.clip_statistics
         else None,
         "max_audio_seconds": config.max_audio_seconds,
+        "quiet_end": config.quiet_end,
     }
 
 

@@ -60,7 +60,7 @@ from speechverse.protocols import Model, Processor
 from speechverse.tally import describe_bad_clips
 from speechverse.tasks import Task, get_task, task_names
 from speechverse.tasks.task import DESCRIBED
-from speechverse.types import Example
+from speechverse.types import Example, Seconds
 
 TRAINING_EXAMPLES = 2000
 
@@ -170,7 +170,7 @@ def evaluate(
             model,
             processor,
             settings.decoding,
-            training_examples=_training_examples(corpus, settings),
+            training_examples=_training_examples(corpus, settings, processor.config.quiet_end),
             recogniser=recogniser,
             whisper=whisper,
             reader_lora=reader_lora,
@@ -188,9 +188,10 @@ def evaluate(
 
 
 def _training_examples(
-    corpus: Corpus, settings: EvaluationSettings
+    corpus: Corpus, settings: EvaluationSettings, quiet_end: Seconds | None
 ) -> Callable[[str], Sequence[Example]]:
     """Examples of the training split, for the systems that know nothing but its answers."""
+    as_heard = WithoutQuietEnds(quiet_end)
 
     @lru_cache
     def of(task: str) -> tuple[Example, ...]:
@@ -198,7 +199,8 @@ def _training_examples(
             return ()
         how = {"limit": TRAINING_EXAMPLES, "seed": settings.seed}
         try:
-            return tuple(render_for_evaluation(corpus, "train", task, wording="seen", **how))
+            made = render_for_evaluation(corpus, "train", task, wording="seen", **how)
+            return tuple(replace(one, utterance=as_heard(one.utterance)) for one in made)
         except CorpusError:  # the training split need not have every label that the test split has
             return ()
 

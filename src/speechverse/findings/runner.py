@@ -33,6 +33,7 @@ from speechverse.findings.trainings import CLIP_STEPS, Training, trainings
 from speechverse.models import lora
 from speechverse.pipeline import SpeechVerse
 from speechverse.progress import Watch, watch_nothing
+from speechverse.registry import SYSTEMS
 from speechverse.seeding import fingerprint
 from speechverse.tasks import get_task
 from speechverse.training.checkpoints import SUMMARY
@@ -221,6 +222,7 @@ class Runner:
             "systems": [
                 asked.systems,
                 self.reader_lora and lora.lora_fingerprint(self.reader_lora),
+                *(_code_of(name) for name in asked.systems if ".py:" in name),
             ],
             "version": __version__,
         }
@@ -337,6 +339,11 @@ def _made_otherwise(folder: Path, what: str) -> UserError:
         f"'{folder}' holds answers of another {what}; name another folder with --output, or delete"
         f" '{folder}' to ask anew"
     )
+
+
+def _code_of(system: str) -> str:
+    """A user's own system answers otherwise once its file is another."""
+    return fingerprint(SYSTEMS.code_of(SYSTEMS[system].name))
 
 
 def _prompts(name: str) -> str:

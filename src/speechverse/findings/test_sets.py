@@ -17,7 +17,8 @@ from speechverse.yaml_files import read_yaml
 SPLIT = "test"
 """The one split of a test set that is asked."""
 
-SUFFIXES = (".jsonl", ".yaml")
+_YAML = (".yaml", ".yml")
+SUFFIXES = (".jsonl", *_YAML)
 """Of test sets that are files."""
 
 
@@ -38,14 +39,14 @@ def open_test_set(path: Path) -> Corpus:
     """
     if path.is_dir():
         return Corpus.open(path)
-    if path.suffix != ".yaml":
+    if path.suffix not in _YAML:
         return Corpus.from_jsonl(path.stem, {SPLIT: path})
     return _together(path.stem, _members(path))
 
 
 def fingerprint_of(path: Path) -> str:
     """Of a JSONL file, of what describes a corpus folder, or of all of several."""
-    if path.suffix == ".yaml":
+    if path.suffix in _YAML:
         members = _members(path).items()
         told = (f"{name} {one.split} {fingerprint_of(Path(one.path))} " for name, one in members)
         return fingerprint(*told)
@@ -68,7 +69,9 @@ def _members(path: Path) -> dict[str, Member]:
         raise CorpusError(f"test set '{path}' names no corpus: {_EXAMPLE}")
     for name, member in members.items():
         place = Path(member.path)
-        if not place.exists() or place.suffix == ".yaml":
+        if place.is_file() and "split" in member.model_fields_set:
+            raise CorpusError(f"test set '{path}': '{place}' is one file and has no splits")
+        if not place.exists() or place.suffix in _YAML:
             what = "is no corpus" if place.exists() else "is not there"
             raise CorpusError(f"test set '{path}': '{place}' ({name}) {what}: {_EXAMPLE}")
     return members
@@ -92,8 +95,9 @@ def _together(name: str, members: dict[str, Member]) -> Corpus:
                 label: text or told.get(label, "") for label, text in known.descriptions.items()
             }
         for clip in one.utterances(split):
+            first, *beside = (replace(one, id=f"{which}/{one.id}") for one in clip.clips)
             known_as = {"stratum": which, **clip.labels}
-            clips.append(replace(clip, id=f"{which}/{clip.id}", labels=known_as))
+            clips.append(replace(first, labels=known_as, beside=tuple(beside)))
         skipped |= {f"{which}/{clip}": why for clip, why in one.skipped.get(split, {}).items()}
     return Corpus(
         name,

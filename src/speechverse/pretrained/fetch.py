@@ -72,8 +72,8 @@ def refuse_offline(names: Iterable[str]) -> None:
 
 
 def _refuse_offline(parts: Sequence[Part]) -> None:
-    lacking = [part for part in parts if not is_here(part)]
-    if not lacking or not offline():
+    lacking = [part for part in parts if not is_here(part)] if offline() else []
+    if not lacking:
         return
     told = " and ".join(f"'{part.name}'" for part in lacking)
     raise PartError(

@@ -48,9 +48,15 @@ SHARED_OUT = "validation"
 
 @dataclass
 class Sources:
-    """The corpora of a recipe, each opened when a stage asks for it."""
+    """The corpora of a recipe, each opened when a stage asks for it.
+
+    Attributes:
+        as_heard: Whether clips are without longer quiet ends than the model knows, as it is trained
+            and as it answers; what is evaluated is cut there.
+    """
 
     recipe: Recipe
+    as_heard: bool = False
     _corpora: dict[str, Corpus] = field(default_factory=dict)
     _mixtures: dict[str, Mixture] = field(default_factory=dict)
     _validation: dict[str, list[tuple[Example, float]]] = field(default_factory=dict)
@@ -128,17 +134,27 @@ class Sources:
                 corpus = corpus.with_validation(
                     validation.share, split=split, seed=self.recipe.seed, by=validation.by
                 )
-            if self._quiet_end is not None:
-                corpus = corpus.changed(WithoutQuietEnds(self._quiet_end).all)
+            if self.as_heard and self._quiet_end is not None:
+                corpus = corpus.changed(self._without_quiet_ends)
             self._corpora[name] = corpus
         return self._corpora[name]
 
     @cached_property
     def _quiet_end(self) -> Seconds | None:
         """Training hears of a clip what the model will hear of it where it answers."""
+        if all(stage.reads == "transcript" for stage in self.recipe.curriculum):
+            return None
         if self.recipe.model is not None:
             return self.recipe.model.quiet_end
         return read_config(resolve(self.recipe.initial)).quiet_end if self.recipe.initial else None
+
+    def _without_quiet_ends(self, utterances: list[Utterance]) -> list[Utterance]:
+        as_heard, found = WithoutQuietEnds(self._quiet_end), []
+        with Progress("clips listened to for quiet ends", len(utterances)) as progress:
+            for utterance in utterances:
+                found.append(as_heard(utterance))
+                progress.advance(1)
+        return found
 
     def _open(self, name: str) -> Corpus:
         section, bad = self.recipe.data.corpora[name], self.recipe.data.max_bad_share

@@ -88,7 +88,7 @@ class Trainer:
         self.recipe, self.folder, self.engine, self.resume = recipe, folder, engine, resume
         self.position, self.history, self.seconds = Position(), list[dict[str, Any]](), 0.0
         self._began = time.monotonic()
-        self.sources = Sources(recipe)
+        self.sources = Sources(recipe, as_heard=True)
         self.sources.check()
         self.model: Trained
         if recipe.encoder is None:

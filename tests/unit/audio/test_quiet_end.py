@@ -24,6 +24,11 @@ def test_a_longer_quiet_end_is_left_out_be_it_digital_or_a_rooms(room: float) ->
     assert seconds_of(noise(1.0, 0.1), noise(4.0, room)) == pytest.approx(1.3, abs=0.03)
 
 
+@pytest.mark.parametrize("room", [0.0, 0.0005])
+def test_a_short_word_has_its_quiet_end_left_out_too(room: float) -> None:
+    assert seconds_of(noise(0.12, 0.1), noise(4.0, room)) == pytest.approx(0.42, abs=0.03)
+
+
 def test_what_ends_within_the_quiet_that_is_known_is_whole() -> None:
     assert seconds_of(noise(1.0, 0.1), noise(0.3, 0.0)) == pytest.approx(1.3)
 

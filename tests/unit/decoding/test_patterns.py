@@ -19,7 +19,7 @@ from speechverse.decoding.patterns import (
     pattern_of_slots,
 )
 from speechverse.errors import UserError
-from speechverse.json_schema import is_balanced
+from speechverse.json_schema import has_anchor, is_balanced, without_anchors
 
 KINDS = ("t5", "bart", "llama")
 PATTERNS = ("(play|stop) (music|radio)", "[a-z]{3,6}", "one( one)*", "(artist|room) = [a-z]{1,5};")
@@ -166,6 +166,11 @@ def test_patterns_that_cannot_be_followed_are_refused_at_once(text_sides, monkey
             compiled_from(pattern, text_sides["bart"].tokenizer, text_sides["bart"].end_token_id)
     for pattern in ("(a)|(b)", r"\(a", "[)(]a", "[]()]a", "[^])]a", "[[:alpha:])]a"):
         assert is_balanced(pattern), pattern
+    for pattern in ("^a|^b", "a$|b", "(^a|b)c", r"\Aa|b", r"a\z|b"):  # which would never match
+        with pytest.raises(UserError, match="asks within where the answer begins or ends"):
+            PatternAutomaton(pattern, text_sides["bart"])
+    for pattern in ("[^a]b", r"a\$b", r"\^", "[$^]", "^a[^b]$"):
+        assert not has_anchor(without_anchors(pattern)), pattern
     with pytest.raises(UserError, match="'Ünïcödé' cannot be followed"):
         PatternAutomaton("Ünïcödé", text_sides["t5"])
     with pytest.raises(UserError, match="has 20,003 characters"):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 
 from speechverse.audio import Waveform, load, save
 from speechverse.clips import Clips
@@ -14,6 +15,7 @@ from speechverse.data import Corpus
 from speechverse.data.quiet_ends import WithoutQuietEnds
 from speechverse.evaluation import EvaluationSettings, evaluate
 from speechverse.evaluation.results import load_answers
+from speechverse.evaluation.runner import _training_examples
 from speechverse.models import SpeechVerseForConditionalGeneration
 from speechverse.pipeline import SpeechVerse
 from speechverse.types import AudioRef
@@ -67,11 +69,23 @@ def test_every_system_is_measured_on_what_is_heard(model, files, tmp_path) -> No
         assert first.clip.duration == pytest.approx(0.9, abs=0.03)
 
 
+def test_who_is_fitted_hears_training_clips_as_the_model_hears_them(model, files) -> None:
+    splits = {"train": files / "test.jsonl", "test": files / "test.jsonl"}
+    of = _training_examples(
+        Corpus.from_jsonl("quiet", splits), EvaluationSettings(), model.config.quiet_end
+    )
+    assert [one.utterance.duration for one in of("er")] == pytest.approx([0.9, 0.9], abs=0.03)
+
+
 def test_without_a_limit_clips_are_as_they_were_and_with_one_only_longer_ends_go(files) -> None:
     quiet, short = Corpus.from_jsonl("quiet", {"test": files / "test.jsonl"}).utterances("test")
     assert WithoutQuietEnds(None)(quiet) is quiet
     heard = WithoutQuietEnds(0.3)
     assert heard(short) == short and heard(quiet) != quiet
+    samples = np.random.default_rng(0).standard_normal(44_100).astype(np.float32) * 0.1
+    soundfile.write(files / "full.wav", samples[:30_011], 44_100)  # no whole number of samples here
+    full = replace(short, audio=AudioRef(files / "full.wav"), duration=30_011 / 44_100)
+    assert heard(full) is full
     gone = replace(quiet, audio=AudioRef(files / "gone.wav"))
     assert heard(gone) == gone  # who needs it tells
     both = heard(replace(short, beside=(quiet,)))

@@ -68,6 +68,17 @@ def test_a_test_set_of_several_is_another_when_one_of_them_is(several, tmp_path)
     assert fingerprint_of(several) != before
 
 
+def test_clips_of_one_line_keep_apart_from_those_of_another_corpus(tmp_path, corpus) -> None:
+    sounds = [str(clip.audio.path) for clip in corpus.utterances("test")[:4]]
+    for name, pair in (("m", sounds[:2]), ("n", sounds[2:])):
+        line = {"id": "1", "audio": pair, "emotion": "sad"}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(line) + "\n")
+    file = tmp_path / "clean.yaml"
+    file.write_text("".join(f"{name}: {{path: {tmp_path / name}.jsonl}}\n" for name in "mn"))
+    clips = [clip for one in open_test_set(file).utterances("test") for clip in one.clips]
+    assert len({clip.id for clip in clips}) == 4
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

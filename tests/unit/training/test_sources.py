@@ -124,7 +124,10 @@ def test_training_hears_no_longer_quiet_end_than_the_model_it_goes_on_from(
     model = build_model(known, torch.float32)
     model.save_pretrained(tmp_path / "model")
     gone_on = made.model_copy(update={"model": None, "initial": str(tmp_path / "model")})
-    heard = [Sources(one).corpus("mine").utterances("train")[0] for one in (made, known, gone_on)]
+    heard = [
+        Sources(one, as_heard=True).corpus("mine").utterances("train")[0]
+        for one in (made, known, gone_on)
+    ]
     assert [clip.duration for clip in heard] == pytest.approx([3.0, 1.5, 1.5], abs=0.03)
     assert len(load(heard[2].audio).samples) == heard[2].num_samples
 
