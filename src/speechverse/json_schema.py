@@ -190,36 +190,36 @@ def is_balanced(pattern: str) -> bool:
     """Whether each parenthesis of a regular expression has its own: one that has not would close
     what is put around it.
     """
-    groups = classes = 0
-    for sign in re.findall(r"\\.|\[\^?\]?|.", pattern, re.DOTALL):
-        if sign.startswith("["):
-            classes += 1
-        elif classes:
-            classes -= sign == "]"
-        elif sign in "()":
+    groups = 0
+    for sign in _outside_classes(pattern):
+        if sign in ("(", ")"):
             groups += 1 if sign == "(" else -1
             if groups < 0:
                 return False
     return not groups
 
 
+def has_anchor(pattern: str) -> bool:
+    """Whether a regular expression asks where the text begins or ends."""
+    return any(sign in ("^", "$", r"\A", r"\z") for sign in _outside_classes(pattern))
+
+
+def _outside_classes(pattern: str) -> Iterator[str]:
+    """The signs of a regular expression, escaped ones whole, but for what stands in brackets."""
+    classes = 0
+    for sign in re.findall(r"\\.|\[\^?\]?|.", pattern, re.DOTALL):
+        if sign.startswith("["):
+            classes += 1
+        elif classes:
+            classes -= sign == "]"
+        else:
+            yield sign
+
+
 def without_anchors(pattern: str) -> str:
     """A pattern without `^` and `$` at its ends: the whole text is meant anyway."""
     is_anchored = pattern.endswith("$") and not re.search(r"(?<!\\)(\\\\)*\\\$$", pattern)
     return pattern.removeprefix("^").removesuffix("$" if is_anchored else "")
-
-
-def has_anchor(pattern: str) -> bool:
-    """Whether a regular expression asks where the text begins or ends."""
-    inside = 0
-    for sign in re.findall(r"\\.|\[\^?\]?|.", pattern, re.DOTALL):
-        if sign.startswith("["):
-            inside += 1
-        elif inside:
-            inside -= sign == "]"
-        elif sign in ("^", "$", r"\A", r"\z"):
-            return True
-    return False
 
 
 def _may_be_no_json(part: str) -> bool:

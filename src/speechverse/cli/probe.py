@@ -90,7 +90,7 @@ def command(
     for encoder in encoders:
         table = _probe(encoder, *clips, device, quiet=json)
         console.print(table.for_terminal())
-        if told := record_look(tested.about("name"), encoder, encoder):
+        if told := record_look({"name": tested.name, **tested.about()}, encoder, encoder):
             typer.echo(told, err=True)
         heard, why_none = _transcribe(encoder, to_read, device, quiet=json)
         if why_none:
@@ -120,8 +120,8 @@ class _Part:
         """Clips that can be transcribed and compared."""
         return sum(bool(utterance.text) for utterance in self.utterances)
 
-    def about(self, named: str = "corpus") -> dict[str, Any]:
-        return {named: self.name, "split": self.split, "manifest_sha256": self.manifest_sha256}
+    def about(self) -> dict[str, Any]:
+        return {"corpus": self.name, "split": self.split, "manifest_sha256": self.manifest_sha256}
 
 
 def _part(path: Path, split: str | None, usual: tuple[str, ...]) -> _Part:

@@ -118,6 +118,9 @@ def command(
         raise UserError(f"--people: there is no '{people}'; name a corpus folder or a JSONL file")
     beside = _beside(training_corpus is not None, cascade_lora is not None, systems)
     chosen = _chosen(quick, only, beside)
+    asked = [set(one.systems) for finding in chosen for one in finding.evaluations]
+    if systems and not any(set(beside) <= some for some in asked):
+        raise UserError("--systems are rivals in F1 and F8, and neither is asked for")
     about = model or _trained_by(recipe, overrides or ())
     make_folder(output)
     places = _test_sets(chosen, test_sets) | ({"people": people} if people else {})
@@ -176,8 +179,7 @@ def _beside(fitted: bool, tuned: bool, systems: str | None) -> list[str]:
     from speechverse.evaluation.parts import check_systems
     from speechverse.findings.catalogue import BESIDE, FITTED, TUNED
 
-    given = [name for name in listed(systems) if name not in BESIDE] if systems else []
-    if given:
+    if given := [name for name in listed(systems) if name not in BESIDE]:
         check_systems(given)
     return list(dict.fromkeys([*(FITTED if fitted else ()), *(TUNED if tuned else ()), *given]))
 
