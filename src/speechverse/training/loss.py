@@ -24,7 +24,7 @@ class ExampleLosses(NamedTuple):
 
     nll: Tensor
     num_tokens: Tensor
-    watched: Mapping[str, float] = {}
+    watched: Mapping[str, float | Tensor] = {}
 
 
 def num_target_tokens(labels: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class TaskSums:
             for task, weight, nll, tokens in zip(tasks, *columns, strict=True):
                 _add(self._sums, f"loss/{task}", (nll, tokens, nll * weight, tokens * weight))
             for name, value in losses.watched.items():
-                _add(self._sums, name, (value, 1.0, 0.0, 0.0))
+                _add(self._sums, name, (float(value), 1.0, 0.0, 0.0))
         self._waiting.clear()
         return dict(self._sums)
 

@@ -90,6 +90,8 @@ def test_positions_learn_the_transcript_and_the_llm_is_not_run(
         optimizer.zero_grad()
     assert losses.nll.max() < 0.5
     assert losses.num_tokens.tolist() == [5, 3]
+    # Of 18 + 15 positions at least the six tokens and the gap between equal ones are known.
+    assert 1 / 33 <= float(losses.watched["blank_share"]) <= 1 - 6 / 33
     every = torch.arange(model.config.audio_token_id)
     output = model(targets, targets, encoder_output=heard, ctc_tokens=every)
     assert output.lengths.tolist() == [18, 15]
@@ -97,6 +99,13 @@ def test_positions_learn_the_transcript_and_the_llm_is_not_run(
         [9, 31, 31, 57],
         [88, 12],
     ]
+
+
+def test_the_share_of_blanks_counts_true_positions_alone() -> None:
+    logits = torch.zeros(2, 4, 3)
+    logits[0, :, 2], logits[1, 0, 1], logits[1, 1:, 2] = 1.0, 1.0, 1.0
+    share = ctc.blank_share(logits, torch.tensor([3, 2]), 2)
+    assert float(share["blank_share"]) == pytest.approx(4 / 5)
 
 
 @pytest.mark.parametrize("num_tokens", [300, 2200, 32_000, 256_000])

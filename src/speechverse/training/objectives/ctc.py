@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from speechverse.data import Batch
 from speechverse.encoders.ctc_loss import ctc_nll
@@ -37,7 +37,15 @@ def head_losses(model: nn.Module, batch: Batch) -> ExampleLosses:
     logits_BTV = model(inputs["input_features"], lengths, "ctc")
     targets = [[piece for piece in row if piece != IGNORED] for row in labels.tolist()]
     num_tokens = num_target_tokens(labels)
-    return ExampleLosses(ctc_nll(logits_BTV, lengths, targets) * (num_tokens > 0), num_tokens)
+    nll = ctc_nll(logits_BTV, lengths, targets) * (num_tokens > 0)
+    return ExampleLosses(nll, num_tokens, blank_share(logits_BTV, lengths, 0))
+
+
+def blank_share(logits_BTV: Tensor, lengths: Tensor, blank: int) -> dict[str, Tensor]:
+    """How many of the true positions (B,) say the blank: near 1, nothing is written yet."""
+    silent_BT = logits_BTV.detach().argmax(-1) == blank
+    true_BT = torch.arange(silent_BT.shape[1], device=lengths.device) < lengths[:, None]
+    return {"blank_share": (silent_BT & true_BT).sum() / true_BT.sum().clamp_min(1)}
 
 
 def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) -> ExampleLosses:
@@ -58,11 +66,12 @@ def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) 
     output = model(inputs["input_ids"], inputs["attention_mask"], ctc_tokens=candidates, **heard)
     num_tokens = num_target_tokens(inputs["labels"])
     nll = output.logits.new_zeros(len(choices), dtype=torch.float32)
+    watched: dict[str, Tensor] = {}
     if aligned := [row for row, among in enumerate(choices) if among is None]:
         units = [[place[token] for token in targets[row]] for row in aligned]
-        nll[aligned] = ctc_nll(
-            output.logits[aligned], output.lengths[aligned], units, place[config.pad_id]
-        )
+        written = output.logits[aligned], output.lengths[aligned]
+        nll[aligned] = ctc_nll(*written, units, place[config.pad_id])
+        watched = blank_share(*written, place[config.pad_id])
     for row, among in enumerate(choices):
         if among is not None:
             if len(set(among.tokens)) < len(among.tokens):
@@ -71,7 +80,7 @@ def embedding_losses(model: nn.Module, config: SpeechVerseConfig, batch: Batch) 
             mean_logits = output.logits[row, : output.lengths[row], among_them].float().mean(dim=0)
             nll[row] = -mean_logits.log_softmax(dim=0)[among.right]
     # A clip that could not be used is silence without labels; CTC would learn its silence.
-    return ExampleLosses(nll * (num_tokens > 0), num_tokens)
+    return ExampleLosses(nll * (num_tokens > 0), num_tokens, watched)
 
 
 @cache
