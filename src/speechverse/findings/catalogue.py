@@ -17,6 +17,7 @@ from speechverse.findings.trainings import (
     TUNED_ENCODER,
 )
 from speechverse.registry import SYSTEMS, names_a_file
+from speechverse.tasks import get_task
 from speechverse.tasks.hinted import NO_HINTS, RIGHT, WRONG
 
 DOMAIN = str(Path(__file__).with_name("domain.yaml"))
@@ -64,6 +65,11 @@ def findings_of(systems: Sequence[str] = ()) -> tuple[Finding, ...]:
     )
 
 
+def _title(task: str) -> str:
+    """What people call a task: the plots name it so."""
+    return get_task(task).title
+
+
 def _called(names: Iterable[str]) -> tuple[str, ...]:
     """What results call the systems of these names: one in a user's file has a name of its own."""
     return tuple(SYSTEMS[name].name if names_a_file(name) else name for name in names)
@@ -77,12 +83,15 @@ def _is_cascade(name: str) -> bool:
 def _multitask(clean: Asked) -> Finding:
     rivals = _called(name for name in clean.systems if name.partition(":")[0] not in CONTROLS)
     claims = [
-        Claimed(task, Answers(clean, task), Answers(clean, task, rivals), CLOSE) for task in TASKS
+        Claimed(_title(task), Answers(clean, task), Answers(clean, task, rivals), CLOSE)
+        for task in TASKS
     ]
     if "tf-idf" in clean.systems:  # where words alone do, readers should see it
         floors = ((task, Answers(clean, task, ("tf-idf",))) for task in BY_WORDS)
         claims += [
-            Claimed(f"{task}, over the text floor", Answers(clean, task), floor, counts=False)
+            Claimed(
+                f"{_title(task)}, over the text floor", Answers(clean, task), floor, counts=False
+            )
             for task, floor in floors
         ]
     return Finding(
@@ -104,7 +113,7 @@ def _task_by_task() -> Finding:
     """All of them are trained for it: the model given had far more training than any group."""
     one = _trained(CURRICULUM)
     claims = [
-        Claimed(task, Answers(one, task), Answers(_trained(name, group), task), CLOSE)
+        Claimed(_title(task), Answers(one, task), Answers(_trained(name, group), task), CLOSE)
         for name, group in GROUPS.items()
         for task in group
     ]
@@ -121,7 +130,7 @@ def _task_by_task() -> Finding:
 
 def _two_models(better: str, than: str) -> tuple[Claimed, ...]:
     one, other = _trained(better), _trained(than)
-    return tuple(Claimed(task, Answers(one, task), Answers(other, task)) for task in TASKS)
+    return tuple(Claimed(_title(task), Answers(one, task), Answers(other, task)) for task in TASKS)
 
 
 def _curriculum() -> Finding:
@@ -152,7 +161,8 @@ def _layers() -> Finding:
 def _wordings(clean: Asked) -> Finding:
     held_out = Asked("held-out", "clean", TASKS, settings={"wording": "held_out"})
     claims = (
-        Claimed(task, Answers(held_out, task), Answers(clean, task), WITHIN) for task in TASKS
+        Claimed(_title(task), Answers(held_out, task), Answers(clean, task), WITHIN)
+        for task in TASKS
     )
     return Finding(
         "F4",
@@ -205,7 +215,7 @@ def _unseen_labels() -> Finding:
             better, than = (
                 Answers(cells[one], task, (system,), metric=metric) for one in (cell, "neither")
             )
-            name = f"{task} of {test_set}, {system}: {cell} − neither"
+            name = f"{_title(task)} of {test_set}, {system}: {cell} − neither"
             counts = (cell, system) == ("both", OWN)
             claims.append(Claimed(name, better, than, counts=counts))
     return Finding(
@@ -221,11 +231,13 @@ def _unseen_tasks() -> Finding:
     domain = Asked("domain", "unseen", (DOMAIN,), (OWN, "oracle", "cascade-whisper", "other-clip"))
     requests = Asked("open", "clean", ("open",), (OWN, "oracle", "other-clip"), share=0.5)
     claims = []
-    for asked, task in ((domain, "domain"), (requests, "open")):
+    for asked, task, called in (
+        (domain, "domain", "Domain of the request"),
+        (requests, "open", _title("open")),
+    ):
         for rival in ("other-clip", "oracle"):
             sides = Answers(asked, task), Answers(asked, task, (rival,))
-            what = f"{task} − {rival}"
-            claims.append(Claimed(what, *sides, counts=rival == "other-clip"))
+            claims.append(Claimed(f"{called} − {rival}", *sides, counts=rival == "other-clip"))
     return Finding(
         "F6",
         "a task that no training held is done by its instruction alone, better than unheard",
@@ -240,7 +252,7 @@ def _joint() -> Finding:
     free = {"choice_mode": "free"}
     asked = Asked("joint", "clean", (*tasks, *(f"asr+{task}" for task in tasks)), decoding=free)
     claims = (
-        Claimed(f"{task} after its transcript − alone", Answers(asked, f"asr+{task}"),
+        Claimed(f"{_title(task)} after its transcript − alone", Answers(asked, f"asr+{task}"),
                 Answers(asked, task))
         for task in tasks
     )  # fmt: skip
@@ -264,7 +276,7 @@ def _end_to_end(clean: Asked) -> Finding:
     claims = []
     for asked, tasks in ((clean, people.tasks), (noisy, noisy.tasks), (people, people.tasks)):
         for task in tasks:
-            own, name = Answers(asked, task), f"{asked.name}: {task}"
+            own, name = Answers(asked, task), f"{asked.name}: {_title(task)}"
             if task == "kwe":
                 cascade = Answers(asked, task, (reader,))
                 claims.append(Claimed(f"{name}, the cascade − the model", cascade, own))

@@ -295,7 +295,7 @@ def test_the_tuned_cascade_is_among_the_rivals_wherever_hearing_is_compared_with
     def rivals_of(systems):
         [found] = [one for one in findings_of(systems) if one.id == "F8"]
         asked = {one.name: set(one.systems) for one in found.evaluations}
-        keywords = {one.better.systems for one in found.claims if "kwe" in one.what}
+        keywords = {one.better.systems for one in found.claims if "Keyword extraction" in one.what}
         return {name: "cascade-whisper-tuned" in who for name, who in asked.items()}, keywords
 
     everywhere = {"clean", "noisy", "people"}
