@@ -1,5 +1,5 @@
-"""Decoding: batches against one by one, and scoring labels against writing them
-under a constraint.
+"""Decoding: batches against one by one, whole answers and tokens alone, and scoring labels
+against writing them under a constraint.
 """
 
 from __future__ import annotations
@@ -70,7 +70,40 @@ def _choosing(folder: Path, num_labels: int, mode: str, singly: bool = False) ->
     return repeat
 
 
-_CLIPS = 16
+def _writing(folder: Path, at_once: int) -> Repeat:
+    """Tokens alone behind the prompts of 16 clips, audio heard before: what `generate` takes for
+    24 of every row, less what it takes for the first, which is the prompt's.
+    """
+    import torch
+
+    from benchmarks import material
+    from speechverse.decoding.questions import inputs_of
+
+    model, processor = material.model()
+    questions = material.questions(folder, processor, _CLIPS)
+    groups = [
+        inputs_of(processor, questions[start : start + at_once])
+        for start in range(0, _CLIPS, at_once)
+    ]
+    with torch.inference_mode():
+        for inputs in groups:
+            inputs["encoder_output"] = model.encode(inputs.pop("audio_inputs"))
+
+    def seconds(tokens: int) -> float:
+        began = time.perf_counter()
+        for inputs in groups:
+            model.generate(**inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False)
+        return time.perf_counter() - began
+
+    def repeat() -> Took:
+        prompts, whole = seconds(1), seconds(_TOKENS)
+        facts = {"prompts' share": f"{prompts / whole:.0%}"}
+        return Took(whole - prompts, _CLIPS * (_TOKENS - 1), facts)
+
+    return repeat
+
+
+_CLIPS, _TOKENS = 16, 24
 
 
 def _labels(num: int, must: float) -> Claim:
@@ -103,5 +136,13 @@ CLAIMS = (
         "answers/s",
         7,
         lacks_parts,
+    ),
+    Claim(
+        f"{_CLIPS} clips, tokens alone: side by side against one clip after another (must: 4)",
+        Side(f"{_CLIPS} rows side by side", partial(_writing, at_once=_CLIPS)),
+        Side("one row after another", partial(_writing, at_once=1)),
+        "tokens/s",
+        repetitions=3,
+        lacks=lacks_parts,
     ),
 )
