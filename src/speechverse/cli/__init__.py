@@ -49,7 +49,7 @@ EXTRAS = {
 EXAMPLES = """
 [bold]Start here[/bold]
 
-  speechverse quickstart                          the whole way, in 5 minutes
+  speechverse quickstart                          the whole way, in some 3 minutes
   speechverse ask clip.wav "What is being said?"  by the model that comes along
   speechverse train my.yaml --output runs/my      a model of your own
 """

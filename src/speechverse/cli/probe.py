@@ -56,7 +56,7 @@ def command(
 
     [bold]Examples[/bold]
 
-      speechverse probe runs/encoder/encoder-best-rq runs/encoder/encoder --corpus my-world
+      speechverse probe runs/mine whisper-base --corpus my-world
 
       speechverse probe whisper-base --corpus my-world --test-corpus test-sets/clean -o probes.json
 

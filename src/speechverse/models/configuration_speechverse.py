@@ -49,7 +49,7 @@ class ModelConfig(MixerConfig):
         default=None,
         description=(
             "Seconds of quiet at the end of a clip that the model knows: what is longer is left out"
-            " where it answers."
+            " where it is trained, evaluated and asked."
         ),
     )
 
