@@ -27,20 +27,23 @@ from speechverse.metrics import METRICS, paired_difference
 SETTINGS = {"wording": "seen", "seed": 0, "decoding": {"num_beams": 1, "max_batch": 8}}
 
 
-def folder_of(place, right, corpus="abc", instruction="which?", version=1, **settings):
-    """Results of a system that was right on these of a dozen questions."""
+def folder_of(
+    place, right, corpus="abc", instruction="which?", version=1, reference="yes", choices=None,
+    count=12, split="test", system="speechverse", **settings,
+):  # fmt: skip
+    """Results of a system that was right on so many of a dozen questions."""
     report = TaskReport("ic", "Intent", version, ("accuracy",), 12, {})
-    about = {"name": "noises", "split": "test", "manifest_sha256": corpus}
+    about = {"name": "noises", "split": split, "manifest_sha256": corpus}
     results = Results(
         {"name": "m", "fingerprint": place.name}, about, SETTINGS | settings,
-        {"speechverse": "the model"}, [report], [], [], created="2026-11-29",
+        {system: "the model"}, [report], [], [], created="2026-11-29",
     )  # fmt: skip
     records = [
         AnswerRecord(
-            f"u{number}/ic", "ic", "speechverse", (), instruction, "yes", "", False,
-            float(number < right), statistics={"accuracy": (float(number < right), 1.0)},
+            f"u{number}/ic", "ic", system, (), instruction, reference, "", False,
+            float(number < right), choices=choices, statistics={"accuracy": (float(number < right), 1.0)},
         )
-        for number in range(12)
+        for number in range(count)
     ]  # fmt: skip
     save_results(place, results, records)
     return place
@@ -57,6 +60,16 @@ def test_pairs_tell_more_than_two_intervals_and_swapping_them_tests_the_differen
     assert paired_difference("accuracy", base, base, 500) == (0, 0, 0, 1)
     back = paired_difference("accuracy", better, base, 500)
     assert (back.value, back.p_value) == (-found.value, found.p_value)
+
+
+def test_the_interval_of_pairs_is_that_of_their_spread():
+    base = np.column_stack([np.zeros(1000), np.ones(1000)])
+    more = base.copy()
+    more[:300, 0] = 1
+    found = paired_difference("accuracy", base, more, 4000)
+    assert found.value == pytest.approx(0.3)
+    half = 1.96 * (0.3 * 0.7 / 1000) ** 0.5
+    assert (found.low, found.high) == pytest.approx((0.3 - half, 0.3 + half), abs=0.004)
 
 
 def test_two_folders_are_paired_question_by_question(tmp_path):
@@ -80,12 +93,30 @@ def test_two_folders_are_paired_question_by_question(tmp_path):
         ({"version": 2}, "prompts: version of task ic"),
         ({"instruction": "what?"}, "prompts: the instruction of u0/ic differs"),
         ({"decoding": {"num_beams": 4}}, "decoding: num_beams is 1 in the one, 4 in the other"),
+        ({"split": "dev"}, "data: split is test in the one, dev in the other"),
+        ({"reference": "no"}, "data: the reference of u0/ic differs"),
+        ({"count": 11}, "data: 1 questions are in one alone, such as u11/ic"),
+        ({"choices": ("yes", "no")}, "prompts: the choices of u0/ic differs"),
+        ({"seed": 1}, "prompts: seed is 0 in the one, 1 in the other"),
+        ({"choices_per_prompt": 8}, "prompts: choices_per_prompt"),
+        ({"descriptions": True}, "prompts: descriptions"),
     ],
 )
 def test_results_that_were_not_asked_alike_are_refused_and_told_why(tmp_path, changes, told):
     one, other = folder_of(tmp_path / "a", 3), folder_of(tmp_path / "b", 4, **changes)
     with pytest.raises(UserError, match=told):
         compare_folders(one, other)
+
+
+def test_any_system_of_the_one_is_compared_with_any_of_the_other(tmp_path):
+    one, other = folder_of(tmp_path / "a", 3), folder_of(tmp_path / "b", 12, system="oracle")
+    [(_, _, pair)] = compare_folders(one, other, ("speechverse", "oracle"))
+    assert (pair.first.value, pair.second.value) == (0.25, 1.0)
+    asked = "evaluate", "--compare", one, other, "--systems", "speechverse,oracle", "--json"
+    [row] = json.loads(speechverse(*asked).stdout)
+    assert (row["first"]["value"], row["second"]["value"]) == (0.25, 1.0)
+    with pytest.raises(UserError, match="no task that 'oracle' answers"):
+        compare_folders(one, other, ("oracle", "oracle"))
 
 
 def test_how_answers_were_batched_does_not_matter(tmp_path):
@@ -125,7 +156,10 @@ def test_every_look_at_a_test_split_is_counted(tmp_path, monkeypatch):
     assert "was measured on 2 times, with 2 models" in ledger.record(other)
     dev = replace(results, corpus={**results.corpus, "split": "dev"})
     assert ledger.record(dev) == ""
-    assert len(ledger.ledger_file().read_text().splitlines()) == 3
+    elsewhere = replace(results, corpus={**results.corpus, "manifest_sha256": "xyz"})
+    assert "was measured on 1 time, with 1 model " in ledger.record(elsewhere)
+    assert "was measured on 3 times, with 2 models" in ledger.record(other)
+    assert len(ledger.ledger_file().read_text().splitlines()) == 5
 
 
 def test_two_jsonl_files_of_one_name_are_two_test_sets(tmp_path, corpus):

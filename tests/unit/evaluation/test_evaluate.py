@@ -28,6 +28,7 @@ from speechverse.evaluation import (
     results_table,
     write_report,
 )
+from speechverse.evaluation.into_folder import what_differs
 from speechverse.evaluation.provenance import describe, find_recogniser, training_log
 from speechverse.evaluation.report.render import playable
 from speechverse.evaluation.results import slices, slices_of
@@ -322,6 +323,42 @@ def test_the_table_has_a_row_for_every_task_and_group(evaluated):
         "oracle",
     ]
     assert table.row_count == 11 + 2
+
+
+def test_a_star_marks_what_differs_clearly_from_the_first_and_nothing_else(evaluated):
+    results = evaluated[0]
+    unclear = [replace(pair, low=-1.0, high=1.0, p_value=0.5) for pair in results.paired]
+    narrow = [replace(pair, low=0.1, high=0.2, p_value=0.5) for pair in unclear]
+    clear = [
+        replace(pair, low=0.1, high=0.2, p_value=0.01)
+        if (pair.task, pair.other) == ("asr", "oracle")
+        else pair
+        for pair in unclear
+    ]
+
+    def starred(paired) -> list[str]:
+        table = results_table(replace(results, paired=paired))
+        rows = zip(*(column.cells for column in table.columns), strict=True)
+        found = [str(row[0]) for row in rows for cell in row if str(cell).endswith("*")]
+        assert ("differs from the first" in str(table.caption)) == bool(found)
+        return found
+
+    assert starred(unclear) == starred(narrow) == []
+    assert starred(clear) == ["asr"]
+
+
+def test_results_of_another_model_or_corpus_are_told_apart(evaluated, checkpoint, corpus, tmp_path):
+    shutil.copy(evaluated[1] / "results.json", tmp_path)
+    assert what_differs(tmp_path, str(checkpoint), corpus, SETTINGS) == ""
+    made = json.loads((tmp_path / "results.json").read_text())
+    for part, key, told in (
+        ("model", "fingerprint", "other model"),
+        ("corpus", "manifest_sha256", "other corpus"),
+        ("settings", "wording", "other wording"),
+    ):
+        other = {**made, part: {**made[part], key: "another"}}
+        (tmp_path / "results.json").write_text(json.dumps(other))
+        assert what_differs(tmp_path, str(checkpoint), corpus, SETTINGS) == told
 
 
 def test_the_table_fits_eighty_columns_and_breaks_no_word(evaluated):

@@ -78,9 +78,16 @@ def test_the_control_hears_another_clip_whatever_is_asked_together(loaded, talk)
 
 
 def test_there_is_no_control_where_all_clips_say_the_same(loaded, talk):
-    examples = render_for_evaluation(talk, "test", "asr", wording="seen")[:1]
-    control = OtherClip(Parts(*loaded, DecodingOptions()))
-    assert control.missing(examples) == "there is no other clip to hear"
+    examples = render_for_evaluation(talk, "test", "asr", wording="seen")
+    same = [replace(one, utterance=replace(one.utterance, text="stop")) for one in examples]
+    for asked in (same, examples[:1]):
+        control = OtherClip(Parts(*loaded, DecodingOptions()))
+        assert control.missing(asked) == "there is no other clip to hear"
+    clips = [one.utterance for one in same]
+    clips[0] = replace(clips[0], text="go")
+    pairs = dict((clip.id, other) for clip, other in pairs_of(clips))
+    assert len(pairs) == len(clips)
+    assert all(pairs[clip.id].text != clip.text for clip in clips)
 
 
 @pytest.mark.parametrize("name", ["oracle", "log-mel"])

@@ -72,7 +72,7 @@ def test_transcripts_in_another_script_are_refused_before_the_first_step(
         ),
     ):
         train(made, tmp_path / "run")
-    assert not (tmp_path / "run" / "log.jsonl").exists()
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 def test_a_few_unknown_letters_are_counted_and_told_by_task_with_an_example(

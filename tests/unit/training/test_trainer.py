@@ -32,7 +32,8 @@ from speechverse.training import trainer as trainer_module
 from speechverse.training.build import build_model, make_trainable
 from speechverse.training.checkpoints import RunFolder
 from speechverse.training.engine import Engine, resolve_precision
-from speechverse.training.loss import ExampleLosses
+from speechverse.training.loss import ExampleLosses, loss_numbers
+from speechverse.training.objectives import example_losses
 from speechverse.training.recipe import Recipe
 from speechverse.training.recipe_files import load_recipe, recipe_from
 from speechverse.training.sources import Sources
@@ -40,7 +41,7 @@ from speechverse.training.stage import StageRun
 from speechverse.training.state import load_state
 from speechverse.training.trainer import Trainer, train
 from speechverse.training.validation import Validator
-from speechverse.types import Answer, AudioRef, Utterance
+from speechverse.types import IGNORED, Answer, AudioRef, Utterance
 
 MakeRecipe = Callable[..., Recipe]
 FilesUpTo = Callable[[int], AbstractContextManager[None]]
@@ -335,6 +336,41 @@ def test_accumulation_over_micro_batches_is_one_large_batch(recipe: MakeRecipe):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
 
 
+def test_a_step_s_loss_is_the_weighted_mean_over_all_its_target_tokens(recipe: MakeRecipe):
+    made = recipe(data={"cache": "none"}, training={"max_grad_norm": 1e9})
+    taken, other = Bench(made), Bench(made)
+    taken.run.optimizer.zero_grad = lambda: None
+    taken.run.step(0, taken.loaded(3, 1, 4))
+    [batch] = other.loaded(8).batches
+    weights, tokens = batch.loss_weights, (batch.inputs["labels"] != IGNORED).sum(1)
+    assert set(weights.tolist()) == {1.0, 3.0}
+    nll = example_losses(other.run.model, batch).nll
+    ((nll * weights).sum() / (tokens * weights).sum()).backward()
+    for one, mine in zip(taken.trained, other.trained, strict=True):
+        torch.testing.assert_close(one.grad, mine.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_the_log_has_each_task_s_mean_a_token_and_their_weighted_mean():
+    sums = {"loss/asr": (2.0, 1.0, 2.0, 1.0), "loss/er": (8.0, 2.0, 24.0, 6.0)}
+    assert loss_numbers(sums) == {"loss": 26 / 7, "loss/asr": 2.0, "loss/er": 4.0}
+
+
+def test_a_step_s_gradient_is_no_longer_than_the_recipe_says(recipe: MakeRecipe):
+    bench = Bench(recipe(data={"cache": "none"}, training={"max_grad_norm": 1e-3}))
+    bench.run.optimizer.zero_grad = lambda: None
+    bench.run.step(0, bench.loaded(4))
+    norms = [p.grad.norm() for p in bench.trained if p.grad is not None]
+    assert float(torch.stack(norms).norm()) == pytest.approx(1e-3, rel=1e-2)
+    assert bench.run.numbers()["grad_norm"] > 1e-2, "what is logged is what it was"
+
+
+def test_what_a_recipe_says_of_its_mixtures_reaches_those_that_train(recipe: MakeRecipe):
+    said = {"turns": 0.15, "renamed": 0.3, "hinted": 0.2, "temperature": 2.0}
+    made = recipe(data=said)
+    mixture = Sources(made).mixture(made.curriculum[-1])
+    assert {name: getattr(mixture, name) for name in said} == said
+
+
 def test_it_learns_one_batch(recipe: MakeRecipe):
     stage = {"name": "only", "mixture": "asr", "train": ["mixer", "downsampler", "lora"], "steps": 60,
              "learning_rate": 3e-2, "schedule": "constant"}  # fmt: skip
@@ -444,6 +480,11 @@ def test_patience_ends_a_stage_and_hands_its_best_weights_on(
     assert done["steps"] == done["kept_step"] + 2 < 40
     best, kept = weights(tmp_path / "run" / "best"), weights(tmp_path / "run")
     assert all(torch.equal(best[name], kept[name]) for name in kept)
+    last = made.model_copy(update={"training": made.training.model_copy(update={"keep": "last"})})
+    (done,) = train(last, tmp_path / "last")["stages"]
+    assert done["kept_step"] == done["steps"]
+    best, kept = weights(tmp_path / "last" / "best"), weights(tmp_path / "last")
+    assert not all(torch.equal(best[name], kept[name]) for name in kept)
 
 
 def _unlogged_stage(recipe: MakeRecipe, shared: dict[str, Path], **stage: Any) -> Recipe:
@@ -514,6 +555,16 @@ def test_two_corpora_may_share_ids_in_validation(
     numbers = validator.measure(torch.nn.Linear(1, 1), Engine.make(made))
     assert weighed == {"mine.wav": 1.0, "yours.wav": 5.0}
     assert answered == ["yours.wav"] and numbers["validation/unreadable"] == 1
+    for decoded in (1, 0):
+        answered.clear()
+        few = made.data.model_copy(
+            update={"validation": made.data.validation.model_copy(update={"decoded": decoded})}
+        )
+        fewer = made.model_copy(update={"data": few})
+        Validator(fewer, pairs, inputs, made.curriculum[0]).measure(
+            torch.nn.Linear(1, 1), Engine.make(made)
+        )
+        assert len(answered) <= decoded
 
 
 def test_a_bad_clip_in_training_or_validation_is_counted_and_skipped(
