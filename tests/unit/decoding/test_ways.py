@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from speechverse.decoding import DecodingOptions, Question, answer_questions
-from speechverse.decoding.drawing import Draw
+from speechverse.decoding.drawing import Draw, drawing
 from speechverse.decoding.wording import Pieces, Wording
 from speechverse.errors import UserError
 from speechverse.tasks import Matches, OneOf, SlotList
@@ -78,6 +78,42 @@ def test_tokens_are_drawn_by_their_probabilities_and_impossible_ones_never():
     shares = torch.bincount(torch.tensor(drawn), minlength=6) / 4000
     assert shares.tolist() == pytest.approx(probabilities.tolist(), abs=0.03)
     assert shares[[0, 2, 5]].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "shares"),
+    [
+        ({"temperature": 1.0}, [0.5, 0.3, 0.2]),
+        ({"temperature": 0.5}, [0.658, 0.237, 0.105]),
+        ({"top_k": 2}, [0.625, 0.375, 0]),
+        ({"top_p": 0.6}, [0.625, 0.375, 0]),
+    ],
+)
+def test_temperature_top_k_and_top_p_shape_what_is_drawn(options, shares):
+    scores, drawn = torch.tensor([[0.5, 0.3, 0.2]]).log(), torch.zeros(3)
+    chain = drawing(DecodingOptions(**options, seed=1), [1])
+    for _ in range(3000):
+        left = scores
+        for step in chain:
+            left = step(torch.empty(1, 0, dtype=torch.long), left)
+        drawn[left.argmax()] += 1
+    assert (drawn / 3000).tolist() == pytest.approx(shares, abs=0.04)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beams_find_answers_likelier_than_the_greedy_ones(speech_models, sounds, kind):
+    model, processor = speech_models[kind]
+    questions = asked(processor, sounds, [None] * 5)
+    told = [
+        [
+            sum(token.log_prob for token in made.logprobs)
+            for made in answer_questions(
+                model, processor, questions, SHORT.changed(num_beams=beams), logprobs=True
+            )
+        ]
+        for beams in (1, 4)
+    ]
+    assert any(beams > greedy + 1e-3 for greedy, beams in zip(*told, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from speechverse import SpeechVerse
 from speechverse.audio import Waveform, load, load_blocks, save
 from speechverse.cli import transcribe
 from speechverse.errors import AudioError, CheckpointError, UserError
-from speechverse.longform import cutting
+from speechverse.longform import cutting, whole
 from speechverse.longform.cutting import cut_at_pauses, tile
 from speechverse.longform.transcript import Segment, Transcript
 from speechverse.longform.voice import VoiceMeter
@@ -191,6 +191,51 @@ def test_an_answer_about_the_whole_is_made_of_its_parts(model, loud_is_voice):
     assert model.ask_whole(*asked, choice_mode="score").answer == (
         model.ask(*asked, choice_mode="score")
     )
+
+
+def test_the_whole_is_answered_from_what_is_answered_about_each_part(model, monkeypatch):
+    heard, read = [], []
+
+    def about_parts(self, sounds, instruction, choices=None, **how):
+        heard.append(how.get("hints"))
+        return [Answer("yes")] * len(sounds)
+
+    def about_the_whole(model, processor, questions, options):
+        read.extend(questions)
+        return [Answer("no")] * len(questions)
+
+    monkeypatch.setattr(type(model), "ask", about_parts)
+    monkeypatch.setattr(whole, "answer_questions", about_the_whole)
+    made = model.ask_whole(sound(5), "is it loud", ["yes", "no"], hints=["York"])
+    assert made.answer.text == "no" and len(made.parts) > 2
+    [question] = read
+    assert question.transcript.splitlines() == [
+        f"Part {number}: yes" for number in range(1, len(made.parts) + 1)
+    ]
+    assert "is it loud" in question.instruction and question.constraint is not None
+    assert heard and all(list(hints) == ["York"] for hints in heard)
+
+
+def test_who_writes_is_asked_in_the_language_and_with_the_hints_given(
+    model, loud_is_voice, monkeypatch
+):
+    seen = []
+
+    def ask(self, clips, instruction, **how):
+        seen.append((instruction, list(how.get("hints", ()))))
+        return [Answer("geschrieben")] * len(clips)
+
+    monkeypatch.setattr(type(model), "ask", ask)
+    for language, name in (("de", "German"), ("fr", "French")):
+        [told] = model.translate([sound(1)], language)
+        assert told.text == "geschrieben" and name in seen[-1][0]
+    [told] = model.transcribe([sound(1)], decoder="llm", hints=["York"])
+    assert told.text == "geschrieben" and seen[-1][1] == ["York"]
+
+
+def test_a_task_s_own_labels_are_shared_out(model):
+    shares = model.classify(sound(1), task="sns")
+    assert set(shares) == {"speech", "non-speech"} and sum(shares.values()) == pytest.approx(1)
 
 
 def test_labels_have_shares_and_a_schema_has_values(model, monkeypatch):

@@ -10,8 +10,10 @@ import signal
 import socket
 import threading
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import httpx2 as httpx
 import openai
@@ -19,7 +21,9 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette import formparsers
 
+from running import speechverse
 from served import KEY, asking, noise, serving, wav
+from speechverse import SpeechVerse
 from speechverse.errors import AudioError, AudioTooLongError, CancelledError, UserError
 from speechverse.serving import uploads
 from speechverse.serving.app import create_app
@@ -234,6 +238,80 @@ def test_keys_are_read_and_told_as_people_write_them(tmp_path):
     settings = ServerSettings(keys=keys_of(file))
     assert settings.admits(f"Bearer {KEY}") and settings.admits(f"bearer  {KEY}")
     assert not settings.admits(KEY) and not settings.admits(f"Basic {KEY}", by_password=True)
+    file.write_text("fifteen-letters")
+    with pytest.raises(UserError, match="fewer than 16"):
+        keys_of(file)
+
+
+def test_under_v1_a_browser_s_password_is_no_key(model):
+    told = b64encode(f"anybody:{KEY}".encode()).decode()
+    with TestClient(create_app(model, ServerSettings(keys=(KEY,)))) as app:
+        for path, status in (("/v1/models", 401), ("/metrics", 200)):
+            answer = app.get(path, headers={"Authorization": f"Basic {told}"})
+            assert answer.status_code == status, path
+
+
+def test_a_server_whose_engine_has_ended_says_that_it_lives_and_is_not_ready(model):
+    with TestClient(create_app(model, ServerSettings(only_here=False))) as app:
+        app.app.state.service.engine.close()
+        states = [app.get(f"/health{path}").status_code for path in ("", "/ready", "/live")]
+    assert states == [503, 503, 200]
+
+
+def test_tokens_are_counted_as_answers_tell_them(model):
+    with TestClient(create_app(model, SETTINGS)) as app:
+        used = chat(app, wav(noise())).json()["usage"]
+        told = app.get("/metrics").text
+    for kind, name in (("prompt", "prompt_tokens"), ("answer", "completion_tokens")):
+        assert f'tokens_total{{kind="{kind}"}} {used[name]:.1f}' in told
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ((), {"only_here": True, "max_upload": 25 * 2**20, "max_seconds": 7200.0}),
+        (("--host", "0.0.0.0"), {"only_here": False, "keys": ()}),
+        (("--keys-file", "keys.txt"), {"only_here": False, "keys": (KEY,)}),
+        (
+            ("--max-minutes", 2, "--max-upload-mb", 1, "--max-batch", 3, "--timeout", 7,
+             "--max-requests", 5, "--name", "mine"),
+            {"max_seconds": 120.0, "max_upload": 2**20, "max_batch": 3, "timeout": 7.0,
+             "max_requests": 5, "name": "mine"},
+        ),
+    ],
+)  # fmt: skip
+def test_serve_runs_as_its_options_say(given, wanted, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.txt").write_text(KEY + "\n")
+    made, served = [], []
+    monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *named: named)
+    monkeypatch.setattr("speechverse.serving.app.create_app", lambda *about: made.append(about))
+    monkeypatch.setattr(
+        "speechverse.serving.running.server_of",
+        lambda *where: served.append(where[1:]) or SimpleNamespace(run=lambda: None),
+    )
+    monkeypatch.setattr("speechverse.serving.running.keep_content_out_of_logs", lambda: None)
+    speechverse("serve", "runs/my", "--precision", "bf16", "--port", 0, *given)
+    [(named, settings)] = made
+    assert named == ("runs/my", None, "bf16")
+    assert {name: getattr(settings, name) for name in wanted} == wanted
+    assert served == [("0.0.0.0" if "--host" in given else "127.0.0.1", 0)]
+
+
+@pytest.mark.parametrize("given", [(), ("--log-content",)])
+def test_warnings_quote_what_was_asked_only_if_wanted(given, monkeypatch):
+    own = logging.getLogger("speechverse")
+    monkeypatch.setattr(own, "level", logging.NOTSET)
+    monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *named: named)
+    monkeypatch.setattr("speechverse.serving.app.create_app", lambda *about: None)
+    monkeypatch.setattr(
+        "speechverse.serving.running.server_of", lambda *_: SimpleNamespace(run=lambda: None)
+    )
+    try:
+        speechverse("serve", *given)
+        assert own.isEnabledFor(logging.WARNING) == bool(given) and own.isEnabledFor(logging.ERROR)
+    finally:
+        own.setLevel(logging.NOTSET)
 
 
 def test_what_is_asked_is_in_no_log(app, model, caplog, monkeypatch):
