@@ -15,6 +15,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,eval,synth,serve,dev]'
+# The page's tests skip without gradio, and say so.
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]' || echo "without the extra 'demo': its tests will be skipped"
 	@touch $(READY)
 
 # `make quickstart CLIP=me.wav` asks about a recording of your own, too.

@@ -516,6 +516,17 @@ def test_fluent_speech_commands_has_one_intent_a_clip(tmp_path: Path):
         "dev": [("Get my shoes", "bring_shoes")],
         "test": [("Music", "activate_music")],
     }
+    pytest.importorskip("pandas", reason="lhotse reads this corpus by pandas")
+    from lhotse import SupervisionSet
+    from lhotse.recipes.slu import prepare_slu
+
+    prepare_slu(tmp_path / "fsc", tmp_path)
+    for own, theirs in (("train", "train"), ("dev", "valid"), ("test", "test")):
+        [clip] = corpus.utterances(own)
+        [told] = SupervisionSet.from_file(tmp_path / f"slu_supervisions_{theirs}.jsonl.gz")
+        assert (clip.text, clip.duration) == (told.text, pytest.approx(told.duration))
+        words = [word for word in told.custom["frames"] if word != "none"]
+        assert clip.labels["intent"] == "_".join(words)
 
 
 def test_fleurs_has_english_with_translations(tmp_path: Path):

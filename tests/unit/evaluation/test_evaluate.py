@@ -121,6 +121,15 @@ def test_clips_are_told_apart_by_length_noise_accent_and_speakers_of_many_clips(
     }
 
 
+def test_a_speaker_of_ten_clips_has_a_score_and_one_of_nine_none():
+    clips = [
+        Utterance(f"u{number}", AudioRef(Path("a.wav")), 1.0, speaker="ab"[number >= 10])
+        for number in range(19)
+    ]
+    parts = slices([Example(clip.id, clip, "asr", "write", "a", "a") for clip in clips])
+    assert [part for part in parts if part.startswith("speaker")] == ["speaker: a"]
+
+
 @pytest.mark.parametrize(
     ("label", "part"),
     [("clean", "none"), ("None", "none"), (0, "none"), ({"snr": 5}, "added"), (None, None)],

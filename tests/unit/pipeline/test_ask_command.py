@@ -48,7 +48,10 @@ def folder(tmp_path):
 @pytest.fixture
 def run(checkpoint, monkeypatch, model):
     """`speechverse ask`, with the model that is loaded already."""
-    monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *_: model)
+    loaded = []
+    monkeypatch.setattr(
+        SpeechVerse, "from_pretrained", lambda *given: loaded.append(given) or model
+    )
     app = typer.Typer()
     app.command()(ask.command)
 
@@ -59,6 +62,7 @@ def run(checkpoint, monkeypatch, model):
             raise result.exception
         return result
 
+    run.loaded = loaded
     return run
 
 
@@ -153,6 +157,11 @@ def test_ways_to_answer_on_the_command_line(run, clip):
         run(clip, "what is said", "--seed", 1)
     with pytest.raises(UserError, match="give either"):
         run(clip, "what is said", "--temperature", 1, "--beams", 2)
+
+
+def test_the_model_is_loaded_where_and_as_it_is_asked_for(run, clip, checkpoint):
+    run(clip, "what is said", *SHORT, "--precision", "bf16", "--device", "cpu")
+    assert run.loaded == [(str(checkpoint), "cpu", "bf16")]
 
 
 def test_a_task_asks_its_own_question_and_its_answer_is_read(run, clip):
