@@ -47,4 +47,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.run
 
 clean:
-	rm -rf quickstart runs build dist
+	rm -rf quickstart build dist

@@ -20,17 +20,22 @@ HOW_MANY = ("one speaker", "two speakers", "three or more speakers")
 
 def read_clips(speech: Path, *datasets: str) -> list[Clip]:
     """The manifest's clips of some data sets, their audio as absolute paths."""
-    clips = [json.loads(line) for line in (speech / "manifest.jsonl").read_text().splitlines()]
     return [
         c | {"audio": str((speech / c["audio"]).resolve())}
-        for c in clips
+        for c in read_jsonl(speech / "manifest.jsonl")
         if c["dataset"] in datasets
     ]
 
 
+def read_jsonl(path: Path) -> list[Clip]:
+    """One object a line; `splitlines` would also cut at signs inside strings."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line.strip()]
+
+
 def write_jsonl(path: Path, lines: Sequence[Clip]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def reading_lines(clips: Sequence[Clip], speakers: Sequence[str]) -> list[Clip]:

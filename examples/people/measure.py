@@ -36,6 +36,7 @@ from corpora import (
     meeting_lines,
     order_lines,
     read_clips,
+    read_jsonl,
     reading_lines,
     speaker_folds,
     speech_lines,
@@ -256,7 +257,7 @@ def main() -> None:
             measured.append(row)
             print(row, flush=True)
         told = json.dumps([asdict(row) for row in measured], indent=1)
-        (run.output / "people.json").write_text(told + "\n")
+        (run.output / "people.json").write_text(told + "\n", encoding="utf-8")
 
 
 def select(run: Run) -> Iterator[Measured]:
@@ -410,10 +411,10 @@ def adapt(recipe: str, initial: str, folder: Path, changes: Sequence[str]) -> Pa
     files = {split: folder / f"{split}.jsonl" for split in ("train", "test")}
     made_of = _hash_of([RECIPES / f"{recipe}.yaml", *weights_of(initial), files["train"]], changes)
     stamp = folder / "made-of.sha256"
-    known = stamp.is_file() and stamp.read_text() == made_of
+    known = stamp.is_file() and stamp.read_text(encoding="utf-8") == made_of
     if not known:  # a model of other weights, clips or recipe is not gone on with
         shutil.rmtree(folder / "model", ignore_errors=True)
-    stamp.write_text(made_of)
+    stamp.write_text(made_of, encoding="utf-8")
     corpora = [
         f"data.corpora.{recipe}.jsonl.{split}={path.resolve()}" for split, path in files.items()
     ]
@@ -451,7 +452,7 @@ def asked(tasks: Sequence[str], way: str) -> tuple[str, ...]:
 
 def read_answers(folder: Path, system: str, task: str) -> list[dict[str, Any]]:
     """What a system answered to each example of a task."""
-    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    rows = read_jsonl(folder / "answers.jsonl")
     return [row for row in rows if (row["system"], row["task"]) == (system, task)]
 
 

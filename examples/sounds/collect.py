@@ -171,7 +171,8 @@ def write(folder: Path, clips: list[dict[str, Any]], rng: random.Random) -> None
         held_out = zlib.crc32(recording.encode()) % 12 == 0
         parts["dev" if held_out else "train"].append(clip)
     for split, part in parts.items():
-        (folder / f"{split}.jsonl").write_text("".join(json.dumps(c) + "\n" for c in part))
+        lines = "".join(json.dumps(c) + "\n" for c in part)
+        (folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from pathlib import Path
 
 def words_of(file: Path) -> list[str]:
     """All that is said in a file, word by word, in lower case."""
-    told = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line)
+    lines = file.read_text(encoding="utf-8").split("\n")  # `splitlines` also cuts inside strings
+    told = (json.loads(line) for line in lines if line.strip())
     return [
         word for line in told for word in re.findall(r"[a-z']+", (line.get("text") or "").lower())
     ]

@@ -31,11 +31,17 @@ class AnswersFile:
         path: The file.
         question: What every line's answer depends on besides its clip, as it stands in the line.
         answered: Clips that have an answer.
+        outdated: Clips whose answer holds no longer: it is of another recording under that name,
+            or was forgotten.
     """
 
     path: Path
     question: Mapping[str, Any]
     answered: set[Path] = field(default_factory=set)
+    outdated: set[Path] = field(default_factory=set)
+    _forgotten: set[Path] = field(default_factory=set)
+    _failed: set[Path] = field(default_factory=set)
+    _is_to_mend: bool = False
 
     @classmethod
     @contextmanager
@@ -44,8 +50,9 @@ class AnswersFile:
     ) -> Iterator[AnswersFile]:
         """Reads what the file holds, and keeps other runs from it within the block.
 
-        Clips that could not be answered are forgotten, to be tried again, and so are those whose
-        file is another by now, and half a line that a killed run left.
+        Clips that could not be answered are forgotten, to be tried again, and so is half a line
+        that a killed run left; those whose file is another by now are outdated. The file stays as
+        it is until the first answer is added or the block ends without an error.
 
         Args:
             question: Plain values by key, in every line.
@@ -63,6 +70,7 @@ class AnswersFile:
             file = cls(path, json.loads(json.dumps(dict(question))))
             file._read({*optional, *file.question})
             yield file
+            file._mend()
 
     def _read(self, keys: set[str]) -> None:
         if not self.path.exists():
@@ -70,15 +78,35 @@ class AnswersFile:
         text = self.path.read_bytes().decode("utf-8", errors="replace")
         *lines, half = text.split("\n")
         lines += [half] if _record(half) else []
-        kept = []
+        is_of: dict[Path, bool] = {}
         for number, line in enumerate(lines, start=1):
             record = self._check(line, number, keys)
-            place = self._place_of(record["clip"])
-            if "error" not in record and _is_of(record, place):
-                kept.append(f"{line}\n")
-                self.answered.add(place)
-        if (mended := "".join(kept)) != text:
+            if "error" not in record:
+                place = self._place_of(record["clip"])
+                is_of[place] = _is_of(record, place)
+        self.answered = {place for place, holds in is_of.items() if holds}
+        self.outdated = is_of.keys() - self.answered
+        self._is_to_mend = bool(half) or len(self.answered) < len(lines)
+
+    def _mend(self) -> None:
+        """Leaves one line of each clip in the file, and none that counts no longer."""
+        if not self._is_to_mend or not self.path.exists():
+            return
+        text = self.path.read_bytes().decode("utf-8", errors="replace")
+        kept: dict[tuple[Path, bool], str] = {}
+        for line in text.split("\n"):
+            if record := _record(line):
+                place, failed = self._place_of(record["clip"]), "error" in record
+                if self._counts(place, failed):
+                    kept[place, failed] = f"{line}\n"  # the last of them
+        if (mended := "".join(kept.values())) != text:
             write_text(self.path, mended)
+        self._is_to_mend = False
+
+    def _counts(self, place: Path, failed: bool) -> bool:
+        if failed:
+            return place in self._failed
+        return place in self.answered or (place in self.outdated and place not in self._forgotten)
 
     def _check(self, line: str, number: int, keys: set[str]) -> Line:
         place, record = f"'{self.path}' line {number}", _record(line)
@@ -96,6 +124,10 @@ class AnswersFile:
     def holds(self, clip: Path) -> bool:
         """Whether a clip is answered."""
         return Path(os.path.abspath(clip)) in self.answered
+
+    def held(self, clip: Path) -> bool:
+        """Whether a clip has an answer that is outdated."""
+        return Path(os.path.abspath(clip)) in self.outdated
 
     def _place_of(self, name: str) -> Path:
         return Path(os.path.abspath(self.path.absolute().parent / name))
@@ -116,23 +148,32 @@ class AnswersFile:
         Raises:
             DiskFullError: If there is no room; those written before are whole.
         """
+        self._mend()
         records = [
             {**one, "clip": self._name_of(one["clip"]), _FILE: _state(Path(one["clip"]))}
             for one in records
         ]
         with disk_full_as_error(self.path):
             append_log(self.path, [{**one, **self.question} for one in records])
-        self.answered |= {self._place_of(one["clip"]) for one in records if "error" not in one}
+        made = {self._place_of(one["clip"]) for one in records if "error" not in one}
+        self._failed |= {self._place_of(one["clip"]) for one in records} - made
+        self._is_to_mend |= not made.isdisjoint(self.outdated)
+        self.outdated -= made
+        self.answered |= made
 
     def forget(self, clips: Iterable[Path]) -> None:
-        """Takes out the lines of clips that are to be answered anew."""
-        again = {Path(os.path.abspath(clip)) for clip in clips} & self.answered
-        if not again:
-            return
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if self._place_of(json.loads(line)["clip"]) not in again]
-        write_text(self.path, "".join(kept))
+        """Has clips answered anew: the answers that they have are taken out."""
+        again = {Path(os.path.abspath(clip)) for clip in clips}
+        self.outdated |= self.answered & again
         self.answered -= again
+        self._forgotten |= self.outdated & again
+        self._is_to_mend |= bool(self._forgotten)
+
+    def keep_forgotten(self) -> None:
+        """Leaves each forgotten answer in the file until another takes its place, for whoever must
+        know what is made already.
+        """
+        self._forgotten.clear()
 
 
 def _state(clip: Path) -> list[int] | None:

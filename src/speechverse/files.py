@@ -43,13 +43,16 @@ def while_unchanged(find: Callable[[File], Made]) -> Callable[[File], Made]:
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a path of this writer's own beside `path` to write to; what is there takes its name
-    when the block ends without an error. A symbolic link stays one, and leads to it.
+    when the block ends without an error. A symbolic link stays one, and leads to it; who may read
+    what was there may read what takes its place.
     """
     path = Path(os.path.realpath(path))
     # A file in a scratch folder, for `tempfile` would close a file of its own to other users.
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as scratch:
         aside = Path(scratch, "partial")
         yield aside
+        if path.exists():
+            shutil.copymode(path, aside)
         os.replace(aside, path)
 
 
@@ -149,12 +152,17 @@ def append_log(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
         file.write(text.encode())
 
 
-def make_place(path: Path) -> None:
+def make_place(path: Path, *inputs: Path) -> None:
     """Makes the folder of a file that long work will write, before that work begins.
 
+    Args:
+        inputs: What the work reads, which it may not write over.
+
     Raises:
-        UserError: If the file cannot be there.
+        UserError: If the file cannot be there, or is one of the inputs.
     """
+    if any(path.exists() and one.exists() and path.samefile(one) for one in inputs):
+        raise UserError(f"'{path}' is what is read here, and would be replaced: name another file")
     if path.is_dir():
         raise UserError(f"'{path}' is a folder: name a file in it, such as '{path / 'NAME'}'")
     if path.exists() and not path.is_file():
@@ -162,10 +170,7 @@ def make_place(path: Path) -> None:
             f"'{path}' is a device or a pipe, and would be replaced: name a file, or leave it out"
             " and pipe what is printed"
         )
-    try:
-        Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the folder of '{path}' cannot be made: {error.strerror}") from error
+    make_folder(Path(os.path.realpath(path)).parent)
 
 
 def make_folder(folder: Path) -> Path:
@@ -180,6 +185,12 @@ def make_folder(folder: Path) -> Path:
         raise UserError(f"'{folder}' is a file: name a folder") from error
     except OSError as error:
         raise UserError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        told = f"nothing can be written into the folder '{folder}': {error.strerror}"
+        raise UserError(f"{told}; name another") from error
     return folder
 
 
@@ -188,9 +199,12 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """Gives a scratch folder beside `folder` that takes its name, on disk, when the block ends
     without an error.
 
+    A symbolic link stays one, and leads to it.
+
     Raises:
         DiskFullError: If there is no room; what was there before is left as it was.
     """
+    folder = Path(os.path.realpath(folder))
     scratch = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
@@ -267,6 +281,8 @@ def locked(lock: Path, busy: UserError, patience: float = 0.0) -> Iterator[None]
         holder.acquire(timeout=patience)
     except Timeout:
         raise busy from None
+    except OSError as error:
+        raise UserError(f"'{lock}' cannot be locked: {error.strerror}") from error
     try:
         yield
     finally:

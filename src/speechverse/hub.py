@@ -5,6 +5,7 @@ told apart.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def resolve(
         return Resolved(str(BUILT_IN[text]), None, is_local=True, known_as=text)
     if text in KNOWN:
         return Resolved(str(get_part(part_named(text))), None, is_local=True, known_as=text)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # which leaves the name of an unknown user as it is
     for base in (relative_to, Path.cwd()):
         if (
             base is not None

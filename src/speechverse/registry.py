@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
@@ -68,7 +69,7 @@ class Registry(Mapping[str, Value]):
 
     def __getitem__(self, name: str) -> Value:
         if self._is_yaml(name):
-            path = Path(name).expanduser().resolve()
+            path = _path_of(name)
             return self.add(_load(self._from_yaml)(path), str(path))
         family, _, which = name.partition(":")
         if which and family in self.families:
@@ -133,7 +134,7 @@ class Registry(Mapping[str, Value]):
 
     def _from_file(self, spec: str) -> Value:
         path_part, _, attribute = spec.rpartition(":")
-        path = Path(path_part).expanduser().resolve()
+        path = _path_of(path_part)
         if path.suffix != ".py" or not path.is_file():
             raise self._error(
                 f"no Python file '{path}'; a {self.kind} of your own is given as"
@@ -185,6 +186,11 @@ def _file_and_name(origin: str) -> tuple[str, str]:
         return origin, ""
     file, _, name = origin.rpartition(":")
     return file, name
+
+
+def _path_of(name: str) -> Path:
+    """The file that is meant; unlike `Path.expanduser`, `~` of an unknown user is left as it is."""
+    return Path(os.path.expanduser(name)).resolve()
 
 
 def _load(place: str) -> Any:

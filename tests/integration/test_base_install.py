@@ -73,6 +73,15 @@ def without_extras(taught: Taught) -> dict[str, Ran]:
     return {verb: Ran(*told) for verb, told in zip(commands, json.loads(done.stdout), strict=True)}
 
 
+def test_whisper_s_text_read_by_the_llm_needs_no_extra() -> None:
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({OF_EXTRAS}));"
+        "import speechverse.evaluation.cascades"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_question_is_answered(without_extras: dict[str, Ran]) -> None:
     shown = without_extras["ask"]
     assert shown.returncode == 0, shown.stderr

@@ -80,6 +80,8 @@ def test_a_users_mistake_is_exit_status_2_without_a_traceback() -> None:
         (("ask", "a.wav", "What is said?", "--language", "de"), "--language is told to Whisper"),
         (("reproduce", "small", "--clip-steps", "9"), "--quick trains nothing"),
         (("reproduce", "small", "--only", "F9", "--systems", "tf-idf"), "rivals in F1 and F8"),
+        (("reproduce", "small", "--only", ","), "--only names no finding: name some of F1, "),
+        (("reproduce", "small", "--systems", ","), "--systems names no rival"),
     ],
 )
 def test_an_option_that_would_have_no_effect_is_refused(words: tuple[str, ...], told: str) -> None:

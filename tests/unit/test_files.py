@@ -11,8 +11,10 @@ from speechverse.answers_file import AnswersFile
 from speechverse.errors import UserError
 from speechverse.files import (
     append_log,
+    atomic_folder,
     atomic_write,
     json_line,
+    make_folder,
     make_place,
     read_log,
     write_text,
@@ -38,6 +40,42 @@ def test_a_link_stays_a_link_and_leads_to_what_is_written(tmp_path: Path) -> Non
 def test_a_device_and_a_pipe_are_no_files_to_write() -> None:
     with pytest.raises(UserError, match="a device or a pipe"):
         make_place(Path("/dev/null"))
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("a book")
+    (tmp_path / "link.txt").symlink_to("book.txt")
+    for output in ("book.txt", "link.txt"):
+        with pytest.raises(UserError, match="is what is read here"):
+            make_place(tmp_path / output, tmp_path / "none", tmp_path / "book.txt")
+    make_place(tmp_path / "other.txt", tmp_path / "book.txt")
+
+
+@pytest.mark.parametrize("place", ["/proc/nothing", "/proc/self/file"])
+def test_a_place_that_takes_no_file_is_told_before_the_work(place: str) -> None:
+    if not Path("/proc/self").is_dir():
+        pytest.skip("there is no /proc")
+    with pytest.raises(UserError, match="cannot be made|nothing can be written"):
+        make_place(Path(place))
+    with pytest.raises(UserError, match="cannot be made|nothing can be written"):
+        make_folder(Path(place).parent)
+
+
+def test_who_may_read_a_file_is_not_changed_by_writing_it_anew(tmp_path: Path) -> None:
+    file = tmp_path / "answers.txt"
+    file.write_text("before")
+    file.chmod(0o600)
+    write_text(file, "after")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("after", 0o600)
+
+
+def test_a_link_to_a_folder_stays_one_and_leads_to_what_is_written(tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir()
+    (tmp_path / "link").symlink_to("big")
+    with atomic_folder(tmp_path / "link") as scratch:
+        (scratch / "model.txt").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "big" / "model.txt").read_text() == "new"
 
 
 def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:

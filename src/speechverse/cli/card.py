@@ -43,7 +43,7 @@ def command(
 
     settings = CardSettings(clips, seed, samples, embed)
     page = output or (corpus / "card.html" if corpus.is_dir() else corpus.with_suffix(".card.html"))
-    make_place(page)  # a place and a name that cannot be are refused before the work
+    make_place(page, corpus)  # a place and a name that cannot be are refused before the work
     numbers_beside(page)
     with progress(json) as watch:
         card = make_card(open_corpus(corpus, "all"), settings, watch)
@@ -64,17 +64,19 @@ def _again(corpus: Path, settings: object) -> str:
 def _print(card: Card) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("label", "guessed from", "UAR", "interval", "limit", "", box=None)
+    verdicts = {None: Text(), True: Text("pass"), False: Text("fail", style="bold red")}
     for check in card.checks:
-        verdict = {None: "", True: "pass", False: "[bold red]fail[/bold red]"}[check.passed]
+        verdict = verdicts[check.passed]
         limit = "" if check.limit is None else f"<= {check.limit:.2f}"
         interval = f"{check.low:.2f} to {check.high:.2f}"
         table.add_row(check.label, check.cue, f"{check.uar:.2f}", interval, limit, verdict)
-    console = Console()
+    console = Console(markup=False, emoji=False)  # labels are shown as they are written
     if card.checks:
         console.print(table)
     for fault in card.faults:
-        console.print(f"not as it should be: {fault}", style="red", markup=False, highlight=False)
+        console.print(f"not as it should be: {fault}", style="red", highlight=False)
     for note in card.notes:
-        console.print(note, style="dim", markup=False, highlight=False)
+        console.print(note, style="dim", highlight=False)

@@ -58,7 +58,7 @@ def command(
         raise UserError(f"--allow {unknown[0]}: splits may share {', '.join(_ALLOWED)}")
     first = manifests[0]
     beside = first / "check.html" if first.is_dir() else first.with_suffix(".check.html")
-    make_place(output or beside)
+    make_place(output or beside, *manifests)
     splits = _splits_of(manifests)
     with progress(json) as watch:
         opened = [open_corpus(path, splits[path], faulty_too=True) for path in manifests]
@@ -91,7 +91,6 @@ def _splits_of(manifests: Sequence[Path]) -> dict[Path, str]:
 
 def _print(check: Check) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from speechverse.corpora.check import SHOWN
@@ -114,20 +113,20 @@ def _print(check: Check) -> None:
         labels.add_row(
             field.name, f"{field.num_classes:,}", most, f"{sum(field.unlabelled.values()):,}"
         )
-    console = Console()
+    console = Console(markup=False, emoji=False)  # labels and names are shown as they are written
     console.print(table)
     if check.fields:
         console.print(labels)
     if check.unreadable:
         unreadable = Table("cannot be read", "why", box=None)
         for clip, reason in list(check.unreadable.items())[:SHOWN]:
-            unreadable.add_row(escape(clip), escape(reason))
+            unreadable.add_row(clip, reason)
         if (more := len(check.unreadable) - SHOWN) > 0:
             unreadable.add_row(f"and {more:,} more", "the page and --json name all")
         console.print(unreadable)
     for note in check.notes:
-        console.print(note, style="yellow", markup=False, highlight=False)
+        console.print(note, style="yellow", highlight=False)
     for fault in check.faults:
-        console.print(f"not fit: {fault}", style="red", markup=False, highlight=False)
+        console.print(f"not fit: {fault}", style="red", highlight=False)
     if not check.faults:
-        console.print(check.praise, style="green", markup=False, highlight=False)
+        console.print(check.praise, style="green", highlight=False)

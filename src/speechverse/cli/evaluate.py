@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,8 +169,11 @@ def command(
             f"--scoring {scoring} is of choices that are scored: give --choices score too"
         )
     settings = EvaluationSettings(**asked, seed=seed, decoding=options)
+    _refuse_unused(
+        settings.systems, {"--cascade-lora": cascade_lora, "--training-corpus": training_corpus}
+    )
     if not overwrite:
-        _refuse_other_results(output, model, opened, settings)
+        _refuse_other_results(output, model, opened, settings, precision)
     how: dict[str, Any] = {
         "device": device,
         "precision": precision,
@@ -183,13 +187,31 @@ def command(
         typer.echo(json_format.dumps({"output": str(output), **as_plain(results)}))
 
 
+_USED_BY = {
+    "--cascade-lora": ("cascade-whisper-tuned", "cascade-tuned", "oracle-tuned"),
+    "--training-corpus": ("specialist", "tf-idf", "log-mel", "majority"),
+}
+"""Systems of our own that stand on a thing given by an option; a user's may stand on any."""
+
+
+def _refuse_unused(systems: Sequence[str], given: Mapping[str, Path | None]) -> None:
+    """Refuses what no system that is asked would look at."""
+    parts = {part for name in systems for part in name.split(":")}
+    if any(part.endswith(".py") for part in parts):
+        return
+    for option, place in given.items():
+        if place is not None and not parts & set(_USED_BY[option]):
+            told = ", ".join(_USED_BY[option])
+            raise UserError(f"{option} is for the systems {told}, and --systems has none of them")
+
+
 def _refuse_other_results(
-    output: Path, model: str, corpus: Corpus, settings: EvaluationSettings
+    output: Path, model: str, corpus: Corpus, settings: EvaluationSettings, precision: Precision
 ) -> None:
     """The same asked again takes the place of what it gave before; another question does not."""
     from speechverse.evaluation.into_folder import what_differs
 
-    if differ := what_differs(output, model, corpus, settings):
+    if differ := what_differs(output, model, corpus, settings, precision):
         raise UserError(
             f"'{output}' holds the results of another evaluation ({differ}): name another --output,"
             " or give --overwrite"

@@ -89,7 +89,7 @@ def _show(told: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names and paths are shown as they are written
     for title, facts in told.items():
         table = Table(title=title, show_header=False, title_justify="left", box=None)
         counts, recipe = facts.pop("parameters", None), facts.pop("recipe", None)
@@ -100,8 +100,8 @@ def _show(told: dict[str, Any]) -> None:
         if counts:
             console.print(_counts(counts))
         if recipe:
-            console.print("\n[bold]recipe it was trained with[/bold]")
-            console.print(recipe, markup=False, highlight=False)
+            console.print("\nrecipe it was trained with", style="bold")
+            console.print(recipe, highlight=False)
 
 
 def _counts(counts: dict[str, dict[str, int]]) -> Any:

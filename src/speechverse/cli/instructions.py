@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from speechverse.cli.options import Device
 from speechverse.errors import UserError
 
 if TYPE_CHECKING:
-    from speechverse.instructions import Outcome
+    from speechverse.instructions import Asked, Outcome
 
 
 def command(
@@ -56,12 +57,8 @@ def command(
 
       speechverse instructions my-speech follow.jsonl --each 3 --model runs/my
     """
-    from speechverse.data.lines import write_lines
-    from speechverse.evaluation.journal import Journal
-    from speechverse.files import make_place
-    from speechverse.instructions import answer_lines, draw_instructions, draw_lines, labelled
-    from speechverse.pipeline import SpeechVerse
-    from speechverse.terminal import Progress
+    from speechverse.files import locked, make_place
+    from speechverse.instructions import draw_instructions, draw_lines
 
     make_place(out)
     if out.resolve() == lines.resolve() or out.resolve().is_relative_to(lines.resolve()):
@@ -79,11 +76,43 @@ def command(
     typer.echo(
         f"{len(chosen):,} lines, {len(drawn):,} instructions; the LLM answers {num_read:,} of them"
     )
+    busy = UserError(f"another run is writing to '{out}' now; wait for it, or name another OUT")
+    with locked(out.with_name(f".{out.name}.lock"), busy):
+        outcome = _answered(out, drawn, num_read, max_new_tokens, model, device)
+        _write(out, chosen, outcome)
+
+
+def _answered(
+    out: Path, drawn: list[Asked], num_read: int, limit: int, model: str, device: Device
+) -> Outcome:
+    """What came of the instructions, the LLM's answers kept beside what is written."""
+    from speechverse.evaluation.journal import Journal
+    from speechverse.instructions import answer_lines
+    from speechverse.pipeline import SpeechVerse
+    from speechverse.terminal import Progress
+
     journal = Journal(out.with_name(f"{out.name}.answers"))
     loaded = SpeechVerse.from_pretrained(model, device)
     with Progress("answers", num_read) as progress:
-        outcome = answer_lines(loaded, drawn, journal, max_new_tokens, progress.advance)
-    written = labelled(chosen, outcome)
+        return answer_lines(loaded, drawn, journal, limit, progress.advance)
+
+
+def _write(out: Path, lines: Sequence[Mapping[str, Any]], outcome: Outcome) -> None:
+    """Writes the lines that have an answer and says what was dropped.
+
+    Raises:
+        UserError: If none has one; what an earlier run wrote is left as it was.
+    """
+    from speechverse.data.lines import write_lines
+    from speechverse.instructions import labelled
+
+    written = labelled(lines, outcome)
+    if not written:
+        raise UserError(
+            f"no line has an answer that can be learnt, and '{out}' is not written; of the LLM's"
+            f" {outcome.num_read:,} answers dropped: {_dropped(outcome)}. Give more or other lines,"
+            " longer answers (--max-new-tokens) or a --model whose LLM reads better"
+        )
     write_lines(out, written)
     typer.echo(_summary(out, written, outcome))
 
@@ -110,9 +139,13 @@ def _check(number: int, entry: dict[str, Any]) -> None:
 
 def _summary(out: Path, written: list[dict[str, Any]], outcome: Outcome) -> str:
     pairs = sum(len(line["instructions"]) for line in written)
-    counts = [f"{count:,} {reason}" for reason, count in outcome.dropped.most_common()]
-    dropped = ", ".join(counts) or "none"
     return (
         f"{out}: {len(written):,} lines with {pairs:,} instructions\n"
-        f"of the LLM's {outcome.num_read:,} answers ({outcome.seconds:,.0f} s) dropped: {dropped}"
+        f"of the LLM's {outcome.num_read:,} answers ({outcome.seconds:,.0f} s) dropped:"
+        f" {_dropped(outcome)}"
     )
+
+
+def _dropped(outcome: Outcome) -> str:
+    counts = [f"{count:,} {reason}" for reason, count in outcome.dropped.most_common()]
+    return ", ".join(counts) or "none"

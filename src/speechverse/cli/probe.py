@@ -71,7 +71,7 @@ def command(
     from speechverse.evaluation.recognition import recognition_table
     from speechverse.files import make_place, write_text
 
-    make_place(output)
+    make_place(output, corpus, *(read or ()), *([test_corpus] if test_corpus else []))
     if corpus.is_file() and (test_corpus is None or corpus.resolve() == test_corpus.resolve()):
         raise UserError(
             f"all clips of '{corpus}' would be fitted on and tested on: name others with"

@@ -95,11 +95,12 @@ def command(
       speechverse reproduce small-world --full --model small data.corpora.world.path=world
       data.corpora.voices.path=voices
     """
+    from pydantic import TypeAdapter
+
     from speechverse.cli.common import progress
     from speechverse.files import folder_lock, make_folder
     from speechverse.findings.deciding import Decided
     from speechverse.findings.report import (
-        FINDINGS,
         PAGE,
         TABLE,
         Findings,
@@ -169,7 +170,8 @@ def command(
             if all_made is not None:
                 write_page(output, all_made)
     if json:
-        typer.echo((output / FINDINGS).read_text(encoding="utf-8"))
+        assert all_made is not None  # for at least one finding was asked for
+        typer.echo(TypeAdapter(Findings).dump_json(all_made, indent=1).decode())
     else:
         typer.echo(f"table {output / TABLE}\npage  {output / PAGE}")
 
@@ -179,6 +181,8 @@ def _beside(fitted: bool, tuned: bool, systems: str | None) -> list[str]:
     from speechverse.evaluation.parts import check_systems
     from speechverse.findings.catalogue import BESIDE, FITTED, TUNED
 
+    if systems is not None and not listed(systems):
+        raise UserError("--systems names no rival: name some with commas between, or leave it out")
     if given := [name for name in listed(systems) if name not in BESIDE]:
         check_systems(given)
     return list(dict.fromkeys([*(FITTED if fitted else ()), *(TUNED if tuned else ()), *given]))
@@ -191,9 +195,10 @@ def _chosen(quick: bool, only: str | None, beside: Sequence[str]) -> list[Findin
     known = findings_of(beside)
     if only is None:
         return [finding for finding in known if not (quick and finding.full)]
-    names = listed(only)
+    names, there = listed(only), ", ".join(finding.id for finding in known)
+    if not names:
+        raise UserError(f"--only names no finding: name some of {there}, or leave it out")
     if unknown := set(names) - {finding.id for finding in known}:
-        there = ", ".join(finding.id for finding in known)
         raise UserError(f"there is no finding {', '.join(sorted(unknown))}; there are {there}")
     chosen = [finding for finding in known if finding.id in names]
     if trained := [finding.id for finding in chosen if quick and finding.full]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import LOOPBACK, Device, ModelArgument, Precision
-from speechverse.errors import UserError, needs_extra
+from speechverse.errors import UserError, first_line, needs_extra
 from speechverse.serving.keys import KEYS, keys_of
 
 _LIMITS = "Limits"
@@ -85,7 +86,7 @@ def command(
     """
     if not math.isfinite(timeout + max_upload_mb + max_minutes):
         raise UserError("--timeout, --max-upload-mb and --max-minutes want finite numbers")
-    keys = keys_of(keys_file)
+    keys, host = keys_of(keys_file), host.strip("[]")
     from speechverse.pipeline import SpeechVerse
     from speechverse.serving.app import create_app
     from speechverse.serving.running import keep_content_out_of_logs, server_of
@@ -94,6 +95,7 @@ def command(
     if ui:
         with needs_extra("`speechverse serve --ui`", "demo"):
             from speechverse.demo.mounted import with_page
+    _check_place(host, port)
     settings = ServerSettings(
         name=name or model,
         keys=keys,
@@ -108,3 +110,26 @@ def command(
         keep_content_out_of_logs()
     app = create_app(SpeechVerse.from_pretrained(model, device, precision), settings)
     server_of(with_page(app) if ui else app, host, port).run()
+
+
+def _check_place(host: str, port: int) -> None:
+    """Tries to listen as the server will, which has a model to load before.
+
+    Raises:
+        UserError: If that cannot be.
+    """
+    import asyncio
+
+    async def listen() -> None:
+        loop = asyncio.get_running_loop()
+        (await loop.create_server(asyncio.Protocol, host, port)).close()
+
+    try:
+        asyncio.run(listen())
+    except (OSError, ValueError) as error:
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else first_line(error)
+        raise UserError(
+            f"the server cannot listen at {host}, port {port} ({reason}): end what listens there,"
+            " or name another place with --port (0 takes a free one) and --host"
+        ) from error

@@ -113,6 +113,11 @@ def command(
         _refuse(
             given & {*_CORPUS_ONLY, "out"}, "says how to make a corpus, but --text makes one clip"
         )
+        if "output" not in given and output.exists():
+            raise UserError(
+                f"'{output}' is there already: --output {output} writes over it, or name another"
+                " file"
+            )
         how = {"voice": voice, "accent": accent, "emotion": emotion}
         _speak(text, how, seed, engine, output, json)
         return

@@ -55,7 +55,7 @@ def command(
 
     if prose and wordnet is not None:
         raise UserError("lines are of --prose or of --wordnet; write two files, one of each")
-    make_place(out)
+    make_place(out, *(prose or ()), *(not_in or ()))
     without = set()
     for path in not_in or ():
         before = Lines.read(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
+from speechverse.audio.names import is_audio_name
 from speechverse.cli.offline import Offline
 from speechverse.cli.options import FP32, Device, Model, Precision
 from speechverse.cli.printing import stdout_encoding
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from speechverse.pipeline import SpeechVerse
 
 _SUFFIXES = {"txt": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json", "verbose_json": ".json"}
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _JOURNAL = "transcripts.jsonl"
 _OPTIONAL = ("decoder", "language", "hints", "precision")
 
@@ -59,13 +62,14 @@ def command(
         typer.Option(help="Words that may be heard, with commas between, for --decoder llm."),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,  # for a Path forgets that it was written NAME/
         typer.Option(
             "--output",
             "-o",
+            metavar="PATH",
             help=(
-                "A file; for several recordings a folder, with a file for each. The same command"
-                " goes on where it was stopped."
+                "A file; for several recordings, or written NAME/, a folder with a file for each."
+                " The same command goes on where it was stopped."
             ),
         ),
     ] = None,
@@ -90,17 +94,19 @@ def command(
         raise UserError(
             "transcribe reads files: save what is piped first, or `speechverse ask - --task asr`"
         )
-    named = [(place, clip) for place in files for clip in clips_in(place)]
+    named = [(given, clip) for given in files for clip in clips_in(given)]
     clips = [clip for _, clip in named]
-    several = len(clips) > 1 or any(place.is_dir() for place in files)
-    if several and output is None:
+    place = None if output is None else Path(output)
+    is_folder = output is not None and output.endswith(_SEPARATORS)
+    several = len(clips) > 1 or any(given.is_dir() for given in files) or is_folder
+    if several and place is None:
         raise UserError(
             f"{len(clips)} recordings: say into which folder their transcripts go, --output"
             " transcripts/"
         )
-    if output is not None and not several and output.resolve() == clips[0].resolve():
-        raise UserError(f"'{output}' is the recording itself: name another --output")
-    format = _by_name(format, None if several else output)
+    if place is not None and not several:
+        _refuse_recording(place, clips[0])
+    format = _by_name(format, None if several else place)
     how = {
         "decoder": decoder,
         "language": language,
@@ -117,24 +123,47 @@ def command(
         return SpeechVerse.from_pretrained(model, device, precision)
 
     if several:
-        assert output is not None
+        assert place is not None
+        if not is_folder:
+            _refuse_name_of_file(place, len(named))
         identity = {"model": model, "format": format, **how}
         identity["precision"] = None if precision == FP32 else precision
-        _transcribe_all(_places(named, output, format), output, identity, how, load)
+        _transcribe_all(_places(named, place, format), place, identity, how, load)
         return
     from speechverse.files import make_place, write_text
 
-    if output is not None:
-        make_place(output)
+    if place is not None:
+        make_place(place)
     [transcript] = _with_progress(load(), clips, how, "raise")
     _note(clips[0], transcript)
-    if output is None:
+    if place is None:
         text = _format(transcript, format, stdout_encoding())
         typer.echo(text, nl=not text.endswith("\n"))
         return
     text = _format(transcript, format)
-    write_text(output, text if text.endswith("\n") else f"{text}\n")
-    typer.echo(f"written to '{output}' by {transcript.decoder}", err=True)
+    write_text(place, text if text.endswith("\n") else f"{text}\n")
+    typer.echo(f"written to '{place}' by {transcript.decoder}", err=True)
+
+
+def _refuse_recording(output: Path, clip: Path) -> None:
+    """Refuses to write over what is heard, or over what `-o *.wav` makes of the first of several
+    recordings.
+    """
+    if output.resolve() == clip.resolve():
+        raise UserError(f"'{output}' is the recording itself: name another --output")
+    if output.is_file() and is_audio_name(output):
+        raise UserError(
+            f"'{output}' is there and is named as a recording is; it is not written over: name the"
+            " transcript, --output NAME.txt, or for several recordings a folder, --output NAME/"
+        )
+
+
+def _refuse_name_of_file(folder: Path, number: int) -> None:
+    if folder.suffix in _SUFFIXES.values() and not folder.exists():
+        raise UserError(
+            f"'{folder}' is named like a file, and {number} transcripts want a folder, with a file"
+            " for each: --output NAME/"
+        )
 
 
 def _by_name(format: Format | None, output: Path | None) -> Format:
@@ -156,11 +185,9 @@ def _by_name(format: Format | None, output: Path | None) -> Format:
 def _places(named: Sequence[tuple[Path, Path]], folder: Path, format: Format) -> dict[Path, Path]:
     """Recording → the file of its transcript, by the folders that it lies in."""
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"'{folder}' is a file; several transcripts want a folder: --output NAME/")
-    if folder.suffix in _SUFFIXES.values() and not folder.exists():
         raise UserError(
-            f"'{folder}' is named like a file, and {len(named)} transcripts want a folder, with a"
-            " file for each: --output NAME/"
+            f"'{folder}' is a file, and a folder is wanted here, with a file for each recording:"
+            " --output NAME/"
         )
     places: dict[Path, Path] = {}
     owners: dict[Path, Path] = {}
@@ -183,16 +210,17 @@ def _transcribe_all(
     recordings could not be read.
     """
     from speechverse.cli.many_clips import do_all
-    from speechverse.files import write_text
 
     def write_all(clips: list[Path], file: AnswersFile, _: int) -> dict[Path, str]:
         failed = {}
-        if others := [places[clip] for clip in clips if places[clip].exists()]:
+        of_others = [clip for clip in clips if not file.held(clip)]
+        if others := [places[clip] for clip in of_others if places[clip].exists()]:
             raise UserError(
                 f"'{others[0]}'{f' and {len(others) - 1} more' if others[1:] else ''} is there and"
                 " no transcript that this command made; nothing is written over: name another"
                 " --output, or move it away"
             )
+        file.keep_forgotten()  # a run that is stopped still knows which transcripts are its own
         made = _with_progress(load(), clips, how, "skip")
         for clip, transcript in zip(clips, made, strict=True):
             if transcript.error is not None:
@@ -200,11 +228,7 @@ def _transcribe_all(
                 file.add([{"clip": str(clip), "error": transcript.error}])
                 continue
             _note(clip, transcript)
-            places[clip].parent.mkdir(parents=True, exist_ok=True)
-            # Before the transcript: what is there and not noted is the user's own.
-            file.add([{"clip": str(clip), "transcript": transcript.as_dict()}])
-            text = _format(transcript, identity["format"])
-            write_text(places[clip], text if text.endswith("\n") else f"{text}\n")
+            _put(transcript, clip, places[clip], file, identity["format"])
         return failed
 
     do_all(
@@ -216,6 +240,24 @@ def _transcribe_all(
         results=f"transcripts in '{folder}'",
         is_whole=lambda clip: places[clip].is_file(),
     )
+
+
+def _put(
+    transcript: Transcript, clip: Path, place: Path, file: AnswersFile, format: Format
+) -> None:
+    """Notes and writes a transcript, so that one stopped in between is made again and is not taken
+    for a user's.
+    """
+    from speechverse.files import write_text
+
+    text = _format(transcript, format)
+    record = {"clip": str(clip), "transcript": transcript.as_dict()}
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if is_replaced := place.exists():  # noted it is already, and a new note would call it done
+        write_text(place, text if text.endswith("\n") else f"{text}\n")
+    file.add([record])
+    if not is_replaced:
+        write_text(place, text if text.endswith("\n") else f"{text}\n")
 
 
 def _with_progress(

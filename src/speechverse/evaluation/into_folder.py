@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from speechverse.data import Corpus
 from speechverse.data.cache import CacheDiskError, CacheTooLargeError, encoder_fingerprint
 from speechverse.decoding.options import NO_MATTER
+from speechverse.device import dtype_of
 from speechverse.errors import UserError
 from speechverse.evaluation import ledger
 from speechverse.evaluation.journal import Tell, keep_answers
@@ -28,8 +28,9 @@ from speechverse.evaluation.provenance import (
 from speechverse.evaluation.report import write_report
 from speechverse.evaluation.results import RESULTS, Results, in_words, load_results
 from speechverse.evaluation.runner import EvaluationSettings, evaluate
+from speechverse.files import make_folder
 from speechverse.progress import Watch, watch_nothing
-from speechverse.types import CacheMode
+from speechverse.types import CacheMode, Precision
 
 if TYPE_CHECKING:
     from speechverse.encoders import SpeechEncoder
@@ -60,7 +61,7 @@ def evaluate_into(
         UserError: If the folder cannot be written to, or another run evaluates into it.
         CacheError: If the cache that was asked for cannot be kept.
     """
-    _check_writable(output)
+    make_folder(output)
     about_model = describe(loaded.model, name)
     with keep_answers(output, tell) as journal:
         measure = partial(
@@ -80,9 +81,18 @@ def evaluate_into(
     return results
 
 
-def what_differs(output: Path, name: str, corpus: Corpus, settings: EvaluationSettings) -> str:
+def what_differs(
+    output: Path,
+    name: str,
+    corpus: Corpus,
+    settings: EvaluationSettings,
+    precision: Precision = "fp32",
+) -> str:
     """What the results in a folder are of that an evaluation is not, in words; empty if nothing, or
     where there are none.
+
+    Args:
+        precision: Of the encoder and the LLM.
     """
     if not (output / RESULTS).exists():
         return ""
@@ -91,29 +101,23 @@ def what_differs(output: Path, name: str, corpus: Corpus, settings: EvaluationSe
     except UserError:
         return "which cannot be read"
     now = _asked(
-        checkpoint_fingerprint(name),
+        {
+            "fingerprint": checkpoint_fingerprint(name),
+            "precision": str(dtype_of(precision)).removeprefix("torch."),
+        },
         describe_split(corpus, settings.split),
         json.loads(json.dumps(settings.as_dict())),
     )
-    then = _asked(found.model.get("fingerprint"), found.corpus, found.settings)
+    then = _asked(found.model, found.corpus, found.settings)
     return in_words([f"other {key}" for key in now if now[key] != then.get(key)])
 
 
-def _asked(model: str | None, corpus: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
+def _asked(
+    model: Mapping[str, Any], corpus: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
     decoding = {k: v for k, v in settings.get("decoding", {}).items() if k not in NO_MATTER}
-    return {"model": model, "corpus": corpus, **settings, "decoding": decoding}
-
-
-def _check_writable(output: Path) -> None:
-    """Refuses a folder before hours of answering that nothing could be written to afterwards."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"cannot write to the output folder '{output}' ({error}); choose another with --output"
-        ) from error
+    about = {"model": model.get("fingerprint"), "precision": model.get("precision")}
+    return {**about, "corpus": corpus, **settings, "decoding": decoding}
 
 
 def _measure_with_cache(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from speechverse.errors import UserError
 from speechverse.evaluation.results import Results
 from speechverse.files import append_log, read_log
 
@@ -20,9 +21,19 @@ TEST = "test"
 
 
 def ledger_file() -> Path:
-    """In the user's state folder: `XDG_STATE_HOME`, else ~/.local/state."""
+    """In the user's state folder: `XDG_STATE_HOME`, else ~/.local/state.
+
+    Raises:
+        UserError: If it is to lie in a home folder that nobody knows.
+    """
     home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser().absolute() / "speechverse" / "measured.jsonl"
+    try:
+        return Path(home).expanduser().absolute() / "speechverse" / "measured.jsonl"
+    except RuntimeError as error:
+        raise UserError(
+            f"the ledger should be in '{home}', and that home folder is not known: set"
+            " XDG_STATE_HOME to a folder"
+        ) from error
 
 
 def record(results: Results) -> str:
@@ -42,7 +53,10 @@ def record_look(corpus: Mapping[str, Any], model: str | None, identity: str | No
     Returns:
         How often that split was measured on, as a sentence about it; empty unless it is `test`.
     """
-    file = ledger_file()
+    try:
+        file = ledger_file()
+    except UserError as error:  # what was measured is not lost for that
+        return f"this measurement could not be recorded: {error}"
     line = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["speechverse", *sys.argv[1:]]),

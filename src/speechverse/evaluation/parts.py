@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 
-from speechverse.data import FeatureCache
 from speechverse.decoding import DecodingOptions
 from speechverse.encoders.ctc import CtcRecogniser
 from speechverse.encoders.whisper_text import WhisperRecogniser
@@ -22,6 +21,9 @@ from speechverse.progress import Advance, Watch, ignore, watch_nothing
 from speechverse.protocols import Model, Processor
 from speechverse.registry import SYSTEMS
 from speechverse.types import Answer, AudioRef, Ended, Example, Seconds, Utterance
+
+if TYPE_CHECKING:  # `ask --system cascade-whisper` needs no extra
+    from speechverse.data import FeatureCache
 
 Found = TypeVar("Found")
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from speechverse.audio import load
 from speechverse.batching import in_batches
@@ -63,17 +65,17 @@ def recognition(
 
 def recognition_table(encoder: str, found: Sequence[tuple[str, Sequence[Recognition]]]) -> Table:
     """A rich table of what one encoder's head made of each corpus (name and kinds)."""
-    table = Table(title=f"what the CTC head of {encoder} writes, greedily", box=SIMPLE)
+    title = f"what the CTC head of {encoder} writes, greedily"
+    table = Table(title=escape(title), box=SIMPLE)
     for column in ("kind", "noise\nadded", "clips", "WER", "CER"):
         table.add_column(column, justify="right" if column == "clips" else "left", no_wrap=True)
     for corpus, kinds in found:
         table.add_section()
-        table.add_row(corpus, style="bold")
+        table.add_row(Text(corpus), style="bold")
         for kind in kinds:
             noise = "yes" if kind.noisy else "no"
-            table.add_row(
-                kind.stratum, noise, str(kind.num_clips), *map(_cell, (kind.wer, kind.cer))
-            )
+            rates = map(_cell, (kind.wer, kind.cer))
+            table.add_row(Text(kind.stratum), noise, str(kind.num_clips), *rates)
     return table
 
 

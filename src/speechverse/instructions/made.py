@@ -9,12 +9,13 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from speechverse.batching import in_batches
 from speechverse.decoding import DecodingOptions, Question, answer_questions
-from speechverse.errors import CheckpointError
+from speechverse.errors import AudioTooLongError, CheckpointError
 from speechverse.evaluation.journal import Journal
 from speechverse.instructions.assignment import Asked
 from speechverse.instructions.usable import usable
@@ -32,6 +33,8 @@ _AT_ONCE = 32
 
 _STRETCH = 8 * _AT_ONCE
 
+_TOO_LONG = "too long for the LLM"
+
 
 @dataclass(frozen=True)
 class Made:
@@ -47,8 +50,8 @@ class Outcome:
 
     Attributes:
         made: Instructions with answers, by text, in the order drawn.
-        dropped: Answers that are of no use, by reason.
-        num_read: Answers that the LLM gave, kept ones included.
+        dropped: Instructions without an answer of use, by reason.
+        num_read: Instructions that were the LLM's to answer, kept answers included.
         seconds: Wall time of those it gave now.
     """
 
@@ -89,21 +92,29 @@ def answer_lines(
     began, outcome = time.perf_counter(), Outcome(num_read=len(keys))
     for system, some in _alike(pending, reader.system_for):
         before = time.perf_counter()
+        processor, questions = reader.questions(some, system)
+        progress(len(some) - len(questions))
+        if not questions:
+            continue
         with loaded.model.without_lora():
             answers = answer_questions(
-                loaded.model, *reader.questions(some, system), reader.options, progress
+                loaded.model, processor, list(questions.values()), reader.options, progress
             )
-        journal.add([keys[asked] for asked in some], answers, time.perf_counter() - before)
+        journal.add([keys[asked] for asked in questions], answers, time.perf_counter() - before)
     outcome.seconds = time.perf_counter() - began
     for asked in drawn:
-        answer, reason = (
-            (asked.answer, "") if asked.answer else usable(asked, journal.kept[keys[asked]].answer)
-        )
+        answer, reason = (asked.answer, "") if asked.answer else _read(journal, keys[asked], asked)
         if answer:
             outcome.made.setdefault(asked.text, []).append(Made(asked, answer))
         else:
             outcome.dropped[reason] += 1
     return outcome
+
+
+def _read(journal: Journal, key: str, asked: Asked) -> tuple[str, str]:
+    """What is learnt of the LLM's answer, or why nothing."""
+    kept = journal.kept.get(key)
+    return usable(asked, kept.answer) if kept else ("", _TOO_LONG)
 
 
 def _alike(
@@ -143,9 +154,9 @@ class _Reader:
 
     def questions(
         self, some: Sequence[Asked], system: str | None
-    ) -> tuple[Processor, list[Question]]:
+    ) -> tuple[Processor, dict[Asked, Question]]:
         """The text where the audio would be; behind a system turn of its own there
-        is nothing else.
+        is nothing else. Those that the LLM has no room for are left out.
         """
         processor = self.loaded.processor
         if system is not None:
@@ -153,12 +164,14 @@ class _Reader:
             config.system_prompt, config.prompt_template = system, "{audio}{instruction}"
             processor = SpeechVerseProcessor(config, processor.tokenizer, processor.front_end)
 
-        def question(asked: Asked) -> Question:
+        questions = {}
+        for asked in some:
             instruction = "" if system else asked.instruction
-            positions = processor.num_positions(instruction, transcript=asked.text)
-            return Question(instruction, positions, transcript=asked.text)
-
-        return processor, [question(asked) for asked in some]
+            lengths = processor.lengths(instruction, transcript=asked.text)
+            with suppress(AudioTooLongError):
+                processor.check_room(lengths)
+                questions[asked] = Question(instruction, sum(lengths), transcript=asked.text)
+        return processor, questions
 
 
 def labelled(lines: Iterable[Mapping[str, Any]], outcome: Outcome) -> list[dict[str, Any]]:

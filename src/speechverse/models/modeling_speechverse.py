@@ -7,6 +7,7 @@ target tokens, E width of the LLM's embeddings, V vocabulary.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ class SpeechVerseForConditionalGeneration(PreTrainedModel):
         if chosen.encoder_family:  # to be found from anywhere
             path, _, name = chosen.encoder_family.rpartition(":")
             chosen = chosen.model_copy(
-                update={"encoder_family": f"{Path(path).expanduser().resolve()}:{name}"}
+                update={"encoder_family": f"{Path(os.path.expanduser(path)).resolve()}:{name}"}
             )
         found_encoder, found_llm = resolve(encoder, encoder_revision), resolve(llm, llm_revision)
         encoder_module = load_chosen_encoder(found_encoder, chosen, dtype)

@@ -6,14 +6,26 @@ import os
 import sys
 from pathlib import Path
 
+from speechverse.errors import UserError
+
 _OFFLINE = ("SPEECHVERSE_OFFLINE", "HF_HUB_OFFLINE")
 
 
 def cache_folder() -> Path:
-    """The user's cache: `SPEECHVERSE_CACHE`, else `speechverse` in the system's."""
+    """The user's cache: `SPEECHVERSE_CACHE`, else `speechverse` in the system's.
+
+    Raises:
+        UserError: If it is to lie in a home folder that nobody knows.
+    """
     shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     own = os.environ.get("SPEECHVERSE_CACHE") or f"{shared}/speechverse"
-    return Path(own).expanduser().absolute()
+    try:
+        return Path(own).expanduser().absolute()
+    except RuntimeError as error:
+        raise UserError(
+            f"the cache should be '{own}', and that home folder is not known: set"
+            " SPEECHVERSE_CACHE to a folder"
+        ) from error
 
 
 def offline() -> bool:

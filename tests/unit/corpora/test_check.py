@@ -133,3 +133,14 @@ def test_all_files_that_are_missing_are_named_and_do_not_pass(tmp_path: Path):
     told = CliRunner().invoke(build_app(), ["check", str(tmp_path / "folder")])
     assert told.exit_code == 2 and "c19" in told.stdout and "c20 " not in told.stdout
     assert "and 5 more" in told.stdout
+
+
+def test_labels_and_names_stand_in_the_tables_as_they_are_written(tmp_path: Path):
+    for name in "abc":
+        sound(tmp_path / f"{name}.wav")
+    labels = {"a": "[noise]", "b": "[/laugh]", "c": ":bell:"}
+    lines = [json.dumps({"audio": f"{name}.wav", "emotion": labels[name]}) for name in "abc"]
+    mine = text(tmp_path / "w[bold]x.jsonl", *lines)
+    told = CliRunner().invoke(build_app(), ["check", str(mine)])
+    assert told.exception is None and all(f"{one} 1" in told.stdout for one in labels.values())
+    assert "w[bold]x  " in told.stdout

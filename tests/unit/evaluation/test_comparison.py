@@ -162,6 +162,12 @@ def test_every_look_at_a_test_split_is_counted(tmp_path, monkeypatch):
     assert len(ledger.ledger_file().read_text().splitlines()) == 5
 
 
+def test_a_ledger_in_the_home_of_nobody_loses_no_measurement(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "~nosuchuser/state")
+    told = ledger.record(load_results(folder_of(tmp_path / "a", 3)))
+    assert "could not be recorded" in told and "set XDG_STATE_HOME to a folder" in told
+
+
 def test_two_jsonl_files_of_one_name_are_two_test_sets(tmp_path, corpus):
     clip = corpus.utterances("test")[0].audio.path
     told = []

@@ -362,12 +362,15 @@ def test_results_of_another_model_or_corpus_are_told_apart(evaluated, checkpoint
     made = json.loads((tmp_path / "results.json").read_text())
     for part, key, told in (
         ("model", "fingerprint", "other model"),
+        ("model", "precision", "other precision"),
         ("corpus", "manifest_sha256", "other corpus"),
         ("settings", "wording", "other wording"),
     ):
         other = {**made, part: {**made[part], key: "another"}}
         (tmp_path / "results.json").write_text(json.dumps(other))
         assert what_differs(tmp_path, str(checkpoint), corpus, SETTINGS) == told
+    (tmp_path / "results.json").write_text(json.dumps(made))
+    assert what_differs(tmp_path, str(checkpoint), corpus, SETTINGS, "bf16") == "other precision"
 
 
 def test_the_table_fits_eighty_columns_and_breaks_no_word(evaluated):
@@ -571,7 +574,7 @@ def test_a_disk_that_takes_nothing_is_told_before_hours_of_answering(
     settings = replace(SETTINGS, tasks=("er",), systems=("speechverse",))
     (tmp_path / "file").write_text("in the way")
     for mode in ("temporary", "none", "keep"):
-        with pytest.raises(UserError, match="choose another with --output"):
+        with pytest.raises(UserError, match="'.*out' cannot be made"):
             run(
                 str(checkpoint),
                 corpus,

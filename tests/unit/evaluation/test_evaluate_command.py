@@ -15,9 +15,10 @@ from speechverse.evaluation import calibration
 
 @pytest.fixture(scope="module")
 def place(corpus, tmp_path_factory):
-    """The folder of a corpus with a split to test on."""
+    """The folder of a corpus to train and to test on."""
     folder = tmp_path_factory.mktemp("noises")
-    write_corpus(folder, "noises", {"test": corpus.utterances("test")}, extra={"seed": 0})
+    clips = corpus.utterances("test")
+    write_corpus(folder, "noises", {"train": clips[-2:], "test": clips[:-2]}, extra={"seed": 0})
     return folder
 
 
@@ -73,11 +74,19 @@ def test_options_of_decoding_and_of_loading_reach_where_they_count(asked):
 
 
 def test_a_training_corpus_lends_its_training_part(asked, corpus, tmp_path):
-    lent = corpus.utterances("test")[:2]
+    lent = corpus.utterances("test")[-1:]
     write_corpus(tmp_path / "other", "other", {"train": lent})
     made = asked("--training-corpus", tmp_path / "other")["corpus"]
     assert [clip.id for clip in made.utterances("train")] == [clip.id for clip in lent]
-    assert len(made.utterances("test")) == len(corpus.utterances("test"))
+    assert len(made.utterances("test")) == len(corpus.utterances("test")) - 2
+
+
+@pytest.mark.parametrize("option", ["--cascade-lora", "--training-corpus"])
+def test_what_no_system_would_look_at_is_refused(checkpoint, place, tmp_path, option):
+    asked = ("--corpus", place, "--systems", "speechverse,oracle", "--output", tmp_path / "out")
+    given = place if option == "--training-corpus" else tmp_path
+    told = speechverse("evaluate", checkpoint, *asked, option, given, status=2).stderr
+    assert f"{option} is for the systems" in " ".join(told.split())
 
 
 def test_a_threshold_is_read_of_the_results_that_are_named(asked, monkeypatch, tmp_path):

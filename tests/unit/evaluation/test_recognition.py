@@ -4,6 +4,7 @@ corpora.
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from speechverse.cli import build_app
@@ -94,6 +96,17 @@ def test_kinds_and_noise_are_counted_apart_and_clips_without_words_left_out(corp
     assert right.wer.value == right.cer.value == 0, "case and punctuation are no errors"
     assert wrong.wer.value > 1 > wrong.cer.low
     assert recognition_table("micro", [("one", kinds), ("two", kinds)]).row_count == 2 * (1 + 3)
+
+
+def test_kinds_and_names_stand_in_the_table_as_they_are_written(corpus: Corpus) -> None:
+    clip = corpus.utterances("train")[0]
+    clip = replace(clip, labels={**clip.labels, "stratum": "[laugh]"})
+    kinds = recognition(Reader("yes"), [clip])  # type: ignore[arg-type]
+    shown = Console(file=io.StringIO(), width=120)
+    shown.print(recognition_table("my[b]encoder[/x]", [("set[/y]", kinds)]))
+    assert isinstance(shown.file, io.StringIO)
+    for name in ("my[b]encoder[/x]", "set[/y]", "[laugh]"):
+        assert name in shown.file.getvalue()
 
 
 def test_an_encoder_is_tested_on_a_frozen_set_and_transcribes_it(

@@ -9,6 +9,10 @@ import pytest
 
 from running import speechverse
 from speechverse.errors import CorpusError
+from speechverse.findings import report
+from speechverse.findings.deciding import Decided
+from speechverse.findings.finding import HELD
+from speechverse.findings.runner import Runner
 from speechverse.findings.test_sets import fingerprint_of, open_test_set
 
 ECHO = '''
@@ -124,3 +128,17 @@ def test_a_rival_of_the_users_own_is_measured_and_the_same_command_reads_what_is
     assert "2 of 2 evaluations are there already" in again.stderr
     unknown = speechverse(*command[:-3], "cascade-whispr", *command[-2:], status=2)
     assert "did you mean 'cascade-whisper'" in unknown.stderr
+
+
+def test_what_was_made_is_printed_and_not_a_file_that_lies_there(
+    several, tmp_path, monkeypatch
+) -> None:
+    found = Decided("F1", "It hears.", "a table", "all", HELD, (), (), "a command")
+    monkeypatch.setattr(Runner, "run", lambda runner, chosen: iter([found]))
+    monkeypatch.setattr(report, "write_numbers", lambda folder, made: made)
+    monkeypatch.setattr(report, "write_page", lambda folder, made: None)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "findings.json").write_text('"stale"')
+    shown = speechverse("reproduce", "small", "--only", "F1", "--test-sets", several.parent,
+                        "--output", tmp_path / "out", "--json")  # fmt: skip
+    assert [one["id"] for one in json.loads(shown.stdout)["findings"]] == ["F1"]

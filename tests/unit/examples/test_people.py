@@ -41,6 +41,23 @@ def test_clips_of_a_manifest_are_found_from_anywhere(tmp_path: Path):
     assert [line["audio"] for line in found] == [str(tmp_path / "a.wav"), str(tmp_path / "c.wav")]
 
 
+def test_signs_that_end_lines_elsewhere_may_stand_in_a_text(tmp_path: Path):
+    lines = [clip("a", text="one\u2028two\x85three ä"), clip("b", text="four")]
+    told = "\r\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    (tmp_path / "manifest.jsonl").write_text(told + "\r\n", encoding="utf-8")
+    found = CORPORA["read_clips"](tmp_path, "made")
+    assert [line["text"] for line in found] == [line["text"] for line in lines]
+
+
+def test_answers_with_such_signs_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(EXAMPLES / "people")
+    read = runpy.run_path(str(EXAMPLES / "people" / "measure.py"))["read_answers"]
+    rows = [{"system": "own", "task": task, "answer": "one\u2028two"} for task in ("asr", "st")]
+    told = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "answers.jsonl").write_text(told, encoding="utf-8")
+    assert read(tmp_path, "own", "st") == rows[1:]
+
+
 def test_sentences_are_those_of_the_readers_asked_for():
     clips = [clip(f"{who}", speaker=who, text="a sentence") for who in ("1688", "2033", "367")]
     clips.append(

@@ -71,3 +71,10 @@ def test_sentences_that_are_said_again_keep_what_they_mean_and_nothing_of_the_vo
         {"text": f"play song {n}", "intent": "play", "keywords": ["song"]} for n in range(4)
     ]
     assert [line["text"] for line in sentences(made, "test", 2, 1)] == ["play song 0"]
+
+
+def test_words_are_counted_in_lines_that_hold_any_sign(tmp_path: Path) -> None:
+    words_of = runpy.run_path(str(TEXTS / "coverage.py"))["words_of"]
+    lines = '{"text": "One\u2028two"}\r\n{"text": null}\n\n{"text": "three\x85four"}\n'
+    (tmp_path / "a.jsonl").write_text(lines, encoding="utf-8")
+    assert words_of(tmp_path / "a.jsonl") == ["one", "two", "three", "four"]

@@ -193,6 +193,49 @@ def test_the_command_labels_lines_and_says_what_was_dropped(run, lines, tmp_path
             )
 
 
+def test_a_line_too_long_for_the_llm_is_left_out_and_counted(run, tmp_path, monkeypatch) -> None:
+    from speechverse import SpeechVerse
+
+    load, long = SpeechVerse.from_pretrained, {"text": "The canary sang of the sea. " * 20}
+
+    def with_little_room(*how: Any) -> SpeechVerse:
+        loaded = load(*how)
+        loaded.processor.config.llm_max_positions = 400
+        return loaded
+
+    monkeypatch.setattr(SpeechVerse, "from_pretrained", with_little_room)
+    source = tmp_path / "long.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in [*LINES[1:3], long]))
+    result = run(source, "--max-new-tokens", "4", "--each", "1", "--read-share", "1.0")
+    assert result.exit_code == 0 and "1 too long for the LLM" in result.output
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in written] == [LINES[2]["text"]]
+
+
+def test_two_runs_do_not_write_to_one_file(run, lines, tmp_path) -> None:
+    from filelock import FileLock
+
+    from speechverse.errors import UserError
+
+    with (
+        FileLock(tmp_path / ".out.jsonl.lock"),
+        pytest.raises(UserError, match=r"another run is writing to '.*out\.jsonl'"),
+    ):
+        run(lines)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_where_no_answer_is_learnt_what_was_written_before_stays(run, tmp_path) -> None:
+    from speechverse.errors import UserError
+
+    source, out = tmp_path / "read.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps(LINES[1]) + "\n")
+    out.write_text("of an earlier run\n")
+    with pytest.raises(UserError, match=r"is not written; of the LLM's 1 answers dropped: 1 \w"):
+        run(source, "--max-new-tokens", "4", "--each", "1", "--read-share", "1.0")
+    assert out.read_text() == "of an earlier run\n"
+
+
 def test_what_is_read_is_not_written_over_and_short_lines_are_counted(
     run, lines, checkpoint, tmp_path
 ) -> None:

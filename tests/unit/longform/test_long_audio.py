@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from microscopic import save_letters_checkpoint
 from speechverse import SpeechVerse
+from speechverse.answers_file import AnswersFile
 from speechverse.audio import Waveform, load, load_blocks, save
 from speechverse.cli import transcribe
 from speechverse.errors import AudioError, CheckpointError, UserError
@@ -335,6 +337,109 @@ def test_nothing_of_a_users_is_written_over_and_another_recording_is_written_ane
     assert sorted(json.loads(line)["clip"][-5:] for line in lines) == ["a.wav", "b.wav"]
     run(calls / "a.wav", "--output", tmp_path / "one.srt")
     assert (tmp_path / "one.srt").read_text().startswith("1\n00:00:00,000 -->")
+
+
+@pytest.fixture
+def transcribed(run, tmp_path):
+    """Two recordings, and the folder of their transcripts."""
+    calls, out = tmp_path / "calls", tmp_path / "out"
+    for name in ("a.wav", "b.wav"):
+        save(calls / name, Waveform(sound(1)))
+    assert run(calls, "--output", out).exit_code == 0
+    return calls, out
+
+
+def clips_of(out):
+    lines = (out / "transcripts.jsonl").read_text().splitlines()
+    return sorted(json.loads(line)["clip"][-5:] for line in lines)
+
+
+def change(out, *clips):
+    """Recordings of another time, and transcripts by which those made anew are told."""
+    for clip in clips:
+        os.utime(clip, ns=(0, clip.stat().st_mtime_ns - 10**9))
+        (out / f"{clip.stem}.txt").write_text("of the old recording")
+
+
+def test_a_changed_recording_is_transcribed_anew_in_place_of_the_old(run, transcribed):
+    calls, out = transcribed
+    change(out, calls / "a.wav")
+    again = run(calls, "--output", out)
+    assert again.exit_code == 0 and "found 1 of 2 transcripts" in again.stderr
+    assert (out / "a.txt").read_text() != "of the old recording"
+    assert clips_of(out) == ["a.wav", "b.wav"]
+
+
+def test_a_refused_run_leaves_the_journal_as_it_was(run, transcribed):
+    calls, out = transcribed
+    before = (out / "transcripts.jsonl").read_bytes()
+    change(out, calls / "a.wav")
+    save(calls / "c.wav", Waveform(sound(1)))
+    (out / "c.txt").write_text("typed by hand")
+    refused = run(calls, "--output", out)
+    assert "c.txt' is there and no transcript that this" in str(refused.exception)
+    assert (out / "transcripts.jsonl").read_bytes() == before
+    assert (out / "a.txt").read_text() == "of the old recording"
+    (out / "c.txt").unlink()
+    assert run(calls, "--output", out).exit_code == 0
+    assert clips_of(out) == ["a.wav", "b.wav", "c.wav"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_changed_recordings_are_gone_on_with(run, transcribed, model, monkeypatch, broken):
+    calls, out = transcribed
+    whole, first = calls / "a.wav", model.transcribe
+    change(out, whole, calls / "b.wav")
+
+    def stopped(clips, **how):
+        yield next(iter(first(clips, **how)))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        whole.write_bytes(b"no sound") if broken else patched.setattr(model, "transcribe", stopped)
+        assert run(calls, "--output", out).exit_code in (1, 130)
+    if broken:
+        save(whole, Waveform(sound(2)))
+    again = run(calls, "--output", out)
+    assert again.exit_code == 0 and "found 1 of 2 transcripts" in again.stderr
+    assert "of the old recording" not in (out / "a.txt").read_text() + (out / "b.txt").read_text()
+    assert clips_of(out) == ["a.wav", "b.wav"]
+
+
+def test_a_transcript_stopped_while_it_is_replaced_is_not_taken_for_done(
+    run, transcribed, monkeypatch
+):
+    calls, out = transcribed
+    change(out, calls / "a.wav")
+    add = AnswersFile.add
+
+    def add_and_stop(file, records):
+        add(file, records)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AnswersFile, "add", add_and_stop)
+        assert run(calls, "--output", out).exit_code == 130
+    assert run(calls, "--output", out).exit_code == 0
+    assert (out / "a.txt").read_text() != "of the old recording"
+
+
+def test_what_is_named_with_a_slash_is_a_folder(run, tmp_path):
+    clip = save(tmp_path / "a.wav", Waveform(sound(1)))
+    assert run(clip, "--output", f"{tmp_path}/tr/").exit_code == 0
+    assert (tmp_path / "tr" / "a.txt").is_file()
+    assert run(clip, "--output", f"{tmp_path}/tr.txt/", "--format", "srt").exit_code == 0
+    assert (tmp_path / "tr.txt" / "a.srt").is_file()
+    refused = run(clip, "--output", f"{tmp_path}/tr/a.txt/")
+    assert "a.txt' is a file, and a folder is wanted" in str(refused.exception)
+
+
+def test_a_transcript_is_not_written_over_another_recording(run, tmp_path):
+    one, other = (save(tmp_path / name, Waveform(sound(1))) for name in ("a.wav", "b.WAV"))
+    before = other.read_bytes()
+    refused = run("-o", other, one)
+    assert isinstance(refused.exception, UserError) and other.read_bytes() == before
+    assert "b.WAV' is there and is named as a recording is" in str(refused.exception)
 
 
 def test_a_text_that_found_no_end_is_said_to_be_cut(model, loud_is_voice, monkeypatch):

@@ -209,6 +209,13 @@ def test_a_file_is_not_looked_for_on_the_hub(tmp_path, monkeypatch) -> None:
         resolve("note.txt")
 
 
+def test_the_home_of_nobody_is_no_folder_and_no_file(make_model) -> None:
+    with pytest.raises(CheckpointError, match="there is no folder '~nosuchuser/x'; give a folder"):
+        resolve("~nosuchuser/x")
+    with pytest.raises(UserError, match="no Python file '.*~nosuchuser/x.py'"):
+        make_model("qwen2", encoder_family="~nosuchuser/x.py:Encoder")
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [

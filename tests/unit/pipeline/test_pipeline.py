@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 from functools import partial
 
 import numpy as np
@@ -227,6 +228,12 @@ def test_info_on_the_command_line(checkpoint):
     shown = run("info", checkpoint)
     for wanted in ("downsampler", "together", "name: tried"):
         assert wanted in shown
+
+
+def test_info_shows_a_name_as_it_is_written(checkpoint, tmp_path, monkeypatch):
+    shutil.copytree(checkpoint, tmp_path / "my[bold]run:bell:")
+    monkeypatch.chdir(tmp_path)
+    assert "my[bold]run:bell:" in run("info", "my[bold]run:bell:")
 
 
 def test_evaluate_on_the_command_line(checkpoint, clip, tmp_path):

@@ -270,6 +270,14 @@ def test_a_cache_that_cannot_be_written_to_is_told_with_the_setting_that_helps(
         get_part(toy)
 
 
+def test_a_cache_in_the_home_of_nobody_is_told_with_the_setting_that_helps(
+    toy: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPEECHVERSE_CACHE", "~nosuchuser/cache")
+    with pytest.raises(UserError, match="'~nosuchuser/cache', .*set SPEECHVERSE_CACHE to a folder"):
+        get_part(toy)
+
+
 def test_the_projects_own_variable_keeps_the_model_hub_out_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -298,6 +298,29 @@ def test_serve_runs_as_its_options_say(given, wanted, model, tmp_path, monkeypat
     assert served == [("0.0.0.0" if "--host" in given else "127.0.0.1", 0)]
 
 
+def test_a_place_that_is_taken_is_told_before_a_model_is_loaded(monkeypatch):
+    monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *named: pytest.fail("loaded"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        told = speechverse("serve", "--port", other.getsockname()[1], status=2)
+    assert "Address already in use" in told.stderr and "--port (0 takes a free one)" in told.stderr
+    told = speechverse("serve", "--host", "no such host", "--port", 0, status=2)
+    assert "cannot listen at no such host" in told.stderr
+
+
+def test_an_address_in_brackets_is_taken_as_the_page_takes_it(monkeypatch):
+    tried, made, served = [], [], []
+    monkeypatch.setattr("speechverse.cli.serve._check_place", lambda *where: tried.append(where))
+    monkeypatch.setattr(SpeechVerse, "from_pretrained", lambda *named: named)
+    monkeypatch.setattr("speechverse.serving.app.create_app", lambda *about: made.append(about[1]))
+    monkeypatch.setattr(
+        "speechverse.serving.running.server_of",
+        lambda *where: served.append(where[1:]) or SimpleNamespace(run=lambda: None),
+    )
+    monkeypatch.setattr("speechverse.serving.running.keep_content_out_of_logs", lambda: None)
+    speechverse("serve", "--host", "[::1]")
+    assert tried == served == [("::1", 8000)] and made[0].only_here
+
+
 @pytest.mark.parametrize("given", [(), ("--log-content",)])
 def test_warnings_quote_what_was_asked_only_if_wanted(given, monkeypatch):
     own = logging.getLogger("speechverse")
@@ -308,7 +331,7 @@ def test_warnings_quote_what_was_asked_only_if_wanted(given, monkeypatch):
         "speechverse.serving.running.server_of", lambda *_: SimpleNamespace(run=lambda: None)
     )
     try:
-        speechverse("serve", *given)
+        speechverse("serve", "--port", 0, *given)
         assert own.isEnabledFor(logging.WARNING) == bool(given) and own.isEnabledFor(logging.ERROR)
     finally:
         own.setLevel(logging.NOTSET)

@@ -50,6 +50,12 @@ def test_an_unknown_task_names_the_nearest() -> None:
         get_task("arc")
 
 
+@pytest.mark.parametrize("name", ["x.py:QUESTION", "x.yaml"])
+def test_a_file_in_the_home_of_nobody_is_not_there(name: str) -> None:
+    with pytest.raises(TaskError, match="~nosuchuser/x"):
+        get_task(f"~nosuchuser/{name}")
+
+
 def test_own_task_from_a_file(tmp_path: Path, speech, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_tasks.py").write_text(OWN_TASK)
     monkeypatch.chdir(tmp_path)

@@ -8,6 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,6 +23,7 @@ from speechverse.data import Corpus, write_corpus
 from speechverse.errors import UserError
 from speechverse.types import AudioRef, Utterance
 from speechverse.world.card import Card, CardSettings, make_card
+from speechverse.world.card.leakage import LeakageCheck
 
 EMOTIONS = ("happy", "sad", "angry", "neutral")
 WORDS = ("jazz", "rain", "lamp", "door", "soup", "train", "clock")
@@ -245,3 +247,16 @@ def test_a_page_is_not_written_where_its_numbers_go(honest: Path, tmp_path: Path
     )
     assert "give it another ending, such as .html" in str(shown.exception)
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_stand_in_the_table_as_they_are_written(
+    corpus_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = corpus_of(splits=("train",), count=8)
+    card = make_card(Corpus.open(folder))
+    check = LeakageCheck("mood[/x]", "words", 0.9, 0.8, 1.0, 0.5, 0.5, 0.6, 9, "")
+    monkeypatch.setattr(
+        "speechverse.world.card.make_card", lambda *how: replace(card, checks=[check])
+    )
+    shown = CliRunner().invoke(build_app(), ["card", str(folder)])
+    assert shown.exception is None and "mood[/x]" in shown.stdout and "  fail" in shown.stdout

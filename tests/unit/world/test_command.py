@@ -49,6 +49,20 @@ def test_speaks_one_text(tmp_path: Path) -> None:
     assert load(path).duration == pytest.approx(told["seconds"], abs=0.01)
 
 
+def test_a_clip_of_ones_own_is_written_over_only_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("clip.wav").write_bytes(b"my own")
+    with pytest.raises(UserError, match=r"'clip\.wav' is there already"):
+        run("--text", "hello")
+    assert Path("clip.wav").read_bytes() == b"my own"
+    run("--text", "hello", "--output", "clip.wav")
+    Path("clip.wav").rename("other.wav")
+    run("--text", "hello")
+    assert Path("clip.wav").read_bytes() == Path("other.wav").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -78,11 +79,11 @@ class ProbeTable:
     def for_terminal(self) -> Table:
         """A rich table; the best layer of a column is bold."""
         notes = [f"{name} not asked: {reason}" for name, reason in self.skipped.items()]
-        table = Table(title=f"linear probes of {self.encoder}", box=SIMPLE)
-        table.caption, table.caption_justify = "; ".join(notes) or None, "left"
+        table = Table(title=escape(f"linear probes of {self.encoder}"), box=SIMPLE)
+        table.caption, table.caption_justify = escape("; ".join(notes)) or None, "left"
         table.add_column("layer")
         for column in self.columns:
-            table.add_column(column.name.replace("_", "\n"), justify="right", no_wrap=True)
+            table.add_column(escape(column.name.replace("_", "\n")), justify="right", no_wrap=True)
         for layer, name in enumerate(self.layers):
             table.add_row(name, *(_cell(column, layer) for column in self.columns))
         chances = (f"{column.chance:.2f}" for column in self.columns)
