@@ -127,7 +127,8 @@ class Generator:
         prompts: Sequence[int],
     ) -> list[Limit]:
         """Of each answer: labels are never cut, whatever the options say, and nothing goes beyond
-        the LLM's positions.
+        the LLM's positions. A pattern may take what the longest sound may: how much of a form is
+        written does not follow from how long somebody spoke, and half of one is of no use.
         """
         processor, limits = self.processor, []
         for number, (question, prompt) in enumerate(zip(questions, prompts, strict=True)):
@@ -136,7 +137,9 @@ class Generator:
                 processor.check_room(Lengths(prompt, automaton.max_length))
                 limits.append(Limit(automaton.max_length, "length"))
                 continue
-            seconds = processor.max_audio_seconds if question.seconds is None else question.seconds
+            is_form = isinstance(question.constraint, Matches)
+            seconds = None if is_form else question.seconds
+            seconds = processor.max_audio_seconds if seconds is None else seconds
             wanted = self.options.max_new_tokens or default_limit(seconds)
             room = processor.room(prompt)
             limits.append(

@@ -17,7 +17,7 @@ from speechverse.decoding.lengths import Limit, ending
 from speechverse.decoding.questions import default_limit
 from speechverse.errors import AudioTooLongError
 from speechverse.models import SpeechVerseForConditionalGeneration
-from speechverse.tasks import OneOf
+from speechverse.tasks import Matches, OneOf
 
 POSITIONS = 96
 OPT = {"word_embed_proj_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 16}
@@ -184,3 +184,14 @@ def test_padding_that_is_the_end_token_too_is_no_end():
     assert ending([7, 8, 9, 1, 1], limit, {1}, looped=False) == ([7, 8, 9], "length", 3)
     assert ending([7, 8, 1, 1, 1], limit, {1}, looped=False) == ([7, 8, 1], "end", 3)
     assert ending([7], limit, {1}, looped=False) == ([7], "length", 3)
+
+
+def test_a_form_has_room_however_short_the_clip(endless):
+    model, processor = endless["pegasus"]
+    question = replace(asked(processor, 0.5), constraint=Matches("a+"))
+    [made] = answer_questions(model, processor, [question], DecodingOptions())
+    room = processor.room(processor.lengths(question.instruction, num_samples=8000)[0])
+    wanted = default_limit(processor.max_audio_seconds)
+    assert made.limit == (wanted if room is None else min(wanted, room)) > default_limit(0.5)
+    [short] = answer_questions(model, processor, [question], DecodingOptions(max_new_tokens=3))
+    assert short.limit == 3
