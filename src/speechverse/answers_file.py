@@ -42,6 +42,7 @@ class AnswersFile:
     _forgotten: set[Path] = field(default_factory=set)
     _failed: set[Path] = field(default_factory=set)
     _is_to_mend: bool = False
+    _has_doubles: bool = False
 
     @classmethod
     @contextmanager
@@ -70,6 +71,7 @@ class AnswersFile:
             file = cls(path, json.loads(json.dumps(dict(question))))
             file._read({*optional, *file.question})
             yield file
+            file._is_to_mend |= file._has_doubles  # once, not behind every answer
             file._mend()
 
     def _read(self, keys: set[str]) -> None:
@@ -157,7 +159,7 @@ class AnswersFile:
             append_log(self.path, [{**one, **self.question} for one in records])
         made = {self._place_of(one["clip"]) for one in records if "error" not in one}
         self._failed |= {self._place_of(one["clip"]) for one in records} - made
-        self._is_to_mend |= not made.isdisjoint(self.outdated)
+        self._has_doubles |= not made.isdisjoint(self.outdated)
         self.outdated -= made
         self.answered |= made
 

@@ -51,7 +51,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as scratch:
         aside = Path(scratch, "partial")
         yield aside
-        if path.exists():
+        with contextlib.suppress(OSError):  # nothing is there, or a disk that knows no modes
             shutil.copymode(path, aside)
         os.replace(aside, path)
 
@@ -244,6 +244,7 @@ def _old(folder: Path) -> Path:
 
 def recover(folder: Path) -> None:
     """Mends a folder whose process was killed between the two renames that replace it."""
+    folder = Path(os.path.realpath(folder))  # as `atomic_folder` does
     if folder.exists():
         shutil.rmtree(_old(folder), ignore_errors=True)
     elif _old(folder).exists():
@@ -281,8 +282,6 @@ def locked(lock: Path, busy: UserError, patience: float = 0.0) -> Iterator[None]
         holder.acquire(timeout=patience)
     except Timeout:
         raise busy from None
-    except OSError as error:
-        raise UserError(f"'{lock}' cannot be locked: {error.strerror}") from error
     try:
         yield
     finally:
@@ -297,9 +296,12 @@ def folder_lock(
 
     Args:
         doing: What other runs are kept from.
-        error: What to raise if another run holds it.
+        error: What to raise if another run holds it, or nothing can be written there.
     """
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except UserError as refused:
+        raise error(str(refused)) from refused
     busy = error(f"another run is {doing} '{folder}' now; wait for it, or choose another folder")
     with locked(folder / ".lock", busy):
         yield

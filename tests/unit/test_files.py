@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 from speechverse.answers_file import AnswersFile
-from speechverse.errors import UserError
+from speechverse.errors import CacheError, UserError
 from speechverse.files import (
     append_log,
     atomic_folder,
     atomic_write,
+    folder_lock,
     json_line,
     make_folder,
     make_place,
     read_log,
+    recover,
     write_text,
 )
 
@@ -76,6 +78,32 @@ def test_a_link_to_a_folder_stays_one_and_leads_to_what_is_written(tmp_path: Pat
         (scratch / "model.txt").write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "big" / "model.txt").read_text() == "new"
+
+
+def test_a_disk_that_knows_no_permissions_is_written_to(tmp_path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("no modes here")
+
+    write_text(tmp_path / "answers.txt", "before")
+    monkeypatch.setattr("os.chmod", refuse)
+    write_text(tmp_path / "answers.txt", "after")
+    assert (tmp_path / "answers.txt").read_text() == "after"
+
+
+def test_a_linked_folder_whose_replacing_was_killed_is_mended(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk/model")
+    (tmp_path / "disk" / ".model.old").mkdir()  # killed between the two renames
+    (tmp_path / "disk" / ".model.old" / "weights").write_text("whole")
+    recover(tmp_path / "link")
+    assert (tmp_path / "link" / "weights").read_text() == "whole"
+
+
+def test_who_asks_for_a_lock_is_told_in_errors_of_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CacheError, match="cannot be made|is a file"):
+        with folder_lock(tmp_path / "file" / "cache", error=CacheError):
+            pass
 
 
 def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:

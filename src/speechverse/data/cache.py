@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
@@ -181,6 +182,8 @@ class FeatureCache:
             )  # it may have been built with less asked of it
             tell(len(utterances))
             return cache
+        with writing(folder), tempfile.TemporaryFile(dir=folder):
+            pass  # a folder that takes nothing is told as the disk's, and not as a lock's
         with writing(folder), folder_lock(folder, "building the feature cache", CacheError):
             about = _own(folder, blank)
             cache = cls(folder, about)

@@ -57,8 +57,6 @@ class Endpoint(OfFamily):
                 f" and {KEY} if it wants a key"
             )
         self.parts, self._pool = parts, _pool()
-        self._refused = 0  # in a row, before anything was answered
-        self._has_answered = False
 
     @classmethod
     def of(cls, which: str) -> type[Endpoint]:
@@ -84,26 +82,14 @@ class Endpoint(OfFamily):
         clip that is refused for good (a filter, a limit of theirs) is an answer with an error.
 
         Raises:
-            UserError: If it does not answer after that, or would refuse any clip: it says so, or
-                has refused the first few and answered none.
+            UserError: If it does not answer after that, or would refuse any clip.
         """
         made = []
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for answer in pool.map(self._ask, examples):
                 made.append(answer)
                 progress(1)
-        self._end_if_all_are_refused(made)
         return made
-
-    def _end_if_all_are_refused(self, made: Sequence[Answer]) -> None:
-        self._has_answered |= any(answer.error is None for answer in made)
-        self._refused += len(made)
-        if made and not self._has_answered and self._refused >= _AT_ONCE:
-            raise UserError(
-                f"{self.name}: {self.url} {made[-1].error}; so it did with each of the first"
-                f" {self._refused} clips, and nothing more was asked. Does the model hear"
-                " `input_audio` as WAV?"
-            )
 
     def _ask(self, example: Example) -> Answer:
         import urllib3

@@ -141,16 +141,6 @@ def test_a_clip_that_it_refuses_is_counted_and_the_others_are_answered(
     assert len(server.asked) == len(records) + 1
 
 
-def test_who_refuses_every_clip_is_not_asked_about_all_of_them(
-    server, loaded, corpus, monkeypatch
-) -> None:
-    server.status = 400
-    monkeypatch.setattr(endpoint.Endpoint, "at_once", 2)
-    with pytest.raises(UserError, match="status 400.*each of the first 4 clips.*input_audio"):
-        evaluate(*loaded, corpus, SETTINGS)
-    assert len(server.asked) == 4
-
-
 def test_what_was_answered_before_it_failed_for_good_is_not_asked_and_paid_for_again(
     server, loaded, corpus, tmp_path, monkeypatch
 ) -> None:
