@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -169,9 +169,7 @@ def command(
             f"--scoring {scoring} is of choices that are scored: give --choices score too"
         )
     settings = EvaluationSettings(**asked, seed=seed, decoding=options)
-    _refuse_unused(
-        settings.systems, {"--cascade-lora": cascade_lora, "--training-corpus": training_corpus}
-    )
+    _refuse_unused(settings.systems, cascade_lora, training_corpus)
     if not overwrite:
         _refuse_other_results(output, model, opened, settings, precision)
     how: dict[str, Any] = {
@@ -187,21 +185,22 @@ def command(
         typer.echo(json_format.dumps({"output": str(output), **as_plain(results)}))
 
 
-_USED_BY = {
-    "--cascade-lora": ("cascade-whisper-tuned", "cascade-tuned", "oracle-tuned"),
-    "--training-corpus": ("specialist", "tf-idf", "log-mel", "majority"),
-}
-"""Systems of our own that stand on a thing given by an option; a user's may stand on any."""
+def _refuse_unused(
+    systems: Sequence[str], cascade_lora: Path | None, training_corpus: Path | None
+) -> None:
+    """Refuses what no system that is asked would look at; a user's own may look at anything."""
+    from speechverse.evaluation.parts import FITTED, TUNED
 
-
-def _refuse_unused(systems: Sequence[str], given: Mapping[str, Path | None]) -> None:
-    """Refuses what no system that is asked would look at."""
+    fitted = (*FITTED, "log-mel", "majority")
     parts = {part for name in systems for part in name.split(":")}
     if any(part.endswith(".py") for part in parts):
         return
-    for option, place in given.items():
-        if place is not None and not parts & set(_USED_BY[option]):
-            told = ", ".join(_USED_BY[option])
+    for option, place, users in (
+        ("--cascade-lora", cascade_lora, TUNED),
+        ("--training-corpus", training_corpus, fitted),
+    ):
+        if place is not None and parts.isdisjoint(users):
+            told = ", ".join(users)
             raise UserError(f"{option} is for the systems {told}, and --systems has none of them")
 
 

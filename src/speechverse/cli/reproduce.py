@@ -178,8 +178,8 @@ def command(
 
 def _beside(fitted: bool, tuned: bool, systems: str | None) -> list[str]:
     """Who is measured on all tasks besides those that always are."""
-    from speechverse.evaluation.parts import check_systems
-    from speechverse.findings.catalogue import BESIDE, FITTED, TUNED
+    from speechverse.evaluation.parts import FITTED, TUNED, check_systems
+    from speechverse.findings.catalogue import BESIDE
 
     if systems is not None and not listed(systems):
         raise UserError("--systems names no rival: name some with commas between, or leave it out")

@@ -27,6 +27,10 @@ if TYPE_CHECKING:  # `ask --system cascade-whisper` needs no extra
 
 Found = TypeVar("Found")
 
+FITTED = ("specialist", "tf-idf")
+TUNED = ("cascade-whisper-tuned", "cascade-tuned", "oracle-tuned")
+"""Systems that want a training part, and a LoRA that reads."""
+
 OPEN_SET = "its answers are no closed set"
 """Why a system that knows no words cannot answer a task: nothing worth a note."""
 

@@ -31,10 +31,6 @@ CONTROLS = (OWN, "oracle", "oracle-tuned", "other-clip", "majority", "tf-idf")
 BESIDE = (OWN, "cascade-whisper", "cascade", "oracle", "other-clip", "majority")
 """Who is measured on all tasks without anything else being given."""
 
-FITTED = ("specialist", "tf-idf")
-TUNED = ("cascade-whisper-tuned", "cascade-tuned", "oracle-tuned")
-"""Systems that want a training part, and a LoRA that reads."""
-
 CLOSE = 2.0
 """Points within which a score is close to another."""
 
